@@ -1,0 +1,47 @@
+# Each target builds what it needs from a machine that has Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench load install clean
+
+help: ## list these targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.core ## start a development gateway on 127.0.0.1:8000 and print a request to paste
+	@$(BIN)/playsmart-gateway serve --dev $(ARGS)
+
+test: $(VENV)/.dev ## run the tests
+	@$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev ## the gate: format, lint, import rules, types, tests with coverage
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+	$(BIN)/pytest --cov $(ARGS)
+
+bench: $(VENV)/.dev ## measure durable throughput beside its ceilings (ARGS="--json", "--plot FILE.png")
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+load: $(VENV)/.core ## load a running gateway (ARGS="--duration 10 --connections 16")
+	@$(BIN)/playsmart-gateway load $(ARGS)
+
+install: $(VENV)/.dev ## build .venv with everything for development
+
+clean: ## remove .venv and caches; keeps data/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.core: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "building $(VENV) ..." >&2
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	@$(PIP) install --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,3 @@
+"""Playsmart gateway."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""``python -m playsmart_gateway``."""
+
+from playsmart_gateway.cli import main
+
+main()

@@ -1,0 +1,179 @@
+"""The one place where the parts meet: ``create_app`` and the lifespan.
+
+Start: sink, flusher, then the door opens. Stop is that list backwards: the door closes, the ring
+drains into the sink, the sink closes.
+"""
+
+import asyncio
+import logging
+import math
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from playsmart_gateway import ops
+from playsmart_gateway.auth import TokenVerifier, open_verifier
+from playsmart_gateway.buffer import Buffer
+from playsmart_gateway.config import Auth, Config
+from playsmart_gateway.dialects import playsmart
+from playsmart_gateway.envelope import error_body
+from playsmart_gateway.errors import Detail, where
+from playsmart_gateway.flusher import Flusher
+from playsmart_gateway.intake import Intake
+from playsmart_gateway.middleware import RequestFrame
+from playsmart_gateway.sinks import Sink, open_sink
+from playsmart_gateway.stats import Stats
+
+logger = logging.getLogger(__name__)
+
+
+class Gateway:
+    """The parts of one gateway, and its life from start to drain.
+
+    ``on_fatal`` is called when the gateway cannot go on; whoever runs the server sets it to stop
+    in order. ``left_behind`` counts the events that the last drain could not store in time.
+    """
+
+    def __init__(self, config: Config, verifier: TokenVerifier, sink: Sink) -> None:
+        buffer = config.buffer
+        self.stats = Stats()
+        self.verifier = verifier
+        self.buffer = Buffer(
+            max_events=buffer.max_events,
+            max_bytes=buffer.max_bytes,
+            ripe_events=buffer.flush_max_events,
+            ripe_bytes=buffer.flush_max_bytes,
+        )
+        self.intake = Intake(
+            self.buffer,
+            self.stats,
+            retry_after_seconds=math.ceil(buffer.flush_interval_seconds),
+        )
+        self.flusher = Flusher(
+            self.buffer,
+            sink,
+            self.stats,
+            interval_seconds=buffer.flush_interval_seconds,
+            max_events=buffer.flush_max_events,
+            max_bytes=buffer.flush_max_bytes,
+        )
+        self.drain_timeout_seconds = config.server.drain_timeout_seconds
+        self.on_fatal: Callable[[], None] = lambda: None
+        self.failed = False
+        self.left_behind = 0
+        self._sink = sink
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Take and store events while entered; drain on the way out.
+
+        Raises:
+            GatewayError: the store could not be opened.
+        """
+        async with self._sink:
+            flushing = asyncio.create_task(self.flusher.run(), name="flusher")
+            flushing.add_done_callback(self._flusher_ended)
+            try:
+                yield
+            finally:
+                self.intake.close("shutting_down")
+                await self._drain(flushing)
+
+    def not_ready_because(self) -> list[Detail]:
+        """See ``ops.Health``."""
+        reasons = []
+        if self.intake.closed_because is not None:
+            reasons.append(Detail("intake", self.intake.closed_because))
+        if self.flusher.last_error is not None:
+            reasons.append(Detail("store", str(self.flusher.last_error)))
+        if not self.buffer.has_room(1, 0):
+            reasons.append(Detail("buffer", "full"))
+        return reasons
+
+    async def _drain(self, flushing: asyncio.Task[None]) -> None:
+        self.flusher.stop()
+        await asyncio.wait([flushing], timeout=self.drain_timeout_seconds)
+        flushing.cancel()
+        await asyncio.wait([flushing])
+        self.left_behind = self.buffer.events
+        if self.left_behind:
+            logger.error("stopped with %d events not stored", self.left_behind)
+
+    def _flusher_ended(self, flushing: asyncio.Task[None]) -> None:
+        if flushing.cancelled() or (error := flushing.exception()) is None:
+            return
+        self.failed = True
+        self.intake.close("store_task_died")
+        logger.critical("the flusher died, shutting down: %s", where(error))
+        self.on_fatal()
+
+
+def create_app(
+    config: Config, *, verifier: TokenVerifier | None = None, sink: Sink | None = None
+) -> Starlette:
+    """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
+
+    Raises:
+        ConfigError: the keys or the storage URL cannot be used.
+    """
+    gateway = Gateway(
+        config,
+        verifier or verifier_for(config.auth),
+        sink or open_sink(config.storage.url, journal_id=uuid.uuid4().hex),
+    )
+    endpoint = playsmart.IngestEvents(
+        gateway.intake,
+        gateway.verifier,
+        gateway.stats,
+        max_body_bytes=config.server.max_body_bytes,
+        trust_forwarded=config.auth.trust_forwarded,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with gateway.running():
+            yield
+
+    app = Starlette(
+        routes=[
+            *playsmart.routes(endpoint),
+            *ops.routes(gateway, gateway.stats, gateway.buffer),
+        ],
+        middleware=[Middleware(RequestFrame, stats=gateway.stats)],
+        exception_handlers={HTTPException: _http_error},
+        lifespan=lifespan,
+    )
+    app.state.gateway = gateway
+    return app
+
+
+def verifier_for(auth: Auth) -> TokenVerifier:
+    """Return the token verifier that the configuration describes.
+
+    Raises:
+        ConfigError: with every mistake in ``[auth]``.
+    """
+    return open_verifier(
+        secret=auth.secret,
+        secrets=[(each.kid, each.secret) for each in auth.secrets],
+        public_key_file=Path(auth.public_key_file) if auth.public_key_file else None,
+        jwks_url=auth.jwks_url,
+        algorithms=auth.algorithms,
+        issuer=auth.issuer,
+        audience=auth.audience,
+        leeway_seconds=auth.leeway_seconds,
+    )
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = error.detail.lower().replace(" ", "_")
+    body = error_body(error.status_code, message)
+    return Response(body, error.status_code, error.headers, "application/json")

@@ -1,0 +1,308 @@
+"""A credential in, a ``Caller`` out, or ``Unauthenticated``.
+
+The credential is a signed JSON Web Token (RFC 7519) in compact form. PyJWT's algorithms check the
+signature; everything else is decided here, as the library is more lenient than a public endpoint
+may be (it takes an empty ``sub``, ``exp`` as a string, duplicate claims). A token passes when
+
+- it has at most 8 KB in three segments, each exactly as base64url without padding writes it;
+- its header names an ``alg`` that the configuration lists (so ``none`` never), its ``typ``, if
+  any, is one of an access token, and it has no ``crit``, as we understand no extension;
+- a configured key of the type for that ``alg`` verifies it; keys or key addresses in the token
+  itself (``jwk``, ``jku``, ``x5c``, ``x5u``) are never looked at (RFC 8725 section 3.10);
+- no JSON object in it names a member twice (RFC 7515 section 4, RFC 8725 section 2.4);
+- ``sub`` names a player; ``exp`` is an integer and not reached; ``nbf``, if any, is; ``iss`` and
+  ``aud`` are as configured, if configured; ``kind`` is not ``refresh``.
+
+``iat`` is not looked at: RFC 7519 makes no rule of it, and an issuer's fast clock must not cost a
+player's events. An ``aud`` that nobody configured is not looked at either.
+"""
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jwt
+import msgspec
+
+from playsmart_gateway.errors import ConfigError, Unauthenticated
+from playsmart_gateway.keys import (
+    ASYMMETRIC,
+    SYMMETRIC,
+    Jwks,
+    KeySource,
+    public_key_file_keys,
+    shared_secrets,
+)
+
+MAX_TOKEN_BYTES = 8192
+MAX_TIME = 253_402_300_799
+"""The last second that a four-digit year can name; later times in a token are nonsense."""
+
+_JWKS_DEFAULT = ("RS256", "ES256", "EdDSA")
+
+_COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
+# Control characters (Unicode category Cc) would forge log lines; surrogates cannot be stored.
+_SUBJECT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
+
+
+class Caller(msgspec.Struct, frozen=True, gc=False):
+    """Who sent a request, and the epoch second at which the proof of it ends."""
+
+    subject: str
+    expires_at: int
+
+
+class TokenVerifier:
+    """Checks tokens, and remembers those that passed until they expire or the keys change.
+
+    Only what passed is remembered, the oldest dropped first, at most ``max_cached_tokens`` that
+    are ``max_cached_bytes`` long together: strangers cannot fill it. ``clock`` gives epoch seconds.
+    Raises ``ConfigError`` if ``algorithms`` is empty or names one that the keys are not for.
+    """
+
+    def __init__(
+        self,
+        keys: KeySource,
+        *,
+        algorithms: Sequence[str],
+        issuer: str | None = None,
+        audience: str | None = None,
+        leeway_seconds: int = 0,
+        clock: Callable[[], float] = time.time,
+        max_cached_tokens: int = 10_000,
+        max_cached_bytes: int = 8_388_608,
+    ) -> None:
+        if problems := _misfits(algorithms, keys.algorithms):
+            raise ConfigError(problems)
+        self._keys = keys
+        self._algorithms = {name: jwt.get_algorithm_by_name(name) for name in algorithms}
+        self._issuer = issuer
+        self._audience = audience
+        self._leeway_seconds = leeway_seconds
+        self._clock = clock
+        self._max_cached_tokens = max_cached_tokens
+        self._max_cached_bytes = max_cached_bytes
+        self._cached: dict[bytes, tuple[int, int, Caller]] = {}
+        self._cached_bytes = 0
+
+    def recall(self, token: bytes) -> Caller | None:
+        """Return the caller if this very token passed before and still would, else None."""
+        remembered = self._cached.get(token)
+        if remembered is None:
+            return None
+        deadline, generation, caller = remembered
+        now = self._clock()
+        if now >= deadline or generation != self._keys.generation:
+            self._forget(token)
+            return None
+        return caller if now < self._keys.refresh_at else None
+
+    async def verify(self, token: bytes) -> Caller:
+        """Return the caller who holds this token.
+
+        Raises ``Unauthenticated``, whatever the bytes are: ``token_expired`` if time is all that
+        is wrong with the token, ``invalid_token`` otherwise; and ``KeysUnavailable``.
+        """
+        caller = self.recall(token)
+        if caller is None:
+            try:
+                caller = self._caller(_json_object(await self._signed_claims(token)))
+            except (ValueError, RecursionError):
+                # From None: the cause would show parts of the token to whoever logs the refusal.
+                raise Unauthenticated("invalid_token") from None
+            self._remember(token, caller)
+        return caller
+
+    async def _signed_claims(self, token: bytes) -> bytes:
+        if len(token) > MAX_TOKEN_BYTES or not (match := _COMPACT.fullmatch(token)):
+            raise ValueError
+        header, claims, signature = map(_unbase64, match.groups())
+        alg, kid = self._read_header(_json_object(header))
+        signing_input = token[: match.end(2)]
+        for key in await self._keys.keys_for(kid, alg):
+            if self._algorithms[alg].verify(signing_input, key, signature):
+                return claims
+        raise ValueError
+
+    def _read_header(self, header: dict[str, Any]) -> tuple[str, str | None]:
+        alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
+        if not isinstance(alg, str) or alg not in self._algorithms or "crit" in header:
+            raise ValueError
+        if not isinstance(typ, str) or typ.lower() not in _TYPES:
+            raise ValueError
+        if "kid" in header and not isinstance(kid, str):
+            raise ValueError
+        return alg, kid
+
+    def _caller(self, claims: dict[str, Any]) -> Caller:
+        now = self._clock()
+        subject = claims.get("sub")
+        expires_at: Any = claims.get("exp")
+        not_before: Any = claims.get("nbf", 0)
+        if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
+            raise ValueError
+        if claims.get("kind") == "refresh":
+            raise ValueError
+        if self._issuer is not None and claims.get("iss") != self._issuer:
+            raise ValueError
+        if self._audience is not None and self._audience not in _listed(claims.get("aud")):
+            raise ValueError
+        if not _is_time(not_before, int, float) or not _is_time(expires_at, int):
+            raise ValueError
+        if now < not_before - self._leeway_seconds:
+            raise ValueError
+        # Last, as "expired" is the answer only if nothing else is wrong with the token.
+        if now >= expires_at + self._leeway_seconds:
+            raise Unauthenticated("token_expired")
+        return Caller(subject, expires_at)
+
+    def _remember(self, token: bytes, caller: Caller) -> None:
+        self._forget(token)  # two requests may have checked the same token at once
+        deadline = caller.expires_at + self._leeway_seconds
+        self._cached[token] = (deadline, self._keys.generation, caller)
+        self._cached_bytes += len(token)
+        while (
+            len(self._cached) > self._max_cached_tokens
+            or self._cached_bytes > self._max_cached_bytes
+        ):
+            self._forget(next(iter(self._cached)))
+
+    def _forget(self, token: bytes) -> None:
+        if self._cached.pop(token, None):
+            self._cached_bytes -= len(token)
+
+
+def _listed(audience: object) -> list[object]:
+    return audience if isinstance(audience, list) else [audience]
+
+
+def _unbase64(segment: bytes) -> bytes:
+    data = base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+    # The unused bits of the last character are 0, or one token could be written in several ways.
+    if base64.urlsafe_b64encode(data).rstrip(b"=") != segment:
+        raise ValueError
+    return data
+
+
+def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(members)
+    if len(unique) != len(members):
+        raise ValueError
+    return unique
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError
+
+
+# Not msgspec: it keeps the last of two members of the same name without a word.
+_decoder = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+
+
+def _json_object(document: bytes) -> dict[str, Any]:
+    value = _decoder.decode(document.decode())  # UTF-8 only; json.loads would guess among others
+    if not isinstance(value, dict):
+        raise ValueError
+    return value
+
+
+def _is_time(value: Any, *types: type) -> bool:
+    # By exact type, as a bool is an int too; the range also keeps out infinity (1e999).
+    return type(value) in types and 0 <= value <= MAX_TIME
+
+
+def open_verifier(
+    *,
+    secret: str | None = None,
+    secrets: Sequence[tuple[str, str]] = (),
+    public_key_file: str | Path | None = None,
+    jwks_url: str | None = None,
+    algorithms: Sequence[str] = (),
+    issuer: str | None = None,
+    audience: str | None = None,
+    leeway_seconds: int = 0,
+    clock: Callable[[], float] = time.time,
+) -> TokenVerifier:
+    """Build the verifier that section ``[auth]`` of the configuration describes.
+
+    ``secrets`` are pairs of ``kid`` and secret. Without ``algorithms`` it is HS256 for secrets, the
+    usual one for the key in a file, and RS256, ES256 and EdDSA for a URL. Raises ``ConfigError``
+    with every problem there is, unless exactly one source of keys is given and usable.
+    """
+    sources: dict[str, Callable[[], KeySource]] = {}
+    if secret is not None:
+        sources["secret"] = lambda: shared_secrets([(None, secret)])
+    if secrets:
+        sources["secrets"] = lambda: shared_secrets(secrets)
+    if public_key_file is not None:
+        sources["public_key_file"] = lambda: public_key_file_keys(Path(public_key_file))
+    if jwks_url is not None:
+        sources["jwks_url"] = lambda: Jwks(jwks_url, clock=clock)
+
+    problems = []
+    keys: KeySource | None = None
+    if len(sources) != 1:
+        found = " and ".join(sources) or "none"
+        problems.append(
+            f"auth: needs one of secret, secrets, public_key_file and jwks_url, found {found}"
+        )
+    for name, load in sources.items():
+        supported: Sequence[str] = SYMMETRIC if name.startswith("secret") else ASYMMETRIC
+        try:
+            keys = load()
+            supported = keys.algorithms
+        except ConfigError as error:
+            problems.extend(error.problems)
+        if algorithms:
+            problems.extend(_misfits(algorithms, supported))
+    for name, value in (("issuer", issuer), ("audience", audience)):
+        if value == "":
+            problems.append(f"auth.{name}: must not be empty, leave it out to accept any")
+    if leeway_seconds < 0:
+        problems.append("auth.leeway_seconds: must not be negative")
+    if problems or keys is None:
+        raise ConfigError(problems)
+    return TokenVerifier(
+        keys,
+        algorithms=algorithms or (_JWKS_DEFAULT if jwks_url is not None else keys.algorithms[:1]),
+        issuer=issuer,
+        audience=audience,
+        leeway_seconds=leeway_seconds,
+        clock=clock,
+    )
+
+
+def mint(
+    subject: str,
+    *,
+    secret: str,
+    ttl_seconds: int,
+    now: float,
+    kid: str | None = None,
+    algorithm: str = "HS256",
+    claims: Mapping[str, object] | None = None,
+) -> str:
+    """Sign a token for ``subject`` that expires ``ttl_seconds`` after ``now`` (epoch seconds).
+
+    Checks nothing, so that it also makes tokens to be refused; ``claims`` add to the standard
+    ones or replace them.
+    """
+    issued_at = int(now)
+    payload = {"sub": subject, "iat": issued_at, "exp": issued_at + ttl_seconds, **(claims or {})}
+    return jwt.encode(payload, secret, algorithm, headers=None if kid is None else {"kid": kid})
+
+
+def _misfits(algorithms: Sequence[str], supported: Sequence[str]) -> list[str]:
+    choice = ", ".join(supported)
+    if not algorithms:
+        return [f"auth.algorithms: must not be empty, these keys can verify {choice}"]
+    return [
+        f"auth.algorithms: {name!r} does not go with these keys, which can verify {choice}"
+        for name in algorithms
+        if name not in supported
+    ]

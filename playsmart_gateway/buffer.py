@@ -1,0 +1,105 @@
+"""The ring: batches that are accepted and not yet stored, oldest first, bounded twice.
+
+It never awaits, logs, grows past its limits or overwrites. One event loop owns it. The flusher
+looks with ``head`` and lets go with ``drop`` only after the sink said yes, so a failed flush is a
+non-event.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+
+from playsmart_gateway.event import Batch
+
+
+class Buffer:
+    """A FIFO of batches, limited to ``max_events`` events and ``max_bytes`` bytes of memory.
+
+    It is ripe when it holds ``ripe_events`` events or ``ripe_bytes`` bytes; ``stirred`` is set
+    when it becomes so, and when the first batch enters an empty ring.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_events: int,
+        max_bytes: int,
+        ripe_events: int,
+        ripe_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.max_events = max_events
+        self.max_bytes = max_bytes
+        self.events = 0
+        self.bytes = 0
+        self.stirred = asyncio.Event()
+        self._ripe_events = ripe_events
+        self._ripe_bytes = ripe_bytes
+        self._clock = clock
+        self._batches: deque[Batch] = deque()
+        self._oldest_since = 0.0
+        self._looked_at = 0.0
+        self._newest_seen = 0
+
+    def __len__(self) -> int:
+        """How many batches wait."""
+        return len(self._batches)
+
+    def has_room(self, events: int, size: int) -> bool:
+        """Whether ``events`` more events in ``size`` bytes of memory fit now."""
+        return self.events + events <= self.max_events and self.bytes + size <= self.max_bytes
+
+    def put(self, batch: Batch) -> None:
+        """Append a batch, for which there must be room, behind all others."""
+        batches = self._batches
+        if batches:
+            assert batch.sequence > batches[-1].sequence, "batches arrive in order"
+        else:
+            self._oldest_since = self._clock()
+            self.stirred.set()
+        batches.append(batch)
+        self.events += batch.count
+        self.bytes += batch.size
+        if self.events >= self._ripe_events or self.bytes >= self._ripe_bytes:
+            self.stirred.set()
+
+    def head(self, max_events: int, max_bytes: int) -> list[Batch]:
+        """Return the oldest batches within both limits, at least one if any; they stay here."""
+        self._looked_at = self._clock()
+        self._newest_seen = self._batches[-1].sequence if self._batches else 0
+        events = size = taken = 0
+        for batch in self._batches:
+            events += batch.count
+            size += batch.size
+            if taken and (events > max_events or size > max_bytes):
+                break
+            taken += 1
+        return list(islice(self._batches, taken))
+
+    def drop(self, count: int) -> None:
+        """Let go of the oldest ``count`` batches: they are stored."""
+        batches = self._batches
+        for _ in range(count):
+            batch = batches.popleft()
+            self.events -= batch.count
+            self.bytes -= batch.size
+        # What came in while the sink wrote is younger than the last look. What was left behind by
+        # the limits of ``head`` keeps the old date: it is flushed too early rather than too late.
+        if batches and batches[0].sequence > self._newest_seen:
+            self._oldest_since = self._looked_at
+
+    @property
+    def ripe(self) -> str | None:
+        """Why the ring should be flushed now, ``"events"`` or ``"bytes"``; None if it may wait."""
+        if self.events >= self._ripe_events:
+            return "events"
+        if self.bytes >= self._ripe_bytes:
+            return "bytes"
+        return None
+
+    @property
+    def oldest_age(self) -> float:
+        """Seconds that the oldest batch has waited at most; 0 when empty."""
+        return self._clock() - self._oldest_since if self._batches else 0.0

@@ -1,0 +1,37 @@
+"""The commands: they parse arguments, call one function each, and turn errors into exit codes.
+
+0 is success, 1 a run that failed (say, events were lost), 2 a mistake in arguments or
+configuration.
+"""
+
+import sys
+
+import click
+
+from playsmart_gateway import __version__
+from playsmart_gateway.cli.keys import token_command
+from playsmart_gateway.cli.serve import check_config_command, serve_command
+from playsmart_gateway.errors import ConfigError, GatewayError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="playsmart-gateway")
+def commands() -> None:
+    """Self-hosted ingest for mobile game events: batches in, exactly-once SQL rows out."""
+
+
+for command in (serve_command, token_command, check_config_command):
+    commands.add_command(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        commands()
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"error: {problem}", err=True)
+        sys.exit(2)
+    except GatewayError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

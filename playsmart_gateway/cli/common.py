@@ -1,0 +1,68 @@
+"""What several commands need: the configuration, and the secret of development mode."""
+
+import os
+import secrets
+from pathlib import Path
+
+import click
+import msgspec
+
+from playsmart_gateway.config import Auth, Config, load_config
+from playsmart_gateway.errors import ConfigError
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="TOML file; without it the defaults hold. PLAYSMART_<SECTION>__<KEY> overrides both.",
+)
+
+
+def read_config(path: Path | None) -> Config:
+    """Load the configuration from ``path`` and this process's environment."""
+    return load_config(path, os.environ)
+
+
+def development_secret_file(config: Config) -> Path:
+    """Return where development mode keeps its secret: in the data folder, beside the database."""
+    scheme, _, path = config.storage.url.partition(":///")
+    folder = Path(path).parent if scheme == "sqlite" else Path("data")
+    return folder / "dev-secret"
+
+
+def with_development_secret(config: Config, *, create: bool) -> tuple[Config, bool]:
+    """Return ``config`` with the development secret, and whether it was made just now.
+
+    The file is made with mode 0600. Raises ``ConfigError`` if it is missing and not to be made.
+    """
+    path = development_secret_file(config)
+    made = False
+    if create and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(secrets.token_urlsafe(48) + "\n", "utf-8")
+        made = True
+    try:
+        secret = path.read_text("utf-8").strip()
+    except OSError:
+        raise ConfigError(
+            [
+                "auth: no keys are configured; set auth.secret (or secrets, public_key_file, "
+                "jwks_url), or start with --dev for a random development secret"
+            ]
+        ) from None
+    auth = msgspec.structs.replace(config.auth, secret=secret)
+    return msgspec.structs.replace(config, auth=auth), made
+
+
+def signing_key(auth: Auth) -> tuple[str, str | None]:
+    """Return the secret, and its ``kid`` if it has one, to sign tokens with: the first listed.
+
+    Raises:
+        ConfigError: the keys are public ones, which cannot sign.
+    """
+    if auth.secrets:
+        return auth.secrets[0].secret, auth.secrets[0].kid
+    if auth.secret is None:
+        raise ConfigError(["auth: tokens can only be signed with a configured secret"])
+    return auth.secret, None

@@ -1,0 +1,83 @@
+"""``token``: mint a bearer token from the configured secret."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from playsmart_gateway.auth import mint
+from playsmart_gateway.cli.common import (
+    config_option,
+    read_config,
+    signing_key,
+    with_development_secret,
+)
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Duration(click.ParamType[int]):
+    """A whole number with a unit, such as ``90s``, ``1h`` or ``30d``; converts to seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return seconds."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d{1,9})([smhd])", value)
+        if match is None:
+            self.fail("needs a number and a unit, such as 90s, 15m, 1h or 30d", param, ctx)
+        return int(match[1]) * UNITS[match[2]]
+
+
+def _claim(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    claims = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not key or not equals:
+            raise click.BadParameter("needs the form KEY=VALUE")
+        try:
+            claims[key] = json.loads(text)
+        except ValueError:
+            claims[key] = text
+    return claims
+
+
+@click.command("token")
+@config_option
+@click.option("--sub", required=True, help="The player: the user_id that the token may send for.")
+@click.option("--ttl", type=Duration(), default="1h", show_default=True, help="How long it lives.")
+@click.option(
+    "--claim",
+    "claims",
+    multiple=True,
+    callback=_claim,
+    metavar="KEY=VALUE",
+    help="A further claim, its value as JSON or else as text. May be repeated.",
+)
+def token_command(config_path: Path | None, sub: str, ttl: int, claims: dict[str, Any]) -> None:
+    """Print a signed token, for trying things out.
+
+    Signs with the configured secret, or with the one that development mode has made.
+    """
+    config = read_config(config_path)
+    if not config.auth.has_keys:
+        config, _ = with_development_secret(config, create=False)
+    secret, kid = signing_key(config.auth)
+    added = {"iss": config.auth.issuer, "aud": config.auth.audience}
+    standard = {key: value for key, value in added.items() if value is not None}
+    click.echo(
+        mint(
+            sub,
+            secret=secret,
+            kid=kid,
+            algorithm=next(iter(config.auth.algorithms), "HS256"),
+            ttl_seconds=ttl,
+            now=time.time(),
+            claims={**standard, **claims},
+        )
+    )

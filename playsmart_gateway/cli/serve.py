@@ -1,0 +1,95 @@
+"""``serve`` and ``check-config``."""
+
+import json
+import logging
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from playsmart_gateway.app import create_app, verifier_for
+from playsmart_gateway.auth import mint
+from playsmart_gateway.cli.common import (
+    config_option,
+    development_secret_file,
+    read_config,
+    with_development_secret,
+)
+from playsmart_gateway.config import Config, masked
+from playsmart_gateway.server import serve
+from playsmart_gateway.sinks import open_sink
+
+EXAMPLE_PLAYER = "device-abc-123"
+EXAMPLE_TOKEN_SECONDS = 30 * 86_400
+
+
+@click.command("serve")
+@config_option
+@click.option("--host", help="Address to listen on, instead of the configured one.")
+@click.option("--port", type=int, help="Port to listen on, instead of the configured one.")
+@click.option(
+    "--dev",
+    is_flag=True,
+    help="Development mode: without configured keys, make a random secret and keep it.",
+)
+@click.pass_context
+def serve_command(
+    context: click.Context, config_path: Path | None, host: str | None, port: int | None, dev: bool
+) -> None:
+    """Take events until SIGTERM or Ctrl-C, then store what is buffered and exit.
+
+    Exit code 0: everything that was accepted is stored. 1: something is not. 2: the configuration
+    cannot be used.
+    """
+    config = read_config(config_path)
+    changes = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    server = msgspec.convert({**msgspec.to_builtins(config.server), **changes}, type(config.server))
+    config = msgspec.structs.replace(config, server=server)
+    made = False
+    developing = dev and not config.auth.has_keys
+    if developing:
+        config, made = with_development_secret(config, create=True)
+    app = create_app(config)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if developing:
+        click.echo(_welcome(config, made))
+    context.exit(serve(app, config))
+
+
+@click.command("check-config")
+@config_option
+def check_config_command(config_path: Path | None) -> None:
+    """Print the effective configuration, secrets masked, or every mistake in it."""
+    config = read_config(config_path)
+    if config.auth.has_keys:
+        verifier_for(config.auth)
+    open_sink(config.storage.url, journal_id="check-config")
+    click.echo(json.dumps(masked(config), indent=2))
+    if not config.auth.has_keys:
+        click.echo("note: no keys are configured; serve will need --dev", err=True)
+
+
+def _welcome(config: Config, made: bool) -> str:
+    """Tell a developer where things are, with a request to paste into another terminal."""
+    secret = config.auth.secret
+    assert secret is not None
+    token = mint(EXAMPLE_PLAYER, secret=secret, ttl_seconds=EXAMPLE_TOKEN_SECONDS, now=time.time())
+    body = (
+        f'{{"user_id": "{EXAMPLE_PLAYER}", "game_id": "com.example.stackblaster", "events": ['
+        '{"type": "LevelCompleted", "timestamp": "2026-04-22T14:30:00+00:00", '
+        '"customdata": {"level": 5, "score": 4800}}]}'
+    )
+    url = f"http://{config.server.host}:{config.server.port}"
+    return f"""
+Development mode. The secret is {"new, random and" if made else "the one"} kept in
+{development_secret_file(config)} (mode 0600).
+Events go to {config.storage.url.removeprefix("sqlite:///")}, relation "events".
+
+Paste this into another terminal:
+
+curl -i {url}/ingest/events \\
+  -H 'Authorization: Bearer {token}' \\
+  -H 'Content-Type: application/json' \\
+  -d '{body}'
+"""

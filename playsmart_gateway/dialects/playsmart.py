@@ -1,0 +1,363 @@
+"""PlaySmart: ``POST /ingest/events`` (contract ``playsmart.md``).
+
+All or nothing. A body is decoded by one typed decode in C, tagged by event type; what that
+refuses goes through ``_examine``, field by field, which either names every wrong field or finds a
+timestamp that is ISO 8601 and only unusual. Both ways end in the same rows.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Annotated, Any, ClassVar, get_args
+
+import msgspec
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.dialects.base import (
+    Disconnected,
+    bearer_token,
+    read_body,
+    reply,
+    require_json,
+)
+from playsmart_gateway.envelope import JSON_TYPE, error_body, error_headers
+from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
+from playsmart_gateway.event import Batch
+from playsmart_gateway.intake import Intake, Receipt
+from playsmart_gateway.stats import Stats
+
+MAX_EVENTS = 200
+"""Events in one request (contract section 7)."""
+
+MAX_ID_LENGTH = 256
+"""Characters of a user or game id; the contract sets none, an index needs one."""
+
+MAX_DEPTH = 500
+"""How deep ``customdata`` may nest; readers of JSON, SQLite's among them, stop at 1,000."""
+
+ABSENT = msgspec.Raw(b"null")
+"""No customdata was sent. Told by identity from a ``null`` that was, which is refused."""
+
+Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+EventName = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Event(msgspec.Struct, tag_field="type", gc=False):
+    """What every type but ``Custom`` holds; a name may be sent along and has no use there."""
+
+    type: ClassVar[str]
+    name: ClassVar[None] = None
+    timestamp: Timestamp
+    customdata: msgspec.Raw = ABSENT
+
+
+class AppOpen(_Event, tag=True, gc=False):
+    """The app was opened, a session begins."""
+
+    type: ClassVar = "AppOpen"
+
+
+class LevelCompleted(_Event, tag=True, gc=False):
+    """A level was finished successfully."""
+
+    type: ClassVar = "LevelCompleted"
+
+
+class GameEnd(_Event, tag=True, gc=False):
+    """A session ended by completion, failure or exit."""
+
+    type: ClassVar = "GameEnd"
+
+
+class AdImpression(_Event, tag=True, gc=False):
+    """An ad was shown."""
+
+    type: ClassVar = "AdImpression"
+
+
+class IAPPurchase(_Event, tag=True, gc=False):
+    """An in-app purchase was completed."""
+
+    type: ClassVar = "IAPPurchase"
+
+
+class Custom(msgspec.Struct, tag_field="type", tag=True, gc=False):
+    """Anything else, by name."""
+
+    type: ClassVar = "Custom"
+    timestamp: Timestamp
+    name: EventName = msgspec.field(name="customEventName")
+    customdata: msgspec.Raw = ABSENT
+
+
+Event = AppOpen | LevelCompleted | GameEnd | AdImpression | IAPPurchase | Custom
+
+
+class Upload(msgspec.Struct, gc=False):
+    """The body of a request."""
+
+    user_id: Identifier
+    game_id: Identifier
+    events: Annotated[list[Event], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
+
+
+_Row = tuple[str, str | None, datetime, msgspec.Raw]
+_NO_ROW: _Row = ("", None, datetime.min, ABSENT)
+_ESCAPED_NUL = rb"\u0000"
+_OPEN_BRACE = ord("{")
+_STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_DATE_TIME_SEPARATOR = re.compile(r"\d[Tt ]\d")
+_TIMESTAMP_RULE = (
+    "must be an ISO 8601 date-time with an explicit offset, in the years 1 to 9999 in UTC"
+)
+_first_byte = itemgetter(0)
+_decode_upload = msgspec.json.Decoder(Upload).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def decode(body: bytes) -> Batch:
+    """Turn a request body into a batch.
+
+    Raises:
+        Malformed: the body breaks the contract; ``details`` has an entry for each wrong field.
+    """
+    try:
+        str(body, "utf-8")  # msgspec does not look inside the strings that it skips
+        upload = _decode_upload(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _examine(body)
+    if _ESCAPED_NUL in body:
+        return _examine(body)
+    events = upload.events
+    if not _are_objects([event.customdata for event in events]):
+        return _examine(body)
+    rows = [(event.type, event.name, event.timestamp, event.customdata) for event in events]
+    if {row[2].tzinfo for row in rows} != {UTC}:
+        try:
+            rows = [(kind, name, when.astimezone(UTC), data) for kind, name, when, data in rows]
+        except OverflowError:
+            return _examine(body)
+    return _batch(upload.user_id, upload.game_id, rows)
+
+
+def _batch(user_id: str, game_id: str, rows: list[_Row]) -> Batch:
+    return Batch("playsmart", game_id, user_id, len(rows), _encode(rows))
+
+
+def _are_objects(customdata: list[msgspec.Raw]) -> bool:
+    """Whether each is absent or an object that nests at most ``MAX_DEPTH`` deep."""
+    texts = [bytes(each) for each in customdata if each is not ABSENT]
+    if not texts:
+        return True
+    if set(map(_first_byte, texts)) != {_OPEN_BRACE}:
+        return False
+    # Each level costs two bytes at least, so nearly every text is told shallow by its length.
+    return len(max(texts, key=len)) <= 2 * MAX_DEPTH or not any(map(_is_deep, texts))
+
+
+def _is_deep(text: bytes) -> bool:
+    if text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for token in _STRINGS_AND_BRACKETS.finditer(text):
+        if token[0] in b"{[":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif token[0] in b"}]":
+            depth -= 1
+    return False
+
+
+# ---- The slow way: field by field -----------------------------------------------------------
+
+
+class _LooseUpload(msgspec.Struct):
+    user_id: msgspec.Raw = ABSENT
+    game_id: msgspec.Raw = ABSENT
+    events: msgspec.Raw = ABSENT
+
+
+class _LooseEvent(msgspec.Struct):
+    type: msgspec.Raw = ABSENT
+    timestamp: msgspec.Raw = ABSENT
+    name: msgspec.Raw = msgspec.field(default=ABSENT, name="customEventName")
+    customdata: msgspec.Raw = ABSENT
+
+
+_ID_RULE = f"must be a string of 1 to {MAX_ID_LENGTH} characters, none of them NUL"
+_TYPES = tuple(kind.type for kind in get_args(Event))
+_decode_loose_upload = msgspec.json.Decoder(_LooseUpload).decode
+_decode_loose_event = msgspec.json.Decoder(_LooseEvent).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_identifier = msgspec.json.Decoder(Identifier).decode
+_decode_name = msgspec.json.Decoder(EventName).decode
+_decode_string = msgspec.json.Decoder(str).decode
+_decode_timestamp = msgspec.json.Decoder(Timestamp).decode
+
+
+def _examine(body: bytes) -> Batch:
+    """Check each field by itself; return the batch if the typed decode was merely too strict."""
+    try:
+        str(body, "utf-8")
+        upload = _decode_loose_upload(body)
+    except UnicodeDecodeError as error:
+        raise Malformed(details=[Detail("", f"is not UTF-8 at byte {error.start}")]) from None
+    except RecursionError:
+        raise Malformed(details=[Detail("", "nests too deep")]) from None
+    except msgspec.ValidationError:
+        raise Malformed(details=[Detail("", "must be a JSON object")]) from None
+    except msgspec.DecodeError as error:
+        raise Malformed(details=[Detail("", f"is not JSON: {error}")]) from None
+    examiner = _Examiner()
+    user_id = examiner.field("user_id", upload.user_id, _read_identifier, _ID_RULE)
+    game_id = examiner.field("game_id", upload.game_id, _read_identifier, _ID_RULE)
+    rule = f"must be an array of 1 to {MAX_EVENTS} events"
+    events = examiner.field("events", upload.events, _decode_list, rule)
+    if events is not None and not 1 <= len(events) <= MAX_EVENTS:
+        examiner.refuse("events", rule)
+        events = None
+    rows = [examiner.event(f"events.{place}", event) for place, event in enumerate(events or ())]
+    if examiner.problems:
+        raise Malformed(details=examiner.problems)
+    return _batch(user_id, game_id, rows)
+
+
+class _Examiner:
+    """Collects what is wrong with one body; the texts never repeat what was sent."""
+
+    def __init__(self) -> None:
+        self.problems: list[Detail] = []
+
+    def refuse(self, path: str, message: str) -> None:
+        self.problems.append(Detail(path, message))
+
+    def field(
+        self, path: str, raw: msgspec.Raw, read: Callable[[msgspec.Raw], Any], rule: str
+    ) -> Any:
+        """Return what ``read`` makes of a required field; None after noting what is wrong."""
+        if raw is ABSENT:
+            return self.refuse(path, "is required")
+        try:
+            return read(raw)
+        except (msgspec.MsgspecError, ValueError, OverflowError):
+            return self.refuse(path, rule)
+
+    def event(self, path: str, raw: msgspec.Raw) -> _Row:
+        try:
+            event = _decode_loose_event(raw)
+        except msgspec.MsgspecError:
+            self.refuse(path, "must be a JSON object")
+            return _NO_ROW
+        kind = self.field(
+            f"{path}.type", event.type, _read_type, f"must be one of {', '.join(_TYPES)}"
+        )
+        when = self.field(f"{path}.timestamp", event.timestamp, _read_timestamp, _TIMESTAMP_RULE)
+        name = None
+        if kind == Custom.type:
+            rule = "must be a string that is not empty and has no NUL"
+            name = self.field(f"{path}.customEventName", event.name, _read_name, rule)
+        if not _are_objects([event.customdata]):
+            rule = f"must be a JSON object nested at most {MAX_DEPTH} deep"
+            self.refuse(f"{path}.customdata", rule)
+        return (kind, name, when, event.customdata)
+
+
+def _read_identifier(raw: msgspec.Raw) -> str:
+    return _without_nul(_decode_identifier(raw))
+
+
+def _read_name(raw: msgspec.Raw) -> str:
+    return _without_nul(_decode_name(raw))
+
+
+def _without_nul(text: str) -> str:
+    """Databases end a text there: SQLite's JSON functions silently, PostgreSQL with an error."""
+    if "\0" in text:
+        raise ValueError
+    return text
+
+
+def _read_type(raw: msgspec.Raw) -> str:
+    kind = _decode_string(raw)
+    if kind not in _TYPES:
+        raise ValueError
+    return kind
+
+
+def _read_timestamp(raw: msgspec.Raw) -> datetime:
+    """Read any ISO 8601 date-time with an offset, as UTC; msgspec alone knows RFC 3339 only."""
+    try:
+        when = _decode_timestamp(raw)
+    except msgspec.ValidationError:
+        text = _decode_string(raw)
+        when = datetime.fromisoformat(text)
+        if when.tzinfo is None or _DATE_TIME_SEPARATOR.search(text) is None:
+            raise ValueError from None
+    return when.astimezone(UTC)
+
+
+# ---- HTTP -----------------------------------------------------------------------------------
+
+
+class IngestEvents:
+    """The ASGI endpoint; plain ASGI, because ``Request`` and ``Response`` cost a fifth of it."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        verifier: TokenVerifier,
+        stats: Stats,
+        *,
+        max_body_bytes: int,
+        trust_forwarded: bool,
+    ) -> None:
+        self._intake = intake
+        self._verifier = verifier
+        self._stats = stats
+        self._max_body_bytes = max_body_bytes
+        self._trust_forwarded = trust_forwarded
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = dict(scope["headers"])
+        try:
+            receipt = await self._ingest(headers, receive)
+        except Disconnected:
+            return
+        except Refused as refusal:
+            self._stats.refused_requests[refusal.tag] += 1
+            body = error_body(refusal.status, refusal.message, refusal.details)
+            await reply(send, refusal.status, body, error_headers(refusal))
+        else:
+            body = b'{"success": true, "message": "accepted:%d buffered:%d"}' % (
+                receipt.accepted,
+                receipt.buffered,
+            )
+            await reply(send, 202, body, [JSON_TYPE])
+
+    async def _ingest(self, headers: dict[bytes, bytes], receive: Receive) -> Receipt:
+        require_json(headers)
+        body = await read_body(headers, receive, self._max_body_bytes)
+        token = bearer_token(self._authorization(headers))
+        caller = self._verifier.recall(token) or await self._verifier.verify(token)
+        self._intake.require_room(len(body))
+        batch = decode(body)
+        if batch.user_id != caller.subject:
+            raise Forbidden
+        batch.user_id = caller.subject  # the same text; share one object among all batches
+        return await self._intake.accept(batch)
+
+    def _authorization(self, headers: dict[bytes, bytes]) -> bytes | None:
+        if self._trust_forwarded and (forwarded := headers.get(b"x-forwarded-authorization")):
+            return forwarded
+        return headers.get(b"authorization")
+
+
+def routes(endpoint: IngestEvents) -> list[Route]:
+    """Return the routes of this dialect."""
+    return [Route("/ingest/events", endpoint, methods=["POST"])]

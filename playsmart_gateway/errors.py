@@ -1,0 +1,167 @@
+"""Everything that can go wrong, as data: the error says what happened, the dialect how it sounds.
+
+    GatewayError
+    ├── ConfigError           the configuration cannot be used; the process does not start
+    ├── Refused               a request gets an answer other than success
+    │   ├── Malformed         400  the body breaks the contract
+    │   ├── Unauthenticated   401  no caller could be established
+    │   ├── Forbidden         403  the caller may not do this
+    │   ├── TooSlow           408  the request did not arrive in time
+    │   ├── TooLarge          413  the body is over the limit
+    │   ├── UnsupportedMedia  415  the body is not in a media type that we read
+    │   ├── KeysUnavailable   503  no key could be fetched yet to check a token with
+    │   ├── Overloaded        503  no room; come back in ``retry_after_seconds``
+    │   └── Closing           503  shutting down, or unable to promise anything
+    └── SinkError             the store did not take a flush
+        ├── SinkUnavailable   keep the batches and come back
+        └── SinkRejected      these batches will never fit
+
+A ``Refused`` is raised by whoever finds the reason and rendered by the dialect that was asked.
+"""
+
+import traceback
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """One wrong field of a request: where it is (``events.3.timestamp``) and what is wrong."""
+
+    path: str
+    message: str
+
+
+class GatewayError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigError(GatewayError):
+    """The configuration cannot be used.
+
+    ``problems`` lists every mistake found, each led by its key, so that one run shows them all.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class Refused(GatewayError):
+    """A request that is answered with an error.
+
+    ``tag`` is from a closed set and labels metrics; ``message`` is public text; neither ever
+    holds anything that the caller sent.
+    """
+
+    tag: ClassVar[str]
+    status: ClassVar[int]
+    default_message: ClassVar[str]
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        details: Sequence[Detail] = (),
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message or self.default_message)
+        self.message = message or self.default_message
+        self.details = tuple(details)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Malformed(Refused):
+    """The body breaks the contract; ``details`` says where."""
+
+    tag = "malformed"
+    status = 400
+    default_message = "invalid_payload"
+
+
+class Unauthenticated(Refused):
+    """No caller could be established from the credential."""
+
+    tag = "unauthenticated"
+    status = 401
+    default_message = "invalid_token"
+
+
+class Forbidden(Refused):
+    """The caller is known and may not do this."""
+
+    tag = "forbidden"
+    status = 403
+    default_message = "user_id_mismatch"
+
+
+class TooSlow(Refused):
+    """The request did not arrive within the request timeout."""
+
+    tag = "too_slow"
+    status = 408
+    default_message = "request_timeout"
+
+
+class TooLarge(Refused):
+    """The body is larger than the configured limit."""
+
+    tag = "too_large"
+    status = 413
+    default_message = "body_too_large"
+
+
+class UnsupportedMedia(Refused):
+    """The body is in a media type that this endpoint does not read."""
+
+    tag = "unsupported_media"
+    status = 415
+    default_message = "unsupported_media_type"
+
+
+class KeysUnavailable(Refused):
+    """The token may be good; since the start no key could be fetched to check it with."""
+
+    tag = "keys_unavailable"
+    status = 503
+    default_message = "keys_unavailable"
+
+
+class Overloaded(Refused):
+    """The ring buffer has no room for this request."""
+
+    tag = "buffer_full"
+    status = 503
+    default_message = "buffer_full"
+
+
+class Closing(Refused):
+    """The gateway takes nothing any more."""
+
+    tag = "closing"
+    status = 503
+    default_message = "shutting_down"
+
+
+class SinkError(GatewayError):
+    """The store did not take a flush. ``hint`` tells the operator what to do."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class SinkUnavailable(SinkError):
+    """The store may take the same batches later: keep them and come back."""
+
+
+class SinkRejected(SinkError):
+    """The store will never take these batches: bury them and go on."""
+
+
+def where(error: BaseException) -> str:
+    """Name an unexpected error by type and place, without its text, which could quote a payload."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = (f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
+    return f"{type(error).__name__} at {' > '.join(places)}"

@@ -1,0 +1,38 @@
+"""What the whole house talks about: a batch of events, encoded once.
+
+A request is decoded and validated once, by its dialect, and right there encoded into its
+canonical rows. From then on no Python object per event exists: ring, journal and sinks handle
+one ``Batch`` per request.
+"""
+
+import msgspec
+
+MAX_EVENTS_PER_BATCH = 256
+"""No dialect takes more events in one request; sinks derive event ids from this."""
+
+BATCH_OVERHEAD_BYTES = 256
+"""What a waiting batch costs in memory beside its rows: the header, its strings, a ring slot."""
+
+
+class Batch(msgspec.Struct, gc=False):
+    """One accepted request: a small header and its events as canonical rows.
+
+    ``rows`` is a UTF-8 JSON array of ``count`` arrays ``[type, custom_event_name, occurred_at,
+    customdata]``. ``occurred_at`` is UTC as msgspec prints it, ``YYYY-MM-DDTHH:MM:SS[.ffffff]Z``;
+    the name and the customdata may be null. No text
+    outside customdata holds NUL. ``sequence`` and ``received_at`` (microseconds since
+    the epoch) are zero until the intake accepts the batch.
+    """
+
+    source: str
+    game_id: str
+    user_id: str
+    count: int
+    rows: bytes
+    sequence: int = 0
+    received_at: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that this batch holds while it waits."""
+        return len(self.rows) + BATCH_OVERHEAD_BYTES

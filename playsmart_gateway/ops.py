@@ -1,0 +1,163 @@
+"""What operators and curious people ask: ``/``, ``/healthz``, ``/readyz``, ``/metrics``.
+
+It reports and decides nothing.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from playsmart_gateway import __version__
+from playsmart_gateway.buffer import Buffer
+from playsmart_gateway.envelope import error_body
+from playsmart_gateway.errors import Detail
+from playsmart_gateway.stats import Histogram, Stats
+
+LINKS = {
+    "/ingest/events": "send events (POST, bearer token)",
+    "/healthz": "is the process alive",
+    "/readyz": "does it take events and can it store them",
+    "/metrics": "Prometheus metrics",
+}
+
+
+class Health(Protocol):
+    """Whoever knows why the gateway is not ready."""
+
+    def not_ready_because(self) -> list[Detail]:
+        """Return the reasons; none when it takes events and can store them."""
+        ...
+
+
+def routes(health: Health, stats: Stats, buffer: Buffer) -> list[Route]:
+    """Return the operational routes."""
+    registry = CollectorRegistry()
+    registry.register(StatsCollector(stats, buffer))
+    ProcessCollector(registry=registry)
+
+    async def home(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(_home_page())
+        return _json({"name": "playsmart_gateway", "version": __version__, "links": LINKS})
+
+    async def healthz(_: Request) -> Response:
+        return _json({"status": "alive"})
+
+    async def readyz(_: Request) -> Response:
+        if reasons := health.not_ready_because():
+            body = error_body(503, "not_ready", reasons)
+            return Response(body, 503, {"retry-after": "1"}, "application/json")
+        return _json({"status": "ready"})
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return [
+        Route("/", home),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+    ]
+
+
+class StatsCollector(Collector):
+    """Turns the counters into metric families when they are scraped.
+
+    No label holds a player, a token or free text.
+    """
+
+    def __init__(self, stats: Stats, buffer: Buffer) -> None:
+        self._stats = stats
+        self._buffer = buffer
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        stats, buffer = self._stats, self._buffer
+        yield _counter("events_received", "Valid events that reached the intake.", stats.received)
+        yield _counter("events_accepted", "Events answered with a 2xx.", stats.accepted)
+        yield _counter("events_stored", "Events committed to the store.", stats.stored)
+        yield _counter("events_duplicate", "Events the store had already.", stats.duplicate)
+        yield _labelled(
+            "events_rejected", "Valid events refused or buried.", "reason", stats.rejected
+        )
+        yield _labelled(
+            "requests_refused", "Ingest requests refused.", "reason", stats.refused_requests
+        )
+        yield _gauge("buffered_events", "Events that wait for the store.", buffer.events)
+        yield _gauge("buffered_bytes", "Memory of the events that wait.", buffer.bytes)
+        yield _gauge("buffer_max_events", "Events that may wait.", buffer.max_events)
+        yield _gauge("buffer_max_bytes", "Memory that may wait.", buffer.max_bytes)
+        yield _gauge("oldest_event_age_seconds", "Age of the oldest waiting.", buffer.oldest_age)
+        yield _labelled("flushes", "Transactions, by trigger.", "trigger", stats.flushes)
+        yield _labelled("flush_failures", "Failed flushes.", "reason", stats.flush_failures)
+        yield _histogram("flush_duration_seconds", "Time of a flush.", {(): stats.flush_seconds})
+        yield _histogram("flush_events", "Events in a flush.", {(): stats.flush_events})
+        yield _histogram(
+            "request_duration_seconds",
+            "Time from the head of a request to its answer.",
+            {(route, str(status)): each for (route, status), each in stats.requests.items()},
+            ("route", "status"),
+        )
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"playsmart_{name}", text, value=value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"playsmart_{name}", text, value=value)
+
+
+def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"playsmart_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _histogram(
+    name: str,
+    text: str,
+    histograms: Mapping[tuple[str, ...], Histogram],
+    labels: tuple[str, ...] = (),
+) -> Metric:
+    family = HistogramMetricFamily(f"playsmart_{name}", text, labels=labels)
+    for key, histogram in histograms.items():
+        buckets, running = [], 0
+        for bound, count in zip([*histogram.bounds, "+Inf"], histogram.counts, strict=True):
+            running += count
+            buckets.append((str(bound), float(running)))
+        family.add_metric(key, buckets, histogram.total)
+    return family
+
+
+def _json(content: object) -> Response:
+    return Response(json.dumps(content), media_type="application/json")
+
+
+def _home_page() -> str:
+    items = "".join(
+        f'<li><a href="{path}"><code>{path}</code></a> {what}</li>' for path, what in LINKS.items()
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<title>playsmart_gateway</title><style>:root{color-scheme:light dark}"
+        "body{font:1rem/1.6 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}"
+        "li{margin:.4rem 0}</style>"
+        f"<h1>playsmart_gateway</h1><p>Version {__version__}. Takes batches of game events and "
+        f"stores them, exactly once, in SQL.</p><ul>{items}</ul></html>"
+    )

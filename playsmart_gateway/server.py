@@ -1,0 +1,172 @@
+"""uvicorn with our limits: deadlines for slow requests, a cap on headers, signals, exit codes.
+
+uvicorn itself has no deadline for a request that arrives slowly and answers broken HTTP in plain
+text. The protocol here notes when a request began and ``Server`` sweeps the connections a few
+times a second, which costs a request nothing.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from playsmart_gateway.app import Gateway
+from playsmart_gateway.config import Config
+from playsmart_gateway.envelope import error_body
+from playsmart_gateway.middleware import make_request_id
+
+logger = logging.getLogger(__name__)
+
+MAX_HEAD_BYTES = 32_768
+"""Request line and headers together; a token may take 8 KB of them."""
+
+SWITCH_INTERVAL_SECONDS = 0.00002
+"""The store's thread gives up the GIL at every statement. At Python's 5 ms an event loop that
+releases it more often than that never has to hand it over, and the store starves; at 20 us it
+gets its turn at once, and its turns are short."""
+
+SWEEP_TICKS = 5
+"""uvicorn ticks ten times a second."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection; ``waiting_since`` is the loop time at which the request it awaits began."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock: a client that connects owes a request."""
+        self.waiting_since: float | None = self.loop.time()
+        self._head_bytes = 0
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, unless the head of the request grows over the limit."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self._head_complete:
+            self.refuse(431, "request_headers_too_large")
+
+    def on_message_begin(self) -> None:
+        """Start the clock of a request."""
+        self.waiting_since = self.loop.time()
+        self._head_complete = False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Hand the request to the application, if its head is not too large."""
+        self._head_complete = True
+        # Only a read of more than the limit can have brought a whole head that is over it.
+        if self._head_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
+            raise ValueError  # the parser stops, and send_400_response below answers
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Stop the clock: what comes now is ours to answer."""
+        self.waiting_since = None
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, in the envelope."""
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.refuse(431, "request_headers_too_large")
+        else:
+            self.refuse(400, "invalid_http")
+
+    def refuse(self, status: int, message: str) -> None:
+        """Answer with an error, unless an answer began already, and close the connection."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+            body = error_body(status, message)
+            self.transport.write(
+                STATUS_LINE[status]
+                + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+                + b"x-request-id: %b\r\nconnection: close\r\n\r\n" % make_request_id()
+                + body
+            )
+        self.transport.close()
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+
+class Server(uvicorn.Server):
+    """Adds the sweep for slow requests, and treats any second signal as "at once"."""
+
+    def __init__(self, config: uvicorn.Config, *, request_timeout_seconds: float) -> None:
+        super().__init__(config)
+        self._request_timeout_seconds = request_timeout_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        """Drop the connections whose request did not arrive in time."""
+        if counter % SWEEP_TICKS == 0:
+            self._sweep()
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop in order at the first signal, at once at the second."""
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+    def _sweep(self) -> None:
+        deadline = asyncio.get_running_loop().time() - self._request_timeout_seconds
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, Protocol)
+            if connection.waiting_since is not None and connection.waiting_since < deadline:
+                connection.refuse(408, "request_timeout")
+
+
+def serve(app: Starlette, config: Config) -> int:
+    """Serve ``app`` until a signal, then drain; returns the exit code of the process.
+
+    0: everything accepted is stored. 1: something is not, or a part of the gateway died.
+
+    Raises:
+        GatewayError: the store could not be opened.
+    """
+    gateway: Gateway = app.state.gateway
+    server = Server(
+        uvicorn_config(app, config), request_timeout_seconds=config.server.request_timeout_seconds
+    )
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    async def run() -> None:
+        gateway.on_fatal = stop
+        # Entered here and not by uvicorn, which would wrap an error of the start in its own words.
+        async with app.router.lifespan_context(app):
+            await server.serve()
+
+    # uvicorn raises the signals that it caught once more when it is done; they were obeyed.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(run())
+    return 1 if gateway.failed or gateway.left_behind else 0
+
+
+def uvicorn_config(app: Any, config: Config) -> uvicorn.Config:
+    """Return how uvicorn is set up for the gateway, and for whatever is compared with it."""
+    return uvicorn.Config(
+        app,
+        host=config.server.host,
+        port=config.server.port,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=max(1, int(config.server.drain_timeout_seconds / 2)),
+    )

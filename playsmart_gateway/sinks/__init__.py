@@ -1,0 +1,30 @@
+"""The far end: where flushed batches go, one file a database.
+
+``open_sink`` reads the storage URL and imports a driver only when it is asked for.
+"""
+
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.sinks.base import Sink, Written
+
+__all__ = ["Sink", "Written", "open_sink"]
+
+
+def open_sink(url: str, *, journal_id: str) -> Sink:
+    """Return the sink that ``url`` names, not yet opened; enter it to open it.
+
+    ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``. ``journal_id``
+    is the identity under which batch sequences are unique.
+
+    Raises:
+        ConfigError: no sink goes by that URL.
+    """
+    if url == "memory:":
+        from playsmart_gateway.sinks.memory import MemorySink
+
+        return MemorySink(journal_id)
+    prefix, path = url[: len("sqlite:///")], url[len("sqlite:///") :]
+    if prefix == "sqlite:///" and path:
+        from playsmart_gateway.sinks.sqlite import SqliteSink
+
+        return SqliteSink(path, journal_id=journal_id)
+    raise ConfigError([f"storage.url: must be sqlite:///PATH or memory:, not {url!r}"])

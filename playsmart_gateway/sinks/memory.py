@@ -1,0 +1,44 @@
+"""The twin for tests and dry runs: keeps the contract, and nothing beyond the process."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import msgspec
+
+from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.event import Batch
+from playsmart_gateway.sinks.base import Written
+
+
+class MemorySink:
+    """Stores batches in a dict; it decodes the rows as a database would, so bad rows are found."""
+
+    def __init__(self, journal_id: str) -> None:
+        self.journal_id = journal_id
+        self.batches: dict[int, tuple[Batch, list[list[Any]]]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Nothing to open."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    async def write(self, batches: Sequence[Batch]) -> Written:
+        """See ``Sink.write``."""
+        try:
+            new = {
+                batch.sequence: (batch, msgspec.json.decode(batch.rows, type=list[list[Any]]))
+                for batch in batches
+                if batch.sequence not in self.batches
+            }
+        except msgspec.MsgspecError as error:
+            raise SinkRejected("rows that are not JSON arrays") from error
+        self.batches |= new
+        stored = sum(len(rows) for _, rows in new.values())
+        return Written(stored, sum(batch.count for batch in batches) - stored)
+
+    @property
+    def rows(self) -> list[list[Any]]:
+        """Every stored row, in the order in which it was accepted."""
+        return [row for _, rows in self.batches.values() for row in rows]

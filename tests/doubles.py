@@ -1,0 +1,67 @@
+"""Doubles that are passed in, never patched in."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import msgspec
+
+from playsmart_gateway.errors import SinkError
+from playsmart_gateway.event import Batch
+from playsmart_gateway.sinks import Written
+from playsmart_gateway.sinks.memory import MemorySink
+
+
+class FakeClock:
+    """A clock that stands until it is told to move; seconds."""
+
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class TroubledSink:
+    """A memory sink that first raises the errors it is given, one a write, then works."""
+
+    def __init__(self, *errors: SinkError | Exception) -> None:
+        self.errors = list(errors)
+        self.stored = MemorySink("troubled")
+        self.attempts = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def write(self, batches: Sequence[Batch]) -> Written:
+        self.attempts += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return await self.stored.write(batches)
+
+
+def make_batch(sequence: int = 0, count: int = 1, user_id: str = "player-1", pad: int = 0) -> Batch:
+    """A valid batch whose events say which they are."""
+    rows = [
+        [
+            "Custom",
+            f"e{place}",
+            "2026-04-22T14:30:00Z",
+            {"n": f"{sequence}.{place}", "p": "x" * pad},
+        ]
+        for place in range(count)
+    ]
+    return Batch(
+        source="playsmart",
+        game_id="com.example.game",
+        user_id=user_id,
+        count=count,
+        rows=msgspec.json.encode(rows),
+        sequence=sequence,
+        received_at=1_776_868_200_123_456 + sequence,
+    )

@@ -1,0 +1,141 @@
+"""The same tests over every sink: what the protocol promises, each of them must keep."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.event import Batch
+from playsmart_gateway.sinks import Sink, Written, open_sink
+from playsmart_gateway.sinks.memory import MemorySink
+from tests.doubles import make_batch
+
+MakeSink = Callable[..., Sink]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make_sink(request: pytest.FixtureRequest, tmp_path: Path) -> MakeSink:
+    urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}
+
+    def make(journal_id: str = "journal-1") -> Sink:
+        return open_sink(urls[request.param], journal_id=journal_id)
+
+    make.path = tmp_path / "events.db"  # type: ignore[attr-defined]
+    return make
+
+
+def stored_rows(sink: Sink, make_sink: MakeSink) -> list[list[Any]]:
+    """Every stored row as [type, name, occurred_at, customdata], in order."""
+    if isinstance(sink, MemorySink):
+        return [[row[0], row[1], _padded(row[2]), row[3]] for row in sink.rows]
+    with sqlite3.connect(make_sink.path) as db:  # type: ignore[attr-defined]
+        rows = db.execute(
+            "SELECT type, custom_event_name, occurred_at, customdata FROM events ORDER BY event_id"
+        ).fetchall()
+    db.close()
+    return [[*row[:3], None if row[3] is None else msgspec.json.decode(row[3])] for row in rows]
+
+
+def _padded(time: str) -> str:
+    return time if len(time) == 27 else f"{time[:19]}.000000Z"
+
+
+async def test_rows_that_are_not_json_are_rejected_and_nothing_is_stored(
+    make_sink: MakeSink,
+) -> None:
+    bad = make_batch(2)
+    bad.rows = b"[[oops"
+    async with make_sink() as sink:
+        with pytest.raises(SinkRejected):
+            await sink.write([make_batch(1), bad])
+        assert stored_rows(sink, make_sink) == []
+        assert await sink.write([make_batch(1)]) == Written(stored=1, duplicate=0)
+
+
+async def test_the_same_batches_again_are_a_no_op(make_sink: MakeSink) -> None:
+    batches = [make_batch(1, count=2), make_batch(2, count=3)]
+    async with make_sink() as sink:
+        assert await sink.write(batches) == Written(stored=5, duplicate=0)
+        assert await sink.write(batches) == Written(stored=0, duplicate=5)
+        assert len(stored_rows(sink, make_sink)) == 5
+
+
+async def test_new_batches_beside_known_ones_are_stored(make_sink: MakeSink) -> None:
+    async with make_sink() as sink:
+        await sink.write([make_batch(2)])
+        written = await sink.write([make_batch(1), make_batch(2), make_batch(3)])
+        assert written == Written(stored=2, duplicate=1)
+        names = [row[3]["n"] for row in stored_rows(sink, make_sink)]
+        assert sorted(names) == ["1.0", "2.0", "3.0"]
+
+
+async def test_writing_nothing_stores_nothing(make_sink: MakeSink) -> None:
+    async with make_sink() as sink:
+        assert await sink.write([]) == Written(stored=0, duplicate=0)
+
+
+async def test_more_batches_than_one_statement_takes_keep_their_order(make_sink: MakeSink) -> None:
+    batches = [make_batch(sequence, count=1 + sequence % 3) for sequence in range(1, 702)]
+    async with make_sink() as sink:
+        await sink.write(batches)
+        names = [row[3]["n"] for row in stored_rows(sink, make_sink)]
+    assert names == [f"{b.sequence}.{place}" for b in batches for place in range(b.count)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "'; DROP TABLE batches; --", "é漢😀", "a" * 100_000, '"\\', "\u2028"],
+)
+async def test_any_text_comes_back_as_it_was(make_sink: MakeSink, text: str) -> None:
+    row = ["Custom", text or "x", "2026-04-22T14:30:00Z", {text: [text, None, 1.5, True, {}]}]
+    batch = Batch("playsmart", text, text or "u", 1, msgspec.json.encode([row]), 1, 1)
+    async with make_sink() as sink:
+        await sink.write([batch])
+        assert stored_rows(sink, make_sink) == [[*row[:2], _padded(str(row[2])), row[3]]]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+times = st.sampled_from(
+    ["0001-01-01T00:00:00Z", "2026-04-22T14:30:00Z", "2026-04-22T14:30:00.000001Z",
+     "9999-12-31T23:59:59.999999Z"]
+)  # fmt: skip
+rows = st.tuples(
+    st.sampled_from(["Custom", "AppOpen"]),
+    st.none()
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
+    times,
+    st.none() | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), json_values),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.lists(rows, min_size=1, max_size=5), min_size=1, max_size=5))
+async def test_rows_come_back_as_they_were(make_sink: MakeSink, requests: list[list[Any]]) -> None:
+    """Flushing twice with different boundaries, and reopening, change nothing either."""
+    make_sink.path.unlink(missing_ok=True)  # type: ignore[attr-defined]
+    batches = [
+        Batch("playsmart", "g", "u", len(each), msgspec.json.encode(each), place + 1, 1)
+        for place, each in enumerate(requests)
+    ]
+    expected = [
+        [kind, name, _padded(time), data] for each in requests for kind, name, time, data in each
+    ]
+    async with make_sink() as sink:
+        await sink.write(batches[:1])
+        await sink.write(batches[1:])
+        await sink.write(batches)
+        assert stored_rows(sink, make_sink) == expected

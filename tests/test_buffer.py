@@ -1,0 +1,166 @@
+import asyncio
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from playsmart_gateway.buffer import Buffer
+from playsmart_gateway.event import BATCH_OVERHEAD_BYTES, Batch
+from tests.doubles import FakeClock, make_batch
+
+
+def make_buffer(clock: FakeClock | None = None, **limits: int) -> Buffer:
+    defaults = {"max_events": 10, "max_bytes": 100_000, "ripe_events": 5, "ripe_bytes": 50_000}
+    return Buffer(**{**defaults, **limits}, clock=clock or FakeClock())
+
+
+def test_no_room_for_one_event_more_than_the_limit() -> None:
+    buffer = make_buffer(max_events=3)
+    buffer.put(make_batch(1, count=2))
+    assert buffer.has_room(1, 0)
+    assert not buffer.has_room(2, 0)
+
+
+def test_no_room_for_one_byte_more_than_the_limit() -> None:
+    batch = make_batch(1)
+    buffer = make_buffer(max_bytes=2 * batch.size)
+    buffer.put(batch)
+    assert buffer.has_room(1, batch.size)
+    assert not buffer.has_room(1, batch.size + 1)
+
+
+def test_a_batch_out_of_order_is_our_mistake() -> None:
+    buffer = make_buffer()
+    buffer.put(make_batch(2))
+    with pytest.raises(AssertionError):
+        buffer.put(make_batch(1))
+
+
+def test_looking_at_the_head_takes_nothing_away() -> None:
+    buffer = make_buffer()
+    buffer.put(make_batch(1, count=2))
+    assert buffer.head(100, 100_000) == buffer.head(100, 100_000)
+    assert buffer.events == 2
+
+
+def test_the_head_stops_before_the_batch_that_would_exceed_a_limit() -> None:
+    buffer = make_buffer()
+    for sequence in (1, 2, 3):
+        buffer.put(make_batch(sequence, count=2))
+    assert [batch.sequence for batch in buffer.head(5, 100_000)] == [1, 2]
+    assert [batch.sequence for batch in buffer.head(100, make_batch(1, count=2).size)] == [1]
+
+
+def test_the_head_holds_a_batch_that_is_larger_than_any_limit() -> None:
+    buffer = make_buffer()
+    buffer.put(make_batch(1, count=3))
+    assert len(buffer.head(1, 1)) == 1
+
+
+def test_an_empty_ring_has_no_age_and_is_not_ripe() -> None:
+    buffer = make_buffer()
+    assert (buffer.oldest_age, buffer.ripe, buffer.head(1, 1)) == (0.0, None, [])
+
+
+def test_it_is_ripe_by_events_and_by_bytes() -> None:
+    buffer = make_buffer(ripe_events=2)
+    buffer.put(make_batch(1))
+    assert buffer.ripe is None
+    buffer.put(make_batch(2))
+    assert buffer.ripe == "events"
+    buffer = make_buffer(ripe_bytes=1_000 + BATCH_OVERHEAD_BYTES)
+    buffer.put(make_batch(1, pad=1_000))
+    assert buffer.ripe == "bytes"
+
+
+def test_it_stirs_when_it_fills_from_empty_and_when_it_turns_ripe_but_not_between() -> None:
+    buffer = make_buffer(ripe_events=3)
+    stirred = []
+    for sequence in (1, 2, 3):
+        buffer.stirred.clear()
+        buffer.put(make_batch(sequence))
+        stirred.append(buffer.stirred.is_set())
+    assert stirred == [True, False, True]
+
+
+def test_age_counts_from_the_oldest_batch() -> None:
+    clock = FakeClock()
+    buffer = make_buffer(clock)
+    buffer.put(make_batch(1))
+    clock.advance(3)
+    buffer.put(make_batch(2))
+    assert buffer.oldest_age == 3
+
+
+def test_after_a_full_flush_age_counts_at_most_from_the_last_look() -> None:
+    clock = FakeClock()
+    buffer = make_buffer(clock)
+    buffer.put(make_batch(1))
+    clock.advance(3)
+    taken = buffer.head(100, 100_000)
+    clock.advance(1)
+    buffer.put(make_batch(2))  # arrives while the sink writes
+    buffer.drop(len(taken))
+    assert buffer.oldest_age == 1
+
+
+def test_what_a_limited_flush_leaves_behind_keeps_its_age() -> None:
+    clock = FakeClock()
+    buffer = make_buffer(clock)
+    buffer.put(make_batch(1))
+    buffer.put(make_batch(2))
+    clock.advance(3)
+    buffer.drop(len(buffer.head(1, 100_000)))
+    assert buffer.oldest_age == 3
+
+
+class RingAgainstAList(RuleBasedStateMachine):
+    """The ring is a list with two sums; whatever happens, the sums and the order agree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buffer = make_buffer(max_events=50, max_bytes=20_000)
+        self.model: list[Batch] = []
+        self.sequence = 0
+
+    @rule(count=st.integers(1, 20), pad=st.integers(0, 3_000))
+    def put_if_there_is_room(self, count: int, pad: int) -> None:
+        self.sequence += 1
+        batch = make_batch(self.sequence, count, pad=pad)
+        fits = (
+            sum(each.count for each in self.model) + count <= 50
+            and sum(each.size for each in self.model) + batch.size <= 20_000
+        )
+        assert self.buffer.has_room(count, batch.size) == fits
+        if fits:
+            self.buffer.put(batch)
+            self.model.append(batch)
+
+    @precondition(lambda self: self.model)
+    @rule(max_events=st.integers(1, 60), max_bytes=st.integers(1, 30_000))
+    def flush(self, max_events: int, max_bytes: int) -> None:
+        head = self.buffer.head(max_events, max_bytes)
+        assert head == self.model[: len(head)]
+        assert head
+        if len(head) > 1:
+            assert sum(each.count for each in head) <= max_events
+            assert sum(each.size for each in head) <= max_bytes
+        self.buffer.drop(len(head))
+        del self.model[: len(head)]
+
+    @invariant()
+    def sums_agree(self) -> None:
+        assert len(self.buffer) == len(self.model)
+        assert self.buffer.events == sum(each.count for each in self.model)
+        assert self.buffer.bytes == sum(each.size for each in self.model)
+
+
+TestRingAgainstAList = RingAgainstAList.TestCase
+
+
+async def test_the_flusher_is_woken_by_the_ring() -> None:
+    buffer = make_buffer()
+    waiting = asyncio.create_task(buffer.stirred.wait())
+    await asyncio.sleep(0)
+    buffer.put(make_batch(1))
+    assert await waiting
