@@ -1,13 +1,12 @@
 """The one place where the parts meet: ``create_app`` and the lifespan.
 
-Start: sink, flusher, then the door opens. Stop is that list backwards: the door closes, the ring
-drains into the sink, the sink closes.
+Start: journal (lock, replay), sink, flusher, then the door opens. Stop is that list backwards: the
+door closes, the ring drains into the sink, sink and journal close.
 """
 
 import asyncio
+import contextlib
 import logging
-import math
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,9 +23,10 @@ from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.config import Auth, Config
 from playsmart_gateway.dialects import playsmart
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.errors import Detail, where
+from playsmart_gateway.errors import Detail, JournalUnavailable, where
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake
+from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.middleware import RequestFrame
 from playsmart_gateway.sinks import Sink, open_sink
 from playsmart_gateway.stats import Stats
@@ -43,7 +43,11 @@ class Gateway:
 
     def __init__(self, config: Config, verifier: TokenVerifier, sink: Sink) -> None:
         buffer = config.buffer
+        journal = config.journal
         self.stats = Stats()
+        self.journal = (
+            Journal(Path(journal.path), fsync=journal.fsync) if journal.enabled else NoJournal()
+        )
         self.verifier = verifier
         self.buffer = Buffer(
             max_events=buffer.max_events,
@@ -52,14 +56,17 @@ class Gateway:
             ripe_bytes=buffer.flush_max_bytes,
         )
         self.intake = Intake(
+            self.journal,
             self.buffer,
             self.stats,
-            retry_after_seconds=math.ceil(buffer.flush_interval_seconds),
+            wait_for_room_seconds=buffer.wait_for_room_ms / 1_000,
         )
         self.flusher = Flusher(
             self.buffer,
+            self.journal,
             sink,
             self.stats,
+            room_came=self.intake.room_came,
             interval_seconds=buffer.flush_interval_seconds,
             max_events=buffer.flush_max_events,
             max_bytes=buffer.flush_max_bytes,
@@ -68,6 +75,7 @@ class Gateway:
         self.on_fatal: Callable[[], None] = lambda: None
         self.failed = False
         self.left_behind = 0
+        self._fsync_interval_seconds = journal.fsync_interval_seconds
         self._sink = sink
 
     @asynccontextmanager
@@ -75,16 +83,22 @@ class Gateway:
         """Take and store events while entered; drain on the way out.
 
         Raises:
-            GatewayError: the store could not be opened.
+            GatewayError: the journal or the store could not be opened.
         """
-        async with self._sink:
-            flushing = asyncio.create_task(self.flusher.run(), name="flusher")
-            flushing.add_done_callback(self._flusher_ended)
-            try:
-                yield
-            finally:
-                self.intake.close("shutting_down")
-                await self._drain(flushing)
+        self.journal.open()
+        with contextlib.closing(self.journal):
+            self._replay()
+            async with self._sink:
+                flushing = asyncio.create_task(self.flusher.run(), name="flusher")
+                flushing.add_done_callback(self._ended)
+                syncing = asyncio.create_task(self._sync_journal(), name="journal sync")
+                syncing.add_done_callback(self._ended)
+                try:
+                    yield
+                finally:
+                    self.intake.close("shutting_down")
+                    await self._drain(flushing)
+                    await _cancel(syncing)
 
     def not_ready_because(self) -> list[Detail]:
         """See ``ops.Health``."""
@@ -93,26 +107,49 @@ class Gateway:
             reasons.append(Detail("intake", self.intake.closed_because))
         if self.flusher.last_error is not None:
             reasons.append(Detail("store", str(self.flusher.last_error)))
+        if self.journal.last_error is not None:
+            reasons.append(Detail("journal", str(self.journal.last_error.strerror)))
         if not self.buffer.has_room(1, 0):
             reasons.append(Detail("buffer", "full"))
         return reasons
 
+    def _replay(self) -> None:
+        """Put what an earlier process left in the journal back into the ring."""
+        for batch in self.journal.replay():
+            self.stats.received += batch.count
+            self.stats.replayed += batch.count
+            self.buffer.put(batch)
+        if self.stats.replayed:
+            logger.warning("replayed %d events from the journal", self.stats.replayed)
+
+    async def _sync_journal(self) -> None:
+        while self.journal.fsync == "interval":
+            await asyncio.sleep(self._fsync_interval_seconds)
+            with contextlib.suppress(JournalUnavailable):  # it is in the log and in last_error
+                await self.journal.sync()
+
     async def _drain(self, flushing: asyncio.Task[None]) -> None:
         self.flusher.stop()
         await asyncio.wait([flushing], timeout=self.drain_timeout_seconds)
-        flushing.cancel()
-        await asyncio.wait([flushing])
+        await _cancel(flushing)
         self.left_behind = self.buffer.events
         if self.left_behind:
-            logger.error("stopped with %d events not stored", self.left_behind)
+            kept = "the journal keeps them" if isinstance(self.journal, Journal) else "lost"
+            logger.error("stopped with %d events not stored: %s", self.left_behind, kept)
 
-    def _flusher_ended(self, flushing: asyncio.Task[None]) -> None:
-        if flushing.cancelled() or (error := flushing.exception()) is None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Close the door if a part of the gateway died of a bug."""
+        if task.cancelled() or (error := task.exception()) is None:
             return
         self.failed = True
-        self.intake.close("store_task_died")
-        logger.critical("the flusher died, shutting down: %s", where(error))
+        self.intake.close("internal_error")
+        logger.critical("task %s died, shutting down: %s", task.get_name(), where(error))
         self.on_fatal()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def create_app(
@@ -126,7 +163,7 @@ def create_app(
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
-        sink or open_sink(config.storage.url, journal_id=uuid.uuid4().hex),
+        sink or open_sink(config.storage.url),
     )
     endpoint = playsmart.IngestEvents(
         gateway.intake,

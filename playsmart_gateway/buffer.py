@@ -41,21 +41,39 @@ class Buffer:
         self._batches: deque[Batch] = deque()
         self._oldest_since = 0.0
         self._looked_at = 0.0
-        self._newest_seen = 0
+        self._newest_seen: Batch | None = None
+        self._reserved_events = 0
+        self._reserved_bytes = 0
 
     def __len__(self) -> int:
         """How many batches wait."""
         return len(self._batches)
 
     def has_room(self, events: int, size: int) -> bool:
-        """Whether ``events`` more events in ``size`` bytes of memory fit now."""
-        return self.events + events <= self.max_events and self.bytes + size <= self.max_bytes
+        """Whether ``events`` events in ``size`` bytes fit beside what is here and reserved."""
+        return (
+            self.events + self._reserved_events + events <= self.max_events
+            and self.bytes + self._reserved_bytes + size <= self.max_bytes
+        )
+
+    def reserve(self, events: int, size: int) -> None:
+        """Keep room, of which there must be enough, until ``release``."""
+        self._reserved_events += events
+        self._reserved_bytes += size
+
+    def release(self, events: int, size: int) -> None:
+        """Give reserved room back: to ``put`` what it was for, or to others."""
+        self._reserved_events -= events
+        self._reserved_bytes -= size
+        assert self._reserved_events >= 0, "what is released was reserved"
 
     def put(self, batch: Batch) -> None:
-        """Append a batch, for which there must be room, behind all others."""
+        """Append a batch behind all others; that there is room was settled before."""
         batches = self._batches
         if batches:
-            assert batch.sequence > batches[-1].sequence, "batches arrive in order"
+            last = batches[-1]
+            in_order = batch.journal != last.journal or batch.sequence > last.sequence
+            assert in_order, "batches arrive in order"
         else:
             self._oldest_since = self._clock()
             self.stirred.set()
@@ -68,7 +86,7 @@ class Buffer:
     def head(self, max_events: int, max_bytes: int) -> list[Batch]:
         """Return the oldest batches within both limits, at least one if any; they stay here."""
         self._looked_at = self._clock()
-        self._newest_seen = self._batches[-1].sequence if self._batches else 0
+        self._newest_seen = self._batches[-1] if self._batches else None
         events = size = taken = 0
         for batch in self._batches:
             events += batch.count
@@ -80,14 +98,14 @@ class Buffer:
 
     def drop(self, count: int) -> None:
         """Let go of the oldest ``count`` batches: they are stored."""
-        batches = self._batches
+        batch = None
         for _ in range(count):
-            batch = batches.popleft()
+            batch = self._batches.popleft()
             self.events -= batch.count
             self.bytes -= batch.size
         # What came in while the sink wrote is younger than the last look. What was left behind by
         # the limits of ``head`` keeps the old date: it is flushed too early rather than too late.
-        if batches and batches[0].sequence > self._newest_seen:
+        if batch is not None and batch is self._newest_seen:
             self._oldest_since = self._looked_at
 
     @property

@@ -11,7 +11,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -73,6 +73,16 @@ class Buffer(Section, frozen=True):
     flush_interval_seconds: Seconds = 2.0
     flush_max_events: Positive = 20_000
     flush_max_bytes: Positive = 8_388_608
+    wait_for_room_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 1_000
+
+
+class Journal(Section, frozen=True):
+    """Where batches survive the death of the process until they are stored."""
+
+    enabled: bool = True
+    path: str = "data/journal"
+    fsync: Literal["interval", "always", "never"] = "interval"
+    fsync_interval_seconds: Seconds = 0.1
 
 
 class Storage(Section, frozen=True):
@@ -87,6 +97,7 @@ class Config(Section, frozen=True):
     server: Server = Server()
     auth: Auth = Auth()
     buffer: Buffer = Buffer()
+    journal: Journal = Journal()
     storage: Storage = Storage()
 
 

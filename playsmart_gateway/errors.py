@@ -10,6 +10,7 @@
     │   ├── TooLarge          413  the body is over the limit
     │   ├── UnsupportedMedia  415  the body is not in a media type that we read
     │   ├── KeysUnavailable   503  no key could be fetched yet to check a token with
+    │   ├── JournalUnavailable 503 the disk did not take the batch; nothing of it is kept
     │   ├── Overloaded        503  no room; come back in ``retry_after_seconds``
     │   └── Closing           503  shutting down, or unable to promise anything
     └── SinkError             the store did not take a flush
@@ -126,6 +127,14 @@ class KeysUnavailable(Refused):
     tag = "keys_unavailable"
     status = 503
     default_message = "keys_unavailable"
+
+
+class JournalUnavailable(Refused):
+    """The disk did not take the batch, so it cannot be promised anything."""
+
+    tag = "journal_unavailable"
+    status = 503
+    default_message = "journal_unavailable"
 
 
 class Overloaded(Refused):

@@ -19,9 +19,11 @@ class Batch(msgspec.Struct, gc=False):
 
     ``rows`` is a UTF-8 JSON array of ``count`` arrays ``[type, custom_event_name, occurred_at,
     customdata]``. ``occurred_at`` is UTC as msgspec prints it, ``YYYY-MM-DDTHH:MM:SS[.ffffff]Z``;
-    the name and the customdata may be null. No text
-    outside customdata holds NUL. ``sequence`` and ``received_at`` (microseconds since
-    the epoch) are zero until the intake accepts the batch.
+    the name and the customdata may be null. No text outside customdata holds NUL.
+    ``received_at`` is in microseconds since the epoch.
+
+    ``journal`` and ``sequence`` name the batch for ever; the intake and the journal set them and
+    ``received_at`` when they accept it.
     """
 
     source: str
@@ -29,6 +31,7 @@ class Batch(msgspec.Struct, gc=False):
     user_id: str
     count: int
     rows: bytes
+    journal: str = ""
     sequence: int = 0
     received_at: int = 0
 

@@ -2,7 +2,8 @@
 
 It waits for the first of three things (the ring is ripe, the oldest batch is old enough, stop)
 and then does one pass. Batches leave the ring only after the sink committed them, so whatever
-goes wrong here, the same batches are tried again.
+goes wrong here, the same batches are tried again. When the sink says that some batches will never
+fit, flushes get half as large until the one at fault stands alone and is buried.
 """
 
 import asyncio
@@ -12,7 +13,9 @@ import time
 from collections.abc import Callable
 
 from playsmart_gateway.buffer import Buffer
-from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.errors import SinkRejected, SinkUnavailable
+from playsmart_gateway.event import Batch
+from playsmart_gateway.journal import SEGMENT_BYTES, Journal, NoJournal
 from playsmart_gateway.sinks import Sink
 from playsmart_gateway.stats import Stats
 
@@ -25,6 +28,9 @@ LAST_RETRY_SECONDS = 5.0
 class Flusher:
     """Moves batches from ``buffer`` to ``sink``, oldest first, one transaction at a time.
 
+    What is stored is taken from the ``journal`` too, a segment at a time and only after the sink
+    has synced it; ``room_came`` is called when batches left the ring.
+
     A flush is triggered by ``events`` or ``bytes`` (the ring is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
     most ``max_events`` events and ``max_bytes`` bytes.
@@ -33,9 +39,11 @@ class Flusher:
     def __init__(
         self,
         buffer: Buffer,
+        journal: Journal | NoJournal,
         sink: Sink,
         stats: Stats,
         *,
+        room_came: Callable[[], None],
         interval_seconds: float,
         max_events: int,
         max_bytes: int,
@@ -43,7 +51,10 @@ class Flusher:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._buffer = buffer
+        self._journal = journal
         self._sink = sink
+        self._room_came = room_came
+        self._limit: int | None = None
         self._stats = stats
         self._interval_seconds = interval_seconds
         self._max_events = max_events
@@ -54,9 +65,13 @@ class Flusher:
         self.last_error: SinkUnavailable | None = None
 
     async def run(self) -> None:
-        """Flush until ``stop`` was called and the ring is empty."""
+        """Flush until ``stop`` was called and the ring is empty; then empty the journal."""
         while trigger := await self._next_trigger():
             await self._flush_until_stored(trigger)
+            if self._journal.removable_bytes >= SEGMENT_BYTES:
+                await self._trim_journal()
+        if self._journal.removable_bytes:
+            await self._trim_journal()
 
     def stop(self) -> None:
         """Ask ``run`` to drain the ring and return; does not wait for it."""
@@ -64,30 +79,54 @@ class Flusher:
         self._buffer.stirred.set()
 
     async def flush(self, trigger: str = "explicit") -> int:
-        """Write the head of the ring in one transaction and return how many events it had.
+        """Write the head of the ring in one transaction and return how many events left the ring.
 
         Raises:
             SinkUnavailable: nothing was written and nothing left the ring.
         """
-        batches = self._buffer.head(self._max_events, self._max_bytes)
+        batches = self._buffer.head(self._max_events, self._max_bytes)[: self._limit]
         if not batches:
             return 0
         started = self._clock()
-        written = await self._sink.write(batches)
+        try:
+            written = await self._sink.write(batches)
+        except SinkRejected as error:
+            if len(batches) > 1:
+                self._limit = len(batches) // 2
+                return 0
+            return await self._bury(batches[0], str(error))
         seconds = self._clock() - started
-        self._buffer.drop(len(batches))
         events = written.stored + written.duplicate
-        stats = self._stats
-        stats.stored += written.stored
-        stats.duplicate += written.duplicate
-        stats.flushes[trigger] += 1
-        stats.flush_seconds.observe(seconds)
-        stats.flush_events.observe(events)
+        self._stats.stored += written.stored
+        self._stats.duplicate += written.duplicate
+        self._stats.observe_flush(trigger, events, seconds)
+        self._let_go(len(batches))
         logger.info(
             "flushed events=%d batches=%d trigger=%s ms=%.1f left=%d",
             events, len(batches), trigger, seconds * 1000, self._buffer.events,
         )  # fmt: skip
         return events
+
+    async def _bury(self, batch: Batch, reason: str) -> int:
+        await self._sink.bury(batch, reason)
+        self._limit = None
+        self._stats.rejected["buried"] += batch.count
+        self._let_go(1)
+        logger.error("buried one batch of %d events as dead letters: %s", batch.count, reason)
+        return batch.count
+
+    def _let_go(self, batches: int) -> None:
+        self._buffer.drop(batches)
+        self._journal.stored(batches)
+        self._room_came()
+
+    async def _trim_journal(self) -> None:
+        """Remove what is stored from the journal; if that fails now, the next time will do."""
+        try:
+            await self._sink.sync()
+            await self._journal.remove_stored()
+        except SinkUnavailable as error:
+            logger.warning("the journal keeps what is stored already: %s", error)
 
     async def _next_trigger(self) -> str | None:
         """Wait until there is a reason to flush and name it; None when stopped and empty."""
@@ -109,9 +148,9 @@ class Flusher:
             try:
                 await self.flush(trigger)
             except SinkUnavailable as error:
-                self._stats.flush_failures["unavailable"] += 1
+                self._stats.observe_flush_failure("unavailable")
                 if self.last_error is None:
-                    logger.warning("store unavailable, events wait in the ring: %s", error)
+                    logger.warning("store unavailable, events wait: %s. %s", error, error.hint)
                 self.last_error = error
             else:
                 if self.last_error is not None:

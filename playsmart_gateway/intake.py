@@ -1,18 +1,35 @@
 """The one door into the gateway, and the promise behind a 2xx.
 
-A dialect asks ``require_room`` before it spends anything on a request and calls ``accept`` once
-its batch is whole, valid and allowed. What ``accept`` returned for is in the ring.
+A dialect asks ``room_for`` before it spends anything on a request, and calls ``accept`` once its
+batch is whole, valid and allowed. What ``accept`` returned for is in the journal and in the ring.
+
+All the batches of one turn of the event loop form a group: one write to the journal, one sync if
+the journal syncs always, and then into the ring in the order in which they came. A group is
+settled by the gateway and not by the requests in it, so a client that hangs up changes nothing.
 """
 
+import asyncio
+import math
 import time
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
 from playsmart_gateway.buffer import Buffer
-from playsmart_gateway.errors import Closing, Overloaded
-from playsmart_gateway.event import Batch
+from playsmart_gateway.errors import Closing, JournalUnavailable, Overloaded, Refused
+from playsmart_gateway.event import BATCH_OVERHEAD_BYTES, MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.stats import Stats
+
+MAX_WAITERS = 1_024
+MAX_WAITING_BYTES = 67_108_864
+"""Requests that may wait for room at once, and the bodies they may hold in memory meanwhile."""
+
+LEAST_EVENT_BYTES = 40
+"""No dialect's event is shorter on the wire; ``{"type":"AppOpen","timestamp":"..."}`` is longer."""
+
+MAX_RETRY_AFTER_SECONDS = 30
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
@@ -22,67 +39,184 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     buffered: int
 
 
-class Intake:
-    """Admits batches into ``buffer``, in order, and counts them.
+_Group = list[tuple[Batch, asyncio.Future[Receipt | Refused]]]
 
-    ``retry_after_seconds`` is what a refused client is told to wait; ``clock`` gives the wall
-    time in seconds that batches are stamped with.
+
+class Intake:
+    """Admits batches into ``journal`` and ``buffer``, in order, and counts them.
+
+    A request that finds no room waits for it up to ``wait_for_room_seconds``, oldest first, and is
+    then refused; ``clock`` gives the wall time in seconds that batches are stamped with.
     """
 
     def __init__(
         self,
+        journal: Journal | NoJournal,
         buffer: Buffer,
         stats: Stats,
         *,
-        retry_after_seconds: int,
-        first_sequence: int = 1,
+        wait_for_room_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._journal = journal
         self._buffer = buffer
         self._stats = stats
-        self._retry_after_seconds = max(1, retry_after_seconds)
-        self._next_sequence = first_sequence
+        self._wait_for_room_seconds = wait_for_room_seconds
         self._clock = clock
+        self._group: _Group = []
+        self._syncing: asyncio.Task[None] | None = None
+        self._waiters: deque[tuple[asyncio.Future[bool], int, int]] = deque()
+        self._waiting_bytes = 0
         self.closed_because: str | None = None
 
-    def require_room(self, body_bytes: int) -> None:
-        """Refuse a request by the size of its body alone, before it is decoded.
+    async def room_for(self, body_bytes: int) -> None:
+        """Return when a body of that many bytes is likely to fit, before it is decoded.
+
+        The caller decodes and calls ``accept`` without awaiting anything in between.
 
         Raises:
             Closing: the door is closed.
-            Overloaded: not even one event in that many bytes would fit.
+            Overloaded: there is no room, and none came in time.
         """
-        if self.closed_because is not None:
-            raise Closing(self.closed_because, retry_after_seconds=self._retry_after_seconds)
-        self._require_room(1, body_bytes)
+        self._require_open()
+        buffer = self._buffer
+        events = min(MAX_EVENTS_PER_BATCH, body_bytes // LEAST_EVENT_BYTES + 1, buffer.max_events)
+        size = min(body_bytes + BATCH_OVERHEAD_BYTES, buffer.max_bytes)
+        if not self._waiters and buffer.has_room(events, size):
+            return
+        if self._wait_for_room_seconds:
+            await self._wait_for_room(events, size)
+            self._require_open()
+        elif not buffer.has_room(1, BATCH_OVERHEAD_BYTES):
+            raise self._overloaded()
 
     async def accept(self, batch: Batch) -> Receipt:
         """Take a valid batch: all of its events or none.
 
         Raises:
             Closing: the door closed while the request was decoded.
-            Overloaded: the events do not fit; nothing of them is kept.
+            Overloaded: the events do not fit.
+            JournalUnavailable: the disk did not take them.
         """
-        stats, buffer = self._stats, self._buffer
-        stats.received += batch.count
+        # Everything up to the await happens in one step: no other request can come between.
+        self._stats.received += batch.count
         try:
-            if self.closed_because is not None:
-                raise Closing(self.closed_because, retry_after_seconds=self._retry_after_seconds)
-            self._require_room(batch.count, batch.size)
-        except (Closing, Overloaded) as refusal:
-            stats.rejected[refusal.tag] += batch.count
+            self._require_open()
+            if not self._buffer.has_room(batch.count, batch.size):
+                raise self._overloaded()
+        except Refused as refusal:
+            self._stats.rejected[refusal.tag] += batch.count
             raise
-        batch.sequence = self._next_sequence
+        self._buffer.reserve(batch.count, batch.size)
         batch.received_at = int(self._clock() * 1_000_000)
-        self._next_sequence += 1
-        buffer.put(batch)
-        stats.accepted += batch.count
-        return Receipt(batch.count, buffer.events)
+        loop = asyncio.get_running_loop()
+        settled: asyncio.Future[Receipt | Refused] = loop.create_future()
+        self._group.append((batch, settled))
+        if len(self._group) == 1 and self._syncing is None:
+            loop.call_soon(self._commit)
+        outcome = await settled
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
 
     def close(self, because: str) -> None:
         """Refuse everything from now on with ``Closing(because)``; the first reason stays."""
         self.closed_because = self.closed_because or because
+        for waiter, _, _ in self._waiters:
+            if not waiter.done():
+                waiter.set_result(False)
+        self._waiters.clear()
 
-    def _require_room(self, events: int, size: int) -> None:
-        if not self._buffer.has_room(events, size):
-            raise Overloaded(retry_after_seconds=self._retry_after_seconds)
+    def room_came(self) -> None:
+        """Let in as many of those who wait as there is room for, the oldest first."""
+        while self._waiters:
+            waiter, events, size = self._waiters[0]
+            if not waiter.done():
+                if not self._buffer.has_room(events, size):
+                    return
+                self._buffer.reserve(events, size)  # until it runs; others may come before that
+                waiter.set_result(True)
+            self._waiters.popleft()
+
+    async def _wait_for_room(self, events: int, size: int) -> None:
+        if len(self._waiters) >= MAX_WAITERS or self._waiting_bytes + size > MAX_WAITING_BYTES:
+            raise self._overloaded()
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiters.append((waiter, events, size))
+        self._waiting_bytes += size
+        try:
+            async with asyncio.timeout(self._wait_for_room_seconds):
+                await waiter
+        except BaseException as error:
+            # The room may have come in the very moment of giving up: it is for the next one.
+            self._take_room(waiter, events, size)
+            self.room_came()
+            if isinstance(error, TimeoutError):
+                raise self._overloaded() from None
+            raise
+        else:
+            self._take_room(waiter, events, size)
+        finally:
+            self._waiting_bytes -= size
+
+    def _take_room(self, waiter: asyncio.Future[bool], events: int, size: int) -> None:
+        if waiter.done() and not waiter.cancelled() and waiter.result():
+            self._buffer.release(events, size)
+
+    def _require_open(self) -> None:
+        if self.closed_because is not None:
+            raise Closing(self.closed_because, retry_after_seconds=self._retry_after())
+
+    def _overloaded(self) -> Overloaded:
+        return Overloaded(retry_after_seconds=self._retry_after())
+
+    def _retry_after(self) -> int:
+        """Seconds until the store has taken what waits now, as far as its pace is known."""
+        pace = self._stats.events_per_second
+        seconds = math.ceil(self._buffer.events / pace) if pace else MAX_RETRY_AFTER_SECONDS
+        return max(1, min(seconds, MAX_RETRY_AFTER_SECONDS))
+
+    def _commit(self) -> None:
+        """Write the group to the journal; settle it, or let it wait for its sync."""
+        group, self._group = self._group, []
+        try:
+            self._journal.write([batch for batch, _ in group])
+        except JournalUnavailable as error:
+            self._refuse(group, error)
+        else:
+            if self._journal.fsync == "always":
+                self._syncing = asyncio.create_task(self._sync(group), name="group sync")
+            else:
+                self._settle(group)
+
+    async def _sync(self, group: _Group) -> None:
+        """Sync one group; who comes meanwhile forms the next one, which follows at once."""
+        try:
+            await self._journal.sync()
+        except JournalUnavailable as error:
+            self._journal.undo()
+            self._refuse(group, error)
+        else:
+            self._settle(group)
+        finally:
+            self._syncing = None
+            if self._group:
+                asyncio.get_running_loop().call_soon(self._commit)
+
+    def _settle(self, group: _Group) -> None:
+        buffer, stats = self._buffer, self._stats
+        for batch, settled in group:
+            buffer.release(batch.count, batch.size)
+            buffer.put(batch)
+            stats.accepted += batch.count
+            if not settled.done():
+                settled.set_result(Receipt(batch.count, buffer.events))
+
+    def _refuse(self, group: _Group, error: JournalUnavailable) -> None:
+        error.retry_after_seconds = self._retry_after()
+        for batch, settled in group:
+            self._buffer.release(batch.count, batch.size)
+            self._stats.rejected[error.tag] += batch.count
+            if not settled.done():
+                settled.set_result(error)
+        self.room_came()

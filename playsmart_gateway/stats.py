@@ -38,13 +38,15 @@ class Histogram:
 class Stats:
     """What the gateway counts since it started.
 
-    Events: ``received`` reached the intake whole and valid, ``accepted`` were promised a place,
-    ``rejected`` were refused or buried there or later (by reason). Requests that were refused
-    before their events could be counted are in ``refused_requests`` (by reason).
+    Events: ``received`` reached the intake whole and valid, or were ``replayed`` from the journal;
+    ``accepted`` were promised a place; ``rejected`` were refused or buried there or later (by
+    reason). Requests that were refused before their events could be counted are in
+    ``refused_requests`` (by reason).
     """
 
     def __init__(self) -> None:
         self.received = 0
+        self.replayed = 0
         self.accepted = 0
         self.stored = 0
         self.duplicate = 0
@@ -55,6 +57,7 @@ class Stats:
         self.flush_failures: Counter[str] = Counter()
         self.flush_seconds = Histogram(FLUSH_SECONDS)
         self.flush_events = Histogram(FLUSH_EVENTS)
+        self.events_per_second: float | None = None
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request; ``route`` is a path template, never a raw path."""
@@ -62,6 +65,20 @@ class Stats:
         if histogram is None:
             histogram = self.requests[route, status] = Histogram(REQUEST_SECONDS)
         histogram.observe(seconds)
+
+    def observe_flush(self, trigger: str, events: int, seconds: float) -> None:
+        """Count one transaction; ``events_per_second`` follows the pace of the last few."""
+        self.flushes[trigger] += 1
+        self.flush_seconds.observe(seconds)
+        self.flush_events.observe(events)
+        pace = events / max(seconds, 0.000_001)
+        known = self.events_per_second
+        self.events_per_second = pace if not known else known + 0.2 * (pace - known)
+
+    def observe_flush_failure(self, reason: str) -> None:
+        """Count one failed transaction; a store that fails has no pace."""
+        self.flush_failures[reason] += 1
+        self.events_per_second = None
 
     def unaccounted(self, buffered: int) -> int:
         """Events that the law misses, given those now ``buffered``; anything but 0 is a bug."""

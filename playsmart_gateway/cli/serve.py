@@ -64,7 +64,7 @@ def check_config_command(config_path: Path | None) -> None:
     config = read_config(config_path)
     if config.auth.has_keys:
         verifier_for(config.auth)
-    open_sink(config.storage.url, journal_id="check-config")
+    open_sink(config.storage.url)
     click.echo(json.dumps(masked(config), indent=2))
     if not config.auth.has_keys:
         click.echo("note: no keys are configured; serve will need --dev", err=True)

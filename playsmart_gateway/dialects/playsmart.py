@@ -345,7 +345,7 @@ class IngestEvents:
         body = await read_body(headers, receive, self._max_body_bytes)
         token = bearer_token(self._authorization(headers))
         caller = self._verifier.recall(token) or await self._verifier.verify(token)
-        self._intake.require_room(len(body))
+        await self._intake.room_for(len(body))
         batch = decode(body)
         if batch.user_id != caller.subject:
             raise Forbidden

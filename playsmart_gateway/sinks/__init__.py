@@ -9,11 +9,10 @@ from playsmart_gateway.sinks.base import Sink, Written
 __all__ = ["Sink", "Written", "open_sink"]
 
 
-def open_sink(url: str, *, journal_id: str) -> Sink:
+def open_sink(url: str) -> Sink:
     """Return the sink that ``url`` names, not yet opened; enter it to open it.
 
-    ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``. ``journal_id``
-    is the identity under which batch sequences are unique.
+    ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``.
 
     Raises:
         ConfigError: no sink goes by that URL.
@@ -21,10 +20,10 @@ def open_sink(url: str, *, journal_id: str) -> Sink:
     if url == "memory:":
         from playsmart_gateway.sinks.memory import MemorySink
 
-        return MemorySink(journal_id)
+        return MemorySink()
     prefix, path = url[: len("sqlite:///")], url[len("sqlite:///") :]
     if prefix == "sqlite:///" and path:
         from playsmart_gateway.sinks.sqlite import SqliteSink
 
-        return SqliteSink(path, journal_id=journal_id)
+        return SqliteSink(path)
     raise ConfigError([f"storage.url: must be sqlite:///PATH or memory:, not {url!r}"])

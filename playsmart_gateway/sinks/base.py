@@ -42,3 +42,19 @@ class Sink(Protocol):
             SinkRejected: it never will.
         """
         ...
+
+    async def bury(self, batch: Batch, reason: str) -> None:
+        """Keep a batch that can never be stored among the dead letters, once, with the reason.
+
+        Raises:
+            SinkUnavailable: the same call may work later.
+        """
+        ...
+
+    async def sync(self) -> None:
+        """Return when everything written so far would survive a power cut.
+
+        Raises:
+            SinkUnavailable: it may not.
+        """
+        ...

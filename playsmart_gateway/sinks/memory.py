@@ -13,9 +13,9 @@ from playsmart_gateway.sinks.base import Written
 class MemorySink:
     """Stores batches in a dict; it decodes the rows as a database would, so bad rows are found."""
 
-    def __init__(self, journal_id: str) -> None:
-        self.journal_id = journal_id
-        self.batches: dict[int, tuple[Batch, list[list[Any]]]] = {}
+    def __init__(self) -> None:
+        self.batches: dict[tuple[str, int], tuple[Batch, list[list[Any]]]] = {}
+        self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
 
     async def __aenter__(self) -> Self:
         """Nothing to open."""
@@ -28,9 +28,9 @@ class MemorySink:
         """See ``Sink.write``."""
         try:
             new = {
-                batch.sequence: (batch, msgspec.json.decode(batch.rows, type=list[list[Any]]))
+                _name(batch): (batch, msgspec.json.decode(batch.rows, type=list[list[Any]]))
                 for batch in batches
-                if batch.sequence not in self.batches
+                if _name(batch) not in self.batches
             }
         except msgspec.MsgspecError as error:
             raise SinkRejected("rows that are not JSON arrays") from error
@@ -38,7 +38,18 @@ class MemorySink:
         stored = sum(len(rows) for _, rows in new.values())
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
+    async def bury(self, batch: Batch, reason: str) -> None:
+        """See ``Sink.bury``."""
+        self.dead_letters[_name(batch)] = (batch, reason)
+
+    async def sync(self) -> None:
+        """Memory survives no power cut, and promises none."""
+
     @property
     def rows(self) -> list[list[Any]]:
-        """Every stored row, in the order in which it was accepted."""
+        """Every stored row, in the order in which it was written."""
         return [row for _, rows in self.batches.values() for row in rows]
+
+
+def _name(batch: Batch) -> tuple[str, int]:
+    return batch.journal, batch.sequence

@@ -9,10 +9,16 @@ Schema. An event's id is its batch's id and its place in the batch, ``batch_id *
 both ways by the two primary keys, so event rows need neither a foreign key nor an index. Times are
 stored as they travel (20 or 27 characters); ``occurred_at`` pads them to one width when read. The
 view ``events`` is the face for people and programs that read.
+
+The file is checked by its inode before each transaction: SQLite itself goes on writing into a file
+that was deleted or replaced under it. Then, and after any other trouble, it is opened anew.
 """
 
+import asyncio
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,6 +60,19 @@ _MIGRATIONS = (
             CASE length(time) WHEN 20 THEN substr(time, 1, 19) || '.000000Z' ELSE time END
         ) VIRTUAL
     );
+    CREATE TABLE dead_letters (
+        journal TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        source TEXT NOT NULL,
+        game_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        received_at TEXT NOT NULL,
+        event_count INTEGER NOT NULL,
+        rows BLOB NOT NULL,
+        buried_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
+        PRIMARY KEY (journal, sequence)
+    );
     CREATE VIEW events AS
         SELECT event_id, source, game_id, user_id, type, custom_event_name,
                occurred_at, received_at, customdata
@@ -65,15 +84,22 @@ _MIGRATIONS = (
 )
 """One script a schema version; never edited once released, only appended to."""
 
-_INSERT_BATCHES = """
-    INSERT INTO batches (journal_id, sequence, source, game_id, user_id, received_at, event_count)
-    SELECT ?1, json_extract(value, '$[0]'), json_extract(value, '$[1]'),
-           json_extract(value, '$[2]'), json_extract(value, '$[3]'),
-           strftime('%Y-%m-%dT%H:%M:%S', json_extract(value, '$[4]') / 1000000, 'unixepoch')
-               || printf('.%06dZ', json_extract(value, '$[4]') % 1000000),
-           json_extract(value, '$[5]')
-    FROM json_each(?2)
+_RECEIVED_AT = """
+    strftime('%Y-%m-%dT%H:%M:%S', {0} / 1000000, 'unixepoch') || printf('.%06dZ', {0} % 1000000)
 """
+_INSERT_BATCHES = f"""
+    INSERT INTO batches (journal_id, sequence, source, game_id, user_id, received_at, event_count)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+           json_extract(value, '$[3]'), json_extract(value, '$[4]'),
+           {_RECEIVED_AT.format("json_extract(value, '$[5]')")}, json_extract(value, '$[6]')
+    FROM json_each(?)
+"""  # noqa: S608 - built from our own constants
+_BURY = f"""
+    INSERT INTO dead_letters
+        (journal, sequence, reason, source, game_id, user_id, received_at, event_count, rows)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, {_RECEIVED_AT.format("?7")}, ?8, ?9)
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608 - built from our own constants
 _INSERT_EVENTS = f"""
     WITH incoming (batch_id, rows) AS (VALUES {", ".join(["(?, ?)"] * BATCHES_PER_STATEMENT)})
     INSERT INTO event_rows (event_id, type, custom_event_name, time, customdata)
@@ -83,86 +109,162 @@ _INSERT_EVENTS = f"""
 """  # noqa: S608 - built from our own constants
 
 
+_HINTS = {
+    sqlite3.SQLITE_BUSY: "Another program holds a lock on it; end its transaction.",
+    sqlite3.SQLITE_FULL: "Free space on its disk.",
+    sqlite3.SQLITE_READONLY: "Make the file and its folder writable.",
+    sqlite3.SQLITE_CANTOPEN: "Check that its folder exists and is writable.",
+    sqlite3.SQLITE_CORRUPT: "Move the file away, restore a backup; events go on into a new file.",
+    sqlite3.SQLITE_NOTADB: "Point storage.url at a SQLite file, or move this file away.",
+    sqlite3.SQLITE_IOERR: "Check the disk.",
+}
+
+
 class SqliteSink:
     """Writes batches into the SQLite file ``path``, creating it and its folder when missing."""
 
-    def __init__(self, path: str, *, journal_id: str) -> None:
+    def __init__(self, path: str) -> None:
         self._path = Path(path)
-        self._journal = journal_id
-        self._journal_id = 0
+        self._db: aiosqlite.Connection | None = None
+        self._inode = 0
+        self._journals: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         """Open the file and bring its schema up to date. See ``Sink``."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = await aiosqlite.connect(
-                self._path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS
-            )
+            await self._open()
         except (sqlite3.Error, OSError) as error:
-            raise ConfigError([f"storage.url: cannot open {self._path}: {error}"]) from error
-        try:
-            await self._prepare()
-        except sqlite3.Error as error:
-            await self._db.close()
             raise _classify(error) from error
-        except ConfigError:
-            await self._db.close()
-            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close the file; SQLite moves the write-ahead log into it."""
-        await self._db.close()
+        await self._close()
 
     async def write(self, batches: Sequence[Batch]) -> Written:
         """See ``Sink.write``."""
-        try:
-            await self._begin()
+        async with self._transaction() as db:
             try:
-                stored = await self._insert(batches)
+                stored = await self._insert(db, batches)
             except sqlite3.IntegrityError:
                 # Only a repeat can violate a unique key, and repeats are rare: look for them now.
-                await self._begin()
-                stored = await self._insert(await self._without_known(batches))
-            await self._db.execute("COMMIT")
-        except (sqlite3.Error, OverflowError) as error:
-            raise _classify(error) from error
+                await db.execute("ROLLBACK")
+                self._journals.clear()
+                await db.execute("BEGIN IMMEDIATE")
+                stored = await self._insert(db, await self._without_known(db, batches))
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
-    async def _begin(self) -> None:
-        """Begin a transaction; what an earlier error or cancellation left open is undone."""
-        if self._db.in_transaction:
-            await self._db.execute("ROLLBACK")
-        await self._db.execute("BEGIN IMMEDIATE")
+    async def bury(self, batch: Batch, reason: str) -> None:
+        """See ``Sink.bury``."""
+        async with self._transaction() as db:
+            name = (batch.journal, batch.sequence, reason)
+            header = (batch.source, batch.game_id, batch.user_id, batch.received_at, batch.count)
+            await db.execute(_BURY, (*name, *header, batch.rows))
 
-    async def _insert(self, batches: Sequence[Batch]) -> int:
+    async def sync(self) -> None:
+        """See ``Sink.sync``: what a transaction wrote is in the write-ahead log until then."""
+        log = self._path.with_name(self._path.name + "-wal")
+        try:
+            await asyncio.to_thread(_sync_file, log)
+        except OSError as error:
+            raise SinkUnavailable(f"cannot sync {log}: {error.strerror}") from error
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Commit at the end, or leave nothing; every error comes out as a ``SinkError``."""
+        try:
+            db = await self._usable()
+            # An error or a cancellation may have left a transaction open; it is undone.
+            if db.in_transaction:
+                await db.execute("ROLLBACK")
+            await db.execute("BEGIN IMMEDIATE")
+            yield db
+            await db.execute("COMMIT")
+        except ConfigError as error:
+            raise SinkUnavailable(str(error)) from error
+        except (sqlite3.Error, OverflowError, OSError) as error:
+            trouble = _classify(error)
+            self._journals.clear()  # their numbers were rolled back too
+            if isinstance(trouble, SinkUnavailable):
+                self._inode = 0  # open it anew the next time
+            raise trouble from error
+
+    async def _usable(self) -> aiosqlite.Connection:
+        """Return the connection, opened anew if it is not to the file at our path any more."""
+        try:
+            inode = self._path.stat().st_ino
+        except FileNotFoundError:
+            inode = 0
+        if self._db is None or not inode or inode != self._inode:
+            await self._close()
+            await self._open()
+        assert self._db is not None
+        return self._db
+
+    async def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = await aiosqlite.connect(self._path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
+        try:
+            await self._prepare(db)
+            self._inode = self._path.stat().st_ino
+        except BaseException:
+            await db.close()
+            raise
+        self._db = db
+
+    async def _close(self) -> None:
+        db, self._db = self._db, None
+        self._journals = {}
+        if db is not None:
+            await db.close()
+
+    async def _insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
         if not batches:
             return 0
         headers = [
-            (b.sequence, b.source, b.game_id, b.user_id, b.received_at, b.count) for b in batches
+            (
+                self._journals.get(each.journal) or await self._journal_id(db, each.journal),
+                *(each.sequence, each.source, each.game_id, each.user_id),
+                *(each.received_at, each.count),
+            )
+            for each in batches
         ]
-        cursor = await self._db.execute(
-            _INSERT_BATCHES, (self._journal_id, msgspec.json.encode(headers).decode())
-        )
+        cursor = await db.execute(_INSERT_BATCHES, (msgspec.json.encode(headers).decode(),))
         first_id = (cursor.lastrowid or 0) - len(batches) + 1
         for start in range(0, len(batches), BATCHES_PER_STATEMENT):
             parameters: list[Any] = [None] * (2 * BATCHES_PER_STATEMENT)
             for place, batch in enumerate(batches[start : start + BATCHES_PER_STATEMENT]):
                 parameters[2 * place] = first_id + start + place
                 parameters[2 * place + 1] = batch.rows
-            await self._db.execute(_INSERT_EVENTS, parameters)
+            await db.execute(_INSERT_EVENTS, parameters)
         return sum(batch.count for batch in batches)
 
-    async def _without_known(self, batches: Sequence[Batch]) -> list[Batch]:
-        known = await self._db.execute_fetchall(
-            "SELECT sequence FROM batches WHERE journal_id = ? AND sequence BETWEEN ? AND ?",
-            (self._journal_id, batches[0].sequence, batches[-1].sequence),
+    async def _journal_id(self, db: aiosqlite.Connection, identity: str) -> int:
+        """Return the number that stands for a journal in this file."""
+        await db.execute(
+            "INSERT INTO journals (identity) VALUES (?) ON CONFLICT DO NOTHING", (identity,)
         )
-        stored = {row[0] for row in known}
-        return [batch for batch in batches if batch.sequence not in stored]
+        ((number,),) = await db.execute_fetchall(
+            "SELECT journal_id FROM journals WHERE identity = ?", (identity,)
+        )
+        self._journals[identity] = int(number)
+        return self._journals[identity]
 
-    async def _prepare(self) -> None:
-        db = self._db
+    async def _without_known(
+        self, db: aiosqlite.Connection, batches: Sequence[Batch]
+    ) -> list[Batch]:
+        unknown = []
+        for batch in batches:
+            found = await db.execute_fetchall(
+                "SELECT 1 FROM batches JOIN journals USING (journal_id)"
+                " WHERE identity = ? AND sequence = ?",
+                (batch.journal, batch.sequence),
+            )
+            if not found:
+                unknown.append(batch)
+        return unknown
+
+    async def _prepare(self, db: aiosqlite.Connection) -> None:
         await db.execute("PRAGMA journal_mode = WAL")
         await db.execute("PRAGMA synchronous = NORMAL")
         await db.execute("BEGIN IMMEDIATE")
@@ -179,13 +281,15 @@ class SqliteSink:
                 if statement.strip():
                     await db.execute(statement)
         await db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-        await db.execute(
-            "INSERT INTO journals (identity) VALUES (?) ON CONFLICT DO NOTHING", (self._journal,)
-        )
-        ((self._journal_id,),) = await db.execute_fetchall(
-            "SELECT journal_id FROM journals WHERE identity = ?", (self._journal,)
-        )
         await db.execute("COMMIT")
+
+
+def _sync_file(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fdatasync(file)
+    finally:
+        os.close(file)
 
 
 def _classify(error: Exception) -> SinkError:
@@ -194,4 +298,5 @@ def _classify(error: Exception) -> SinkError:
         return SinkRejected(f"the store cannot represent these rows: {type(error).__name__}")
     if "malformed JSON" in str(error):
         return SinkRejected("the store cannot parse these rows")
-    return SinkUnavailable(str(error))
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return SinkUnavailable(str(error), hint=_HINTS.get(code, ""))
