@@ -156,7 +156,10 @@ class Flusher:
                 if self.last_error is not None:
                     logger.warning("store is back, left=%d", self._buffer.events)
                 self.last_error = None
-                return
+                if self._limit is None or not len(self._buffer):
+                    self._limit = None
+                    return
+                continue  # somewhere at the head is a batch to bury
             await asyncio.sleep(pause * (0.5 + self._jitter()))
             pause = min(pause * 2, LAST_RETRY_SECONDS)
 

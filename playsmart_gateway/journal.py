@@ -282,8 +282,8 @@ class Journal:
         segment, size, batches = self._undo
         segment.size -= size
         segment.left -= batches
-        if segment.file is not None:
-            self._cut(segment)
+        self._cut(segment)
+        self._abandon_current()
 
     async def sync(self) -> None:
         """Bring what was written to the medium.
@@ -306,7 +306,8 @@ class Journal:
             # After a failed sync the kernel may call the pages clean, so a second try proves
             # nothing; the next batch goes into a file of its own.
             self._names_dirty = True
-            self._abandon_current()
+            if self.fsync != "always":  # then it is still needed, to cut it
+                self._abandon_current()
             self._failed(error)
             raise JournalUnavailable from error
         else:

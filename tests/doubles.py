@@ -5,7 +5,7 @@ from typing import Self
 
 import msgspec
 
-from playsmart_gateway.errors import SinkError
+from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sinks import Written
 from playsmart_gateway.sinks.memory import MemorySink
@@ -25,11 +25,15 @@ class FakeClock:
 
 
 class TroubledSink:
-    """A memory sink that first raises the errors it is given, one a write, then works."""
+    """A memory sink that first raises the errors it is given, one a write, then works.
 
-    def __init__(self, *errors: SinkError | Exception) -> None:
+    ``poison`` are sequences of batches that it rejects for ever.
+    """
+
+    def __init__(self, *errors: Exception, poison: Sequence[int] = ()) -> None:
         self.errors = list(errors)
-        self.stored = MemorySink("troubled")
+        self.poison = set(poison)
+        self.stored = MemorySink()
         self.attempts = 0
 
     async def __aenter__(self) -> Self:
@@ -42,7 +46,15 @@ class TroubledSink:
         self.attempts += 1
         if self.errors:
             raise self.errors.pop(0)
+        if self.poison & {batch.sequence for batch in batches}:
+            raise SinkRejected("poison")
         return await self.stored.write(batches)
+
+    async def bury(self, batch: Batch, reason: str) -> None:
+        await self.stored.bury(batch, reason)
+
+    async def sync(self) -> None:
+        pass
 
 
 def make_batch(sequence: int = 0, count: int = 1, user_id: str = "player-1", pad: int = 0) -> Batch:
@@ -62,6 +74,7 @@ def make_batch(sequence: int = 0, count: int = 1, user_id: str = "player-1", pad
         user_id=user_id,
         count=count,
         rows=msgspec.json.encode(rows),
+        journal="11" * 16,
         sequence=sequence,
         received_at=1_776_868_200_123_456 + sequence,
     )

@@ -29,6 +29,28 @@ def test_no_room_for_one_byte_more_than_the_limit() -> None:
     assert not buffer.has_room(1, batch.size + 1)
 
 
+def test_reserved_room_is_no_room_for_others_until_it_is_released() -> None:
+    buffer = make_buffer(max_events=3)
+    buffer.reserve(2, 0)
+    assert not buffer.has_room(2, 0)
+    buffer.release(2, 0)
+    assert buffer.has_room(3, 0)
+
+
+def test_releasing_what_was_never_reserved_is_our_mistake() -> None:
+    with pytest.raises(AssertionError):
+        make_buffer().release(1, 0)
+
+
+def test_a_new_journal_may_begin_its_numbers_anew() -> None:
+    buffer = make_buffer()
+    buffer.put(make_batch(5))
+    replayed = make_batch(1)
+    replayed.journal = "22" * 16
+    buffer.put(replayed)
+    assert len(buffer) == 2
+
+
 def test_a_batch_out_of_order_is_our_mistake() -> None:
     buffer = make_buffer()
     buffer.put(make_batch(2))

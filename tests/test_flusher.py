@@ -1,12 +1,15 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import Flusher
+from playsmart_gateway.journal import NoJournal
+from playsmart_gateway.sinks import Written
 from playsmart_gateway.stats import Stats
 from tests.doubles import TroubledSink, make_batch
 
@@ -22,16 +25,23 @@ class Line:
         self.buffer = Buffer(
             max_events=1_000, max_bytes=10**6, ripe_events=ripe_events, ripe_bytes=50_000
         )
+        self.journal = NoJournal()
+        self.room_came = 0
         self.flusher = Flusher(
             self.buffer,
+            self.journal,
             self.sink,
             self.stats,
+            room_came=self._count_room,
             interval_seconds=interval,
             max_events=ripe_events,
             max_bytes=50_000,
             jitter=lambda: -0.5,  # no pause between retries
         )
         self.sequence = 0
+
+    def _count_room(self) -> None:
+        self.room_came += 1
 
     def put(self, count: int = 1, pad: int = 0) -> None:
         self.sequence += 1
@@ -41,7 +51,7 @@ class Line:
     async def settle(self) -> None:
         """Let the loop run until the ring is empty."""
         async with asyncio.timeout(5):
-            while len(self.buffer):
+            while len(self.buffer):  # noqa: ASYNC110 - the ring has no event for "empty"
                 await asyncio.sleep(0)
 
     @asynccontextmanager
@@ -76,22 +86,46 @@ async def test_a_store_that_comes_back_gets_every_event_once_and_in_order() -> N
 
 
 async def test_trouble_is_told_while_it_lasts_and_forgotten_after() -> None:
-    line = Line(TroubledSink(SinkUnavailable("locked")), ripe_events=1)
+    sink = TroubledSink(SinkUnavailable("locked"))
+    line = Line(sink, ripe_events=1)
     told = []
-    write = line.sink.write
 
-    class Witness(TroubledSink):
-        async def write(self, batches):  # type: ignore[no-untyped-def]
-            told.append(line.flusher.last_error)
-            return await write(batches)
+    async def note_and_write(batches: Sequence[Batch]) -> Written:
+        told.append(str(line.flusher.last_error))
+        return await TroubledSink.write(sink, batches)
 
-    line.flusher._sink = Witness()
+    sink.write = note_and_write  # type: ignore[method-assign]
     async with line.running():
         line.put()
         await line.settle()
-    assert told[0] is None
-    assert str(told[1]) == "locked"
+    assert told == ["None", "locked"]
     assert line.flusher.last_error is None
+
+
+async def test_a_batch_that_can_never_be_stored_is_buried_and_its_neighbours_are_stored() -> None:
+    line = Line(TroubledSink(poison=[3, 7]), interval=0.01)
+    async with line.running():
+        for _ in range(10):
+            line.put(1)
+        await line.settle()
+    assert [batch.sequence for batch, _ in line.sink.stored.dead_letters.values()] == [3, 7]
+    assert [row[3]["n"] for row in line.sink.stored.rows] == [
+        f"{sequence}.0" for sequence in (1, 2, 4, 5, 6, 8, 9, 10)
+    ]
+    assert line.stats.rejected == {"buried": 2}
+
+
+async def test_room_is_announced_whenever_batches_leave_the_ring() -> None:
+    line = Line(TroubledSink(SinkUnavailable("locked"), poison=[1]))
+    line.put()
+    line.put()
+    with pytest.raises(SinkUnavailable):
+        await line.flusher.flush()
+    assert line.room_came == 0
+    for left in (2, 1, 0):  # rejected together, buried alone, stored
+        await line.flusher.flush()
+        assert line.buffer.events == left
+    assert line.room_came == 2
 
 
 async def test_an_unexpected_error_ends_the_run_and_keeps_the_events() -> None:

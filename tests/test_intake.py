@@ -1,82 +1,318 @@
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 
 from playsmart_gateway.buffer import Buffer
-from playsmart_gateway.errors import Closing, Overloaded
-from playsmart_gateway.event import BATCH_OVERHEAD_BYTES
-from playsmart_gateway.intake import Intake
+from playsmart_gateway.errors import Closing, JournalUnavailable, Overloaded
+from playsmart_gateway.event import BATCH_OVERHEAD_BYTES, Batch
+from playsmart_gateway.intake import MAX_RETRY_AFTER_SECONDS, MAX_WAITERS, Intake
+from playsmart_gateway.journal import Fsync, NoJournal
 from playsmart_gateway.stats import Stats
 from tests.doubles import FakeClock, make_batch
 
 
-@pytest.fixture
-def buffer() -> Buffer:
-    return Buffer(max_events=5, max_bytes=10_000, ripe_events=5, ripe_bytes=10_000)
+class WitnessJournal(NoJournal):
+    """Notes the groups it is given; fails when told; syncs when let."""
+
+    def __init__(self, fsync: Fsync = "never") -> None:
+        super().__init__()
+        self.fsync = fsync
+        self.groups: list[list[int]] = []
+        self.undone = 0
+        self.fails = False
+        self.sync_may_end = asyncio.Event()
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        if self.fails:
+            raise JournalUnavailable
+        super().write(batches)
+        self.groups.append([batch.sequence for batch in batches])
+
+    async def sync(self) -> None:
+        await self.sync_may_end.wait()
+        if self.fails:
+            raise JournalUnavailable
+
+    def undo(self) -> None:
+        self.undone += 1
 
 
-@pytest.fixture
-def stats() -> Stats:
-    return Stats()
+class Door:
+    """An intake over a small ring."""
+
+    def __init__(self, *, wait: float = 0, fsync: Fsync = "never", max_events: int = 5) -> None:
+        self.journal = WitnessJournal(fsync)
+        self.stats = Stats()
+        self.buffer = Buffer(
+            max_events=max_events, max_bytes=100_000, ripe_events=5, ripe_bytes=100_000
+        )
+        self.intake = Intake(
+            self.journal,
+            self.buffer,
+            self.stats,
+            wait_for_room_seconds=wait,
+            clock=FakeClock(1_700_000_000.5),
+        )
+
+    async def request(self, count: int, body_bytes: int = 0) -> int:
+        """Ask for room and send a batch, as a dialect does; return the depth of the ring."""
+        await self.intake.room_for(body_bytes or 40 * (count - 1))
+        return (await self.intake.accept(make_batch(count=count))).buffered
+
+    def store(self, batches: int) -> None:
+        """Do what the flusher does when the sink took the oldest batches."""
+        stored = self.buffer.head(10**6, 10**6)[:batches]
+        self.stats.stored += sum(batch.count for batch in stored)
+        self.buffer.drop(batches)
+        self.intake.room_came()
+
+    def assert_law(self) -> None:
+        assert self.stats.unaccounted(self.buffer.events) == 0
+        assert self.buffer.has_room(self.buffer.max_events - self.buffer.events, 0), "leaked room"
 
 
-@pytest.fixture
-def intake(buffer: Buffer, stats: Stats) -> Intake:
-    return Intake(buffer, stats, retry_after_seconds=2, clock=FakeClock(1_700_000_000.5))
+async def turns(count: int = 5) -> None:
+    """Let the event loop turn."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
-async def test_events_that_do_not_fit_are_refused_and_leave_nothing(
-    intake: Intake, buffer: Buffer, stats: Stats
-) -> None:
-    await intake.accept(make_batch(count=4))
-    with pytest.raises(Overloaded) as refusal:
-        await intake.accept(make_batch(count=2))
-    assert refusal.value.retry_after_seconds == 2
-    assert (buffer.events, stats.rejected["buffer_full"]) == (4, 2)
-    assert stats.unaccounted(buffer.events) == 0
+# ---- Refusals ----------------------------------------------------------------------------------
 
 
-async def test_a_body_that_is_larger_than_the_room_is_refused_before_decoding(
-    intake: Intake,
-) -> None:
-    intake.require_room(10_000)
+async def test_events_that_do_not_fit_are_refused_and_leave_nothing() -> None:
+    door = Door()
+    await door.request(4)
     with pytest.raises(Overloaded):
-        intake.require_room(10_001)
+        await door.request(2)
+    assert (door.buffer.events, door.stats.rejected["buffer_full"]) == (4, 2)
+    assert door.journal.groups == [[1]]
+    door.assert_law()
 
 
-async def test_a_full_ring_refuses_any_body_before_decoding(intake: Intake) -> None:
-    await intake.accept(make_batch(count=5))
+async def test_a_full_ring_refuses_any_body_before_decoding() -> None:
+    door = Door()
+    await door.request(5)
     with pytest.raises(Overloaded):
-        intake.require_room(1)
+        await door.intake.room_for(1)
+    assert door.stats.received == 5
 
 
-async def test_a_closed_door_refuses_with_the_first_reason(
-    intake: Intake, buffer: Buffer, stats: Stats
-) -> None:
-    intake.close("shutting_down")
-    intake.close("something_else")
+async def test_a_closed_door_refuses_with_the_first_reason() -> None:
+    door = Door()
+    door.intake.close("shutting_down")
+    door.intake.close("something_else")
     with pytest.raises(Closing, match="shutting_down"):
-        intake.require_room(1)
+        await door.intake.room_for(1)
     with pytest.raises(Closing, match="shutting_down"):
-        await intake.accept(make_batch())
-    assert stats.unaccounted(buffer.events) == 0
+        await door.intake.accept(make_batch())
+    door.assert_law()
 
 
-async def test_the_receipt_counts_this_batch_and_the_whole_ring(intake: Intake) -> None:
-    await intake.accept(make_batch(count=2))
-    receipt = await intake.accept(make_batch(count=3))
+async def test_what_the_journal_does_not_take_is_refused_and_not_in_the_ring() -> None:
+    door = Door()
+    door.journal.fails = True
+    with pytest.raises(JournalUnavailable) as refusal:
+        await door.request(2)
+    assert refusal.value.retry_after_seconds is not None
+    assert door.buffer.events == 0
+    door.assert_law()
+    door.journal.fails = False
+    assert await door.request(5) == 5
+
+
+async def test_what_cannot_be_synced_is_taken_back_and_refused() -> None:
+    door = Door(fsync="always")
+    request = asyncio.create_task(door.request(2))
+    await turns()
+    door.journal.fails = True
+    door.journal.sync_may_end.set()
+    with pytest.raises(JournalUnavailable):
+        await request
+    assert door.journal.undone == 1
+    door.assert_law()
+
+
+# ---- The promise -------------------------------------------------------------------------------
+
+
+async def test_the_receipt_counts_this_batch_and_the_whole_ring() -> None:
+    door = Door()
+    await door.request(2)
+    await door.intake.room_for(1)
+    receipt = await door.intake.accept(make_batch(count=3))
     assert (receipt.accepted, receipt.buffered) == (3, 5)
 
 
-async def test_accepted_batches_carry_rising_sequences_and_the_time_of_receipt(
-    intake: Intake, buffer: Buffer
-) -> None:
-    for _ in range(3):
-        await intake.accept(make_batch())
-    waiting = buffer.head(100, 100_000)
-    assert [batch.sequence for batch in waiting] == [1, 2, 3]
+async def test_requests_of_one_turn_share_a_write_and_keep_their_order() -> None:
+    door = Door(max_events=100)
+    depths = await asyncio.gather(*(door.request(count) for count in (1, 2, 3)))
+    assert depths == [1, 3, 6]
+    assert door.journal.groups == [[1, 2, 3]]
+    assert [batch.count for batch in door.buffer.head(100, 10**6)] == [1, 2, 3]
+
+
+async def test_with_fsync_always_answers_wait_for_the_sync_and_later_requests_share_the_next() -> (
+    None
+):
+    door = Door(fsync="always", max_events=100)
+    first = asyncio.create_task(door.request(1))
+    await turns()
+    later = [asyncio.create_task(door.request(1)) for _ in range(3)]
+    await turns()
+    assert not first.done()
+    assert door.buffer.events == 0
+    assert door.journal.groups == [[1]]
+    door.journal.sync_may_end.set()
+    await asyncio.gather(first, *later)
+    assert door.journal.groups == [[1], [2, 3, 4]]
+    door.assert_law()
+
+
+async def test_a_client_that_hangs_up_changes_nothing_for_the_others() -> None:
+    door = Door(max_events=100)
+    requests = [asyncio.create_task(door.request(1)) for _ in range(3)]
+    await asyncio.sleep(0)
+    requests[1].cancel()
+    results = await asyncio.gather(*requests, return_exceptions=True)
+    assert isinstance(results[1], asyncio.CancelledError)
+    assert door.buffer.events == 3
+    door.assert_law()
+
+
+async def test_accepted_batches_are_named_and_stamped() -> None:
+    door = Door()
+    await door.request(1)
+    await door.request(1)
+    waiting = door.buffer.head(100, 100_000)
+    assert [batch.sequence for batch in waiting] == [1, 2]
+    assert len({batch.journal for batch in waiting}) == 1
     assert {batch.received_at for batch in waiting} == {1_700_000_000_500_000}
 
 
-async def test_a_batch_is_charged_for_more_than_its_rows(intake: Intake, buffer: Buffer) -> None:
-    batch = make_batch()
-    await intake.accept(batch)
-    assert buffer.bytes == len(batch.rows) + BATCH_OVERHEAD_BYTES
+async def test_a_batch_is_charged_for_more_than_its_rows() -> None:
+    door = Door()
+    await door.request(1)
+    (batch,) = door.buffer.head(1, 1)
+    assert door.buffer.bytes == len(batch.rows) + BATCH_OVERHEAD_BYTES
+
+
+# ---- Waiting for room --------------------------------------------------------------------------
+
+
+async def test_who_waits_too_long_is_refused_and_leaves_nothing() -> None:
+    door = Door(wait=0.01)
+    await door.request(5)
+    with pytest.raises(Overloaded):
+        await door.request(1)
+    door.store(1)
+    assert await door.request(5) == 5
+    door.assert_law()
+
+
+async def test_those_who_wait_are_let_in_oldest_first_as_room_comes() -> None:
+    door = Door(wait=5)
+    await door.request(3)
+    await door.request(2)
+    order: list[str] = []
+
+    async def wait(name: str, count: int) -> None:
+        await door.request(count)
+        order.append(name)
+
+    waiting = [asyncio.create_task(wait(name, count)) for name, count in (("a", 3), ("b", 2))]
+    await turns()
+    door.store(1)
+    await turns()
+    assert order == ["a"]
+    door.store(1)
+    await asyncio.gather(*waiting)
+    assert order == ["a", "b"]
+    door.assert_law()
+
+
+async def test_a_newcomer_does_not_overtake_those_who_wait() -> None:
+    door = Door(wait=5)
+    await door.request(4)
+    first = asyncio.create_task(door.request(3))
+    await turns()
+    newcomer = asyncio.create_task(door.request(1))
+    await turns()
+    assert not newcomer.done()
+    door.store(1)
+    assert await asyncio.gather(first, newcomer) == [3, 4]
+
+
+async def test_room_that_was_given_to_a_waiter_is_not_taken_before_it_runs() -> None:
+    door = Door(wait=5)
+    await door.request(5)
+    waiting = asyncio.create_task(door.request(5))
+    await turns()
+    door.store(1)  # the waiter is let in and runs at the next turn; somebody comes before that
+    assert not door.buffer.has_room(1, 0)
+    assert await waiting == 5
+    door.assert_law()
+
+
+async def test_room_given_to_one_who_hangs_up_goes_to_the_next() -> None:
+    door = Door(wait=5)
+    await door.request(5)
+    leaving = asyncio.create_task(door.request(5))
+    staying = asyncio.create_task(door.request(5))
+    await turns()
+    door.store(1)
+    leaving.cancel()
+    assert await staying == 5
+    door.assert_law()
+
+
+async def test_closing_wakes_everybody_who_waits() -> None:
+    door = Door(wait=5)
+    await door.request(5)
+    waiting = [asyncio.create_task(door.request(1)) for _ in range(3)]
+    await turns()
+    door.intake.close("shutting_down")
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(result) for result in results} == {Closing}
+    door.assert_law()
+
+
+async def test_only_so_many_may_wait() -> None:
+    door = Door(wait=5)
+    await door.request(5)
+    waiting = [asyncio.create_task(door.request(1)) for _ in range(MAX_WAITERS)]
+    await turns()
+    with pytest.raises(Overloaded):
+        await door.request(1)
+    door.intake.close("done")
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_request_larger_than_the_ring_does_not_block_the_queue_for_ever() -> None:
+    door = Door(wait=5)
+    await door.request(1)
+    huge = asyncio.create_task(door.request(6, body_bytes=10**6))
+    await turns()
+    door.store(1)
+    with pytest.raises(Overloaded):
+        await huge
+    assert await door.request(5) == 5
+
+
+# ---- Retry-After -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pace", "seconds"),
+    [(None, MAX_RETRY_AFTER_SECONDS), (1_000.0, 1), (2.0, 3), (0.01, MAX_RETRY_AFTER_SECONDS)],
+)
+async def test_retry_after_is_the_time_that_the_store_needs_at_its_pace(
+    pace: float | None, seconds: int
+) -> None:
+    door = Door()
+    await door.request(5)
+    door.stats.events_per_second = pace
+    with pytest.raises(Overloaded) as refusal:
+        await door.request(1)
+    assert refusal.value.retry_after_seconds == seconds

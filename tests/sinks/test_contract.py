@@ -1,5 +1,6 @@
 """The same tests over every sink: what the protocol promises, each of them must keep."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,8 @@ MakeSink = Callable[..., Sink]
 def make_sink(request: pytest.FixtureRequest, tmp_path: Path) -> MakeSink:
     urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}
 
-    def make(journal_id: str = "journal-1") -> Sink:
-        return open_sink(urls[request.param], journal_id=journal_id)
+    def make() -> Sink:
+        return open_sink(urls[request.param])
 
     make.path = tmp_path / "events.db"  # type: ignore[attr-defined]
     return make
@@ -40,6 +41,18 @@ def stored_rows(sink: Sink, make_sink: MakeSink) -> list[list[Any]]:
         ).fetchall()
     db.close()
     return [[*row[:3], None if row[3] is None else msgspec.json.decode(row[3])] for row in rows]
+
+
+def dead_letters(sink: Sink, make_sink: MakeSink) -> list[tuple[str, str, int, bytes]]:
+    if isinstance(sink, MemorySink):
+        return [
+            (reason, batch.user_id, batch.count, batch.rows)
+            for batch, reason in sink.dead_letters.values()
+        ]
+    with sqlite3.connect(make_sink.path) as db:  # type: ignore[attr-defined]
+        rows = db.execute("SELECT reason, user_id, event_count, rows FROM dead_letters").fetchall()
+    db.close()
+    return rows
 
 
 def _padded(time: str) -> str:
@@ -75,6 +88,44 @@ async def test_new_batches_beside_known_ones_are_stored(make_sink: MakeSink) -> 
         assert sorted(names) == ["1.0", "2.0", "3.0"]
 
 
+async def test_equal_sequences_of_two_journals_are_two_batches(make_sink: MakeSink) -> None:
+    one, other = make_batch(1), make_batch(1)
+    other.journal = "22" * 16
+    async with make_sink() as sink:
+        assert await sink.write([one, other]) == Written(stored=2, duplicate=0)
+        assert await sink.write([other]) == Written(stored=0, duplicate=1)
+
+
+async def test_a_buried_batch_is_kept_once_with_its_reason(make_sink: MakeSink) -> None:
+    batch = make_batch(7, count=2)
+    async with make_sink() as sink:
+        await sink.bury(batch, "does not fit")
+        await sink.bury(batch, "does not fit")
+        assert stored_rows(sink, make_sink) == []
+        assert dead_letters(sink, make_sink) == [("does not fit", "player-1", 2, batch.rows)]
+
+
+async def test_syncing_is_possible_at_any_time(make_sink: MakeSink) -> None:
+    async with make_sink() as sink:
+        await sink.sync()
+        await sink.write([make_batch(1)])
+        await sink.sync()
+
+
+async def test_a_cancelled_write_leaves_all_or_nothing_and_can_be_repeated(
+    make_sink: MakeSink,
+) -> None:
+    batches = [make_batch(sequence, count=50) for sequence in range(1, 40)]
+    async with make_sink() as sink:
+        for pause in (0, 0.0005, 0.002, 0.005):
+            writing = asyncio.ensure_future(sink.write(batches))
+            await asyncio.sleep(pause)
+            writing.cancel()
+            await asyncio.wait([writing])
+        await sink.write(batches)
+        assert len(stored_rows(sink, make_sink)) == 50 * len(batches)
+
+
 async def test_writing_nothing_stores_nothing(make_sink: MakeSink) -> None:
     async with make_sink() as sink:
         assert await sink.write([]) == Written(stored=0, duplicate=0)
@@ -94,29 +145,31 @@ async def test_more_batches_than_one_statement_takes_keep_their_order(make_sink:
 )
 async def test_any_text_comes_back_as_it_was(make_sink: MakeSink, text: str) -> None:
     row = ["Custom", text or "x", "2026-04-22T14:30:00Z", {text: [text, None, 1.5, True, {}]}]
-    batch = Batch("playsmart", text, text or "u", 1, msgspec.json.encode([row]), 1, 1)
+    batch = Batch("playsmart", text, text or "u", 1, msgspec.json.encode([row]), "j", 1, 1)
     async with make_sink() as sink:
         await sink.write([batch])
         assert stored_rows(sink, make_sink) == [[*row[:2], _padded(str(row[2])), row[3]]]
 
 
+any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
+    | any_text,
     lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=4),
+    | st.dictionaries(any_text, inner, max_size=4),
     max_leaves=12,
 )  # fmt: skip
 times = st.sampled_from(
     ["0001-01-01T00:00:00Z", "2026-04-22T14:30:00Z", "2026-04-22T14:30:00.000001Z",
      "9999-12-31T23:59:59.999999Z"]
 )  # fmt: skip
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 rows = st.tuples(
     st.sampled_from(["Custom", "AppOpen"]),
     st.none()
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
     times,
-    st.none() | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), json_values),
+    st.none() | st.dictionaries(any_text, json_values),
 )
 
 
@@ -128,7 +181,7 @@ async def test_rows_come_back_as_they_were(make_sink: MakeSink, requests: list[l
     """Flushing twice with different boundaries, and reopening, change nothing either."""
     make_sink.path.unlink(missing_ok=True)  # type: ignore[attr-defined]
     batches = [
-        Batch("playsmart", "g", "u", len(each), msgspec.json.encode(each), place + 1, 1)
+        Batch("playsmart", "g", "u", len(each), msgspec.json.encode(each), "j", place + 1, 1)
         for place, each in enumerate(requests)
     ]
     expected = [

@@ -1,0 +1,377 @@
+import asyncio
+import errno
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from playsmart_gateway.errors import ConfigError, JournalUnavailable
+from playsmart_gateway.event import Batch
+from playsmart_gateway.journal import Fsync, Journal, NoJournal, OsDisk
+from tests.doubles import make_batch
+
+
+class FailingDisk(OsDisk):
+    """The real disk, but the calls named in ``broken`` raise; writes may be cut short before."""
+
+    def __init__(self) -> None:
+        self.broken: set[str] = set()
+        self.short: int | None = None
+        self.synced: list[int] = []
+
+    def _maybe_fail(self, call: str) -> None:
+        if call in self.broken:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def create(self, name: str) -> int:
+        self._maybe_fail("create")
+        return super().create(name)
+
+    def write(self, file: int, buffers: Sequence[bytes]) -> int:
+        if self.short is not None:
+            piece, self.short = b"".join(buffers)[: self.short], None
+            return super().write(file, [piece])
+        self._maybe_fail("write")
+        return super().write(file, buffers)
+
+    def truncate(self, file: int, size: int) -> None:
+        self._maybe_fail("truncate")
+        super().truncate(file, size)
+
+    def sync(self, file: int) -> None:
+        self._maybe_fail("sync")
+        self.synced.append(file)
+        super().sync(file)
+
+    def read(self, name: str) -> bytes:
+        self._maybe_fail("read")
+        return super().read(name)
+
+    def remove(self, name: str) -> None:
+        self._maybe_fail("remove")
+        super().remove(name)
+
+
+OpenJournal = Callable[..., Journal]
+
+
+@pytest.fixture
+def disk() -> FailingDisk:
+    return FailingDisk()
+
+
+@pytest.fixture
+def open_journal(tmp_path: Path, disk: FailingDisk) -> Iterator[OpenJournal]:
+    opened: list[Journal] = []
+
+    def make(*, fsync: Fsync = "interval", segment_bytes: int = 10_000) -> Journal:
+        if opened:  # the process before died, and the kernel closed what it had open
+            opened.pop().close()
+        journal = Journal(tmp_path / "journal", fsync=fsync, segment_bytes=segment_bytes, disk=disk)
+        journal.open()
+        opened.append(journal)
+        return journal
+
+    yield make
+    for journal in opened:
+        journal.close()
+
+
+def names(batches: Sequence[Batch]) -> list[tuple[str, int]]:
+    return [(batch.journal, batch.sequence) for batch in batches]
+
+
+def files(tmp_path: Path, suffix: str) -> list[Path]:
+    return sorted((tmp_path / "journal").glob(f"*.{suffix}"))
+
+
+# ---- Faults ------------------------------------------------------------------------------------
+
+
+def test_a_second_owner_is_refused_with_one_clear_line(tmp_path: Path) -> None:
+    first, second = Journal(tmp_path / "j"), Journal(tmp_path / "j")
+    first.open()
+    with pytest.raises(ConfigError, match=r"journal\.path: .* is in use by another gateway"):
+        second.open()
+    first.close()
+    second.open()
+    second.close()
+
+
+def test_a_folder_that_cannot_be_made_is_a_config_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"journal\.path: .* cannot be used"):
+        Journal(tmp_path / "file" / "j").open()
+
+
+def test_a_segment_that_cannot_be_read_stops_the_start(
+    open_journal: OpenJournal, disk: FailingDisk
+) -> None:
+    open_journal().write([make_batch()])
+    journal = open_journal()
+    disk.broken = {"read"}
+    with pytest.raises(ConfigError, match="cannot be read"):
+        list(journal.replay())
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_torn_tail_is_set_aside_and_the_rest_is_replayed(
+    open_journal: OpenJournal, tmp_path: Path, cut: int
+) -> None:
+    open_journal().write([make_batch(), make_batch()])
+    (segment,) = files(tmp_path, "journal")
+    segment.write_bytes(segment.read_bytes()[:-cut])
+    journal = open_journal()
+    assert [batch.sequence for batch in journal.replay()] == [1]
+    assert (journal.torn_tails, journal.corrupt_records) == (1, 0)
+    assert len(files(tmp_path, "bad")) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_one_flipped_bit_loses_at_most_the_record_it_is_in(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("flip")
+    journal = Journal(folder, segment_bytes=10_000)
+    journal.open()
+    for _ in range(5):
+        journal.write([make_batch(count=2)])
+    journal.close()
+    (segment,) = folder.glob("*.journal")
+    content = bytearray(segment.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= 1 << data.draw(st.integers(0, 7))
+    segment.write_bytes(content)
+    journal = Journal(folder)
+    journal.open()
+    replayed = [batch.sequence for batch in journal.replay()]
+    journal.close()
+    missing = set(range(1, 6)) - set(replayed)
+    assert len(missing) <= 1
+    assert replayed == sorted(replayed)
+    assert bool(list(folder.glob("*.bad"))) == (bool(missing) or place < 8)
+    assert journal.corrupt_records + journal.torn_tails >= len(missing)
+
+
+def test_a_write_cut_short_is_finished(open_journal: OpenJournal, disk: FailingDisk) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    disk.short = 10
+    journal.write([make_batch()])
+    assert [batch.sequence for batch in open_journal().replay()] == [1, 2]
+
+
+@pytest.mark.parametrize("also_broken", [set(), {"truncate"}])
+def test_a_failed_write_leaves_nothing_and_the_next_one_works(
+    open_journal: OpenJournal, disk: FailingDisk, also_broken: set[str]
+) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    disk.short = 30
+    disk.broken = {"write"} | also_broken
+    with pytest.raises(JournalUnavailable):
+        journal.write([make_batch()])
+    assert journal.last_error is not None
+    disk.broken = set()
+    journal.write([make_batch()])
+    assert [batch.sequence for batch in open_journal().replay()] == [1, 3]
+
+
+def test_a_full_disk_does_not_litter_the_folder_with_empty_segments(
+    open_journal: OpenJournal, disk: FailingDisk, tmp_path: Path
+) -> None:
+    journal = open_journal()
+    disk.broken = {"write"}
+    for _ in range(3):
+        with pytest.raises(JournalUnavailable):
+            journal.write([make_batch()])
+    assert files(tmp_path, "journal") == []
+
+
+async def test_after_a_failed_sync_the_next_batch_goes_into_a_new_segment(
+    open_journal: OpenJournal, disk: FailingDisk, tmp_path: Path
+) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    disk.broken = {"sync"}
+    with pytest.raises(JournalUnavailable):
+        await journal.sync()
+    assert journal.last_error is not None
+    disk.broken = set()
+    journal.write([make_batch()])
+    assert len(files(tmp_path, "journal")) == 2
+    await journal.sync()
+    assert journal.last_error is None
+
+
+async def test_a_write_that_is_taken_back_is_not_replayed(
+    open_journal: OpenJournal, disk: FailingDisk
+) -> None:
+    journal = open_journal(fsync="always")
+    journal.write([make_batch()])
+    await journal.sync()
+    journal.write([make_batch(), make_batch()])
+    disk.broken = {"sync"}
+    with pytest.raises(JournalUnavailable):
+        await journal.sync()
+    journal.undo()
+    disk.broken = set()
+    journal.write([make_batch()])
+    assert [batch.sequence for batch in open_journal().replay()] == [1, 4]
+
+
+async def test_segments_that_cannot_be_removed_are_told_and_replayed(
+    open_journal: OpenJournal, disk: FailingDisk
+) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    journal.stored(1)
+    disk.broken = {"remove"}
+    await journal.remove_stored()
+    assert journal.last_error is not None
+    disk.broken = set()
+    assert len(list(open_journal().replay())) == 1
+
+
+def test_storing_more_than_was_written_is_our_mistake(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    with pytest.raises(AssertionError):
+        journal.stored(2)
+
+
+# ---- The life of a batch -----------------------------------------------------------------------
+
+
+def test_what_was_written_is_replayed_as_it_was(open_journal: OpenJournal) -> None:
+    batches = [
+        make_batch(count=3),
+        Batch("teak", "", "u", 1, b"[]"),
+        Batch("lynes", "g" * 300, "\u00e9\u6f22\U0001f600", 2, "[\u2028]".encode()),
+    ]
+    journal = open_journal()
+    journal.write(batches[:2])
+    journal.write(batches[2:])
+    assert list(open_journal().replay()) == batches
+
+
+def test_every_start_names_its_batches_anew(open_journal: OpenJournal) -> None:
+    for _ in range(3):
+        journal = open_journal()
+        list(journal.replay())
+        journal.write([make_batch()])
+    replayed = list(open_journal().replay())
+    assert len(set(names(replayed))) == 3
+    assert [batch.sequence for batch in replayed] == [1, 1, 1]
+
+
+def test_a_full_segment_is_followed_by_a_new_one(open_journal: OpenJournal, tmp_path: Path) -> None:
+    journal = open_journal(segment_bytes=500)
+    for _ in range(6):
+        journal.write([make_batch()])
+    assert len(files(tmp_path, "journal")) > 1
+    assert journal.size == sum(path.stat().st_size for path in files(tmp_path, "journal"))
+    assert [batch.sequence for batch in open_journal().replay()] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_only_segments_whose_batches_are_all_stored_are_removed(
+    open_journal: OpenJournal, tmp_path: Path
+) -> None:
+    journal = open_journal(segment_bytes=1)  # a segment a write
+    for _ in range(3):
+        journal.write([make_batch(), make_batch()])
+    journal.stored(3)
+    assert journal.removable_bytes == files(tmp_path, "journal")[0].stat().st_size
+    await journal.remove_stored()
+    assert [batch.sequence for batch in open_journal().replay()] == [3, 4, 5, 6]
+
+
+async def test_replayed_batches_are_stored_before_new_ones(
+    open_journal: OpenJournal, tmp_path: Path
+) -> None:
+    open_journal().write([make_batch(), make_batch()])
+    journal = open_journal()
+    assert len(list(journal.replay())) == 2
+    journal.write([make_batch()])
+    journal.stored(2)
+    await journal.remove_stored()
+    assert [batch.sequence for batch in open_journal().replay()] == [1]
+
+
+async def test_the_current_segment_goes_too_when_all_is_stored(
+    open_journal: OpenJournal, tmp_path: Path
+) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    journal.stored(1)
+    await journal.remove_stored()
+    assert files(tmp_path, "journal") == []
+    journal.write([make_batch()])
+    assert len(list(open_journal().replay())) == 1
+
+
+async def test_numbers_of_segments_never_come_back_while_a_bad_one_is_kept(
+    open_journal: OpenJournal, tmp_path: Path
+) -> None:
+    open_journal().write([make_batch()])
+    (segment,) = files(tmp_path, "journal")
+    segment.write_bytes(b"garbage")
+    journal = open_journal()
+    assert list(journal.replay()) == []
+    await journal.remove_stored()
+    journal.write([make_batch()])
+    assert files(tmp_path, "journal")[0].stem > files(tmp_path, "bad")[0].stem
+
+
+async def test_a_sync_covers_closed_segments_and_is_not_repeated(
+    open_journal: OpenJournal, disk: FailingDisk
+) -> None:
+    journal = open_journal(segment_bytes=1)
+    for _ in range(3):
+        journal.write([make_batch()])
+    await journal.sync()
+    assert len(disk.synced) == 3
+    await journal.sync()
+    assert len(disk.synced) == 3
+
+
+async def test_removal_waits_for_a_sync_that_is_under_way(
+    tmp_path: Path, disk: FailingDisk
+) -> None:
+    may_end = asyncio.Event()
+
+    async def slowly(function: Callable[[], object]) -> None:
+        await may_end.wait()
+        function()
+
+    journal = Journal(tmp_path / "j", disk=disk, in_thread=slowly)
+    journal.open()
+    journal.write([make_batch()])
+    journal.stored(1)
+    syncing = asyncio.create_task(journal.sync())
+    await asyncio.sleep(0)
+    may_end_soon = asyncio.create_task(journal.remove_stored())
+    await asyncio.sleep(0)
+    assert journal.removable_bytes
+    may_end.set()
+    await asyncio.gather(syncing, may_end_soon)
+    await journal.remove_stored()
+    assert journal.removable_bytes == 0
+    journal.close()
+
+
+async def test_the_twin_names_batches_and_keeps_nothing() -> None:
+    journal = NoJournal()
+    journal.open()
+    batches = [make_batch(), make_batch()]
+    journal.write(batches)
+    assert [batch.sequence for batch in batches] == [1, 2]
+    assert list(journal.replay()) == []
+    journal.stored(2)
+    journal.undo()
+    await journal.sync()
+    await journal.remove_stored()
+    journal.close()
