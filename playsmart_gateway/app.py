@@ -101,7 +101,7 @@ class Gateway:
                     await _cancel(syncing)
 
     def not_ready_because(self) -> list[Detail]:
-        """See ``ops.Health``."""
+        """See ``ops.Observed``."""
         reasons = []
         if self.intake.closed_because is not None:
             reasons.append(Detail("intake", self.intake.closed_because))
@@ -181,7 +181,7 @@ def create_app(
     app = Starlette(
         routes=[
             *playsmart.routes(endpoint),
-            *ops.routes(gateway, gateway.stats, gateway.buffer),
+            *ops.routes(gateway),
         ],
         middleware=[Middleware(RequestFrame, stats=gateway.stats)],
         exception_handlers={HTTPException: _http_error},

@@ -69,6 +69,11 @@ class Intake:
         self._waiting_bytes = 0
         self.closed_because: str | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for room."""
+        return len(self._waiters)
+
     async def room_for(self, body_bytes: int) -> None:
         """Return when a body of that many bytes is likely to fit, before it is decoded.
 

@@ -24,6 +24,9 @@ from playsmart_gateway import __version__
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.errors import Detail
+from playsmart_gateway.flusher import Flusher
+from playsmart_gateway.intake import Intake
+from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.stats import Histogram, Stats
 
 LINKS = {
@@ -34,18 +37,24 @@ LINKS = {
 }
 
 
-class Health(Protocol):
-    """Whoever knows why the gateway is not ready."""
+class Observed(Protocol):
+    """The parts of a gateway that are reported on."""
+
+    stats: Stats
+    buffer: Buffer
+    journal: Journal | NoJournal
+    intake: Intake
+    flusher: Flusher
 
     def not_ready_because(self) -> list[Detail]:
         """Return the reasons; none when it takes events and can store them."""
         ...
 
 
-def routes(health: Health, stats: Stats, buffer: Buffer) -> list[Route]:
+def routes(observed: Observed) -> list[Route]:
     """Return the operational routes."""
     registry = CollectorRegistry()
-    registry.register(StatsCollector(stats, buffer))
+    registry.register(StatsCollector(observed))
     ProcessCollector(registry=registry)
 
     async def home(request: Request) -> Response:
@@ -57,7 +66,7 @@ def routes(health: Health, stats: Stats, buffer: Buffer) -> list[Route]:
         return _json({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
-        if reasons := health.not_ready_because():
+        if reasons := observed.not_ready_because():
             body = error_body(503, "not_ready", reasons)
             return Response(body, 503, {"retry-after": "1"}, "application/json")
         return _json({"status": "ready"})
@@ -79,14 +88,15 @@ class StatsCollector(Collector):
     No label holds a player, a token or free text.
     """
 
-    def __init__(self, stats: Stats, buffer: Buffer) -> None:
-        self._stats = stats
-        self._buffer = buffer
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
-        stats, buffer = self._stats, self._buffer
+        observed = self._observed
+        stats, buffer, journal = observed.stats, observed.buffer, observed.journal
         yield _counter("events_received", "Valid events that reached the intake.", stats.received)
+        yield _counter("events_replayed", "Of those, read from the journal.", stats.replayed)
         yield _counter("events_accepted", "Events answered with a 2xx.", stats.accepted)
         yield _counter("events_stored", "Events committed to the store.", stats.stored)
         yield _counter("events_duplicate", "Events the store had already.", stats.duplicate)
@@ -101,6 +111,12 @@ class StatsCollector(Collector):
         yield _gauge("buffer_max_events", "Events that may wait.", buffer.max_events)
         yield _gauge("buffer_max_bytes", "Memory that may wait.", buffer.max_bytes)
         yield _gauge("oldest_event_age_seconds", "Age of the oldest waiting.", buffer.oldest_age)
+        yield _gauge("requests_waiting", "Requests that wait for room.", observed.intake.waiting)
+        yield _gauge("journal_bytes", "Size of the journal on disk.", journal.size)
+        yield _gauge("journal_up", "1 unless the journal's disk fails.", not journal.last_error)
+        yield _counter("journal_torn_tails", "Torn tails set aside.", journal.torn_tails)
+        yield _counter("journal_corrupt_records", "Records set aside.", journal.corrupt_records)
+        yield _gauge("store_up", "1 unless the store fails.", not observed.flusher.last_error)
         yield _labelled("flushes", "Transactions, by trigger.", "trigger", stats.flushes)
         yield _labelled("flush_failures", "Failed flushes.", "reason", stats.flush_failures)
         yield _histogram("flush_duration_seconds", "Time of a flush.", {(): stats.flush_seconds})
