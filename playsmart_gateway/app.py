@@ -38,7 +38,8 @@ class Gateway:
     """The parts of one gateway, and its life from start to drain.
 
     ``on_fatal`` is called when the gateway cannot go on; whoever runs the server sets it to stop
-    in order. ``left_behind`` counts the events that the last drain could not store in time.
+    in order. ``hurry`` ends a drain at once. ``left_behind`` counts the events that the last drain
+    could not store in time.
     """
 
     def __init__(self, config: Config, verifier: TokenVerifier, sink: Sink) -> None:
@@ -73,6 +74,7 @@ class Gateway:
         )
         self.drain_timeout_seconds = config.server.drain_timeout_seconds
         self.on_fatal: Callable[[], None] = lambda: None
+        self.hurry = asyncio.Event()
         self.failed = False
         self.left_behind = 0
         self._fsync_interval_seconds = journal.fsync_interval_seconds
@@ -130,7 +132,11 @@ class Gateway:
 
     async def _drain(self, flushing: asyncio.Task[None]) -> None:
         self.flusher.stop()
-        await asyncio.wait([flushing], timeout=self.drain_timeout_seconds)
+        hurrying = asyncio.create_task(self.hurry.wait())
+        timeout = self.drain_timeout_seconds
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait([flushing, hurrying], timeout=timeout, return_when=first)
+        await _cancel(hurrying)
         await _cancel(flushing)
         self.left_behind = self.buffer.events
         if self.left_behind:
