@@ -10,9 +10,9 @@ asks the intake for room, and only then decodes: once, in C, into typed events, 
 once into canonical rows. From here on there is no object per event, only a ``Batch``: a small
 header and one ``bytes``. A refusal is a ``Refused`` from ``errors``, rendered by the dialect.
 
-**The intake** is the one door. It lets requests wait for room, oldest first, and commits the batches
-of one turn of the event loop together: one write to the **journal**, then into the **buffer** in the
-same order. Only then is the client answered 202.
+**The intake** is the one door. It lets requests wait for room, oldest first, and commits the
+batches of one turn of the event loop together: one write to the **journal**, then into the
+**buffer** in the same order. Only then is the client answered 202.
 
 **The flusher** looks at the head of the buffer when it is old or large enough and gives it to the
 **sink**, which stores all of it in one transaction or none of it. Only what was stored leaves the

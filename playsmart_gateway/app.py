@@ -7,9 +7,11 @@ door closes, the ring drains into the sink, sink and journal close.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -38,7 +40,7 @@ class Gateway:
     """The parts of one gateway, and its life from start to drain.
 
     ``on_fatal`` is called when the gateway cannot go on; whoever runs the server sets it to stop
-    in order. ``hurry`` ends a drain at once. ``left_behind`` counts the events that the last drain
+    in order, and calls ``stop_soon`` when it was told to stop. ``left_behind`` counts the events that the last drain
     could not store in time.
     """
 
@@ -72,9 +74,10 @@ class Gateway:
             max_events=buffer.flush_max_events,
             max_bytes=buffer.flush_max_bytes,
         )
-        self.drain_timeout_seconds = config.server.drain_timeout_seconds
+        self._drain_timeout_seconds = config.server.drain_timeout_seconds
         self.on_fatal: Callable[[], None] = lambda: None
-        self.hurry = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._stopping_since: float | None = None
         self.failed = False
         self.left_behind = 0
         self._fsync_interval_seconds = journal.fsync_interval_seconds
@@ -102,9 +105,18 @@ class Gateway:
                     await self._drain(flushing)
                     await _cancel(syncing)
 
+    def stop_soon(self, *, hurry: bool = False) -> None:
+        """Be not ready from now on; the time to drain runs. With ``hurry`` it is over."""
+        if self._stopping_since is None:
+            self._stopping_since = time.monotonic()
+        if hurry:
+            self._hurry.set()
+
     def not_ready_because(self) -> list[Detail]:
         """See ``ops.Observed``."""
         reasons = []
+        if self._stopping_since is not None:
+            reasons.append(Detail("gateway", "stopping"))
         if self.intake.closed_because is not None:
             reasons.append(Detail("intake", self.intake.closed_because))
         if self.flusher.last_error is not None:
@@ -132,8 +144,9 @@ class Gateway:
 
     async def _drain(self, flushing: asyncio.Task[None]) -> None:
         self.flusher.stop()
-        hurrying = asyncio.create_task(self.hurry.wait())
-        timeout = self.drain_timeout_seconds
+        hurrying = asyncio.create_task(self._hurry.wait())
+        waited = time.monotonic() - (self._stopping_since or time.monotonic())
+        timeout = max(0.0, self._drain_timeout_seconds - waited)
         first = asyncio.FIRST_COMPLETED
         await asyncio.wait([flushing, hurrying], timeout=timeout, return_when=first)
         await _cancel(hurrying)
@@ -153,7 +166,7 @@ class Gateway:
         self.on_fatal()
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])
 
