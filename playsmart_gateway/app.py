@@ -40,8 +40,8 @@ class Gateway:
     """The parts of one gateway, and its life from start to drain.
 
     ``on_fatal`` is called when the gateway cannot go on; whoever runs the server sets it to stop
-    in order, and calls ``stop_soon`` when it was told to stop. ``left_behind`` counts the events that the last drain
-    could not store in time.
+    in order, and calls ``stop_soon`` when it was told to stop. ``left_behind`` counts the events
+    that the last drain could not store in time.
     """
 
     def __init__(self, config: Config, verifier: TokenVerifier, sink: Sink) -> None:
