@@ -10,6 +10,7 @@ import click
 
 from playsmart_gateway import __version__
 from playsmart_gateway.cli.keys import token_command
+from playsmart_gateway.cli.load import load_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
 from playsmart_gateway.errors import ConfigError, GatewayError
 
@@ -20,7 +21,7 @@ def commands() -> None:
     """Self-hosted ingest for mobile game events: batches in, exactly-once SQL rows out."""
 
 
-for command in (serve_command, token_command, check_config_command):
+for command in (serve_command, token_command, check_config_command, load_command):
     commands.add_command(command)
 
 

@@ -27,7 +27,11 @@ EXAMPLE_TOKEN_SECONDS = 30 * 86_400
 @click.command("serve")
 @config_option
 @click.option("--host", help="Address to listen on, instead of the configured one.")
-@click.option("--port", type=int, help="Port to listen on, instead of the configured one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="Port to listen on, instead of the configured one.",
+)
 @click.option(
     "--dev",
     is_flag=True,

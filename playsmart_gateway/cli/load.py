@@ -1,0 +1,306 @@
+"""``load``: send believable load to a gateway, measure it, and count that nothing was lost."""
+
+import asyncio
+import base64
+import json
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+import msgspec
+from click.core import ParameterSource
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from playsmart_gateway.auth import mint
+from playsmart_gateway.cli.common import read_config, signing_key, with_development_secret
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.load import (
+    GAME_ID,
+    Baseline,
+    Counts,
+    LoadOptions,
+    Progress,
+    Replay,
+    Report,
+    Run,
+    Sessions,
+    Verification,
+    Workload,
+    player_names,
+    run_load,
+    table,
+    verify,
+)
+
+_TOKEN_TTL_SECONDS = 2 * 86_400  # outlives the longest run, a day
+_SPARE_FILES = 256
+
+
+@click.command("load")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The gateway.")
+@click.option("--token", help="Bearer token for every request; its subject is the only player.")
+@click.option(
+    "--secret-from-config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="TOML file of the gateway whose secret signs a token for every player. Without it and "
+    "--token: PLAYSMART_AUTH__SECRET, or the secret of development mode.",
+)
+@click.option("--events", type=int, default=20, show_default=True, help="In a request, 1 to 200.")
+@click.option("--connections", type=int, default=16, show_default=True, help="At most 10,000.")
+@click.option("--duration", type=float, help="Seconds to send for.  [default: 10]")
+@click.option("--requests", type=int, help="Requests to send, instead of --duration.")
+@click.option(
+    "--rate",
+    type=float,
+    help="Requests a second, whether or not the gateway keeps up; latency counts from when each "
+    "was due. Without it every connection sends as soon as it has its answer.",
+)
+@click.option("--players", type=int, default=1000, show_default=True, help="They send in turn.")
+@click.option(
+    "--file",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Request bodies to replay, one a line, plain or gzip: once, or over and over for "
+    "--duration or --requests.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Decides the games played.")
+@click.option("--game", default=GAME_ID, show_default=True, help="Game id of synthetic events.")
+@click.option(
+    "--timeout", type=float, default=10.0, show_default=True, help="Seconds to wait for an answer."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option(
+    "--verify",
+    "database",
+    type=click.Path(path_type=Path),
+    help="The gateway's SQLite file: count at the end that every acknowledged event is stored "
+    "exactly once, and exit 1 if not.",
+)
+@click.option(
+    "--verify-timeout",
+    type=click.FloatRange(0, 86_400),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait until everything is stored.",
+)
+@click.pass_context
+def load_command(
+    context: click.Context,
+    url: str,
+    token: str | None,
+    config_path: Path | None,
+    events: int,
+    connections: int,
+    duration: float | None,
+    requests: int | None,
+    rate: float | None,
+    players: int,
+    file: Path | None,
+    seed: int,
+    game: str,
+    timeout: float,
+    as_json: bool,
+    database: Path | None,
+    verify_timeout: float,
+) -> None:
+    """Load a running gateway over HTTP and report how it did.
+
+    Ctrl-C ends the run early, with the figures so far.
+    """
+    _exclude(context, "duration", "requests")
+    _exclude(context, "token", "config_path")
+    _exclude(context, "token", "players")
+    _exclude(context, "file", "events", "players", "game", "seed")
+    subject = None if token is None else _subject(token)
+    if file is None:
+        users = player_names(seed, players) if subject is None else [subject]
+        began = time.time_ns() // 1000
+        workload: Workload = Sessions(users, events=events, seed=seed, run=began, game_id=game)
+    else:
+        workload = _replay(file, subject)
+    if requests is None and duration is None:
+        requests, duration = workload.length, 10.0 if workload.length is None else None
+    options = LoadOptions(
+        url=url,
+        connections=connections,
+        duration_seconds=duration,
+        requests=requests,
+        rate=rate,
+        timeout_seconds=timeout,
+    )
+    options.check()
+    token_for = _minter(config_path) if token is None else (lambda _: token)
+    baseline = Baseline.take(database) if database is not None else None
+    _allow_open_files(connections)
+
+    run = _send(options, workload, token_for)
+    report = run.report
+    if baseline is not None:
+        try:
+            found = _count(baseline, workload, run, verify_timeout)
+        except KeyboardInterrupt:
+            _show(report, as_json=as_json)
+            click.echo("The verification was interrupted.", err=True)
+            raise click.Abort from None
+        report = msgspec.structs.replace(report, verify=found)
+    _show(report, as_json=as_json)
+    if report.verify is not None and not report.verify.exactly_once:
+        sys.exit(1)
+
+
+def _exclude(context: click.Context, one: str, *others: str) -> None:
+    """Refuse ``others`` on a command line that has ``one``."""
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in (one, *others)
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if context.get_parameter_source(one) is ParameterSource.COMMANDLINE and len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other; give one of them.")
+
+
+def _replay(file: Path, subject: str | None) -> Replay:
+    replay = Replay.read(file)
+    strangers = [user for user in replay.users if user != subject]
+    if subject is not None and strangers:
+        raise ConfigError(
+            [
+                f"--token is for {subject!r}, but {file} has bodies of {len(strangers)} other "
+                f"users, such as {strangers[0]!r}; use --secret-from-config instead of --token"
+            ]
+        )
+    return replay
+
+
+def _subject(token: str) -> str:
+    """Return whose token it is. Whether it is genuine is the gateway's to say."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        subject = claims["sub"]
+    except (ValueError, LookupError, TypeError):
+        subject = None
+    if not isinstance(subject, str) or not token.isascii() or not token.isprintable():
+        raise ConfigError(["--token is no JSON Web Token with a subject; see `token --help`"])
+    return subject
+
+
+def _minter(config_path: Path | None) -> Callable[[str], str]:
+    config = read_config(config_path)
+    if not config.auth.has_keys:
+        try:
+            config, _ = with_development_secret(config, create=False)
+        except ConfigError as error:
+            raise ConfigError(
+                [
+                    "no secret to sign tokens with: start the gateway with `make run`, which makes "
+                    "one, or give --secret-from-config or --token",
+                    *error.problems,
+                ]
+            ) from error
+    secret, kid = signing_key(config.auth)
+    claims = {"iss": config.auth.issuer, "aud": config.auth.audience}
+    return partial(
+        mint,
+        secret=secret,
+        kid=kid,
+        algorithm=next(iter(config.auth.algorithms), "HS256"),
+        ttl_seconds=_TOKEN_TTL_SECONDS,
+        now=time.time(),
+        claims={name: value for name, value in claims.items() if value is not None},
+    )
+
+
+def _allow_open_files(connections: int) -> None:
+    """Raise this process's limit as far as it may, when it is below what the run needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, reachable), hard))
+
+
+def _send(options: LoadOptions, workload: Workload, token_for: Callable[[str], str]) -> Run:
+    """Run the load on a loop of its own. The first Ctrl-C ends it early, the second at once."""
+
+    async def send() -> Run:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+
+        def interrupt() -> None:
+            loop.remove_signal_handler(signal.SIGINT)
+            stop.set()
+
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        try:
+            with _bar("{task.fields[rate]:,.0f} req/s  p99 {task.fields[p99]:,.1f} ms") as bar:
+                task = bar.add_task("sending", total=1.0, rate=0.0, p99=0.0)
+
+                def show(at: Progress) -> None:
+                    rate, p99 = at.requests_per_second, at.p99_seconds * 1e3
+                    bar.update(task, completed=at.done, rate=rate, p99=p99, refresh=True)
+
+                return await run_load(options, workload, token_for, stop=stop, on_progress=show)
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(send())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _count(baseline: Baseline, workload: Workload, run: Run, timeout: float) -> Verification:
+    with _bar("{task.completed:,} of {task.total:,} events stored") as bar:
+        task = bar.add_task("verifying", total=run.report.events_acknowledged)
+
+        def show(counts: Counts) -> None:
+            bar.update(task, completed=counts.stored, refresh=True)
+
+        return verify(
+            baseline, lambda: workload.tally(run.lanes), timeout_seconds=timeout, on_progress=show
+        )
+
+
+def _bar(figures: str) -> Bar:
+    """Return a progress bar on standard error, which shows nothing unless that is a terminal.
+
+    It is drawn only when told to: a thread that draws would take the interpreter away from the
+    loop at any moment, and be measured as the gateway's latency.
+    """
+    console = Console(stderr=True)
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn(figures),
+        console=console,
+        auto_refresh=False,
+        disable=not console.is_terminal,
+    )
+
+
+def _show(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    else:
+        Console(highlight=False).print(table(report))
+    if report.requests_sent and not report.responses_2xx:
+        click.echo("Nothing was accepted; the answers above say why.", err=True)
+    if report.verify is not None and report.verify.problem:
+        click.echo(f"error: {report.verify.problem}", err=True)

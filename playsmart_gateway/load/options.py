@@ -1,0 +1,88 @@
+"""What bounds a run and how fast it goes."""
+
+from urllib.parse import urlsplit
+
+import msgspec
+
+from playsmart_gateway.errors import ConfigError
+
+INGEST_PATH = "/ingest/events"
+
+MAX_CONNECTIONS = 10_000
+MAX_DURATION_SECONDS = 86_400.0
+MAX_REQUESTS = 100_000_000
+MAX_RATE = 1_000_000.0
+MAX_TIMEOUT_SECONDS = 600.0
+
+
+class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of one run; ``check`` says what is wrong with them.
+
+    At least one of ``duration_seconds`` and ``requests`` bounds the run. Without ``rate`` every
+    connection sends its next request as soon as the last one is answered (closed loop). With it,
+    request ``i`` is due ``i / rate`` seconds after the start, whether or not the gateway keeps up,
+    and its latency counts from then (open loop).
+    """
+
+    url: str = "http://127.0.0.1:8000"
+    connections: int = 16
+    duration_seconds: float | None = None
+    requests: int | None = None
+    rate: float | None = None
+    timeout_seconds: float = 10.0
+
+    def check(self) -> None:
+        """Raise ``ConfigError`` with every option that is out of its limits."""
+        problems = list(_url_problems(self.url))
+        if self.duration_seconds is None and self.requests is None:
+            problems.append("a run must end: give a duration or a number of requests")
+        for name, value, most in (
+            ("connections", self.connections, MAX_CONNECTIONS),
+            ("duration", self.duration_seconds, MAX_DURATION_SECONDS),
+            ("requests", self.requests, MAX_REQUESTS),
+            ("rate", self.rate, MAX_RATE),
+            ("timeout", self.timeout_seconds, MAX_TIMEOUT_SECONDS),
+        ):
+            if value is not None and not 0 < value <= most:
+                problems.append(f"{name}: {value:g} is not above 0 and at most {most:g}")
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to connect to."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or 80
+
+    @property
+    def scheduled(self) -> int | None:
+        """How many requests the whole run has; None when only the clock ends it."""
+        if self.rate is None or self.duration_seconds is None:
+            return self.requests
+        arrivals = max(1, int(self.rate * self.duration_seconds))
+        return arrivals if self.requests is None else min(arrivals, self.requests)
+
+    def head(self, token: str) -> bytes:
+        """Return the head of a request as ``token``'s owner, up to the value of Content-Length."""
+        parts = urlsplit(self.url)
+        path = parts.path.rstrip("/").removesuffix(INGEST_PATH) + INGEST_PATH
+        return (
+            f"POST {path} HTTP/1.1\r\n"
+            f"Host: {parts.netloc}\r\n"
+            f"Authorization: Bearer {token}\r\n"
+            "Content-Type: application/json\r\n"
+            "Content-Length: "
+        ).encode("ascii")
+
+
+def _url_problems(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a property that raises on nonsense
+    except ValueError as error:
+        return [f"url: {url!r} cannot be read ({error}); for example http://127.0.0.1:8000"]
+    if parts.scheme != "http":
+        return [f"url: {url!r} is not plain http://; the load generator does not speak TLS"]
+    if not parts.hostname or parts.username is not None or parts.query or not url.isascii():
+        return [f"url: {url!r} must be http://HOST[:PORT][/PREFIX]"]
+    return []

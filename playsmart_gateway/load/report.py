@@ -1,0 +1,125 @@
+"""What a run measured, as data and as a table."""
+
+from collections.abc import Container
+
+import msgspec
+from rich.table import Table
+
+from playsmart_gateway.load.histogram import Histogram
+from playsmart_gateway.load.response import Response
+from playsmart_gateway.load.verify import Verification
+
+_MAX_CODE_CHARACTERS = 40
+_MAX_REFUSALS = 100
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Latencies of all requests in milliseconds, those that were refused or given up included."""
+
+    p50: float
+    p90: float
+    p99: float
+    p99_9: float
+    max: float
+    mean: float
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> "Latency":
+        """Read the percentiles off a histogram of seconds."""
+        shares = [histogram.percentile(percent) for percent in (50, 90, 99, 99.9)]
+        return cls(*(round(each * 1e3, 4) for each in (*shares, histogram.max, histogram.mean)))
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one run; its field names are those of ``--json``.
+
+    ``refused`` counts answers other than 2xx by status and error code, ``errors`` everything that
+    ended without an answer by kind, connection attempts included. ``unknown`` requests were sent
+    and never answered. ``never_sent`` ones were due and found no connection before the end. Rates
+    are of answered requests and acknowledged events.
+    """
+
+    requests_sent: int
+    responses_2xx: int
+    refused: dict[str, int]
+    errors: dict[str, int]
+    unknown: int
+    events_sent: int
+    events_acknowledged: int
+    duration_seconds: float
+    requests_per_second: float
+    events_per_second: float
+    latency_ms: Latency
+    never_sent: int
+    interrupted: bool
+    verify: Verification | None = None
+
+
+class _ErrorBody(msgspec.Struct):
+    code: str
+
+
+class _Envelope(msgspec.Struct):
+    error: _ErrorBody
+
+
+_decoder = msgspec.json.Decoder(_Envelope)
+
+
+def refusal(response: Response, known: Container[str]) -> str:
+    """Name an answer other than 2xx, as in ``503 UNAVAILABLE``, or ``503`` when it has no code.
+
+    A server that invents codes does not fill the memory: past a hundred names only those ``known``
+    are used.
+    """
+    try:
+        code = _decoder.decode(response.body).error.code[:_MAX_CODE_CHARACTERS]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return str(response.status)
+    name = f"{response.status} {code}"
+    full = isinstance(known, dict) and len(known) >= _MAX_REFUSALS
+    return str(response.status) if full and name not in known else name
+
+
+def table(report: Report) -> Table:
+    """Render the figures for people."""
+    grid = Table(box=None, show_header=False, pad_edge=False)
+    grid.add_column(style="bold")
+    grid.add_column(justify="right")
+    for name, value in _rows(report):
+        grid.add_row(name, value)
+    return grid
+
+
+def _rows(report: Report) -> list[tuple[str, str]]:
+    latency = report.latency_ms
+    rows = [
+        ("duration", f"{report.duration_seconds:,.2f} s" + " (interrupted)" * report.interrupted),
+        ("requests sent", f"{report.requests_sent:,}"),
+        ("2xx", f"{report.responses_2xx:,}"),
+        *((f"refused, {code}", f"{count:,}") for code, count in report.refused.items()),
+        *((f"error, {kind}", f"{count:,}") for kind, count in report.errors.items()),
+        ("never sent", f"{report.never_sent:,}"),
+        ("events acknowledged", f"{report.events_acknowledged:,} of {report.events_sent:,}"),
+        ("requests/s", f"{report.requests_per_second:,.0f}"),
+        ("events/s", f"{report.events_per_second:,.0f}"),
+        ("latency p50", f"{latency.p50:,.2f} ms"),
+        ("latency p90", f"{latency.p90:,.2f} ms"),
+        ("latency p99", f"{latency.p99:,.2f} ms"),
+        ("latency p99.9", f"{latency.p99_9:,.2f} ms"),
+        ("latency max", f"{latency.max:,.2f} ms"),
+    ]
+    return rows if report.verify is None else rows + _verify_rows(report.verify)
+
+
+def _verify_rows(found: Verification) -> list[tuple[str, str]]:
+    verdict = "[green]exactly once[/]" if found.exactly_once else "[red]NOT exactly once[/]"
+    return [
+        ("verified", verdict),
+        ("  acknowledged and stored", f"{found.stored:,} of {found.acknowledged:,}"),
+        ("  missing", f"{found.missing:,}"),
+        ("  duplicated", f"{found.duplicated:,}"),
+        ("  unexpected", f"{found.unexpected:,}"),
+        ("  unknown outcome, stored", f"{found.unknown_stored:,} of {found.unknown:,}"),
+        ("  of somebody else", f"{found.foreign:,}"),
+    ]

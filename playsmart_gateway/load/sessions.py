@@ -1,0 +1,145 @@
+"""Synthetic players: believable games, made anew from the number of the request.
+
+A player plays one session an hour, from the opening of the app to the end of the last game, and
+sends it in batches of the same size. The hours begin a week before the run and start over after a
+year. There are 24 sessions, made once from the seed and kept as finished request bodies in which
+only the player, the hour and the number of the request are blank. Filling in 200 events takes
+some 10 us, so the generator is not what limits a run.
+
+Every event's ``customdata.load_id`` is ``<seed>-<run>-<request>-<place>`` and unique, so what was
+stored can be counted exactly.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
+
+from msgspec import json
+
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.load.games import Moment, session
+from playsmart_gateway.load.lane import Lane
+from playsmart_gateway.load.row import Row, rows
+from playsmart_gateway.load.tally import IdTally, Tally
+
+MAX_EVENTS = 200
+MAX_PLAYERS = 100_000
+GAME_ID = "com.example.stackblaster"
+
+_SESSION_EVENTS = 200
+_STORY_STARTS = timedelta(days=7)
+_STORY_HOURS = 365 * 24
+_ZONES = ("Z", "+00:00", "-05:00", "+05:30")
+_VARIANTS = 6 * len(_ZONES)
+
+
+class Sessions:
+    """An endless workload of ``events`` events a request, by ``users`` in turn.
+
+    ``seed`` decides the games; ``run`` is microseconds since 1970, tells runs apart and anchors the
+    clocks of the players. At most 200 events and 100,000 users.
+    """
+
+    length = None
+
+    def __init__(
+        self, users: Sequence[str], *, events: int, seed: int, run: int, game_id: str = GAME_ID
+    ) -> None:
+        problems = []
+        if not 1 <= events <= MAX_EVENTS:
+            problems.append(f"events: {events} is not from 1 to {MAX_EVENTS}")
+        if not 1 <= len(users) <= MAX_PLAYERS:
+            problems.append(f"players: {len(users)} is not from 1 to {MAX_PLAYERS}")
+        if problems:
+            raise ConfigError(problems)
+        self.users = users
+        self._events = events
+        self._name = f"{seed}-{run:x}"
+        self._batches = max(1, _SESSION_EVENTS // events)
+        self._begin = datetime.fromtimestamp(run / 1e6, UTC) - _STORY_STARTS
+        self._hour = lru_cache(maxsize=_STORY_HOURS)(self._hour_text)
+        self._templates = [
+            _template(self._name, game_id, _ZONES[variant % len(_ZONES)], batch)
+            for variant in range(_VARIANTS)
+            for batch in self._cut(session(seed, variant, self._batches * events))
+        ]
+
+    def user(self, request: int) -> str:
+        """Return the player: everybody in turn."""
+        return self.users[request % len(self.users)]
+
+    def events(self, request: int) -> int:
+        """Return how many events every request has."""
+        return self._events
+
+    def body(self, request: int) -> bytes:
+        """Return the body: the player's next batch."""
+        turn, player = divmod(request, len(self.users))
+        hour, batch = divmod(turn, self._batches)
+        # Steps of a whole round of zones: nobody travels.
+        variant = (player + hour * len(_ZONES)) % _VARIANTS
+        blanks = (self._hour(hour % _STORY_HOURS), b"%d" % request) * self._events
+        user = _quoted(self.users[player])
+        return self._templates[variant * self._batches + batch] % (user, *blanks)
+
+    def lanes(self, connections: int) -> list[Lane]:
+        """One lane: whoever is free sends the next request."""
+        return [Lane((0,), cycle=1, connections=connections)]
+
+    def tally(self, lanes: Sequence[Lane]) -> Tally:
+        """Return a tally that knows every event by its ``load_id``."""
+        (lane,) = lanes
+        load_id = re.compile(rf'"load_id":\s?"{re.escape(self._name)}-(\d{{1,18}})-(\d{{1,3}})"')
+        return IdTally(partial(_locate, load_id), self._rows, bytes(lane.outcomes), self._events)
+
+    def _rows(self, request: int) -> list[Row]:
+        return rows(self.body(request))
+
+    def _hour_text(self, hour: int) -> bytes:
+        return (self._begin + timedelta(hours=hour)).isoformat()[:13].encode()
+
+    def _cut(self, moments: list[Moment]) -> Iterator[list[Moment]]:
+        for first in range(0, len(moments), self._events):
+            yield moments[first : first + self._events]
+
+
+def player_names(seed: int, count: int) -> list[str]:
+    """Return the user ids of ``count`` players, different for every seed."""
+    return [f"device-{seed}-{number:06d}" for number in range(count)]
+
+
+def _locate(load_id: re.Pattern[str], row: Row) -> tuple[int, int] | None:
+    found = load_id.search(row.customdata or "")
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _template(name: str, game_id: str, zone: str, batch: list[Moment]) -> bytes:
+    """Return a body with blanks for the user and, for each event, the hour and the request."""
+    events = b",".join(_event(name, zone, place, each) for place, each in enumerate(batch))
+    return b'{"user_id":%%b,"game_id":%b,"events":[%b]}' % (_literal(game_id), events)
+
+
+def _event(name: str, zone: str, place: int, moment: Moment) -> bytes:
+    minutes, milliseconds = divmod(moment.milliseconds, 60_000)
+    time = f":{minutes:02}:{milliseconds // 1000:02}.{milliseconds % 1000:03}{zone}"
+    named = b'"customEventName":%b,' % _literal(moment.name) if moment.name else b""
+    data = _literal(moment.data)[1:]
+    return b'{"type":%b,%b"timestamp":"%%b%b","customdata":{"load_id":"%b-%%b-%d",%b}' % (
+        _literal(moment.type),
+        named,
+        time.encode(),
+        name.encode(),
+        place,
+        data,
+    )
+
+
+def _literal(value: object) -> bytes:
+    """Return ``value`` as JSON that survives being a template."""
+    return json.encode(value).replace(b"%", b"%%")
+
+
+@lru_cache(maxsize=MAX_PLAYERS)
+def _quoted(user: str) -> bytes:
+    return json.encode(user)

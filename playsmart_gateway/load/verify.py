@@ -1,0 +1,168 @@
+"""Counting in the database that every acknowledged event is stored exactly once.
+
+Only the relation ``events`` is read, through a connection that cannot write, and of it only rows
+with an ``event_id`` above the highest one at the start of the run. Nothing but the outcome of
+each request was remembered: the bodies are made again. The gateway stores what it acknowledged a
+moment later, so the rows are read until all are there or the time is up.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from time import monotonic, sleep
+
+import msgspec
+
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.load.row import COLUMNS, Row
+from playsmart_gateway.load.tally import Counts, Tally
+
+_POLL_SECONDS = 0.25
+_ROWS_AT_ONCE = 20_000
+_BUSY_TIMEOUT_SECONDS = 5.0
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database holds of a run, in events; see ``Counts`` for the words.
+
+    ``problem`` says why the database could not be read to the end, and what to do; empty if it was.
+    """
+
+    exactly_once: bool
+    acknowledged: int
+    stored: int
+    missing: int
+    duplicated: int
+    unexpected: int
+    unknown: int
+    unknown_stored: int
+    foreign: int
+    waited_seconds: float
+    problem: str = ""
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """A database and its highest ``event_id`` before the run; 0 when there is nothing yet."""
+
+    database: Path
+    event_id: int
+
+    @classmethod
+    def take(cls, database: Path) -> "Baseline":
+        """Look at ``database`` now. A file or relation that is not there yet means 0.
+
+        Raises ``ConfigError`` when there is a file that cannot be read as a SQLite database.
+        """
+        if not database.exists():
+            return cls(database, 0)
+        named = "SELECT count(*) FROM sqlite_master WHERE name = 'events'"
+        highest = "SELECT coalesce(max(event_id), 0) FROM events"
+        try:
+            with closing(_open(database)) as connection:
+                is_there = connection.execute(named).fetchone()[0]
+                return cls(database, connection.execute(highest).fetchone()[0] if is_there else 0)
+        except sqlite3.Error as error:
+            raise ConfigError(
+                [f"{database} cannot be read as the gateway's SQLite file: {error}"]
+            ) from error
+
+
+def verify(
+    baseline: Baseline,
+    tally: Callable[[], Tally],
+    *,
+    timeout_seconds: float = 60.0,
+    settle_seconds: float = _POLL_SECONDS,
+    on_progress: Callable[[Counts], None] | None = None,
+) -> Verification:
+    """Read what was stored since ``baseline`` until nothing is missing, and say what was found.
+
+    ``tally`` makes a fresh tally of the run. Rows are read as they come; once all are there, it
+    looks again after ``settle_seconds``, so that a late duplicate is seen. When some are missing
+    after ``timeout_seconds``, everything is read once more from the start, so that no order in
+    which rows may appear can look like loss.
+    """
+    began = monotonic()
+    progress = on_progress or (lambda _: None)
+    reader = _Reader(baseline, tally(), progress)
+    reader.read()
+    settled = False
+    while not settled and (left := timeout_seconds - (monotonic() - began)) > 0:
+        was_complete = reader.complete
+        sleep(min(left, settle_seconds if was_complete else _POLL_SECONDS))
+        reader.read()
+        settled = was_complete and reader.complete
+    if not reader.complete:
+        reader = _Reader(baseline, tally(), progress)
+        reader.read()
+    return _verdict(reader, monotonic() - began)
+
+
+class _Reader:
+    """Reads on from the last row it saw."""
+
+    def __init__(
+        self, baseline: Baseline, tally: Tally, on_progress: Callable[[Counts], None]
+    ) -> None:
+        self.tally = tally
+        self.problem = ""
+        self._database = baseline.database
+        self._last = baseline.event_id
+        self._on_progress = on_progress
+
+    @property
+    def complete(self) -> bool:
+        return self.tally.counts.missing == 0 and not self.problem
+
+    def read(self) -> None:
+        """Read the new rows. A database that cannot be read just now is a ``problem``, for now."""
+        if not self._database.exists():
+            self.problem = (
+                f"{self._database} does not exist; give the file that the gateway writes to"
+                if self.tally.counts.acknowledged
+                else ""
+            )
+            return
+        try:
+            with closing(_open(self._database)) as connection:
+                self._read(connection)
+            self.problem = ""
+        except sqlite3.Error as error:
+            self.problem = f"{self._database} cannot be read: {error}"
+
+    def _read(self, connection: sqlite3.Connection) -> None:
+        see = self.tally.see
+        cursor = connection.execute(
+            f"SELECT event_id, {COLUMNS} FROM events WHERE event_id > ?",  # noqa: S608 - a constant
+            (self._last,),
+        )
+        while found := cursor.fetchmany(_ROWS_AT_ONCE):
+            for event_id, *columns in found:
+                see(Row._make(columns))
+                self._last = max(self._last, event_id)
+            self._on_progress(self.tally.counts)
+        self._on_progress(self.tally.counts)
+
+
+def _open(database: Path) -> sqlite3.Connection:
+    uri = f"{database.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_SECONDS)
+
+
+def _verdict(reader: _Reader, waited_seconds: float) -> Verification:
+    counts = reader.tally.counts
+    wrong = counts.missing or counts.duplicated or counts.unexpected or reader.problem
+    return Verification(
+        exactly_once=not wrong,
+        acknowledged=counts.acknowledged,
+        stored=counts.stored,
+        missing=counts.missing,
+        duplicated=counts.duplicated,
+        unexpected=counts.unexpected,
+        unknown=counts.unknown,
+        unknown_stored=counts.unknown_stored,
+        foreign=counts.foreign,
+        waited_seconds=round(waited_seconds, 3),
+        problem=reader.problem,
+    )

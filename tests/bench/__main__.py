@@ -1,0 +1,140 @@
+"""``python -m tests.bench``; ``make bench`` with ``ARGS``."""
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from playsmart_gateway.config import load_config
+from playsmart_gateway.errors import GatewayError
+from tests.bench import table
+from tests.bench.generators import BenchError, Generator, generator
+from tests.bench.machine import Machine
+from tests.bench.options import Options
+from tests.bench.plan import Measured, plan
+from tests.bench.processes import variables
+from tests.bench.results import Results, conclude
+
+_QUICK = {"rounds": 1, "seconds": 1, "memory_events": 100_000, "memory_sizes": (200,)}
+
+
+@click.command("bench")
+@click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True)
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, 600),
+    default=4,
+    show_default=True,
+    help="Length of each measurement.",
+)
+@click.option(
+    "--events",
+    "sizes",
+    type=click.IntRange(1, 200),
+    multiple=True,
+    default=(1, 10, 200),
+    show_default=True,
+    help="Events a request; repeat for several.",
+)
+@click.option("--quick", is_flag=True, help="One round of a second, a tenth of a full buffer.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="A setting of the gateway; repeat for several.",
+)
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Measure a second gateway beside it, with this setting too; repeat for several.",
+)
+@click.option(
+    "--memory-events",
+    "memory_sizes",
+    type=click.IntRange(1, 200),
+    multiple=True,
+    default=(200, 10),
+    show_default=True,
+    help="Events a request with which a buffer is filled; repeat for several. 1 takes minutes.",
+)
+@click.option(
+    "--generator",
+    "choice",
+    type=click.Choice(["auto", "wrk", "own"]),
+    default="auto",
+    show_default=True,
+    help="Who sends: wrk if installed, else playsmart_gateway.load.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the tables.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it as PNG.")
+@click.option("--check", is_flag=True, help="Exit 1 if a floor was missed.")
+def main(
+    rounds: int,
+    seconds: int,
+    sizes: tuple[int, ...],
+    quick: bool,
+    settings: tuple[str, ...],
+    also: tuple[str, ...],
+    memory_sizes: tuple[int, ...],
+    choice: str,
+    as_json: bool,
+    plot: Path | None,
+    check: bool,
+) -> None:
+    """Measure durable throughput beside its ceilings, all in one run."""
+    signal.signal(signal.SIGTERM, _leave)
+    options = Options(
+        sizes=sizes,
+        rounds=rounds,
+        seconds=seconds,
+        settings=settings,
+        also=also,
+        memory_sizes=memory_sizes,
+        generator=choice,
+    )
+    if quick:
+        options = msgspec.structs.replace(options, **_QUICK)
+    try:
+        load_config(None, variables([*settings, *also]))
+        results = _run(options, generator(choice))
+    except (BenchError, GatewayError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(results)).decode())
+    else:
+        Console(width=table.width(is_terminal=sys.stdout.isatty())).print(table.render(results))
+    if plot is not None:
+        from tests.bench.plot import draw  # takes a second to import
+
+        draw(results, plot)
+    if check and not results.kept:
+        sys.exit(1)
+
+
+def _run(options: Options, sender: Generator) -> Results:
+    machine, measured = Machine.here(), Measured()
+    steps = plan(options, sender, measured)
+    console = Console(stderr=True)
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, refresh_per_second=2
+    ) as progress:
+        task = progress.add_task("", total=len(steps))
+        for step in steps:
+            progress.update(task, description=step.what)
+            step.run()
+            progress.advance(task)
+    return conclude(machine, sender.name, options, measured)
+
+
+def _leave(*_: object) -> None:
+    sys.exit(143)  # as an exception, so that the target is reaped on the way
+
+
+main(prog_name="python -m tests.bench")

@@ -1,0 +1,169 @@
+"""Targets as processes of their own: started on a free port, always reaped, bounded in time."""
+
+import http.client
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Self
+
+from playsmart_gateway.config import ENVIRONMENT_PREFIX
+from tests.bench.generators import BenchError
+from tests.bench.requests import SECRET
+
+_ROOT = Path(__file__).parents[2]
+_DATABASE = "bench.db"
+_START_SECONDS = 20.0
+_DRAIN_SECONDS = 60.0
+_POLL_SECONDS = 0.005
+
+
+def environment(settings: Iterable[str] = ()) -> dict[str, str]:
+    """Return the environment for a process that sees only these ``section.key=value``."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
+    }
+    return {**inherited, "PYTHONPATH": str(_ROOT), **variables(settings)}
+
+
+def variables(settings: Iterable[str]) -> dict[str, str]:
+    """Return ``section.key=value`` as the variables by which a gateway is configured."""
+    found = {}
+    for setting in settings:
+        match = re.fullmatch(r"(\w+)\.(\w+)=(.*)", setting, re.DOTALL)
+        if match is None:
+            raise BenchError(f"{setting!r} is not SECTION.KEY=VALUE")
+        found[f"{ENVIRONMENT_PREFIX}{match[1]}__{match[2]}".upper()] = match[3]
+    return found
+
+
+class Target:
+    """``kind`` of ``tests.bench.target``, serving while entered; its data are in ``folder``."""
+
+    def __init__(self, kind: str, folder: Path, settings: Iterable[str] = ()) -> None:
+        self.port = _free_port()
+        self.database = folder / _DATABASE
+        self._kind = kind
+        self._folder = folder
+        self._log = folder / "target.log"
+        self._settings = [
+            *settings,
+            f"server.port={self.port}",
+            f"auth.secret={SECRET}",
+            f"storage.url=sqlite:///{_DATABASE}",
+        ]
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.bench.target", self._kind],
+                cwd=self._folder,
+                env=environment(self._settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            self._wait_until_it_listens()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def buffered(self) -> int:
+        """Return how many accepted events it has not stored."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with closing(connection):
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+        found = re.search(r"^playsmart_buffered_events (\S+)$", text, re.MULTILINE)
+        if found is None:
+            raise self._broken("has no playsmart_buffered_events")
+        return int(float(found[1]))
+
+    def memory(self, field: str) -> int:
+        """Return ``VmRSS`` or ``VmHWM`` (the peak of it) in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text("ascii")
+        found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
+        if found is None:
+            raise self._broken(f"has no {field}")
+        return int(found[1]) * 1024
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time it has used so far, in user and kernel mode."""
+        status = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2]
+        user, kernel = status.split()[11:13]
+        return (int(user) + int(kernel)) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        """Stop it in order; all that it has accepted is stored then."""
+        self._process.terminate()
+        try:
+            status = self._process.wait(_DRAIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise self._broken(f"did not stop in {_DRAIN_SECONDS:g} s") from None
+        if status:
+            raise self._broken(f"stopped with status {status}")
+
+    def drain(self) -> float:
+        """Stop it, and return the ``time.monotonic`` of the last commit; now, if there is none."""
+        last_commit = time.monotonic()
+        with closing(sqlite3.connect(self.database)) as database:
+            before = _data_version(database)
+            self._process.terminate()
+            deadline = last_commit + _DRAIN_SECONDS
+            running = True
+            while running and time.monotonic() < deadline:
+                running = self._process.poll() is None
+                version, now = _data_version(database), time.monotonic()
+                if version != before:
+                    before, last_commit = version, now
+                time.sleep(_POLL_SECONDS)
+        self.stop()
+        return last_commit
+
+    def count(self, relation: str) -> int:
+        """Count the rows of a stopped target's database."""
+        with closing(sqlite3.connect(self.database)) as database:
+            return int(database.execute(f"SELECT count(*) FROM {relation}").fetchone()[0])
+
+    def _wait_until_it_listens(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+        raise self._broken("did not start")
+
+    def _broken(self, what: str) -> BenchError:
+        log = self._log.read_text("utf-8", "replace").strip().splitlines()
+        return BenchError("\n".join([f"the {self._kind} {what}; its last words:", *log[-5:]]))
+
+
+def _data_version(database: sqlite3.Connection) -> int:
+    """Return a number that changes whenever another connection commits."""
+    return int(database.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,72 @@
+"""What is loaded: ``python -m tests.bench.target bare | gateway | obvious``.
+
+Configured by the environment, as the gateway is. All three run under the same uvicorn
+configuration, protocol and server class, so that what differs is the application alone.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from playsmart_gateway.app import create_app
+from playsmart_gateway.config import Config, load_config
+from playsmart_gateway.server import Server, serve, uvicorn_config
+from tests.bench import obvious
+from tests.bench.requests import PATH
+
+_ANSWER = b'{"success": true, "message": "accepted:3 buffered:3"}'
+
+
+class ReadAndAnswer:
+    """Reads the body and answers 202 with a constant."""
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(_ANSWER)),
+        ]
+        await send({"type": "http.response.start", "status": 202, "headers": headers})
+        await send({"type": "http.response.body", "body": _ANSWER})
+
+
+def serve_plainly(app: Starlette, config: Config) -> int:
+    """Serve as ``playsmart_gateway.server.serve`` does, but an application without a gateway."""
+    server = Server(
+        uvicorn_config(app, config), request_timeout_seconds=config.server.request_timeout_seconds
+    )
+
+    async def run() -> None:
+        async with app.router.lifespan_context(app):
+            await server.serve()
+
+    # uvicorn raises the signals that it caught once more when it is done; they were obeyed.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(run())
+    return 0
+
+
+def main(kind: str) -> int:
+    config = load_config(None, os.environ)
+    if kind == "gateway":
+        logging.basicConfig(level=logging.INFO)
+        return serve(create_app(config), config)
+    if kind == "obvious":
+        path = Path(config.storage.url.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return serve_plainly(obvious.create_app(path, config.auth.secret or ""), config)
+    return serve_plainly(Starlette(routes=[Route(PATH, ReadAndAnswer())]), config)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

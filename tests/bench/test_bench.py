@@ -1,0 +1,95 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench.generators import BenchError
+from tests.bench.processes import Target, variables
+from tests.bench.table import human
+
+ROOT = Path(__file__).parents[2]
+QUICK = [sys.executable, "-m", "tests.bench", "--quick", "--events=1"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*QUICK, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+
+
+def test_the_quick_mode_yields_every_figure_and_a_picture(tmp_path: Path) -> None:
+    """Says nothing of speed: a test machine is too noisy for that."""
+    picture = tmp_path / "bench.png"
+
+    done = run("--json", f"--plot={picture}", "--set=buffer.flush_interval_seconds=0.5")
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    (size,) = report["sizes"]
+    designs = {each["design"]: each for each in size["designs"]}
+    assert list(designs) == ["bare", "gateway", "obvious"]
+    assert all(each["requests"] > 0 for each in designs.values())
+    assert all(designs[each]["durable_events"] > 0 for each in ("gateway", "obvious"))
+    assert size["sqlite"] > 0
+    assert size["executemany"] > 0
+    assert report["gateway"]["buffer"]["flush_interval_seconds"] == 0.5
+    assert report["machine"]["cores"] >= 1
+    assert report["generator"]
+    (memory,) = report["measured"]["memory"]
+    assert memory["buffered"] == 100_000
+    assert memory["peak"] > memory["before"] > 0
+    assert report["floors"][0]["value"] == 0, "nothing that was acknowledged is lost"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [("nonsense", "is not SECTION.KEY=VALUE"), ("buffer.max_event=1", "did you mean")],
+)
+def test_a_setting_that_no_gateway_has_stops_the_run_before_it_starts(
+    setting: str, complaint: str
+) -> None:
+    done = run(f"--set={setting}")
+
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
+def test_a_target_that_does_not_start_says_why(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"(?s)did not start.*auth\.algorithms"):
+        Target("gateway", tmp_path, ['auth.algorithms=["RS256"]']).__enter__()
+
+
+def test_a_target_that_nobody_stopped_is_reaped(tmp_path: Path) -> None:
+    with Target("bare", tmp_path) as target:
+        pid = target.pid
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_settings_become_the_variables_that_configure_a_gateway() -> None:
+    assert variables(["buffer.max_events=5", "storage.url=memory:"]) == {
+        "PLAYSMART_BUFFER__MAX_EVENTS": "5",
+        "PLAYSMART_STORAGE__URL": "memory:",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (0.0, "0"),
+        (999.4, "999"),
+        (999.6, "1.00 k"),
+        (9_996, "10.0 k"),
+        (304_200, "304 k"),
+        (1_450_000, "1.45 M"),
+    ],
+)
+def test_numbers_have_three_figures(value: float | None, text: str) -> None:
+    assert human(value) == text
