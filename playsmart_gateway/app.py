@@ -202,7 +202,9 @@ def create_app(
             *playsmart.routes(endpoint),
             *ops.routes(gateway),
         ],
-        middleware=[Middleware(RequestFrame, stats=gateway.stats)],
+        middleware=[
+            Middleware(RequestFrame, stats=gateway.stats, direct={playsmart.PATH: endpoint})
+        ],
         exception_handlers={HTTPException: _http_error},
         lifespan=lifespan,
     )

@@ -133,6 +133,8 @@ class Flusher:
         buffer = self._buffer
         while True:
             buffer.stirred.clear()
+            if self._journal.last_error is not None and self._journal.removable_bytes:
+                await self._trim_journal()  # its disk may be full of what is stored already
             if self._stopping.is_set():
                 return "drain" if len(buffer) else None
             if trigger := buffer.ripe:

@@ -74,10 +74,10 @@ class Intake:
         """How many requests wait for room."""
         return len(self._waiters)
 
-    async def room_for(self, body_bytes: int) -> None:
+    async def room_for(self, body_bytes: int, max_events: int = MAX_EVENTS_PER_BATCH) -> None:
         """Return when a body of that many bytes is likely to fit, before it is decoded.
 
-        The caller decodes and calls ``accept`` without awaiting anything in between.
+        ``max_events`` is how many events the dialect takes in one body. The caller decodes and calls ``accept`` without awaiting anything in between.
 
         Raises:
             Closing: the door is closed.
@@ -85,7 +85,7 @@ class Intake:
         """
         self._require_open()
         buffer = self._buffer
-        events = min(MAX_EVENTS_PER_BATCH, body_bytes // LEAST_EVENT_BYTES + 1, buffer.max_events)
+        events = min(max_events, body_bytes // LEAST_EVENT_BYTES + 1, buffer.max_events)
         size = min(body_bytes + BATCH_OVERHEAD_BYTES, buffer.max_bytes)
         if not self._waiters and buffer.has_room(events, size):
             return
@@ -225,3 +225,4 @@ class Intake:
             if not settled.done():
                 settled.set_result(error)
         self.room_came()
+        self._buffer.stirred.set()  # the flusher may make room on the disk

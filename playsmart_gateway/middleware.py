@@ -6,7 +6,7 @@ Plain ASGI, because it is on the path of every request.
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import getrandbits
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,15 +26,21 @@ def make_request_id() -> bytes:
 
     Names a request and guards nothing, so the quick source of chance will do.
     """
-    number = time.time_ns() // 1_000_000 << 80 | getrandbits(80)
-    number = number & ~(0xF << 76) | 7 << 76
-    number = number & ~(0x3 << 62) | 2 << 62
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}".encode()
+    now, chance = time.time_ns() // 1_000_000, getrandbits(74)
+    return b"%08x-%04x-7%03x-%04x-%012x" % (
+        now >> 16,
+        now & 0xFFFF,
+        chance >> 62,
+        0x8000 | chance >> 48 & 0x3FFF,
+        chance & 0xFFFFFFFFFFFF,
+    )
 
 
 class RequestFrame:
     """Wraps ``app``: every answer carries ``X-Request-ID`` and is counted by route and status.
+
+    ``direct`` maps paths to the endpoints of POST requests, which go there at once: routing and
+    Starlette's own layers would cost the busiest requests a tenth of their time.
 
     A sane id (1 to 128 visible ASCII characters) is echoed, else one is made. An exception that
     nobody expected answers 500 in the envelope and is logged once, by type and place only: its
@@ -42,9 +48,14 @@ class RequestFrame:
     """
 
     def __init__(
-        self, app: ASGIApp, stats: Stats, clock: Callable[[], float] = time.perf_counter
+        self,
+        app: ASGIApp,
+        stats: Stats,
+        direct: Mapping[str, ASGIApp],
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._app = app
+        self._direct = direct
         self._stats = stats
         self._clock = clock
 
@@ -54,11 +65,13 @@ class RequestFrame:
             await self._app(scope, receive, send)
             return
         started = self._clock()
+        path = scope["path"]
+        app = self._direct.get(path) if scope["method"] == "POST" else None
         request_id = b""
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 request_id = value
-        if not _SANE_REQUEST_ID.fullmatch(request_id):
+        if not request_id or not _SANE_REQUEST_ID.fullmatch(request_id):
             request_id = make_request_id()
         status = 0
 
@@ -70,7 +83,7 @@ class RequestFrame:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_framed)
+            await (app or self._app)(scope, receive, send_framed)
         except Exception as error:
             logger.error("%s, request_id=%s", where(error), request_id.decode("ascii"))
             if status:
@@ -78,6 +91,7 @@ class RequestFrame:
             await reply(send_framed, 500, error_body(500, "internal_error"), [JSON_TYPE])
         finally:
             if status:
-                route = scope.get("route")
-                path = route.path if route is not None else "unmatched"
+                if app is None:
+                    route = scope.get("route")
+                    path = route.path if route is not None else "unmatched"
                 self._stats.observe_request(path, status, self._clock() - started)

@@ -29,6 +29,8 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.intake import Intake, Receipt
 from playsmart_gateway.stats import Stats
 
+PATH = "/ingest/events"
+
 MAX_EVENTS = 200
 """Events in one request (contract section 7)."""
 
@@ -345,7 +347,7 @@ class IngestEvents:
         body = await read_body(headers, receive, self._max_body_bytes)
         token = bearer_token(self._authorization(headers))
         caller = self._verifier.recall(token) or await self._verifier.verify(token)
-        await self._intake.room_for(len(body))
+        await self._intake.room_for(len(body), MAX_EVENTS)
         batch = decode(body)
         if batch.user_id != caller.subject:
             raise Forbidden
@@ -360,4 +362,4 @@ class IngestEvents:
 
 def routes(endpoint: IngestEvents) -> list[Route]:
     """Return the routes of this dialect."""
-    return [Route("/ingest/events", endpoint, methods=["POST"])]
+    return [Route(PATH, endpoint, methods=["POST"])]

@@ -59,7 +59,7 @@ def _transaction(events: int) -> list[Batch]:
 async def _sink_rate(path: str, events: int, seconds: float) -> float:
     template, received_at = _transaction(events), time.time_ns() // 1000
     stored, taken, sequence = 0, 0.0, 0
-    async with SqliteSink(path, journal_id="ceiling") as sink:
+    async with SqliteSink(path) as sink:
         while taken < seconds:
             batches = [
                 msgspec.structs.replace(each, sequence=sequence + place, received_at=received_at)
