@@ -153,15 +153,16 @@ def _read_section(
     values = {}
     for key in {**table, **overrides}:
         if key not in fields:
-            problems.append(_unknown(f"{name}.{key}", [f"{name}.{each}" for each in fields]))
+            problems.append(_unknown(key, fields, within=f"{name}."))
             continue
         candidates = _from_text(overrides[key]) if key in overrides else [table[key]]
+        problem = ""
         for candidate in candidates:
             try:
                 values[key] = msgspec.convert(candidate, fields[key])
                 break
             except msgspec.ValidationError as error:
-                problem = f"{name}.{key}: {error}"
+                problem = problem or f"{name}.{key}: {error}"
         else:
             problems.append(problem)
     return None if problems else section(**values)
@@ -183,13 +184,14 @@ def _from_text(text: str) -> Iterator[Any]:
     yield text
 
 
-def _unknown(key: str, known: Mapping[str, Any] | list[str]) -> str:
+def _unknown(key: str, known: Mapping[str, Any], within: str = "") -> str:
     close = difflib.get_close_matches(key, list(known), n=1)
-    return f"{key}: unknown key" + (f"; did you mean {close[0]}?" if close else "")
+    hint = f"; did you mean {within}{close[0]}?" if close else ""
+    return f"{within}{key}: unknown key{hint}"
 
 
 def _mask(key: str, value: Any) -> Any:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_mask(key, each) for each in value]
     if isinstance(value, dict):
         return {inner: _mask(inner, each) for inner, each in value.items()}

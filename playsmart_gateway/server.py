@@ -42,34 +42,40 @@ class Protocol(HttpToolsProtocol):
         """Start the clock: a client that connects owes a request."""
         self.waiting_since: float | None = self.loop.time()
         self._head_bytes = 0
+        self._in_body = False
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, unless the head of the request grows over the limit."""
+        """Feed the parser, unless what is no body (head, trailers, empty lines) grows too large."""
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self._head_complete:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self.refuse(431, "request_headers_too_large")
 
     def on_message_begin(self) -> None:
         """Start the clock of a request."""
         self.waiting_since = self.loop.time()
-        self._head_complete = False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application, if its head is not too large."""
-        self._head_complete = True
         # Only a read of more than the limit can have brought a whole head that is over it.
         if self._head_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
             raise ValueError  # the parser stops, and send_400_response below answers
         self._head_bytes = 0
         super().on_headers_complete()
+        self._in_body = True
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; how large that may be is the application's to say."""
+        self._head_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Stop the clock: what comes now is ours to answer."""
         self.waiting_since = None
         self._head_bytes = 0
+        self._in_body = False
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -80,10 +86,14 @@ class Protocol(HttpToolsProtocol):
             self.refuse(400, "invalid_http")
 
     def refuse(self, status: int, message: str) -> None:
-        """Answer with an error, unless an answer began already, and close the connection."""
+        """Answer with an error, if it is this request's turn to be answered, and hang up."""
         if self.transport.is_closing():
             return
-        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+        # Outside of a body the cycle, if any, is that of the request before.
+        if not self._in_body and self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False  # hang up, but only behind the answer that is due first
+            return
+        if not self._in_body or not (self.cycle.response_started or self.pipeline):
             body = error_body(status, message)
             self.transport.write(
                 STATUS_LINE[status]
@@ -147,11 +157,14 @@ def serve(app: Starlette, config: Config) -> int:
         async with app.router.lifespan_context(app):
             await server.serve()
 
-    # uvicorn raises the signals that it caught once more when it is done; they were obeyed.
+    # uvicorn listens to signals only while it serves; the store is opened before and drained after.
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(run())
+        signal.signal(each, server.handle_exit)
+    try:
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(run())
+    except SystemExit:
+        return 1  # uvicorn cannot listen there, and logged why
     return 1 if gateway.failed or gateway.left_behind else 0
 
 

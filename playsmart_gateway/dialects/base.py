@@ -32,10 +32,10 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, max_bytes: in
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
-        body += message["body"]
+        body += message.get("body", b"")
         if len(body) > max_bytes:
             raise TooLarge
-        if not message["more_body"]:
+        if not message.get("more_body", False):
             return body
 
 

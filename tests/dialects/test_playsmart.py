@@ -1,0 +1,476 @@
+"""The PlaySmart dialect against its contract: worked examples over HTTP, then a model of it all.
+
+Each file in ``cases/playsmart`` is one request and all that must come of it: the status, the reply
+to the letter where the contract shows it, the headers and the rows.
+"""
+
+import json
+import re
+import sqlite3
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from playsmart_gateway.auth import mint
+from playsmart_gateway.dialects.playsmart import MAX_DEPTH, MAX_EVENTS, decode
+from playsmart_gateway.envelope import MAX_DETAILS, error_body
+from playsmart_gateway.errors import Malformed
+from tests.conftest import (
+    SECRET,
+    RunningGateway,
+    StartGateway,
+    make_event,
+    make_upload,
+    wait_until,
+)
+from tests.dialects.model import parse, read, read_timestamp
+
+CASES = {path.stem: path for path in sorted((Path(__file__).parent / "cases/playsmart").iterdir())}
+
+
+# --- the examples of the contract, over HTTP -----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_worked_example_of_the_contract_holds(
+    name: str, gateway: RunningGateway, start_gateway: StartGateway
+) -> None:
+    case: dict[str, Any] = json.loads(CASES[name].read_text("utf-8"))
+    if environment := case.get("environment"):
+        gateway = start_gateway(**environment)
+    gateway.settle()
+    newest = gateway.newest_event_id()
+
+    answer = gateway.client.post("/ingest/events", content=body_of(case), headers=headers_of(case))
+
+    assert answer.status_code == case["status"], answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"]
+    if "reply_text" in case:
+        assert answer.text == case["reply_text"]
+    if "reply" in case:
+        assert answer.json() == case["reply"]
+    if "reply_code" in case:
+        error = answer.json()["error"]
+        assert (error["code"], error["message"]) == (case["reply_code"], case["reply_message"])
+    for header, value in case.get("reply_headers", {}).items():
+        assert answer.headers[header] == value
+    gateway.settle()
+    rows = [as_in_a_case(row) for row in gateway.events_after(newest)]
+    repeated = case.get("repeat_row", {"times": 0, "row": None})
+    assert rows == case.get("rows", []) + [repeated["row"]] * repeated["times"]
+
+
+def body_of(case: dict[str, Any]) -> bytes:
+    if "body_text" in case:
+        return str(case["body_text"]).encode()
+    if repeated := case.get("repeat_event"):
+        case["body"]["events"] = [repeated["event"]] * repeated["times"]
+    return json.dumps(case["body"], ensure_ascii=False).encode()
+
+
+def headers_of(case: dict[str, Any]) -> dict[str, str]:
+    headers = {"content-type": "application/json", **case.get("headers", {})}
+    if token := case["token"]:
+        signed = mint(
+            token["sub"],
+            secret=token.get("secret", SECRET),
+            ttl_seconds=token.get("ttl_seconds", 3600),
+            now=datetime.now().timestamp(),
+            claims=token.get("claims"),
+        )
+        headers["authorization"] = f"Bearer {signed}"
+    return headers
+
+
+def as_in_a_case(row: sqlite3.Row) -> dict[str, Any]:
+    values = dict(row)
+    assert len(values.pop("received_at")) == len("2024-01-15T12:00:00.000000Z")
+    del values["event_id"]
+    if values["customdata"] is not None:
+        values["customdata"] = json.loads(values["customdata"])
+    return values
+
+
+# --- the model -----------------------------------------------------------------------------------
+
+MARKER = "sesame-4711"
+
+Json = str
+"""A JSON text; put together from texts, because no Python value can hold what we want to send."""
+
+
+def an_object(*members: tuple[str, Json]) -> Json:
+    return "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members) + "}"
+
+
+def quoted(text: str) -> Json:
+    return json.dumps(text, ensure_ascii=False)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+scalars: st.SearchStrategy[Json] = st.one_of(
+    st.sampled_from(
+        ["null", "true", "false", "0", "-0", "-0.0", "1e999", "1E-5", "12345678901234567890"]
+    ),
+    st.integers(-(2**80), 2**80).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    texts.map(quoted),
+    texts.map(json.dumps),
+    st.sampled_from(
+        ['"\\u0000"', '"\\ud83d\\ude00"', '"\\/"', '"\\\\u0000"', f'"{MARKER}"', "9" * 5000]
+    ),
+)
+values: st.SearchStrategy[Json] = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda each: f"[{','.join(each)}]"),
+        st.lists(st.tuples(texts, inner), max_size=3).map(lambda each: an_object(*each)),
+    ),
+    max_leaves=8,
+)
+objects: st.SearchStrategy[Json] = st.lists(
+    st.tuples(st.one_of(texts, st.sampled_from(["a", "a", "type"])), values), max_size=3
+).map(lambda each: an_object(*each))
+junk: st.SearchStrategy[Json] = st.one_of(
+    values,
+    st.sampled_from(
+        [
+            "NaN", "-Infinity", "01", "1.", ".5", "+1", "'x'", "[1,]", '{"a":}', "{,}", "undefined",
+            '"\\ud800"', '"\\udc00\\ud800"', '{"a":"\\ud800"}', '{"\\udfff":1}', '"\\x41"', '"\t"',
+            '"', "[", "}", "", " ", '"\\u0000"', f'"{MARKER}\\u0000"', "\ufeff{}", "/**/1", "{} {}",
+        ]
+    ),
+)  # fmt: skip
+
+digits = st.text("0123456789", min_size=1, max_size=9)
+dates = st.dates().flatmap(
+    lambda day: st.sampled_from(
+        [
+            day.isoformat(),
+            f"{day.year:04}{day.month:02}{day.day:02}",
+            "{:04}-W{:02}-{}".format(*day.isocalendar()),
+            "{:04}W{:02}{}".format(*day.isocalendar()),
+        ]
+    )
+)
+clocks = st.builds(
+    lambda time, form, mark, fraction: {
+        "hour": f"{time.hour:02}",
+        "minute": f"{time.hour:02}:{time.minute:02}",
+        "second": f"{time:%H:%M:%S}",
+        "basic": f"{time:%H%M%S}",
+        "fraction": f"{time:%H:%M:%S}{mark}{fraction}",
+        "basic fraction": f"{time:%H%M%S}{mark}{fraction}",
+    }[form],
+    st.times(),
+    st.sampled_from(["hour", "minute", "second", "basic", "fraction", "basic fraction"]),
+    st.sampled_from(".,"),
+    digits,
+)
+offsets = st.one_of(
+    st.sampled_from(["Z", "z", "+00:00", "-00:00", "+00", "+0530", "-23:59", "+23:59", "+14:00"]),
+    st.builds(
+        "{}{:02}{}{:02}".format,
+        st.sampled_from("+-"),
+        st.integers(0, 24),
+        st.sampled_from([":", ""]),
+        st.integers(0, 60),
+    ),
+)
+timestamps = st.one_of(
+    st.builds("{}{}{}{}".format, dates, st.sampled_from("TTTt "), clocks, offsets),
+    st.datetimes().map(lambda when: f"{when.isoformat()}Z"),
+    st.sampled_from(
+        ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "2024-02-29T00:00:00+14:00"]
+    ),
+)
+wrong_timestamps = [
+    "", "now", "2024-01-15", "2024-01-15Z", "12:00:00Z", "1705320000", "2024-01-15T12:00:00",
+    "2024-01-15T12:00:00.5", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01",
+    "2023-02-29T12:00:00Z", "2024-13-01T12:00:00Z", "0000-01-01T00:00:00Z", "2023-W53-1T12:00Z",
+    "2024-01-15T24:00:00Z", "2024-01-15T12:60:00Z", "2024-01-15T12:00:60Z", "2024-01-15T12:00:61Z",
+    "2024-01-15T12:00:00+24:00", "2024-01-15T12:00:00+05:60", "2024-01-15T12:00:00+5",
+    "2024-01-15T12:00:00Z+00:00", "2024-01-15T12:00:00UTC", "2024-01-15T12:00:00[UTC]",
+    " 2024-01-15T12:00:00Z", "2024-01-15T12:00:00Z ", "2024-01-15T12:00:00Z\n",
+    "2024-01-15T12:00:00 Z", "2024-01-15T12:00:00 +00:00", "2024-01-15_12:00:00Z",
+    "2024-01-15TT12:00:00Z", "2024-1-15T12:00:00Z", "24-01-15T12:00:00Z", "+2024-01-15T12:00:00Z",
+    "2024-01-15T1:00:00Z", "2024/01/15T12:00:00Z", "2024-01-15T12.00.00Z", "Mon, 15 Jan 2024",
+    "2024-01-15T12:0000Z", "2024-01-15T1200:00Z", "2024-01-15T12:00:00Z\0",
+    "202\uff14-01-15T12:00:00Z", "2024-01-15T12:00:00\u221205:00",
+    "2024-01-15T12:00:00+00:00\0", "2024-01-15T12:00:00.Z", "2024-01-15T12:00:00,Z",
+    "2024-01-15T12.5Z", "2024-01-15T12:30.5Z", "2024-01-15T12:00:00+00:00:30",
+    "2024-01-15T12:00:00+00:00:00.5", "2024-01-15T12:00:00.5.5Z", "2024-W03T12:00Z",
+]  # fmt: skip
+
+types = st.sampled_from(
+    ["AppOpen", "LevelCompleted", "GameEnd", "AdImpression", "IAPPurchase", "Custom"]
+)
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+Members = list[tuple[str, Json]]
+
+
+@st.composite
+def members_of_events(draw: st.DrawFn) -> Members:
+    kind = draw(types)
+    members = [("type", quoted(kind)), ("timestamp", quoted(draw(timestamps)))]
+    if kind == "Custom":
+        members.append(("customEventName", draw(names.map(quoted) | names.map(json.dumps))))
+    if draw(st.booleans()):
+        members.append(("customdata", draw(objects)))
+    if draw(st.booleans()):
+        members.append((draw(st.sampled_from(["sdk", "Type", "custom_data", ""])), draw(values)))
+    return members
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, members: Members) -> Members:
+    """Perhaps drop a member, replace its value, write it twice, or say something else entirely."""
+    if not members or draw(st.integers(0, 3)):
+        return members
+    members = list(members)
+    place = draw(st.integers(0, len(members) - 1))
+    name = members[place][0]
+    value = draw(
+        st.sampled_from(wrong_timestamps).map(quoted)
+        if name == "timestamp" and draw(st.booleans())
+        else junk
+    )
+    match draw(st.integers(0, 3)):
+        case 0:
+            del members[place]
+        case 1:
+            members[place] = (name, value)
+        case 2:
+            members.append((name, value))
+        case 3:
+            members.insert(0, (name, value))
+    return members
+
+
+@st.composite
+def bodies(draw: st.DrawFn, *, spoiling: bool = True) -> bytes:
+    """Request bodies: valid, and if ``spoiling`` also nearly valid and far from it."""
+
+    def perhaps_spoilt(members: Members) -> Json:
+        return an_object(*(draw(spoilt(members)) if spoiling else members))
+
+    events = [
+        perhaps_spoilt(draw(members_of_events()))
+        for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3])))
+    ]
+    user_ids = names
+    if spoiling:
+        if not draw(st.integers(0, 15)):
+            events = events[:1] * draw(st.sampled_from([0, 1, 200, 201]))
+        if not draw(st.integers(0, 15)):
+            events.append(draw(junk))
+        user_ids |= st.sampled_from(["x" * 256, "x" * 257, ""])
+    members = [
+        ("user_id", quoted(draw(user_ids))),
+        ("game_id", draw(st.sampled_from(['"com.example.game"', '"\\u00e9\\ud83d\\ude00"']))),
+        ("events", f"[{','.join(events)}]"),
+    ]
+    space = draw(st.sampled_from(["", " ", "\r\n\t", "\n"]))
+    return f"{space}{perhaps_spoilt(draw(st.permutations(members)))}{space}".encode()
+
+
+EPOCH = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+A_MICROSECOND = Fraction(1, 1_000_000)
+
+
+def problems(body: bytes) -> list[tuple[str, str]]:
+    with pytest.raises(Malformed) as caught:
+        decode(body)
+    return [(each.path, each.message) for each in caught.value.details]
+
+
+def agrees_with_the_model(body: bytes) -> None:
+    expected = read(body)
+    if not expected.is_valid:
+        told = problems(body)
+        assert {path for path, _ in told} == expected.wrong
+        assert not any(MARKER in path + message for path, message in told)
+        return
+    batch = decode(body)
+    assert (batch.user_id, batch.game_id) == (expected.user_id, expected.game_id)
+    rows = parse(batch.rows.decode())
+    assert len(rows) == batch.count == len(expected.rows)
+    for (kind, name, occurred_at, customdata), row in zip(rows, expected.rows, strict=True):
+        assert (kind, name, customdata) == (row.type, row.name, row.customdata)
+        assert len(occurred_at) in (20, 27)
+        assert occurred_at.endswith("Z")
+        since = datetime.fromisoformat(occurred_at) - EPOCH
+        difference = Fraction(since // datetime.resolution, 1_000_000) - row.instant
+        # A part of a microsecond may be rounded or cut; whatever fits is exact.
+        assert abs(difference) < A_MICROSECOND
+        assert not difference or (row.instant / A_MICROSECOND).denominator > 1
+
+
+@given(bodies())
+@settings(max_examples=700)
+def test_the_dialect_and_the_model_read_a_body_alike(body: bytes) -> None:
+    agrees_with_the_model(body)
+
+
+@given(bodies(), st.data())
+@settings(max_examples=300)
+def test_the_dialect_and_the_model_read_a_damaged_body_alike(
+    body: bytes, data: st.DataObject
+) -> None:
+    damaged = bytearray(body)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, max(0, len(damaged) - 1)))
+        cut = data.draw(st.integers(0, 2))
+        damaged[place : place + cut] = data.draw(
+            st.binary(max_size=2) | st.sampled_from([b"\\", b'"', b"{", b"}", b",", b"\xff", b"\0"])
+        )
+    agrees_with_the_model(bytes(damaged))
+
+
+def one_timestamp(text: str) -> bytes:
+    return json.dumps(make_upload("ada", make_event(timestamp=text))).encode()
+
+
+@given(timestamps)
+@settings(max_examples=600)
+@example("2024-01-15T12:00:00.9999999Z")
+@example("9999-12-31T23:59:59.9999999Z")
+@example("2024-01-15T12:00:00.123456789+05:30")
+def test_a_timestamp_in_any_form_of_iso_8601_names_the_same_instant(text: str) -> None:
+    agrees_with_the_model(one_timestamp(text))
+
+
+@pytest.mark.parametrize("text", wrong_timestamps)
+def test_what_is_no_iso_8601_date_time_with_an_offset_is_refused(text: str) -> None:
+    assert read_timestamp(text) is None
+    agrees_with_the_model(one_timestamp(text))
+
+
+@given(st.sampled_from(wrong_timestamps) | timestamps, st.data())
+@settings(max_examples=600)
+def test_a_timestamp_that_is_nearly_right_is_read_as_the_model_does(
+    text: str, data: st.DataObject
+) -> None:
+    place = data.draw(st.integers(0, len(text)))
+    added = data.draw(st.sampled_from([*"0123456789:+-.,TZW \0é٣", ""]))
+    agrees_with_the_model(one_timestamp(text[:place] + added + text[place + 1 :]))
+
+
+# --- what the model leaves out -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 201, 10_000])
+def test_too_few_and_too_many_events_are_one_problem(count: int) -> None:
+    body = json.dumps({**make_upload("ada"), "events": [7] * count}).encode()
+    assert problems(body) == [("events", f"must be an array of 1 to {MAX_EVENTS} events")]
+
+
+def nested(depth: int, *, opening: str = "[", closing: str = "]") -> Json:
+    return opening * depth + closing * depth
+
+
+def with_customdata(text: Json) -> bytes:
+    body = json.dumps(make_upload("ada", make_event(customdata="CUSTOMDATA")))
+    return body.replace('"CUSTOMDATA"', text).encode()
+
+
+@pytest.mark.parametrize(("opening", "leaf", "closing"), [("[", "", "]"), ('{"a":', "1", "}")])
+def test_customdata_nests_500_deep_and_no_deeper(opening: str, leaf: str, closing: str) -> None:
+    def deep(levels: int) -> bytes:
+        return with_customdata('{"a":' + opening * levels + leaf + closing * levels + "}")
+
+    agrees_with_the_model(deep(MAX_DEPTH - 1))
+    agrees_with_the_model(deep(MAX_DEPTH))
+    assert decode(deep(MAX_DEPTH - 1)).count == 1
+    assert problems(deep(MAX_DEPTH)) == [
+        ("events.0.customdata", "must be a JSON object nested at most 500 deep")
+    ]
+
+
+def test_brackets_side_by_side_or_in_strings_are_not_depth() -> None:
+    wide = '{"a":[' + ",".join(["[[]]"] * 600) + '],"b":"' + '[{\\"' * 900 + '"}'
+    agrees_with_the_model(with_customdata(wide))
+    assert decode(with_customdata(wide)).count == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        nested(100_000).encode(),
+        b'{"user_id":' + b"[" * 100_000,
+        b'{"a":' * 100_000,
+        with_customdata('{"a":' + nested(100_000) + "}"),
+        with_customdata(nested(100_000, opening='{"a":', closing="}").replace(":}", ":1}")),
+        json.dumps(make_upload("ada")).encode().replace(b'"AppOpen"', nested(100_000).encode()),
+    ],
+    ids=["open", "closed", "within user_id", "objects", "customdata", "customdata objects", "type"],
+)
+def test_a_body_that_nests_100_000_deep_is_refused_like_any_other(body: bytes) -> None:
+    ((path, _),) = problems(body)
+    assert path == ""
+
+
+@pytest.mark.parametrize("part", ["user_id", "customEventName", "customdata", "unknown"])
+def test_bytes_that_are_not_utf_8_are_refused_wherever_they_are(part: str) -> None:
+    event = make_event("Custom", customEventName="NAME", customdata={"a": "DATA"}, unknown="EXTRA")
+    body = json.dumps(make_upload("USER", event))
+    word = {"user_id": "USER", "customEventName": "NAME", "customdata": "DATA"}.get(part, "EXTRA")
+    for wrong in (b"\xff", b"\xc3", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"):
+        damaged = body.encode().replace(word.encode(), wrong)
+        assert problems(damaged) == [("", f"is not UTF-8 at byte {damaged.index(wrong)}")]
+
+
+def test_a_hundred_problems_are_told_as_twenty_and_a_number() -> None:
+    body = json.dumps(make_upload("ada", *[{"type": "AppOpen"}] * 100)).encode()
+    with pytest.raises(Malformed) as caught:
+        decode(body)
+    details = json.loads(error_body(400, "invalid_payload", caught.value.details))["error"][
+        "details"
+    ]
+    assert [each["path"] for each in details[:-1]] == [
+        f"events.{place}.timestamp" for place in range(MAX_DETAILS)
+    ]
+    assert details[-1] == {"path": "", "message": "and 80 more"}
+
+
+def test_customdata_is_kept_to_the_letter() -> None:
+    text = '{ "a" : 1.0, "a": 1e400,"n":123456789012345678901234567890, "z":"\\u00e9\\/\\u0000" }'
+    assert text.encode() in decode(with_customdata(text)).rows
+
+
+def test_what_the_model_accepts_sqlite_stores(gateway: RunningGateway) -> None:
+    """No accepted body may be one that the store cannot take, as that would stop the gateway."""
+    accepted: list[bytes] = []
+
+    @given(bodies(spoiling=False))
+    @settings(max_examples=150)
+    def collect(body: bytes) -> None:
+        reading = read(body)
+        assert reading.is_valid
+        if re.fullmatch(r"[^\x00-\x1f\x7f-\x9f]+", reading.user_id):  # as a subject has to be
+            accepted.append(body)
+
+    collect()
+    assert len(accepted) > 50
+    newest = gateway.newest_event_id()
+    expected = []
+    for body in accepted:
+        reading = read(body)
+        answer = gateway.post(body, sub=reading.user_id)
+        assert answer.status_code == 202, (answer.text, body)
+        expected += [(reading.user_id, reading.game_id, row) for row in reading.rows]
+    gateway.settle()
+    stored = wait_until(lambda: gateway.events_after(newest))
+    assert len(stored) == len(expected)
+    for event, (user_id, game_id, row) in zip(stored, expected, strict=True):
+        assert (event["user_id"], event["game_id"]) == (user_id, game_id)
+        assert (event["type"], event["custom_event_name"]) == (row.type, row.name)
+        kept = event["customdata"]
+        assert (None if kept is None else parse(kept)) == row.customdata

@@ -1,0 +1,320 @@
+"""The commands: what they print, and what their exit codes say."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jwt
+import pytest
+from click.testing import CliRunner, Result
+
+from playsmart_gateway import __version__
+from playsmart_gateway.cli import commands
+from playsmart_gateway.config import MASKED
+from tests.conftest import (
+    PATIENCE_SECONDS,
+    SECRET,
+    RunningGateway,
+    StartGateway,
+    clean_environment,
+    make_upload,
+)
+
+EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
+
+Finished = subprocess.CompletedProcess[str]
+Run = Callable[..., Finished]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a command as its users do, in an empty folder."""
+
+    def run_command(*arguments: str, **environment: str) -> Finished:
+        settings = {f"PLAYSMART_{name}": value for name, value in environment.items()}
+        finished = subprocess.run(
+            [sys.executable, "-m", "playsmart_gateway", *arguments],
+            cwd=tmp_path,
+            env=clean_environment(**settings),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        assert "Traceback" not in finished.stderr
+        return finished
+
+    return run_command
+
+
+def invoke(*arguments: str, **environment: str) -> Result:
+    """Run a command in this process, which is quicker; an error of ours stays an exception."""
+    unset = dict.fromkeys((name for name in os.environ if name.startswith("PLAYSMART_")), None)
+    settings = {f"PLAYSMART_{name}": value for name, value in environment.items()}
+    return CliRunner().invoke(commands, arguments, env={**unset, **settings})
+
+
+# --- in general ----------------------------------------------------------------------------------
+
+
+def test_help_names_every_command_and_its_purpose() -> None:
+    told = invoke("--help").output
+    for name, command in commands.commands.items():
+        assert re.search(rf"^  {name} +\S+", told, re.MULTILINE)
+        assert invoke(name, "--help").exit_code == 0
+        assert command.help
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert invoke("--version").output == f"playsmart-gateway, version {__version__}\n"
+
+
+def test_the_installed_command_is_the_module(run: Run) -> None:
+    script = shutil.which("playsmart-gateway", path=Path(sys.executable).parent)
+    assert script
+    told = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout == run("--version").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve", "--port", "99999"],
+        ["serve", "--port", "-1"],
+        ["serve", "--port", "http"],
+        ["serve", "--nonsense"],
+        ["nonsense"],
+        ["token"],
+        ["token", "--sub", "ada", "--ttl", "soon"],
+        ["token", "--sub", "ada", "--claim", "kind"],
+        ["token", "--sub", "ada", "--claim", "=x"],
+    ],
+)
+def test_a_wrong_argument_is_exit_code_2(arguments: list[str]) -> None:
+    result = invoke(*arguments, AUTH__SECRET=SECRET)
+    assert result.exit_code == 2
+    assert "Error: " in result.output
+
+
+# --- serve ---------------------------------------------------------------------------------------
+
+
+def test_serve_without_keys_is_one_clear_line_and_exit_code_2(run: Run, tmp_path: Path) -> None:
+    finished = run("serve", "--port", "0")
+    assert finished.returncode == 2
+    assert finished.stdout == ""
+    (line,) = finished.stderr.splitlines()
+    assert line.startswith("error: auth: ")
+    assert "secret" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_serve_tells_every_mistake_on_a_line_of_its_own(run: Run) -> None:
+    finished = run("serve", SERVER__PORT="sesame", AUTH__SECRT="sesame")
+    assert finished.returncode == 2
+    assert finished.stderr.splitlines() == [
+        "error: server.port: Expected `int`, got `str`",
+        "error: auth.secrt: unknown key; did you mean auth.secret?",
+    ]
+
+
+def test_serve_refuses_a_secret_that_can_be_guessed(run: Run) -> None:
+    finished = run("serve", "--port", "0", AUTH__SECRET="sesame")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("error: auth.secret: ")
+    assert "sesame" not in finished.stderr
+
+
+def test_serve_reads_the_file_that_it_is_given(start_gateway: StartGateway, tmp_path: Path) -> None:
+    (tmp_path / "gateway.toml").write_text(
+        f'[auth]\nsecret = "{SECRET}"\n[server]\nport = 1\n[storage]\nurl = "memory:"'
+    )
+    running = start_gateway("--config", "gateway.toml", secret=None)
+    assert running.post(make_upload("ada"), sub="ada").is_success
+    assert running.stop() == 0
+
+
+# --- development mode ----------------------------------------------------------------------------
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
+
+
+def secret_file(folder: Path) -> Path:
+    return folder / "data" / "dev-secret"
+
+
+def test_development_mode_makes_a_secret_for_its_owner_alone_and_keeps_it(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    running = start_gateway("--dev", secret=None)
+    assert stat.S_IMODE(secret_file(tmp_path).stat().st_mode) == 0o600
+    secret = secret_file(tmp_path).read_text().strip()
+    assert len(secret) >= 32
+    assert secret not in running.log
+    assert "new, random" in running.log
+    running.secret = secret
+    assert running.post(make_upload("ada"), sub="ada").is_success
+    assert running.stop() == 0
+    running = start_gateway("--dev", secret=None)
+    assert secret_file(tmp_path).read_text().strip() == secret
+    assert "new, random" not in running.log
+    assert running.stop() == 0
+
+
+def test_the_request_that_development_mode_prints_works_when_pasted(
+    start_gateway: StartGateway,
+) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    running = start_gateway("--dev", "--port", free_port(), secret=None)
+    request = re.search(r"^curl -i .*?(?=\n\n|\n20)", running.log, re.DOTALL | re.MULTILINE)
+    assert request
+    finished = subprocess.run(
+        ["/bin/bash"], input=request[0] + "\n", capture_output=True, text=True, check=True
+    )
+    head, _, body = finished.stdout.partition("\n\n")
+    assert head.startswith("HTTP/1.1 202 ")
+    assert body == '{"success": true, "message": "accepted:1 buffered:1"}'
+    assert running.stop() == 0
+    (event,) = running.events_after(0)
+    assert (event["user_id"], event["type"]) == ("device-abc-123", "LevelCompleted")
+
+
+def test_development_mode_leaves_configured_keys_alone(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    running = start_gateway("--dev")
+    assert running.post(make_upload("ada"), sub="ada").is_success
+    assert running.stop() == 0
+    assert not secret_file(tmp_path).exists()
+    assert "Development mode" not in running.log
+
+
+def test_the_secret_of_development_mode_is_not_used_without_it(run: Run, tmp_path: Path) -> None:
+    secret_file(tmp_path).parent.mkdir()
+    secret_file(tmp_path).write_text(SECRET)
+    assert run("serve", "--port", "0").returncode == 2
+
+
+# --- token ---------------------------------------------------------------------------------------
+
+
+def test_a_printed_token_is_taken_by_the_gateway(gateway: RunningGateway) -> None:
+    result = invoke("token", "--sub", "ada", AUTH__SECRET=SECRET)
+    assert result.exit_code == 0
+    authorization = {"authorization": f"Bearer {result.stdout.strip()}"}
+    assert gateway.post(make_upload("ada"), headers=authorization).status_code == 202
+    assert gateway.post(make_upload("eve"), headers=authorization).status_code == 403
+
+
+def test_a_printed_token_of_development_mode_is_taken(
+    start_gateway: StartGateway, run: Run
+) -> None:
+    running = start_gateway("--dev", secret=None)
+    authorization = {"authorization": f"Bearer {run('token', '--sub', 'ada').stdout.strip()}"}
+    assert running.post(make_upload("ada"), headers=authorization).status_code == 202
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("ttl", "seconds"), [("90s", 90), ("15m", 900), ("1h", 3600), ("30d", 30 * 86_400), ("0s", 0)]
+)
+def test_a_token_lives_as_long_as_it_is_told(ttl: str, seconds: int) -> None:
+    result = invoke("token", "--sub", "ada", "--ttl", ttl, AUTH__SECRET=SECRET)
+    claims = jwt.decode(result.stdout.strip(), options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == seconds
+    assert claims["sub"] == "ada"
+
+
+def test_a_token_without_ttl_lives_an_hour() -> None:
+    result = invoke("token", "--sub", "ada", AUTH__SECRET=SECRET)
+    claims = jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"])
+    assert claims["exp"] - claims["iat"] == 3600
+
+
+def test_claims_are_json_or_else_text(gateway: RunningGateway) -> None:
+    claims = ["--claim", "kind=refresh", "--claim", "level=5", "--claim", 'tags=["a"]']
+    result = invoke("token", "--sub", "ada", *claims, AUTH__SECRET=SECRET)
+    decoded = jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"])
+    assert (decoded["kind"], decoded["level"], decoded["tags"]) == ("refresh", 5, ["a"])
+    authorization = {"authorization": f"Bearer {result.stdout.strip()}"}
+    assert gateway.post(make_upload("ada"), headers=authorization).status_code == 401
+
+
+def test_a_token_says_what_the_configuration_asks_for() -> None:
+    result = invoke(
+        "token",
+        "--sub",
+        "ada",
+        AUTH__SECRETS=f'[{{kid = "new", secret = "{SECRET * 2}"}}, {{kid = "old", secret = "x"}}]',
+        AUTH__ALGORITHMS='["HS512"]',
+        AUTH__ISSUER="https://id.example",
+        AUTH__AUDIENCE="playsmart",
+    )
+    token = result.stdout.strip()
+    assert jwt.get_unverified_header(token) == {"alg": "HS512", "kid": "new", "typ": "JWT"}
+    claims = jwt.decode(token, SECRET * 2, algorithms=["HS512"], audience="playsmart")
+    assert claims["iss"] == "https://id.example"
+
+
+def test_a_token_cannot_be_signed_without_a_secret(run: Run) -> None:
+    for settings in ({}, {"AUTH__JWKS_URL": "https://id.example/keys"}):
+        finished = run("token", "--sub", "ada", **settings)
+        assert finished.returncode == 2
+        assert finished.stdout == ""
+        assert finished.stderr.startswith("error: auth: ")
+        assert finished.stderr.count("\n") == 1
+
+
+# --- check-config --------------------------------------------------------------------------------
+
+
+def test_check_config_prints_what_holds_with_secrets_masked() -> None:
+    result = invoke("check-config", AUTH__SECRET=SECRET, SERVER__PORT="9000")
+    assert result.exit_code == 0
+    shown = json.loads(result.stdout)
+    assert shown["server"]["port"] == 9000
+    assert shown["auth"]["secret"] == MASKED
+    assert SECRET not in result.output
+
+
+def test_check_config_notes_that_keys_are_missing() -> None:
+    result = invoke("check-config", "--config", str(EXAMPLE))
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["server"]["host"] == "127.0.0.1"
+    assert result.stderr == "note: no keys are configured; serve will need --dev\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"AUTH__SECRET": "sesame"}, "auth.secret: "),
+        ({"AUTH__SECRET": SECRET, "AUTH__JWKS_URL": "https://a.example"}, "auth: needs one of "),
+        ({"AUTH__PUBLIC_KEY_FILE": "none.pem"}, "auth.public_key_file: "),
+        ({"STORAGE__URL": "nonsense"}, "storage.url: "),
+        ({"SERVER__HOSTT": "sesame"}, "server.hostt: "),
+    ],
+)
+def test_check_config_tells_mistakes_with_exit_code_2(
+    run: Run, settings: dict[str, str], problem: str
+) -> None:
+    finished = run("check-config", **settings)
+    assert finished.returncode == 2
+    assert finished.stdout == ""
+    assert finished.stderr.startswith(f"error: {problem}")
+    assert "sesame" not in finished.stderr
+
+
+def test_check_config_touches_nothing(run: Run, tmp_path: Path) -> None:
+    assert run("check-config", AUTH__SECRET=SECRET).returncode == 0
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,237 @@
+"""The configuration: every mistake at once, by its key and never by its value."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from playsmart_gateway.config import MASKED, Config, Secret, load_config, masked
+from playsmart_gateway.errors import ConfigError
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "config.example.toml"
+SECRET = "sesame-4711 is a secret of some length"
+SECRET_B = Secret(kid="a", secret="b")
+SECTIONS: dict[str, Any] = {
+    field.name: field.type for field in msgspec.structs.fields(Config)
+}  # fmt: skip
+KEYS = [
+    (section, field)
+    for section, struct in SECTIONS.items()
+    for field in msgspec.structs.fields(struct)
+]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "gateway.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def problems(path: Path | None = None, **environment: str) -> list[str]:
+    """What is wrong; checks that nothing which was sent in is told."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {f"PLAYSMART_{name}": value for name, value in environment.items()})
+    assert "sesame" not in str(caught.value)
+    return list(caught.value.problems)
+
+
+# --- mistakes ------------------------------------------------------------------------------------
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        serve = 1
+        storage = "sesame"
+        [server]
+        prot = 8000
+        port = "sesame"
+        max_body_bytes = 7
+        [auth]
+        secrets = [{kid = "a", secret = 5}]
+        leeway_seconds = 1.5
+        [bufer]
+        max_events = 1
+        """,
+    )
+    assert problems(path, BUFFER__MAX_EVENTS="0", AUTH__ISSUR="sesame") == [
+        "serve: unknown key; did you mean server?",
+        "bufer: unknown key; did you mean buffer?",
+        "server.prot: unknown key; did you mean server.port?",
+        "server.port: Expected `int`, got `str`",
+        "server.max_body_bytes: Expected `int` >= 1024",
+        "auth.secrets: Expected `str`, got `int` - at `$[0].secret`",
+        "auth.leeway_seconds: Expected `int`, got `float`",
+        "auth.issur: unknown key; did you mean auth.issuer?",
+        "buffer.max_events: Expected `int` >= 1",
+        "storage: must be a table",
+    ]
+
+
+def test_a_key_like_no_other_gets_no_suggestion() -> None:
+    assert problems(SERVER__XYZZY="sesame") == ["server.xyzzy: unknown key"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("SERVER__PORT", "99999", "server.port: Expected `int` <= 65535"),
+        ("SERVER__PORT", "sesame", "server.port: Expected `int`, got `str`"),
+        ("SERVER__PORT", "", "server.port: Expected `int`, got `str`"),
+        ("SERVER__PORT", "true", "server.port: Expected `int`, got `bool`"),
+        ("SERVER__REQUEST_TIMEOUT_SECONDS", "0", "> 0.0"),
+        ("SERVER__REQUEST_TIMEOUT_SECONDS", "nan", "server.request_timeout_seconds: "),
+        ("SERVER__DRAIN_TIMEOUT_SECONDS", "inf", "<= 86400.0"),
+        ("AUTH__TRUST_FORWARDED", "yes", "auth.trust_forwarded: Expected `bool`, got `str`"),
+        ("AUTH__ALGORITHMS", "HS256", "auth.algorithms: Expected `array`, got `str`"),
+        ("BUFFER__MAX_BYTES", "-1", ">= 1"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(variable: str, value: str, problem: str) -> None:
+    (told,) = problems(None, **{variable: value})
+    assert problem in told
+
+
+def test_a_secret_in_the_wrong_place_is_not_told(tmp_path: Path) -> None:
+    path = write(tmp_path, f'[auth]\nalgorithms = "{SECRET}"\nsecret = ["{SECRET}"]')
+    assert len(problems(path, SERVER__PORT=SECRET, AUTH__SECRETS=f'[{{kid = "{SECRET}"}}]')) == 4
+
+
+@pytest.mark.parametrize("text", ["[server", f'[auth]\nsecret = "{SECRET}', f"secret = {SECRET}"])
+def test_what_is_not_toml_is_refused_by_its_place(tmp_path: Path, text: str) -> None:
+    (told,) = problems(write(tmp_path, text))
+    assert "gateway.toml: is not TOML: " in told
+    assert re.search(r"\(at (line \d+, column \d+|end of document)\)", told)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    assert problems(tmp_path / "none.toml") == [
+        f"{tmp_path}/none.toml: cannot be read: FileNotFoundError"
+    ]
+    assert problems(tmp_path) == [f"{tmp_path}: cannot be read: IsADirectoryError"]
+    path = write(tmp_path, "")
+    path.write_bytes(b"\xff")
+    assert problems(path) == [f"{path}: cannot be read: UnicodeDecodeError"]
+
+
+# --- where values come from ----------------------------------------------------------------------
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    assert load_config(None, {}) == Config()
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, '[server]\nport = 1\nhost = "::1"\n[auth]\nissuer = "a"')
+    config = load_config(path, {"PLAYSMART_SERVER__PORT": "2", "PLAYSMART_AUTH__AUDIENCE": "b"})
+    assert (config.server.port, config.server.host) == (2, "::1")
+    assert (config.auth.issuer, config.auth.audience) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "section", "key", "value"),
+    [
+        ("SERVER__PORT", "9_000", "server", "port", 9000),
+        ("SERVER__REQUEST_TIMEOUT_SECONDS", "3", "server", "request_timeout_seconds", 3.0),
+        ("AUTH__TRUST_FORWARDED", "true", "auth", "trust_forwarded", True),
+        ("AUTH__ALGORITHMS", '["HS256", "HS512"]', "auth", "algorithms", ("HS256", "HS512")),
+        ("AUTH__SECRETS", '[{kid="a",secret="b"}]', "auth", "secrets", (SECRET_B,)),
+        ("AUTH__SECRET", "1" * 32, "auth", "secret", "1" * 32),
+        ("AUTH__SECRET", "true", "auth", "secret", "true"),
+        ("AUTH__SECRET", '"in quotes"', "auth", "secret", "in quotes"),
+        ("AUTH__SECRET", "a = b # c", "auth", "secret", "a = b # c"),
+        ("STORAGE__URL", "sqlite:///a.db", "storage", "url", "sqlite:///a.db"),
+        ("server__host", "x", "server", "host", "x"),
+    ],
+)  # fmt: skip
+def test_a_variable_is_read_as_the_type_of_its_key(
+    variable: str, text: str, section: str, key: str, value: object
+) -> None:
+    config = load_config(None, {f"PLAYSMART_{variable}": text})
+    found = getattr(getattr(config, section), key)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    others = {"PLAYSMART": "1", "PLAYSMART_HOME": "1", "PLAY__SMART": "1", "SERVER__PORT": "1"}
+    assert load_config(None, others) == Config()
+
+
+# --- secrets -------------------------------------------------------------------------------------
+
+
+def test_secrets_are_masked_and_nothing_else(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        f'[auth]\nsecret = "{SECRET}"\nsecrets = [{{kid = "old", secret = "{SECRET}"}}]\n'
+        'issuer = "https://id.example"',
+    )
+    shown = masked(load_config(path, {}))
+    assert "sesame" not in str(shown)
+    assert shown["auth"]["secret"] == MASKED
+    assert shown["auth"]["secrets"] == [{"kid": "old", "secret": MASKED}]
+    assert shown["auth"]["issuer"] == "https://id.example"
+    assert shown["server"] == msgspec.to_builtins(Config().server)
+
+
+def test_a_secret_that_is_not_there_is_not_masked() -> None:
+    assert masked(Config())["auth"]["secret"] is None
+    assert masked(Config())["auth"]["secrets"] == []
+
+
+def test_any_source_of_keys_counts_as_keys() -> None:
+    assert not Config().auth.has_keys
+    for key in ("SECRET", "PUBLIC_KEY_FILE", "JWKS_URL"):
+        assert load_config(None, {f"PLAYSMART_AUTH__{key}": "x"}).auth.has_keys
+    assert load_config(None, {"PLAYSMART_AUTH__SECRETS": '[{kid="a",secret="b"}]'}).auth.has_keys
+
+
+# --- the manual ----------------------------------------------------------------------------------
+
+
+def keys_in_example() -> dict[tuple[str, str], Any]:
+    """Every key that the example shows, commented out or not, with its value."""
+    found, section = {}, ""
+    for line in EXAMPLE.read_text("utf-8").splitlines():
+        if match := re.fullmatch(r"\[(\w+)\]", line):
+            section = match[1]
+        elif match := re.fullmatch(r"(?:# ?)?([a-z_]+ = (?![^\"\[{]* [a-z]).+)", line):
+            ((key, value),) = tomllib.loads(match[1]).items()
+            found[section, key] = value
+    return found
+
+
+def test_the_example_shows_every_key_and_no_other() -> None:
+    assert set(keys_in_example()) == {(section, field.encode_name) for section, field in KEYS}
+
+
+def test_the_example_shows_the_defaults() -> None:
+    shown = keys_in_example()
+    for section, field in KEYS:
+        if (field.default is not None and field.default != ()) or field.name == "algorithms":
+            assert msgspec.convert(shown[section, field.name], field.type) == field.default
+
+
+def test_the_example_can_be_used_as_it_is() -> None:
+    assert load_config(EXAMPLE, {}) == Config()
+
+
+def test_the_values_that_the_example_comments_out_are_of_the_right_type(tmp_path: Path) -> None:
+    text = re.sub(r"^# (?=[a-z_]+ = )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
+    config = load_config(write(tmp_path, text), {})
+    assert config.auth.has_keys
+    assert len(config.auth.secrets) == 2
+
+
+def test_the_readme_explains_every_key() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    chapter = re.search(r"^## Config.*?(?=^## |\Z)", readme, re.DOTALL | re.MULTILINE)
+    assert chapter, "the README has no section of configuration"
+    words = set(re.findall(r"\w+", chapter[0]))
+    assert {name for section, field in KEYS for name in (section, field.encode_name)} <= words

@@ -1,0 +1,616 @@
+"""Over real sockets: what strangers, proxies and broken clients send, and what they get.
+
+Whatever it is, the gateway stays healthy, keeps nothing of what it refused, and writes no token,
+secret or payload to its log; ``unharmed`` checks that after every test here.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from tests.conftest import SECRET, Answer, RunningGateway, make_event, make_upload
+
+MARKER = "sesame-4711"
+"""In whatever is sent, and nowhere else."""
+
+MAX_BODY_BYTES = 1_048_576
+
+
+@pytest.fixture(autouse=True)
+def unharmed(gateway: RunningGateway, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check that a test left the gateway well; with mark ``refused``, that it took nothing."""
+    before = gateway.settle()
+    newest = gateway.newest_event_id()
+    log_before = len(gateway.log)
+    yield
+    assert gateway.client.get("/healthz").status_code == 200
+    assert gateway.client.get("/readyz").status_code == 200
+    after = gateway.settle()
+    if request.node.get_closest_marker("usefixtures"):
+        assert after == before
+        assert gateway.events_after(newest) == []
+    log = gateway.log[log_before:]
+    for secret in (MARKER, SECRET, "eyJ", "Bearer", "Traceback"):
+        assert secret not in log
+    assert not [name for name in gateway.metrics() if "status=500" in name]
+
+
+@pytest.fixture
+def nothing_taken() -> None:
+    """Asked for by tests whose requests must all be refused; ``unharmed`` sees to it."""
+
+
+refused = pytest.mark.usefixtures("nothing_taken")
+
+
+def payload(user_id: str = "ada") -> bytes:
+    return json.dumps(make_upload(user_id, make_event(customdata={"secret": MARKER}))).encode()
+
+
+def request_bytes(
+    gateway: RunningGateway,
+    body: bytes = b"",
+    *headers: str,
+    line: str = "POST /ingest/events HTTP/1.1",
+    length: int | None = -1,
+    sub: str | None = "ada",
+) -> bytes:
+    """A request as it goes over the wire; ``length`` -1 is the true one, None is not announced."""
+    head = [line, "Host: localhost", "Content-Type: application/json"]
+    if sub is not None:
+        head.append(f"Authorization: Bearer {gateway.token(sub)}")
+    if length is not None:
+        head.append(f"Content-Length: {len(body) if length < 0 else length}")
+    head += headers
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def exchange(gateway: RunningGateway, *parts: bytes) -> list[Answer]:
+    """Send the parts over one connection and return all answers until it is closed."""
+    with gateway.connect() as connection:
+        for part in parts:
+            if not connection.send(part):
+                break
+        return connection.read_to_end()
+
+
+def error_of(answer: Answer) -> tuple[int, str, str]:
+    """Check that an answer is the envelope; return status, code and message."""
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"]
+    error = json.loads(answer.body)["error"]
+    assert error.keys() <= {"code", "message", "details"}
+    assert MARKER.encode() not in answer.body
+    return answer.status, error["code"], error["message"]
+
+
+# --- bodies --------------------------------------------------------------------------------------
+
+
+@refused
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"' + MARKER.encode() + b'"',
+        b"{'user_id': 'ada'}",
+        payload() + b"x",
+        payload().replace(b'"ada"', b"NaN"),
+        payload().replace(MARKER.encode(), b"\xff"),
+        payload().replace(b'"ada"', b'"\xc3("'),
+        payload().replace(f'"{MARKER}"'.encode(), b"NaN"),
+        payload().replace(f'"{MARKER}"'.encode(), b"-Infinity"),
+        payload().decode().encode("utf-16"),
+        b"\xef\xbb\xbf" + payload(),
+        b"[" * 100_000,
+        payload().replace(f'"{MARKER}"'.encode(), b"[" * 100_000 + b"]" * 100_000),
+        payload().replace(f'"{MARKER}"'.encode(), b"[" * 500 + b"]" * 500),
+        json.dumps({**make_upload("ada"), "events": [make_event()] * 201}).encode(),
+        json.dumps({**make_upload("ada"), "events": None}).encode(),
+        json.dumps(make_upload("ada", make_event(MARKER))).encode(),
+        json.dumps(make_upload("ada", make_event(customdata=[MARKER]))).encode(),
+        json.dumps(make_upload("ada", make_event(timestamp=MARKER))).encode(),
+    ],
+    ids=lambda body: f"{body[:24]!r} {len(body)}",
+)
+def test_a_body_that_breaks_the_contract_is_refused(gateway: RunningGateway, body: bytes) -> None:
+    answer = gateway.post(body, sub="ada")
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["code"], error["message"]) == ("BAD_REQUEST", "invalid_payload")
+    assert error["details"]
+    assert MARKER not in answer.text
+
+
+@refused
+def test_of_many_problems_twenty_are_told_and_the_rest_counted(gateway: RunningGateway) -> None:
+    answer = gateway.post(make_upload("ada", *[make_event(MARKER)] * 200), sub="ada")
+    details = answer.json()["error"]["details"]
+    assert len(details) == 21
+    assert details[-1] == {"path": "", "message": "and 180 more"}
+
+
+def test_a_body_of_just_the_limit_is_taken(gateway: RunningGateway) -> None:
+    body = payload()
+    body += b" " * (MAX_BODY_BYTES - len(body))
+    assert gateway.post(body, sub="ada").status_code == 202
+
+
+@refused
+def test_a_body_over_the_limit_is_refused(gateway: RunningGateway) -> None:
+    body = payload()
+    answer = gateway.post(body + b" " * (MAX_BODY_BYTES - len(body) + 1), sub="ada")
+    assert answer.status_code == 413
+    assert answer.json() == {"error": {"code": "PAYLOAD_TOO_LARGE", "message": "body_too_large"}}
+
+
+@refused
+def test_thirty_megabytes_are_refused_when_announced(gateway: RunningGateway) -> None:
+    parts = [MARKER.encode() * 10_000] * 273
+    announced = sum(map(len, parts))
+    assert announced > 30_000_000
+    head = request_bytes(gateway, b"", "Connection: close", length=announced)
+    (answer,) = exchange(gateway, head, *parts)
+    assert error_of(answer) == (413, "PAYLOAD_TOO_LARGE", "body_too_large")
+
+
+@refused
+def test_an_announced_thirty_megabytes_are_refused_before_they_are_sent(
+    gateway: RunningGateway,
+) -> None:
+    with gateway.connect() as connection:
+        connection.send(request_bytes(gateway, b"", length=30_000_000))
+        assert error_of(connection.read_answer())[0] == 413
+
+
+@refused
+def test_thirty_megabytes_in_chunks_are_refused(gateway: RunningGateway) -> None:
+    chunk = b"186a0\r\n" + b" " * 100_000 + b"\r\n"
+    head = request_bytes(
+        gateway, b"", "Transfer-Encoding: chunked", "Connection: close", length=None
+    )
+    answers = exchange(gateway, head, *[chunk] * 300, b"0\r\n\r\n")
+    assert [error_of(answer)[0] for answer in answers] == [413]
+
+
+def test_a_chunked_body_is_taken(gateway: RunningGateway) -> None:
+    body = payload()
+    chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:1], body[1:40], body[40:])]
+    head = request_bytes(
+        gateway, b"", "Transfer-Encoding: chunked", "Connection: close", length=None
+    )
+    (answer,) = exchange(gateway, head, *chunks, b"0\r\n\r\n")
+    assert answer.status == 202
+
+
+@refused
+def test_a_broken_chunk_behind_a_large_one_is_broken_http(gateway: RunningGateway) -> None:
+    """Not an oversize header: what a body adds up to is no matter of the head."""
+    chunk = b"9c40\r\n" + b" " * 40_000 + b"\r\n"
+    chunked = ("Transfer-Encoding: chunked", "Expect: 100-continue")
+    with gateway.connect() as connection:
+        connection.send(request_bytes(gateway, b"", *chunked, length=None))
+        assert b"100" in connection.read_line() + connection.read_line()
+        connection.send(chunk + b"zz\r\n")
+        (answer,) = connection.read_to_end()
+    assert error_of(answer) == (400, "BAD_REQUEST", "invalid_http")
+
+
+@refused
+def test_trailers_of_a_chunked_body_are_limited_like_headers(gateway: RunningGateway) -> None:
+    head = request_bytes(gateway, b"", "Transfer-Encoding: chunked", length=None, sub=None)
+    trailers = b"".join(b"x-trailer-%d: %b\r\n" % (place, b"y" * 1000) for place in range(100))
+    answers = exchange(gateway, head + b"1\r\n \r\n0\r\n", *[trailers] * 100)
+    assert [error_of(answer)[0] for answer in answers] == [431]
+
+
+@refused
+def test_a_body_that_is_longer_than_announced_is_not_all_read(gateway: RunningGateway) -> None:
+    body = payload()
+    answers = exchange(gateway, request_bytes(gateway, body, length=len(body) - 10))
+    assert [error_of(answer)[0] for answer in answers] == [400]
+
+
+@refused
+def test_a_body_that_never_comes_whole_is_forgotten(gateway: RunningGateway) -> None:
+    body = payload()
+    with gateway.connect() as connection:
+        connection.send(request_bytes(gateway, body, length=len(body) + 10))
+
+
+@refused
+@pytest.mark.parametrize("length", ["-1", "+5", "1e3", "0x10", "1_0", "", "9" * 400, "5, 5"])
+def test_a_length_that_is_no_number_is_broken_http(gateway: RunningGateway, length: str) -> None:
+    head = request_bytes(gateway, payload(), f"Content-Length: {length}", length=None)
+    answers = exchange(gateway, head)
+    assert error_of(answers[0])[0] == 400
+
+
+@refused
+def test_a_length_beside_chunks_is_broken_http(gateway: RunningGateway) -> None:
+    """Two ways to find the end of one body are how requests get smuggled."""
+    head = request_bytes(gateway, payload(), "Transfer-Encoding: chunked")
+    assert error_of(exchange(gateway, head)[0])[0] == 400
+
+
+# --- slow ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", ["nothing", "half a line", "half a head", "half a body"])
+def test_a_request_that_does_not_arrive_in_time_is_answered_408(
+    hasty_gateway: RunningGateway, sent: str
+) -> None:
+    whole = request_bytes(hasty_gateway, payload())
+    end = {
+        "nothing": 0,
+        "half a line": 10,
+        "half a head": whole.index(b"\r\n\r\n"),
+        "half a body": len(whole) - 5,
+    }[sent]
+    (answer,) = exchange(hasty_gateway, whole[:end])
+    assert error_of(answer) == (408, "REQUEST_TIMEOUT", "request_timeout")
+    assert answer.headers["connection"] == "close"
+    assert hasty_gateway.settle()["received"] == 0
+
+
+def test_a_slow_request_on_a_used_connection_is_answered_408(
+    hasty_gateway: RunningGateway,
+) -> None:
+    with hasty_gateway.connect() as connection:
+        connection.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.read_answer().status == 200
+        connection.send(b"GET /healthz HT")
+        (answer,) = connection.read_to_end()
+    assert error_of(answer)[0] == 408
+
+
+def test_a_slow_body_that_was_refused_already_gets_no_second_answer(
+    hasty_gateway: RunningGateway,
+) -> None:
+    head = request_bytes(hasty_gateway, b" ", length=30_000_000)
+    answers = exchange(hasty_gateway, head)
+    assert [answer.status for answer in answers] == [413]
+
+
+# --- broken HTTP ---------------------------------------------------------------------------------
+
+
+@refused
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"hello, is anybody there?\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nBad Header: 1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+        b"\0" * 1000,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"CONNECT localhost:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_is_refused_in_the_envelope(
+    gateway: RunningGateway, garbage: bytes
+) -> None:
+    (answer,) = exchange(gateway, garbage)
+    assert error_of(answer) == (400, "BAD_REQUEST", "invalid_http")
+    assert answer.headers["connection"] == "close"
+
+
+@refused
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Large: " + b"x" * 40_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Large: " + b"x" * 400_000,
+        b"GET / HTTP/1.1\r\n" + b"X-Many: 1\r\n" * 5_000 + b"\r\n",
+        b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /" + b"x" * 1_000_000,
+    ],
+    ids=["one header", "endless header", "many headers", "path", "endless path"],
+)
+def test_a_head_over_32_kilobytes_is_refused_with_431(gateway: RunningGateway, head: bytes) -> None:
+    (answer,) = exchange(gateway, head)
+    assert error_of(answer) == (
+        431,
+        "REQUEST_HEADER_FIELDS_TOO_LARGE",
+        "request_headers_too_large",
+    )
+
+
+def test_a_large_head_within_the_limit_passes(gateway: RunningGateway) -> None:
+    answer = gateway.client.get("/healthz", headers={"x-large": "x" * 30_000})
+    assert answer.status_code == 200
+
+
+@refused
+def test_endless_empty_lines_before_a_request_are_refused(gateway: RunningGateway) -> None:
+    answers = exchange(gateway, b"\r\n" * 50_000, *[b"\r\n" * 50_000] * 20)
+    assert [error_of(answer)[0] for answer in answers] == [431]
+
+
+@refused
+@pytest.mark.parametrize("host", ["[", "]", "a b", "a:b:c", "::", "\xff", "a\\b", "%", ""])
+@pytest.mark.parametrize("path", ["/", "/healthz/", "//x/", "/%2e%2e/%00", "/%ff%fe", "/?%", "/#"])
+def test_an_odd_host_or_path_is_no_server_error(
+    gateway: RunningGateway, host: str, path: str
+) -> None:
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    (answer,) = exchange(gateway, head.encode("latin-1"))
+    assert answer.status in (200, 307, 400, 404)
+    assert answer.headers["x-request-id"]
+
+
+def test_http_1_0_is_answered_and_closed(gateway: RunningGateway) -> None:
+    (answer,) = exchange(
+        gateway, request_bytes(gateway, payload(), line="POST /ingest/events HTTP/1.0")
+    )
+    assert answer.status == 202
+
+
+def test_a_wish_to_upgrade_is_ignored(gateway: RunningGateway) -> None:
+    for protocol in ("websocket", "h2c", MARKER):
+        wish = ("Connection: Upgrade", f"Upgrade: {protocol}")
+        with gateway.connect() as connection:
+            connection.send(request_bytes(gateway, payload(), *wish))
+            assert connection.read_answer().status in (202, 400)
+
+
+def test_a_client_that_asks_before_it_sends_is_told_to_continue(gateway: RunningGateway) -> None:
+    body = payload()
+    head = request_bytes(gateway, b"", "Expect: 100-continue", length=len(body))
+    with gateway.connect() as connection:
+        connection.send(head)
+        assert connection.read_line() == b"HTTP/1.1 100 Continue\r\n"
+        assert connection.read_line() == b"\r\n"
+        connection.send(body)
+        assert connection.read_answer().status == 202
+
+
+def test_requests_in_a_pipeline_are_answered_in_their_order(gateway: RunningGateway) -> None:
+    requests = [
+        request_bytes(gateway, payload()),
+        b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
+        request_bytes(gateway, b"{"),
+        request_bytes(gateway, payload(), "Connection: close"),
+    ]
+    answers = exchange(gateway, b"".join(requests))
+    assert [answer.status for answer in answers] == [202, 404, 400, 202]
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 4
+
+
+def test_garbage_behind_a_request_is_not_taken_for_its_answer(gateway: RunningGateway) -> None:
+    """Or a client would be told that events were refused which are stored."""
+    answers = exchange(gateway, request_bytes(gateway, payload()) + b"\0 garbage \r\n\r\n")
+    assert [answer.status for answer in answers] == [202]
+
+
+@refused
+def test_garbage_on_a_used_connection_is_refused_in_the_envelope(gateway: RunningGateway) -> None:
+    with gateway.connect() as connection:
+        connection.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert connection.read_answer().status == 200
+        connection.send(b"\0 garbage \r\n\r\n")
+        (answer,) = connection.read_to_end()
+    assert error_of(answer) == (400, "BAD_REQUEST", "invalid_http")
+
+
+def test_a_connection_serves_many_requests(gateway: RunningGateway) -> None:
+    with gateway.connect() as connection:
+        for _ in range(3):
+            connection.send(request_bytes(gateway, b"{"))
+            assert connection.read_answer().status == 400
+            connection.send(request_bytes(gateway, payload()))
+            assert connection.read_answer().status == 202
+
+
+# --- routes and media types ----------------------------------------------------------------------
+
+
+@refused
+@pytest.mark.parametrize("path", ["/nowhere", "/ingest", "/ingest/events/x", "/v2/%2e%2e", "/*"])
+def test_an_unknown_path_is_404_in_the_envelope(gateway: RunningGateway, path: str) -> None:
+    answer = gateway.client.get(path)
+    assert answer.status_code == 404
+    assert answer.json() == {"error": {"code": "NOT_FOUND", "message": "not_found"}}
+    assert answer.headers["x-request-id"]
+
+
+@refused
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE"])
+def test_another_method_is_405_in_the_envelope(gateway: RunningGateway, method: str) -> None:
+    answer = gateway.client.request(method, "/ingest/events")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "POST"
+    assert answer.headers["x-request-id"]
+    if method != "HEAD":
+        error = {"code": "METHOD_NOT_ALLOWED", "message": "method_not_allowed"}
+        assert answer.json() == {"error": error}
+
+
+@refused
+def test_what_is_only_read_takes_no_post(gateway: RunningGateway) -> None:
+    for path in ("/", "/healthz", "/readyz", "/metrics"):
+        answer = gateway.client.post(path, content=payload())
+        assert answer.status_code == 405
+        assert answer.json()["error"]["code"] == "METHOD_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        "Application/JSON",
+    ],
+)
+def test_json_is_taken_however_its_type_is_written(
+    gateway: RunningGateway, media_type: str
+) -> None:
+    assert gateway.post(payload(), sub="ada", headers={"content-type": media_type}).is_success
+
+
+def test_a_missing_content_type_counts_as_json(gateway: RunningGateway) -> None:
+    head = request_bytes(gateway, payload(), "Connection: close")
+    (answer,) = exchange(gateway, head.replace(b"Content-Type: application/json\r\n", b""))
+    assert answer.status == 202
+
+
+@refused
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonx",
+        "application/x-ndjson",
+        "json",
+        "",
+        "text/html; application/json",
+    ],
+)
+def test_another_media_type_is_415_in_the_envelope(
+    gateway: RunningGateway, media_type: str
+) -> None:
+    answer = gateway.post(payload(), sub="ada", headers={"content-type": media_type})
+    assert answer.status_code == 415
+    error = {"code": "UNSUPPORTED_MEDIA_TYPE", "message": "unsupported_media_type"}
+    assert answer.json() == {"error": error}
+
+
+@refused
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate", "identity, gzip", "x"])
+def test_an_encoded_body_is_415_in_the_envelope(gateway: RunningGateway, encoding: str) -> None:
+    answer = gateway.post(payload(), sub="ada", headers={"content-encoding": encoding})
+    assert answer.status_code == 415
+    assert answer.json()["error"]["message"] == "unsupported_content_encoding"
+
+
+def test_an_encoding_that_changes_nothing_is_fine(gateway: RunningGateway) -> None:
+    assert gateway.post(payload(), sub="ada", headers={"content-encoding": "Identity"}).is_success
+
+
+# --- who sends -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer  "])
+def test_the_scheme_is_read_in_any_case(gateway: RunningGateway, scheme: str) -> None:
+    headers = {"authorization": f"{scheme} {gateway.token('ada')}"}
+    assert gateway.post(payload(), headers=headers).status_code == 202
+
+
+@refused
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Basic YTpi", "eyJ.e.e"])
+def test_no_bearer_token_is_401(gateway: RunningGateway, authorization: str | None) -> None:
+    headers = {} if authorization is None else {"authorization": authorization}
+    answer = gateway.post(payload(), headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    error = {"code": "UNAUTHORIZED", "message": "missing_bearer_token"}
+    assert answer.json() == {"error": error}
+
+
+@refused
+@pytest.mark.parametrize("token", ["x", MARKER, "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "x" * 20_000])
+def test_a_token_that_is_none_is_401(gateway: RunningGateway, token: str) -> None:
+    answer = gateway.post(payload(), headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    assert answer.json() == {"error": {"code": "UNAUTHORIZED", "message": "invalid_token"}}
+
+
+@refused
+def test_events_of_another_player_are_403(gateway: RunningGateway) -> None:
+    answer = gateway.post(payload("eve"), sub="ada")
+    assert answer.status_code == 403
+    assert answer.json() == {"error": {"code": "FORBIDDEN", "message": "user_id_mismatch"}}
+
+
+@refused
+@pytest.mark.parametrize("user_id", ["Ada", "ada ", " ada", "ada\u0301", "\uff41da"])
+def test_a_user_id_must_be_the_subject_to_the_letter(gateway: RunningGateway, user_id: str) -> None:
+    assert gateway.post(payload(user_id), sub="ada").status_code == 403
+
+
+def test_a_forwarded_authorization_is_ignored_unless_configured(gateway: RunningGateway) -> None:
+    forwarded = {"x-forwarded-authorization": f"Bearer {gateway.token('eve')}"}
+    assert gateway.post(payload("eve"), headers=forwarded).status_code == 401
+    assert gateway.post(payload("eve"), sub="ada", headers=forwarded).status_code == 403
+    assert gateway.post(payload("ada"), sub="ada", headers=forwarded).status_code == 202
+
+
+def test_a_forwarded_authorization_wins_when_configured(hasty_gateway: RunningGateway) -> None:
+    forwarded = {"x-forwarded-authorization": f"Bearer {hasty_gateway.token('eve')}"}
+    nonsense = {"x-forwarded-authorization": "Bearer x"}
+    assert hasty_gateway.post(payload("eve"), headers=nonsense, sub="eve").status_code == 401
+    assert hasty_gateway.post(payload("ada"), headers=forwarded, sub="ada").status_code == 403
+    assert hasty_gateway.settle()["received"] == 0
+    assert hasty_gateway.post(payload("eve"), headers=forwarded, sub="ada").status_code == 202
+    assert hasty_gateway.post(payload("ada"), sub="ada").status_code == 202
+
+
+@refused
+def test_what_is_wrong_is_found_in_the_agreed_order(gateway: RunningGateway) -> None:
+    """Media type, size, token, body, player: each request mends what the one before was told."""
+    huge, broken, foreign = b" " * (MAX_BODY_BYTES + 1), b"{", payload("eve")
+    text, token = (
+        {"content-type": "text/plain"},
+        {"authorization": f"Bearer {gateway.token('ada')}"},
+    )
+    told = [
+        gateway.post(huge, headers=text),
+        gateway.post(huge),
+        gateway.post(broken),
+        gateway.post(broken, headers=token),
+        gateway.post(foreign, headers=token),
+    ]
+    assert [answer.status_code for answer in told] == [415, 413, 401, 400, 403]
+
+
+# --- request ids ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_id", ["a", "req-1", "x" * 128, "!~", str(uuid.uuid4())])
+def test_a_sane_request_id_is_echoed(gateway: RunningGateway, request_id: str) -> None:
+    for path in ("/", "/healthz", "/nowhere", "/ingest/events"):
+        answer = gateway.client.get(path, headers={"x-request-id": request_id})
+        assert answer.headers.get_list("x-request-id") == [request_id]
+
+
+@pytest.mark.parametrize("request_id", [b"", b"a b", b"x" * 129, b"\xe9", b"a\tb"])
+def test_another_request_id_is_replaced(gateway: RunningGateway, request_id: bytes) -> None:
+    answer = gateway.client.get("/healthz", headers={b"x-request-id": request_id})
+    assert uuid.UUID(answer.headers["x-request-id"]).version == 7
+
+
+def test_request_ids_that_are_made_sort_by_time(gateway: RunningGateway) -> None:
+    made = [gateway.client.get("/healthz").headers["x-request-id"] for _ in range(20)]
+    assert len(set(made)) == 20
+    assert {(uuid.UUID(each).version, uuid.UUID(each).variant) for each in made} == {
+        (7, uuid.RFC_4122)
+    }
+    milliseconds = [int(each.replace("-", "")[:12], 16) for each in made]
+    assert all(earlier <= later for earlier, later in pairwise(milliseconds))
+
+
+# --- what is said in general ---------------------------------------------------------------------
+
+
+def test_an_answer_says_how_many_events_were_taken(gateway: RunningGateway) -> None:
+    answer = gateway.post(make_upload("ada", *[make_event()] * 7), sub="ada")
+    assert re.fullmatch(r'\{"success": true, "message": "accepted:7 buffered:\d+"\}', answer.text)
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_no_answer_names_the_software_or_its_version(gateway: RunningGateway) -> None:
+    assert "server" not in gateway.client.get("/healthz").headers

@@ -1,0 +1,70 @@
+"""Ten thousand events that real children made while they played, over HTTP and into the store."""
+
+import gzip
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import StartGateway
+
+PATH = Path(__file__).parents[2] / "shared/data/waves_batches.ndjson.gz"
+PRINTED = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+@pytest.mark.skipif(not PATH.exists(), reason=f"the data set is not at {PATH}")
+def test_every_event_of_a_real_game_is_stored_exactly_once(start_gateway: StartGateway) -> None:
+    bodies = [line.rstrip(b"\n") for line in gzip.decompress(PATH.read_bytes()).splitlines()]
+    running = start_gateway(BUFFER__FLUSH_INTERVAL_SECONDS="0.05")
+    tokens: dict[str, str] = {}
+    expected: list[tuple[Any, ...]] = []
+    for body in bodies:
+        upload = json.loads(body)
+        user_id = upload["user_id"]
+        tokens.setdefault(user_id, running.token(user_id))
+        answer = running.post(body, headers={"authorization": f"Bearer {tokens[user_id]}"})
+        assert answer.status_code == 202, answer.text
+        assert answer.text.startswith(
+            f'{{"success": true, "message": "accepted:{len(upload["events"])} buffered:'
+        )
+        expected += [
+            (
+                user_id,
+                upload["game_id"],
+                event["type"],
+                event.get("customEventName"),
+                datetime.fromisoformat(event["timestamp"]),
+                event["customdata"],
+            )
+            for event in upload["events"]
+        ]
+    law = running.settle()
+    assert law == {
+        "received": 10_000, "stored": 10_000, "duplicate": 0, "rejected": 0, "buffered": 0,
+    }  # fmt: skip
+    assert running.stop() == 0
+
+    events = running.events_after(0)
+    stored = [
+        (
+            event["user_id"],
+            event["game_id"],
+            event["type"],
+            event["custom_event_name"],
+            datetime.strptime(event["occurred_at"], PRINTED).replace(tzinfo=UTC),
+            json.loads(event["customdata"]),
+        )
+        for event in events
+    ]
+    assert stored == expected, "in the order in which they were accepted"
+    assert len({event["event_id"] for event in events}) == 10_000
+    assert {event["source"] for event in events} == {"playsmart"}
+    assert Counter(event["type"] for event in events) == {
+        "AppOpen": 47, "LevelCompleted": 566, "Custom": 9_387,
+    }  # fmt: skip
+    assert len({event["user_id"] for event in events}) == len(tokens) == 49
+    received = [datetime.strptime(e["received_at"], PRINTED).replace(tzinfo=UTC) for e in events]
+    assert received == sorted(received)
