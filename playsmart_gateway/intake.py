@@ -77,7 +77,8 @@ class Intake:
     async def room_for(self, body_bytes: int, max_events: int = MAX_EVENTS_PER_BATCH) -> None:
         """Return when a body of that many bytes is likely to fit, before it is decoded.
 
-        ``max_events`` is how many events the dialect takes in one body. The caller decodes and calls ``accept`` without awaiting anything in between.
+        ``max_events`` is how many events the dialect takes in one body. The caller decodes and
+        calls ``accept`` without awaiting anything in between.
 
         Raises:
             Closing: the door is closed.
@@ -92,8 +93,8 @@ class Intake:
         if self._wait_for_room_seconds:
             await self._wait_for_room(events, size)
             self._require_open()
-        elif not buffer.has_room(1, BATCH_OVERHEAD_BYTES):
-            raise self._overloaded()
+        else:
+            self._require_some_room()
 
     async def accept(self, batch: Batch) -> Receipt:
         """Take a valid batch: all of its events or none.
@@ -132,6 +133,13 @@ class Intake:
                 waiter.set_result(False)
         self._waiters.clear()
 
+    async def settled(self) -> None:
+        """Return when every batch that was let in is in the ring, or refused."""
+        while self._group or self._syncing is not None:
+            if self._syncing is not None:
+                await asyncio.wait([self._syncing])
+            await asyncio.sleep(0)
+
     def room_came(self) -> None:
         """Let in as many of those who wait as there is room for, the oldest first."""
         while self._waiters:
@@ -156,9 +164,9 @@ class Intake:
             # The room may have come in the very moment of giving up: it is for the next one.
             self._take_room(waiter, events, size)
             self.room_came()
-            if isinstance(error, TimeoutError):
-                raise self._overloaded() from None
-            raise
+            if not isinstance(error, TimeoutError):
+                raise
+            self._require_some_room()
         else:
             self._take_room(waiter, events, size)
         finally:
@@ -172,12 +180,19 @@ class Intake:
         if self.closed_because is not None:
             raise Closing(self.closed_because, retry_after_seconds=self._retry_after())
 
+    def _require_some_room(self) -> None:
+        """Refuse what cannot fit; what may fit is decided when its events are counted."""
+        if not self._buffer.has_room(1, BATCH_OVERHEAD_BYTES):
+            raise self._overloaded()
+
     def _overloaded(self) -> Overloaded:
         return Overloaded(retry_after_seconds=self._retry_after())
 
     def _retry_after(self) -> int:
         """Seconds until the store has taken what waits now, as far as its pace is known."""
         pace = self._stats.events_per_second
+        if pace is None:
+            return 1
         seconds = math.ceil(self._buffer.events / pace) if pace else MAX_RETRY_AFTER_SECONDS
         return max(1, min(seconds, MAX_RETRY_AFTER_SECONDS))
 

@@ -77,7 +77,7 @@ class Disk(Protocol):
         """Name the files in the folder, in no order."""
 
     def read(self, name: str) -> bytes:
-        """Return a whole file."""
+        """Return a whole file, and bring what it returns to the medium."""
 
     def create(self, name: str) -> int:
         """Create a file that must not exist; return its descriptor."""
@@ -126,7 +126,9 @@ class OsDisk:
 
     def read(self, name: str) -> bytes:
         """See ``Disk``."""
-        return (self._folder / name).read_bytes()
+        with (self._folder / name).open("rb") as file:
+            os.fdatasync(file.fileno())
+            return file.read()
 
     def create(self, name: str) -> int:
         """See ``Disk``."""
@@ -245,6 +247,8 @@ class Journal:
             for name in numbered:
                 if name.endswith(_SUFFIX):
                     yield from self._read(name)
+            if numbered:
+                self._disk.sync_folder()
         except OSError as error:
             problem = f"{self._folder} cannot be read: {error.strerror}"
             raise ConfigError([f"journal.path: {problem}"]) from error
@@ -301,7 +305,7 @@ class Journal:
             segment.syncing = True
             files.append(_file(segment))
         try:
-            await self._in_thread(lambda: self._sync_files(files, names_dirty))
+            await self._finish_in_thread(lambda: self._sync_files(files, names_dirty))
         except OSError as error:
             # After a failed sync the kernel may call the pages clean, so a second try proves
             # nothing; the next batch goes into a file of its own.
@@ -344,7 +348,7 @@ class Journal:
             self._release(segment)
             names.append(segment.name)
         try:
-            await self._in_thread(lambda: self._remove_files(names))
+            await self._finish_in_thread(lambda: self._remove_files(names))
         except OSError as error:  # the next start replays them and finds every batch stored
             self._failed(error)
 
@@ -357,6 +361,9 @@ class Journal:
                 with contextlib.suppress(OSError):
                     self._disk.sync(_file(segment))
             self._release(segment)
+        if self._names_dirty:
+            with contextlib.suppress(OSError):
+                self._disk.sync_folder()
         self._disk.unlock()
 
     # ---- Segments ---------------------------------------------------------------------------
@@ -411,11 +418,22 @@ class Journal:
             self._disk.close(segment.file)
             segment.file = None
 
+    async def _finish_in_thread(self, function: Callable[[], object]) -> None:
+        """Run it to its end, even if cancelled: it works on our files, which may be closed then."""
+        work = asyncio.ensure_future(self._in_thread(function))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.gather(work, return_exceptions=True)
+            raise
+
     def _sync_files(self, files: list[int], names_dirty: bool) -> None:
-        for file in files:
-            self._disk.sync(file)
-        if names_dirty:
-            self._disk.sync_folder()
+        """Sync each of them, whatever becomes of the others, and then raise the first error."""
+        with contextlib.ExitStack() as rest:
+            if names_dirty:
+                rest.callback(self._disk.sync_folder)
+            for file in reversed(files):
+                rest.callback(self._disk.sync, file)
 
     def _remove_files(self, names: list[str]) -> None:
         for name in names:

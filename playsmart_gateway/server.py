@@ -9,6 +9,8 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -38,12 +40,19 @@ SWEEP_TICKS = 5
 class Protocol(HttpToolsProtocol):
     """One connection; ``waiting_since`` is the loop time at which the request it awaits began."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock: a client that connects owes a request."""
-        self.waiting_since: float | None = self.loop.time()
+    def __init__(self, *arguments: Any, max_connections: int, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._max_connections = max_connections
         self._head_bytes = 0
         self._in_body = False
+        self.waiting_since: float | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock: a client that connects owes a request."""
+        self.waiting_since = self.loop.time()
         super().connection_made(transport)
+        if len(self.connections) > self._max_connections:
+            self.refuse(503, "too_many_connections")
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, unless what is no body (head, trailers, empty lines) grows too large."""
@@ -98,6 +107,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.write(
                 STATUS_LINE[status]
                 + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+                + (b"retry-after: 1\r\n" if status == 503 else b"")
                 + b"x-request-id: %b\r\nconnection: close\r\n\r\n" % make_request_id()
                 + body
             )
@@ -108,11 +118,21 @@ class Protocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Adds the sweep for slow requests, and treats any second signal as "at once"."""
+    """Adds the sweep for slow requests, and treats any second signal as "at once".
 
-    def __init__(self, config: uvicorn.Config, *, request_timeout_seconds: float) -> None:
+    ``on_signal`` is told of each signal, and whether it is not the first.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        request_timeout_seconds: float,
+        on_signal: Callable[[bool], None],
+    ) -> None:
         super().__init__(config)
         self._request_timeout_seconds = request_timeout_seconds
+        self._on_signal = on_signal
 
     async def on_tick(self, counter: int) -> bool:
         """Drop the connections whose request did not arrive in time."""
@@ -122,9 +142,9 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop in order at the first signal, at once at the second."""
-        if self.should_exit:
-            self.force_exit = True
+        self.force_exit = self.should_exit
         self.should_exit = True
+        self._on_signal(self.force_exit)
 
     def _sweep(self) -> None:
         deadline = asyncio.get_running_loop().time() - self._request_timeout_seconds
@@ -143,15 +163,25 @@ def serve(app: Starlette, config: Config) -> int:
         GatewayError: the store could not be opened.
     """
     gateway: Gateway = app.state.gateway
-    server = Server(
-        uvicorn_config(app, config), request_timeout_seconds=config.server.request_timeout_seconds
-    )
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def on_signal(again: bool) -> None:
+        if loop is not None:
+            loop.call_soon_threadsafe(partial(gateway.stop_soon, hurry=again))
+
+    server = Server(
+        uvicorn_config(app, config),
+        request_timeout_seconds=config.server.request_timeout_seconds,
+        on_signal=on_signal,
+    )
 
     def stop() -> None:
         server.should_exit = True
 
     async def run() -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
         gateway.on_fatal = stop
         # Entered here and not by uvicorn, which would wrap an error of the start in its own words.
         async with app.router.lifespan_context(app):
@@ -168,13 +198,14 @@ def serve(app: Starlette, config: Config) -> int:
     return 1 if gateway.failed or gateway.left_behind else 0
 
 
-def uvicorn_config(app: Any, config: Config) -> uvicorn.Config:
-    """Return how uvicorn is set up for the gateway, and for whatever is compared with it."""
+def uvicorn_config(app: Starlette, config: Config) -> uvicorn.Config:
+    """Return how uvicorn is set up for the gateway."""
+    protocol = partial(Protocol, max_connections=config.server.max_connections)
     return uvicorn.Config(
         app,
         host=config.server.host,
         port=config.server.port,
-        http=Protocol,
+        http=protocol,  # type: ignore[arg-type] # uvicorn only calls it
         ws="none",
         lifespan="off",
         access_log=False,

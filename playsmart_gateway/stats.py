@@ -78,7 +78,7 @@ class Stats:
     def observe_flush_failure(self, reason: str) -> None:
         """Count one failed transaction; a store that fails has no pace."""
         self.flush_failures[reason] += 1
-        self.events_per_second = None
+        self.events_per_second = 0.0
 
     def unaccounted(self, buffered: int) -> int:
         """Events that the law misses, given those now ``buffered``; anything but 0 is a bug."""

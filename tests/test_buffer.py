@@ -85,14 +85,15 @@ def test_an_empty_ring_has_no_age_and_is_not_ripe() -> None:
 
 
 def test_it_is_ripe_by_events_and_by_bytes() -> None:
-    buffer = make_buffer(ripe_events=2)
-    buffer.put(make_batch(1))
-    assert buffer.ripe is None
-    buffer.put(make_batch(2))
-    assert buffer.ripe == "events"
-    buffer = make_buffer(ripe_bytes=1_000 + BATCH_OVERHEAD_BYTES)
-    buffer.put(make_batch(1, pad=1_000))
-    assert buffer.ripe == "bytes"
+    ripe_by_events = make_buffer(ripe_events=2)
+    reasons = []
+    for sequence in (1, 2):
+        ripe_by_events.put(make_batch(sequence))
+        reasons.append(ripe_by_events.ripe)
+    assert reasons == [None, "events"]
+    ripe_by_bytes = make_buffer(ripe_bytes=1_000 + BATCH_OVERHEAD_BYTES)
+    ripe_by_bytes.put(make_batch(1, pad=1_000))
+    assert ripe_by_bytes.ripe == "bytes"
 
 
 def test_it_stirs_when_it_fills_from_empty_and_when_it_turns_ripe_but_not_between() -> None:

@@ -241,7 +241,8 @@ async def test_a_newcomer_does_not_overtake_those_who_wait() -> None:
     await turns()
     assert not newcomer.done()
     door.store(1)
-    assert await asyncio.gather(first, newcomer) == [3, 4]
+    depths = await asyncio.gather(first, newcomer)
+    assert list(depths) == [3, 4]
 
 
 async def test_room_that_was_given_to_a_waiter_is_not_taken_before_it_runs() -> None:
@@ -305,7 +306,13 @@ async def test_a_request_larger_than_the_ring_does_not_block_the_queue_for_ever(
 
 @pytest.mark.parametrize(
     ("pace", "seconds"),
-    [(None, MAX_RETRY_AFTER_SECONDS), (1_000.0, 1), (2.0, 3), (0.01, MAX_RETRY_AFTER_SECONDS)],
+    [
+        (None, 1),
+        (0.0, MAX_RETRY_AFTER_SECONDS),
+        (1_000.0, 1),
+        (2.0, 3),
+        (0.01, MAX_RETRY_AFTER_SECONDS),
+    ],
 )
 async def test_retry_after_is_the_time_that_the_store_needs_at_its_pace(
     pace: float | None, seconds: int

@@ -5,12 +5,13 @@ import uuid
 from collections.abc import Sequence
 
 import httpx
+import msgspec
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth import Caller, TokenVerifier
-from playsmart_gateway.config import Buffer, Config
+from playsmart_gateway.config import Buffer, Config, Journal
 from playsmart_gateway.event import Batch
 from playsmart_gateway.keys import shared_secrets
 from playsmart_gateway.middleware import RequestFrame, make_request_id
@@ -21,6 +22,7 @@ from tests.conftest import SECRET, eventually, in_process, make_upload
 from tests.doubles import FakeClock
 
 MARKER = "sesame-4711"
+MEMORY_ONLY = Config(journal=Journal(enabled=False))
 
 
 class BrokenVerifier(TokenVerifier):
@@ -61,7 +63,7 @@ async def post(
 async def test_an_unexpected_exception_is_500_in_the_envelope_and_logged_once_without_its_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    app = create_app(Config(), verifier=BrokenVerifier(), sink=MemorySink("test"))
+    app = create_app(MEMORY_ONLY, verifier=BrokenVerifier(), sink=MemorySink())
     async with in_process(app) as client:
         status, headers, text = await post(client, MARKER, **{"x-request-id": "request-7"})
         assert status == 500
@@ -82,8 +84,8 @@ async def test_an_unexpected_exception_is_500_in_the_envelope_and_logged_once_wi
 async def test_a_flusher_that_dies_closes_the_door_and_asks_to_be_stopped(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    config = Config(buffer=Buffer(flush_interval_seconds=0.001))
-    app = create_app(config, verifier=TrustingVerifier(), sink=BrokenSink("test"))
+    config = msgspec.structs.replace(MEMORY_ONLY, buffer=Buffer(flush_interval_seconds=0.001))
+    app = create_app(config, verifier=TrustingVerifier(), sink=BrokenSink())
     gateway = app.state.gateway
     stopped = []
     gateway.on_fatal = lambda: stopped.append(True)
@@ -92,10 +94,10 @@ async def test_a_flusher_that_dies_closes_the_door_and_asks_to_be_stopped(
         await eventually(lambda: gateway.failed or None)
         status, headers, text = await post(client, MARKER)
         assert (status, headers["retry-after"]) == (503, "1")
-        assert text == '{"error": {"code": "UNAVAILABLE", "message": "store_task_died"}}'
+        assert text == '{"error": {"code": "UNAVAILABLE", "message": "internal_error"}}'
         ready = await client.get("/readyz")
         assert ready.status_code == 503
-        assert {"path": "intake", "message": "store_task_died"} in ready.json()["error"]["details"]
+        assert {"path": "intake", "message": "internal_error"} in ready.json()["error"]["details"]
         assert (await client.get("/healthz")).status_code == 200
     assert stopped == [True]
     assert gateway.left_behind == 1
@@ -107,7 +109,7 @@ async def test_a_flusher_that_dies_closes_the_door_and_asks_to_be_stopped(
 
 async def run(app: ASGIApp, *headers: tuple[bytes, bytes], stats: Stats | None = None) -> Message:
     """Send one request through a frame around ``app``; return the start of the answer."""
-    frame = RequestFrame(app, stats or Stats(), clock=FakeClock())
+    frame = RequestFrame(app, stats or Stats(), {}, clock=FakeClock())
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -116,7 +118,8 @@ async def run(app: ASGIApp, *headers: tuple[bytes, bytes], stats: Stats | None =
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await frame({"type": "http", "headers": list(headers)}, receive, send)
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": list(headers)}
+    await frame(scope, receive, send)
     return sent[0]
 
 
@@ -166,7 +169,7 @@ async def test_what_is_no_request_passes_through() -> None:
     async def send(_: Message) -> None:
         raise AssertionError("nobody answers")
 
-    await RequestFrame(app, Stats())({"type": "lifespan"}, receive, send)
+    await RequestFrame(app, Stats(), {})({"type": "lifespan"}, receive, send)
     assert seen == [{"type": "lifespan"}]
 
 

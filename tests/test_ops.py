@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from playsmart_gateway import __version__
 from playsmart_gateway.app import Gateway, create_app
 from playsmart_gateway.auth import mint, open_verifier
-from playsmart_gateway.config import Buffer, Config, Server
+from playsmart_gateway.config import Buffer, Config, Journal, Server
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.sinks import Sink
 from playsmart_gateway.sinks.memory import MemorySink
@@ -56,8 +56,9 @@ class Client:
 
 async def running(sink: Sink, **buffer: Any) -> AsyncIterator[Client]:
     config = Config(
-        buffer=Buffer(**{"flush_interval_seconds": 0.001, **buffer}),
+        buffer=Buffer(**{"flush_interval_seconds": 0.001, "wait_for_room_ms": 0, **buffer}),
         server=Server(drain_timeout_seconds=0.01),
+        journal=Journal(enabled=False),
     )
     verifier = open_verifier(secret=SECRET, clock=FakeClock(NOW))
     app = create_app(config, verifier=verifier, sink=sink)
@@ -67,14 +68,14 @@ async def running(sink: Sink, **buffer: Any) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    async for each in running(MemorySink("test")):
+    async for each in running(MemorySink()):
         yield each
 
 
 @pytest.fixture
 async def patient_client() -> AsyncIterator[Client]:
     """One that has room for five events and flushes only in the end."""
-    async for each in running(MemorySink("test"), flush_interval_seconds=3600.0, max_events=5):
+    async for each in running(MemorySink(), flush_interval_seconds=3600.0, max_events=5):
         yield each
 
 

@@ -82,7 +82,9 @@ def test_a_request_in_flight_at_sigterm_is_finished_and_stored(start_gateway: St
     assert stored(running) == 1
 
 
-def test_a_second_signal_does_not_wait_for_requests(start_gateway: StartGateway) -> None:
+def test_a_second_signal_stops_at_once_and_the_journal_keeps_what_is_not_stored(
+    start_gateway: StartGateway,
+) -> None:
     running = start_gateway(
         SERVER__DRAIN_TIMEOUT_SECONDS="3600", SERVER__REQUEST_TIMEOUT_SECONDS="3600"
     )
@@ -92,8 +94,9 @@ def test_a_second_signal_does_not_wait_for_requests(start_gateway: StartGateway)
         wait_until_read(running)
         running.process.send_signal(signal.SIGTERM)
         running.wait_for_log("Shutting down")
-        assert running.stop() == 0
-    assert stored(running) == 1
+        assert running.stop() == 1
+    assert "stopped with 1 events not stored: the journal keeps them" in running.log
+    assert stored(running) == 0
 
 
 def test_what_could_not_be_stored_in_time_makes_the_exit_code_1(
@@ -192,10 +195,19 @@ def test_a_host_that_is_not_ours_is_one_clear_line_and_exit_code_1(tmp_path: Pat
 
 def test_a_store_that_cannot_be_opened_is_one_clear_line_and_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where a folder should be")
-    code, told = start_and_fail(tmp_path, "--port", "0")
+    code, told = start_and_fail(tmp_path, "--port", "0", JOURNAL__ENABLED="false")
     assert code == 2
     assert told.startswith("error: storage.url: cannot open data/playsmart.db: ")
     assert told.count("\n") == 1
+
+
+def test_a_journal_that_cannot_be_opened_is_one_clear_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where a folder should be")
+    code, told = start_and_fail(tmp_path, "--port", "0")
+    assert (code, told) == (
+        2,
+        "error: journal.path: data/journal cannot be used: Not a directory\n",
+    )
 
 
 def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
@@ -217,7 +229,9 @@ def test_a_store_url_that_nobody_knows_is_refused_without_its_password(tmp_path:
 
 
 def test_a_dry_run_needs_no_disk(start_gateway: StartGateway) -> None:
-    running = start_gateway(STORAGE__URL="memory:", BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
+    running = start_gateway(
+        STORAGE__URL="memory:", JOURNAL__ENABLED="false", BUFFER__FLUSH_INTERVAL_SECONDS="0.01"
+    )
     assert running.post(make_upload("ada"), sub="ada").is_success
     assert running.settle()["stored"] == 1
     assert running.stop() == 0

@@ -26,4 +26,4 @@ def open_sink(url: str) -> Sink:
         from playsmart_gateway.sinks.sqlite import SqliteSink
 
         return SqliteSink(path)
-    raise ConfigError([f"storage.url: must be sqlite:///PATH or memory:, not {url!r}"])
+    raise ConfigError(["storage.url: must be sqlite:///PATH or memory:"])

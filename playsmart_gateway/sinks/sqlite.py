@@ -15,10 +15,10 @@ that was deleted or replaced under it. Then, and after any other trouble, it is 
 """
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +29,9 @@ from playsmart_gateway.errors import ConfigError, SinkError, SinkRejected, SinkU
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.sinks.base import Written
 
-BUSY_TIMEOUT_SECONDS = 5.0
+BUSY_TIMEOUT_SECONDS = 1.0
+"""How long a statement waits for another program's lock; after that the flusher comes back."""
+
 BATCHES_PER_STATEMENT = 250
 
 _MIGRATIONS = (
@@ -133,7 +135,10 @@ class SqliteSink:
         """Open the file and bring its schema up to date. See ``Sink``."""
         try:
             await self._open()
-        except (sqlite3.Error, OSError) as error:
+        except OSError as error:
+            problem = f"cannot open {self._path}: {error.strerror}"
+            raise ConfigError([f"storage.url: {problem}"]) from error
+        except sqlite3.Error as error:
             raise _classify(error) from error
         return self
 
@@ -169,14 +174,16 @@ class SqliteSink:
         except OSError as error:
             raise SinkUnavailable(f"cannot sync {log}: {error.strerror}") from error
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
         """Commit at the end, or leave nothing; every error comes out as a ``SinkError``."""
         try:
             db = await self._usable()
-            # An error or a cancellation may have left a transaction open; it is undone.
-            if db.in_transaction:
-                await db.execute("ROLLBACK")
+            if (
+                db.in_transaction
+            ):  # an error or a cancellation left it open, or is ending it just now
+                with contextlib.suppress(sqlite3.OperationalError):
+                    await db.execute("ROLLBACK")
             await db.execute("BEGIN IMMEDIATE")
             yield db
             await db.execute("COMMIT")
