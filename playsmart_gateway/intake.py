@@ -169,6 +169,8 @@ class Intake:
             self._require_some_room()
         else:
             self._take_room(waiter, events, size)
+            # The caller may need less of it than was guessed, or nothing after all.
+            asyncio.get_running_loop().call_soon(self.room_came)
         finally:
             self._waiting_bytes -= size
 

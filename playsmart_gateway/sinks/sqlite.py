@@ -176,25 +176,23 @@ class SqliteSink:
 
     @contextlib.asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Commit at the end, or leave nothing; every error comes out as a ``SinkError``."""
+        """Commit at the end, or leave nothing; every error comes out as a ``SinkError``.
+
+        After an error or a cancellation nobody knows what the connection is about to do, so the
+        next transaction opens another one.
+        """
         try:
             db = await self._usable()
-            if (
-                db.in_transaction
-            ):  # an error or a cancellation left it open, or is ending it just now
-                with contextlib.suppress(sqlite3.OperationalError):
-                    await db.execute("ROLLBACK")
             await db.execute("BEGIN IMMEDIATE")
             yield db
             await db.execute("COMMIT")
-        except ConfigError as error:
-            raise SinkUnavailable(str(error)) from error
-        except (sqlite3.Error, OverflowError, OSError) as error:
-            trouble = _classify(error)
-            self._journals.clear()  # their numbers were rolled back too
-            if isinstance(trouble, SinkUnavailable):
-                self._inode = 0  # open it anew the next time
-            raise trouble from error
+        except BaseException as error:
+            self._inode = 0
+            if isinstance(error, ConfigError):
+                raise SinkUnavailable(str(error)) from error
+            if isinstance(error, sqlite3.Error | OverflowError | OSError):
+                raise _classify(error) from error
+            raise
 
     async def _usable(self) -> aiosqlite.Connection:
         """Return the connection, opened anew if it is not to the file at our path any more."""
