@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench load install clean
+.PHONY: help run test check bench load simulate crash install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,12 @@ bench: $(VENV)/.dev ## measure durable throughput beside its ceilings (ARGS="--j
 
 load: $(VENV)/.core ## load a running gateway (ARGS="--duration 10 --connections 16")
 	@$(BIN)/playsmart-gateway load $(ARGS)
+
+simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),5000) $(ARGS)
+
+crash: $(VENV)/.dev ## kill the real server again and again, and count (ARGS="--rounds 200")
+	@$(BIN)/python -m tests.crash $(ARGS)
 
 install: $(VENV)/.dev ## build .venv with everything for development
 
