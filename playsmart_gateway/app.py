@@ -96,14 +96,14 @@ class Gateway:
             async with self._sink:
                 flushing = asyncio.create_task(self.flusher.run(), name="flusher")
                 flushing.add_done_callback(self._ended)
-                syncing = asyncio.create_task(self._sync_journal(), name="journal sync")
-                syncing.add_done_callback(self._ended)
+                keeping = asyncio.create_task(self._keep_journal(), name="journal keeper")
+                keeping.add_done_callback(self._ended)
                 try:
                     yield
                 finally:
                     self.intake.close("shutting_down")
                     await self._drain(flushing)
-                    await _cancel(syncing)
+                    await _cancel(keeping)
 
     def stop_soon(self, *, hurry: bool = False) -> None:
         """Be not ready from now on; the time to drain runs. With ``hurry`` it is over."""
@@ -136,11 +136,15 @@ class Gateway:
         if self.stats.replayed:
             logger.warning("replayed %d events from the journal", self.stats.replayed)
 
-    async def _sync_journal(self) -> None:
-        while self.journal.fsync == "interval":
-            await asyncio.sleep(self._fsync_interval_seconds)
-            with contextlib.suppress(JournalUnavailable):  # it is in the log and in last_error
-                await self.journal.sync()
+    async def _keep_journal(self) -> None:
+        """Sync the journal at its interval, if it has one, and see to it that trouble ends."""
+        interval = self.journal.fsync == "interval"
+        while True:
+            await asyncio.sleep(self._fsync_interval_seconds if interval else 1.0)
+            if interval:
+                with contextlib.suppress(JournalUnavailable):  # it is logged and in last_error
+                    await self.journal.sync()
+            await self.journal.heal()
 
     async def _drain(self, flushing: asyncio.Task[None]) -> None:
         self.flusher.stop()

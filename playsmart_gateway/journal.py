@@ -60,6 +60,8 @@ _MARK = b"\xf5PSG"
 _FRAME = struct.Struct("<4sII")
 _HEADER = struct.Struct("<16sQQIHHH")
 _SUFFIX = ".journal"
+_PROBE = "probe"
+_PROBE_BYTES = 65_536
 _NAME = re.compile(r"\d{16}\.(journal|bad)")
 _MAX_BUFFERS = 1_000  # the kernel takes 1,024 at once (IOV_MAX)
 
@@ -183,8 +185,8 @@ class Journal:
     """The batches that are accepted and not yet stored, in ``folder``. One event loop owns it.
 
     Between ``open`` and ``close``: ``replay`` once, then ``write`` and ``stored`` in any order.
-    ``last_error`` is why the disk failed last, None after the next good sync (or the next good
-    write, if nothing syncs). ``in_thread`` runs what may block.
+    ``last_error`` is why the disk failed last, until ``heal`` finds that it works again.
+    ``in_thread`` runs what may block.
     """
 
     def __init__(
@@ -275,10 +277,7 @@ class Journal:
         segment.size += size
         segment.left += len(batches)
         self._undo = (segment, size, len(batches))
-        if self.fsync == "never":
-            self.last_error = None
-        else:
-            segment.dirty = True
+        segment.dirty = self.fsync != "never"
 
     def undo(self) -> None:
         """Take the last ``write`` back: it could not be synced, and its batches are refused."""
@@ -314,12 +313,20 @@ class Journal:
                 self._abandon_current()
             self._failed(error)
             raise JournalUnavailable from error
-        else:
-            self.last_error = None
         finally:
             for segment in dirty:
                 segment.syncing = False
                 self._release(segment)
+
+    async def heal(self) -> None:
+        """After trouble, find out whether the disk takes, syncs and removes a file again."""
+        if self.last_error is not None:
+            try:
+                await self._finish_in_thread(self._probe)
+            except OSError as error:
+                self.last_error = error
+            else:
+                self.last_error = None
 
     def stored(self, batches: int) -> None:
         """Count the oldest ``batches`` batches as stored."""
@@ -435,6 +442,17 @@ class Journal:
             for file in reversed(files):
                 rest.callback(self._disk.sync, file)
 
+    def _probe(self) -> None:
+        with contextlib.suppress(OSError):  # one that could not be removed before
+            self._disk.remove(_PROBE)
+        file = self._disk.create(_PROBE)
+        try:
+            self._write_all(file, [bytes(_PROBE_BYTES)])
+            self._disk.sync(file)
+        finally:
+            self._disk.close(file)
+            self._disk.remove(_PROBE)
+
     def _remove_files(self, names: list[str]) -> None:
         for name in names:
             self._disk.remove(name)
@@ -506,6 +524,9 @@ class NoJournal:
 
     async def sync(self) -> None:
         """Nothing to sync."""
+
+    async def heal(self) -> None:
+        """Nothing to heal."""
 
     def stored(self, batches: int) -> None:
         """Nothing to count."""

@@ -204,7 +204,23 @@ async def test_after_a_failed_sync_the_next_batch_goes_into_a_new_segment(
     journal.write([make_batch()])
     assert len(files(tmp_path, "journal")) == 2
     await journal.sync()
-    assert journal.last_error is None
+    assert [batch.sequence for batch in open_journal().replay()] == [1, 2]
+
+
+@pytest.mark.parametrize("broken", ["create", "write", "sync", "remove"])
+async def test_trouble_is_told_until_the_disk_works_again_though_nobody_sends(
+    open_journal: OpenJournal, disk: FailingDisk, tmp_path: Path, broken: str
+) -> None:
+    journal = open_journal()
+    disk.broken = {"write"}
+    with pytest.raises(JournalUnavailable):
+        journal.write([make_batch()])
+    troubled = []
+    for disk.broken in ({broken}, set()):
+        await journal.heal()
+        troubled.append(journal.last_error is not None)
+    assert troubled == [True, False]
+    assert [path.name for path in (tmp_path / "journal").iterdir()] == ["lock"]
 
 
 async def test_a_write_that_is_taken_back_is_not_replayed(

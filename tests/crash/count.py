@@ -1,0 +1,116 @@
+"""Hold the store against the ledger: what was acknowledged is there once, what was refused never.
+
+A batch of unknown outcome may be there or not, but whole. The batches of one player are stored in
+the order in which they were sent, as each waits for its answer.
+"""
+
+import contextlib
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from tests.crash.clients import Ledger
+
+Key = tuple[str, int]
+
+
+@dataclass
+class Verdict:
+    """Batches by what is wrong with them, and the number of events that were looked at."""
+
+    accepted_events: int = 0
+    unknown_events: int = 0
+    unknown_stored_events: int = 0
+    lost: list[Key] = field(default_factory=list)
+    lost_events: int = 0
+    duplicated: list[Key] = field(default_factory=list)
+    torn: list[Key] = field(default_factory=list)
+    never_accepted: list[Key] = field(default_factory=list)
+    disordered: list[Key] = field(default_factory=list)
+    buried: int = 0
+    integrity: str = "ok"
+
+    @property
+    def good(self) -> bool:
+        """Whether every promise was kept."""
+        return self.integrity == "ok" and not (
+            self.lost or self.duplicated or self.torn or self.never_accepted or self.disordered
+        )
+
+
+class Auditor:
+    """Reads a database that only grows; each ``audit`` looks at the rows that are new."""
+
+    def __init__(self, database: Path, ledger: Ledger) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._last_event_id = 0
+        self._rows: Counter[Key] = Counter()
+        self._newest: dict[str, int] = {}
+        self._verdict = Verdict()
+
+    def audit(self) -> Verdict:
+        """Return what is wrong up to now; the ring must be empty."""
+        verdict = self._verdict
+        with contextlib.closing(
+            sqlite3.connect(f"{self._database.as_uri()}?mode=ro", uri=True, timeout=10)
+        ) as db:
+            self._read(db)
+            ((verdict.buried,),) = db.execute("SELECT count(*) FROM dead_letters")
+            findings = db.execute("PRAGMA integrity_check").fetchall()
+        verdict.integrity = "; ".join(text for (text,) in findings)
+        self._balance()
+        return verdict
+
+    def _read(self, db: sqlite3.Connection) -> None:
+        rows = db.execute(
+            "SELECT user_id, customdata->>'$.b', customdata->>'$.n', customdata->>'$.c', event_id"
+            " FROM events WHERE event_id > ? ORDER BY event_id",
+            (self._last_event_id,),
+        )
+        verdict = self._verdict
+        for key, group in groupby(rows, key=itemgetter(0, 1)):
+            user_id, number = key
+            places = []
+            for _, _, place, sender, event_id in group:
+                assert sender == user_id, "a row has the header of its own batch"
+                places.append(place)
+                self._last_event_id = event_id
+            if self._rows[key] or len(set(places)) < len(places):
+                verdict.duplicated.append(key)
+            if places != sorted(places):
+                verdict.disordered.append(key)
+            if number < self._newest.get(user_id, 0):
+                verdict.disordered.append(key)
+            self._newest[user_id] = number
+            self._rows[key] += len(places)
+
+    def _balance(self) -> None:
+        verdict = self._verdict
+        verdict.lost.clear()
+        verdict.lost_events = 0
+        verdict.torn.clear()
+        for key, (size, outcome) in self._ledger.batches.items():
+            found = self._rows[key]
+            if outcome == "accepted" and found < size:
+                verdict.lost.append(key)
+                verdict.lost_events += size - found
+            elif outcome == "unknown" and 0 < found < size:
+                verdict.torn.append(key)
+        verdict.never_accepted = [
+            key
+            for key, found in self._rows.items()
+            if found and self._ledger.batches.get(key, (0, "refused"))[1] == "refused"
+        ]
+        unknown = [key for key, (_, what) in self._ledger.batches.items() if what == "unknown"]
+        verdict.accepted_events = self._ledger.events("accepted")
+        verdict.unknown_events = self._ledger.events("unknown")
+        verdict.unknown_stored_events = sum(self._rows[key] for key in unknown)
+
+
+def count(database: Path, ledger: Ledger) -> Verdict:
+    """Return the verdict over a whole database."""
+    return Auditor(database, ledger).audit()
