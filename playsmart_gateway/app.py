@@ -15,9 +15,9 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway import ops
 from playsmart_gateway.auth import TokenVerifier, open_verifier
@@ -29,7 +29,7 @@ from playsmart_gateway.errors import Detail, JournalUnavailable, where
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
-from playsmart_gateway.middleware import RequestFrame
+from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
 from playsmart_gateway.sinks import Sink, open_sink
 from playsmart_gateway.stats import Stats
 
@@ -175,9 +175,23 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
     await asyncio.wait([task])
 
 
+class Application(Starlette):
+    """Starlette with ``frame`` around all of it, its own error layer included."""
+
+    frame: RequestFrame
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request, or the lifespan."""
+        await self.frame(scope, receive, send)
+
+    async def call_starlette(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run what the frame passes on."""
+        await super().__call__(scope, receive, send)
+
+
 def create_app(
     config: Config, *, verifier: TokenVerifier | None = None, sink: Sink | None = None
-) -> Starlette:
+) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
 
     Raises:
@@ -201,17 +215,12 @@ def create_app(
         async with gateway.running():
             yield
 
-    app = Starlette(
-        routes=[
-            *playsmart.routes(endpoint),
-            *ops.routes(gateway),
-        ],
-        middleware=[
-            Middleware(RequestFrame, stats=gateway.stats, direct={playsmart.PATH: endpoint})
-        ],
-        exception_handlers={HTTPException: _http_error},
+    app = Application(
+        routes=ops.routes(gateway),
+        exception_handlers={HTTPException: _http_error, Exception: _internal_error},
         lifespan=lifespan,
     )
+    app.frame = RequestFrame(app.call_starlette, gateway.stats, {playsmart.PATH: endpoint})
     app.state.gateway = gateway
     return app
 
@@ -239,3 +248,7 @@ async def _http_error(_: Request, error: Exception) -> Response:
     message = error.detail.lower().replace(" ", "_")
     body = error_body(error.status_code, message)
     return Response(body, error.status_code, error.headers, "application/json")
+
+
+async def _internal_error(_: Request, __: Exception) -> Response:
+    return Response(INTERNAL_ERROR, 500, media_type="application/json")

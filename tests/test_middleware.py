@@ -136,15 +136,35 @@ async def test_of_several_request_ids_the_last_is_judged() -> None:
     assert uuid.UUID(start["headers"][0][1].decode()).version == 7
 
 
-async def test_an_exception_after_the_answer_began_is_passed_on() -> None:
+async def test_an_exception_after_the_answer_began_is_logged_without_its_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def begin_and_fail(_: Scope, __: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        raise LookupError
+        raise LookupError(MARKER)
 
     stats = Stats()
-    with pytest.raises(LookupError):
-        await run(begin_and_fail, stats=stats)
+    await run(begin_and_fail, stats=stats)
     assert stats.requests["unmatched", 200].count == 1
+    assert "LookupError" in caplog.text
+    assert MARKER not in caplog.text
+
+
+async def test_an_exception_in_a_page_is_500_in_the_envelope_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = create_app(MEMORY_ONLY, verifier=TrustingVerifier(), sink=MemorySink())
+
+    def fail() -> None:
+        raise LookupError(MARKER)
+
+    app.state.gateway.not_ready_because = fail
+    async with in_process(app) as client:
+        answer = await client.get("/readyz")
+    assert answer.status_code == 500
+    assert answer.json() == {"error": {"code": "SERVER_ERROR", "message": "internal_error"}}
+    assert len([each for each in caplog.records if each.levelno >= logging.ERROR]) == 1
+    assert MARKER not in caplog.text
 
 
 async def test_a_request_that_is_never_answered_is_not_counted() -> None:

@@ -1,24 +1,45 @@
-"""What all dialects share: the media type, the capped body, the bearer credential, the reply."""
+"""What all dialects share: endpoint and answer, the media type, the capped body, the credential."""
 
-from starlette.types import Receive, Send
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from starlette.types import Receive
 
 from playsmart_gateway.errors import TooLarge, Unauthenticated, UnsupportedMedia
+
+_JSON = b"application/json"
+
+Headers = dict[bytes, bytes]
+"""The headers of a request by lower-case name; of repeated ones the last."""
+
+
+class Answer(NamedTuple):
+    """One whole answer; whoever sends it adds its length and the request id."""
+
+    status: int
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+Endpoint = Callable[[Headers, Receive], Awaitable[Answer | None]]
+"""Answers the POST requests of one path; None when the client has left."""
 
 
 class Disconnected(Exception):
     """The client went away before its request was whole; there is nobody to answer."""
 
 
-def require_json(headers: dict[bytes, bytes]) -> None:
+def require_json(headers: Headers) -> None:
     """Raise ``UnsupportedMedia`` unless the body is plain JSON; a missing type counts as JSON."""
-    media_type = headers.get(b"content-type", b"application/json")
-    if media_type.partition(b";")[0].strip().lower() != b"application/json":
+    media_type = headers.get(b"content-type", _JSON)
+    if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
         raise UnsupportedMedia
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
         raise UnsupportedMedia("unsupported_content_encoding")
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive, max_bytes: int) -> bytes:
+async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:
     """Return the whole body.
 
     Raises:
@@ -50,10 +71,3 @@ def bearer_token(authorization: bytes | None) -> bytes:
         if scheme.lower() == b"bearer" and (token := token.strip(b" ")):
             return token
     raise Unauthenticated("missing_bearer_token")
-
-
-async def reply(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    """Send one whole answer."""
-    headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
