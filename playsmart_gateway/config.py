@@ -72,7 +72,7 @@ class Buffer(Section, frozen=True):
     max_events: Positive = 1_000_000
     max_bytes: Positive = 268_435_456
     flush_interval_seconds: Seconds = 2.0
-    flush_max_events: Positive = 20_000
+    flush_max_events: Positive = 10_000
     flush_max_bytes: Positive = 2_097_152
     wait_for_room_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 1_000
 

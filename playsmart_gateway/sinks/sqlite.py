@@ -51,7 +51,6 @@ _MIGRATIONS = (
         event_count INTEGER NOT NULL,
         UNIQUE (journal_id, sequence)
     );
-    CREATE INDEX batches_by_user ON batches (user_id);
     CREATE TABLE event_rows (
         event_id INTEGER PRIMARY KEY,
         type TEXT NOT NULL,
