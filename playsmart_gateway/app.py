@@ -139,14 +139,21 @@ class Gateway:
     async def _keep_journal(self) -> None:
         """Sync the journal at its interval, if it has one, and see to it that trouble ends."""
         interval = self.journal.fsync == "interval"
-        while True:
-            await asyncio.sleep(self._fsync_interval_seconds if interval else 1.0)
-            if interval:
-                with contextlib.suppress(JournalUnavailable):  # it is logged and in last_error
-                    await self.journal.sync()
-            await self.journal.heal()
+        try:
+            while True:
+                await asyncio.sleep(self._fsync_interval_seconds if interval else 1.0)
+                if interval:
+                    await self._sync_journal()
+                await self.journal.heal()
+        finally:
+            await self._sync_journal()  # a store that closes slowly must not keep this waiting
+
+    async def _sync_journal(self) -> None:
+        with contextlib.suppress(JournalUnavailable):  # it is logged and in last_error
+            await self.journal.sync()
 
     async def _drain(self, flushing: asyncio.Task[None]) -> None:
+        await self.intake.settled()
         self.flusher.stop()
         hurrying = asyncio.create_task(self._hurry.wait())
         waited = time.monotonic() - (self._stopping_since or time.monotonic())

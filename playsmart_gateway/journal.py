@@ -60,7 +60,7 @@ _MARK = b"\xf5PSG"
 _FRAME = struct.Struct("<4sII")
 _HEADER = struct.Struct("<16sQQIHHH")
 _SUFFIX = ".journal"
-_PROBE = "probe"
+PROBE = "probe"
 _PROBE_BYTES = 65_536
 _NAME = re.compile(r"\d{16}\.(journal|bad)")
 _MAX_BUFFERS = 1_000  # the kernel takes 1,024 at once (IOV_MAX)
@@ -444,14 +444,14 @@ class Journal:
 
     def _probe(self) -> None:
         with contextlib.suppress(OSError):  # one that could not be removed before
-            self._disk.remove(_PROBE)
-        file = self._disk.create(_PROBE)
+            self._disk.remove(PROBE)
+        file = self._disk.create(PROBE)
         try:
             self._write_all(file, [bytes(_PROBE_BYTES)])
             self._disk.sync(file)
         finally:
             self._disk.close(file)
-            self._disk.remove(_PROBE)
+            self._disk.remove(PROBE)
 
     def _remove_files(self, names: list[str]) -> None:
         for name in names:
