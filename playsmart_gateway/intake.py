@@ -68,6 +68,7 @@ class Intake:
         self._waiters: deque[tuple[asyncio.Future[bool], int, int]] = deque()
         self._waiting_bytes = 0
         self.closed_because: str | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def waiting(self) -> int:
@@ -115,7 +116,7 @@ class Intake:
             raise
         self._buffer.reserve(batch.count, batch.size)
         batch.received_at = int(self._clock() * 1_000_000)
-        loop = asyncio.get_running_loop()
+        loop = self._loop or self._find_loop()
         settled: asyncio.Future[Receipt | Refused] = loop.create_future()
         self._group.append((batch, settled))
         if len(self._group) == 1 and self._syncing is None:
@@ -181,6 +182,11 @@ class Intake:
     def _require_open(self) -> None:
         if self.closed_because is not None:
             raise Closing(self.closed_because, retry_after_seconds=self._retry_after())
+
+    def _find_loop(self) -> asyncio.AbstractEventLoop:
+        """Asked once: up to Python 3.11 it costs a system call each time."""
+        self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def _require_some_room(self) -> None:
         """Refuse what cannot fit; what may fit is decided when its events are counted."""

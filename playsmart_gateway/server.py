@@ -37,6 +37,42 @@ SWEEP_TICKS = 5
 """uvicorn ticks ten times a second."""
 
 
+class OneWrite:
+    """A transport that sends the head of an answer together with its body: one system call.
+
+    Only a head that announces a length is held back, as its body follows at once; ``flush`` sends
+    one that has none.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the transport's."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``, or hold it back if it is the head of an answer."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data:
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send what is held back."""
+        if self._head:
+            data, self._head = self._head, b""
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection behind what was written."""
+        self.flush()
+        self._transport.close()
+
+
 class Protocol(HttpToolsProtocol):
     """One connection; ``waiting_since`` is the loop time at which the request it awaits began."""
 
@@ -51,6 +87,7 @@ class Protocol(HttpToolsProtocol):
         """Start the clock: a client that connects owes a request."""
         self.waiting_since = self.loop.time()
         super().connection_made(transport)
+        self.transport: Any = OneWrite(transport)
         if len(self.connections) > self._max_connections:
             self.refuse(503, "too_many_connections")
 
@@ -86,6 +123,11 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_body = False
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Let go of a head that has no body, such as the answer to HEAD."""
+        self.transport.flush()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, in the envelope."""
