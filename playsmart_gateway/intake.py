@@ -75,24 +75,30 @@ class Intake:
         """How many requests wait for room."""
         return len(self._waiters)
 
-    async def room_for(self, body_bytes: int, max_events: int = MAX_EVENTS_PER_BATCH) -> None:
-        """Return when a body of that many bytes is likely to fit, before it is decoded.
+    def has_room_for(self, body_bytes: int, max_events: int) -> bool:
+        """Whether a body fits that has at most so many bytes and events, before it is decoded.
 
-        ``max_events`` is how many events the dialect takes in one body. The caller decodes and
-        calls ``accept`` without awaiting anything in between.
+        If not, await ``room_for``. Either way the caller then decodes and calls ``accept`` without
+        awaiting anything in between.
+
+        Raises:
+            Closing: the door is closed.
+        """
+        self._require_open()
+        events, size = self._at_most(body_bytes, max_events)
+        return not self._waiters and self._buffer.has_room(events, size)
+
+    async def room_for(self, body_bytes: int, max_events: int = MAX_EVENTS_PER_BATCH) -> None:
+        """Return when a body of that many bytes is likely to fit.
 
         Raises:
             Closing: the door is closed.
             Overloaded: there is no room, and none came in time.
         """
-        self._require_open()
-        buffer = self._buffer
-        events = min(max_events, body_bytes // LEAST_EVENT_BYTES + 1, buffer.max_events)
-        size = min(body_bytes + BATCH_OVERHEAD_BYTES, buffer.max_bytes)
-        if not self._waiters and buffer.has_room(events, size):
+        if self.has_room_for(body_bytes, max_events):
             return
         if self._wait_for_room_seconds:
-            await self._wait_for_room(events, size)
+            await self._wait_for_room(*self._at_most(body_bytes, max_events))
             self._require_open()
         else:
             self._require_some_room()
@@ -182,6 +188,12 @@ class Intake:
     def _require_open(self) -> None:
         if self.closed_because is not None:
             raise Closing(self.closed_because, retry_after_seconds=self._retry_after())
+
+    def _at_most(self, body_bytes: int, max_events: int) -> tuple[int, int]:
+        """Return the most events and bytes that a body can come to in the ring."""
+        buffer = self._buffer
+        events = min(max_events, body_bytes // LEAST_EVENT_BYTES + 1, buffer.max_events)
+        return events, min(body_bytes + BATCH_OVERHEAD_BYTES, buffer.max_bytes)
 
     def _find_loop(self) -> asyncio.AbstractEventLoop:
         """Asked once: up to Python 3.11 it costs a system call each time."""

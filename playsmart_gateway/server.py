@@ -16,12 +16,17 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from playsmart_gateway.app import Gateway
 from playsmart_gateway.config import Config
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.middleware import make_request_id
+from playsmart_gateway.middleware import ANSWER, RawHeaders, make_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -37,42 +42,6 @@ SWEEP_TICKS = 5
 """uvicorn ticks ten times a second."""
 
 
-class OneWrite:
-    """A transport that sends the head of an answer together with its body: one system call.
-
-    Only a head that announces a length is held back, as its body follows at once; ``flush`` sends
-    one that has none.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-
-    def __getattr__(self, name: str) -> Any:
-        """Everything else is the transport's."""
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send ``data``, or hold it back if it is the head of an answer."""
-        if self._head:
-            data, self._head = self._head + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data:
-            self._head = data
-            return
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        """Send what is held back."""
-        if self._head:
-            data, self._head = self._head, b""
-            self._transport.write(data)
-
-    def close(self) -> None:
-        """Close the connection behind what was written."""
-        self.flush()
-        self._transport.close()
-
-
 class Protocol(HttpToolsProtocol):
     """One connection; ``waiting_since`` is the loop time at which the request it awaits began."""
 
@@ -82,12 +51,13 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_body = False
         self.waiting_since: float | None = None
+        self._answering: RequestResponseCycle | None = None
+        self._extensions: dict[str, Any] = {ANSWER: self.answer}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a client that connects owes a request."""
         self.waiting_since = self.loop.time()
         super().connection_made(transport)
-        self.transport: Any = OneWrite(transport)
         if len(self.connections) > self._max_connections:
             self.refuse(503, "too_many_connections")
 
@@ -102,6 +72,9 @@ class Protocol(HttpToolsProtocol):
         """Start the clock of a request."""
         self.waiting_since = self.loop.time()
         super().on_message_begin()
+        # One for all requests: a reference from a request to itself would be work for the
+        # garbage collector.
+        self.scope["extensions"] = self._extensions
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application, if its head is not too large."""
@@ -124,10 +97,34 @@ class Protocol(HttpToolsProtocol):
         self._in_body = False
         super().on_message_complete()
 
-    def on_response_complete(self) -> None:
-        """Let go of a head that has no body, such as the answer to HEAD."""
-        self.transport.flush()
-        super().on_response_complete()
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle  # of pipelined requests uvicorn starts one after the other
+        super()._start_asgi_task(cycle, app)
+
+    def answer(self, status: int, headers: RawHeaders, body: bytes) -> bool:
+        """Send a whole answer in one system call; see ``middleware.ANSWER``.
+
+        What ``send`` would do with two messages, for an answer that is whole and well-formed. It
+        does nothing and returns False while the client does not read.
+        """
+        cycle = self._answering
+        assert cycle is not None
+        if self.flow.write_paused:
+            return False
+        if not cycle.disconnected:
+            parts = [STATUS_LINE[status]]
+            for name, value in (*cycle.default_headers, *headers):
+                parts += (name, b": ", value, b"\r\n")
+            if not cycle.keep_alive:
+                parts.append(b"connection: close\r\n")
+            parts += (b"\r\n", body)
+            self.transport.write(b"".join(parts))
+            cycle.waiting_for_100_continue = False
+            cycle.response_started = cycle.response_complete = True
+            if not cycle.keep_alive:
+                self.transport.close()
+            cycle.on_response()
+        return True
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, in the envelope."""

@@ -26,7 +26,7 @@ from playsmart_gateway.dialects.base import (
 from playsmart_gateway.envelope import JSON_TYPE, error_body, error_headers
 from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
 from playsmart_gateway.event import Batch
-from playsmart_gateway.intake import Intake, Receipt
+from playsmart_gateway.intake import Intake
 from playsmart_gateway.stats import Stats
 
 PATH = "/ingest/events"
@@ -334,8 +334,19 @@ class IngestEvents:
 
     async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
         """Answer one request; see ``Endpoint``."""
+        intake = self._intake
         try:
-            receipt = await self._ingest(headers, receive)
+            require_json(headers)
+            body = await read_body(headers, receive, self._max_body_bytes)
+            token = bearer_token(self._authorization(headers))
+            caller = self._verifier.recall(token) or await self._verifier.verify(token)
+            if not intake.has_room_for(len(body), MAX_EVENTS):
+                await intake.room_for(len(body), MAX_EVENTS)
+            batch = decode(body)
+            if batch.user_id != caller.subject:
+                raise Forbidden
+            batch.user_id = caller.subject  # the same text; share one object among all batches
+            receipt = await intake.accept(batch)
         except Disconnected:
             return None
         except Refused as refusal:
@@ -343,18 +354,6 @@ class IngestEvents:
             body = error_body(refusal.status, refusal.message, refusal.details)
             return Answer(refusal.status, body, error_headers(refusal))
         return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE])
-
-    async def _ingest(self, headers: Headers, receive: Receive) -> Receipt:
-        require_json(headers)
-        body = await read_body(headers, receive, self._max_body_bytes)
-        token = bearer_token(self._authorization(headers))
-        caller = self._verifier.recall(token) or await self._verifier.verify(token)
-        await self._intake.room_for(len(body), MAX_EVENTS)
-        batch = decode(body)
-        if batch.user_id != caller.subject:
-            raise Forbidden
-        batch.user_id = caller.subject  # the same text; share one object among all batches
-        return await self._intake.accept(batch)
 
     def _authorization(self, headers: Headers) -> bytes | None:
         if self._trust_forwarded and (forwarded := headers.get(b"x-forwarded-authorization")):
