@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from playsmart_gateway.app import Gateway
+from playsmart_gateway.app import Application, Gateway
 from playsmart_gateway.config import Config
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.middleware import ANSWER, RawHeaders, make_request_id
@@ -193,7 +193,7 @@ class Server(uvicorn.Server):
                 connection.refuse(408, "request_timeout")
 
 
-def serve(app: Starlette, config: Config) -> int:
+def serve(app: Application, config: Config) -> int:
     """Serve ``app`` until a signal, then drain; returns the exit code of the process.
 
     0: everything accepted is stored. 1: something is not, or a part of the gateway died.
@@ -210,7 +210,7 @@ def serve(app: Starlette, config: Config) -> int:
             loop.call_soon_threadsafe(partial(gateway.stop_soon, hurry=again))
 
     server = Server(
-        uvicorn_config(app, config),
+        uvicorn_config(app.frame, config),
         request_timeout_seconds=config.server.request_timeout_seconds,
         on_signal=on_signal,
     )
@@ -237,7 +237,7 @@ def serve(app: Starlette, config: Config) -> int:
     return 1 if gateway.failed or gateway.left_behind else 0
 
 
-def uvicorn_config(app: Starlette, config: Config) -> uvicorn.Config:
+def uvicorn_config(app: ASGIApp, config: Config) -> uvicorn.Config:
     """Return how uvicorn is set up for the gateway."""
     protocol = partial(Protocol, max_connections=config.server.max_connections)
     return uvicorn.Config(

@@ -6,7 +6,7 @@ timestamp that is ISO 8601 and only unusual. Both ways end in the same rows.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Annotated, Any, ClassVar, get_args
@@ -110,7 +110,7 @@ class Upload(msgspec.Struct, gc=False):
 _Row = tuple[str, str | None, datetime, msgspec.Raw]
 _NO_ROW: _Row = ("", None, datetime.min, ABSENT)
 _ESCAPED_NUL = rb"\u0000"
-_OPEN_BRACE = ord("{")
+_OPEN_BRACE = {ord("{")}
 _STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _ISO_8601 = re.compile(
     r"(\d{4}-\d\d-\d\d|\d{8}|\d{4}-W\d\d-\d|\d{4}W\d{3})[Tt ]"
@@ -139,7 +139,7 @@ def decode(body: bytes) -> Batch:
     if _ESCAPED_NUL in body:
         return _examine(body)
     events = upload.events
-    if not _are_objects([event.customdata for event in events]):
+    if not _hold_objects(events):
         return _examine(body)
     rows = [(event.type, event.name, event.timestamp, event.customdata) for event in events]
     if {row[2].tzinfo for row in rows} != {UTC}:
@@ -154,12 +154,12 @@ def _batch(user_id: str, game_id: str, rows: list[_Row]) -> Batch:
     return Batch("playsmart", game_id, user_id, len(rows), _encode(rows))
 
 
-def _are_objects(customdata: list[msgspec.Raw]) -> bool:
-    """Whether each is absent or an object that nests at most ``MAX_DEPTH`` deep."""
-    texts = [bytes(each) for each in customdata if each is not ABSENT]
+def _hold_objects(events: "Sequence[Event | _LooseEvent]") -> bool:
+    """Whether each customdata is absent or an object that nests at most ``MAX_DEPTH`` deep."""
+    texts = [bytes(data) for event in events if (data := event.customdata) is not ABSENT]
     if not texts:
         return True
-    if set(map(_first_byte, texts)) != {_OPEN_BRACE}:
+    if set(map(_first_byte, texts)) != _OPEN_BRACE:
         return False
     # Each level costs two bytes at least, so nearly every text is told shallow by its length.
     return len(max(texts, key=len)) <= 2 * MAX_DEPTH or not any(map(_is_deep, texts))
@@ -267,7 +267,7 @@ class _Examiner:
         if kind == Custom.type:
             rule = "must be a string that is not empty and has no NUL"
             name = self.field(f"{path}.customEventName", event.name, _read_name, rule)
-        if not _are_objects([event.customdata]):
+        if not _hold_objects([event]):
             rule = f"must be a JSON object nested at most {MAX_DEPTH} deep"
             self.refuse(f"{path}.customdata", rule)
         return (kind, name, when, event.customdata)
