@@ -96,14 +96,17 @@ class Gateway:
             async with self._sink:
                 flushing = asyncio.create_task(self.flusher.run(), name="flusher")
                 flushing.add_done_callback(self._ended)
-                keeping = asyncio.create_task(self._keep_journal(), name="journal keeper")
-                keeping.add_done_callback(self._ended)
+                syncing = asyncio.create_task(self._keep_synced(), name="journal sync")
+                syncing.add_done_callback(self._ended)
+                healing = asyncio.create_task(self._keep_healthy(), name="journal health")
+                healing.add_done_callback(self._ended)
                 try:
                     yield
                 finally:
                     self.intake.close("shutting_down")
                     await self._drain(flushing)
-                    await _cancel(keeping)
+                    await _cancel(healing)
+                    await _cancel(syncing)
 
     def stop_soon(self, *, hurry: bool = False) -> None:
         """Be not ready from now on; the time to drain runs. With ``hurry`` it is over."""
@@ -136,17 +139,23 @@ class Gateway:
         if self.stats.replayed:
             logger.warning("replayed %d events from the journal", self.stats.replayed)
 
-    async def _keep_journal(self) -> None:
-        """Sync the journal at its interval, if it has one, and see to it that trouble ends."""
-        interval = self.journal.fsync == "interval"
+    async def _keep_synced(self) -> None:
+        """Sync the journal at its interval; once more at the end, before the store closes."""
         try:
-            while True:
-                await asyncio.sleep(self._fsync_interval_seconds if interval else 1.0)
-                if interval:
-                    await self._sync_journal()
-                await self.journal.heal()
+            while self.journal.fsync == "interval":
+                await asyncio.sleep(self._fsync_interval_seconds)
+                await self._sync_journal()
         finally:
             await self._sync_journal()  # a store that closes slowly must not keep this waiting
+
+    async def _keep_healthy(self) -> None:
+        """Find out when trouble with the journal ends.
+
+        A task of its own: it may take its time, and the time between two syncs is a promise.
+        """
+        while True:
+            await asyncio.sleep(self._fsync_interval_seconds)
+            await self.journal.heal()
 
     async def _sync_journal(self) -> None:
         with contextlib.suppress(JournalUnavailable):  # it is logged and in last_error
