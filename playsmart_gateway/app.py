@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -94,12 +94,9 @@ class Gateway:
         with contextlib.closing(self.journal):
             self._replay()
             async with self._sink:
-                flushing = asyncio.create_task(self.flusher.run(), name="flusher")
-                flushing.add_done_callback(self._ended)
-                syncing = asyncio.create_task(self._keep_synced(), name="journal sync")
-                syncing.add_done_callback(self._ended)
-                healing = asyncio.create_task(self._keep_healthy(), name="journal health")
-                healing.add_done_callback(self._ended)
+                flushing = self._start(self.flusher.run(), "flusher")
+                syncing = self._start(self._keep_synced(), "journal sync")
+                healing = self._start(self._keep_healthy(), "journal health")
                 try:
                     yield
                 finally:
@@ -175,6 +172,11 @@ class Gateway:
         if self.left_behind:
             kept = "the journal keeps them" if isinstance(self.journal, Journal) else "lost"
             logger.error("stopped with %d events not stored: %s", self.left_behind, kept)
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Close the door if a part of the gateway died of a bug."""
