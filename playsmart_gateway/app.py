@@ -20,16 +20,18 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway import ops
+from playsmart_gateway.auditor import Auditor
 from playsmart_gateway.auth import TokenVerifier, open_verifier
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.config import Auth, Config
-from playsmart_gateway.dialects import playsmart
+from playsmart_gateway.dialects import players, playsmart
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.errors import Detail, JournalUnavailable, where
+from playsmart_gateway.errors import ConfigError, Detail, JournalUnavailable, where
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
+from playsmart_gateway.rewards import Rule, draws_for, is_whole_millionths
 from playsmart_gateway.sinks import Sink, open_sink
 from playsmart_gateway.stats import Stats
 
@@ -82,6 +84,8 @@ class Gateway:
         self.left_behind = 0
         self._fsync_interval_seconds = journal.fsync_interval_seconds
         self._sink = sink
+        self.reader = sink.reader()
+        self._audited = sink.reader()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -93,15 +97,17 @@ class Gateway:
         self.journal.open()
         with contextlib.closing(self.journal):
             self._replay()
-            async with self._sink:
+            async with self._sink, self.reader, self._audited:
                 flushing = self._start(self.flusher.run(), "flusher")
                 syncing = self._start(self._keep_synced(), "journal sync")
                 healing = self._start(self._keep_healthy(), "journal health")
+                auditing = self._start(Auditor(self._audited, self.stats).run(), "audit")
                 try:
                     yield
                 finally:
                     self.intake.close("shutting_down")
                     await self._drain(flushing)
+                    await _cancel(auditing)
                     await _cancel(healing)
                     await _cancel(syncing)
 
@@ -215,15 +221,17 @@ def create_app(
     Raises:
         ConfigError: the keys or the storage URL cannot be used.
     """
+    rules = rules_for(config)
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
-        sink or open_sink(config.storage.url),
+        sink or open_sink(config.storage.url, rules),
     )
     endpoint = playsmart.IngestEvents(
         gateway.intake,
         gateway.verifier,
         gateway.stats,
+        draws=draws_for(rules),
         max_body_bytes=config.server.max_body_bytes,
         trust_forwarded=config.auth.trust_forwarded,
     )
@@ -234,7 +242,15 @@ def create_app(
             yield
 
     app = Application(
-        routes=ops.routes(gateway),
+        routes=[
+            *ops.routes(gateway),
+            *players.routes(
+                _public_games(config),
+                gateway.reader,
+                gateway.verifier,
+                trust_forwarded=config.auth.trust_forwarded,
+            ),
+        ],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
         lifespan=lifespan,
     )
@@ -259,6 +275,53 @@ def verifier_for(auth: Auth) -> TokenVerifier:
         audience=auth.audience,
         leeway_seconds=auth.leeway_seconds,
     )
+
+
+def rules_for(config: Config) -> list[Rule]:
+    """Return what each configured game pays now.
+
+    Raises:
+        ConfigError: with every rule that could never work.
+    """
+    rules, problems, seen = [], [], set()
+    for place, game in enumerate(config.games):
+        fixed = game.reward_mode == "fixed"
+        least, most = game.reward_min_amount, game.reward_max_amount
+        found = []
+        if game.id in seen:
+            found.append("id: is there twice")
+        seen.add(game.id)
+        found += [
+            f"{key}: has more than six decimals"
+            for key in ("level_completion_multiplier", "event_trigger_multiplier")
+            if not is_whole_millionths(getattr(game, key))
+        ]
+        rule = Rule.paying(
+            game.id,
+            bounds=(game.reward_fixed_amount,) * 2 if fixed else (least, most),
+            level_multiplier=game.level_completion_multiplier,
+            trigger_threshold=game.event_trigger_threshold,
+            trigger_multiplier=game.event_trigger_multiplier,
+        )
+        if not fixed and least > most:
+            found.append("reward_min_amount: is more than reward_max_amount")
+        elif game.coins_enabled and not found:
+            found += rule.problems()
+        problems += [f"games.{place}.{problem}" for problem in found]
+        paying = config.app.is_live and game.is_active and game.coins_enabled
+        rules.append(rule if paying else Rule(game.id))
+    if problems:
+        raise ConfigError(problems)
+    return rules
+
+
+def _public_games(config: Config) -> list[players.PublicGame]:
+    return [
+        players.PublicGame(
+            number, game.id, game.coins_enabled, game.ads_enabled, game.game_mode, game.maintenance
+        )
+        for number, game in enumerate(config.games, 1)
+    ]
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

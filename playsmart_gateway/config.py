@@ -2,8 +2,8 @@
 
 Every key has a default here and a sentence in ``config.example.toml``. A variable
 ``PLAYSMART_<SECTION>__<KEY>`` overrides the file; its value is read as TOML, or else as plain
-text. Whatever is unknown or of the wrong type refuses to start, all mistakes at once. Errors name
-keys, never values.
+text. An array of tables is replaced as a whole, by ``PLAYSMART_GAMES`` for one. Whatever is unknown
+or of the wrong type refuses to start, all mistakes at once. Errors name keys, never values.
 """
 
 import contextlib
@@ -11,14 +11,16 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.rewards import MAX_BASE_AMOUNT, MAX_MULTIPLIER
 
 ENVIRONMENT_PREFIX = "PLAYSMART_"
 MASKED = "********"
+_NONE: Mapping[str, str] = {}
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -92,6 +94,34 @@ class Storage(Section, frozen=True):
     url: str = "sqlite:///data/playsmart.db"
 
 
+class App(Section, frozen=True):
+    """What holds for all games."""
+
+    is_live: bool = True
+
+
+Amount = Annotated[int, msgspec.Meta(ge=0, le=MAX_BASE_AMOUNT)]
+Multiplier = Annotated[float, msgspec.Meta(ge=0, le=MAX_MULTIPLIER)]
+
+
+class Game(Section, frozen=True):
+    """One game and the coins that it pays."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    coins_enabled: bool = False
+    is_active: bool = True
+    reward_mode: Literal["fixed", "random_range"] = "fixed"
+    reward_fixed_amount: Amount = 0
+    reward_min_amount: Amount = 0
+    reward_max_amount: Amount = 0
+    level_completion_multiplier: Multiplier = 1.0
+    event_trigger_threshold: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
+    event_trigger_multiplier: Multiplier = 0.5
+    ads_enabled: bool = False
+    game_mode: str = "standard"
+    maintenance: bool = False
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -100,6 +130,8 @@ class Config(Section, frozen=True):
     buffer: Buffer = Buffer()
     journal: Journal = Journal()
     storage: Storage = Storage()
+    app: App = App()
+    games: tuple[Game, ...] = ()
 
 
 def load_config(path: Path | None, environment: Mapping[str, str]) -> Config:
@@ -116,56 +148,87 @@ def load_config(path: Path | None, environment: Mapping[str, str]) -> Config:
             raise ConfigError([f"{path}: cannot be read: {type(error).__name__}"]) from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError([f"{path}: is not TOML: {error}"]) from None
-    problems: list[str] = []
     overrides = _overrides(environment)
-    sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
-    problems += [
-        _unknown(name, sections) for name in {**tables, **overrides} if name not in sections
-    ]
-    values: dict[str, Any] = {}
-    for name, section in sections.items():
-        table = tables.get(name, {})
-        if not isinstance(table, dict):
-            problems.append(f"{name}: must be a table")
-            continue
-        values[name] = _read_section(section, name, table, overrides.get(name, {}), problems)
-    if problems:
-        raise ConfigError(problems)
-    return Config(**values)
+    reader = _Reader()
+    kinds = {field.name: field.type for field in msgspec.structs.fields(Config)}
+    named = {**tables, **overrides}
+    reader.problems += [_unknown(name, kinds) for name in named if name not in kinds]
+    values = {}
+    for name, kind in kinds.items():
+        whole = environment.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
+        if _is_section(kind):
+            values[name] = reader.table(kind, name, tables.get(name, {}), overrides.get(name, {}))
+        elif whole is not None:
+            values[name] = reader.override(kind, name, whole)
+        elif name in tables:
+            values[name] = reader.value(kind, name, tables[name])
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return msgspec.convert(values, Config)
 
 
 def masked(config: Config) -> dict[str, Any]:
     """Return the effective configuration as plain values, secrets replaced by asterisks."""
-    return {
-        section: {key: _mask(key, value) for key, value in table.items()}
-        for section, table in msgspec.to_builtins(config).items()
-    }
+    return {name: _mask(name, value) for name, value in msgspec.to_builtins(config).items()}
 
 
-def _read_section(
-    section: type[Section],
-    name: str,
-    table: dict[str, Any],
-    overrides: dict[str, str],
-    problems: list[str],
-) -> Section | None:
-    fields = {field.name: field.type for field in msgspec.structs.fields(section)}
-    values = {}
-    for key in {**table, **overrides}:
-        if key not in fields:
-            problems.append(_unknown(key, fields, within=f"{name}."))
-            continue
-        candidates = _from_text(overrides[key]) if key in overrides else [table[key]]
-        problem = ""
-        for candidate in candidates:
-            try:
-                values[key] = msgspec.convert(candidate, fields[key])
-                break
-            except msgspec.ValidationError as error:
-                problem = problem or f"{name}.{key}: {error}"
-        else:
-            problems.append(problem)
-    return None if problems else section(**values)
+class _Reader:
+    """Turns TOML values into sections and collects every mistake, each led by its key."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def table(
+        self, section: type[Section], path: str, table: Any, overrides: Mapping[str, str] = _NONE
+    ) -> Section | None:
+        """Return the section, or None after a mistake anywhere."""
+        if not isinstance(table, dict):
+            self.problems.append(f"{path}: must be a table")
+            return None
+        fields = {field.name: field for field in msgspec.structs.fields(section)}
+        values = {}
+        for key in {**table, **overrides}:
+            if key not in fields:
+                self.problems.append(_unknown(key, fields, within=f"{path}."))
+            elif key in overrides:
+                values[key] = self.override(fields[key].type, f"{path}.{key}", overrides[key])
+            else:
+                values[key] = self.value(fields[key].type, f"{path}.{key}", table[key])
+        missing = [key for key, field in fields.items() if field.required and key not in values]
+        self.problems += [f"{path}.{key}: is required" for key in missing]
+        return None if self.problems else section(**values)
+
+    def value(self, kind: Any, path: str, value: Any) -> Any:
+        """Return a value as what its key is declared to hold; None after a mistake."""
+        item = (get_args(kind) or (None,))[0]
+        if get_origin(kind) is tuple and _is_section(item):
+            if isinstance(value, list):
+                return tuple(
+                    self.table(item, f"{path}.{place}", each) for place, each in enumerate(value)
+                )
+            self.problems.append(f"{path}: must be an array of tables")
+            return None
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            self.problems.append(f"{path}: {error}")
+            return None
+
+    def override(self, kind: Any, path: str, text: str) -> Any:
+        """Return the first meaning of ``text`` that fits; else what is wrong with the first."""
+        attempts = []
+        for candidate in _from_text(text):
+            attempt = _Reader()
+            value = attempt.value(kind, path, candidate)
+            if not attempt.problems:
+                return value
+            attempts.append(attempt)
+        self.problems += attempts[0].problems
+        return None
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
 
 
 def _overrides(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:

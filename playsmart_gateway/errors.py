@@ -11,8 +11,10 @@
     │   ├── UnsupportedMedia  415  the body is not in a media type that we read
     │   ├── KeysUnavailable   503  no key could be fetched yet to check a token with
     │   ├── JournalUnavailable 503 the disk did not take the batch; nothing of it is kept
+    │   ├── StoreUnavailable  503  the store cannot be read now
     │   ├── Overloaded        503  no room; come back in ``retry_after_seconds``
     │   └── Closing           503  shutting down, or unable to promise anything
+    ├── AdjustmentRefused     a correction of somebody's coins would be a mistake
     └── SinkError             the store did not take a flush
         ├── SinkUnavailable   keep the batches and come back
         └── SinkRejected      these batches will never fit
@@ -137,6 +139,14 @@ class JournalUnavailable(Refused):
     default_message = "journal_unavailable"
 
 
+class StoreUnavailable(Refused):
+    """What was asked for is in the store, which cannot be read now."""
+
+    tag = "store_unavailable"
+    status = 503
+    default_message = "store_unavailable"
+
+
 class Overloaded(Refused):
     """The ring buffer has no room for this request."""
 
@@ -151,6 +161,10 @@ class Closing(Refused):
     tag = "closing"
     status = 503
     default_message = "shutting_down"
+
+
+class AdjustmentRefused(GatewayError):
+    """A correction of somebody's coins would be a mistake; nothing was changed."""
 
 
 class SinkError(GatewayError):

@@ -31,6 +31,7 @@ from playsmart_gateway.stats import Histogram, Stats
 
 LINKS = {
     "/ingest/events": "send events (POST, bearer token)",
+    "/v1/games": "the games that pay coins",
     "/healthz": "is the process alive",
     "/readyz": "does it take events and can it store them",
     "/metrics": "Prometheus metrics",
@@ -119,6 +120,8 @@ class StatsCollector(Collector):
         yield _gauge("store_up", "1 unless the store fails.", not observed.flusher.last_error)
         yield _labelled("flushes", "Transactions, by trigger.", "trigger", stats.flushes)
         yield _labelled("flush_failures", "Failed flushes.", "reason", stats.flush_failures)
+        yield _gauge("audit_lag_batches", "Batches that the audit has yet to see.", stats.audit_lag)
+        yield _labelled("audit_violations", "Coins that are not right.", "kind", stats.violations)
         yield _histogram("flush_duration_seconds", "Time of a flush.", {(): stats.flush_seconds})
         yield _histogram("flush_events", "Events in a flush.", {(): stats.flush_events})
         yield _histogram(

@@ -42,6 +42,9 @@ class Stats:
     ``accepted`` were promised a place; ``rejected`` were refused or buried there or later (by
     reason). Requests that were refused before their events could be counted are in
     ``refused_requests`` (by reason).
+
+    The audit of the coins: ``violations`` by kind since its beginning, and ``audit_lag``, how many
+    batches it has not looked at yet.
     """
 
     def __init__(self) -> None:
@@ -58,6 +61,8 @@ class Stats:
         self.flush_seconds = Histogram(FLUSH_SECONDS)
         self.flush_events = Histogram(FLUSH_EVENTS)
         self.events_per_second: float | None = None
+        self.violations: Counter[str] = Counter()
+        self.audit_lag = 0
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request; ``route`` is a path template, never a raw path."""

@@ -7,7 +7,7 @@ import msgspec
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import Written
+from playsmart_gateway.sinks import CoinTransaction, Reader, Written
 from playsmart_gateway.sinks.memory import MemorySink
 
 
@@ -52,6 +52,14 @@ class TroubledSink:
 
     async def bury(self, batch: Batch, reason: str) -> None:
         await self.stored.bury(batch, reason)
+
+    async def adjust(
+        self, user_id: str, amount: int, reason: str, *, force: bool = False
+    ) -> CoinTransaction:
+        return await self.stored.adjust(user_id, amount, reason, force=force)
+
+    def reader(self) -> Reader:
+        return self.stored.reader()
 
     async def sync(self) -> None:
         pass

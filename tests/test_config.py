@@ -2,27 +2,33 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from playsmart_gateway.config import MASKED, Config, Secret, load_config, masked
+from playsmart_gateway.config import MASKED, Config, Secret, Section, load_config, masked
 from playsmart_gateway.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "config.example.toml"
 SECRET = "sesame-4711 is a secret of some length"
 SECRET_B = Secret(kid="a", secret="b")
-SECTIONS: dict[str, Any] = {
-    field.name: field.type for field in msgspec.structs.fields(Config)
-}  # fmt: skip
-KEYS = [
-    (section, field)
-    for section, struct in SECTIONS.items()
-    for field in msgspec.structs.fields(struct)
-]
+
+
+def keys_of(section: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Every key with the name of its table, those of arrays of tables too."""
+    for field in msgspec.structs.fields(section):
+        item = (get_args(field.type) or (field.type,))[0]
+        if isinstance(item, type) and issubclass(item, Section) and item is not Secret:
+            yield from keys_of(item, f"{name}.{field.name}".removeprefix("."))
+        else:
+            yield name, field
+
+
+KEYS = list(keys_of(Config, ""))
 
 
 def write(folder: Path, text: str) -> Path:
@@ -65,7 +71,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         "server.prot: unknown key; did you mean server.port?",
         "server.port: Expected `int`, got `str`",
         "server.max_body_bytes: Expected `int` >= 1024",
-        "auth.secrets: Expected `str`, got `int` - at `$[0].secret`",
+        "auth.secrets.0.secret: Expected `str`, got `int`",
         "auth.leeway_seconds: Expected `int`, got `float`",
         "auth.issur: unknown key; did you mean auth.issuer?",
         "buffer.max_events: Expected `int` >= 1",
@@ -158,6 +164,18 @@ def test_a_variable_is_read_as_the_type_of_its_key(
     assert type(found) is type(value)
 
 
+def test_a_variable_replaces_an_array_of_tables(tmp_path: Path) -> None:
+    path = write(tmp_path, '[[games]]\nid = "a"\n[[games]]\nid = "b"')
+    assert [game.id for game in load_config(path, {}).games] == ["a", "b"]
+    config = load_config(path, {"PLAYSMART_GAMES": '[{id = "c", coins_enabled = true}]'})
+    assert [(game.id, game.coins_enabled) for game in config.games] == [("c", True)]
+    assert problems(path, GAMES="[{di = 1}]") == [
+        "games.0.di: unknown key",
+        "games.0.id: is required",
+    ]
+    assert problems(path, GAMES="sesame") == ["games: must be an array of tables"]
+
+
 def test_variables_of_others_are_left_alone() -> None:
     others = {"PLAYSMART": "1", "PLAYSMART_HOME": "1", "PLAY__SMART": "1", "SERVER__PORT": "1"}
     assert load_config(None, others) == Config()
@@ -199,7 +217,7 @@ def keys_in_example() -> dict[tuple[str, str], Any]:
     """Every key that the example shows, commented out or not, with its value."""
     found, section = {}, ""
     for line in EXAMPLE.read_text("utf-8").splitlines():
-        if match := re.fullmatch(r"\[(\w+)\]", line):
+        if match := re.fullmatch(r"(?:# )?\[\[?([\w.]+)\]\]?", line):
             section = match[1]
         elif match := re.fullmatch(r"(?:# ?)?([a-z_]+ = (?![^\"\[{]* [a-z]).+)", line):
             ((key, value),) = tomllib.loads(match[1]).items()
@@ -214,7 +232,8 @@ def test_the_example_shows_every_key_and_no_other() -> None:
 def test_the_example_shows_the_defaults() -> None:
     shown = keys_in_example()
     for section, field in KEYS:
-        if (field.default is not None and field.default != ()) or field.name == "algorithms":
+        shows_default = field.default not in (None, (), msgspec.NODEFAULT)
+        if (shows_default and section != "games") or field.name == "algorithms":
             assert msgspec.convert(shown[section, field.name], field.type) == field.default
 
 
@@ -223,10 +242,11 @@ def test_the_example_can_be_used_as_it_is() -> None:
 
 
 def test_the_values_that_the_example_comments_out_are_of_the_right_type(tmp_path: Path) -> None:
-    text = re.sub(r"^# (?=[a-z_]+ = )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
+    text = re.sub(r"^# (?=[a-z_]+ = |\[\[)", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
     config = load_config(write(tmp_path, text), {})
     assert config.auth.has_keys
     assert len(config.auth.secrets) == 2
+    assert [game.reward_mode for game in config.games] == ["fixed", "random_range"]
 
 
 def test_the_readme_explains_every_key() -> None:
@@ -234,4 +254,6 @@ def test_the_readme_explains_every_key() -> None:
     chapter = re.search(r"^## Config.*?(?=^## |\Z)", readme, re.DOTALL | re.MULTILINE)
     assert chapter, "the README has no section of configuration"
     words = set(re.findall(r"\w+", chapter[0]))
-    assert {name for section, field in KEYS for name in (section, field.encode_name)} <= words
+    assert {
+        name for section, field in KEYS for name in (*section.split("."), field.encode_name)
+    } <= words

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from playsmart_gateway.sinks import open_sink
 from tests.conftest import StartGateway
 
 PATH = Path(__file__).parents[2] / "shared/data/waves_batches.ndjson.gz"
@@ -68,3 +69,29 @@ def test_every_event_of_a_real_game_is_stored_exactly_once(start_gateway: StartG
     assert len({event["user_id"] for event in events}) == len(tokens) == 49
     received = [datetime.strptime(e["received_at"], PRINTED).replace(tzinfo=UTC) for e in events]
     assert received == sorted(received)
+
+
+WAVES = '[{id="org.fielddaylab.waves",coins_enabled=true,reward_fixed_amount=10}]'
+
+
+@pytest.mark.skipif(not PATH.exists(), reason=f"the data set is not at {PATH}")
+async def test_every_level_of_a_real_game_is_paid_once_each_time_it_is_played(
+    start_gateway: StartGateway,
+) -> None:
+    """The contract has no event id: the same events sent again are events that happened again."""
+    bodies = [line.rstrip(b"\n") for line in gzip.decompress(PATH.read_bytes()).splitlines()]
+    running = start_gateway(BUFFER__FLUSH_INTERVAL_SECONDS="0.05", GAMES=WAVES)
+    for times in (1, 2):
+        for body in bodies:
+            user_id = json.loads(body)["user_id"]
+            assert running.post(body, sub=user_id).status_code == 202
+        running.settle()
+        sums = "SELECT count(*), sum(amount), count(DISTINCT user_id) FROM coin_transactions"
+        (paid,) = running.select(f"{sums} WHERE type = 'earn' AND trigger = 'level_complete'")
+        assert (paid[0], paid[1]) == (566 * times, 5_660 * times)
+        (total,) = running.select("SELECT sum(coins_balance) FROM players")
+        assert total[0] == 5_660 * times
+        async with open_sink(f"sqlite:///{running.folder}/data/playsmart.db").reader() as reader:
+            audited = await reader.audit(1_000_000)
+        assert audited.violations == ()
+        assert audited.position == audited.end

@@ -9,10 +9,11 @@ import sys
 import click
 
 from playsmart_gateway import __version__
+from playsmart_gateway.cli.coins import audit_command, coins_command
 from playsmart_gateway.cli.keys import token_command
 from playsmart_gateway.cli.load import load_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
-from playsmart_gateway.errors import ConfigError, GatewayError
+from playsmart_gateway.errors import ConfigError, GatewayError, SinkError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +22,14 @@ def commands() -> None:
     """Self-hosted ingest for mobile game events: batches in, exactly-once SQL rows out."""
 
 
-for command in (serve_command, token_command, check_config_command, load_command):
+for command in (
+    serve_command,
+    token_command,
+    check_config_command,
+    load_command,
+    coins_command,
+    audit_command,
+):
     commands.add_command(command)
 
 
@@ -34,5 +42,6 @@ def main() -> None:
             click.echo(f"error: {problem}", err=True)
         sys.exit(2)
     except GatewayError as error:
-        click.echo(f"error: {error}", err=True)
+        hint = f". {error.hint}" if isinstance(error, SinkError) and error.hint else ""
+        click.echo(f"error: {error}{hint}", err=True)
         sys.exit(1)

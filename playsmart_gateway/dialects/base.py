@@ -71,3 +71,14 @@ def bearer_token(authorization: bytes | None) -> bytes:
         if scheme.lower() == b"bearer" and (token := token.strip(b" ")):
             return token
     raise Unauthenticated("missing_bearer_token")
+
+
+def bearer_of(headers: Headers, *, trust_forwarded: bool) -> bytes:
+    """Return the token of a request; behind a proxy the forwarded header wins (contract section 2).
+
+    Raises:
+        Unauthenticated: ``missing_bearer_token`` when there is none.
+    """
+    if trust_forwarded and (forwarded := headers.get(b"x-forwarded-authorization")):
+        return bearer_token(forwarded)
+    return bearer_token(headers.get(b"authorization"))

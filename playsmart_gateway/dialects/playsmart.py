@@ -19,7 +19,7 @@ from playsmart_gateway.dialects.base import (
     Answer,
     Disconnected,
     Headers,
-    bearer_token,
+    bearer_of,
     read_body,
     require_json,
 )
@@ -27,6 +27,7 @@ from playsmart_gateway.envelope import JSON_TYPE, error_body, error_headers
 from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
 from playsmart_gateway.event import Batch
 from playsmart_gateway.intake import Intake
+from playsmart_gateway.rewards import Draws
 from playsmart_gateway.stats import Stats
 
 PATH = "/ingest/events"
@@ -107,6 +108,8 @@ class Upload(msgspec.Struct, gc=False):
     events: Annotated[list[Event], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
 
 
+NO_DRAWS: Draws = {}
+
 _Row = tuple[str, str | None, datetime, msgspec.Raw]
 _NO_ROW: _Row = ("", None, datetime.min, ABSENT)
 _ESCAPED_NUL = rb"\u0000"
@@ -125,8 +128,8 @@ _decode_upload = msgspec.json.Decoder(Upload).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def decode(body: bytes) -> Batch:
-    """Turn a request body into a batch.
+def decode(body: bytes, draws: Draws = NO_DRAWS) -> Batch:
+    """Turn a request body into a batch; ``draws`` are for the games that pay by chance.
 
     Raises:
         Malformed: the body breaks the contract; ``details`` has an entry for each wrong field.
@@ -135,23 +138,25 @@ def decode(body: bytes) -> Batch:
         str(body, "utf-8")  # msgspec does not look inside the strings that it skips
         upload = _decode_upload(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _examine(body)
+        return _examine(body, draws)
     if _ESCAPED_NUL in body:
-        return _examine(body)
+        return _examine(body, draws)
     events = upload.events
     if not _hold_objects(events):
-        return _examine(body)
+        return _examine(body, draws)
     rows = [(event.type, event.name, event.timestamp, event.customdata) for event in events]
     if {row[2].tzinfo for row in rows} != {UTC}:
         try:
             rows = [(kind, name, when.astimezone(UTC), data) for kind, name, when, data in rows]
         except OverflowError:
-            return _examine(body)
-    return _batch(upload.user_id, upload.game_id, rows)
+            return _examine(body, draws)
+    return _batch(upload.user_id, upload.game_id, rows, draws)
 
 
-def _batch(user_id: str, game_id: str, rows: list[_Row]) -> Batch:
-    return Batch("playsmart", game_id, user_id, len(rows), _encode(rows))
+def _batch(user_id: str, game_id: str, rows: list[_Row], draws: Draws) -> Batch:
+    draw = draws.get(game_id)
+    encoded = _encode(rows if draw is None else [(*row, draw()) for row in rows])
+    return Batch("playsmart", game_id, user_id, len(rows), encoded)
 
 
 def _hold_objects(events: "Sequence[Event | _LooseEvent]") -> bool:
@@ -206,7 +211,7 @@ _decode_string = msgspec.json.Decoder(str).decode
 _decode_timestamp = msgspec.json.Decoder(Timestamp).decode
 
 
-def _examine(body: bytes) -> Batch:
+def _examine(body: bytes, draws: Draws) -> Batch:
     """Check each field by itself; return the batch if the typed decode was merely too strict."""
     try:
         str(body, "utf-8")
@@ -230,7 +235,7 @@ def _examine(body: bytes) -> Batch:
     rows = [examiner.event(f"events.{place}", event) for place, event in enumerate(events or ())]
     if examiner.problems:
         raise Malformed(details=examiner.problems)
-    return _batch(user_id, game_id, rows)
+    return _batch(user_id, game_id, rows, draws)
 
 
 class _Examiner:
@@ -323,12 +328,14 @@ class IngestEvents:
         verifier: TokenVerifier,
         stats: Stats,
         *,
+        draws: Draws,
         max_body_bytes: int,
         trust_forwarded: bool,
     ) -> None:
         self._intake = intake
         self._verifier = verifier
         self._stats = stats
+        self._draws = draws
         self._max_body_bytes = max_body_bytes
         self._trust_forwarded = trust_forwarded
 
@@ -338,11 +345,11 @@ class IngestEvents:
         try:
             require_json(headers)
             body = await read_body(headers, receive, self._max_body_bytes)
-            token = bearer_token(self._authorization(headers))
+            token = bearer_of(headers, trust_forwarded=self._trust_forwarded)
             caller = self._verifier.recall(token) or await self._verifier.verify(token)
             if not intake.has_room_for(len(body), MAX_EVENTS):
                 await intake.room_for(len(body), MAX_EVENTS)
-            batch = decode(body)
+            batch = decode(body, self._draws)
             if batch.user_id != caller.subject:
                 raise Forbidden
             batch.user_id = caller.subject  # the same text; share one object among all batches
@@ -354,8 +361,3 @@ class IngestEvents:
             body = error_body(refusal.status, refusal.message, refusal.details)
             return Answer(refusal.status, body, error_headers(refusal))
         return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE])
-
-    def _authorization(self, headers: Headers) -> bytes | None:
-        if self._trust_forwarded and (forwarded := headers.get(b"x-forwarded-authorization")):
-            return forwarded
-        return headers.get(b"authorization")

@@ -3,14 +3,36 @@
 ``open_sink`` reads the storage URL and imports a driver only when it is asked for.
 """
 
+from collections.abc import Sequence
+
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.sinks.base import Sink, Written
+from playsmart_gateway.rewards import Rule
+from playsmart_gateway.sinks.base import (
+    Audited,
+    Cause,
+    CoinTransaction,
+    Player,
+    Reader,
+    Sink,
+    Violation,
+    Written,
+)
 
-__all__ = ["Sink", "Written", "open_sink"]
+__all__ = [
+    "Audited",
+    "Cause",
+    "CoinTransaction",
+    "Player",
+    "Reader",
+    "Sink",
+    "Violation",
+    "Written",
+    "open_sink",
+]
 
 
-def open_sink(url: str) -> Sink:
-    """Return the sink that ``url`` names, not yet opened; enter it to open it.
+def open_sink(url: str, rules: Sequence[Rule] = ()) -> Sink:
+    """Return the sink that ``url`` names, paying by ``rules``; enter it to open it.
 
     ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``.
 
@@ -20,10 +42,10 @@ def open_sink(url: str) -> Sink:
     if url == "memory:":
         from playsmart_gateway.sinks.memory import MemorySink
 
-        return MemorySink()
+        return MemorySink(rules)
     prefix, path = url[: len("sqlite:///")], url[len("sqlite:///") :]
     if prefix == "sqlite:///" and path:
         from playsmart_gateway.sinks.sqlite import SqliteSink
 
-        return SqliteSink(path)
+        return SqliteSink(path, rules)
     raise ConfigError(["storage.url: must be sqlite:///PATH or memory:"])

@@ -1,21 +1,46 @@
-"""The twin for tests and dry runs: keeps the contract, and nothing beyond the process."""
+"""The twin for tests and dry runs: keeps the contract, and nothing beyond the process.
 
+It pays coins in plain Python, event by event, so it is also what other sinks are compared with.
+"""
+
+import json
+import math
+import time
+from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import msgspec
 
-from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks.base import Written
+from playsmart_gateway.errors import AdjustmentRefused, SinkRejected
+from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.rewards import (
+    CUSTOM,
+    EVENT_TRIGGER,
+    LEVEL_COMPLETE,
+    LEVEL_COMPLETED,
+    Rule,
+    Trigger,
+)
+from playsmart_gateway.sinks.base import Audited, Cause, CoinTransaction, Player, Written
 
 
 class MemorySink:
-    """Stores batches in a dict; it decodes the rows as a database would, so bad rows are found."""
+    """Stores batches in a dict; it decodes the rows as a database would, so bad rows are found.
 
-    def __init__(self) -> None:
+    It is its own reader.
+    """
+
+    def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self.batches: dict[tuple[str, int], tuple[Batch, list[list[Any]]]] = {}
         self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
+        self.players: dict[str, Player] = {}
+        self.ledger: list[CoinTransaction] = []
+        self._rules = {rule.game_id: rule for rule in rules}
+        self._custom_events: Counter[tuple[str, str]] = Counter()
+        self._last_batch_id = 0
+        self._batch_ids: list[int] = []
 
     async def __aenter__(self) -> Self:
         """Nothing to open."""
@@ -28,13 +53,18 @@ class MemorySink:
         """See ``Sink.write``."""
         try:
             new = {
-                _name(batch): (batch, msgspec.json.decode(batch.rows, type=list[list[Any]]))
+                _name(batch): (batch, json.loads(batch.rows))  # as lenient with numbers as SQLite
                 for batch in batches
                 if _name(batch) not in self.batches
             }
-        except msgspec.MsgspecError as error:
+        except ValueError as error:
             raise SinkRejected("rows that are not JSON arrays") from error
         self.batches |= new
+        for batch, rows in new.values():
+            self._last_batch_id += 1
+            self._batch_ids.append(self._last_batch_id)
+            if batch.source == "playsmart":
+                self._take_notice(batch, rows)
         stored = sum(len(rows) for _, rows in new.values())
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
@@ -42,14 +72,131 @@ class MemorySink:
         """See ``Sink.bury``."""
         self.dead_letters[_name(batch)] = (batch, reason)
 
+    async def adjust(
+        self, user_id: str, amount: int, reason: str, *, force: bool = False
+    ) -> CoinTransaction:
+        """See ``Sink.adjust``."""
+        if (player := self.players.get(user_id)) is None:
+            raise AdjustmentRefused("no player goes by that id")
+        if amount < 0 and player.coins_balance + amount < 0 and not force:
+            raise AdjustmentRefused("more than the balance")
+        self._last_batch_id += 1
+        entry_id = self._last_batch_id * MAX_EVENTS_PER_BATCH
+        return self._enter(entry_id, user_id, None, None, amount, reason)
+
     async def sync(self) -> None:
         """Memory survives no power cut, and promises none."""
+
+    def reader(self) -> Self:
+        """See ``Sink.reader``."""
+        return self
+
+    async def player(self, user_id: str) -> Player | None:
+        """See ``Reader.player``."""
+        return self.players.get(user_id)
+
+    async def coin_transactions(
+        self, user_id: str, *, before: int | None = None, limit: int
+    ) -> list[CoinTransaction]:
+        """See ``Reader.coin_transactions``."""
+        mine = [entry for entry in self.ledger if entry.user_id == user_id]
+        older = [entry for entry in mine if before is None or entry.id < before]
+        return older[::-1][:limit]
+
+    async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
+        """See ``Reader.causes``."""
+        found = {}
+        for batch_id, (batch, rows) in zip(self._batch_ids, self.batches.values(), strict=True):
+            for place, (kind, name, when, _, *draws) in enumerate(rows):
+                if (event_id := batch_id * MAX_EVENTS_PER_BATCH + place) in entry_ids:
+                    rule = self._rules[batch.game_id]
+                    when = when if len(when) == 27 else f"{when[:19]}.000000Z"
+                    found[event_id] = Cause(kind, name, when, draws[0] if draws else None, rule)
+        return found
+
+    async def audit(self, max_events: int) -> Audited:
+        """See ``Reader.audit``: others are compared with what is here."""
+        return Audited(0, self._last_batch_id, self._last_batch_id)
 
     @property
     def rows(self) -> list[list[Any]]:
         """Every stored row, in the order in which it was written."""
         return [row for _, rows in self.batches.values() for row in rows]
 
+    def _take_notice(self, batch: Batch, rows: list[list[Any]]) -> None:
+        seen_at = _printed(batch.received_at)
+        player = self.players.get(batch.user_id, Player(batch.user_id, first_seen_at=seen_at))
+        self.players[batch.user_id] = msgspec.structs.replace(
+            player,
+            first_seen_at=min(player.first_seen_at or seen_at, seen_at),
+            last_seen_at=max(player.last_seen_at or seen_at, seen_at),
+        )
+        rule = self._rules.get(batch.game_id, Rule(batch.game_id))
+        for place, (kind, _, _, customdata, *draws) in enumerate(rows):
+            draw = draws[0] if draws else None
+            self._count_activity(batch.user_id, kind, customdata)
+            event_id = self._last_batch_id * MAX_EVENTS_PER_BATCH + place
+            if kind == LEVEL_COMPLETED:
+                award, trigger = rule.level_award(draw), LEVEL_COMPLETE
+            elif kind == CUSTOM and rule.trigger_threshold:
+                self._custom_events[batch.user_id, batch.game_id] += 1
+                count = self._custom_events[batch.user_id, batch.game_id]
+                award, trigger = rule.trigger_award(draw, count), EVENT_TRIGGER
+            else:
+                continue
+            if award:
+                self._enter(event_id, batch.user_id, batch.game_id, trigger, award, None)
+
+    def _count_activity(self, user_id: str, kind: str, customdata: Any) -> None:
+        player = self.players[user_id]
+        if kind == "AppOpen":
+            player = msgspec.structs.replace(player, sessions=player.sessions + 1)
+        if kind == "GameEnd":
+            games = player.total_games_played + 1
+            player = msgspec.structs.replace(player, total_games_played=games)
+            score = (customdata or {}).get("score")
+            if isinstance(score, int | float) and not isinstance(score, bool) and _is_finite(score):
+                best = score if player.best_score is None else max(player.best_score, score)
+                player = msgspec.structs.replace(player, best_score=best, last_score=score)
+        self.players[user_id] = player
+
+    def _enter(
+        self,
+        entry_id: int,
+        user_id: str,
+        game_id: str | None,
+        trigger: Trigger | None,
+        amount: int,
+        reason: str | None,
+    ) -> CoinTransaction:
+        player = self.players[user_id]
+        balance = player.coins_balance + amount
+        entry = CoinTransaction(
+            id=entry_id,
+            user_id=user_id,
+            game_id=game_id,
+            type="earn" if amount > 0 else "deduct",
+            trigger=trigger,
+            amount=abs(amount),
+            balance_before=player.coins_balance,
+            balance_after=balance,
+            event_id=None if trigger is None else entry_id,
+            created_at=_printed(time.time_ns() // 1_000),
+            reason=reason,
+        )
+        self.ledger.append(entry)
+        self.players[user_id] = msgspec.structs.replace(player, coins_balance=balance)
+        return entry
+
 
 def _name(batch: Batch) -> tuple[str, int]:
     return batch.journal, batch.sequence
+
+
+def _printed(microseconds: int) -> str:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+
+
+def _is_finite(score: float) -> bool:
+    return math.isfinite(score) if isinstance(score, float) else abs(score) < 10**308

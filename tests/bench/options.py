@@ -2,12 +2,15 @@
 
 import msgspec
 
+COINS = 'games=[{id="com.example.stackblaster",coins_enabled=true,reward_fixed_amount=10}]'
+"""One event in three is a completed level of this game."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """``settings`` are ``section.key=value`` for every gateway.
 
-    Each of ``also`` adds a second gateway, with that one setting more, to every round: so a choice
-    (a journal, an interval) is compared with the other one under the same noise.
+    A second gateway pays coins. Each of ``also`` adds another one, with that one setting more, to
+    every round: so a choice (a journal, an interval) is compared under the same noise.
     """
 
     sizes: tuple[int, ...] = (1, 10, 200)
@@ -25,6 +28,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "bare": ("bare", ()),
             "gateway": ("gateway", self.settings),
+            "gateway, coins on": ("gateway", (*self.settings, COINS)),
             **{f"gateway {each}": ("gateway", (*self.settings, each)) for each in self.also},
             "obvious": ("obvious", ()),
         }

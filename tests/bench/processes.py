@@ -33,13 +33,13 @@ def environment(settings: Iterable[str] = ()) -> dict[str, str]:
 
 
 def variables(settings: Iterable[str]) -> dict[str, str]:
-    """Return ``section.key=value`` as the variables by which a gateway is configured."""
+    """Return ``section.key=value`` or ``tables=[..]`` as the variables that configure a gateway."""
     found = {}
     for setting in settings:
-        match = re.fullmatch(r"(\w+)\.(\w+)=(.*)", setting, re.DOTALL)
+        match = re.fullmatch(r"(\w+(?:\.\w+)?)=(.*)", setting, re.DOTALL)
         if match is None:
             raise BenchError(f"{setting!r} is not SECTION.KEY=VALUE")
-        found[f"{ENVIRONMENT_PREFIX}{match[1]}__{match[2]}".upper()] = match[3]
+        found[f"{ENVIRONMENT_PREFIX}{match[1].replace('.', '__')}".upper()] = match[2]
     return found
 
 

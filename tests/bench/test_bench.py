@@ -31,7 +31,7 @@ def test_the_quick_mode_yields_every_figure_and_a_picture(tmp_path: Path) -> Non
     report = json.loads(done.stdout)
     (size,) = report["sizes"]
     designs = {each["design"]: each for each in size["designs"]}
-    assert list(designs) == ["bare", "gateway", "obvious"]
+    assert list(designs) == ["bare", "gateway", "gateway, coins on", "obvious"]
     assert all(each["requests"] > 0 for each in designs.values())
     assert all(designs[each]["durable_events"] > 0 for each in ("gateway", "obvious"))
     assert size["sqlite"] > 0

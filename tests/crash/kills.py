@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from playsmart_gateway.sinks import open_sink
 from tests.crash.clients import Client, Ledger, load
 from tests.crash.count import Auditor, Verdict, count
 from tests.crash.harness import Target
@@ -54,6 +55,7 @@ class Total:
     duplicate_events: int = 0
     torn_tails: int = 0
     corrupt_records: int = 0
+    coin_violations: int = 0
     integrity_ok: int = 0
     seconds_under_load: float = 0.0
 
@@ -93,6 +95,7 @@ class Campaign:
         self._seed = seed
         self._max_interval = max_interval
         self._auditor = Auditor(target.database, self.ledger)
+        self._coins = open_sink(f"sqlite:///{target.database}").reader()
         self._clients = [
             Client(f"player-{place}", target.port, self.ledger, seed=seed)
             for place in range(CLIENTS)
@@ -119,13 +122,26 @@ class Campaign:
         await target.up()
         await self._add(plan)
         verdict = self._auditor.audit()
+        self.total.coin_violations += await self._audit_coins()
         self.total.integrity_ok += verdict.integrity == "ok"
         return verdict
 
     async def finish(self) -> Verdict:
         """Stop in order, count everything once more from the start."""
+        async with self._coins:
+            await self._audit_coins()
         assert await self._target.stop() == 0, self._target.log
         return count(self._target.database, self.ledger)
+
+    async def _audit_coins(self) -> int:
+        """Return how many coins are not right among those that are new."""
+        found = 0
+        while True:
+            audited = await self._coins.audit(100_000)
+            found += len(audited.violations)
+            assert not found, audited.violations[0]
+            if audited.position == audited.end:
+                return found
 
     async def _add(self, plan: Plan) -> None:
         values = await self._target.drained()

@@ -17,6 +17,10 @@ from playsmart_gateway.errors import ConfigError, GatewayError
 from playsmart_gateway.server import serve
 
 SECRET = "crash-campaign-secret-of-32-bytes-or-more"
+GAMES = (
+    '[{id="com.example.game",coins_enabled=true,reward_mode="random_range",'
+    "reward_min_amount=1,reward_max_amount=6}]"
+)
 JOURNAL = Path("journal")
 DATABASE = Path("store/playsmart.db")
 
@@ -28,6 +32,7 @@ def environment(port: int, data: Path, settings: list[str]) -> dict[str, str]:
         "auth.secret": SECRET,
         "journal.path": str(data / JOURNAL),
         "storage.url": f"sqlite:///{data / DATABASE}",
+        "games": GAMES,
     }
     values |= dict(setting.split("=", 1) for setting in settings)
     return {"PLAYSMART_" + key.upper().replace(".", "__"): text for key, text in values.items()}

@@ -212,7 +212,8 @@ async def test_the_count_sees_what_is_lost_doubled_torn_and_unwanted(target: Tar
     with db:  # batch 2 once more, behind the others; half of 3; and nobody was promised 4
         row = "type, custom_event_name, time, customdata"
         db.execute(
-            f"INSERT INTO event_rows SELECT event_id + 3 * 256 + 10, {row} FROM event_rows"
+            f"INSERT INTO event_rows (event_id, {row})"
+            f" SELECT event_id + 3 * 256 + 10, {row} FROM event_rows"
             " WHERE customdata->>'$.b' = 2"
         )
         db.execute("DELETE FROM event_rows WHERE customdata->>'$.b' = 3 AND customdata->>'$.n' > 4")

@@ -10,7 +10,8 @@ from typing import Self
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import Written
+from playsmart_gateway.sinks import CoinTransaction, Reader, Written
+from playsmart_gateway.sinks.memory import MemorySink
 from tests.simulation.chance import Chance
 from tests.simulation.ledger import POISON
 from tests.simulation.loop import Killed, SimLoop
@@ -79,6 +80,12 @@ class SimSink:
 
     async def bury(self, batch: Batch, reason: str) -> None:
         await self._in_thread(lambda: self._bury(batch))
+
+    async def adjust(self, *_: object, **__: object) -> CoinTransaction:
+        raise AssertionError("nobody corrects coins in here")
+
+    def reader(self) -> Reader:
+        return MemorySink()  # which has nothing to audit
 
     async def sync(self) -> None:
         await self._in_thread(self._sync)

@@ -4,33 +4,27 @@
 what counts is not rows but statements. Headers go into ``batches`` by one ``INSERT .. SELECT ..
 FROM json_each(?)``; rows go into ``event_rows`` by one statement per ``BATCHES_PER_STATEMENT``
 requests, each request's JSON bound as it came and taken apart by SQLite.
-
-Schema. An event's id is its batch's id and its place in the batch, ``batch_id * 256 + n``: found
-both ways by the two primary keys, so event rows need neither a foreign key nor an index. Times are
-stored as they travel (20 or 27 characters); ``occurred_at`` pads them to one width when read. The
-view ``events`` is the face for people and programs that read.
-
-The file is checked by its inode before each transaction: SQLite itself goes on writing into a file
-that was deleted or replaced under it. Then, and after any other trouble, it is opened anew.
 """
 
 import asyncio
-import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
 import msgspec
 
-from playsmart_gateway.errors import ConfigError, SinkError, SinkRejected, SinkUnavailable
+from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
-from playsmart_gateway.sinks.base import Written
-
-BUSY_TIMEOUT_SECONDS = 1.0
-"""How long a statement waits for another program's lock; after that the flusher comes back."""
+from playsmart_gateway.rewards import Rule
+from playsmart_gateway.sinks.base import CoinTransaction, Written
+from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
+from playsmart_gateway.sinks.sqlite.connection import Connection, classify
+from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
+from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
 
 CHECKPOINT_PAGES = 200
 """Of 4 KiB, at which the write-ahead log is moved into the file. Requests that wait for room wait
@@ -89,85 +83,113 @@ _MIGRATIONS = (
 )
 """One script a schema version; never edited once released, only appended to."""
 
-_RECEIVED_AT = """
-    strftime('%Y-%m-%dT%H:%M:%S', {0} / 1000000, 'unixepoch') || printf('.%06dZ', {0} % 1000000)
-"""
 _INSERT_BATCHES = f"""
     INSERT INTO batches (journal_id, sequence, source, game_id, user_id, received_at, event_count)
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
            json_extract(value, '$[3]'), json_extract(value, '$[4]'),
-           {_RECEIVED_AT.format("json_extract(value, '$[5]')")}, json_extract(value, '$[6]')
+           {printed_time("json_extract(value, '$[5]')")}, json_extract(value, '$[6]')
     FROM json_each(?)
 """  # noqa: S608 - built from our own constants
+_ADJUST = """
+    INSERT INTO coin_entries (id, player_id, amount, balance_after, created_at, reason)
+    VALUES (?, ?, ?, ?, ?, ?)
+"""
 _BURY = f"""
     INSERT INTO dead_letters
         (journal, sequence, reason, source, game_id, user_id, received_at, event_count, rows)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, {_RECEIVED_AT.format("?7")}, ?8, ?9)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, {printed_time("?7")}, ?8, ?9)
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - built from our own constants
-_INSERT_EVENTS = f"""
+
+
+def _insert_events(columns: str, values: str) -> str:
+    return f"""
     WITH incoming (batch_id, rows) AS (VALUES {", ".join(["(?, ?)"] * BATCHES_PER_STATEMENT)})
-    INSERT INTO event_rows (event_id, type, custom_event_name, time, customdata)
+    INSERT INTO event_rows (event_id, type, custom_event_name, time, customdata{columns})
     SELECT batch_id * {MAX_EVENTS_PER_BATCH} + key, json_extract(value, '$[0]'),
            json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]')
+           {values}
     FROM incoming CROSS JOIN json_each(CAST(rows AS TEXT))
-"""  # noqa: S608 - built from our own constants
+    """  # noqa: S608 - built from our own constants
 
 
-_HINTS = {
-    sqlite3.SQLITE_BUSY: "Another program holds a lock on it; end its transaction.",
-    sqlite3.SQLITE_FULL: "Free space on its disk.",
-    sqlite3.SQLITE_READONLY: "Make the file and its folder writable.",
-    sqlite3.SQLITE_CANTOPEN: "Check that its folder exists and is writable.",
-    sqlite3.SQLITE_CORRUPT: "Move the file away, restore a backup; events go on into a new file.",
-    sqlite3.SQLITE_NOTADB: "Point storage.url at a SQLite file, or move this file away.",
-    sqlite3.SQLITE_IOERR: "Check the disk.",
-}
+_INSERT_EVENTS = _insert_events("", "")
+_INSERT_EVENTS_WITH_DRAWS = _insert_events(", draw", ", json_extract(value, '$[4]')")
+"""To look for a draw in every row would cost a tenth of the insert."""
 
 
 class SqliteSink:
     """Writes batches into the SQLite file ``path``, creating it and its folder when missing."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, rules: Sequence[Rule] = ()) -> None:
         self._path = Path(path)
-        self._db: aiosqlite.Connection | None = None
-        self._inode = 0
+        self._coins = Coins(rules)
+        self._connection = Connection(self._path, self._prepare)
         self._journals: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         """Open the file and bring its schema up to date. See ``Sink``."""
         try:
-            await self._open()
+            await self._connection.open()
         except OSError as error:
             problem = f"cannot open {self._path}: {error.strerror}"
             raise ConfigError([f"storage.url: {problem}"]) from error
         except sqlite3.Error as error:
-            raise _classify(error) from error
+            raise classify(error) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close the file; SQLite moves the write-ahead log into it."""
-        await self._close()
+        await self._connection.close()
+
+    def reader(self) -> SqliteReader:
+        """See ``Sink.reader``."""
+        return SqliteReader(self._path)
 
     async def write(self, batches: Sequence[Batch]) -> Written:
         """See ``Sink.write``."""
-        async with self._transaction() as db:
+        async with self._connection.transaction() as db:
             try:
                 stored = await self._insert(db, batches)
             except sqlite3.IntegrityError:
                 # Only a repeat can violate a unique key, and repeats are rare: look for them now.
                 await db.execute("ROLLBACK")
-                self._journals.clear()
+                self._forget()
                 await db.execute("BEGIN IMMEDIATE")
                 stored = await self._insert(db, await self._without_known(db, batches))
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
     async def bury(self, batch: Batch, reason: str) -> None:
         """See ``Sink.bury``."""
-        async with self._transaction() as db:
+        async with self._connection.transaction() as db:
             name = (batch.journal, batch.sequence, reason)
             header = (batch.source, batch.game_id, batch.user_id, batch.received_at, batch.count)
             await db.execute(_BURY, (*name, *header, batch.rows))
+
+    async def adjust(
+        self, user_id: str, amount: int, reason: str, *, force: bool = False
+    ) -> CoinTransaction:
+        """See ``Sink.adjust``."""
+        async with self._connection.transaction() as db:
+            rows = await db.execute_fetchall(
+                "SELECT player_id, coins_balance FROM players WHERE user_id = ?", (user_id,)
+            )
+            for player_id, balance in rows:
+                if balance + amount < 0 and amount < 0 and not force:
+                    raise AdjustmentRefused(
+                        f"{-amount} coins are more than the balance of {balance}; "
+                        "force it if that is meant"
+                    )
+                entry_id = await self._take_batch_id(db) * MAX_EVENTS_PER_BATCH
+                entry = (entry_id, player_id, amount, balance + amount, _now(), reason)
+                await db.execute(_ADJUST, entry)
+                await db.execute(
+                    "UPDATE players SET coins_balance = coins_balance + ? WHERE player_id = ?",
+                    (amount, player_id),
+                )
+                (transaction,) = await read_transactions(db, user_id, entry_id + 1, 1)
+                return transaction
+            raise AdjustmentRefused("no player goes by that id")
 
     async def sync(self) -> None:
         """See ``Sink.sync``: what a transaction wrote is in the write-ahead log until then."""
@@ -176,55 +198,6 @@ class SqliteSink:
             await asyncio.to_thread(_sync_file, log)
         except OSError as error:
             raise SinkUnavailable(f"cannot sync {log}: {error.strerror}") from error
-
-    @contextlib.asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Commit at the end, or leave nothing; every error comes out as a ``SinkError``.
-
-        After an error or a cancellation nobody knows what the connection is about to do, so the
-        next transaction opens another one.
-        """
-        try:
-            db = await self._usable()
-            await db.execute("BEGIN IMMEDIATE")
-            yield db
-            await db.execute("COMMIT")
-        except BaseException as error:
-            self._inode = 0
-            if isinstance(error, ConfigError):
-                raise SinkUnavailable(str(error)) from error
-            if isinstance(error, sqlite3.Error | OverflowError | OSError):
-                raise _classify(error) from error
-            raise
-
-    async def _usable(self) -> aiosqlite.Connection:
-        """Return the connection, opened anew if it is not to the file at our path any more."""
-        try:
-            inode = self._path.stat().st_ino
-        except FileNotFoundError:
-            inode = 0
-        if self._db is None or not inode or inode != self._inode:
-            await self._close()
-            await self._open()
-        assert self._db is not None
-        return self._db
-
-    async def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        db = await aiosqlite.connect(self._path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
-        try:
-            await self._prepare(db)
-            self._inode = self._path.stat().st_ino
-        except BaseException:
-            await db.close()
-            raise
-        self._db = db
-
-    async def _close(self) -> None:
-        db, self._db = self._db, None
-        self._journals = {}
-        if db is not None:
-            await db.close()
 
     async def _insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
         if not batches:
@@ -238,14 +211,40 @@ class SqliteSink:
             for each in batches
         ]
         cursor = await db.execute(_INSERT_BATCHES, (msgspec.json.encode(headers).decode(),))
-        first_id = (cursor.lastrowid or 0) - len(batches) + 1
-        for start in range(0, len(batches), BATCHES_PER_STATEMENT):
-            parameters: list[Any] = [None] * (2 * BATCHES_PER_STATEMENT)
-            for place, batch in enumerate(batches[start : start + BATCHES_PER_STATEMENT]):
-                parameters[2 * place] = first_id + start + place
-                parameters[2 * place + 1] = batch.rows
-            await db.execute(_INSERT_EVENTS, parameters)
+        last_id = cursor.lastrowid or 0
+        first_id = last_id - len(batches) + 1
+        plain: list[tuple[int, bytes]] = []
+        drawn: list[tuple[int, bytes]] = []
+        for batch_id, batch in enumerate(batches, first_id):
+            rows = drawn if self._coins.draws_for(batch.game_id) else plain
+            rows.append((batch_id, batch.rows))
+        await self._insert_rows(db, _INSERT_EVENTS, plain)
+        await self._insert_rows(db, _INSERT_EVENTS_WITH_DRAWS, drawn)
+        await self._coins.pay(db, first_id, last_id, _now())
         return sum(batch.count for batch in batches)
+
+    async def _insert_rows(
+        self, db: aiosqlite.Connection, statement: str, rows: list[tuple[int, bytes]]
+    ) -> None:
+        for start in range(0, len(rows), BATCHES_PER_STATEMENT):
+            parameters: list[Any] = []
+            for numbered in rows[start : start + BATCHES_PER_STATEMENT]:
+                parameters += numbered
+            parameters += [None] * (2 * BATCHES_PER_STATEMENT - len(parameters))
+            await db.execute(statement, parameters)
+
+    async def _take_batch_id(self, db: aiosqlite.Connection) -> int:
+        """Return an id that no batch has or will have."""
+        cursor = await db.execute(
+            "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'batches' RETURNING seq"
+        )
+        ((taken,),) = await cursor.fetchall()
+        return int(taken)
+
+    def _forget(self) -> None:
+        """Believe nothing about the file any more."""
+        self._journals.clear()
+        self._coins.forget()
 
     async def _journal_id(self, db: aiosqlite.Connection, identity: str) -> int:
         """Return the number that stands for a journal in this file."""
@@ -273,24 +272,30 @@ class SqliteSink:
         return unknown
 
     async def _prepare(self, db: aiosqlite.Connection) -> None:
+        self._forget()
         await db.execute("PRAGMA journal_mode = WAL")
         await db.execute("PRAGMA synchronous = NORMAL")
         await db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        await db.execute("PRAGMA temp_store = MEMORY")
         await db.execute("BEGIN IMMEDIATE")
         ((version,),) = await db.execute_fetchall("PRAGMA user_version")
-        if version > len(_MIGRATIONS):
+        if version > len(MIGRATIONS):
             raise ConfigError(
                 [
                     f"storage.url: {self._path} has schema version {version}, newer than the "
-                    f"{len(_MIGRATIONS)} this program knows; upgrade playsmart-gateway"
+                    f"{len(MIGRATIONS)} this program knows; upgrade playsmart-gateway"
                 ]
             )
-        for script in _MIGRATIONS[version:]:
+        for script in (*MIGRATIONS[version:], TEMPORARY_TABLES):
             for statement in script.split(";\n"):
                 if statement.strip():
                     await db.execute(statement)
-        await db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+        await db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         await db.execute("COMMIT")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
 
 
 def _sync_file(path: Path) -> None:
@@ -299,13 +304,3 @@ def _sync_file(path: Path) -> None:
         os.fdatasync(file)
     finally:
         os.close(file)
-
-
-def _classify(error: Exception) -> SinkError:
-    """Tell what may work later from what never will."""
-    if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError | OverflowError):
-        return SinkRejected(f"the store cannot represent these rows: {type(error).__name__}")
-    if "malformed JSON" in str(error):
-        return SinkRejected("the store cannot parse these rows")
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return SinkUnavailable(str(error), hint=_HINTS.get(code, ""))

@@ -1,0 +1,115 @@
+"""A connection to a SQLite file that survives what happens to the file, and what its errors mean.
+
+The file is checked by its inode before each use: SQLite itself goes on writing into a file that
+was deleted or replaced under it. Then, and after any other trouble, it is opened anew.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiosqlite
+
+from playsmart_gateway.errors import ConfigError, SinkError, SinkRejected, SinkUnavailable
+
+BUSY_TIMEOUT_SECONDS = 1.0
+"""How long a statement waits for another program's lock; after that the flusher comes back."""
+
+Prepare = Callable[[aiosqlite.Connection], Awaitable[None]]
+
+_HINTS = {
+    sqlite3.SQLITE_BUSY: "Another program holds a lock on it; end its transaction.",
+    sqlite3.SQLITE_FULL: "Free space on its disk.",
+    sqlite3.SQLITE_READONLY: "Make the file and its folder writable.",
+    sqlite3.SQLITE_CANTOPEN: "Check that its folder exists and is writable.",
+    sqlite3.SQLITE_CORRUPT: "Move the file away, restore a backup; events go on into a new file.",
+    sqlite3.SQLITE_NOTADB: "Point storage.url at a SQLite file, or move this file away.",
+    sqlite3.SQLITE_IOERR: "Check the disk.",
+}
+
+
+class Connection:
+    """The connection to ``path``, opened when it is needed; ``prepare`` sees each new one first.
+
+    Unless ``read_only`` the file and its folder are created when missing.
+    """
+
+    def __init__(self, path: Path, prepare: Prepare, *, read_only: bool = False) -> None:
+        self.path = path
+        self._prepare = prepare
+        self._read_only = read_only
+        self._db: aiosqlite.Connection | None = None
+        self._inode = 0
+
+    async def open(self) -> None:
+        """Open it; raises what SQLite, the system and ``prepare`` raise."""
+        if not self._read_only:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        elif not self.path.exists():
+            hint = "Start the gateway once, or point storage.url at a file that is there."
+            raise SinkUnavailable(f"there is no database at {self.path}", hint=hint)
+        mode = "ro" if self._read_only else "rwc"
+        db = await aiosqlite.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            timeout=BUSY_TIMEOUT_SECONDS,
+        )
+        try:
+            await self._prepare(db)
+            self._inode = self.path.stat().st_ino
+        except BaseException:
+            await db.close()
+            raise
+        self._db = db
+
+    async def close(self) -> None:
+        """Close it, if it is open."""
+        db, self._db = self._db, None
+        if db is not None:
+            await db.close()
+
+    @contextlib.asynccontextmanager
+    async def transaction(
+        self, begin: str = "BEGIN IMMEDIATE"
+    ) -> AsyncIterator[aiosqlite.Connection]:
+        """Commit at the end, or leave nothing; every error comes out as a ``SinkError``.
+
+        After an error or a cancellation nobody knows what the connection is about to do, so the
+        next transaction opens another one.
+        """
+        try:
+            db = await self._usable()
+            await db.execute(begin)
+            yield db
+            await db.execute("COMMIT")
+        except BaseException as error:
+            self._inode = 0
+            if isinstance(error, ConfigError):
+                raise SinkUnavailable(str(error)) from error
+            if isinstance(error, sqlite3.Error | OverflowError | OSError):
+                raise classify(error) from error
+            raise
+
+    async def _usable(self) -> aiosqlite.Connection:
+        """Return the connection, opened anew if it is not to the file at our path any more."""
+        try:
+            inode = self.path.stat().st_ino
+        except FileNotFoundError:
+            inode = 0
+        if self._db is None or not inode or inode != self._inode:
+            await self.close()
+            await self.open()
+        assert self._db is not None
+        return self._db
+
+
+def classify(error: Exception) -> SinkError:
+    """Tell what may work later from what never will."""
+    if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError | OverflowError):
+        return SinkRejected(f"the store cannot represent these rows: {type(error).__name__}")
+    if "malformed JSON" in str(error):
+        return SinkRejected("the store cannot parse these rows")
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return SinkUnavailable(str(error), hint=_HINTS.get(code, ""))

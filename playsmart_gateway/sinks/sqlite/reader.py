@@ -1,0 +1,103 @@
+"""Reads the SQLite store: a connection of its own, read-only, bounded and indexed queries."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import aiosqlite
+
+from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.rewards import Rule
+from playsmart_gateway.sinks.base import Audited, Cause, CoinTransaction, Player
+from playsmart_gateway.sinks.sqlite.audit import AUDIT_TABLES, audit_step
+from playsmart_gateway.sinks.sqlite.connection import Connection
+
+_PLAYER = """
+    SELECT user_id, coins_balance, total_games_played, sessions, best_score, last_score,
+           first_seen_at, last_seen_at
+    FROM players WHERE user_id = ?
+"""
+_TRANSACTIONS = """
+    SELECT id, user_id, game_id, type, trigger, amount, balance_before, balance_after, event_id,
+           created_at, reason
+    FROM coin_transactions
+    WHERE id IN (
+        SELECT id FROM coin_entries
+        WHERE player_id = (SELECT player_id FROM players WHERE user_id = ?) AND id < ?
+        ORDER BY id DESC LIMIT ?
+    )
+    ORDER BY id DESC
+"""
+_CAUSES = f"""
+    SELECT coin_entries.id, event_rows.type, custom_event_name, occurred_at, draw, batches.game_id,
+           min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths
+    FROM json_each(?) AS wanted CROSS JOIN coin_entries ON coin_entries.id = wanted.value
+    CROSS JOIN event_rows ON event_id = coin_entries.id
+    CROSS JOIN batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+    CROSS JOIN game_rules ON rule_id = (
+        SELECT max(rule_id) FROM game_rules AS known
+        WHERE known.game_id = batches.game_id AND since_batch_id <= batch_id
+    )
+    WHERE trigger IS NOT NULL
+"""  # noqa: S608 - built from our own constants
+_NEWEST = 2**63 - 1
+
+
+class SqliteReader:
+    """See ``Reader``."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = Connection(path, self._prepare, read_only=True)
+
+    async def __aenter__(self) -> Self:
+        """See ``Reader``."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """See ``Reader``."""
+        await self._connection.close()
+
+    async def player(self, user_id: str) -> Player | None:
+        """See ``Reader.player``."""
+        async with self._connection.transaction("BEGIN") as db:
+            for row in await db.execute_fetchall(_PLAYER, (user_id,)):
+                return Player(*row)
+        return None
+
+    async def coin_transactions(
+        self, user_id: str, *, before: int | None = None, limit: int
+    ) -> list[CoinTransaction]:
+        """See ``Reader.coin_transactions``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await read_transactions(
+                db, user_id, _NEWEST if before is None else before, limit
+            )
+
+    async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
+        """See ``Reader.causes``."""
+        async with self._connection.transaction("BEGIN") as db:
+            rows = await db.execute_fetchall(_CAUSES, (json.dumps(list(entry_ids)),))
+        return {
+            entry_id: Cause(kind, name, occurred_at, draw, Rule(*rule))
+            for entry_id, kind, name, occurred_at, draw, *rule in rows
+        }
+
+    async def audit(self, max_events: int) -> Audited:
+        """See ``Reader.audit``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await audit_step(db, max_events)
+
+    async def _prepare(self, db: aiosqlite.Connection) -> None:
+        await db.execute("PRAGMA temp_store = MEMORY")
+        for statement in AUDIT_TABLES.split(";\n"):
+            if statement.strip():
+                await db.execute(statement)
+
+
+async def read_transactions(
+    db: aiosqlite.Connection, user_id: str, before: int, limit: int
+) -> list[CoinTransaction]:
+    """Return the newest ``limit`` entries of a player whose id is less than ``before``."""
+    rows = await db.execute_fetchall(_TRANSACTIONS, (user_id, before, limit))
+    return [CoinTransaction(*row) for row in rows]

@@ -1,0 +1,172 @@
+"""What is in a SQLite store, version by version.
+
+An event's id is its batch's id and its place in the batch, ``batch_id * 256 + n``: found both ways
+by the two primary keys, so event rows need neither a foreign key nor an index. Times are stored as
+they travel (20 or 27 characters); ``occurred_at`` pads them to one width when read. The view
+``events`` is the face for people and programs that read.
+
+A grant of coins has the id of the event that earned it: one event earns once, and the ledger has
+one order, that of the events. Adjustments take the next batch's id for themselves. The view
+``coin_transactions`` is the face of ``coin_entries``, which stores what cannot be computed.
+``game_rules`` keeps every rule that ever held and from which batch on, so that an audit can tell
+what each event should have earned.
+"""
+
+from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+
+
+def printed_time(microseconds: str) -> str:
+    """Return SQL that prints a column of microseconds since the epoch: UTC, 27 characters."""
+    return (
+        f"strftime('%Y-%m-%dT%H:%M:%S', {microseconds} / 1000000, 'unixepoch')"
+        f" || printf('.%06dZ', {microseconds} % 1000000)"
+    )
+
+
+def count_activity(batches: str, which: str) -> str:
+    """Return SQL that adds what events say about their players (contract section 4).
+
+    ``batches`` is a relation with ``batch_id`` and ``player_id``; ``which`` limits the events. The
+    best and the last score are those of ``GameEnd`` events whose score is a finite number.
+    """
+    return f"""
+    UPDATE players SET
+        sessions = sessions + opened,
+        total_games_played = total_games_played + ended,
+        best_score = coalesce(max(best_score, best), best, best_score),
+        last_score = ifnull(
+            (SELECT json_extract(customdata, '$.score') FROM event_rows WHERE event_id = last),
+            last_score
+        )
+    FROM (
+        SELECT player_id AS whose, sum(type = 'AppOpen') AS opened, sum(type = 'GameEnd') AS ended,
+               max(score) AS best, max(iif(score IS NULL, NULL, event_id)) AS last
+        FROM (
+            SELECT player_id, event_id, type,
+                   iif(type = 'GameEnd' AND json_type(customdata, '$.score') IN ('integer', 'real')
+                       AND json_extract(customdata, '$.score') BETWEEN -1.7e308 AND 1.7e308,
+                       json_extract(customdata, '$.score'), NULL) AS score
+            FROM event_rows CROSS JOIN {batches}
+            WHERE batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+            AND type IN ('AppOpen', 'GameEnd') AND {which}
+        )
+        GROUP BY player_id
+    )
+    WHERE player_id = whose;
+    """  # noqa: S608 - built from our own constants
+
+
+LEVEL_COMPLETE = 1
+EVENT_TRIGGER = 2
+"""What ``coin_entries.trigger`` holds; null for an adjustment."""
+
+MIGRATIONS = (
+    f"""
+    CREATE TABLE journals (
+        journal_id INTEGER PRIMARY KEY,
+        identity TEXT NOT NULL UNIQUE
+    );
+    CREATE TABLE batches (
+        batch_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        journal_id INTEGER NOT NULL REFERENCES journals,
+        sequence INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        game_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        received_at TEXT NOT NULL,
+        event_count INTEGER NOT NULL,
+        UNIQUE (journal_id, sequence)
+    );
+    CREATE TABLE event_rows (
+        event_id INTEGER PRIMARY KEY,
+        type TEXT NOT NULL,
+        custom_event_name TEXT,
+        time TEXT NOT NULL,
+        customdata TEXT,
+        occurred_at TEXT GENERATED ALWAYS AS (
+            CASE length(time) WHEN 20 THEN substr(time, 1, 19) || '.000000Z' ELSE time END
+        ) VIRTUAL
+    );
+    CREATE TABLE dead_letters (
+        journal TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        source TEXT NOT NULL,
+        game_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        received_at TEXT NOT NULL,
+        event_count INTEGER NOT NULL,
+        rows BLOB NOT NULL,
+        buried_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
+        PRIMARY KEY (journal, sequence)
+    );
+    CREATE VIEW events AS
+        SELECT event_id, source, game_id, user_id, type, custom_event_name,
+               occurred_at, received_at, customdata
+        FROM event_rows JOIN batches
+            ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+            AND event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+                         AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1};
+    """,  # noqa: S608 - built from our own constants
+    f"""
+    ALTER TABLE event_rows ADD COLUMN draw INTEGER;
+    CREATE TABLE players (
+        player_id INTEGER PRIMARY KEY,
+        user_id TEXT NOT NULL UNIQUE,
+        coins_balance INTEGER NOT NULL DEFAULT 0,
+        total_games_played INTEGER NOT NULL DEFAULT 0,
+        sessions INTEGER NOT NULL DEFAULT 0,
+        best_score NUMERIC,
+        last_score NUMERIC,
+        first_seen_at TEXT NOT NULL,
+        last_seen_at TEXT NOT NULL
+    );
+    CREATE TABLE coin_entries (
+        id INTEGER PRIMARY KEY,
+        player_id INTEGER NOT NULL REFERENCES players,
+        trigger INTEGER,
+        amount INTEGER NOT NULL CHECK (amount <> 0),
+        balance_after INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        reason TEXT
+    );
+    CREATE INDEX coin_entries_by_player ON coin_entries (player_id, id);
+    CREATE TRIGGER coin_entries_stay BEFORE DELETE ON coin_entries
+        BEGIN SELECT RAISE(ABORT, 'coin_entries is append-only'); END;
+    CREATE TRIGGER coin_entries_stay_as_they_are BEFORE UPDATE ON coin_entries
+        BEGIN SELECT RAISE(ABORT, 'coin_entries is append-only'); END;
+    CREATE TABLE custom_event_counts (
+        player_id INTEGER NOT NULL REFERENCES players,
+        game_id TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (player_id, game_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE game_rules (
+        rule_id INTEGER PRIMARY KEY,
+        since_batch_id INTEGER NOT NULL,
+        game_id TEXT NOT NULL,
+        min_amount INTEGER NOT NULL,
+        max_amount INTEGER NOT NULL,
+        level_millionths INTEGER NOT NULL,
+        trigger_threshold INTEGER NOT NULL,
+        trigger_millionths INTEGER NOT NULL
+    );
+    CREATE INDEX game_rules_by_game ON game_rules (game_id, since_batch_id);
+    CREATE VIEW coin_transactions AS
+        SELECT id, players.user_id, game_id,
+               CASE WHEN amount > 0 THEN 'earn' ELSE 'deduct' END AS type,
+               CASE trigger WHEN {LEVEL_COMPLETE} THEN 'level_complete'
+                            WHEN {EVENT_TRIGGER} THEN 'event_trigger' END AS trigger,
+               abs(amount) AS amount, balance_after - amount AS balance_before, balance_after,
+               CASE WHEN trigger IS NOT NULL THEN id END AS event_id,
+               {printed_time("created_at")} AS created_at,
+               reason
+        FROM coin_entries JOIN players USING (player_id)
+        LEFT JOIN batches ON batch_id = id / {MAX_EVENTS_PER_BATCH};
+    INSERT INTO players (user_id, first_seen_at, last_seen_at)
+        SELECT user_id, min(received_at), max(received_at) FROM batches
+        WHERE source = 'playsmart' GROUP BY user_id;
+    """  # noqa: S608 - built from our own constants
+    + count_activity("batches JOIN players USING (user_id)", "source = 'playsmart'"),
+)
+"""One script a schema version; never edited once released, only appended to."""
