@@ -13,12 +13,15 @@ from tests.crash.clients import Client, Ledger, load, until
 from tests.crash.count import count
 from tests.crash.faults import locked
 from tests.crash.harness import Target
-from tests.crash.kills import Campaign
+from tests.crash.kills import KINDS, Campaign, make_plan
 
 NEVER = 3_600
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "8"))
 """The short form; ``make crash`` plays 200."""
+
+SEED, MAX_INTERVAL = 7019, 0.5
+"""Few rounds, yet something of everything, as a test checks."""
 
 
 @pytest.fixture
@@ -31,9 +34,20 @@ def some_clients(target: Target, ledger: Ledger, number: int = 8) -> list[Client
     return [Client(f"player-{place}", target.port, ledger) for place in range(number)]
 
 
+def test_the_short_form_has_rounds_of_every_sort() -> None:
+    plans = [make_plan(SEED, number, MAX_INTERVAL) for number in range(1, 9)]
+    assert {plan.kind for plan in plans} == set(KINDS)
+    assert {len(plan.later_kills) for plan in plans if plan.kind == "replay"} == {1, 2}
+    assert {plan.pad for plan in plans} == {0, 100, 1_000}
+    drawn = {(key, value) for plan in plans for key, value in plan.settings.items()}
+    assert len(drawn) == len({"interval", "always", "never"}) + len({0.05, 0.2, 1.0}) + 2
+    restless = [plan for plan in plans if plan.kind != "load"]
+    assert len({plan.settings["journal.fsync"] for plan in restless}) == 3
+
+
 async def test_a_killed_gateway_loses_nothing_and_doubles_nothing(target: Target) -> None:
     await target.up()
-    campaign = Campaign(target, seed=7, max_interval=0.5)
+    campaign = Campaign(target, seed=SEED, max_interval=MAX_INTERVAL)
     for number in range(1, ROUNDS + 1):
         verdict = await campaign.round(number)
         assert verdict.good, (number, verdict)
@@ -52,7 +66,7 @@ async def test_a_signal_under_load_drains_everything_and_exits_0(
     await target.up()
     ledger = Ledger()
     async with load(some_clients(target, ledger)):
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.2)
         target.signal(number)
         assert await target.exit_code() == 0, target.log
     verdict = count(target.database, ledger)
@@ -94,7 +108,7 @@ async def test_a_second_signal_stops_a_drain_at_once_and_loses_nothing(
     with locked(target.database):
         target.signal(signal.SIGTERM)
         await target.closed()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.2)
         assert target.process.poll() is None
         target.signal(second)
         assert await target.exit_code(seconds=20) != 0
@@ -121,7 +135,7 @@ async def test_a_signal_while_it_starts_is_obeyed(target: Target) -> None:
         (target.journal / "lock").unlink()
         await until(is_starting, "it has taken the journal")
         target.signal(signal.SIGTERM)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.2)
     assert await target.exit_code(seconds=15) in (0, 1), target.log
 
 
