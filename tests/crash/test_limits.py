@@ -200,7 +200,7 @@ async def test_slow_clients_cost_the_others_little(target: Target) -> None:
     """The campaign prints the ratio, which is to stay below 2; here only what noise cannot do."""
     await target.up()
     ledger = Ledger()
-    latencies = await measure(target, ledger, turns=1, turn_seconds=0.8, ahead_seconds=0.4)
+    latencies = await measure(target, ledger, turns=1, turn_seconds=0.7, ahead_seconds=0.3)
     assert set(ledger.statuses) == {202}
     assert latencies.slow_accepted
     assert latencies.ratio < 10, latencies.ratio
@@ -211,7 +211,7 @@ async def test_slow_clients_cost_the_others_little(target: Target) -> None:
 
 async def test_a_request_that_never_ends_is_dropped(target: Target) -> None:
     """Whether it stops within its head or within its body."""
-    target.settings["server.request_timeout_seconds"] = 1
+    target.settings["server.request_timeout_seconds"] = 0.5
     await target.up()
     ledger = Ledger()
     content = request("slow", 1, 10)
