@@ -241,10 +241,10 @@ def test_a_printed_token_is_taken_by_the_gateway(gateway: RunningGateway) -> Non
 
 
 def test_a_printed_token_of_development_mode_is_taken(
-    start_gateway: StartGateway, run: Run
+    start_gateway: StartGateway, run_here: Run
 ) -> None:
     running = start_gateway("--dev", secret=None)
-    authorization = {"authorization": f"Bearer {run('token', '--sub', 'ada').stdout.strip()}"}
+    authorization = {"authorization": f"Bearer {run_here('token', '--sub', 'ada').stdout.strip()}"}
     assert running.post(make_upload("ada"), headers=authorization).status_code == 202
     assert running.stop() == 0
 

@@ -17,11 +17,11 @@ from tests.crash.kills import KINDS, Campaign, make_plan
 
 NEVER = 3_600
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "8"))
-"""The short form; ``make crash`` plays 200."""
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "4"))
+"""Of each campaign, in the short form; ``make crash`` plays 200."""
 
-SEED, MAX_INTERVAL = 7019, 0.5
-"""Few rounds, yet something of everything, as a test checks."""
+SEEDS, MAX_INTERVAL = (2527, 2823), 0.5
+"""Their first four rounds wait little, yet have something of everything, as a test checks."""
 
 
 @pytest.fixture
@@ -35,8 +35,9 @@ def some_clients(target: Target, ledger: Ledger, number: int = 8) -> list[Client
 
 
 def test_the_short_form_has_rounds_of_every_sort() -> None:
-    plans = [make_plan(SEED, number, MAX_INTERVAL) for number in range(1, 9)]
-    assert {plan.kind for plan in plans} == set(KINDS)
+    campaigns = [[make_plan(seed, n, MAX_INTERVAL) for n in range(1, 5)] for seed in SEEDS]
+    assert all({plan.kind for plan in plans} == set(KINDS) for plans in campaigns)
+    plans = [plan for plans in campaigns for plan in plans]
     assert {len(plan.later_kills) for plan in plans if plan.kind == "replay"} == {1, 2}
     assert {plan.pad for plan in plans} == {0, 100, 1_000}
     drawn = {(key, value) for plan in plans for key, value in plan.settings.items()}
@@ -45,17 +46,25 @@ def test_the_short_form_has_rounds_of_every_sort() -> None:
     assert len({plan.settings["journal.fsync"] for plan in restless}) == 3
 
 
-async def test_a_killed_gateway_loses_nothing_and_doubles_nothing(target: Target) -> None:
-    await target.up()
-    campaign = Campaign(target, seed=SEED, max_interval=MAX_INTERVAL)
-    for number in range(1, ROUNDS + 1):
-        verdict = await campaign.round(number)
-        assert verdict.good, (number, verdict)
-    verdict = await campaign.finish()
-    assert verdict.good, verdict
-    assert verdict.accepted_events
-    assert campaign.total.integrity_ok == ROUNDS
-    assert campaign.total.corrupt_records == 0
+async def test_a_killed_gateway_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    """Two campaigns at the same time: each of them mostly waits."""
+    async with asyncio.TaskGroup() as both:
+        for seed in SEEDS:
+            both.create_task(killed_again_and_again(tmp_path / str(seed), seed))
+
+
+async def killed_again_and_again(data: Path, seed: int) -> None:
+    with Target(data) as target:
+        await target.up()
+        campaign = Campaign(target, seed=seed, max_interval=MAX_INTERVAL)
+        for number in range(1, ROUNDS + 1):
+            verdict = await campaign.round(number)
+            assert verdict.good, (seed, number, verdict)
+        verdict = await campaign.finish()
+        assert verdict.good, verdict
+        assert verdict.accepted_events
+        assert campaign.total.integrity_ok == ROUNDS
+        assert campaign.total.corrupt_records == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
