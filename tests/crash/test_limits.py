@@ -196,17 +196,24 @@ async def test_connections_beyond_the_limit_of_descriptors_do_not_kill_it(target
     assert count(target.database, ledger).good
 
 
-async def test_slow_clients_cost_the_others_little(target: Target) -> None:
-    """The campaign prints the ratio, which is to stay below 2; here only what noise cannot do."""
-    await target.up()
-    ledger = Ledger()
-    latencies = await measure(target, ledger, turns=1, turn_seconds=0.7, ahead_seconds=0.3)
-    assert set(ledger.statuses) == {202}
-    assert latencies.slow_accepted
-    assert latencies.ratio < 10, latencies.ratio
-    await target.drained()
-    assert await target.stop() == 0
-    assert count(target.database, ledger).good
+async def test_slow_clients_cost_the_others_little(tmp_path: Path) -> None:
+    """The campaign prints the ratio, which is to stay below 2; here only what noise cannot do.
+
+    Not three times in a row, that is: another program may stop everybody for a moment.
+    """
+    ratios: list[float] = []
+    while not ratios or ratios[-1] >= 10:
+        assert len(ratios) < 3, ratios
+        with Target(tmp_path / str(len(ratios))) as target:
+            await target.up()
+            ledger = Ledger()
+            latencies = await measure(target, ledger, turns=1, turn_seconds=0.7, ahead_seconds=0.3)
+            assert set(ledger.statuses) == {202}
+            assert latencies.slow_accepted
+            ratios.append(latencies.ratio)
+            await target.drained()
+            assert await target.stop() == 0
+            assert count(target.database, ledger).good
 
 
 async def test_a_request_that_never_ends_is_dropped(target: Target) -> None:
