@@ -10,13 +10,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import jwt
 import pytest
 from click.testing import CliRunner, Result
 
 from playsmart_gateway import __version__
-from playsmart_gateway.cli import commands
+from playsmart_gateway.cli import commands, main
 from playsmart_gateway.config import MASKED
 from tests.conftest import (
     PATIENCE_SECONDS,
@@ -52,6 +53,28 @@ def run(tmp_path: Path) -> Run:
         return finished
 
     return run_command
+
+
+@pytest.fixture
+def run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run a command that ends by itself as ``run`` does, but in this process: it is quicker."""
+
+    def run_main(*arguments: str, **environment: str) -> Finished:
+        with monkeypatch.context() as patched:
+            patched.chdir(tmp_path)
+            patched.setattr(sys, "argv", ["playsmart-gateway", *arguments])
+            for name in [name for name in os.environ if name.startswith("PLAYSMART_")]:
+                patched.delenv(name)
+            for name, value in environment.items():
+                patched.setenv(f"PLAYSMART_{name}", value)
+            with pytest.raises(SystemExit) as exited:
+                main()
+        told = capsys.readouterr()
+        return Finished(arguments, cast(int, exited.value.code), told.out, told.err)
+
+    return run_main
 
 
 def invoke(*arguments: str, **environment: str) -> Result:
@@ -218,10 +241,10 @@ def test_a_printed_token_is_taken_by_the_gateway(gateway: RunningGateway) -> Non
 
 
 def test_a_printed_token_of_development_mode_is_taken(
-    start_gateway: StartGateway, run: Run
+    start_gateway: StartGateway, run_here: Run
 ) -> None:
     running = start_gateway("--dev", secret=None)
-    authorization = {"authorization": f"Bearer {run('token', '--sub', 'ada').stdout.strip()}"}
+    authorization = {"authorization": f"Bearer {run_here('token', '--sub', 'ada').stdout.strip()}"}
     assert running.post(make_upload("ada"), headers=authorization).status_code == 202
     assert running.stop() == 0
 
@@ -267,9 +290,9 @@ def test_a_token_says_what_the_configuration_asks_for() -> None:
     assert claims["iss"] == "https://id.example"
 
 
-def test_a_token_cannot_be_signed_without_a_secret(run: Run) -> None:
+def test_a_token_cannot_be_signed_without_a_secret(run_here: Run) -> None:
     for settings in ({}, {"AUTH__JWKS_URL": "https://id.example/keys"}):
-        finished = run("token", "--sub", "ada", **settings)
+        finished = run_here("token", "--sub", "ada", **settings)
         assert finished.returncode == 2
         assert finished.stdout == ""
         assert finished.stderr.startswith("error: auth: ")
@@ -306,9 +329,9 @@ def test_check_config_notes_that_keys_are_missing() -> None:
     ],
 )
 def test_check_config_tells_mistakes_with_exit_code_2(
-    run: Run, settings: dict[str, str], problem: str
+    run_here: Run, settings: dict[str, str], problem: str
 ) -> None:
-    finished = run("check-config", **settings)
+    finished = run_here("check-config", **settings)
     assert finished.returncode == 2
     assert finished.stdout == ""
     assert finished.stderr.startswith(f"error: {problem}")

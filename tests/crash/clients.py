@@ -190,4 +190,4 @@ async def until(
     deadline = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.005)

@@ -59,13 +59,15 @@ async def dribble(name: str, port: int, ledger: Ledger, stop: asyncio.Event) -> 
 
 
 @contextlib.asynccontextmanager
-async def dribbling(phase: str, port: int, ledger: Ledger) -> AsyncIterator[None]:
+async def dribbling(
+    phase: str, port: int, ledger: Ledger, *, ahead_seconds: float
+) -> AsyncIterator[None]:
     """Have the slow clients send while entered; each finishes its request on the way out."""
     stop = asyncio.Event()
     names = [f"slow-{phase}-{place}" for place in range(SLOW)]
     tasks = [asyncio.create_task(dribble(name, port, ledger, stop)) for name in names]
     try:
-        await asyncio.sleep(1)  # until they are out of step
+        await asyncio.sleep(ahead_seconds)  # until they are out of step
         yield
     finally:
         stop.set()
@@ -73,7 +75,12 @@ async def dribbling(phase: str, port: int, ledger: Ledger) -> AsyncIterator[None
 
 
 async def measure(
-    target: Target, ledger: Ledger, *, turns: int = 4, turn_seconds: float = 2.0
+    target: Target,
+    ledger: Ledger,
+    *,
+    turns: int = 4,
+    turn_seconds: float = 2.0,
+    ahead_seconds: float = 1.0,
 ) -> Latencies:
     """Measure on a target that is up."""
     latencies = Latencies()
@@ -82,7 +89,7 @@ async def measure(
         for place in range(NORMAL)
     ]
     async with load(clients):
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(ahead_seconds / 2)
         for turn in range(turns):
             for client in clients:
                 client.latencies.clear()
@@ -90,7 +97,7 @@ async def measure(
             for client in clients:
                 latencies.alone += client.latencies
             slow = Ledger()
-            async with dribbling(str(turn), target.port, slow):
+            async with dribbling(str(turn), target.port, slow, ahead_seconds=ahead_seconds):
                 for client in clients:
                     client.latencies.clear()
                 await asyncio.sleep(turn_seconds)

@@ -13,12 +13,15 @@ from tests.crash.clients import Client, Ledger, load, until
 from tests.crash.count import count
 from tests.crash.faults import locked
 from tests.crash.harness import Target
-from tests.crash.kills import Campaign
+from tests.crash.kills import KINDS, Campaign, make_plan
 
 NEVER = 3_600
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "10"))
-"""The short form; ``make crash`` plays 200."""
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "4"))
+"""Of each campaign, in the short form; ``make crash`` plays 200."""
+
+SEEDS, MAX_INTERVAL = (2527, 2823), 0.5
+"""Their first four rounds wait little, yet have something of everything, as a test checks."""
 
 
 @pytest.fixture
@@ -31,17 +34,37 @@ def some_clients(target: Target, ledger: Ledger, number: int = 8) -> list[Client
     return [Client(f"player-{place}", target.port, ledger) for place in range(number)]
 
 
-async def test_a_killed_gateway_loses_nothing_and_doubles_nothing(target: Target) -> None:
-    await target.up()
-    campaign = Campaign(target, seed=7, max_interval=0.5)
-    for number in range(1, ROUNDS + 1):
-        verdict = await campaign.round(number)
-        assert verdict.good, (number, verdict)
-    verdict = await campaign.finish()
-    assert verdict.good, verdict
-    assert verdict.accepted_events
-    assert campaign.total.integrity_ok == ROUNDS
-    assert campaign.total.corrupt_records == 0
+def test_the_short_form_has_rounds_of_every_sort() -> None:
+    campaigns = [[make_plan(seed, n, MAX_INTERVAL) for n in range(1, 5)] for seed in SEEDS]
+    assert all({plan.kind for plan in plans} == set(KINDS) for plans in campaigns)
+    plans = [plan for plans in campaigns for plan in plans]
+    assert {len(plan.later_kills) for plan in plans if plan.kind == "replay"} == {1, 2}
+    assert {plan.pad for plan in plans} == {0, 100, 1_000}
+    drawn = {(key, value) for plan in plans for key, value in plan.settings.items()}
+    assert len(drawn) == len({"interval", "always", "never"}) + len({0.05, 0.2, 1.0}) + 2
+    restless = [plan for plan in plans if plan.kind != "load"]
+    assert len({plan.settings["journal.fsync"] for plan in restless}) == 3
+
+
+async def test_a_killed_gateway_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    """Two campaigns at the same time: each of them mostly waits."""
+    async with asyncio.TaskGroup() as both:
+        for seed in SEEDS:
+            both.create_task(killed_again_and_again(tmp_path / str(seed), seed))
+
+
+async def killed_again_and_again(data: Path, seed: int) -> None:
+    with Target(data) as target:
+        await target.up()
+        campaign = Campaign(target, seed=seed, max_interval=MAX_INTERVAL)
+        for number in range(1, ROUNDS + 1):
+            verdict = await campaign.round(number)
+            assert verdict.good, (seed, number, verdict)
+        verdict = await campaign.finish()
+        assert verdict.good, verdict
+        assert verdict.accepted_events
+        assert campaign.total.integrity_ok == ROUNDS
+        assert campaign.total.corrupt_records == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -52,7 +75,7 @@ async def test_a_signal_under_load_drains_everything_and_exits_0(
     await target.up()
     ledger = Ledger()
     async with load(some_clients(target, ledger)):
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.2)
         target.signal(number)
         assert await target.exit_code() == 0, target.log
     verdict = count(target.database, ledger)
@@ -82,30 +105,36 @@ async def test_a_drain_that_cannot_finish_exits_1_and_the_next_start_stores_the_
     assert verdict.unknown_events == 0
 
 
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-async def test_a_second_signal_stops_a_drain_at_once_and_loses_nothing(
-    target: Target, second: signal.Signals
-) -> None:
-    target.settings |= {"buffer.flush_interval_seconds": NEVER, "server.drain_timeout_seconds": 90}
-    await target.up()
-    ledger = Ledger()
-    async with load(some_clients(target, ledger)):
-        await asyncio.sleep(0.2)
-    with locked(target.database):
-        target.signal(signal.SIGTERM)
-        await target.closed()
-        await asyncio.sleep(0.5)
-        assert target.process.poll() is None
-        target.signal(second)
-        assert await target.exit_code(seconds=20) != 0
-    await target.up()
-    target.kill()
-    target.settings["buffer.flush_interval_seconds"] = 0.1
-    await target.up()
-    await target.drained()
-    verdict = count(target.database, ledger)
-    assert verdict.good, verdict
-    assert verdict.accepted_events
+async def test_a_second_signal_stops_a_drain_at_once_and_loses_nothing(tmp_path: Path) -> None:
+    """Of either kind, at the same time: mostly the two wait for SQLite to give up the lock."""
+    async with asyncio.TaskGroup() as both:
+        for second in (signal.SIGTERM, signal.SIGINT):
+            both.create_task(stopped_by_a_second_signal(tmp_path / second.name, second))
+
+
+async def stopped_by_a_second_signal(data: Path, second: signal.Signals) -> None:
+    with Target(data) as target:
+        target.settings["buffer.flush_interval_seconds"] = NEVER
+        target.settings["server.drain_timeout_seconds"] = 90
+        await target.up()
+        ledger = Ledger()
+        async with load(some_clients(target, ledger)):
+            await asyncio.sleep(0.2)
+        with locked(target.database):
+            target.signal(signal.SIGTERM)
+            await target.closed()
+            await asyncio.sleep(0.2)
+            assert target.process.poll() is None
+            target.signal(second)
+            assert await target.exit_code(seconds=20) != 0
+        await target.up()
+        target.kill()
+        target.settings["buffer.flush_interval_seconds"] = 0.1
+        await target.up()
+        await target.drained()
+        verdict = count(target.database, ledger)
+        assert verdict.good, verdict
+        assert verdict.accepted_events
 
 
 async def test_a_signal_while_it_starts_is_obeyed(target: Target) -> None:
@@ -121,7 +150,7 @@ async def test_a_signal_while_it_starts_is_obeyed(target: Target) -> None:
         (target.journal / "lock").unlink()
         await until(is_starting, "it has taken the journal")
         target.signal(signal.SIGTERM)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.2)
     assert await target.exit_code(seconds=15) in (0, 1), target.log
 
 

@@ -103,7 +103,8 @@ async def test_a_journal_full_of_what_is_stored_already_makes_room_by_itself(
             await target.up()
 
             async def is_far_beyond_its_size() -> bool:
-                await player.send(200)
+                for _ in range(10):
+                    await player.send(200)
                 return ledger.events("accepted") > 20_000
 
             await until(is_far_beyond_its_size, "five times the disk went through the journal")
@@ -195,34 +196,45 @@ async def test_connections_beyond_the_limit_of_descriptors_do_not_kill_it(target
     assert count(target.database, ledger).good
 
 
-async def test_slow_clients_cost_the_others_little(target: Target) -> None:
-    """The campaign prints the ratio, which is to stay below 2; here only what noise cannot do."""
-    await target.up()
-    ledger = Ledger()
-    latencies = await measure(target, ledger, turns=1, turn_seconds=1.0)
-    assert set(ledger.statuses) == {202}
-    assert latencies.slow_accepted
-    assert latencies.ratio < 10, latencies.ratio
-    await target.drained()
-    assert await target.stop() == 0
-    assert count(target.database, ledger).good
+async def test_slow_clients_cost_the_others_little(tmp_path: Path) -> None:
+    """The campaign prints the ratio, which is to stay below 2; here only what noise cannot do.
+
+    Not three times in a row, that is: another program may stop everybody for a moment.
+    """
+    ratios: list[float] = []
+    while not ratios or ratios[-1] >= 10:
+        assert len(ratios) < 3, ratios
+        with Target(tmp_path / str(len(ratios))) as target:
+            await target.up()
+            ledger = Ledger()
+            latencies = await measure(target, ledger, turns=1, turn_seconds=0.7, ahead_seconds=0.3)
+            assert set(ledger.statuses) == {202}
+            assert latencies.slow_accepted
+            ratios.append(latencies.ratio)
+            await target.drained()
+            assert await target.stop() == 0
+            assert count(target.database, ledger).good
 
 
-@pytest.mark.parametrize("whole_head", [False, True])
-async def test_a_request_that_never_ends_is_dropped(target: Target, whole_head: bool) -> None:
-    target.settings["server.request_timeout_seconds"] = 1
+async def test_a_request_that_never_ends_is_dropped(target: Target) -> None:
+    """Whether it stops within its head or within its body."""
+    target.settings["server.request_timeout_seconds"] = 0.5
     await target.up()
     ledger = Ledger()
     content = request("slow", 1, 10)
-    part = content[: content.index(b"\r\n\r\n") + 20] if whole_head else content[:40]
-    reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
-    writer.write(part)
+    part_of_a_head, part_of_a_body = content[:40], content[: content.index(b"\r\n\r\n") + 20]
+    connections = []
+    for part in (part_of_a_head, part_of_a_body):
+        reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
+        writer.write(part)
+        connections.append((reader, writer))
     player = Client("player", target.port, ledger)
     async with load([player]), asyncio.timeout(20):
-        status, _ = await read_answer(reader)
-        assert status == 408
-        assert await reader.read() == b""
-    await close(writer)
+        for reader, writer in connections:
+            status, _ = await read_answer(reader)
+            assert status == 408
+            assert await reader.read() == b""
+            await close(writer)
     assert set(ledger.statuses) == {202}
     await target.drained()
     assert await target.stop() == 0

@@ -3,7 +3,7 @@
 import multiprocessing
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.simulation.mutants import MUTANTS
@@ -81,7 +81,7 @@ def run(start: int, seeds: int, jobs: int) -> Iterator[Tally]:
             yield total
 
 
-def catch(mutant: str, seeds: range) -> Outcome | None:
+def catch(mutant: str, seeds: Iterable[int]) -> Outcome | None:
     """Return the first seed that fails with one of the mutants, if any does."""
     with quiet():
         for seed in seeds:

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from itertools import chain
 
 import pytest
 
@@ -13,6 +14,16 @@ from tests.simulation.scenario import quiet, simulate
 
 SEEDS = 400
 MUTANT_SEEDS = 3_000
+
+CAUGHT_AT = {
+    "gives up at the first failed sync": 572,
+    "stops syncing before the store closed": 572,
+    "believes a failed sync": 375,
+    "does not sync what it replays": 274,
+    "leaves a failed write behind": 249,
+    "closes files under a running thread": 126,
+}
+"""The first seeds that notice the rarer ones; searched from, to be quick. None has to be right."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +65,8 @@ def test_excuses_are_rare(tally: campaign.Tally) -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_broken_gateway_is_caught(mutant: str) -> None:
-    caught = campaign.catch(mutant, range(MUTANT_SEEDS))
+    first = CAUGHT_AT.get(mutant, 0)
+    caught = campaign.catch(mutant, chain(range(first, MUTANT_SEEDS), range(first)))
     assert caught is not None, f"{MUTANT_SEEDS} seeds did not notice"
 
 
