@@ -38,6 +38,7 @@ _FILTERS = (
 )  # fmt: skip
 _UNITS = ("", " Thousand", " Million", " Billion", " Trillion", " Quadrillion")
 _has_long_space = re.compile(r"\s{32}").search
+_has_teak_scheme = re.compile(r"teak[a-z0-9+.-]*:", re.ASCII | re.IGNORECASE).match
 _is_fancy = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})*(\.[0-9]+)?").fullmatch
 
 Property = str | int | Decimal
@@ -64,7 +65,7 @@ def resolve(link: str, link_domains: Set[str], links: Mapping[str, str]) -> str 
     A link whose scheme begins with ``teak`` is its own template. One on a link domain is looked
     up in ``links`` by ``host/path``, then by ``/path`` alone, both as ``short_link`` writes them.
     """
-    if link[:4].lower() == "teak":
+    if _has_teak_scheme(link):
         return link
     short = short_link(link)
     if short is None or short[0] not in link_domains:

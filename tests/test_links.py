@@ -43,7 +43,8 @@ def test_a_managed_link_stands_for_a_template(link: str, template: str) -> None:
 @pytest.mark.parametrize(
     "link",
     [
-        "", "shop", "/shop", "tea", "game:///{{x}}", "mailto:a@game.example", "https:///shop",
+        "", "shop", "/shop", "tea", "teak", "teak/{{x}}", "x-teak:",
+        "game:///{{x}}", "mailto:a@game.example", "https:///shop",
         "https://game.example/unknown", "https://game.example/Shop", "https://other.example/shop",
         "https://game.example.evil.example/shop", "https://evil.example/?game.example/shop",
         "ftp://game.example/shop", "https://[/shop", "https://game.example@evil.example/shop",

@@ -1,7 +1,7 @@
 """The parameters of player_properties: what a game's server knows about a player."""
 
 from collections.abc import Callable, Mapping
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -89,10 +89,7 @@ def _number(raw: msgspec.Raw) -> Decimal | None:
     sent = read_number(raw)
     if sent is None:
         return None
-    try:
-        number = Decimal(bytes(sent).decode())
-    except InvalidOperation:  # an exponent beyond all reason
-        return None
+    number = Decimal(bytes(sent).decode())
     if number.copy_abs() > MAX_NUMBER:  # abs() would round
         return None
     rounded = number.quantize(_SMALLEST_STEP, context=_exact)

@@ -113,7 +113,7 @@ def test_defaults_do_not_follow_from_each_other() -> None:
 
 NUMBERS = [
     "0", "-0", "-0.0", "1", "1.0", "1.10", "0.1", "-1", "1e400", "1E+5", "-1e-400",
-    "0.30000000000000004", "12345678901234567890123", "9" * 256, "1e999999999999999999999",
+    "0.30000000000000004", "12345678901234567890123", "9" * 256, "1e9999", "-1.5E-9999",
 ]  # fmt: skip
 
 
@@ -130,6 +130,7 @@ def test_a_number_is_stored_as_it_was_written(number: str) -> None:
         "true", "[]", "{}", "[1]", '""', '" "', '"a"', '"NaN"', '"Infinity"', '"-Infinity"',
         '"0x1"', '"1_000"', '"1,000"', '"\uff11"', '"\u0661"', '"+1"', '" 1"', '"1 "', '"01"',
         '"1."', '".5"', '"1e"', '"--1"', '"1\\n"', '"1\\u0000"', '"nan"', '"1e5x"', "9" * 257,
+        "1e10000", "1e-10000",
         '"' + "9" * 257 + '"',
     ],
 )  # fmt: skip
@@ -154,7 +155,7 @@ def test_a_count_is_stored_as_an_integer(sent: str, stored: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     ["0", "-0", "-1", "0.5", "1.5", "-0.0", '"0"', '"-3"', '"1.000001"', str(MAX_COUNT + 1), "1e19",
-     "1e400", "1e-400", "1e999999999999999999999", "9" * 256, "1." + "0" * 250 + "1"],
+     "1e400", "1e-400", "1e9999", "9" * 256, "1." + "0" * 250 + "1"],
 )  # fmt: skip
 def test_a_count_is_an_integer_of_1_or_more_that_fits_64_bits(wrong: str) -> None:
     rule = "must be an integer from 1 to 9223372036854775807"
