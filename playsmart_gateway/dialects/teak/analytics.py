@@ -195,7 +195,13 @@ def _outcome(raw: msgspec.Raw) -> Outcome:
 
 def _checked(event: AnalyticsEvent) -> AnalyticsEvent | None:
     """Check what the typed decode does not; None when only an examiner can tell."""
-    if event.user_id.isspace() or event.action_type.isspace():
+    if (
+        event.user_id.isspace()
+        or event.action_type.isspace()
+        or event.object_type.isspace()
+        or event.object_instance_id.isspace()
+        or event.client_ip.isspace()
+    ):
         return None
     if event.country_code and not is_country_code(event.country_code):
         return None
