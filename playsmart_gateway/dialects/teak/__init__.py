@@ -1,0 +1,1 @@
+"""Teak's server API (contract ``teak.md``): analytics events, identify, player properties."""

@@ -1,0 +1,245 @@
+"""Analytics events: parameters in, canonical rows out.
+
+A body is decoded by one typed decode in C. What that refuses is examined field by field, and in a
+batch event by event: a wrong one is marked and keeps its place, the others go on.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from playsmart_gateway.dialects.teak.parameters import (
+    NULL,
+    UNREADABLE,
+    Errors,
+    Examiner,
+    Identifier,
+    ShortText,
+    grouped,
+    read_count,
+    read_number,
+)
+from playsmart_gateway.errors import Detail, Malformed
+from playsmart_gateway.geography import country_of, is_country_code
+
+MAX_EVENTS = 100
+"""Events in one batch (contract section 1)."""
+
+ONE = msgspec.Raw(b"1")
+"""The default of all three numbers."""
+
+
+class AnalyticsEvent(msgspec.Struct, frozen=True, gc=False):
+    """One valid event. Empty texts were not sent; numbers are as they were written.
+
+    The numbers may pin the request body: encode the event soon, and do not keep it.
+    """
+
+    user_id: Identifier
+    action_type: Identifier
+    object_type: ShortText = ""
+    object_instance_id: ShortText = ""
+    event_count: msgspec.Raw = ONE
+    value: msgspec.Raw = ONE
+    sum_of_squares: msgspec.Raw = ONE
+    client_ip: ShortText = ""
+    country_code: ShortText = ""
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """One event of a batch that failed; ``user_id`` is None when there was none to speak of."""
+
+    user_id: str | None
+    errors: Errors
+
+
+Outcome = AnalyticsEvent | Rejected
+
+
+class _Batch(msgspec.Struct):
+    events: list[AnalyticsEvent]
+
+
+class _LooseBatch(msgspec.Struct):
+    events: msgspec.Raw = NULL
+
+
+class _LooseEvent(msgspec.Struct):
+    user_id: msgspec.Raw = NULL
+    action_type: msgspec.Raw = NULL
+    object_type: msgspec.Raw = NULL
+    object_instance_id: msgspec.Raw = NULL
+    event_count: msgspec.Raw = NULL
+    value: msgspec.Raw = NULL
+    sum_of_squares: msgspec.Raw = NULL
+    client_ip: msgspec.Raw = NULL
+    country_code: msgspec.Raw = NULL
+
+
+class _Data(msgspec.Struct, gc=False):
+    """The customdata of a row."""
+
+    object_type: str | msgspec.UnsetType
+    object_instance_id: str | msgspec.UnsetType
+    event_count: msgspec.Raw
+    value: msgspec.Raw
+    sum_of_squares: msgspec.Raw
+    country_code: str
+    client_ip: str | msgspec.UnsetType
+
+
+_decode_batch = msgspec.json.Decoder(_Batch).decode
+_decode_event = msgspec.json.Decoder(AnalyticsEvent).decode
+_decode_loose_batch = msgspec.json.Decoder(_LooseBatch).decode
+_decode_loose_event = msgspec.json.Decoder(_LooseEvent).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def decode_event(fields: bytes | msgspec.Raw) -> AnalyticsEvent:
+    """Read the event that ``fields`` is the JSON text of, see ``Body.fields``.
+
+    Raises:
+        Malformed: ``details`` has everything that is wrong with it.
+    """
+    if not _may_hold_nul(fields):
+        with contextlib.suppress(*UNREADABLE):
+            if (event := _checked(_decode_event(fields))) is not None:
+                return event
+    return _examined(fields)
+
+
+def decode_batch(fields: bytes) -> list[Outcome]:
+    """Read the events in ``fields``, see ``Body.fields``, in the order they were sent.
+
+    Raises:
+        Malformed: ``events`` is not an array of 1 to ``MAX_EVENTS``.
+    """
+    try:
+        events = _decode_batch(fields).events
+    except UNREADABLE:
+        events = []
+    if 1 <= len(events) <= MAX_EVENTS and not _may_hold_nul(fields):
+        checked = [each for event in events if (each := _checked(event)) is not None]
+        if len(checked) == len(events):
+            return list(checked)
+    return [_outcome(raw) for raw in _listed(fields)]
+
+
+def encode_rows(
+    events: Sequence[AnalyticsEvent],
+    received_at: datetime,
+    last_country: Callable[[str], str],
+    *,
+    store_client_ip: bool,
+) -> bytes:
+    """Return the canonical rows of ``events``, received at one instant in UTC.
+
+    ``last_country`` gives the country of a player's latest session, empty if there is none.
+    """
+    when = msgspec.to_builtins(received_at)
+    unset = msgspec.UNSET
+    return _encode(
+        [
+            (
+                event.action_type,
+                None,
+                when,
+                _Data(
+                    event.object_type or unset,
+                    event.object_instance_id or unset,
+                    event.event_count,
+                    event.value,
+                    event.sum_of_squares,
+                    _country(event, last_country),
+                    event.client_ip if store_client_ip and event.client_ip else unset,
+                ),
+                None,
+                event.user_id,
+            )
+            for event in events
+        ]
+    )
+
+
+def _country(event: AnalyticsEvent, last_country: Callable[[str], str]) -> str:
+    if event.client_ip:
+        return country_of(event.client_ip)
+    return event.country_code.upper() or last_country(event.user_id)
+
+
+def _may_hold_nul(fields: bytes | msgspec.Raw) -> bool:
+    return rb"\u0000" in bytes(fields)
+
+
+def _listed(fields: bytes) -> list[msgspec.Raw]:
+    try:
+        events = _decode_list(_decode_loose_batch(fields).events)
+    except UNREADABLE:
+        events = []
+    if not 1 <= len(events) <= MAX_EVENTS:
+        rule = f"must be a non-empty array (max {MAX_EVENTS} items)"
+        raise Malformed(details=[Detail("events", rule)])
+    return events
+
+
+def _outcome(raw: msgspec.Raw) -> Outcome:
+    try:
+        return decode_event(raw)
+    except Malformed as refusal:
+        user_id = Examiner().text("user_id", _loose(raw).user_id)
+        return Rejected(user_id or None, grouped(refusal.details))
+
+
+def _checked(event: AnalyticsEvent) -> AnalyticsEvent | None:
+    """Check what the typed decode does not; None when only an examiner can tell."""
+    if (
+        event.user_id.isspace()
+        or event.action_type.isspace()
+        or event.object_type.isspace()
+        or event.object_instance_id.isspace()
+        or event.client_ip.isspace()
+    ):
+        return None
+    if event.country_code and not is_country_code(event.country_code):
+        return None
+    count, value, squares = event.event_count, event.value, event.sum_of_squares
+    if count is ONE and value is ONE and squares is ONE:
+        return event
+    number = read_number(count)
+    new_count = None if number is None else read_count(number)
+    new_value, new_squares = read_number(value), read_number(squares)
+    if new_count is count and new_value is value and new_squares is squares:
+        return event
+    if new_count is None or new_value is None or new_squares is None:
+        return None
+    return msgspec.structs.replace(
+        event, event_count=new_count, value=new_value, sum_of_squares=new_squares
+    )
+
+
+def _examined(raw: bytes | msgspec.Raw) -> AnalyticsEvent:
+    fields = _loose(raw)
+    examiner = Examiner()
+    event = AnalyticsEvent(
+        examiner.text("user_id", fields.user_id, required=True),
+        examiner.text("action_type", fields.action_type, required=True),
+        examiner.text("object_type", fields.object_type),
+        examiner.text("object_instance_id", fields.object_instance_id),
+        examiner.count("event_count", fields.event_count, ONE),
+        examiner.number("value", fields.value, ONE),
+        examiner.number("sum_of_squares", fields.sum_of_squares, ONE),
+        examiner.text("client_ip", fields.client_ip),
+        examiner.country("country_code", fields.country_code),
+    )
+    examiner.finish()
+    return event
+
+
+def _loose(raw: bytes | msgspec.Raw) -> _LooseEvent:
+    try:
+        return _decode_loose_event(raw)
+    except UNREADABLE:
+        return _LooseEvent()  # what is no object has no fields

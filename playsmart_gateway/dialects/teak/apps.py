@@ -1,0 +1,137 @@
+"""The apps that may call, as the configuration describes them (``[[teak.apps]]``), all checked."""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import msgspec
+
+from playsmart_gateway.dialects.teak.parameters import MAX_TEXT_LENGTH, Identifier
+from playsmart_gateway.dialects.teak.properties import MAX_OF_EACH_KIND, Kind
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.links import is_template, short_link
+
+_KEYS = ("id", "secret_key", "link_domains", "links", "properties")
+_KINDS = get_args(Kind)
+_is_host = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*").fullmatch
+_scheme_of = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):").match
+
+
+class App(msgspec.Struct, frozen=True):
+    """One app. ``links`` are templates by ``host/path`` or ``/path``, see ``links.resolve``."""
+
+    id: str
+    secrets: tuple[bytes, ...]
+    link_domains: frozenset[str] = frozenset()
+    links: dict[str, str] = {}
+    properties: dict[str, Kind] = {}
+
+    def believes(self, secret_key: str) -> bool:
+        """Whether this is one of the secrets, in a time that does not tell which or how nearly."""
+        given = secret_key.encode()
+        found = False
+        for secret in self.secrets:
+            found |= hmac.compare_digest(secret, given)
+        return found
+
+
+def read_apps(tables: Sequence[Mapping[str, Any]]) -> dict[str, App]:
+    """Return the apps by id.
+
+    Raises:
+        ConfigError: with every mistake found.
+    """
+    problems: list[str] = []
+    apps: dict[str, App] = {}
+    for place, table in enumerate(tables):
+        app = _Reader(f"teak.apps.{place}", table, problems).app()
+        if app.id in apps:
+            problems.append(f"teak.apps.{place}.id: is the id of another app, too")
+        elif app.id:
+            apps[app.id] = app
+    if problems:
+        raise ConfigError(problems)
+    return apps
+
+
+class _Reader:
+    """Reads one table and adds what is wrong with it to ``problems``, led by the key."""
+
+    def __init__(self, path: str, table: Mapping[str, Any], problems: list[str]) -> None:
+        self._path = path
+        self._table = table
+        self._problems = problems
+
+    def app(self) -> App:
+        for key in self._table:
+            if key not in _KEYS:
+                self._refuse(key, "unknown key")
+        domains = self._link_domains()
+        return App(self._id(), self._secrets(), domains, self._links(domains), self._properties())
+
+    def _refuse(self, key: str, message: str) -> None:
+        self._problems.append(f"{self._path}.{key}: {message}")
+
+    def _value(self, key: str, kind: Any, rule: str) -> Any:
+        """Return an optional value of a type, None when it is absent or wrong."""
+        if key not in self._table:
+            return None
+        try:
+            return msgspec.convert(self._table[key], kind)
+        except msgspec.ValidationError:
+            self._refuse(key, rule)
+            return None
+
+    def _id(self) -> str:
+        if "id" not in self._table:
+            self._refuse("id", "is required")
+        rule = f"must be a string of 1 to {MAX_TEXT_LENGTH} characters"
+        return self._value("id", Identifier, rule) or ""
+
+    def _secrets(self) -> tuple[bytes, ...]:
+        if "secret_key" not in self._table:
+            self._refuse("secret_key", "is required")
+        rule = "must be a string or an array of strings, none of them empty"
+        sent = self._value("secret_key", str | list[str], rule)
+        if sent is None:
+            return ()
+        secrets = [sent] if isinstance(sent, str) else sent
+        if not secrets or not all(secrets):
+            self._refuse("secret_key", rule)
+        return tuple(secret.encode() for secret in secrets)
+
+    def _link_domains(self) -> frozenset[str]:
+        rule = "must be an array of host names"
+        domains = self._value("link_domains", list[str], rule) or []
+        hosts = frozenset(domain.lower() for domain in domains)
+        if not all(map(_is_host, hosts)):
+            self._refuse("link_domains", rule)
+        return hosts
+
+    def _links(self, domains: frozenset[str]) -> dict[str, str]:
+        rule = "must be a table of links, all of them strings"
+        links: dict[str, str] = {}
+        for key, target in (self._value("links", dict[str, str], rule) or {}).items():
+            name = f'links."{key}"'
+            short = ("", key.rstrip("/")) if key.startswith("/") else short_link(key)
+            scheme = _scheme_of(target)
+            if short is None or not domains or short[0] not in {*domains, ""}:
+                self._refuse(name, "is not on a link domain")
+            elif "".join(short) in links:
+                self._refuse(name, "is the same link as another")
+            elif scheme is None or scheme[1].lower() in ("http", "https"):
+                self._refuse(name, "must lead to a link with a scheme of the game")
+            elif not is_template(target):
+                self._refuse(name, "is not a Liquid template that can be used here")
+            else:
+                links["".join(short)] = target
+        return links
+
+    def _properties(self) -> dict[str, Kind]:
+        rule = f"must be a table of {' and '.join(_KINDS)}"
+        kinds: dict[str, Kind] = self._value("properties", dict[str, Kind], rule) or {}
+        for kind in _KINDS:
+            if sum(each == kind for each in kinds.values()) > MAX_OF_EACH_KIND:
+                self._refuse("properties", f"has more than {MAX_OF_EACH_KIND} of kind {kind}")
+        return kinds

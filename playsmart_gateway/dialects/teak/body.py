@@ -1,0 +1,105 @@
+"""A request body, read in two steps: who sends it, and, once the sender is believed, the rest.
+
+Nobody without the secret of an app makes us do more than find the credentials.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from playsmart_gateway.dialects.teak import forms
+from playsmart_gateway.dialects.teak.parameters import NULL, UNREADABLE
+from playsmart_gateway.errors import Detail, Malformed, UnsupportedMedia
+
+JSON = b"application/json"
+FORM = b"application/x-www-form-urlencoded"
+
+
+class _Head(msgspec.Struct):
+    game_id: msgspec.Raw = NULL
+    secret_key: msgspec.Raw = NULL
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_skim = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+class Body(NamedTuple):
+    """A body of which only the credentials have been read; empty when absent or not strings."""
+
+    game_id: str
+    secret_key: str
+    content: bytes
+    is_form: bool
+
+    def fields(self) -> bytes:
+        """Return everything that was sent as the text of one JSON object.
+
+        Raises:
+            Malformed: the form cannot be read; of JSON ``open_body`` has made sure.
+        """
+        if not self.is_form:
+            return self.content
+        fields = forms.parse(self.content)
+        if "events" in fields:
+            fields["events"] = forms.listed(fields["events"])
+        for name in ("events", "properties"):
+            if isinstance(text := fields.get(name), str) and _is_json(text):
+                fields[name] = msgspec.Raw(text.encode())
+        return msgspec.json.encode(fields)
+
+
+def open_body(content: bytes, media_type: bytes | None) -> Body:
+    """Find the credentials of a body with this ``Content-Type``; none counts as JSON.
+
+    In a form, ``game_id`` and ``secret_key`` have to be spelled without escapes.
+
+    Raises:
+        UnsupportedMedia: it is neither JSON nor a form.
+        Malformed: it is not UTF-8, not JSON, no object, or its credentials are broken escapes.
+    """
+    media_type = (media_type or JSON).partition(b";")[0].strip().lower()
+    if media_type == FORM:
+        padded = b"&" + content
+        return Body(_last(padded, "game_id"), _last(padded, "secret_key"), content, True)
+    if media_type != JSON:
+        raise UnsupportedMedia
+    try:
+        str(content, "utf-8")  # msgspec does not look inside the strings that it skips
+        head = _decode_head(content)
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 at byte {error.start}"
+    except RecursionError:
+        problem = "nests too deep"
+    except msgspec.ValidationError:
+        problem = "must be a JSON object"
+    except msgspec.DecodeError as error:
+        problem = f"is not JSON: {error}"
+    else:
+        return Body(_text(head.game_id), _text(head.secret_key), content, False)
+    raise Malformed(details=[Detail("body", problem)])
+
+
+def _last(padded: bytes, name: str) -> str:
+    """Return the value of the last field of this name without looking at the other fields."""
+    start = padded.rfind(b"&%b=" % name.encode())
+    if start < 0:
+        return ""
+    value = forms.parse(padded[start + 1 :].partition(b"&")[0])[name]
+    return str(value)
+
+
+def _text(raw: msgspec.Raw) -> str:
+    try:
+        return _decode_text(raw)
+    except msgspec.MsgspecError:
+        return ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        _skim(text.encode())
+    except UNREADABLE:
+        return False
+    return True

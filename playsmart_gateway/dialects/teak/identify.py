@@ -1,0 +1,82 @@
+"""The parameters of identify: who plays, from where, and a link to work out."""
+
+from typing import NamedTuple
+
+import msgspec
+from email_validator import EmailNotValidError, validate_email
+
+from playsmart_gateway.dialects.teak.parameters import NULL, UNREADABLE, Examiner
+from playsmart_gateway.geography import country_of, is_timezone
+from playsmart_gateway.links import MAX_LINK_LENGTH
+
+DEFAULT_TIMEZONE = "UTC"
+
+
+class Identify(NamedTuple):
+    """A valid request. Empty texts were not sent; the time zone then is ``DEFAULT_TIMEZONE``."""
+
+    user_id: str
+    client_ip: str
+    country_code: str
+    timezone_id: str
+    email: str
+    deep_link: str
+
+    @property
+    def country(self) -> str:
+        """The country of the address if one was sent, empty if unknown; else the given code."""
+        return country_of(self.client_ip) if self.client_ip else self.country_code
+
+
+class _Loose(msgspec.Struct):
+    user_id: msgspec.Raw = NULL
+    client_ip: msgspec.Raw = NULL
+    country_code: msgspec.Raw = NULL
+    timezone_id: msgspec.Raw = NULL
+    email: msgspec.Raw = NULL
+    deep_link: msgspec.Raw = NULL
+
+
+_decode = msgspec.json.Decoder(_Loose).decode
+
+
+def decode_identify(fields: bytes) -> Identify:
+    """Read the request in ``fields``, see ``Body.fields``; an email comes out in normal form.
+
+    Raises:
+        Malformed: ``details`` has everything that is wrong with it.
+    """
+    try:
+        sent = _decode(fields)
+    except UNREADABLE:
+        sent = _Loose()
+    examiner = Examiner()
+    user_id = examiner.text("user_id", sent.user_id, required=True)
+    timezone_id = examiner.text("timezone_id", sent.timezone_id)
+    if timezone_id and not is_timezone(timezone_id):
+        examiner.refuse("timezone_id", f"{timezone_id} is not a recognized IANA timezone name")
+    problems = len(examiner.problems)
+    client_ip = examiner.text("client_ip", sent.client_ip)
+    country_code = examiner.country("country_code", sent.country_code)
+    if not client_ip and not country_code and len(examiner.problems) == problems:
+        examiner.refuse("location", "either client_ip or country_code must be provided")
+    email = _email(examiner, examiner.text("email", sent.email))
+    deep_link = examiner.text("deep_link", sent.deep_link, max_length=MAX_LINK_LENGTH)
+    examiner.finish()
+    return Identify(
+        user_id, client_ip, country_code, timezone_id or DEFAULT_TIMEZONE, email, deep_link
+    )
+
+
+def _email(examiner: Examiner, text: str) -> str:
+    if not text:
+        return ""
+    try:
+        # Only the syntax: the DNS is slow, and games test with domains that no mail reaches.
+        checked = validate_email(
+            text, check_deliverability=False, globally_deliverable=False, test_environment=True
+        )
+    except EmailNotValidError:
+        examiner.refuse("email", "is not a valid email address")
+        return ""
+    return checked.normalized

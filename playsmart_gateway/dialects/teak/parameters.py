@@ -1,0 +1,143 @@
+"""The rules that the parameters of all Teak endpoints share, and an examiner that collects errors.
+
+Null counts as absent, and so does a text of nothing but white space: forms cannot leave a value
+out. A JSON number is no text: forms carry only strings, and 7, 7.0 and "7" must not become three
+players.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+
+from playsmart_gateway.errors import Detail, Malformed
+from playsmart_gateway.geography import is_country_code
+
+NULL = msgspec.Raw(b"null")
+"""What an absent parameter is read as."""
+
+UNREADABLE = (msgspec.MsgspecError, RecursionError)
+"""What msgspec raises; how deep it can nest depends on who calls it."""
+
+MAX_TEXT_LENGTH = 256
+"""Characters of an id or any other short text, and digits of a number; the contract sets none."""
+
+MAX_COUNT = 2**63 - 1
+"""Largest ``event_count``; databases count in signed 64 bits."""
+
+ShortText = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_LENGTH)]
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_LENGTH)]
+Errors = dict[str, list[str]]
+
+_is_number = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?").fullmatch
+_is_plain_count = re.compile(rb"[1-9][0-9]{0,17}").fullmatch
+_NULL_TEXT = bytes(NULL)
+_QUOTE = ord('"')
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def read_number(raw: msgspec.Raw) -> msgspec.Raw | None:
+    """Return a JSON number, or a JSON string that holds one, as the number, digit for digit.
+
+    None when it is neither, longer than ``MAX_TEXT_LENGTH``, or has an exponent of more than four
+    digits: PostgreSQL's numbers end between there and five. ``raw`` is one JSON value.
+    """
+    text = bytes(raw)
+    if text.isdigit() and len(text) <= MAX_TEXT_LENGTH:  # most are, and JSON saw to the rest
+        return raw
+    if text[0] == _QUOTE:
+        text = _decode_text(text).encode()
+        raw = msgspec.Raw(text)
+    return raw if len(text) <= MAX_TEXT_LENGTH and _is_number(text) else None
+
+
+def read_count(number: msgspec.Raw) -> msgspec.Raw | None:
+    """Return a number as digits alone (1.0 and 1e0 are 1), None unless it is 1 to ``MAX_COUNT``."""
+    text = bytes(number)
+    if _is_plain_count(text):
+        return number
+    count = Decimal(text.decode())
+    if not 1 <= count <= MAX_COUNT or count != count.to_integral_value():
+        return None
+    return msgspec.Raw(b"%d" % int(count))
+
+
+def grouped(details: Sequence[Detail]) -> Errors:
+    """Return messages by parameter, as the contract shows them."""
+    errors: Errors = {}
+    for detail in details:
+        errors.setdefault(detail.path, []).append(detail.message)
+    return errors
+
+
+class Examiner:
+    """Reads parameters one by one and collects what is wrong with them in ``problems``."""
+
+    def __init__(self) -> None:
+        self.problems: list[Detail] = []
+
+    def refuse(self, name: str, message: str) -> None:
+        """Note that a parameter is wrong."""
+        self.problems.append(Detail(name, message))
+
+    def text(
+        self,
+        name: str,
+        raw: msgspec.Raw,
+        *,
+        required: bool = False,
+        max_length: int = MAX_TEXT_LENGTH,
+    ) -> str:
+        """Return a text; empty when it is absent, blank or wrong."""
+        if bytes(raw) == _NULL_TEXT:
+            text = ""
+        else:
+            try:
+                text = _decode_text(raw)
+            except msgspec.MsgspecError:
+                self.refuse(name, "must be a string")
+                return ""
+        if not text or text.isspace():
+            if required:
+                self.refuse(name, "must be present")
+            return ""
+        if len(text) > max_length:
+            self.refuse(name, f"must be at most {max_length} characters")
+            return ""
+        if "\0" in text:  # databases end a text there
+            self.refuse(name, "must not contain NUL")
+            return ""
+        return text
+
+    def number(self, name: str, raw: msgspec.Raw, default: msgspec.Raw) -> msgspec.Raw:
+        """Return a number as it was written, ``default`` when it is absent or wrong."""
+        if bytes(raw) == _NULL_TEXT:
+            return default
+        number = read_number(raw)
+        if number is None:
+            self.refuse(name, "must be a number")
+        return number or default
+
+    def count(self, name: str, raw: msgspec.Raw, default: msgspec.Raw) -> msgspec.Raw:
+        """Return an integer of 1 or more, ``default`` when it is absent or wrong."""
+        problems = len(self.problems)
+        number = self.number(name, raw, default)
+        count = read_count(number)
+        if count is None and len(self.problems) == problems:
+            self.refuse(name, f"must be an integer from 1 to {MAX_COUNT}")
+        return count or default
+
+    def country(self, name: str, raw: msgspec.Raw) -> str:
+        """Return a country code as it was written; empty when it is absent, blank or wrong."""
+        text = self.text(name, raw)
+        if text and not is_country_code(text):
+            self.refuse(name, "is not a recognized ISO country code")
+            return ""
+        return text
+
+    def finish(self) -> None:
+        """Raise ``Malformed`` with all that was noted, if anything was."""
+        if self.problems:
+            raise Malformed(details=self.problems)

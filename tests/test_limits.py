@@ -1,0 +1,69 @@
+"""Rate limits in fixed windows of a second."""
+
+import pytest
+
+from playsmart_gateway.limits import RETRY_AFTER_SECONDS, RateLimit
+from tests.doubles import FakeClock
+
+
+def test_the_call_after_the_last_allowed_one_is_refused() -> None:
+    limit = RateLimit(3, FakeClock())
+    assert [limit.take("app") for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_refused_calls_are_not_counted_against_the_next_second() -> None:
+    clock = FakeClock()
+    limit = RateLimit(2, clock)
+    for _ in range(100):
+        limit.take("app")
+    clock.advance(RETRY_AFTER_SECONDS)
+    assert [limit.take("app") for _ in range(3)] == [True, True, False]
+
+
+def test_keys_do_not_share_their_calls() -> None:
+    limit = RateLimit(1, FakeClock())
+    assert limit.take("one")
+    assert limit.take("other")
+    assert not limit.take("one")
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "allowed"),
+    [(1_000.0, 0.999, False), (1_000.9, 0.1, True), (1_000.5, 0.5, True), (0.0, 0.5, False)],
+)
+def test_windows_begin_at_whole_seconds(start: float, step: float, allowed: bool) -> None:
+    clock = FakeClock(start)
+    limit = RateLimit(1, clock)
+    assert limit.take("app")
+    clock.advance(step)
+    assert limit.take("app") is allowed
+
+
+def test_a_pause_of_many_seconds_saves_nothing_up() -> None:
+    clock = FakeClock()
+    limit = RateLimit(1, clock)
+    clock.advance(60)
+    assert [limit.take("app") for _ in range(2)] == [True, False]
+
+
+def test_a_limit_of_zero_limits_nothing() -> None:
+    limit = RateLimit(0, FakeClock())
+    assert all(limit.take("app") for _ in range(10_000))
+
+
+def test_a_clock_set_back_opens_a_new_window() -> None:
+    clock = FakeClock()
+    limit = RateLimit(1, clock)
+    limit.take("app")
+    clock.advance(-10)
+    assert limit.take("app")
+
+
+def test_only_the_keys_of_one_second_are_remembered() -> None:
+    clock = FakeClock()
+    limit = RateLimit(1, clock)
+    for name in range(1_000):
+        limit.take(f"app-{name}")
+    clock.advance(1)
+    limit.take("app")
+    assert limit._taken == {"app": 1}
