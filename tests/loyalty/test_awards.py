@@ -408,7 +408,7 @@ def programs(draw: st.DrawFn) -> tuple[list[EventDefinition], list[StreakDefinit
     st.sampled_from(BORDERS),
     st.lists(st.tuples(st.sampled_from("abc"), metadata, gaps), min_size=1, max_size=20),
 )
-@settings(max_examples=250)
+@settings(max_examples=150)
 @example(
     ([fix(id="a", max_completions=1, completion_window="daily")],
      [StreakDefinition(id="0", events=("a",), milestones=(Milestone(count=2, points=5),))]),

@@ -275,7 +275,7 @@ def agrees_with_the_model(body: bytes) -> None:
 
 
 @given(bodies)
-@settings(max_examples=500)
+@settings(max_examples=400)
 def test_the_dialect_and_the_model_read_a_body_alike(body: str) -> None:
     agrees_with_the_model(body.encode())
 
