@@ -108,7 +108,6 @@ class StringStats(msgspec.Struct):
         """Add what ``other`` counted."""
         _add_counts(self.named, other.named)
         self.unnamed += other.unnamed
-        self.trim()
 
     def trim(self) -> None:
         """Count as unnamed what does not belong to the smallest ``MAX_VALUES``."""
@@ -187,8 +186,10 @@ class MetadataStats(msgspec.Struct):
         self.trim()
 
     def trim(self) -> None:
-        """Count as unnamed the fields that do not belong to the smallest ``MAX_FIELDS``."""
+        """Cut fields and strings to those that are named, which is the form to store."""
         self.unnamed += sum(field.events for field in _cut(self.fields, MAX_FIELDS))
+        for field in self.fields.values():
+            field.strings.trim()
 
 
 def merged(parts: Iterable[MetadataStats]) -> MetadataStats:

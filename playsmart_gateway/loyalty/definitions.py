@@ -10,6 +10,9 @@ import msgspec
 MAX_ID_LENGTH = 256
 """Characters of an event, user or streak id."""
 
+MAX_NAME_LENGTH = 128
+"""Characters of the name of a metadata field."""
+
 MAX_POINTS = 1_000_000_000
 """Most points that one reward pays; nine thousand million of them fit a signed 64-bit balance."""
 

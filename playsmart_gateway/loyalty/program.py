@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty.definitions import (
     MAX_ID_LENGTH,
+    MAX_NAME_LENGTH,
     MAX_POINTS,
     EventDefinition,
     StreakDefinition,
@@ -16,19 +17,20 @@ from playsmart_gateway.loyalty.definitions import (
 from playsmart_gateway.loyalty.metadata import Metadata, usergroups
 from playsmart_gateway.loyalty.periods import Calendar
 
-_REQUIRED = {
+_REQUIRED: dict[str, tuple[str, ...]] = {
     "fix": ("points",),
     "conditional": ("points", "condition_minimum"),
     "transactional": ("reward_value_field", "points_per_unit"),
 }
-_OPTIONAL = {
+_OPTIONAL: dict[str, tuple[str, ...]] = {
     "fix": (),
     "conditional": ("condition_field",),
     "transactional": ("unit", "max_points"),
 }
-_KEYS_OF_SOME_KIND = (
-    *("points", "condition_field", "condition_minimum"),
-    *("reward_value_field", "points_per_unit", "unit", "max_points"),
+_KEYS_OF_SOME_KIND = tuple(
+    dict.fromkeys(
+        key for table in (_REQUIRED, _OPTIONAL) for keys in table.values() for key in keys
+    )
 )
 _PERIODS = ("daily", "weekly", "monthly")
 _WINDOWS = (*_PERIODS, "total")
@@ -123,6 +125,10 @@ def _problems_of_values(event: EventDefinition) -> Iterator[tuple[str, str]]:
             yield "group_points", f"a group id {_GROUP_RULE}"
         else:
             yield from _outside(f"group_points.{group}", points, 0)
+    for key in ("condition_field", "reward_value_field"):
+        name = getattr(event, key)
+        if name is not None and not 1 <= len(name) <= MAX_NAME_LENGTH:
+            yield key, f"must be 1 to {MAX_NAME_LENGTH} characters"
     if event.condition_minimum is not None and not event.condition_minimum.is_finite():
         yield "condition_minimum", "must be a finite number"
     if event.unit is not None and not _is_unit(event.unit):

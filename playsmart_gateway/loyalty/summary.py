@@ -110,7 +110,6 @@ def _summary_of_numbers(numbers: NumberStats) -> NumberSummary | None:
 
 
 def _summary_of_strings(strings: StringStats, most_common: int) -> StringSummary | None:
-    strings.trim()
     total = sum(strings.named.values()) + strings.unnamed
     if not total:
         return None

@@ -170,6 +170,7 @@ def test_of_more_values_and_fields_those_with_the_smallest_checksums_are_named()
     assert summarize(counted(alone), MAX_VALUES) == recount(alone, MAX_VALUES)
     thirds = [counted(events[start::3]) for start in range(3)]
     assert summarize(merged(thirds), most_common=MAX_VALUES) == summary
+    assert merged(thirds) == stats
 
 
 def test_counts_go_through_json_unchanged() -> None:

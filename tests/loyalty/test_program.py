@@ -76,6 +76,11 @@ def problems(*events: Keys, streaks: Any = (), **keys: Any) -> list[str]:
             {**CONDITIONAL, "condition_minimum": Decimal("nan")},
             "condition_minimum: must be a finite number",
         ),
+        ({**CONDITIONAL, "condition_field": ""}, "condition_field: must be 1 to 128 characters"),
+        (
+            {**TRANSACTIONAL, "reward_value_field": "x" * 129},
+            "reward_value_field: must be 1 to 128 characters",
+        ),
         ({**FIX, "id": ""}, "id: must be 1 to 256 characters, none NUL"),
         ({**FIX, "id": "x" * 257}, "id: must be 1 to 256 characters, none NUL"),
         ({**FIX, "id": "x\0"}, "id: must be 1 to 256 characters, none NUL"),

@@ -14,14 +14,11 @@ import msgspec
 
 from playsmart_gateway.errors import Detail, Malformed
 from playsmart_gateway.event import Batch
-from playsmart_gateway.loyalty.definitions import MAX_ID_LENGTH
+from playsmart_gateway.loyalty.definitions import MAX_ID_LENGTH, MAX_NAME_LENGTH
 from playsmart_gateway.loyalty.metadata import Value
 
 MAX_FIELDS = 10
 """Metadata fields of one event, by distinct name; nothing is cut (contract section 6)."""
-
-MAX_NAME_LENGTH = 128
-"""Characters of a metadata field's name."""
 
 MAX_STRING_LENGTH = 1_024
 """Characters of a string in metadata, alone or in an array."""

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from playsmart_gateway.dialects.lynes.request import (
     MAX_DECIMAL_PLACES,
     MAX_FIELDS,
-    MAX_NAME_LENGTH,
     MAX_STRING_LENGTH,
     MAX_STRINGS,
     Request,
@@ -19,6 +18,7 @@ from playsmart_gateway.dialects.lynes.request import (
     decode,
 )
 from playsmart_gateway.errors import Malformed
+from playsmart_gateway.loyalty.definitions import MAX_NAME_LENGTH
 from tests.dialects.lynes.model import read
 
 LOGIN = {"eventId": "daily_login", "userId": "user123"}
@@ -155,6 +155,7 @@ def test_every_wrong_field_is_told_at_once() -> None:
         (b"7", "must be a JSON object"),
         (b'{"a": "\xff"}', "is not UTF-8 at byte 7"),
         (b'{"eventId": "\xed\xa0\x80"}', "is not UTF-8 at byte 13"),
+        (b'{"eventId": "e", "userId": "u", "other": "\xff"}', "is not UTF-8 at byte 42"),
         (b'{"a":' * 100_000, "nests too deep"),
         (b'{"metadata":{"a":' + b"[" * 100_000, "nests too deep"),
         (b'{"metadata":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nests too deep"),
