@@ -1,0 +1,1 @@
+"""Lynes: ``POST /event`` (contract ``lynes.md``), one event a request, answered with its points."""

@@ -1,0 +1,62 @@
+"""What ``POST /event`` answers: the layout of contract sections 4 and 11, to the byte."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from playsmart_gateway.errors import Detail
+from playsmart_gateway.loyalty import Award
+
+ERRORS = {
+    400: ("bad_request", "Invalid request body"),
+    401: ("unauthorized", "Invalid or expired authentication token"),
+    403: ("forbidden", "This event requires an API key"),
+    404: ("not_found", "Event not found or inactive"),
+    405: ("method_not_allowed", "Only POST is allowed"),
+    408: ("request_timeout", "The request did not arrive in time"),
+    413: ("payload_too_large", "The request body is too large"),
+    415: ("unsupported_media_type", "The request body must be JSON without a content encoding"),
+    429: ("rate_limited", "Too many requests"),
+    431: ("request_header_fields_too_large", "The request headers are too large"),
+    500: ("internal_error", "Internal server error"),
+    503: ("unavailable", "Nothing was stored; send the event again later"),
+}
+"""Code and message by status; the contract shows that of 401."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def success_body(event_id: str, user_id: str, award: Award, received_at_ms: int) -> bytes:
+    """Return the body of a 200."""
+    data = {
+        "eventId": event_id,
+        "userId": user_id,
+        "pointsAwarded": award.points,
+        "timestamp": received_at_ms,
+        "streaks": [
+            {
+                "streakId": streak.streak_id,
+                "currentCount": streak.current_count,
+                "lastUpdate": _iso_8601(streak.updated_at_ms),
+                "milestoneReached": streak.milestone_reached,
+                "pointsAwarded": streak.points,
+            }
+            for streak in award.streaks
+        ],
+    }
+    return json.dumps({"success": True, "data": data}).encode()
+
+
+def error_body(status: int, details: Sequence[Detail] = ()) -> bytes:
+    """Return the body of an error; ``details`` are never many, as there are never many fields."""
+    code, message = ERRORS[status]
+    error: dict[str, Any] = {"code": code, "message": message}
+    if details:
+        error["details"] = [{"path": each.path, "message": each.message} for each in details]
+    return json.dumps({"success": False, "error": error}).encode()
+
+
+def _iso_8601(at_ms: int) -> str:
+    when = _EPOCH + timedelta(milliseconds=at_ms)
+    return when.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

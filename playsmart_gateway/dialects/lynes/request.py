@@ -1,0 +1,189 @@
+"""What a game sends to ``POST /event``, and the batch that is kept of it.
+
+A body is decoded by one typed decode in C and a look at each metadata value; what those refuse
+goes through ``_examine``, field by field, which names every wrong field. Numbers with a fraction
+or an exponent become decimals of the same digits, never floats. The contract sets no limits but
+the 10 fields; the others are there because metadata is stored, summed and counted.
+"""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, cast
+
+import msgspec
+
+from playsmart_gateway.errors import Detail, Malformed
+from playsmart_gateway.event import Batch
+from playsmart_gateway.loyalty.definitions import MAX_ID_LENGTH, MAX_NAME_LENGTH
+from playsmart_gateway.loyalty.metadata import Value
+
+MAX_FIELDS = 10
+"""Metadata fields of one event, by distinct name; nothing is cut (contract section 6)."""
+
+MAX_STRING_LENGTH = 1_024
+"""Characters of a string in metadata, alone or in an array."""
+
+MAX_STRINGS = 100
+"""Strings in an array in metadata."""
+
+NUMBER_LIMIT = 10**309
+"""Numbers are nearer to 0 than this: every double, and no sum that fills the memory."""
+
+MAX_DECIMAL_PLACES = 400
+"""Digits of a number behind the point; a double as it is usually printed has up to 342."""
+
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+FieldName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
+
+
+class Request(msgspec.Struct, gc=False, rename="camel"):
+    """The body of a request; unknown keys are ignored (contract section 11)."""
+
+    event_id: Identifier
+    user_id: Identifier
+    metadata: Annotated[dict[FieldName, Any], msgspec.Meta(max_length=MAX_FIELDS)] = {}
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ESCAPED_NUL = rb"\u0000"
+_decode_request = msgspec.json.Decoder(Request, float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def decode(body: bytes) -> Request:
+    """Read a request body; of two members of one name the last counts.
+
+    Raises:
+        Malformed: the body breaks the contract; ``details`` has an entry for each wrong field.
+    """
+    try:
+        str(body, "utf-8")  # msgspec does not look inside the strings that it skips
+        request = _decode_request(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError):
+        return _examine(body)
+    if _ESCAPED_NUL in body or not all(map(_is_value, request.metadata.values())):
+        return _examine(body)
+    return request
+
+
+def batch(request: Request, *, project: str, received_at_ms: int) -> Batch:
+    """Return the one event as a batch of canonical rows; no metadata is null in the row.
+
+    A number keeps its value and its digits; ``1e5`` is written ``1E+5``.
+    """
+    when = _EPOCH + timedelta(milliseconds=received_at_ms)
+    rows = _encode([(request.event_id, None, when, request.metadata or None)])
+    return Batch("lynes", project, request.user_id, 1, rows)
+
+
+def _is_value(value: object) -> bool:
+    """Whether metadata may hold a decoded value, by type and size."""
+    match value:
+        case str():
+            return len(value) <= MAX_STRING_LENGTH
+        case None | bool():
+            return True
+        case int():
+            return -NUMBER_LIMIT < value < NUMBER_LIMIT
+        case Decimal():
+            places = -cast(int, value.as_tuple().exponent)  # what JSON can say is finite
+            return places <= MAX_DECIMAL_PLACES and -NUMBER_LIMIT < value < NUMBER_LIMIT
+        case list():
+            return len(value) <= MAX_STRINGS and all(
+                isinstance(each, str) and len(each) <= MAX_STRING_LENGTH for each in value
+            )
+    return False
+
+
+# ---- The slow way: field by field -----------------------------------------------------------
+
+
+_ABSENT = msgspec.Raw(b"null")  # told by identity from a null that was sent
+
+
+class _LooseRequest(msgspec.Struct, rename="camel"):
+    event_id: msgspec.Raw = _ABSENT
+    user_id: msgspec.Raw = _ABSENT
+    metadata: msgspec.Raw = _ABSENT
+
+
+_ID_RULE = f"must be a string of 1 to {MAX_ID_LENGTH} characters, none of them NUL"
+_METADATA_RULE = "must be a JSON object"
+_COUNT_RULE = f"must have at most {MAX_FIELDS} fields"
+_NAME_RULE = f"must have field names of 1 to {MAX_NAME_LENGTH} characters, none of them NUL"
+_VALUE_RULE = (
+    f"must be a string of at most {MAX_STRING_LENGTH:,} characters, none of them NUL, a number "
+    f"below 1e309 with at most {MAX_DECIMAL_PLACES} decimal places, a boolean, null, or an array "
+    f"of at most {MAX_STRINGS} such strings"
+)
+_decode_loose_request = msgspec.json.Decoder(_LooseRequest).decode
+_decode_string = msgspec.json.Decoder(str).decode
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_value = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def _examine(body: bytes) -> Request:
+    """Check each field by itself; return the request if it was only suspected."""
+    try:
+        str(body, "utf-8")
+        loose = _decode_loose_request(body)
+    except UnicodeDecodeError as error:
+        raise Malformed(details=[Detail("", f"is not UTF-8 at byte {error.start}")]) from None
+    except RecursionError:
+        raise Malformed(details=[Detail("", "nests too deep")]) from None
+    except msgspec.ValidationError:
+        raise Malformed(details=[Detail("", "must be a JSON object")]) from None
+    except msgspec.DecodeError as error:
+        raise Malformed(details=[Detail("", f"is not JSON: {error}")]) from None
+    problems: list[Detail] = []
+    event_id = _read_id("eventId", loose.event_id, problems)
+    user_id = _read_id("userId", loose.user_id, problems)
+    metadata = _read_metadata(loose.metadata, problems)
+    if problems:
+        raise Malformed(details=problems)
+    return Request(event_id, user_id, metadata)
+
+
+def _read_id(path: str, raw: msgspec.Raw, problems: list[Detail]) -> str:
+    """Return an id, or note in ``problems`` what is wrong with it."""
+    if raw is _ABSENT:
+        problems.append(Detail(path, "is required"))
+        return ""
+    try:
+        text = _decode_string(raw)
+    except msgspec.MsgspecError:
+        text = ""
+    if not 1 <= len(text) <= MAX_ID_LENGTH or "\0" in text:
+        problems.append(Detail(path, _ID_RULE))
+    return text
+
+
+def _read_metadata(raw: msgspec.Raw, problems: list[Detail]) -> dict[str, Value]:
+    """Return the metadata, or note in ``problems`` what is wrong, field by field."""
+    if raw is _ABSENT:
+        return {}
+    try:
+        fields = _decode_object(raw)
+    except msgspec.MsgspecError:
+        problems.append(Detail("metadata", _METADATA_RULE))
+        return {}
+    if len(fields) > MAX_FIELDS:
+        problems.append(Detail("metadata", _COUNT_RULE))
+        return {}
+    if not all(1 <= len(name) <= MAX_NAME_LENGTH and "\0" not in name for name in fields):
+        problems.append(Detail("metadata", _NAME_RULE))
+        return {}
+    metadata = {}
+    for name, value in fields.items():
+        try:
+            metadata[name] = _decode_value(value)
+        except (msgspec.MsgspecError, ArithmeticError):  # a number of thousands of digits
+            metadata[name] = {}
+        if not _is_value(metadata[name]) or _has_nul(metadata[name]):
+            problems.append(Detail(f"metadata.{name}", _VALUE_RULE))
+    return metadata
+
+
+def _has_nul(value: Value) -> bool:
+    """Databases end a text there: SQLite's JSON functions silently, PostgreSQL with an error."""
+    return isinstance(value, str | list) and any("\0" in each for each in value)
