@@ -6,9 +6,11 @@
     │   ├── Malformed         400  the body breaks the contract
     │   ├── Unauthenticated   401  no caller could be established
     │   ├── Forbidden         403  the caller may not do this
+    │   ├── NotFound          404  what was asked for is unknown here
     │   ├── TooSlow           408  the request did not arrive in time
     │   ├── TooLarge          413  the body is over the limit
     │   ├── UnsupportedMedia  415  the body is not in a media type that we read
+    │   ├── RateLimited       429  too often; come back in ``retry_after_seconds``
     │   ├── KeysUnavailable   503  no key could be fetched yet to check a token with
     │   ├── JournalUnavailable 503 the disk did not take the batch; nothing of it is kept
     │   ├── StoreUnavailable  503  the store cannot be read now
@@ -99,6 +101,14 @@ class Forbidden(Refused):
     default_message = "user_id_mismatch"
 
 
+class NotFound(Refused):
+    """What the caller asked for, or speaks of, is unknown here."""
+
+    tag = "not_found"
+    status = 404
+    default_message = "not_found"
+
+
 class TooSlow(Refused):
     """The request did not arrive within the request timeout."""
 
@@ -121,6 +131,14 @@ class UnsupportedMedia(Refused):
     tag = "unsupported_media"
     status = 415
     default_message = "unsupported_media_type"
+
+
+class RateLimited(Refused):
+    """The caller has used up what it may ask for in this second."""
+
+    tag = "rate_limited"
+    status = 429
+    default_message = "rate_limited"
 
 
 class KeysUnavailable(Refused):

@@ -27,7 +27,6 @@ once. ``send`` would check and copy each header and make two system calls."""
 
 INTERNAL_ERROR = error_body(500, "internal_error")
 _NONE: Mapping[str, Any] = {}
-_NOT_POST = error_body(405, "method_not_allowed")
 _SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -89,11 +88,11 @@ class RequestFrame:
             answer = (
                 await endpoint(headers, receive)
                 if scope["method"] == "POST"
-                else Answer(405, _NOT_POST, [JSON_TYPE, (b"allow", b"POST")])
+                else _not_post(endpoint)
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             _log(error, request_id)
-            answer = Answer(500, INTERNAL_ERROR, [JSON_TYPE])
+            answer = Answer(500, endpoint.error_body(500, "internal_error"), [JSON_TYPE])
         if answer is None:
             return
         status, body, fields = answer
@@ -124,6 +123,11 @@ class RequestFrame:
             route = scope.get("route")
             label = "unmatched" if route is None else route.path
             self._stats.observe_request(label, status, self._clock() - started)
+
+
+def _not_post(endpoint: Endpoint) -> Answer:
+    body = endpoint.error_body(405, "method_not_allowed")
+    return Answer(405, body, [JSON_TYPE, (b"allow", b"POST")])
 
 
 def _log(error: Exception, request_id: bytes) -> None:

@@ -1,7 +1,6 @@
 """What all dialects share: endpoint and answer, the media type, the capped body, the credential."""
 
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from starlette.types import Receive
 
@@ -21,8 +20,16 @@ class Answer(NamedTuple):
     headers: list[tuple[bytes, bytes]]
 
 
-Endpoint = Callable[[Headers, Receive], Awaitable[Answer | None]]
-"""Answers the POST requests of one path; None when the client has left."""
+class Endpoint(Protocol):
+    """Answers the POST requests of one path."""
+
+    async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
+        """Answer one request; None when the client has left."""
+        ...
+
+    def error_body(self, status: int, message: str) -> bytes:
+        """Return the body of an error that the endpoint itself knows nothing about: 405, 500."""
+        ...
 
 
 class Disconnected(Exception):

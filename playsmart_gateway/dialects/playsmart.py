@@ -361,3 +361,7 @@ class IngestEvents:
             body = error_body(refusal.status, refusal.message, refusal.details)
             return Answer(refusal.status, body, error_headers(refusal))
         return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE])
+
+    def error_body(self, status: int, message: str) -> bytes:
+        """See ``Endpoint``."""
+        return error_body(status, message)
