@@ -25,11 +25,15 @@ from playsmart_gateway.auth import TokenVerifier, open_verifier
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.config import Auth, Config
 from playsmart_gateway.dialects import players, playsmart
+from playsmart_gateway.dialects.lynes import endpoint as lynes
+from playsmart_gateway.dialects.lynes import reads
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.errors import ConfigError, Detail, JournalUnavailable, where
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
+from playsmart_gateway.lane import Lane
+from playsmart_gateway.loyalty import Program
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
 from playsmart_gateway.rewards import Rule, draws_for, is_whole_millionths
 from playsmart_gateway.sinks import Sink, open_sink
@@ -66,11 +70,13 @@ class Gateway:
             self.stats,
             wait_for_room_seconds=buffer.wait_for_room_ms / 1_000,
         )
+        self.lane = Lane(self.stats, wake=self.buffer.stirred.set)
         self.flusher = Flusher(
             self.buffer,
             self.journal,
             sink,
             self.stats,
+            lane=self.lane,
             room_came=self.intake.room_came,
             interval_seconds=buffer.flush_interval_seconds,
             max_events=buffer.flush_max_events,
@@ -106,6 +112,7 @@ class Gateway:
                     yield
                 finally:
                     self.intake.close("shutting_down")
+                    self.lane.close("shutting_down")
                     await self._drain(flushing)
                     await _cancel(auditing)
                     await _cancel(healing)
@@ -174,6 +181,7 @@ class Gateway:
         await asyncio.wait([flushing, hurrying], timeout=timeout, return_when=first)
         await _cancel(hurrying)
         await _cancel(flushing)
+        self.lane.abandon("shutting_down")
         self.left_behind = self.buffer.events
         if self.left_behind:
             kept = "the journal keeps them" if isinstance(self.journal, Journal) else "lost"
@@ -190,6 +198,7 @@ class Gateway:
             return
         self.failed = True
         self.intake.close("internal_error")
+        self.lane.abandon("internal_error")
         logger.critical("task %s died, shutting down: %s", task.get_name(), where(error))
         self.on_fatal()
 
@@ -221,11 +230,11 @@ def create_app(
     Raises:
         ConfigError: the keys or the storage URL cannot be used.
     """
-    rules = rules_for(config)
+    rules, program = rules_for(config), program_for(config)
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
-        sink or open_sink(config.storage.url, rules),
+        sink or open_sink(config.storage.url, rules, program),
     )
     endpoint = playsmart.IngestEvents(
         gateway.intake,
@@ -250,11 +259,25 @@ def create_app(
                 gateway.verifier,
                 trust_forwarded=config.auth.trust_forwarded,
             ),
+            *reads.routes(program, gateway.reader.loyalty, gateway.verifier, access_for(config)),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
         lifespan=lifespan,
     )
-    app.frame = RequestFrame(app.call_starlette, gateway.stats, {playsmart.PATH: endpoint})
+    send_event = lynes.SendEvent(
+        gateway.lane,
+        gateway.verifier,
+        gateway.stats,
+        program,
+        access_for(config),
+        rate_limit=config.lynes.rate_limit,
+        max_body_bytes=config.server.max_body_bytes,
+    )
+    app.frame = RequestFrame(
+        app.call_starlette,
+        gateway.stats,
+        {playsmart.PATH: endpoint, **dict.fromkeys(lynes.PATHS, send_event)},
+    )
     app.state.gateway = gateway
     return app
 
@@ -313,6 +336,42 @@ def rules_for(config: Config) -> list[Rule]:
     if problems:
         raise ConfigError(problems)
     return rules
+
+
+def program_for(config: Config) -> Program:
+    """Return what the events of the Lynes project pay.
+
+    Raises:
+        ConfigError: with every definition that could never work.
+    """
+    section = config.lynes
+    problems = [
+        f"lynes.events.{place}.requires_api_key: has no use without lynes.api_key"
+        for place, event in enumerate(section.events)
+        if event.requires_api_key and not section.api_keys
+    ]
+    try:
+        program = Program(
+            section.events,
+            section.streaks,
+            time_zone=section.time_zone,
+            default_group=section.default_group,
+        )
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *problems]) from None
+    if problems:
+        raise ConfigError(problems)
+    return program
+
+
+def access_for(config: Config) -> lynes.Access:
+    """Return who may do what in the Lynes project."""
+    return lynes.Access(
+        config.lynes.project,
+        config.lynes.api_keys,
+        config.lynes.strict_user,
+        config.auth.trust_forwarded,
+    )
 
 
 def _public_games(config: Config) -> list[players.PublicGame]:

@@ -11,11 +11,13 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, get_args, get_origin
 
 import msgspec
 
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.loyalty import EventDefinition, StreakDefinition
+from playsmart_gateway.loyalty.definitions import Definition
 from playsmart_gateway.rewards import MAX_BASE_AMOUNT, MAX_MULTIPLIER
 
 ENVIRONMENT_PREFIX = "PLAYSMART_"
@@ -29,6 +31,9 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file."""
+
+
+Table = Section | Definition
 
 
 class Server(Section, frozen=True):
@@ -122,6 +127,28 @@ class Game(Section, frozen=True):
     maintenance: bool = False
 
 
+ApiKey = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Lynes(Section, frozen=True):
+    """The project that ``POST /event`` is for: its events, its streaks, who may send."""
+
+    project: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] = "default"
+    time_zone: str = "UTC"
+    default_group: str = "default"
+    api_key: ApiKey | tuple[ApiKey, ...] | None = None
+    strict_user: bool = False
+    rate_limit: Annotated[int, msgspec.Meta(ge=0)] = 2_000
+    events: tuple[EventDefinition, ...] = ()
+    streaks: tuple[StreakDefinition, ...] = ()
+
+    @property
+    def api_keys(self) -> tuple[str, ...]:
+        """All keys that are accepted now."""
+        keys = self.api_key or ()
+        return (keys,) if isinstance(keys, str) else keys
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -132,6 +159,7 @@ class Config(Section, frozen=True):
     storage: Storage = Storage()
     app: App = App()
     games: tuple[Game, ...] = ()
+    lynes: Lynes = Lynes()
 
 
 def load_config(path: Path | None, environment: Mapping[str, str]) -> Config:
@@ -179,8 +207,8 @@ class _Reader:
         self.problems: list[str] = []
 
     def table(
-        self, section: type[Section], path: str, table: Any, overrides: Mapping[str, str] = _NONE
-    ) -> Section | None:
+        self, section: type[Table], path: str, table: Any, overrides: Mapping[str, str] = _NONE
+    ) -> Table | None:
         """Return the section, or None after a mistake anywhere."""
         if not isinstance(table, dict):
             self.problems.append(f"{path}: must be a table")
@@ -227,8 +255,8 @@ class _Reader:
         return None
 
 
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Section)
+def _is_section(kind: Any) -> TypeGuard[type[Table]]:
+    return isinstance(kind, type) and issubclass(kind, Section | Definition)
 
 
 def _overrides(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -258,4 +286,4 @@ def _mask(key: str, value: Any) -> Any:
         return [_mask(key, each) for each in value]
     if isinstance(value, dict):
         return {inner: _mask(inner, each) for inner, each in value.items()}
-    return MASKED if key.startswith("secret") and value else value
+    return MASKED if key.startswith(("secret", "api_key")) and value else value

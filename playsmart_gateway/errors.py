@@ -11,6 +11,7 @@
     │   ├── TooLarge          413  the body is over the limit
     │   ├── UnsupportedMedia  415  the body is not in a media type that we read
     │   ├── RateLimited       429  too often; come back in ``retry_after_seconds``
+    │   ├── Unstorable        500  the store will never take it; nothing of it is kept
     │   ├── KeysUnavailable   503  no key could be fetched yet to check a token with
     │   ├── JournalUnavailable 503 the disk did not take the batch; nothing of it is kept
     │   ├── StoreUnavailable  503  the store cannot be read now
@@ -139,6 +140,14 @@ class RateLimited(Refused):
     tag = "rate_limited"
     status = 429
     default_message = "rate_limited"
+
+
+class Unstorable(Refused):
+    """The store will never take the event that this request waits for; nothing of it is kept."""
+
+    tag = "unstorable"
+    status = 500
+    default_message = "internal_error"
 
 
 class KeysUnavailable(Refused):

@@ -1,9 +1,13 @@
 """The loop that empties the ring into the sink: wait, look, write, let go.
 
-It waits for the first of three things (the ring is ripe, the oldest batch is old enough, stop)
-and then does one pass. Batches leave the ring only after the sink committed them, so whatever
-goes wrong here, the same batches are tried again. When the sink says that some batches will never
-fit, flushes get half as large until the one at fault stands alone and is buried.
+It waits for the first of four things (somebody waits in the lane, the ring is ripe, the oldest
+batch is old enough, stop) and then does one pass. Batches leave the ring only after the sink
+committed them, so whatever goes wrong here, the same batches are tried again. When the sink says
+that some batches will never fit, flushes get half as large until the one at fault stands alone and
+is buried.
+
+The lane goes first, as clients wait for it, and then by turns with the ring, if that has a reason
+to be flushed: a turn is one transaction, so neither can starve the other.
 """
 
 import asyncio
@@ -13,9 +17,10 @@ import time
 from collections.abc import Callable
 
 from playsmart_gateway.buffer import Buffer
-from playsmart_gateway.errors import SinkRejected, SinkUnavailable
+from playsmart_gateway.errors import SinkRejected, SinkUnavailable, Unstorable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.journal import SEGMENT_BYTES, Journal, NoJournal
+from playsmart_gateway.lane import Lane
 from playsmart_gateway.sinks import Sink
 from playsmart_gateway.stats import Stats
 
@@ -23,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
+
+COMMIT = "commit"
+MAX_COMMIT_BATCHES = 256
+"""Requests of the lane in one transaction: their awards are computed in one turn of the loop."""
 
 
 class Flusher:
@@ -33,7 +42,8 @@ class Flusher:
 
     A flush is triggered by ``events`` or ``bytes`` (the ring is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
-    most ``max_events`` events and ``max_bytes`` bytes.
+    most ``max_events`` events and ``max_bytes`` bytes. ``commit`` is the trigger of the ``lane``,
+    and needs no other reason than that somebody waits.
     """
 
     def __init__(
@@ -43,6 +53,7 @@ class Flusher:
         sink: Sink,
         stats: Stats,
         *,
+        lane: Lane,
         room_came: Callable[[], None],
         interval_seconds: float,
         max_events: int,
@@ -53,6 +64,9 @@ class Flusher:
         self._buffer = buffer
         self._journal = journal
         self._sink = sink
+        self._lane = lane
+        self._committed_last = False
+        self._commits_alone = 0
         self._room_came = room_came
         self._limit: int | None = None
         self._stats = stats
@@ -65,9 +79,22 @@ class Flusher:
         self.last_error: SinkUnavailable | None = None
 
     async def run(self) -> None:
-        """Flush until ``stop`` was called and the ring is empty; then empty the journal."""
+        """Flush until ``stop`` was called and lane and ring are empty; then empty the journal."""
+        pause = FIRST_RETRY_SECONDS
         while trigger := await self._next_trigger():
-            await self._flush_until_stored(trigger)
+            self._committed_last = trigger == COMMIT
+            try:
+                if trigger == COMMIT:
+                    await self.commit()
+                else:
+                    await self._flush_and_bury(trigger)
+            except SinkUnavailable as error:
+                self._note_failure(error)
+                await asyncio.sleep(pause * (0.5 + self._jitter()))
+                pause = min(pause * 2, LAST_RETRY_SECONDS)
+                continue
+            self._note_success()
+            pause = FIRST_RETRY_SECONDS
             if self._journal.removable_bytes >= SEGMENT_BYTES:
                 await self._trim_journal()
         if self._journal.removable_bytes:
@@ -107,6 +134,38 @@ class Flusher:
         )  # fmt: skip
         return events
 
+    async def commit(self) -> int:
+        """Store what waits in the lane in one transaction and return how many events left it.
+
+        After the sink has rejected some of it, as many batches are committed one by one; the one
+        at fault is answered that it is not stored.
+
+        Raises:
+            SinkUnavailable: nothing was stored; those who can wait, wait again.
+        """
+        lane = self._lane
+        tickets = lane.take(1 if self._commits_alone else MAX_COMMIT_BATCHES, self._max_bytes)
+        if not tickets:
+            return 0
+        started = self._clock()
+        try:
+            awards = await self._sink.commit([ticket.batch for ticket in tickets])
+        except SinkRejected as error:
+            if len(tickets) > 1:
+                lane.put_back(tickets)
+                self._commits_alone = len(tickets)
+                return 0
+            logger.error("the store rejects an event that a client waits for: %s", error)
+            lane.refused(tickets[0], Unstorable())
+        except BaseException:
+            lane.put_back(tickets)
+            raise
+        else:
+            lane.stored(tickets, awards)
+            self._stats.observe_commit(len(tickets), self._clock() - started)
+        self._commits_alone = max(0, self._commits_alone - 1)
+        return sum(ticket.batch.count for ticket in tickets)
+
     async def _bury(self, batch: Batch, reason: str) -> int:
         await self._sink.bury(batch, reason)
         self._limit = None
@@ -129,41 +188,44 @@ class Flusher:
             logger.warning("the journal keeps what is stored already: %s", error)
 
     async def _next_trigger(self) -> str | None:
-        """Wait until there is a reason to flush and name it; None when stopped and empty."""
+        """Wait until there is a reason to write and name it; None when stopped and empty."""
         buffer = self._buffer
         while True:
             buffer.stirred.clear()
             if self._journal.last_error is not None and self._journal.removable_bytes:
                 await self._trim_journal()  # its disk may be full of what is stored already
-            if self._stopping.is_set():
-                return "drain" if len(buffer) else None
-            if trigger := buffer.ripe:
-                return trigger
             wait = self._interval_seconds - buffer.oldest_age if len(buffer) else None
-            if wait is not None and wait <= 0:
-                return "age"
+            due = self._due(wait)
+            if len(self._lane) and not (due and self._committed_last):
+                return COMMIT
+            if due or self._stopping.is_set():
+                return due
             await _wait(buffer.stirred, wait)
 
-    async def _flush_until_stored(self, trigger: str) -> None:
-        pause = FIRST_RETRY_SECONDS
+    def _due(self, wait: float | None) -> str | None:
+        """Return why the ring should be flushed now, if ``wait`` seconds are left to its age."""
+        if self._stopping.is_set():
+            return "drain" if len(self._buffer) else None
+        return self._buffer.ripe or ("age" if wait is not None and wait <= 0 else None)
+
+    async def _flush_and_bury(self, trigger: str) -> None:
+        """Flush once; if some batch at the head is to be buried, until that is done."""
         while True:
-            try:
-                await self.flush(trigger)
-            except SinkUnavailable as error:
-                self._stats.observe_flush_failure("unavailable")
-                if self.last_error is None:
-                    logger.warning("store unavailable, events wait: %s. %s", error, error.hint)
-                self.last_error = error
-            else:
-                if self.last_error is not None:
-                    logger.warning("store is back, left=%d", self._buffer.events)
-                self.last_error = None
-                if self._limit is None or not len(self._buffer):
-                    self._limit = None
-                    return
-                continue  # somewhere at the head is a batch to bury
-            await asyncio.sleep(pause * (0.5 + self._jitter()))
-            pause = min(pause * 2, LAST_RETRY_SECONDS)
+            await self.flush(trigger)
+            if self._limit is None or not len(self._buffer):
+                self._limit = None
+                return
+
+    def _note_failure(self, error: SinkUnavailable) -> None:
+        self._stats.observe_flush_failure("unavailable")
+        if self.last_error is None:
+            logger.warning("store unavailable, events wait: %s. %s", error, error.hint)
+        self.last_error = error
+
+    def _note_success(self) -> None:
+        if self.last_error is not None:
+            logger.warning("store is back, left=%d", self._buffer.events)
+        self.last_error = None
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

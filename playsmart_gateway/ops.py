@@ -27,6 +27,7 @@ from playsmart_gateway.errors import Detail
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
+from playsmart_gateway.lane import Lane
 from playsmart_gateway.stats import Histogram, Stats
 
 LINKS = {
@@ -45,6 +46,7 @@ class Observed(Protocol):
     buffer: Buffer
     journal: Journal | NoJournal
     intake: Intake
+    lane: Lane
     flusher: Flusher
 
     def not_ready_because(self) -> list[Detail]:
@@ -107,7 +109,9 @@ class StatsCollector(Collector):
         yield _labelled(
             "requests_refused", "Ingest requests refused.", "reason", stats.refused_requests
         )
-        yield _gauge("buffered_events", "Events that wait for the store.", buffer.events)
+        waiting = buffer.events + observed.lane.events
+        yield _gauge("buffered_events", "Events that wait for the store.", waiting)
+        yield _gauge("lane_events", "Of those, events whose answer waits.", observed.lane.events)
         yield _gauge("buffered_bytes", "Memory of the events that wait.", buffer.bytes)
         yield _gauge("buffer_max_events", "Events that may wait.", buffer.max_events)
         yield _gauge("buffer_max_bytes", "Memory that may wait.", buffer.max_bytes)
@@ -124,6 +128,12 @@ class StatsCollector(Collector):
         yield _labelled("audit_violations", "Coins that are not right.", "kind", stats.violations)
         yield _histogram("flush_duration_seconds", "Time of a flush.", {(): stats.flush_seconds})
         yield _histogram("flush_events", "Events in a flush.", {(): stats.flush_events})
+        yield _histogram(
+            "commit_duration_seconds", "Time of a commit of the lane.", {(): stats.commit_seconds}
+        )
+        yield _histogram(
+            "commit_requests", "Requests that share a commit.", {(): stats.commit_batches}
+        )
         yield _histogram(
             "request_duration_seconds",
             "Time from the head of a request to its answer.",

@@ -11,6 +11,8 @@ from collections import Counter
 
 REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 FLUSH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+COMMIT_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+COMMIT_BATCHES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0)
 FLUSH_EVENTS = (1.0, 10.0, 100.0, 1_000.0, 5_000.0, 10_000.0, 20_000.0, 50_000.0, 100_000.0)
 
 
@@ -60,6 +62,8 @@ class Stats:
         self.flush_failures: Counter[str] = Counter()
         self.flush_seconds = Histogram(FLUSH_SECONDS)
         self.flush_events = Histogram(FLUSH_EVENTS)
+        self.commit_seconds = Histogram(COMMIT_SECONDS)
+        self.commit_batches = Histogram(COMMIT_BATCHES)
         self.events_per_second: float | None = None
         self.violations: Counter[str] = Counter()
         self.audit_lag = 0
@@ -79,6 +83,12 @@ class Stats:
         pace = events / max(seconds, 0.000_001)
         known = self.events_per_second
         self.events_per_second = pace if not known else known + 0.2 * (pace - known)
+
+    def observe_commit(self, batches: int, seconds: float) -> None:
+        """Count one transaction of the lane; it is small, so it says nothing about the pace."""
+        self.flushes["commit"] += 1
+        self.commit_seconds.observe(seconds)
+        self.commit_batches.observe(batches)
 
     def observe_flush_failure(self, reason: str) -> None:
         """Count one failed transaction; a store that fails has no pace."""

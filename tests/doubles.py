@@ -7,6 +7,7 @@ import msgspec
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.event import Batch
+from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.sinks import CoinTransaction, Reader, Written
 from playsmart_gateway.sinks.memory import MemorySink
 
@@ -30,10 +31,12 @@ class TroubledSink:
     ``poison`` are sequences of batches that it rejects for ever.
     """
 
-    def __init__(self, *errors: Exception, poison: Sequence[int] = ()) -> None:
+    def __init__(
+        self, *errors: Exception, poison: Sequence[int] = (), program: Program | None = None
+    ) -> None:
         self.errors = list(errors)
         self.poison = set(poison)
-        self.stored = MemorySink()
+        self.stored = MemorySink(program=program)
         self.attempts = 0
 
     async def __aenter__(self) -> Self:
@@ -49,6 +52,14 @@ class TroubledSink:
         if self.poison & {batch.sequence for batch in batches}:
             raise SinkRejected("poison")
         return await self.stored.write(batches)
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        self.attempts += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        if self.poison & {batch.sequence for batch in batches}:
+            raise SinkRejected("poison")
+        return await self.stored.commit(batches)
 
     async def bury(self, batch: Batch, reason: str) -> None:
         await self.stored.bury(batch, reason)

@@ -9,8 +9,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from playsmart_gateway.app import program_for
 from playsmart_gateway.config import MASKED, Config, Secret, Section, load_config, masked
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.loyalty.definitions import Definition, Milestone
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "config.example.toml"
@@ -22,7 +24,8 @@ def keys_of(section: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Every key with the name of its table, those of arrays of tables too."""
     for field in msgspec.structs.fields(section):
         item = (get_args(field.type) or (field.type,))[0]
-        if isinstance(item, type) and issubclass(item, Section) and item is not Secret:
+        is_table = isinstance(item, type) and issubclass(item, Section | Definition)
+        if is_table and item not in (Secret, Milestone):
             yield from keys_of(item, f"{name}.{field.name}".removeprefix("."))
         else:
             yield name, field
@@ -233,7 +236,8 @@ def test_the_example_shows_the_defaults() -> None:
     shown = keys_in_example()
     for section, field in KEYS:
         shows_default = field.default not in (None, (), msgspec.NODEFAULT)
-        if (shows_default and section != "games") or field.name == "algorithms":
+        is_one = section not in ("games", "lynes.events", "lynes.streaks")
+        if (shows_default and is_one) or field.name == "algorithms":
             assert msgspec.convert(shown[section, field.name], field.type) == field.default
 
 
@@ -247,6 +251,8 @@ def test_the_values_that_the_example_comments_out_are_of_the_right_type(tmp_path
     assert config.auth.has_keys
     assert len(config.auth.secrets) == 2
     assert [game.reward_mode for game in config.games] == ["fixed", "random_range"]
+    assert [event.kind for event in config.lynes.events] == ["fix", "conditional", "transactional"]
+    assert set(program_for(config).streaks) == {"daily_app_use"}
 
 
 def test_the_readme_explains_every_key() -> None:

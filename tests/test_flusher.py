@@ -9,6 +9,7 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import NoJournal
+from playsmart_gateway.lane import Lane
 from playsmart_gateway.sinks import Written
 from playsmart_gateway.stats import Stats
 from tests.doubles import TroubledSink, make_batch
@@ -18,13 +19,19 @@ class Line:
     """A ring, a sink and the flusher between them."""
 
     def __init__(
-        self, sink: TroubledSink | None = None, *, interval: float = 3600, ripe_events: int = 10
+        self,
+        sink: TroubledSink | None = None,
+        *,
+        interval: float = 3600,
+        ripe_events: int = 10,
+        patience: float = 60.0,
     ) -> None:
         self.stats = Stats()
         self.sink = sink or TroubledSink()
         self.buffer = Buffer(
             max_events=1_000, max_bytes=10**6, ripe_events=ripe_events, ripe_bytes=50_000
         )
+        self.lane = Lane(self.stats, wake=self.buffer.stirred.set, patience_seconds=patience)
         self.journal = NoJournal()
         self.room_came = 0
         self.flusher = Flusher(
@@ -32,6 +39,7 @@ class Line:
             self.journal,
             self.sink,
             self.stats,
+            lane=self.lane,
             room_came=self._count_room,
             interval_seconds=interval,
             max_events=ripe_events,

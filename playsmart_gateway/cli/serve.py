@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from playsmart_gateway.app import create_app, rules_for, verifier_for
+from playsmart_gateway.app import create_app, program_for, rules_for, verifier_for
 from playsmart_gateway.auth import mint
 from playsmart_gateway.cli.common import (
     config_option,
@@ -68,7 +68,7 @@ def check_config_command(config_path: Path | None) -> None:
     config = read_config(config_path)
     if config.auth.has_keys:
         verifier_for(config.auth)
-    open_sink(config.storage.url, rules_for(config))
+    open_sink(config.storage.url, rules_for(config), program_for(config))
     click.echo(json.dumps(masked(config), indent=2))
     if not config.auth.has_keys:
         click.echo("note: no keys are configured; serve will need --dev", err=True)

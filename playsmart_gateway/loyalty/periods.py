@@ -37,17 +37,29 @@ class Calendar:
                 return day.replace(day=1)
         return date.min  # total
 
-    def follows(self, period: Period, day: date, earlier: date) -> bool:
-        """Whether ``day`` is in the period right after the one that ``earlier`` is in."""
-        first, before = self.first_day(period, day), self.first_day(period, earlier)
+    def start_ms(self, day: date) -> int:
+        """Return when a local day begins, in milliseconds since the epoch."""
+        return int(datetime.combine(day, time.min, self._zone).timestamp() * 1_000)
+
+    def previous(self, period: Period, day: date) -> date:
+        """Return the first day of the period right before the one that ``day`` is in.
+
+        A streak whose last day is earlier than that is broken. Before ``total`` there is nothing.
+        """
+        first = self.first_day(period, day)
         match period:
             case "daily":
-                return self._day_before(first) == before
+                return self._day_before(first)
             case "weekly":
-                return first - _WEEK == before
+                return first - _WEEK
             case "monthly":
-                return self.first_day(period, first - _DAY) == before
-        return False  # total
+                return self.first_day(period, first - _DAY)
+        return first  # total
+
+    def follows(self, period: Period, day: date, earlier: date) -> bool:
+        """Whether ``day`` is in the period right after the one that ``earlier`` is in."""
+        before = self.first_day(period, earlier)
+        return period != "total" and self.previous(period, day) == before
 
     def _day_before(self, day: date) -> date:
         day -= _DAY

@@ -35,6 +35,9 @@ _KEYS_OF_SOME_KIND = tuple(
 _PERIODS = ("daily", "weekly", "monthly")
 _WINDOWS = (*_PERIODS, "total")
 _GROUP_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # contract section 6
+MAX_STREAKS = 100
+"""Streaks that one event can feed: each answer lists them, each milestone is a history entry."""
+
 _GROUP_RULE = "must be 1 to 128 letters, digits, _ or -"
 _UNIT_LIMIT = 10**12
 _UNIT_DECIMAL_PLACES = 12
@@ -68,6 +71,7 @@ class Program:
         self.calendar = Calendar(zone)
         self.default_group = default_group
         self.events = {event.id: event for event in events}
+        self.streaks = {streak.id: streak for streak in streaks}
         self.streaks_of = {
             event.id: tuple(streak for streak in streaks if event.id in streak.events)
             for event in events
@@ -145,7 +149,7 @@ def _problems_of_values(event: EventDefinition) -> Iterator[tuple[str, str]]:
 def _problems_of_streaks(
     streaks: Sequence[StreakDefinition], events: Sequence[EventDefinition]
 ) -> Iterator[str]:
-    known = {event.id for event in events}
+    known = dict.fromkeys(event.id for event in events)
     for place, streak in enumerate(streaks):
         path = f"lynes.streaks.{place}"
         if not streak.events:
@@ -165,6 +169,9 @@ def _problems_of_streaks(
             last = milestone.count
             for key, problem in _outside("points", milestone.points, 0):
                 yield f"{at}.{key}: {problem}"
+    for event_id in known:
+        if sum(event_id in streak.events for streak in streaks) > MAX_STREAKS:
+            yield f"lynes.streaks: more than {MAX_STREAKS} are fed by one event"
     yield from _problems_of_ids("streaks", [streak.id for streak in streaks])
 
 

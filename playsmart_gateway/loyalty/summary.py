@@ -44,7 +44,7 @@ class Frequency(msgspec.Struct, frozen=True):
     count: int
 
 
-class StringSummary(msgspec.Struct, frozen=True):
+class StringSummary(msgspec.Struct, frozen=True, rename="camel"):
     """The most common strings, then the sum of the ``other`` ones.
 
     ``unnamed`` of the others were not counted by name. If it is 0, the list is exact; else a

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.loyalty import Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks.base import (
     Audited,
@@ -17,22 +18,29 @@ from playsmart_gateway.sinks.base import (
     Violation,
     Written,
 )
+from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader, StreakFigures
 
 __all__ = [
     "Audited",
     "Cause",
     "CoinTransaction",
+    "Entry",
+    "EntryType",
+    "LoyaltyReader",
     "Player",
     "Reader",
     "Sink",
+    "StreakFigures",
     "Violation",
     "Written",
     "open_sink",
 ]
 
 
-def open_sink(url: str, rules: Sequence[Rule] = ()) -> Sink:
-    """Return the sink that ``url`` names, paying by ``rules``; enter it to open it.
+def open_sink(url: str, rules: Sequence[Rule] = (), program: Program | None = None) -> Sink:
+    """Return the sink that ``url`` names; enter it to open it.
+
+    It pays coins by ``rules``, and points by ``program`` (none: no event is defined).
 
     ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``.
 
@@ -42,10 +50,10 @@ def open_sink(url: str, rules: Sequence[Rule] = ()) -> Sink:
     if url == "memory:":
         from playsmart_gateway.sinks.memory import MemorySink
 
-        return MemorySink(rules)
+        return MemorySink(rules, program)
     prefix, path = url[: len("sqlite:///")], url[len("sqlite:///") :]
     if prefix == "sqlite:///" and path:
         from playsmart_gateway.sinks.sqlite import SqliteSink
 
-        return SqliteSink(path, rules)
+        return SqliteSink(path, rules, program)
     raise ConfigError(["storage.url: must be sqlite:///PATH or memory:"])

@@ -6,7 +6,9 @@ from typing import Literal, Protocol, Self
 import msgspec
 
 from playsmart_gateway.event import Batch
+from playsmart_gateway.loyalty import Award
 from playsmart_gateway.rewards import Rule, Trigger
+from playsmart_gateway.sinks.loyalty import LoyaltyReader
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -77,8 +79,14 @@ class Audited(msgspec.Struct, frozen=True):
 class Reader(Protocol):
     """Reads what a sink wrote, on a connection of its own, opened when first used.
 
-    Every method raises ``SinkUnavailable`` when the store cannot be read now.
+    Every method raises ``SinkUnavailable`` when the store cannot be read now. What ``commit``
+    stored is read through ``loyalty``.
     """
+
+    @property
+    def loyalty(self) -> LoyaltyReader:
+        """Read points, streaks and statistics, on the same connection."""
+        ...
 
     async def __aenter__(self) -> Self:
         """Nothing is opened yet."""
@@ -135,6 +143,20 @@ class Sink(Protocol):
         Raises:
             SinkUnavailable: the same call may work later.
             SinkRejected: it never will.
+        """
+        ...
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        """Store ``batches`` of one event each and return what each is awarded, in their order.
+
+        One transaction holds events, points, completions, streaks, history and statistics, or none
+        of them. The events are awarded one after the other, by the program that the sink was made
+        with. For a batch that is in the store already, nothing is stored or counted, and what it
+        was awarded then is returned. May be called again as ``write`` may.
+
+        Raises:
+            SinkUnavailable: the same call may work later.
+            SinkRejected: it never will; an event that is not defined is one reason.
         """
         ...
 

@@ -15,6 +15,7 @@ import msgspec
 
 from playsmart_gateway.errors import AdjustmentRefused, SinkRejected
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import (
     CUSTOM,
     EVENT_TRIGGER,
@@ -24,6 +25,7 @@ from playsmart_gateway.rewards import (
     Trigger,
 )
 from playsmart_gateway.sinks.base import Audited, Cause, CoinTransaction, Player, Written
+from playsmart_gateway.sinks.memory_loyalty import MemoryLoyalty
 
 
 class MemorySink:
@@ -32,7 +34,8 @@ class MemorySink:
     It is its own reader.
     """
 
-    def __init__(self, rules: Sequence[Rule] = ()) -> None:
+    def __init__(self, rules: Sequence[Rule] = (), program: Program | None = None) -> None:
+        self.loyalty = MemoryLoyalty(program or Program())
         self.batches: dict[tuple[str, int], tuple[Batch, list[list[Any]]]] = {}
         self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
         self.players: dict[str, Player] = {}
@@ -67,6 +70,15 @@ class MemorySink:
                 self._take_notice(batch, rows)
         stored = sum(len(rows) for _, rows in new.values())
         return Written(stored, sum(batch.count for batch in batches) - stored)
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        """See ``Sink.commit``."""
+        new = [batch for batch in batches if _name(batch) not in self.batches]
+        self.loyalty.require_known(new)
+        for batch in new:
+            await self.write([batch])
+            self.loyalty.award(batch, self._last_batch_id)
+        return [self.loyalty.awarded(batch) for batch in batches]
 
     async def bury(self, batch: Batch, reason: str) -> None:
         """See ``Sink.bury``."""

@@ -13,6 +13,7 @@ from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import SEGMENT_BYTES, Fsync, Journal
+from playsmart_gateway.lane import Lane
 from tests.simulation.chance import Chance
 from tests.simulation.disk import SimDisk
 from tests.simulation.loop import SimLoop
@@ -139,11 +140,13 @@ class SimGateway(Gateway):
             wait_for_room_seconds=limits.wait_for_room_seconds,
             clock=wall,
         )
+        self.lane = Lane(self.stats, wake=self.buffer.stirred.set)
         self.flusher = parts.flusher(
             self.buffer,
             journal,
             sink,
             self.stats,
+            lane=self.lane,
             room_came=self._room_came,
             interval_seconds=limits.flush_interval_seconds,
             max_events=limits.flush_max_events,

@@ -10,6 +10,7 @@ from typing import Self
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
+from playsmart_gateway.loyalty import Award
 from playsmart_gateway.sinks import CoinTransaction, Reader, Written
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.simulation.chance import Chance
@@ -83,6 +84,9 @@ class SimSink:
 
     async def adjust(self, *_: object, **__: object) -> CoinTransaction:
         raise AssertionError("nobody corrects coins in here")
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        raise AssertionError("nobody waits for awards in here")
 
     def reader(self) -> Reader:
         return MemorySink()  # which has nothing to audit

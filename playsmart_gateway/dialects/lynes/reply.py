@@ -38,7 +38,7 @@ def success_body(event_id: str, user_id: str, award: Award, received_at_ms: int)
             {
                 "streakId": streak.streak_id,
                 "currentCount": streak.current_count,
-                "lastUpdate": _iso_8601(streak.updated_at_ms),
+                "lastUpdate": iso_8601(streak.updated_at_ms),
                 "milestoneReached": streak.milestone_reached,
                 "pointsAwarded": streak.points,
             }
@@ -48,15 +48,19 @@ def success_body(event_id: str, user_id: str, award: Award, received_at_ms: int)
     return json.dumps({"success": True, "data": data}).encode()
 
 
-def error_body(status: int, details: Sequence[Detail] = ()) -> bytes:
-    """Return the body of an error; ``details`` are never many, as there are never many fields."""
-    code, message = ERRORS[status]
-    error: dict[str, Any] = {"code": code, "message": message}
+def error_body(status: int, details: Sequence[Detail] = (), message: str | None = None) -> bytes:
+    """Return the body of an error, with the usual ``message`` of its status unless one is given.
+
+    ``details`` are never many, as there are never many fields.
+    """
+    code, usual = ERRORS[status]
+    error: dict[str, Any] = {"code": code, "message": message or usual}
     if details:
         error["details"] = [{"path": each.path, "message": each.message} for each in details]
     return json.dumps({"success": False, "error": error}).encode()
 
 
-def _iso_8601(at_ms: int) -> str:
+def iso_8601(at_ms: int) -> str:
+    """Print an instant as the contract does: UTC with milliseconds."""
     when = _EPOCH + timedelta(milliseconds=at_ms)
     return when.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -69,11 +69,12 @@ def decode(body: bytes) -> Request:
 def batch(request: Request, *, project: str, received_at_ms: int) -> Batch:
     """Return the one event as a batch of canonical rows; no metadata is null in the row.
 
+    It happened when it was received, because the request does not say when.
     A number keeps its value and its digits; ``1e5`` is written ``1E+5``.
     """
     when = _EPOCH + timedelta(milliseconds=received_at_ms)
     rows = _encode([(request.event_id, None, when, request.metadata or None)])
-    return Batch("lynes", project, request.user_id, 1, rows)
+    return Batch("lynes", project, request.user_id, 1, rows, received_at=received_at_ms * 1_000)
 
 
 def _is_value(value: object) -> bool:

@@ -12,6 +12,7 @@ from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks.base import Audited, Cause, CoinTransaction, Player
 from playsmart_gateway.sinks.sqlite.audit import AUDIT_TABLES, audit_step
 from playsmart_gateway.sinks.sqlite.connection import Connection
+from playsmart_gateway.sinks.sqlite.loyalty_reader import SqliteLoyaltyReader
 
 _PLAYER = """
     SELECT user_id, coins_balance, total_games_played, sessions, best_score, last_score,
@@ -49,6 +50,7 @@ class SqliteReader:
 
     def __init__(self, path: Path) -> None:
         self._connection = Connection(path, self._prepare, read_only=True)
+        self.loyalty = SqliteLoyaltyReader(self._connection)
 
     async def __aenter__(self) -> Self:
         """See ``Reader``."""

@@ -56,6 +56,80 @@ def count_activity(batches: str, which: str) -> str:
     """  # noqa: S608 - built from our own constants
 
 
+LOYALTY_TABLES = """
+    CREATE TABLE lynes_users (
+        user_number INTEGER PRIMARY KEY,
+        project TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        points INTEGER NOT NULL DEFAULT 0 CHECK (typeof(points) = 'integer'),
+        created_at_ms INTEGER NOT NULL,
+        UNIQUE (project, user_id)
+    );
+    CREATE TABLE lynes_completions (
+        user_number INTEGER NOT NULL REFERENCES lynes_users,
+        event_id TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        day TEXT NOT NULL,
+        PRIMARY KEY (user_number, event_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE lynes_streaks (
+        user_number INTEGER NOT NULL REFERENCES lynes_users,
+        streak_id TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        longest INTEGER NOT NULL,
+        day TEXT NOT NULL,
+        updated_at_ms INTEGER NOT NULL,
+        PRIMARY KEY (user_number, streak_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX lynes_streaks_by_id ON lynes_streaks (streak_id, day, count, longest);
+    CREATE TABLE lynes_history (
+        user_number INTEGER NOT NULL REFERENCES lynes_users,
+        at_ms INTEGER NOT NULL,
+        entry_id INTEGER NOT NULL,
+        type INTEGER NOT NULL,
+        source_id TEXT NOT NULL,
+        points INTEGER NOT NULL,
+        streaks TEXT,
+        PRIMARY KEY (user_number, at_ms, entry_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE lynes_cells (
+        cell_id INTEGER PRIMARY KEY,
+        project TEXT NOT NULL,
+        event_id TEXT NOT NULL,
+        day TEXT NOT NULL,
+        usergroup TEXT NOT NULL,
+        events INTEGER NOT NULL,
+        unnamed INTEGER NOT NULL DEFAULT 0,
+        last_name TEXT,
+        UNIQUE (project, event_id, day, usergroup)
+    );
+    CREATE TABLE lynes_fields (
+        field_id INTEGER PRIMARY KEY,
+        cell_id INTEGER NOT NULL REFERENCES lynes_cells,
+        name TEXT NOT NULL,
+        stats TEXT NOT NULL,
+        names INTEGER NOT NULL,
+        last_value TEXT,
+        UNIQUE (cell_id, name)
+    );
+    CREATE TABLE lynes_values (
+        field_id INTEGER NOT NULL REFERENCES lynes_fields,
+        crc INTEGER NOT NULL,
+        value TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (field_id, crc, value)
+    ) WITHOUT ROWID;
+"""
+"""Points and statistics of the Lynes dialect.
+
+A history entry has the id of its event, or one of the numbers after that; the entry of the event
+has in ``streaks`` what the answer said of them. A cell is one event id on one local day for one
+user group. ``lynes_fields.stats`` is a ``FieldStats`` without its named strings, which are in
+``lynes_values`` by the CRC-32 of their text; ``names`` is how many of them there are at most.
+``last_name`` and ``last_value``, once there were too many, are the last one that is counted by name
+(see ``metadata``).
+"""
+
 LEVEL_COMPLETE = 1
 EVENT_TRIGGER = 2
 """What ``coin_entries.trigger`` holds; null for an adjustment."""
@@ -168,5 +242,6 @@ MIGRATIONS = (
         WHERE source = 'playsmart' GROUP BY user_id;
     """  # noqa: S608 - built from our own constants
     + count_activity("batches JOIN players USING (user_id)", "source = 'playsmart'"),
+    LOYALTY_TABLES,
 )
 """One script a schema version; never edited once released, only appended to."""

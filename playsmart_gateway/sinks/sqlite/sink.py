@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,10 +20,12 @@ import msgspec
 
 from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks.base import CoinTransaction, Written
 from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
 from playsmart_gateway.sinks.sqlite.connection import Connection, classify
+from playsmart_gateway.sinks.sqlite.loyalty import Loyalty
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
 
@@ -121,9 +124,12 @@ _INSERT_EVENTS_WITH_DRAWS = _insert_events(", draw", ", json_extract(value, '$[4
 class SqliteSink:
     """Writes batches into the SQLite file ``path``, creating it and its folder when missing."""
 
-    def __init__(self, path: str, rules: Sequence[Rule] = ()) -> None:
+    def __init__(
+        self, path: str, rules: Sequence[Rule] = (), program: Program | None = None
+    ) -> None:
         self._path = Path(path)
         self._coins = Coins(rules)
+        self._loyalty = Loyalty(program or Program())
         self._connection = Connection(self._path, self._prepare)
         self._journals: dict[str, int] = {}
 
@@ -158,6 +164,28 @@ class SqliteSink:
                 await db.execute("BEGIN IMMEDIATE")
                 stored = await self._insert(db, await self._without_known(db, batches))
         return Written(stored, sum(batch.count for batch in batches) - stored)
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        """See ``Sink.commit``."""
+        events = self._loyalty.occurrences(batches)
+        async with self._connection.transaction() as db:
+            try:
+                first_id = await self._insert_batches(db, batches)
+            except sqlite3.IntegrityError:  # as in write
+                await db.execute("ROLLBACK")
+                self._forget()
+                await db.execute("BEGIN IMMEDIATE")
+                new = await self._without_known(db, batches)
+                first_id = await self._insert_batches(db, new)
+            else:
+                return await self._loyalty.award(db, events, first_id)
+            names = {(each.journal, each.sequence) for each in new}
+            is_new = [(each.journal, each.sequence) in names for each in batches]
+            awarded = iter(await self._loyalty.award(db, list(compress(events, is_new)), first_id))
+            return [
+                next(awarded) if new else await self._loyalty.awarded(db, batch, event)
+                for new, batch, event in zip(is_new, batches, events, strict=True)
+            ]
 
     async def bury(self, batch: Batch, reason: str) -> None:
         """See ``Sink.bury``."""
@@ -200,6 +228,13 @@ class SqliteSink:
             raise SinkUnavailable(f"cannot sync {log}: {error.strerror}") from error
 
     async def _insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
+        if batches:
+            first_id = await self._insert_batches(db, batches)
+            await self._coins.pay(db, first_id, first_id + len(batches) - 1, _now())
+        return sum(batch.count for batch in batches)
+
+    async def _insert_batches(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
+        """Insert headers and rows; return the id of the first batch, which the others follow."""
         if not batches:
             return 0
         headers = [
@@ -220,8 +255,7 @@ class SqliteSink:
             rows.append((batch_id, batch.rows))
         await self._insert_rows(db, _INSERT_EVENTS, plain)
         await self._insert_rows(db, _INSERT_EVENTS_WITH_DRAWS, drawn)
-        await self._coins.pay(db, first_id, last_id, _now())
-        return sum(batch.count for batch in batches)
+        return first_id
 
     async def _insert_rows(
         self, db: aiosqlite.Connection, statement: str, rows: list[tuple[int, bytes]]

@@ -1,0 +1,133 @@
+"""``POST /event``: authenticated, validated, awarded, stored, and only then answered.
+
+The order of the checks is that of contract section 7: token, rate, body, event, API key.
+"""
+
+import hmac
+import time
+from collections.abc import Callable
+
+import msgspec
+from starlette.types import Receive
+
+from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.dialects.base import (
+    Answer,
+    Disconnected,
+    Headers,
+    bearer_of,
+    read_body,
+    require_json,
+)
+from playsmart_gateway.dialects.lynes.reply import error_body, success_body
+from playsmart_gateway.dialects.lynes.request import Request, batch, decode
+from playsmart_gateway.envelope import JSON_TYPE, error_headers
+from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
+from playsmart_gateway.lane import Lane
+from playsmart_gateway.limits import RETRY_AFTER_SECONDS, RateLimit
+from playsmart_gateway.loyalty import Program
+from playsmart_gateway.stats import Stats
+
+PREFIXES = ("", "/v0", "/v1", "/v2", "/v3")
+"""Each path is there under all of them (contract section 1)."""
+
+PATHS = tuple(f"{prefix}/event" for prefix in PREFIXES)
+
+WANTS_KEY = "This event requires an API key"
+NOT_THEIRS = "The token is for another user"
+NO_EVENT = "Event not found or inactive"
+
+
+class Access(msgspec.Struct, frozen=True):
+    """The project, and who may do what in it.
+
+    ``api_keys`` open the events that require one; ``strict_user`` lets a token speak only of the
+    user that it is for.
+    """
+
+    project: str
+    api_keys: tuple[str, ...] = ()
+    strict_user: bool = False
+    trust_forwarded: bool = False
+
+    def has_key(self, headers: Headers) -> bool:
+        """Whether the request brought one of the API keys, compared in constant time."""
+        sent = headers.get(b"x-api-key", b"")
+        return sum(hmac.compare_digest(sent, key.encode()) for key in self.api_keys) > 0
+
+    def require_user(self, subject: str, user_id: str) -> None:
+        """Raise ``Forbidden`` if the token is not for this user and has to be."""
+        if self.strict_user and subject != user_id:
+            raise Forbidden(NOT_THEIRS)
+
+
+class SendEvent:
+    """The endpoint of ``PATHS``.
+
+    ``rate_limit`` is in requests a second, 0 is none; ``clock`` is the wall time in seconds.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        verifier: TokenVerifier,
+        stats: Stats,
+        program: Program,
+        access: Access,
+        *,
+        rate_limit: int,
+        max_body_bytes: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._lane = lane
+        self._verifier = verifier
+        self._stats = stats
+        self._program = program
+        self._access = access
+        self._rate = RateLimit(rate_limit, clock)
+        self._max_body_bytes = max_body_bytes
+        self._clock = clock
+
+    async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
+        """Answer one request; see ``Endpoint``."""
+        access = self._access
+        try:
+            require_json(headers)
+            body = await read_body(headers, receive, self._max_body_bytes)
+            token = bearer_of(headers, trust_forwarded=access.trust_forwarded)
+            caller = self._verifier.recall(token) or await self._verifier.verify(token)
+            if not self._rate.take(access.project):
+                raise RateLimited(retry_after_seconds=RETRY_AFTER_SECONDS)
+            request = decode(body)
+            self._require_allowed(request, caller.subject, headers)
+            received_at_ms = int(self._clock() * 1_000)
+            award = await self._lane.submit(
+                batch(request, project=access.project, received_at_ms=received_at_ms)
+            )
+        except Disconnected:
+            return None
+        except Refused as refusal:
+            self._stats.refused_requests[refusal.tag] += 1
+            return refused(refusal)
+        body = success_body(request.event_id, request.user_id, award, received_at_ms)
+        return Answer(200, body, [JSON_TYPE])
+
+    def error_body(self, status: int, message: str) -> bytes:
+        """See ``Endpoint``."""
+        return error_body(status)
+
+    def _require_allowed(self, request: Request, subject: str, headers: Headers) -> None:
+        event = self._program.active_event(request.event_id)
+        if event is None:
+            raise NotFound(NO_EVENT)
+        if event.requires_api_key and not self._access.has_key(headers):
+            raise Forbidden(WANTS_KEY)
+        self._access.require_user(subject, request.user_id)
+
+
+def refused(refusal: Refused) -> Answer:
+    """Return the answer to a refused request of this dialect."""
+    # The words of these two are chosen where they are raised; all others are those of the status.
+    message = refusal.message if isinstance(refusal, Forbidden | NotFound) else None
+    body = error_body(refusal.status, refusal.details, message)
+    return Answer(refusal.status, body, error_headers(refusal))

@@ -1,0 +1,317 @@
+"""What applications read back: points, history and streaks of a user; statistics of the project.
+
+Contract sections 1 and 9. It shows ``{"points": 123}`` and the fields of a history entry, and no
+other success of these paths; those have the envelope of ``POST /event``.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime, timedelta
+from typing import Any, get_args
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.dialects.base import Answer, bearer_of
+from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, Access, refused
+from playsmart_gateway.dialects.lynes.reply import error_body, iso_8601
+from playsmart_gateway.envelope import JSON_TYPE
+from playsmart_gateway.errors import (
+    Detail,
+    Malformed,
+    NotFound,
+    Refused,
+    SinkUnavailable,
+    StoreUnavailable,
+)
+from playsmart_gateway.loyalty import Program, Streak, StreakDefinition, summarize
+from playsmart_gateway.loyalty.periods import Period
+from playsmart_gateway.sinks import Entry, EntryType, LoyaltyReader
+
+HISTORY_TYPES = ("event", "redemption", "challenge", "streak_milestone", "streak_points")
+"""Those of the contract; the ones that no rule here writes are never found."""
+
+DEFAULT_PAGE = 20
+MAX_PAGE = 100
+MAX_OFFSET = 100_000
+"""How far back a page may begin; ``to`` leads further."""
+
+MAX_SUMMARIZED_DAYS = 31
+"""Days that are summarized one by one in one answer."""
+
+MAX_MS = 253_402_300_799_999
+"""The end of the year 9999."""
+
+NO_USER, NO_STREAK, NO_EVENT = "User not found", "Streak not found", "Event not found"
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_Endpoint = Callable[[Request], Awaitable[Any]]
+
+
+def routes(
+    program: Program,
+    reader: LoyaltyReader,
+    verifier: TokenVerifier,
+    access: Access,
+    *,
+    clock: Callable[[], float] = time.time,
+) -> list[Route]:
+    """Return the routes, each under all prefixes."""
+    reads = _Reads(program, reader, verifier, access, clock)
+    endpoints = {
+        # A user's id may hold a slash.
+        "/user/{user_id:path}/points": reads.points,
+        "/user/{user_id:path}/history": reads.history,
+        "/user/{user_id:path}/streak": reads.streaks,
+        "/user/{user_id:path}/streak/{streak_id}": reads.streak,
+        "/stats/event": reads.event_stats,
+        "/analytics/streak": reads.streak_analytics,
+    }
+    return [
+        Route(prefix + path, _answering(endpoint), methods=_METHODS)
+        for prefix in PREFIXES
+        for path, endpoint in endpoints.items()
+    ]
+
+
+def _answering(endpoint: _Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    """Turn what an endpoint returns or raises into a response."""
+
+    async def answer(request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            body = error_body(405, message="Only GET is allowed")
+            return _response(Answer(405, body, [JSON_TYPE, (b"allow", b"GET, HEAD")]))
+        try:
+            try:
+                return _response(Answer(200, _encode(await endpoint(request)), [JSON_TYPE]))
+            except SinkUnavailable as error:
+                raise StoreUnavailable(retry_after_seconds=1) from error
+        except Refused as refusal:
+            return _response(refused(refusal))
+
+    return answer
+
+
+def _response(answer: Answer) -> Response:
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    return Response(answer.body, answer.status, headers)
+
+
+class _Reads:
+    """The endpoints; each returns what is to be encoded."""
+
+    def __init__(
+        self,
+        program: Program,
+        reader: LoyaltyReader,
+        verifier: TokenVerifier,
+        access: Access,
+        clock: Callable[[], float],
+    ) -> None:
+        self._program = program
+        self._reader = reader
+        self._verifier = verifier
+        self._access = access
+        self._clock = clock
+
+    async def points(self, request: Request) -> dict[str, Any]:
+        user_id = await self._allowed_user(request)
+        points = await self._reader.points(self._access.project, user_id)
+        if points is None:
+            raise NotFound(NO_USER)
+        return {"points": points}
+
+    async def history(self, request: Request) -> dict[str, Any]:
+        user_id = await self._allowed_user(request)
+        query = request.query_params
+        wanted = query.get("types", ",".join(HISTORY_TYPES)).split(",")
+        if not set(wanted) <= set(HISTORY_TYPES):
+            raise _wrong("types", f"must be some of {','.join(HISTORY_TYPES)}")
+        limit = _number(request, "limit", DEFAULT_PAGE, 1, MAX_PAGE)
+        offset = _number(request, "offset", 0, 0, MAX_OFFSET)
+        entries = await self._reader.history(
+            self._access.project,
+            user_id,
+            types=[each for each in get_args(EntryType) if each in wanted],
+            from_ms=self._instant(request, "from", 0),
+            to_ms=self._instant(request, "to", MAX_MS),
+            offset=offset,
+            limit=limit,
+        )
+        if not entries:
+            await self.points(request)  # nobody is not somebody without history
+        return _success([self._shown_entry(each) for each in entries], limit=limit, offset=offset)
+
+    async def streaks(self, request: Request) -> dict[str, Any]:
+        user_id = await self._allowed_user(request)
+        known = await self._reader.streaks(self._access.project, user_id)
+        if not known:
+            await self.points(request)
+        streaks = self._program.streaks.values()
+        return _success([self._shown_streak(each, known.get(each.id)) for each in streaks])
+
+    async def streak(self, request: Request) -> dict[str, Any]:
+        user_id = await self._allowed_user(request)
+        known = await self._reader.streaks(self._access.project, user_id)
+        if not known:
+            await self.points(request)
+        definition = self._program.streaks.get(request.path_params["streak_id"])
+        if definition is None:
+            raise NotFound(NO_STREAK)
+        return _success(self._shown_streak(definition, known.get(definition.id)))
+
+    async def event_stats(self, request: Request) -> dict[str, Any]:
+        await self._caller(request)
+        query = request.query_params
+        event_id = query.get("eventId")
+        if not event_id:
+            raise _wrong("eventId", "is required")
+        if event_id not in self._program.events:
+            raise NotFound(NO_EVENT)
+        interval = query.get("interval", "total")
+        if interval not in ("total", "day"):
+            raise _wrong("interval", "must be total or day")
+        group = query.get("usergroup")
+        first, last = _day(request, "from", date.min), _day(request, "to", date.max)
+        cells = (self._access.project, event_id)
+        days = await self._reader.event_days(*cells, first=first, last=last, group=group)
+        stats = await self._reader.event_stats(*cells, first=first, last=last, group=group)
+        shown: list[dict[str, Any]] = [
+            {"day": day, "events": events} for day, events in days.items()
+        ]
+        if interval == "day":
+            if len(days) > MAX_SUMMARIZED_DAYS:
+                raise _wrong(
+                    "interval", f"must span at most {MAX_SUMMARIZED_DAYS} days with events"
+                )
+            for day in shown:
+                at = day["day"]
+                of_day = await self._reader.event_stats(*cells, first=at, last=at, group=group)
+                day |= msgspec.structs.asdict(summarize(of_day))
+        summary = msgspec.structs.asdict(summarize(stats))
+        return _success({"eventId": event_id, "usergroup": group, **summary, "days": shown})
+
+    async def streak_analytics(self, request: Request) -> dict[str, Any]:
+        await self._caller(request)
+        wanted = request.query_params.get("streakId")
+        found = [each for each in self._program.streaks.values() if wanted in (None, each.id)]
+        if wanted is not None and not found:
+            raise NotFound(NO_STREAK)
+        return _success([await self._figures(each) for each in found])
+
+    async def _figures(self, streak: StreakDefinition) -> dict[str, Any]:
+        figures = await self._reader.streak_figures(
+            self._access.project, streak.id, self._active_since(streak)
+        )
+        return {
+            "streakId": streak.id,
+            "period": streak.period,
+            "users": figures.users,
+            "active": figures.active,
+            "longestCount": figures.longest,
+            "averageCount": figures.total / figures.active if figures.active else 0,
+            "distribution": [
+                {"count": count, "users": users} for count, users in figures.users_by_count.items()
+            ],
+        }
+
+    def _shown_entry(self, entry: Entry) -> dict[str, Any]:
+        known = self._program.events if entry.type == "event" else self._program.streaks
+        source = known.get(entry.source_id)
+        return {
+            "id": str(entry.id),
+            "title": (source.title if source else "") or entry.source_id,
+            "description": source.description if source else "",
+            "points": entry.points,
+            "type": entry.type,
+            "timestamp": entry.timestamp_ms,
+            "image": None,
+        }
+
+    def _shown_streak(self, definition: StreakDefinition, streak: Streak | None) -> dict[str, Any]:
+        active = streak is not None and streak.day >= self._active_since(definition)
+        return {
+            "streakId": definition.id,
+            "period": definition.period,
+            "active": active,
+            "currentCount": streak.count if streak and active else 0,
+            "longestCount": streak.longest if streak else 0,
+            "lastUpdate": iso_8601(streak.updated_at_ms) if streak else None,
+        }
+
+    def _active_since(self, streak: StreakDefinition) -> date:
+        """Return the first day on which the last event of a streak that is alive can have been."""
+        calendar = self._program.calendar
+        period: Period = streak.period  # type: ignore[assignment] # checked by Program
+        return calendar.previous(period, calendar.day(int(self._clock() * 1_000)))
+
+    def _instant(self, request: Request, name: str, default: int) -> int:
+        """Return a time of the query in milliseconds; a day is its beginning, or its end."""
+        text = request.query_params.get(name)
+        if text is None:
+            return default
+        calendar = self._program.calendar
+        try:
+            if text.isascii() and text.isdigit():
+                when = int(text[:16])
+            elif len(text) == 10:
+                day = date.fromisoformat(text)
+                when = (
+                    calendar.start_ms(day)
+                    if name == "from"
+                    else calendar.start_ms(day + timedelta(days=1)) - 1
+                )
+            else:  # a plus in a query is a space
+                moment = datetime.fromisoformat(text.replace(" ", "+"))
+                when = int(moment.timestamp() * 1_000) if moment.tzinfo else MAX_MS + 1
+        except (ValueError, OverflowError):
+            when = MAX_MS + 1
+        if not -MAX_MS <= when <= MAX_MS:
+            rule = "must be milliseconds since 1970, YYYY-MM-DD, or ISO 8601 with an offset"
+            raise _wrong(name, rule)
+        return when
+
+    async def _allowed_user(self, request: Request) -> str:
+        subject = await self._caller(request)
+        user_id: str = request.path_params["user_id"]
+        self._access.require_user(subject, user_id)
+        return user_id
+
+    async def _caller(self, request: Request) -> str:
+        headers = dict(request.headers.raw)
+        token = bearer_of(headers, trust_forwarded=self._access.trust_forwarded)
+        caller = self._verifier.recall(token) or await self._verifier.verify(token)
+        return caller.subject
+
+
+def _success(data: Any, **more: Any) -> dict[str, Any]:
+    return {"success": True, "data": data, **more}
+
+
+def _wrong(name: str, rule: str) -> Malformed:
+    return Malformed(details=[Detail(name, rule)])
+
+
+def _number(request: Request, name: str, default: int, least: int, most: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most:
+        return int(text)
+    raise _wrong(name, f"must be a number, {least:,} to {most:,}")
+
+
+def _day(request: Request, name: str, default: date) -> date:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    try:
+        if len(text) == len("2026-04-22"):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise _wrong(name, "must be a day, YYYY-MM-DD")

@@ -1,0 +1,170 @@
+"""The express lane: events whose answer tells what they earned, so it waits for their commit.
+
+A batch in the lane is in no journal. What is not committed has not been promised, so its client
+waits for the transaction that stores it: what that brought is the answer, and until then there is
+none. Whoever comes while a transaction is under way shares the next one.
+
+The flusher takes what waits, oldest first, and says what became of it: ``stored``, ``put_back``
+when the store was not to be had, or ``refused``. One event loop owns the lane.
+"""
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from playsmart_gateway.errors import Closing, Overloaded, Refused, StoreUnavailable
+from playsmart_gateway.event import Batch
+from playsmart_gateway.loyalty import Award
+from playsmart_gateway.stats import Stats
+
+MAX_WAITING = 4_096
+MAX_WAITING_BYTES = 33_554_432
+"""Requests that may be in the lane at once, and the memory that their batches may hold."""
+
+PATIENCE_SECONDS = 5.0
+"""A request whose batch could not be stored for so long is answered 503."""
+
+RETRY_AFTER_SECONDS = 1
+
+
+class Ticket:
+    """A batch in the lane and the promise of its award."""
+
+    __slots__ = ("batch", "is_being_written", "is_late", "outcome", "timer")
+
+    def __init__(self, batch: Batch, outcome: "asyncio.Future[Award]") -> None:
+        self.batch = batch
+        self.outcome = outcome
+        self.is_being_written = False
+        self.is_late = False
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Lane:
+    """A bounded queue of batches whose requests wait for their commit.
+
+    It gives each batch its name: the lane has an identity, one a process, and numbers them. It
+    calls ``wake`` when a batch came, and counts in ``stats``: every batch as received, and then as
+    stored and accepted, or as rejected.
+    """
+
+    def __init__(
+        self,
+        stats: Stats,
+        *,
+        wake: Callable[[], None],
+        max_waiting: int = MAX_WAITING,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._stats = stats
+        self._wake = wake
+        self._max_waiting = max_waiting
+        self._patience_seconds = patience_seconds
+        self._identity = uuid.uuid4().hex
+        self._sequence = 0
+        self._waiting: deque[Ticket] = deque()
+        self._being_written: list[Ticket] = []
+        self._bytes = 0
+        self.events = 0
+        self.closed_because: str | None = None
+
+    def __len__(self) -> int:
+        """How many batches wait to be taken."""
+        return len(self._waiting)
+
+    async def submit(self, batch: Batch) -> Award:
+        """Return what the event of ``batch`` earned, once that is stored.
+
+        A caller that is cancelled changes nothing: the batch is stored all the same.
+
+        Raises:
+            Closing: the door is closed, or closed for good while the batch waited.
+            Overloaded: too many wait.
+            StoreUnavailable: the store was not to be had for ``patience_seconds``, and the batch
+                has left the lane. One that was being written then waits for the outcome.
+            Unstorable: the store will never take it.
+        """
+        stats = self._stats
+        stats.received += batch.count
+        try:
+            if self.closed_because is not None:
+                raise Closing(self.closed_because, retry_after_seconds=RETRY_AFTER_SECONDS)
+            waiting = len(self._waiting) + len(self._being_written)
+            if waiting >= self._max_waiting or self._bytes + batch.size > MAX_WAITING_BYTES:
+                raise Overloaded("too_many_waiting", retry_after_seconds=RETRY_AFTER_SECONDS)
+        except Refused as refusal:
+            stats.rejected[refusal.tag] += batch.count
+            raise
+        self._sequence += 1
+        batch.journal, batch.sequence = self._identity, self._sequence
+        loop = asyncio.get_running_loop()
+        ticket = Ticket(batch, loop.create_future())
+        ticket.timer = loop.call_later(self._patience_seconds, self._lose_patience, ticket)
+        self._waiting.append(ticket)
+        self._bytes += batch.size
+        self.events += batch.count
+        self._wake()
+        return await ticket.outcome
+
+    def take(self, max_batches: int, max_bytes: int) -> list[Ticket]:
+        """Take the oldest that wait, within both limits, at least one if any, to be written."""
+        assert not self._being_written, "what was taken before is settled"
+        taken = self._being_written
+        size = 0
+        while self._waiting and len(taken) < max_batches:
+            size += self._waiting[0].batch.size
+            if taken and size > max_bytes:
+                break
+            ticket = self._waiting.popleft()
+            ticket.is_being_written = True
+            taken.append(ticket)
+        return list(taken)
+
+    def stored(self, tickets: Sequence[Ticket], awards: Sequence[Award]) -> None:
+        """Answer these, which were taken and are stored, each with its award."""
+        for ticket, award in zip(tickets, awards, strict=True):
+            self._let_go(ticket)
+            self._stats.stored += ticket.batch.count
+            self._stats.accepted += ticket.batch.count
+            if not ticket.outcome.done():
+                ticket.outcome.set_result(award)
+
+    def put_back(self, tickets: Sequence[Ticket]) -> None:
+        """Let these, which were taken, wait again before all others; the late ones give up."""
+        for ticket in reversed(tickets):
+            ticket.is_being_written = False
+            self._being_written.remove(ticket)
+            self._waiting.appendleft(ticket)
+        for ticket in [each for each in tickets if each.is_late]:
+            self._lose_patience(ticket)
+
+    def refused(self, ticket: Ticket, refusal: Refused) -> None:
+        """Answer one, taken or waiting, that it is not stored and never will be."""
+        self._let_go(ticket)
+        self._stats.rejected[refusal.tag] += ticket.batch.count
+        if not ticket.outcome.done():
+            ticket.outcome.set_exception(refusal)
+
+    def close(self, because: str) -> None:
+        """Let nobody in from now on; the first reason stays."""
+        self.closed_because = self.closed_because or because
+
+    def abandon(self, because: str) -> None:
+        """Close, and answer all who are in it that nobody will store their batches any more."""
+        self.close(because)
+        for ticket in [*self._being_written, *self._waiting]:
+            self.refused(ticket, Closing(because, retry_after_seconds=RETRY_AFTER_SECONDS))
+
+    def _lose_patience(self, ticket: Ticket) -> None:
+        if ticket.is_being_written:
+            ticket.is_late = True  # whoever is writing it knows more in a moment
+        else:
+            self.refused(ticket, StoreUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS))
+
+    def _let_go(self, ticket: Ticket) -> None:
+        (self._being_written if ticket.is_being_written else self._waiting).remove(ticket)
+        self._bytes -= ticket.batch.size
+        self.events -= ticket.batch.count
+        assert ticket.timer is not None
+        ticket.timer.cancel()

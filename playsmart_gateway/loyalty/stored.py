@@ -1,0 +1,41 @@
+"""What a stored row says: the event that the step and the analytics are given.
+
+A sink takes it from the row that it stores, so what was paid and counted can be computed once more
+from what is stored.
+"""
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.event import Batch
+from playsmart_gateway.loyalty.metadata import Metadata
+
+_decode = msgspec.json.Decoder(
+    list[tuple[str, None, str, dict[str, Any] | None]], float_hook=Decimal
+).decode
+
+
+class Occurrence(NamedTuple):
+    """One event of one user."""
+
+    user: tuple[str, str]  # project and user id
+    event_id: str
+    metadata: Metadata
+    received_at_ms: int
+
+
+def occurrence(batch: Batch) -> Occurrence:
+    """Return the one event of a batch.
+
+    Raises:
+        SinkRejected: it has not exactly one, or one that no dialect wrote.
+    """
+    try:
+        ((event_id, _, _, metadata),) = _decode(batch.rows)
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
+        raise SinkRejected("not the row of one event with metadata") from None
+    user = batch.game_id, batch.user_id
+    return Occurrence(user, event_id, metadata or {}, batch.received_at // 1_000)
