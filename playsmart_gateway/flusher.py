@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
@@ -25,11 +25,15 @@ FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 
 
+def _nobody(_: Sequence[Batch]) -> None:
+    pass
+
+
 class Flusher:
     """Moves batches from ``buffer`` to ``sink``, oldest first, one transaction at a time.
 
     What is stored is taken from the ``journal`` too, a segment at a time and only after the sink
-    has synced it; ``room_came`` is called when batches left the ring.
+    has synced it; ``stored`` is called with batches that left the ring, then ``room_came``.
 
     A flush is triggered by ``events`` or ``bytes`` (the ring is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
@@ -44,6 +48,7 @@ class Flusher:
         stats: Stats,
         *,
         room_came: Callable[[], None],
+        stored: Callable[[Sequence[Batch]], None] = _nobody,
         interval_seconds: float,
         max_events: int,
         max_bytes: int,
@@ -54,6 +59,7 @@ class Flusher:
         self._journal = journal
         self._sink = sink
         self._room_came = room_came
+        self._stored = stored
         self._limit: int | None = None
         self._stats = stats
         self._interval_seconds = interval_seconds
@@ -100,7 +106,7 @@ class Flusher:
         self._stats.stored += written.stored
         self._stats.duplicate += written.duplicate
         self._stats.observe_flush(trigger, events, seconds)
-        self._let_go(len(batches))
+        self._let_go(batches)
         logger.info(
             "flushed events=%d batches=%d trigger=%s ms=%.1f left=%d",
             events, len(batches), trigger, seconds * 1000, self._buffer.events,
@@ -111,13 +117,14 @@ class Flusher:
         await self._sink.bury(batch, reason)
         self._limit = None
         self._stats.rejected["buried"] += batch.count
-        self._let_go(1)
+        self._let_go([batch])
         logger.error("buried one batch of %d events as dead letters: %s", batch.count, reason)
         return batch.count
 
-    def _let_go(self, batches: int) -> None:
-        self._buffer.drop(batches)
-        self._journal.stored(batches)
+    def _let_go(self, batches: Sequence[Batch]) -> None:
+        self._buffer.drop(len(batches))
+        self._journal.stored(len(batches))
+        self._stored(batches)
         self._room_came()
 
     async def _trim_journal(self) -> None:

@@ -8,30 +8,46 @@ from collections.abc import Sequence
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks.base import (
+    OPT_OUT_STATES,
+    ActionStatistics,
+    AppPlayer,
     Audited,
     Cause,
+    Channel,
     CoinTransaction,
+    OptOutState,
     Player,
+    PropertyValue,
     Reader,
     Sink,
+    Statistics,
+    Store,
     Violation,
     Written,
 )
 
 __all__ = [
+    "OPT_OUT_STATES",
+    "ActionStatistics",
+    "AppPlayer",
     "Audited",
     "Cause",
+    "Channel",
     "CoinTransaction",
+    "OptOutState",
     "Player",
+    "PropertyValue",
     "Reader",
     "Sink",
+    "Statistics",
+    "Store",
     "Violation",
     "Written",
     "open_sink",
 ]
 
 
-def open_sink(url: str, rules: Sequence[Rule] = ()) -> Sink:
+def open_sink(url: str, rules: Sequence[Rule] = ()) -> Store:
     """Return the sink that ``url`` names, paying by ``rules``; enter it to open it.
 
     ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``.

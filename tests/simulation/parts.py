@@ -13,6 +13,7 @@ from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import SEGMENT_BYTES, Fsync, Journal
+from playsmart_gateway.sinks import Store
 from tests.simulation.chance import Chance
 from tests.simulation.disk import SimDisk
 from tests.simulation.loop import SimLoop
@@ -111,7 +112,9 @@ class SimGateway(Gateway):
             fsync=limits.fsync, fsync_interval_seconds=limits.fsync_interval_seconds
         )
         super().__init__(
-            config.Config(server=server, journal=journal_section), cast(TokenVerifier, None), sink
+            config.Config(server=server, journal=journal_section),
+            cast(TokenVerifier, None),
+            cast(Store, sink),
         )
         chance: Chance = loop.chance
         journal = parts.journal(

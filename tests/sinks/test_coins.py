@@ -1,5 +1,6 @@
 """Coins: every sink pays what plain Python pays, once, whatever the flush boundaries were."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from playsmart_gateway.errors import AdjustmentRefused, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import CoinTransaction, Reader, Sink, Violation, open_sink
+from playsmart_gateway.sinks import CoinTransaction, Reader, Store, Violation, open_sink
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS
 
 LEVELS = Rule("levels", 10, 10, 1_000_000)
 CHANCE = Rule("chance", 5, 15, 1_500_000)
@@ -299,16 +301,20 @@ async def test_the_ledger_is_append_only(tmp_path: Path, statement: str) -> None
 async def test_an_older_file_gets_players_for_the_events_it_holds(tmp_path: Path) -> None:
     """Nothing is paid for them: no rule was in force."""
     path = tmp_path / "events.db"
-    async with open_sink(f"sqlite:///{path}") as sink:
-        await sink.write([batch(1, EVENTS["open"], end(5), end(3), EVENTS["level"])])
     with closing(sqlite3.connect(path)) as db:
-        for kind, name in db.execute(
-            "SELECT type, name FROM sqlite_master WHERE name IN"
-            " ('players', 'coin_entries', 'custom_event_counts', 'game_rules',"
-            "  'coin_transactions') ORDER BY type DESC"
-        ).fetchall():
-            db.execute(f"DROP {kind} {name}")
-        db.execute("ALTER TABLE event_rows DROP COLUMN draw")
+        db.executescript(MIGRATIONS[0])
+        db.execute("INSERT INTO journals VALUES (1, 'old')")
+        seen_at = "2026-04-22T14:30:00.000001Z"
+        db.execute(
+            "INSERT INTO batches VALUES (1, 1, 1, 'playsmart', 'levels', 'ada', ?, 4)", (seen_at,)
+        )
+        for place, (kind, name, when, data) in enumerate(
+            (EVENTS["open"], end(5), end(3), EVENTS["level"])
+        ):
+            db.execute(
+                "INSERT INTO event_rows VALUES (?, ?, ?, ?, ?)",
+                (256 + place, kind, name, when, data and json.dumps(data)),
+            )
         db.execute("PRAGMA user_version = 1")
         db.commit()
     async with open_sink(f"sqlite:///{path}", RULES) as sink, sink.reader() as reader:
@@ -435,7 +441,7 @@ def cut(batches: list[Batch], sizes: list[int]) -> Iterator[list[Batch]]:
     yield batches
 
 
-async def everything(sink: Sink) -> list[Any]:
+async def everything(sink: Store) -> list[Any]:
     async with sink.reader() as reader:
         found: list[Any] = []
         for user in ("ada", "bob", "eve"):
