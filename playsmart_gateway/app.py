@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,8 +26,17 @@ from playsmart_gateway.auth import TokenVerifier, open_verifier
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.config import Auth, Config
 from playsmart_gateway.dialects import players, playsmart
+from playsmart_gateway.dialects.base import Endpoint
 from playsmart_gateway.dialects.lynes import endpoint as lynes
 from playsmart_gateway.dialects.lynes import reads
+from playsmart_gateway.dialects.teak.apps import App, read_apps
+from playsmart_gateway.dialects.teak.endpoints import (
+    AnalyticsBatch,
+    AnalyticsEvents,
+    IdentifyPlayer,
+    Parts,
+    SetPlayerProperties,
+)
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.errors import ConfigError, Detail, JournalUnavailable, where
 from playsmart_gateway.flusher import Flusher
@@ -36,7 +46,8 @@ from playsmart_gateway.lane import Lane
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
 from playsmart_gateway.rewards import Rule, draws_for, is_whole_millionths
-from playsmart_gateway.sinks import Sink, open_sink
+from playsmart_gateway.roster import Roster
+from playsmart_gateway.sinks import Store, open_sink
 from playsmart_gateway.stats import Stats
 
 logger = logging.getLogger(__name__)
@@ -50,7 +61,7 @@ class Gateway:
     that the last drain could not store in time.
     """
 
-    def __init__(self, config: Config, verifier: TokenVerifier, sink: Sink) -> None:
+    def __init__(self, config: Config, verifier: TokenVerifier, sink: Store) -> None:
         buffer = config.buffer
         journal = config.journal
         self.stats = Stats()
@@ -78,6 +89,7 @@ class Gateway:
             self.stats,
             lane=self.lane,
             room_came=self.intake.room_came,
+            stored=lambda batches: self.roster.stored(batches),
             interval_seconds=buffer.flush_interval_seconds,
             max_events=buffer.flush_max_events,
             max_bytes=buffer.flush_max_bytes,
@@ -90,7 +102,9 @@ class Gateway:
         self.left_behind = 0
         self._fsync_interval_seconds = journal.fsync_interval_seconds
         self._sink = sink
+        self.store = sink
         self.reader = sink.reader()
+        self.roster = Roster(self.reader)
         self._audited = sink.reader()
 
     @asynccontextmanager
@@ -146,6 +160,7 @@ class Gateway:
             self.stats.received += batch.count
             self.stats.replayed += batch.count
             self.buffer.put(batch)
+            self.roster.accepted(batch)
         if self.stats.replayed:
             logger.warning("replayed %d events from the journal", self.stats.replayed)
 
@@ -223,7 +238,7 @@ class Application(Starlette):
 
 
 def create_app(
-    config: Config, *, verifier: TokenVerifier | None = None, sink: Sink | None = None
+    config: Config, *, verifier: TokenVerifier | None = None, sink: Store | None = None
 ) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
 
@@ -273,11 +288,12 @@ def create_app(
         rate_limit=config.lynes.rate_limit,
         max_body_bytes=config.server.max_body_bytes,
     )
-    app.frame = RequestFrame(
-        app.call_starlette,
-        gateway.stats,
-        {playsmart.PATH: endpoint, **dict.fromkeys(lynes.PATHS, send_event)},
-    )
+    endpoints: dict[str, Endpoint] = {
+        playsmart.PATH: endpoint,
+        **_teak_endpoints(config, gateway),
+        **dict.fromkeys(lynes.PATHS, send_event),
+    }
+    app.frame = RequestFrame(app.call_starlette, gateway.stats, endpoints)
     app.state.gateway = gateway
     return app
 
@@ -372,6 +388,38 @@ def access_for(config: Config) -> lynes.Access:
         config.lynes.strict_user,
         config.auth.trust_forwarded,
     )
+
+
+def _teak_endpoints(config: Config, gateway: Gateway) -> dict[str, Endpoint]:
+    limits = config.teak.limits
+    parts = Parts(
+        apps=teak_apps_for(config),
+        intake=gateway.intake,
+        roster=gateway.roster,
+        reader=gateway.reader,
+        store=gateway.store,
+        stats=gateway.stats,
+        max_body_bytes=config.server.max_body_bytes,
+        store_client_ip=config.teak.store_client_ip,
+        clock=time.time,
+    )
+    endpoints = (
+        AnalyticsEvents(parts, limits.analytics_events),
+        AnalyticsBatch(parts, limits.batch),
+        IdentifyPlayer(parts, limits.identify),
+        SetPlayerProperties(parts, limits.player_properties),
+    )
+    return {endpoint.path: endpoint for endpoint in endpoints}
+
+
+def teak_apps_for(config: Config) -> dict[str, App]:
+    """Return the apps that may call Teak's API, by id.
+
+    Raises:
+        ConfigError: with every mistake in them.
+    """
+    tables = [msgspec.to_builtins(app) for app in config.teak.apps]
+    return read_apps(tables)
 
 
 def _public_games(config: Config) -> list[players.PublicGame]:

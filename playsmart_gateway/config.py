@@ -26,6 +26,7 @@ _NONE: Mapping[str, str] = {}
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+PerSecond = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
@@ -149,6 +150,33 @@ class Lynes(Section, frozen=True):
         return (keys,) if isinstance(keys, str) else keys
 
 
+class TeakApp(Section, frozen=True):
+    """One app that may call Teak's API; what its values mean is for the dialect to check."""
+
+    id: str
+    secret_key: str | tuple[str, ...]
+    link_domains: tuple[str, ...] = ()
+    links: dict[str, str] = {}
+    properties: dict[str, str] = {}
+
+
+class TeakLimits(Section, frozen=True):
+    """Requests a second of one app to one path; 0 sets no limit."""
+
+    analytics_events: PerSecond = 100
+    batch: PerSecond = 100
+    identify: PerSecond = 200
+    player_properties: PerSecond = 1_000
+
+
+class Teak(Section, frozen=True):
+    """Teak's API."""
+
+    store_client_ip: bool = False
+    limits: TeakLimits = TeakLimits()
+    apps: tuple[TeakApp, ...] = ()
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -160,6 +188,7 @@ class Config(Section, frozen=True):
     app: App = App()
     games: tuple[Game, ...] = ()
     lynes: Lynes = Lynes()
+    teak: Teak = Teak()
 
 
 def load_config(path: Path | None, environment: Mapping[str, str]) -> Config:
@@ -228,6 +257,8 @@ class _Reader:
 
     def value(self, kind: Any, path: str, value: Any) -> Any:
         """Return a value as what its key is declared to hold; None after a mistake."""
+        if _is_section(kind):
+            return self.table(kind, path, value)
         item = (get_args(kind) or (None,))[0]
         if get_origin(kind) is tuple and _is_section(item):
             if isinstance(value, list):

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable, Unstorable
@@ -34,11 +34,15 @@ MAX_COMMIT_BATCHES = 256
 """Requests of the lane in one transaction: their awards are computed in one turn of the loop."""
 
 
+def _nobody(_: Sequence[Batch]) -> None:
+    pass
+
+
 class Flusher:
     """Moves batches from ``buffer`` to ``sink``, oldest first, one transaction at a time.
 
     What is stored is taken from the ``journal`` too, a segment at a time and only after the sink
-    has synced it; ``room_came`` is called when batches left the ring.
+    has synced it; ``stored`` is called with batches that left the ring, then ``room_came``.
 
     A flush is triggered by ``events`` or ``bytes`` (the ring is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
@@ -55,6 +59,7 @@ class Flusher:
         *,
         lane: Lane,
         room_came: Callable[[], None],
+        stored: Callable[[Sequence[Batch]], None] = _nobody,
         interval_seconds: float,
         max_events: int,
         max_bytes: int,
@@ -68,6 +73,7 @@ class Flusher:
         self._committed_last = False
         self._commits_alone = 0
         self._room_came = room_came
+        self._stored = stored
         self._limit: int | None = None
         self._stats = stats
         self._interval_seconds = interval_seconds
@@ -127,7 +133,7 @@ class Flusher:
         self._stats.stored += written.stored
         self._stats.duplicate += written.duplicate
         self._stats.observe_flush(trigger, events, seconds)
-        self._let_go(len(batches))
+        self._let_go(batches)
         logger.info(
             "flushed events=%d batches=%d trigger=%s ms=%.1f left=%d",
             events, len(batches), trigger, seconds * 1000, self._buffer.events,
@@ -170,13 +176,14 @@ class Flusher:
         await self._sink.bury(batch, reason)
         self._limit = None
         self._stats.rejected["buried"] += batch.count
-        self._let_go(1)
+        self._let_go([batch])
         logger.error("buried one batch of %d events as dead letters: %s", batch.count, reason)
         return batch.count
 
-    def _let_go(self, batches: int) -> None:
-        self._buffer.drop(batches)
-        self._journal.stored(batches)
+    def _let_go(self, batches: Sequence[Batch]) -> None:
+        self._buffer.drop(len(batches))
+        self._journal.stored(len(batches))
+        self._stored(batches)
         self._room_came()
 
     async def _trim_journal(self) -> None:

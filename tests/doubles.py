@@ -1,14 +1,13 @@
 """Doubles that are passed in, never patched in."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award, Program
-from playsmart_gateway.sinks import CoinTransaction, Reader, Written
+from playsmart_gateway.sinks import Written
 from playsmart_gateway.sinks.memory import MemorySink
 
 
@@ -25,7 +24,7 @@ class FakeClock:
         self.now += seconds
 
 
-class TroubledSink:
+class TroubledSink(MemorySink):
     """A memory sink that first raises the errors it is given, one a write, then works.
 
     ``poison`` are sequences of batches that it rejects for ever.
@@ -34,16 +33,11 @@ class TroubledSink:
     def __init__(
         self, *errors: Exception, poison: Sequence[int] = (), program: Program | None = None
     ) -> None:
+        super().__init__(program=program)
         self.errors = list(errors)
         self.poison = set(poison)
-        self.stored = MemorySink(program=program)
+        self.stored: MemorySink = self
         self.attempts = 0
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
 
     async def write(self, batches: Sequence[Batch]) -> Written:
         self.attempts += 1
@@ -51,7 +45,7 @@ class TroubledSink:
             raise self.errors.pop(0)
         if self.poison & {batch.sequence for batch in batches}:
             raise SinkRejected("poison")
-        return await self.stored.write(batches)
+        return await super().write(batches)
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
         self.attempts += 1
@@ -59,21 +53,7 @@ class TroubledSink:
             raise self.errors.pop(0)
         if self.poison & {batch.sequence for batch in batches}:
             raise SinkRejected("poison")
-        return await self.stored.commit(batches)
-
-    async def bury(self, batch: Batch, reason: str) -> None:
-        await self.stored.bury(batch, reason)
-
-    async def adjust(
-        self, user_id: str, amount: int, reason: str, *, force: bool = False
-    ) -> CoinTransaction:
-        return await self.stored.adjust(user_id, amount, reason, force=force)
-
-    def reader(self) -> Reader:
-        return self.stored.reader()
-
-    async def sync(self) -> None:
-        pass
+        return await super().commit(batches)
 
 
 def make_batch(sequence: int = 0, count: int = 1, user_id: str = "player-1", pad: int = 0) -> Batch:

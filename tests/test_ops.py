@@ -14,7 +14,7 @@ from playsmart_gateway.app import Gateway, create_app
 from playsmart_gateway.auth import mint, open_verifier
 from playsmart_gateway.config import Buffer, Config, Journal, Server
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.sinks import Sink
+from playsmart_gateway.sinks import Store
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import SECRET, eventually, in_process, make_event, make_upload, parse_metrics
 from tests.doubles import FakeClock, TroubledSink
@@ -54,7 +54,7 @@ class Client:
         return {each["path"]: each["message"] for each in error["details"]}
 
 
-async def running(sink: Sink, **buffer: Any) -> AsyncIterator[Client]:
+async def running(sink: Store, **buffer: Any) -> AsyncIterator[Client]:
     config = Config(
         buffer=Buffer(**{"flush_interval_seconds": 0.001, "wait_for_room_ms": 0, **buffer}),
         server=Server(drain_timeout_seconds=0.01),

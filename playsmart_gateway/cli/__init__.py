@@ -9,10 +9,12 @@ import sys
 import click
 
 from playsmart_gateway import __version__
+from playsmart_gateway.cli.apps import exclude_command, include_command, opt_command
 from playsmart_gateway.cli.coins import audit_command, coins_command
 from playsmart_gateway.cli.keys import token_command
 from playsmart_gateway.cli.load import load_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
+from playsmart_gateway.cli.statistics import stats_command
 from playsmart_gateway.errors import ConfigError, GatewayError, SinkError
 
 
@@ -29,6 +31,10 @@ for command in (
     load_command,
     coins_command,
     audit_command,
+    exclude_command,
+    include_command,
+    opt_command,
+    stats_command,
 ):
     commands.add_command(command)
 

@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from playsmart_gateway.app import create_app, program_for, rules_for, verifier_for
+from playsmart_gateway.app import (
+    create_app,
+    program_for,
+    rules_for,
+    teak_apps_for,
+    verifier_for,
+)
 from playsmart_gateway.auth import mint
 from playsmart_gateway.cli.common import (
     config_option,
@@ -69,6 +75,7 @@ def check_config_command(config_path: Path | None) -> None:
     if config.auth.has_keys:
         verifier_for(config.auth)
     open_sink(config.storage.url, rules_for(config), program_for(config))
+    teak_apps_for(config)
     click.echo(json.dumps(masked(config), indent=2))
     if not config.auth.has_keys:
         click.echo("note: no keys are configured; serve will need --dev", err=True)

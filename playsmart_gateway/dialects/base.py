@@ -41,6 +41,11 @@ def require_json(headers: Headers) -> None:
     media_type = headers.get(b"content-type", _JSON)
     if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
         raise UnsupportedMedia
+    require_plain_encoding(headers)
+
+
+def require_plain_encoding(headers: Headers) -> None:
+    """Raise ``UnsupportedMedia`` if the body is compressed."""
     encoding = headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
         raise UnsupportedMedia("unsupported_content_encoding")

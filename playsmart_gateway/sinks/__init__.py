@@ -9,27 +9,43 @@ from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks.base import (
+    OPT_OUT_STATES,
+    ActionStatistics,
+    AppPlayer,
     Audited,
     Cause,
+    Channel,
     CoinTransaction,
+    OptOutState,
     Player,
+    PropertyValue,
     Reader,
     Sink,
+    Statistics,
+    Store,
     Violation,
     Written,
 )
 from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader, StreakFigures
 
 __all__ = [
+    "OPT_OUT_STATES",
+    "ActionStatistics",
+    "AppPlayer",
     "Audited",
     "Cause",
+    "Channel",
     "CoinTransaction",
     "Entry",
     "EntryType",
     "LoyaltyReader",
+    "OptOutState",
     "Player",
+    "PropertyValue",
     "Reader",
     "Sink",
+    "Statistics",
+    "Store",
     "StreakFigures",
     "Violation",
     "Written",
@@ -37,7 +53,7 @@ __all__ = [
 ]
 
 
-def open_sink(url: str, rules: Sequence[Rule] = (), program: Program | None = None) -> Sink:
+def open_sink(url: str, rules: Sequence[Rule] = (), program: Program | None = None) -> Store:
     """Return the sink that ``url`` names; enter it to open it.
 
     It pays coins by ``rules``, and points by ``program`` (none: no event is defined).

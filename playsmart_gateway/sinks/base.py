@@ -1,6 +1,10 @@
 """The contract that every sink keeps."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Context, Decimal
+from fractions import Fraction
+from types import MappingProxyType
 from typing import Literal, Protocol, Self
 
 import msgspec
@@ -9,6 +13,9 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
 from playsmart_gateway.rewards import Rule, Trigger
 from playsmart_gateway.sinks.loyalty import LoyaltyReader
+
+_EXACT = Context(prec=20_000)
+"""Numbers have at most 256 digits and exponents of four, so no sum of theirs is rounded."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -58,6 +65,81 @@ class Cause(msgspec.Struct, frozen=True):
     occurred_at: str
     draw: int | None
     rule: Rule
+
+
+Channel = Literal["email", "push", "sms"]
+OptOutState = Literal["opt_in", "opt_out"]
+OPT_OUT_STATES: Mapping[Channel, OptOutState] = MappingProxyType(
+    {"email": "opt_in", "push": "opt_in", "sms": "opt_out"}
+)
+"""Of a new player (contract ``teak.md`` section 10)."""
+
+PropertyValue = str | Decimal
+
+
+class AppPlayer(msgspec.Struct, frozen=True):
+    """What is stored of one player of one app.
+
+    The country is that of the latest session, empty if unknown, and None before the first one.
+    """
+
+    country_code: str | None = None
+    opt_out_states: Mapping[Channel, OptOutState] = OPT_OUT_STATES
+    properties: Mapping[str, PropertyValue] = {}
+
+
+class Statistics(msgspec.Struct):
+    """Sums over analytics events, exact, and what follows from them for one occurrence.
+
+    An event stands for ``event_count`` occurrences; ``value`` is the sum of their values and
+    ``sum_of_squares`` of the squares. So with N occurrences the mean is sum(value) / N, and the
+    variance is the mean of the squares less the square of the mean (of the whole population, not
+    estimated from a sample).
+    """
+
+    events: int = 0
+    occurrences: int = 0
+    value: Decimal = Decimal(0)
+    squares: Decimal = Decimal(0)
+
+    def add(self, occurrences: int, value: Decimal, squares: Decimal, events: int = 1) -> None:
+        """Add events; nothing is rounded."""
+        self.events += events
+        self.occurrences += occurrences
+        self.value = _EXACT.add(self.value, value)
+        self.squares = _EXACT.add(self.squares, squares)
+
+    @property
+    def mean(self) -> float:
+        """The value of an occurrence."""
+        return _float(Fraction(self.value) / self.occurrences)
+
+    @property
+    def variance(self) -> float:
+        """The variance of the value of an occurrence; NaN if no values have these squares."""
+        mean = Fraction(self.value) / self.occurrences
+        variance = Fraction(self.squares) / self.occurrences - mean * mean
+        return _float(variance) if variance >= 0 else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the value of an occurrence."""
+        return math.sqrt(self.variance)
+
+
+def _float(number: Fraction) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.copysign(math.inf, number)
+
+
+class ActionStatistics(msgspec.Struct, frozen=True):
+    """The statistics of one action type in one country; empty if unknown."""
+
+    action_type: str
+    country_code: str
+    statistics: Statistics
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -117,6 +199,18 @@ class Reader(Protocol):
         """
         ...
 
+    async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
+        """Return, of these players of an app, those who are known with their latest country."""
+        ...
+
+    async def app_player(self, app_id: str, user_id: str) -> AppPlayer:
+        """Return what is stored of one player of an app, be it nothing."""
+        ...
+
+    async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
+        """Return the statistics of an app, ordered by action type and country; reads all of it."""
+        ...
+
 
 class Sink(Protocol):
     """A store that takes flushes.
@@ -168,6 +262,22 @@ class Sink(Protocol):
         """
         ...
 
+    async def sync(self) -> None:
+        """Return when everything written so far would survive a power cut.
+
+        Raises:
+            SinkUnavailable: it may not.
+        """
+        ...
+
+
+class Store(Sink, Protocol):
+    """A sink with what is kept beside events, and can be read back and corrected.
+
+    Every method may be called beside ``write``; each is a transaction of its own and raises
+    ``SinkUnavailable`` when nothing was changed.
+    """
+
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False
     ) -> CoinTransaction:
@@ -180,14 +290,29 @@ class Sink(Protocol):
         """
         ...
 
-    def reader(self) -> "Reader":
+    def reader(self) -> Reader:
         """Return a reader of this store; the sink itself need not be open."""
         ...
 
-    async def sync(self) -> None:
-        """Return when everything written so far would survive a power cut.
+    async def set_properties(
+        self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
+    ) -> dict[str, PropertyValue]:
+        """Set properties of a player of an app; return those that had a value before, with it."""
+        ...
 
-        Raises:
-            SinkUnavailable: it may not.
+    async def exclude(self, app_id: str, user_id: str, expire_at: str | None) -> None:
+        """Forget how to contact a player, and record no contact until ``expire_at`` (UTC text).
+
+        None is until ``include``.
         """
+        ...
+
+    async def include(self, app_id: str, user_id: str) -> bool:
+        """End an exclusion; False if there was none."""
+        ...
+
+    async def set_opt_out(
+        self, app_id: str, user_id: str, channel: Channel, state: OptOutState
+    ) -> bool:
+        """Set whether a player may be contacted on a channel; False if the player is unknown."""
         ...

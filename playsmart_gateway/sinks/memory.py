@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Self
 
 import msgspec
@@ -24,21 +25,32 @@ from playsmart_gateway.rewards import (
     Rule,
     Trigger,
 )
-from playsmart_gateway.sinks.base import Audited, Cause, CoinTransaction, Player, Written
+from playsmart_gateway.sessions import INSTALLED_PLACE, SOURCE, session_of
+from playsmart_gateway.sinks.base import (
+    ActionStatistics,
+    Audited,
+    Cause,
+    CoinTransaction,
+    Player,
+    Statistics,
+    Written,
+)
+from playsmart_gateway.sinks.memory_apps import MemoryApps
 from playsmart_gateway.sinks.memory_loyalty import MemoryLoyalty
 
 
-class MemorySink:
+class MemorySink(MemoryApps):
     """Stores batches in a dict; it decodes the rows as a database would, so bad rows are found.
 
     It is its own reader.
     """
 
     def __init__(self, rules: Sequence[Rule] = (), program: Program | None = None) -> None:
+        super().__init__()
         self.loyalty = MemoryLoyalty(program or Program())
         self.batches: dict[tuple[str, int], tuple[Batch, list[list[Any]]]] = {}
         self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
-        self.players: dict[str, Player] = {}
+        self.profiles: dict[str, Player] = {}
         self.ledger: list[CoinTransaction] = []
         self._rules = {rule.game_id: rule for rule in rules}
         self._custom_events: Counter[tuple[str, str]] = Counter()
@@ -62,12 +74,15 @@ class MemorySink:
             }
         except ValueError as error:
             raise SinkRejected("rows that are not JSON arrays") from error
-        self.batches |= new
-        for batch, rows in new.values():
+        for name, (batch, rows) in new.items():
             self._last_batch_id += 1
             self._batch_ids.append(self._last_batch_id)
             if batch.source == "playsmart":
                 self._take_notice(batch, rows)
+            session = session_of(batch)
+            if session is not None and not self.track(session) and session.installs:
+                del rows[INSTALLED_PLACE]
+            self.batches[name] = batch, rows
         stored = sum(len(rows) for _, rows in new.values())
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
@@ -76,7 +91,7 @@ class MemorySink:
         new = [batch for batch in batches if _name(batch) not in self.batches]
         self.loyalty.require_known(new)
         for batch in new:
-            await self.write([batch])
+            await MemorySink.write(self, [batch])  # a double may have its own
             self.loyalty.award(batch, self._last_batch_id)
         return [self.loyalty.awarded(batch) for batch in batches]
 
@@ -88,7 +103,7 @@ class MemorySink:
         self, user_id: str, amount: int, reason: str, *, force: bool = False
     ) -> CoinTransaction:
         """See ``Sink.adjust``."""
-        if (player := self.players.get(user_id)) is None:
+        if (player := self.profiles.get(user_id)) is None:
             raise AdjustmentRefused("no player goes by that id")
         if amount < 0 and player.coins_balance + amount < 0 and not force:
             raise AdjustmentRefused("more than the balance")
@@ -105,7 +120,7 @@ class MemorySink:
 
     async def player(self, user_id: str) -> Player | None:
         """See ``Reader.player``."""
-        return self.players.get(user_id)
+        return self.profiles.get(user_id)
 
     async def coin_transactions(
         self, user_id: str, *, before: int | None = None, limit: int
@@ -126,6 +141,20 @@ class MemorySink:
                     found[event_id] = Cause(kind, name, when, draws[0] if draws else None, rule)
         return found
 
+    async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
+        """See ``Reader.action_statistics``."""
+        found: dict[tuple[str, str], Statistics] = {}
+        for batch, rows in self.batches.values():
+            if batch.source == SOURCE and batch.game_id == app_id:
+                for row, data in zip(rows, _exact_data(batch), strict=False):
+                    sums = found.setdefault((row[0], data.get("country_code", "")), Statistics())
+                    numbers = (
+                        data.get(key, 1) for key in ("event_count", "value", "sum_of_squares")
+                    )
+                    count, value, squares = numbers
+                    sums.add(int(count), Decimal(value), Decimal(squares))
+        return [ActionStatistics(*key, found[key]) for key in sorted(found)]
+
     async def audit(self, max_events: int) -> Audited:
         """See ``Reader.audit``: others are compared with what is here."""
         return Audited(0, self._last_batch_id, self._last_batch_id)
@@ -137,8 +166,8 @@ class MemorySink:
 
     def _take_notice(self, batch: Batch, rows: list[list[Any]]) -> None:
         seen_at = _printed(batch.received_at)
-        player = self.players.get(batch.user_id, Player(batch.user_id, first_seen_at=seen_at))
-        self.players[batch.user_id] = msgspec.structs.replace(
+        player = self.profiles.get(batch.user_id, Player(batch.user_id, first_seen_at=seen_at))
+        self.profiles[batch.user_id] = msgspec.structs.replace(
             player,
             first_seen_at=min(player.first_seen_at or seen_at, seen_at),
             last_seen_at=max(player.last_seen_at or seen_at, seen_at),
@@ -160,7 +189,7 @@ class MemorySink:
                 self._enter(event_id, batch.user_id, batch.game_id, trigger, award, None)
 
     def _count_activity(self, user_id: str, kind: str, customdata: Any) -> None:
-        player = self.players[user_id]
+        player = self.profiles[user_id]
         if kind == "AppOpen":
             player = msgspec.structs.replace(player, sessions=player.sessions + 1)
         if kind == "GameEnd":
@@ -170,7 +199,7 @@ class MemorySink:
             if isinstance(score, int | float) and not isinstance(score, bool) and _is_finite(score):
                 best = score if player.best_score is None else max(player.best_score, score)
                 player = msgspec.structs.replace(player, best_score=best, last_score=score)
-        self.players[user_id] = player
+        self.profiles[user_id] = player
 
     def _enter(
         self,
@@ -181,7 +210,7 @@ class MemorySink:
         amount: int,
         reason: str | None,
     ) -> CoinTransaction:
-        player = self.players[user_id]
+        player = self.profiles[user_id]
         balance = player.coins_balance + amount
         entry = CoinTransaction(
             id=entry_id,
@@ -197,8 +226,12 @@ class MemorySink:
             reason=reason,
         )
         self.ledger.append(entry)
-        self.players[user_id] = msgspec.structs.replace(player, coins_balance=balance)
+        self.profiles[user_id] = msgspec.structs.replace(player, coins_balance=balance)
         return entry
+
+
+def _exact_data(batch: Batch) -> list[dict[str, Any]]:
+    return [row[3] for row in json.loads(batch.rows, parse_float=Decimal)]
 
 
 def _name(batch: Batch) -> tuple[str, int]:

@@ -73,6 +73,7 @@ _QUICK = {"rounds": 1, "seconds": 1, "memory_events": 100_000, "memory_sizes": (
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the tables.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it as PNG.")
+@click.option("--teak", is_flag=True, help="Measure Teak's batches instead; needs wrk.")
 @click.option("--check", is_flag=True, help="Exit 1 if a floor was missed.")
 def main(
     rounds: int,
@@ -86,9 +87,13 @@ def main(
     as_json: bool,
     plot: Path | None,
     check: bool,
+    teak: bool,
 ) -> None:
     """Measure durable throughput beside its ceilings, all in one run."""
     signal.signal(signal.SIGTERM, _leave)
+    if teak:
+        _teak(1 if quick else rounds, 1 if quick else seconds, as_json=as_json)
+        return
     options = Options(
         sizes=sizes,
         rounds=rounds,
@@ -115,6 +120,15 @@ def main(
         draw(results, plot)
     if check and not results.kept:
         sys.exit(1)
+
+
+def _teak(rounds: int, seconds: int, *, as_json: bool) -> None:
+    from tests.bench import teak
+
+    try:
+        teak.main(rounds, seconds, as_json=as_json)
+    except BenchError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _run(options: Options, sender: Generator) -> Results:

@@ -56,7 +56,7 @@ class Wrk:
         version = (banner.stdout or banner.stderr).partition("\n")[0].partition(" [")[0]
         self.name = f"{version}, 1 thread, {CONNECTIONS} connections"
 
-    def run(self, port: int, requests: Sequence[Request], seconds: int) -> Load:
+    def run(self, port: int, requests: Sequence[Request], seconds: int, path: str = PATH) -> Load:
         with tempfile.NamedTemporaryFile(suffix=".requests") as file:
             for each in requests:
                 file.write(b"%b\n%b\n" % (each.token.encode(), each.body))
@@ -69,7 +69,7 @@ class Wrk:
                     f"--duration={seconds}s",
                     f"--timeout={_TIMEOUT_SECONDS}s",
                     f"--script={Path(__file__).with_name('wrk.lua')}",
-                    f"http://127.0.0.1:{port}{PATH}",
+                    f"http://127.0.0.1:{port}{path}",
                     "--",
                     file.name,
                 ],

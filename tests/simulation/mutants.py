@@ -52,7 +52,7 @@ class _SkipsCrc(SimDisk):
 class _LetsGoFirst(Flusher):
     async def flush(self, trigger: str = "explicit") -> int:
         batches = self._buffer.head(self._max_events, self._max_bytes)
-        self._let_go(len(batches))
+        self._let_go(batches)
         written = await self._sink.write(batches)
         self._stats.stored += written.stored
         self._stats.duplicate += written.duplicate
@@ -121,7 +121,7 @@ class _TakesFailureForSuccess(Flusher):
             return await super().flush(trigger)
         except SinkUnavailable:
             self._stats.stored += sum(batch.count for batch in batches)
-            self._let_go(len(batches))
+            self._let_go(batches)
             return 0
 
 
@@ -171,7 +171,7 @@ class _BelievesAFailedSync(SimJournal):
 class _ForgetsThePoison(Flusher):
     async def _bury(self, batch: Batch, reason: str) -> int:
         self._stats.rejected["buried"] += batch.count
-        self._let_go(1)
+        self._let_go([batch])
         return batch.count
 
 

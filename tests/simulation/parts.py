@@ -14,6 +14,7 @@ from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import SEGMENT_BYTES, Fsync, Journal
 from playsmart_gateway.lane import Lane
+from playsmart_gateway.sinks import Store
 from tests.simulation.chance import Chance
 from tests.simulation.disk import SimDisk
 from tests.simulation.loop import SimLoop
@@ -112,7 +113,9 @@ class SimGateway(Gateway):
             fsync=limits.fsync, fsync_interval_seconds=limits.fsync_interval_seconds
         )
         super().__init__(
-            config.Config(server=server, journal=journal_section), cast(TokenVerifier, None), sink
+            config.Config(server=server, journal=journal_section),
+            cast(TokenVerifier, None),
+            cast(Store, sink),
         )
         chance: Chance = loop.chance
         journal = parts.journal(

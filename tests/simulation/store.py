@@ -11,7 +11,7 @@ from typing import Self
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
-from playsmart_gateway.sinks import CoinTransaction, Reader, Written
+from playsmart_gateway.sinks import Reader, Written
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.simulation.chance import Chance
 from tests.simulation.ledger import POISON
@@ -81,9 +81,6 @@ class SimSink:
 
     async def bury(self, batch: Batch, reason: str) -> None:
         await self._in_thread(lambda: self._bury(batch))
-
-    async def adjust(self, *_: object, **__: object) -> CoinTransaction:
-        raise AssertionError("nobody corrects coins in here")
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
         raise AssertionError("nobody waits for awards in here")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from playsmart_gateway.errors import AdjustmentRefused, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import CoinTransaction, Reader, Sink, Violation, open_sink
+from playsmart_gateway.sinks import CoinTransaction, Reader, Store, Violation, open_sink
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS
 
@@ -441,7 +441,7 @@ def cut(batches: list[Batch], sizes: list[int]) -> Iterator[list[Batch]]:
     yield batches
 
 
-async def everything(sink: Sink) -> list[Any]:
+async def everything(sink: Store) -> list[Any]:
     async with sink.reader() as reader:
         found: list[Any] = []
         for user in ("ada", "bob", "eve"):

@@ -14,11 +14,15 @@ from playsmart_gateway.dialects.teak.analytics import Outcome, Rejected
 from playsmart_gateway.dialects.teak.parameters import MAX_TEXT_LENGTH, Errors, grouped
 from playsmart_gateway.dialects.teak.properties import Value
 from playsmart_gateway.errors import Refused
+from playsmart_gateway.sinks import Channel, OptOutState
 
 _encode = msgspec.json.Encoder().encode
 
 NOT_FOUND: Errors = {"user_id": ["could not be found"]}
 """What is wrong with an event of a player whom identify has never seen."""
+
+NOT_FOUND_TAG = "unknown_player"
+"""The reason by which such refusals are counted."""
 
 
 def _spaced(value: Any) -> bytes:
@@ -65,7 +69,10 @@ def unknown_app(game_id: str) -> bytes:
 
 
 def session(
-    country_code: str, session_id: str, opt_out_states: Mapping[str, str], deep_link: str | None
+    country_code: str,
+    session_id: str,
+    opt_out_states: Mapping[Channel, OptOutState],
+    deep_link: str | None,
 ) -> bytes:
     """201: the session was tracked. ``opt_out_states`` is by channel, in the order to print.
 

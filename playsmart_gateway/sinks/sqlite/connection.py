@@ -4,6 +4,7 @@ The file is checked by its inode before each use: SQLite itself goes on writing 
 was deleted or replaced under it. Then, and after any other trouble, it is opened anew.
 """
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -41,6 +42,7 @@ class Connection:
         self._read_only = read_only
         self._db: aiosqlite.Connection | None = None
         self._inode = 0
+        self._turn = asyncio.Lock()
 
     async def open(self) -> None:
         """Open it; raises what SQLite, the system and ``prepare`` raise."""
@@ -76,21 +78,22 @@ class Connection:
     ) -> AsyncIterator[aiosqlite.Connection]:
         """Commit at the end, or leave nothing; every error comes out as a ``SinkError``.
 
-        After an error or a cancellation nobody knows what the connection is about to do, so the
-        next transaction opens another one.
+        One transaction at a time: another one waits for its turn. After an error or a cancellation
+        nobody knows what the connection is about to do, so the next one opens another.
         """
-        try:
-            db = await self._usable()
-            await db.execute(begin)
-            yield db
-            await db.execute("COMMIT")
-        except BaseException as error:
-            self._inode = 0
-            if isinstance(error, ConfigError):
-                raise SinkUnavailable(str(error)) from error
-            if isinstance(error, sqlite3.Error | OverflowError | OSError):
-                raise classify(error) from error
-            raise
+        async with self._turn:
+            try:
+                db = await self._usable()
+                await db.execute(begin)
+                yield db
+                await db.execute("COMMIT")
+            except BaseException as error:
+                self._inode = 0
+                if isinstance(error, ConfigError):
+                    raise SinkUnavailable(str(error)) from error
+                if isinstance(error, sqlite3.Error | OverflowError | OSError):
+                    raise classify(error) from error
+                raise
 
     async def _usable(self) -> aiosqlite.Connection:
         """Return the connection, opened anew if it is not to the file at our path any more."""

@@ -1,7 +1,7 @@
 """Reads the SQLite store: a connection of its own, read-only, bounded and indexed queries."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -9,7 +9,15 @@ import aiosqlite
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks.base import Audited, Cause, CoinTransaction, Player
+from playsmart_gateway.sinks.base import (
+    ActionStatistics,
+    AppPlayer,
+    Audited,
+    Cause,
+    CoinTransaction,
+    Player,
+)
+from playsmart_gateway.sinks.sqlite import apps
 from playsmart_gateway.sinks.sqlite.audit import AUDIT_TABLES, audit_step
 from playsmart_gateway.sinks.sqlite.connection import Connection
 from playsmart_gateway.sinks.sqlite.loyalty_reader import SqliteLoyaltyReader
@@ -89,6 +97,21 @@ class SqliteReader:
         """See ``Reader.audit``."""
         async with self._connection.transaction("BEGIN") as db:
             return await audit_step(db, max_events)
+
+    async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
+        """See ``Reader.countries``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await apps.countries(db, app_id, user_ids)
+
+    async def app_player(self, app_id: str, user_id: str) -> AppPlayer:
+        """See ``Reader.app_player``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await apps.app_player(db, app_id, user_id)
+
+    async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
+        """See ``Reader.action_statistics``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await apps.action_statistics(db, app_id)
 
     async def _prepare(self, db: aiosqlite.Connection) -> None:
         await db.execute("PRAGMA temp_store = MEMORY")

@@ -8,8 +8,10 @@ they travel (20 or 27 characters); ``occurred_at`` pads them to one width when r
 A grant of coins has the id of the event that earned it: one event earns once, and the ledger has
 one order, that of the events. Adjustments take the next batch's id for themselves. The view
 ``coin_transactions`` is the face of ``coin_entries``, which stores what cannot be computed.
-``game_rules`` keeps every rule that ever held and from which batch on, so that an audit can tell
-what each event should have earned.
+``app_players`` are the players of Teak's apps, known by ``identify``; the unique key of a player
+decides which ``Installed`` is the first. In a batch of many players each event row has its own
+``user_id``, and the batch has an empty one. ``game_rules`` keeps every rule that ever held and from
+which batch on, so that an audit can tell what each event should have earned.
 """
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
@@ -242,6 +244,47 @@ MIGRATIONS = (
         WHERE source = 'playsmart' GROUP BY user_id;
     """  # noqa: S608 - built from our own constants
     + count_activity("batches JOIN players USING (user_id)", "source = 'playsmart'"),
+    f"""
+    ALTER TABLE event_rows ADD COLUMN user_id TEXT;
+    DROP VIEW events;
+    CREATE VIEW events AS
+        SELECT event_id, source, game_id, ifnull(event_rows.user_id, batches.user_id) AS user_id,
+               type, custom_event_name, occurred_at, received_at, customdata
+        FROM event_rows JOIN batches
+            ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+            AND event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+                         AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1};
+    CREATE TABLE app_players (
+        app_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        country_code TEXT NOT NULL,
+        timezone_id TEXT NOT NULL,
+        email TEXT,
+        email_state TEXT NOT NULL DEFAULT 'opt_in',
+        push_state TEXT NOT NULL DEFAULT 'opt_in',
+        sms_state TEXT NOT NULL DEFAULT 'opt_out',
+        sessions INTEGER NOT NULL DEFAULT 1,
+        installed_event_id INTEGER,
+        first_seen_at TEXT NOT NULL,
+        last_seen_at TEXT NOT NULL,
+        PRIMARY KEY (app_id, user_id)
+    ) WITHOUT ROWID;
+    CREATE UNIQUE INDEX app_players_by_email ON app_players (app_id, email) WHERE email IS NOT NULL;
+    CREATE TABLE app_exclusions (
+        app_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        expire_at TEXT,
+        PRIMARY KEY (app_id, user_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE app_properties (
+        app_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (app_id, user_id, name)
+    ) WITHOUT ROWID;
+    """,  # noqa: S608 - built from our own constants
     LOYALTY_TABLES,
 )
 """One script a schema version; never edited once released, only appended to."""

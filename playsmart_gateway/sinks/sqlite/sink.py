@@ -10,7 +10,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +22,15 @@ from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavail
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks.base import CoinTransaction, Written
+from playsmart_gateway.sessions import SOURCE, session_of
+from playsmart_gateway.sinks.base import (
+    Channel,
+    CoinTransaction,
+    OptOutState,
+    PropertyValue,
+    Written,
+)
+from playsmart_gateway.sinks.sqlite import apps
 from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
 from playsmart_gateway.sinks.sqlite.connection import Connection, classify
 from playsmart_gateway.sinks.sqlite.loyalty import Loyalty
@@ -118,7 +126,8 @@ def _insert_events(columns: str, values: str) -> str:
 
 _INSERT_EVENTS = _insert_events("", "")
 _INSERT_EVENTS_WITH_DRAWS = _insert_events(", draw", ", json_extract(value, '$[4]')")
-"""To look for a draw in every row would cost a tenth of the insert."""
+_INSERT_EVENTS_OF_MANY = _insert_events(", user_id", ", json_extract(value, '$[5]')")
+"""To look for a draw or a player in every row would cost a tenth of the insert each."""
 
 
 class SqliteSink:
@@ -219,6 +228,30 @@ class SqliteSink:
                 return transaction
             raise AdjustmentRefused("no player goes by that id")
 
+    async def set_properties(
+        self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
+    ) -> dict[str, PropertyValue]:
+        """See ``Store.set_properties``."""
+        async with self._connection.transaction() as db:
+            return await apps.set_properties(db, app_id, user_id, values)
+
+    async def exclude(self, app_id: str, user_id: str, expire_at: str | None) -> None:
+        """See ``Store.exclude``."""
+        async with self._connection.transaction() as db:
+            await apps.exclude(db, app_id, user_id, expire_at)
+
+    async def include(self, app_id: str, user_id: str) -> bool:
+        """See ``Store.include``."""
+        async with self._connection.transaction() as db:
+            return await apps.include(db, app_id, user_id)
+
+    async def set_opt_out(
+        self, app_id: str, user_id: str, channel: Channel, state: OptOutState
+    ) -> bool:
+        """See ``Store.set_opt_out``."""
+        async with self._connection.transaction() as db:
+            return await apps.set_opt_out(db, app_id, user_id, channel, state)
+
     async def sync(self) -> None:
         """See ``Sink.sync``: what a transaction wrote is in the write-ahead log until then."""
         log = self._path.with_name(self._path.name + "-wal")
@@ -228,10 +261,18 @@ class SqliteSink:
             raise SinkUnavailable(f"cannot sync {log}: {error.strerror}") from error
 
     async def _insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
-        if batches:
-            first_id = await self._insert_batches(db, batches)
+        if not batches:
+            return 0
+        first_id = await self._insert_batches(db, batches)
+        if any(batch.source == "playsmart" for batch in batches):
             await self._coins.pay(db, first_id, first_id + len(batches) - 1, _now())
-        return sum(batch.count for batch in batches)
+        sessions = [
+            (batch_id, session)
+            for batch_id, batch in enumerate(batches, first_id)
+            if batch.source == SOURCE and (session := session_of(batch)) is not None
+        ]
+        repeated = await apps.track_sessions(db, sessions) if sessions else 0
+        return sum(batch.count for batch in batches) - repeated
 
     async def _insert_batches(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
         """Insert headers and rows; return the id of the first batch, which the others follow."""
@@ -248,13 +289,17 @@ class SqliteSink:
         cursor = await db.execute(_INSERT_BATCHES, (msgspec.json.encode(headers).decode(),))
         last_id = cursor.lastrowid or 0
         first_id = last_id - len(batches) + 1
-        plain: list[tuple[int, bytes]] = []
-        drawn: list[tuple[int, bytes]] = []
+        rows: dict[str, list[tuple[int, bytes]]] = {}
         for batch_id, batch in enumerate(batches, first_id):
-            rows = drawn if self._coins.draws_for(batch.game_id) else plain
-            rows.append((batch_id, batch.rows))
-        await self._insert_rows(db, _INSERT_EVENTS, plain)
-        await self._insert_rows(db, _INSERT_EVENTS_WITH_DRAWS, drawn)
+            if not batch.user_id:
+                statement = _INSERT_EVENTS_OF_MANY
+            elif self._coins.draws_for(batch.game_id):
+                statement = _INSERT_EVENTS_WITH_DRAWS
+            else:
+                statement = _INSERT_EVENTS
+            rows.setdefault(statement, []).append((batch_id, batch.rows))
+        for statement, numbered in rows.items():
+            await self._insert_rows(db, statement, numbered)
         return first_id
 
     async def _insert_rows(

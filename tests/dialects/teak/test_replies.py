@@ -9,6 +9,7 @@ from playsmart_gateway.dialects.teak import replies
 from playsmart_gateway.dialects.teak.analytics import AnalyticsEvent, Outcome, Rejected
 from playsmart_gateway.dialects.teak.properties import Value
 from playsmart_gateway.errors import Detail, Malformed, Overloaded
+from playsmart_gateway.sinks import OPT_OUT_STATES
 
 
 def test_the_bodies_that_the_contract_prints_whole() -> None:
@@ -60,8 +61,7 @@ def test_a_user_id_cannot_break_out_of_its_string() -> None:
 
 
 def test_a_session_is_answered_as_in_the_example() -> None:
-    states = {"email": "opt_in", "push": "opt_in", "sms": "opt_out"}
-    assert replies.session("US", "12345", states, "teak12345:///reward?level=elite") == (
+    assert replies.session("US", "12345", OPT_OUT_STATES, "teak12345:///reward?level=elite") == (
         b'{"country_code": "US", "session_id": "12345", "opt_out_states": '
         b'{"email": {"state": "opt_in"}, "push": {"state": "opt_in"}, '
         b'"sms": {"state": "opt_out"}}, "deep_link": "teak12345:///reward?level=elite"}'

@@ -1,0 +1,92 @@
+"""``exclude``, ``include`` and ``opt``: how a player of an app may be contacted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.sinks import Channel, OptOutState, Store, open_sink
+
+
+class Instant(click.ParamType[datetime]):
+    """A date, or a date and time; without an offset it is UTC."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """See ``click.ParamType``."""
+        try:
+            when = datetime.fromisoformat(value)
+            return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail("must be an ISO 8601 date or date-time", param, ctx)
+
+
+app_option = click.option("--app", required=True, help="Teak App ID.")
+
+
+@click.command("exclude")
+@click.argument("user")
+@app_option
+@click.option("--until", type=Instant(), help="When it ends; without, it lasts until include.")
+@config_option
+def exclude_command(user: str, app: str, until: datetime | None, config_path: Path | None) -> None:
+    """Forget how to contact a player, and record no contact for as long as this lasts."""
+    expire_at = None if until is None else f"{until:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+    async def act(store: Store) -> None:
+        await store.exclude(app, user, expire_at)
+
+    _change(config_path, act)
+    click.echo(f"excluded {user} of {app} {f'until {expire_at}' if expire_at else 'for good'}")
+
+
+@click.command("include")
+@click.argument("user")
+@app_option
+@config_option
+def include_command(user: str, app: str, config_path: Path | None) -> None:
+    """End an exclusion; what was forgotten does not come back."""
+
+    async def act(store: Store) -> bool:
+        return await store.include(app, user)
+
+    if not _change(config_path, act):
+        raise click.ClickException("that player is not excluded")
+    click.echo(f"included {user} of {app}")
+
+
+@click.command("opt")
+@click.argument("user")
+@click.argument("direction", type=click.Choice(["in", "out"]))
+@app_option
+@click.option("--channel", required=True, type=click.Choice(get_args(Channel)))
+@config_option
+def opt_command(
+    user: str, direction: str, app: str, channel: Channel, config_path: Path | None
+) -> None:
+    """Set whether a player wants to be contacted on a channel: opt USER in|out."""
+    state: OptOutState = "opt_in" if direction == "in" else "opt_out"
+
+    async def act(store: Store) -> bool:
+        return await store.set_opt_out(app, user, channel, state)
+
+    if not _change(config_path, act):
+        raise click.ClickException("no session of that player is stored")
+    click.echo(f"{user} of {app}: {channel} {state}")
+
+
+def _change(config_path: Path | None, act: Callable[[Store], Awaitable[Any]]) -> Any:
+    url = read_config(config_path).storage.url
+
+    async def change() -> Any:
+        async with open_sink(url) as store:
+            return await act(store)
+
+    return asyncio.run(change())

@@ -1,0 +1,110 @@
+"""``stats``: what the stored events add up to."""
+
+import asyncio
+import json
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.sinks import ActionStatistics, Statistics, open_sink
+
+BAR_WIDTH = 10
+
+
+@click.command("stats")
+@config_option
+@click.option("--app", required=True, help="Sum up the analytics events of this Teak App ID.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+def stats_command(config_path: Path | None, app: str, as_json: bool) -> None:
+    """Sum up analytics events by action type and country.
+
+    With N the sum of event_count: mean = sum(value) / N, variance = sum(sum_of_squares) / N -
+    mean^2, of the whole population.
+    """
+    found = asyncio.run(_read(read_config(config_path).storage.url, app))
+    if as_json:
+        click.echo(json.dumps({"app": app, "actions": [_as_json(each) for each in found]}))
+    elif found:
+        _print(app, found)
+    else:
+        click.echo(f"no events of {app} are stored", err=True)
+
+
+async def _read(url: str, app: str) -> list[ActionStatistics]:
+    async with open_sink(url).reader() as reader:
+        return await reader.action_statistics(app)
+
+
+def _as_json(found: ActionStatistics) -> dict[str, Any]:
+    sums = found.statistics
+    return {
+        "action_type": found.action_type,
+        "country_code": found.country_code,
+        "events": sums.events,
+        "event_count": sums.occurrences,
+        "value": str(sums.value),
+        "sum_of_squares": str(sums.squares),
+        "mean": _finite(sums.mean),
+        "variance": _finite(sums.variance),
+        "standard_deviation": _finite(sums.deviation),
+    }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _print(app: str, found: Sequence[ActionStatistics]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160
+    table = Table(
+        title=Text(f"analytics events of {app}"),
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    headings = ("action", "country", "events", "count", "value", "mean", "variance", "deviation")
+    for place, heading in enumerate((*headings, "")):
+        table.add_column(heading, justify="right" if 2 <= place <= 7 else "left", no_wrap=True)
+    most = max(each.statistics.events for each in found)
+    for action, countries in groupby(found, key=attrgetter("action_type")):
+        parts = list(countries)
+        total = Statistics()
+        for each in parts:
+            sums = each.statistics
+            total.add(sums.occurrences, sums.value, sums.squares, sums.events)
+        table.add_row(*_row(action, "all", total, max(most, total.events)), style="bold")
+        for each in parts:
+            table.add_row(*_row("", each.country_code or "unknown", each.statistics, most))
+    console.print(table)
+
+
+def _row(action: str, country: str, sums: Statistics, most: int) -> list[Text]:
+    cells = (
+        action,
+        country,
+        f"{sums.events:,}",
+        f"{sums.occurrences:,}",
+        _short(sums.value),
+        f"{sums.mean:,.6g}",
+        f"{sums.variance:,.6g}",
+        f"{sums.deviation:,.6g}",
+        "█" * max(1, round(BAR_WIDTH * sums.events / most)),
+    )
+    return [Text(cell) for cell in cells]
+
+
+def _short(number: Decimal) -> str:
+    text = f"{number:,f}" if abs(number.adjusted()) < 30 else f"{number:.6g}"
+    return text if len(text) < 30 else f"{number:.6g}"

@@ -1,0 +1,83 @@
+"""Which players of which apps are known, and the country of their latest session.
+
+A session makes its player known at once: what waits in the ring is remembered until it is stored,
+and what was in the journal at the start, too. Behind that is a bounded cache of players who were
+seen lately, and behind that one indexed read of the store for all that it does not hold.
+"""
+
+from collections.abc import Collection, Sequence
+
+from playsmart_gateway.event import Batch
+from playsmart_gateway.sessions import SOURCE, session_of
+from playsmart_gateway.sinks import Reader
+
+MAX_CACHED = 100_000
+"""Players seen lately; some 200 bytes each."""
+
+_Key = tuple[str, str]
+
+
+class Roster:
+    """Answers from memory what it can, and from ``reader`` what it must."""
+
+    def __init__(self, reader: Reader, max_cached: int = MAX_CACHED) -> None:
+        self._reader = reader
+        self._max_cached = max_cached
+        self._cached: dict[_Key, str] = {}
+        self._waiting: dict[_Key, tuple[int, str]] = {}
+
+    def country(self, app_id: str, user_id: str) -> str | None:
+        """Return the country of a player whom memory knows, empty if unknown; None for others."""
+        key = app_id, user_id
+        if (waiting := self._waiting.get(key)) is not None:
+            return waiting[1]
+        if (country := self._cached.pop(key, None)) is not None:
+            self._cached[key] = country  # the one used last is forgotten last
+        return country
+
+    async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
+        """Return the country of each of these players who is known.
+
+        Raises:
+            SinkUnavailable: memory does not know all of them, and the store cannot be read.
+        """
+        found = {}
+        others = []
+        for user_id in user_ids:
+            if (country := self.country(app_id, user_id)) is not None:
+                found[user_id] = country
+            else:
+                others.append(user_id)
+        if others:
+            stored = await self._reader.countries(app_id, others)
+            for user_id in stored:
+                # A session may have come in the meantime, and knows better.
+                country = self.country(app_id, user_id)
+                found[user_id] = stored[user_id] if country is None else country
+                self._remember((app_id, user_id), found[user_id])
+        return found
+
+    def accepted(self, batch: Batch) -> None:
+        """Take note of a batch that is in the journal and waits for the store."""
+        if (session := session_of(batch)) is not None:
+            key = session.app_id, session.user_id
+            count, _ = self._waiting.get(key, (0, ""))
+            self._waiting[key] = count + 1, session.country_code
+
+    def stored(self, batches: Sequence[Batch]) -> None:
+        """Take note that these batches wait no longer."""
+        if not self._waiting:
+            return
+        for batch in batches:
+            if batch.source == SOURCE and (session := session_of(batch)) is not None:
+                key = session.app_id, session.user_id
+                count, country = self._waiting.pop(key)
+                self._remember(key, country)
+                if count > 1:
+                    self._waiting[key] = count - 1, country
+
+    def _remember(self, key: _Key, country: str) -> None:
+        self._cached.pop(key, None)
+        self._cached[key] = country
+        if len(self._cached) > self._max_cached:
+            del self._cached[next(iter(self._cached))]

@@ -1,0 +1,68 @@
+"""Player sessions of an app (contract ``teak.md`` section 7), as batches, both ways.
+
+A session is a batch of ``Played`` and, unless the player is known already, ``Installed``. The door
+cannot be sure of that: two first sessions may come at once, or a crash in between. So the store
+decides by its unique key, and drops an ``Installed`` that came before. The email travels beside the
+customdata, as it belongs to the player and not to the event, and may have to be forgotten.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from playsmart_gateway.event import Batch
+
+SOURCE = "teak"
+INSTALLED_PLACE = 1
+"""Where ``Installed`` is in its batch, behind ``Played``."""
+
+_PREFIX = b'[["Played",null,"'
+_encode = msgspec.json.Encoder().encode
+
+
+class Session(NamedTuple):
+    """Who plays which app, and what is known since then; ``installs`` if it may be the first."""
+
+    app_id: str
+    user_id: str
+    country_code: str
+    timezone_id: str
+    email: str
+    installs: bool
+
+
+def session_batch(
+    session: Session, session_id: str, started_at: datetime, client_ip: str | None = None
+) -> Batch:
+    """Return the batch of a session; an address is kept only if one is given here."""
+    when = msgspec.to_builtins(started_at)
+    data = {
+        "session_id": session_id,
+        "country_code": session.country_code,
+        "timezone_id": session.timezone_id,
+    }
+    if client_ip is not None:
+        data["client_ip"] = client_ip
+    rows: list[tuple[Any, ...]] = [("Played", None, when, data, None, None, session.email or None)]
+    if session.installs:
+        rows.append(("Installed", None, when, data))
+    return Batch(SOURCE, session.app_id, session.user_id, len(rows), _encode(rows))
+
+
+def session_of(batch: Batch) -> Session | None:
+    """Return the session that a batch stands for, if it stands for one."""
+    if batch.source != SOURCE or not batch.rows.startswith(_PREFIX):
+        return None
+    played = msgspec.json.decode(batch.rows)[0]
+    data = played[3]
+    if "session_id" not in data:
+        return None  # an analytics event whose action_type is Played: clients name none of its keys
+    return Session(
+        batch.game_id,
+        batch.user_id,
+        data["country_code"],
+        data["timezone_id"],
+        played[6] or "",
+        batch.count > 1,
+    )
