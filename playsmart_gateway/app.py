@@ -238,9 +238,15 @@ class Application(Starlette):
 
 
 def create_app(
-    config: Config, *, verifier: TokenVerifier | None = None, sink: Store | None = None
+    config: Config,
+    *,
+    verifier: TokenVerifier | None = None,
+    sink: Store | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
+
+    ``clock`` is the wall time in seconds by which points and streaks are paid.
 
     Raises:
         ConfigError: the keys or the storage URL cannot be used.
@@ -274,7 +280,13 @@ def create_app(
                 gateway.verifier,
                 trust_forwarded=config.auth.trust_forwarded,
             ),
-            *reads.routes(program, gateway.reader.loyalty, gateway.verifier, access_for(config)),
+            *reads.routes(
+                program,
+                gateway.reader.loyalty,
+                gateway.verifier,
+                access_for(config),
+                clock=clock,
+            ),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
         lifespan=lifespan,
@@ -287,6 +299,7 @@ def create_app(
         access_for(config),
         rate_limit=config.lynes.rate_limit,
         max_body_bytes=config.server.max_body_bytes,
+        clock=clock,
     )
     endpoints: dict[str, Endpoint] = {
         playsmart.PATH: endpoint,
