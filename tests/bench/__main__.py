@@ -74,6 +74,7 @@ _QUICK = {"rounds": 1, "seconds": 1, "memory_events": 100_000, "memory_sizes": (
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the tables.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it as PNG.")
 @click.option("--teak", is_flag=True, help="Measure Teak's batches instead; needs wrk.")
+@click.option("--lynes", is_flag=True, help="Measure events that wait instead; needs wrk.")
 @click.option("--check", is_flag=True, help="Exit 1 if a floor was missed.")
 def main(
     rounds: int,
@@ -88,12 +89,16 @@ def main(
     plot: Path | None,
     check: bool,
     teak: bool,
+    lynes: bool,
 ) -> None:
     """Measure durable throughput beside its ceilings, all in one run."""
     signal.signal(signal.SIGTERM, _leave)
     if teak:
         _teak(1 if quick else rounds, 1 if quick else seconds, as_json=as_json)
         return
+    if lynes:
+        kept = _lynes(1 if quick else rounds, 1 if quick else seconds, as_json=as_json)
+        sys.exit(1 if check and not kept else 0)
     options = Options(
         sizes=sizes,
         rounds=rounds,
@@ -127,6 +132,15 @@ def _teak(rounds: int, seconds: int, *, as_json: bool) -> None:
 
     try:
         teak.main(rounds, seconds, as_json=as_json)
+    except BenchError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _lynes(rounds: int, seconds: int, *, as_json: bool) -> bool:
+    from tests.bench import lynes
+
+    try:
+        return lynes.main(rounds, seconds, as_json=as_json)
     except BenchError as error:
         raise click.ClickException(str(error)) from error
 

@@ -56,7 +56,15 @@ class Wrk:
         version = (banner.stdout or banner.stderr).partition("\n")[0].partition(" [")[0]
         self.name = f"{version}, 1 thread, {CONNECTIONS} connections"
 
-    def run(self, port: int, requests: Sequence[Request], seconds: int, path: str = PATH) -> Load:
+    def run(
+        self,
+        port: int,
+        requests: Sequence[Request],
+        seconds: int,
+        path: str = PATH,
+        *,
+        connections: int = CONNECTIONS,
+    ) -> Load:
         with tempfile.NamedTemporaryFile(suffix=".requests") as file:
             for each in requests:
                 file.write(b"%b\n%b\n" % (each.token.encode(), each.body))
@@ -65,7 +73,7 @@ class Wrk:
                 [
                     self._program,
                     "--threads=1",
-                    f"--connections={CONNECTIONS}",
+                    f"--connections={connections}",
                     f"--duration={seconds}s",
                     f"--timeout={_TIMEOUT_SECONDS}s",
                     f"--script={Path(__file__).with_name('wrk.lua')}",

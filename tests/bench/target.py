@@ -1,27 +1,57 @@
-"""What is loaded: ``python -m tests.bench.target bare | gateway | obvious``.
+"""What is loaded: ``python -m tests.bench.target bare | gateway | lynes | obvious``.
 
-Configured by the environment, as the gateway is. The other two run under uvicorn as it comes, with
-what it offers to be fast: httptools, uvloop, no access log, no extra headers.
+Configured by the environment, as the gateway is; ``lynes`` is a gateway that notes how long each
+commit of the lane takes, and writes that down when it stops. The other two run under uvicorn as it
+comes, with what it offers to be fast: httptools, uvloop, no access log, no extra headers.
 """
 
+import asyncio
 import logging
 import os
 import signal
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from playsmart_gateway.app import create_app
+from playsmart_gateway.app import create_app, program_for, rules_for
 from playsmart_gateway.config import Config, load_config
+from playsmart_gateway.event import Batch
+from playsmart_gateway.loyalty import Award
 from playsmart_gateway.server import serve
+from playsmart_gateway.sinks.sqlite import SqliteSink
 from tests.bench import obvious
 from tests.bench.requests import PATH
 
 _ANSWER = b'{"success": true, "message": "accepted:3 buffered:3"}'
+
+
+COMMITS = "commits.json"
+
+
+class TimedSink(SqliteSink):
+    """Notes the time of each commit of the lane in seconds."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._seconds: list[float] = []
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        started = time.perf_counter()
+        awards = await super().commit(batches)
+        self._seconds.append(time.perf_counter() - started)
+        return awards
+
+    async def __aexit__(self, *error: object) -> None:
+        await super().__aexit__(*error)
+        await asyncio.to_thread(Path(COMMITS).write_bytes, msgspec.json.encode(self._seconds))
 
 
 class ReadAndAnswer:
@@ -55,6 +85,10 @@ def main(kind: str) -> int:
     if kind == "gateway":
         logging.basicConfig(level=logging.INFO)
         return serve(create_app(config), config)
+    if kind == "lynes":
+        name = config.storage.url.removeprefix("sqlite:///")
+        sink = TimedSink(name, rules_for(config), program_for(config))
+        return serve(create_app(config, sink=sink), config)
     if kind == "obvious":
         path = Path(config.storage.url.removeprefix("sqlite:///"))
         path.parent.mkdir(parents=True, exist_ok=True)
