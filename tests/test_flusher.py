@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from playsmart_gateway.buffer import Buffer
-from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.errors import SinkUnavailable, StoreUnavailable, Unstorable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane
+from playsmart_gateway.loyalty import Award, EventDefinition, Program
 from playsmart_gateway.sinks import Written
 from playsmart_gateway.stats import Stats
 from tests.doubles import TroubledSink, make_batch
@@ -25,6 +26,7 @@ class Line:
         interval: float = 3600,
         ripe_events: int = 10,
         patience: float = 60.0,
+        max_bytes: int = 50_000,
     ) -> None:
         self.stats = Stats()
         self.sink = sink or TroubledSink()
@@ -43,7 +45,7 @@ class Line:
             room_came=self._count_room,
             interval_seconds=interval,
             max_events=ripe_events,
-            max_bytes=50_000,
+            max_bytes=max_bytes,
             jitter=lambda: -0.5,  # no pause between retries
         )
         self.sequence = 0
@@ -69,7 +71,7 @@ class Line:
         self.flusher.stop()
         async with asyncio.timeout(5):
             await task
-        assert self.stats.unaccounted(self.buffer.events) == 0
+        assert self.stats.unaccounted(self.buffer.events + self.lane.events) == 0
 
 
 async def test_a_failed_flush_leaves_everything_in_the_ring() -> None:
@@ -190,4 +192,168 @@ async def test_stopping_wakes_a_flusher_that_has_nothing_to_do() -> None:
 async def test_an_explicit_flush_of_an_empty_ring_is_nothing() -> None:
     line = Line()
     assert await line.flusher.flush() == 0
+    assert line.sink.attempts == 0
+
+
+# --- the lane ------------------------------------------------------------------------------------
+
+PROGRAM = Program([EventDefinition(id="login", kind="fix", points=10)])
+
+
+def login(user: str = "ada") -> Batch:
+    row = b'[["login",null,"2026-04-22T14:30:00Z",null]]'
+    return Batch("lynes", "demo", user, 1, row, received_at=1_776_868_200_000_000)
+
+
+class SlowSink(TroubledSink):
+    """Writes when it is told to, and notes in what order."""
+
+    def __init__(self) -> None:
+        super().__init__(program=PROGRAM)
+        self.order: list[str] = []
+        self.go_on = asyncio.Event()
+
+    async def write(self, batches: Sequence[Batch]) -> Written:
+        self.order.append(f"ring {len(batches)}")
+        await self.go_on.wait()
+        return await super().write(batches)
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        self.order.append(f"lane {len(batches)}")
+        await self.go_on.wait()
+        return await super().commit(batches)
+
+
+async def turns(count: int = 20) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def send(line: Line, count: int = 1) -> list["asyncio.Task[Award]"]:
+    return [asyncio.create_task(line.lane.submit(login(f"u{n}"))) for n in range(count)]
+
+
+async def test_a_poisonous_event_fails_alone_and_the_lane_goes_on() -> None:
+    line = Line(TroubledSink(poison=[3], program=PROGRAM))
+    async with line.running():
+        tasks = send(line, 5)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        later = send(line, 2)
+        assert [(await task).points for task in later] == [10, 10]
+    assert [isinstance(each, Unstorable) for each in outcomes] == [False, False, True, False, False]
+    assert [each.points for each in outcomes if isinstance(each, Award)] == [10] * 4
+    assert line.stats.rejected == {"unstorable": 1}
+    assert line.sink.attempts == 1 + 5 + 1, "all, one by one, and all again"
+
+
+async def test_a_store_that_is_gone_is_asked_again_until_it_is_back() -> None:
+    line = Line(TroubledSink(*[SinkUnavailable("gone")] * 3, program=PROGRAM))
+    async with line.running():
+        (task,) = send(line)
+        assert (await task).points == 10
+        assert line.flusher.last_error is None
+    assert line.stats.flush_failures == {"unavailable": 3}
+    assert line.stats.flushes == {"commit": 1}
+    assert line.stats.commit_batches.counts[0] == 1
+    assert line.stats.events_per_second == 0.0, "a commit says nothing about the pace of the ring"
+
+
+async def test_who_gave_up_is_not_written_when_the_store_is_back() -> None:
+    line = Line(TroubledSink(*[SinkUnavailable("gone")] * 10**6, program=PROGRAM), patience=0.01)
+    async with line.running():
+        tasks = send(line, 2)
+        for task in tasks:
+            with pytest.raises(StoreUnavailable):
+                await task
+        line.sink.errors.clear()
+        assert len(line.lane) == 0
+    assert line.sink.loyalty.states == {}
+    assert line.stats.rejected == {"store_unavailable": 2}
+
+
+async def test_a_lane_that_fails_does_not_keep_the_ring_waiting() -> None:
+    class LaneFails(TroubledSink):
+        async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+            raise SinkUnavailable("no such table")
+
+    line = Line(LaneFails(), ripe_events=1)
+    async with line.running():
+        (task,) = send(line)
+        await turns()
+        line.put()
+        await line.settle()
+        line.lane.abandon("over")
+        with pytest.raises(Exception, match="over"):
+            await task
+
+
+async def test_a_commit_that_is_cancelled_leaves_its_batches_in_the_lane() -> None:
+    line = Line(SlowSink())
+    tasks = send(line, 2)
+    running = asyncio.create_task(line.flusher.run())
+    await turns()
+    running.cancel()
+    await asyncio.wait([running])
+    assert len(line.lane) == 2
+    line.lane.abandon("over")
+    await asyncio.wait(tasks)
+    assert all(task.exception() for task in tasks)
+
+
+async def test_who_comes_during_a_transaction_shares_the_next_one() -> None:
+    sink = SlowSink()
+    line = Line(sink, max_bytes=10**6)
+    async with line.running():
+        first = send(line)
+        await turns()
+        others = send(line, 300)
+        await turns()
+        sink.go_on.set()
+        assert len(await asyncio.gather(*first, *others)) == 301
+    assert sink.order == ["lane 1", "lane 256", "lane 44"]
+    assert line.stats.flushes == {"commit": 3}
+
+
+async def test_lane_and_ring_take_turns() -> None:
+    """A ring that is always ripe and a lane that is never empty: neither waits for two turns."""
+    sink = SlowSink()
+    line = Line(sink, ripe_events=1)
+    async with line.running():
+        await turns()
+        tasks = []
+        for _ in range(3):
+            tasks += send(line)
+            await turns(2)
+            line.put()
+        sink.go_on.set()
+        await asyncio.gather(*tasks)
+        await line.settle()
+    assert sink.order[:4] == ["lane 1", "ring 1", "lane 2", "ring 1"]
+
+
+async def test_nobody_in_the_lane_waits_for_the_interval_and_the_ring_does() -> None:
+    line = Line(TroubledSink(program=PROGRAM))
+    async with line.running():
+        line.put()
+        (task,) = send(line)
+        await task
+        assert line.buffer.events == 1
+    assert line.stats.flushes == {"commit": 1, "drain": 1}
+
+
+async def test_stopping_empties_the_lane_before_it_ends() -> None:
+    line = Line(TroubledSink(program=PROGRAM))
+    line.put()
+    tasks = send(line, 3)
+    await turns(1)
+    line.lane.close("shutting_down")
+    line.flusher.stop()
+    await line.flusher.run()
+    assert [(await task).points for task in tasks] == [10, 10, 10]
+    assert len(line.buffer) == 0
+
+
+async def test_an_empty_lane_commits_nothing() -> None:
+    line = Line()
+    assert await line.flusher.commit() == 0
     assert line.sink.attempts == 0
