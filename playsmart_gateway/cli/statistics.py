@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
@@ -16,22 +17,50 @@ from rich.table import Table
 from rich.text import Text
 
 from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stats
 from playsmart_gateway.sinks import ActionStatistics, Statistics, open_sink
 
 BAR_WIDTH = 10
+DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command("stats")
 @config_option
-@click.option("--app", required=True, help="Sum up the analytics events of this Teak App ID.")
+@click.option("--app", help="Sum up the analytics events of this Teak App ID.")
+@click.option("--event", help="Show the metadata of this Lynes event.")
+@click.option("--from", "first", type=DAY, help="With --event: the first day, YYYY-MM-DD.")
+@click.option("--to", "last", type=DAY, help="With --event: the last day.")
+@click.option("--group", help="With --event: only users of this group.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
-def stats_command(config_path: Path | None, app: str, as_json: bool) -> None:
-    """Sum up analytics events by action type and country.
+def stats_command(
+    config_path: Path | None,
+    app: str | None,
+    event: str | None,
+    first: datetime | None,
+    last: datetime | None,
+    group: str | None,
+    as_json: bool,
+) -> None:
+    """Sum up what is stored: analytics events of an app, or the metadata of an event.
 
-    With N the sum of event_count: mean = sum(value) / N, variance = sum(sum_of_squares) / N -
-    mean^2, of the whole population.
+    --app sums up by action type and country. With N the sum of event_count: mean = sum(value) / N,
+    variance = sum(sum_of_squares) / N - mean^2, of the whole population.
+
+    --event shows, of each field: count, minimum, mean, maximum and distribution of its numbers, and
+    the most common of its strings. Days are those of lynes.time_zone.
     """
-    found = asyncio.run(_read(read_config(config_path).storage.url, app))
+    config = read_config(config_path)
+    if (app is None) == (event is None):
+        raise click.UsageError("say one of --app and --event")
+    if event is not None:
+        days = (first.date() if first else date.min, last.date() if last else date.max)
+        reading = read_event_stats(config.storage.url, config.lynes.project, event, *days, group)
+        print_event_stats(asyncio.run(reading), as_json=as_json)
+        return
+    if (first, last, group) != (None, None, None):
+        raise click.UsageError("--from, --to and --group go with --event")
+    assert app is not None
+    found = asyncio.run(_read(config.storage.url, app))
     if as_json:
         click.echo(json.dumps({"app": app, "actions": [_as_json(each) for each in found]}))
     elif found:

@@ -36,6 +36,7 @@ PATHS = tuple(f"{prefix}/event" for prefix in PREFIXES)
 WANTS_KEY = "This event requires an API key"
 NOT_THEIRS = "The token is for another user"
 NO_EVENT = "Event not found or inactive"
+WRONG_QUERY = "Invalid query"
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -127,7 +128,8 @@ class SendEvent:
 
 def refused(refusal: Refused) -> Answer:
     """Return the answer to a refused request of this dialect."""
-    # The words of these two are chosen where they are raised; all others are those of the status.
-    message = refusal.message if isinstance(refusal, Forbidden | NotFound) else None
+    # These words were chosen where they were raised; all others are those of the status.
+    is_chosen = isinstance(refusal, Forbidden | NotFound) or refusal.message == WRONG_QUERY
+    message = refusal.message if is_chosen else None
     body = error_body(refusal.status, refusal.details, message)
     return Answer(refusal.status, body, error_headers(refusal))

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from playsmart_gateway.auth import TokenVerifier
 from playsmart_gateway.dialects.base import Answer, bearer_of
-from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, Access, refused
+from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, WRONG_QUERY, Access, refused
 from playsmart_gateway.dialects.lynes.reply import error_body, iso_8601
 from playsmart_gateway.envelope import JSON_TYPE
 from playsmart_gateway.errors import (
@@ -293,7 +293,7 @@ def _success(data: Any, **more: Any) -> dict[str, Any]:
 
 
 def _wrong(name: str, rule: str) -> Malformed:
-    return Malformed(details=[Detail(name, rule)])
+    return Malformed(WRONG_QUERY, details=[Detail(name, rule)])
 
 
 def _number(request: Request, name: str, default: int, least: int, most: int) -> int:

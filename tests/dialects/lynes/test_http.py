@@ -169,8 +169,11 @@ class Client:
             headers={"authorization": f"Bearer {self._token}"},
         )
 
+    async def ask(self, path: str) -> httpx.Response:
+        return await self.http.get(path, headers={"authorization": f"Bearer {self._token}"})
+
     async def get(self, path: str) -> Any:
-        answer = await self.http.get(path, headers={"authorization": f"Bearer {self._token}"})
+        answer = await self.ask(path)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

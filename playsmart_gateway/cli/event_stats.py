@@ -1,0 +1,116 @@
+"""What ``stats --event`` prints: an event's metadata, field by field, with bars."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from playsmart_gateway.loyalty import MetadataSummary, summarize
+from playsmart_gateway.loyalty.summary import Bucket, FieldSummary
+from playsmart_gateway.sinks import open_sink
+
+BAR_WIDTH = 40
+MAX_DAYS_SHOWN = 31
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class EventStats(msgspec.Struct, frozen=True):
+    """The figures of one event in a range of days, of one user group or of all."""
+
+    event: str
+    group: str | None
+    days: dict[date, int]
+    summary: MetadataSummary
+
+
+async def read_event_stats(
+    url: str, project: str, event: str, first: date, last: date, group: str | None
+) -> EventStats:
+    """Read them from the store at ``url``."""
+    async with open_sink(url).reader() as reader:
+        loyalty = reader.loyalty
+        days = await loyalty.event_days(project, event, first=first, last=last, group=group)
+        stats = await loyalty.event_stats(project, event, first=first, last=last, group=group)
+    return EventStats(event, group, days, summarize(stats))
+
+
+def print_event_stats(found: EventStats, *, as_json: bool) -> None:
+    """Print them for people, or as JSON."""
+    if as_json:
+        click.echo(_encode(found))
+    elif not found.summary.events:
+        click.echo(f"no events {found.event} are stored", err=True)
+    else:
+        _print(found)
+
+
+def _print(found: EventStats) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120
+    group = f" of {found.group}" if found.group is not None else ""
+    # What clients and operators wrote is text, never markup.
+    console.print(f"{found.event}{group}: {found.summary.events:,} events", markup=False)
+    days = list(found.days.items())[-MAX_DAYS_SHOWN:]
+    console.print(_bars([(f"{day}", events) for day, events in days]))
+    if len(found.days) > len(days):
+        console.print(f"and {len(found.days) - len(days):,} days before")
+    for name, field in found.summary.fields.items():
+        console.print()
+        console.print(f"{name}: in {field.events:,} events", markup=False, style="bold")
+        for line, rows in _parts(field):
+            if line:
+                console.print(line, markup=False)
+            if rows:
+                console.print(_bars(rows))
+    if found.summary.unnamed:
+        console.print(f"\nand {found.summary.unnamed:,} values of further fields")
+
+
+def _parts(field: FieldSummary) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Return what there is to say of a field: a line, and rows of a bar chart."""
+    parts: list[tuple[str, list[tuple[str, int]]]] = []
+    if numbers := field.numbers:
+        figures = {"min": numbers.min, "mean": numbers.mean, "max": numbers.max}
+        told = ", ".join(f"{name} {_short(value)}" for name, value in figures.items())
+        rows = [(_range(bucket), bucket.count) for bucket in numbers.distribution]
+        parts.append((f"numbers: {numbers.count:,}, {told}", rows))
+    if strings := field.strings:
+        rows = [(each.value, each.count) for each in strings.most_common]
+        if strings.other:
+            rows.append(("(other)", strings.other))
+        parts.append((f"strings: {strings.count:,}", rows))
+    flags: Mapping[str, int] = {"true": field.true, "false": field.false, "null": field.null}
+    if any(flags.values()):
+        parts.append(("", [(name, count) for name, count in flags.items() if count]))
+    return parts
+
+
+def _bars(rows: Sequence[tuple[str, int]]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column(justify="right", max_width=40, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    most = max(count for _, count in rows)
+    for label, count in rows:
+        bar = "█" * max(1, round(BAR_WIDTH * count / most))
+        table.add_row(*(Text(cell) for cell in (label, f"{count:,}", bar)))
+    return table
+
+
+def _range(bucket: Bucket) -> str:
+    low = "" if bucket.low is None else _short(bucket.low)
+    high = "" if bucket.high is None else _short(bucket.high)
+    return f"{low} .. {high}".strip()
+
+
+def _short(number: Decimal) -> Any:
+    return (
+        f"{number:,f}" if -6 < number.adjusted() < 15 and len(str(number)) < 20 else f"{number:.6g}"
+    )
