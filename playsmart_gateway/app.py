@@ -38,8 +38,14 @@ from playsmart_gateway.dialects.teak.endpoints import (
     SetPlayerProperties,
 )
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.errors import ConfigError, Detail, JournalUnavailable, where
-from playsmart_gateway.flusher import Flusher
+from playsmart_gateway.errors import (
+    ConfigError,
+    Detail,
+    JournalUnavailable,
+    SinkUnavailable,
+    where,
+)
+from playsmart_gateway.flusher import COMMIT, Flusher
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
@@ -101,10 +107,12 @@ class Gateway:
         self.failed = False
         self.left_behind = 0
         self._fsync_interval_seconds = journal.fsync_interval_seconds
+        self._synced_commits = 0
         self._sink = sink
         self.store = sink
         self.reader = sink.reader()
         self.roster = Roster(self.reader)
+        self.statistics = sink.reader()  # of its own: statistics of a year take their time
         self._audited = sink.reader()
 
     @asynccontextmanager
@@ -117,7 +125,7 @@ class Gateway:
         self.journal.open()
         with contextlib.closing(self.journal):
             self._replay()
-            async with self._sink, self.reader, self._audited:
+            async with self._sink, self.reader, self.statistics, self._audited:
                 flushing = self._start(self.flusher.run(), "flusher")
                 syncing = self._start(self._keep_synced(), "journal sync")
                 healing = self._start(self._keep_healthy(), "journal health")
@@ -170,6 +178,7 @@ class Gateway:
             while self.journal.fsync == "interval":
                 await asyncio.sleep(self._fsync_interval_seconds)
                 await self._sync_journal()
+                await self._sync_commits()
         finally:
             await self._sync_journal()  # a store that closes slowly must not keep this waiting
 
@@ -181,6 +190,14 @@ class Gateway:
         while True:
             await asyncio.sleep(self._fsync_interval_seconds)
             await self.journal.heal()
+
+    async def _sync_commits(self) -> None:
+        """Sync what the lane has committed, which is in no journal, as often as that."""
+        commits = self.stats.flushes[COMMIT]
+        if commits != self._synced_commits:
+            with contextlib.suppress(SinkUnavailable):  # the next interval will do
+                await self._sink.sync()
+                self._synced_commits = commits
 
     async def _sync_journal(self) -> None:
         with contextlib.suppress(JournalUnavailable):  # it is logged and in last_error
@@ -282,7 +299,7 @@ def create_app(
             ),
             *reads.routes(
                 program,
-                gateway.reader.loyalty,
+                gateway.statistics.loyalty,
                 gateway.verifier,
                 access_for(config),
                 clock=clock,

@@ -156,6 +156,8 @@ class Flusher:
         started = self._clock()
         try:
             awards = await self._sink.commit([ticket.batch for ticket in tickets])
+            if self._journal.fsync == "always":  # then an answer survives a power cut, too
+                await self._sink.sync()
         except SinkRejected as error:
             if len(tickets) > 1:
                 lane.put_back(tickets)

@@ -32,6 +32,7 @@ from playsmart_gateway.stats import Histogram, Stats
 
 LINKS = {
     "/ingest/events": "send events (POST, bearer token)",
+    "/event": "send an event and get its points (POST, bearer token)",
     "/v1/games": "the games that pay coins",
     "/healthz": "is the process alive",
     "/readyz": "does it take events and can it store them",

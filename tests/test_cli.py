@@ -326,6 +326,7 @@ def test_check_config_notes_that_keys_are_missing() -> None:
         ({"AUTH__PUBLIC_KEY_FILE": "none.pem"}, "auth.public_key_file: "),
         ({"STORAGE__URL": "nonsense"}, "storage.url: "),
         ({"SERVER__HOSTT": "sesame"}, "server.hostt: "),
+        ({"LYNES__EVENTS": '[{id = "sesame", kind = "fix"}]'}, "lynes.events.0.points: "),
     ],
 )
 def test_check_config_tells_mistakes_with_exit_code_2(

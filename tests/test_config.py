@@ -206,6 +206,77 @@ def test_a_secret_that_is_not_there_is_not_masked() -> None:
     assert masked(Config())["auth"]["secrets"] == []
 
 
+@pytest.mark.parametrize(
+    ("written", "keys"),
+    [('"sesame-4711"', ("sesame-4711",)), ('["sesame", "4711"]', ("sesame", "4711"))],
+)
+def test_api_keys_are_one_or_several_and_masked(
+    tmp_path: Path, written: str, keys: tuple[str, ...]
+) -> None:
+    config = load_config(write(tmp_path, f"[lynes]\napi_key = {written}"), {})
+    assert config.lynes.api_keys == keys
+    assert "sesame" not in str(masked(config))
+    assert load_config(None, {"PLAYSMART_LYNES__API_KEY": written}).lynes.api_keys == keys
+    assert Config().lynes.api_keys == ()
+
+
+def test_an_api_key_that_opens_for_everybody_is_refused(tmp_path: Path) -> None:
+    for nothing in ('""', '["sesame", ""]'):
+        (problem,) = problems(write(tmp_path, f"[lynes]\napi_key = {nothing}"))
+        assert problem.startswith("lynes.api_key: ")
+
+
+# --- events and streaks --------------------------------------------------------------------------
+
+
+def test_every_impossible_event_or_streak_is_told(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        [lynes]
+        time_zone = "Atlantis"
+        [[lynes.events]]
+        id = "a"
+        kind = "fix"
+        requires_api_key = true
+        [[lynes.events]]
+        id = "a"
+        kind = "fixed"
+        [[lynes.streaks]]
+        id = "s"
+        events = ["b"]
+        period = "total"
+        """,
+    )
+    with pytest.raises(ConfigError) as caught:
+        program_for(load_config(path, {}))
+    assert list(caught.value.problems) == [
+        "lynes.events.0.points: is required for a fix event",
+        "lynes.events.1.kind: must be one of fix, conditional, transactional",
+        "lynes.events.1.id: is the id of lynes.events.0 too",
+        "lynes.streaks.0.events.0: is not the id of an event",
+        "lynes.streaks.0.period: must be one of daily, weekly, monthly",
+        "lynes.time_zone: is not a known IANA time zone",
+        "lynes.events.0.requires_api_key: has no use without lynes.api_key",
+    ]
+
+
+def test_an_event_of_the_wrong_shape_is_told_by_its_key(tmp_path: Path) -> None:
+    path = write(tmp_path, '[[lynes.events]]\nid = "a"\nkind = "fix"\npoint = 1\nactive = "no"')
+    assert problems(path) == [
+        "lynes.events.0.point: unknown key; did you mean lynes.events.0.points?",
+        "lynes.events.0.active: Expected `bool`, got `str`",
+    ]
+
+
+def test_an_event_that_only_lacks_its_key_is_refused(tmp_path: Path) -> None:
+    text = '[[lynes.events]]\nid = "a"\nkind = "fix"\npoints = 1\nrequires_api_key = true'
+    with pytest.raises(ConfigError, match="requires_api_key: has no use"):
+        program_for(load_config(write(tmp_path, text), {}))
+    config = load_config(write(tmp_path, text), {"PLAYSMART_LYNES__API_KEY": "sesame"})
+    assert program_for(config).events["a"].requires_api_key
+
+
 def test_any_source_of_keys_counts_as_keys() -> None:
     assert not Config().auth.has_keys
     for key in ("SECRET", "PUBLIC_KEY_FILE", "JWKS_URL"):

@@ -8,7 +8,7 @@ from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import SinkUnavailable, StoreUnavailable, Unstorable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import Flusher
-from playsmart_gateway.journal import NoJournal
+from playsmart_gateway.journal import Fsync, NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.loyalty import Award, EventDefinition, Program
 from playsmart_gateway.sinks import Written
@@ -27,6 +27,7 @@ class Line:
         ripe_events: int = 10,
         patience: float = 60.0,
         max_bytes: int = 50_000,
+        fsync: Fsync = "never",
     ) -> None:
         self.stats = Stats()
         self.sink = sink or TroubledSink()
@@ -35,6 +36,7 @@ class Line:
         )
         self.lane = Lane(self.stats, wake=self.buffer.stirred.set, patience_seconds=patience)
         self.journal = NoJournal()
+        self.journal.fsync = fsync
         self.room_came = 0
         self.flusher = Flusher(
             self.buffer,
@@ -357,3 +359,26 @@ async def test_an_empty_lane_commits_nothing() -> None:
     line = Line()
     assert await line.flusher.commit() == 0
     assert line.sink.attempts == 0
+
+
+async def test_an_answer_waits_for_the_sync_if_the_journal_syncs_always() -> None:
+    class Syncing(TroubledSink):
+        synced = 0
+
+        async def sync(self) -> None:
+            self.synced += 1
+            if self.synced == 1:
+                raise SinkUnavailable("cannot sync")
+
+    sink = Syncing(program=PROGRAM)
+    line = Line(sink, fsync="always")
+    async with line.running():
+        (task,) = send(line)
+        assert (await task).points == 10
+    assert sink.synced == 2
+    assert sink.loyalty.states["demo", "u0"].points == 10, "committed twice and awarded once"
+    assert line.stats.unaccounted(0) == 0
+    quick = Syncing(program=PROGRAM)
+    async with (other := Line(quick)).running():
+        await asyncio.gather(*send(other))
+    assert quick.synced == 0

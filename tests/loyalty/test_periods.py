@@ -62,3 +62,30 @@ def test_the_total_window_has_one_period_for_all_days() -> None:
 
 def test_a_moment_before_the_epoch_has_a_day_too() -> None:
     assert Calendar(ZoneInfo("UTC")).day(-1) == date(1969, 12, 31)
+
+
+@given(ZONES, PERIODS, st.integers(0, 2_000_000_000_000), st.integers(1, 70))
+def test_the_previous_period_is_the_one_that_this_one_follows(
+    zone: str, period: Period, at_ms: int, days: int
+) -> None:
+    """A streak is alive whose last day is not before it, and only then can it grow."""
+    calendar = Calendar(ZoneInfo(zone))
+    today, earlier = (calendar.day(each) for each in (at_ms, at_ms - days * 86_400_000))
+    goes_on = calendar.first_day(period, today) == calendar.first_day(period, earlier)
+    can_grow = calendar.follows(period, today, earlier)
+    assert (earlier >= calendar.previous(period, today)) == (goes_on or can_grow)
+
+
+def test_nothing_is_before_everything() -> None:
+    calendar = Calendar(ZoneInfo("UTC"))
+    assert calendar.previous("total", date(2026, 4, 22)) == date.min
+    assert not calendar.follows("total", date(2026, 4, 22), date(2026, 4, 21))
+
+
+@given(ZONES, st.integers(0, 2_000_000_000_000))
+def test_a_day_begins_with_its_first_instant(zone: str, at_ms: int) -> None:
+    calendar = Calendar(ZoneInfo(zone))
+    day = calendar.day(at_ms)
+    begins = calendar.start_ms(day)
+    assert begins <= at_ms // 1_000 * 1_000 < begins + 25 * 3_600_000
+    assert calendar.day(begins) == day

@@ -10,6 +10,7 @@ import pytest
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty import EventDefinition, Milestone, Program, StreakDefinition
 from playsmart_gateway.loyalty.definitions import MAX_POINTS
+from playsmart_gateway.loyalty.program import MAX_STREAKS
 
 Keys = dict[str, Any]
 FIX: Keys = {"id": "e", "kind": "fix", "points": 1}
@@ -213,3 +214,12 @@ def test_an_event_is_counted_under_the_first_group_that_a_definition_names() -> 
     for usergroup in others:
         assert program.group_of({"usergroup": usergroup}) == "all"
     assert program.group_of({}) == "all"
+
+
+def test_an_event_feeds_no_more_streaks_than_an_answer_lists() -> None:
+    event = EventDefinition(id="e", kind="fix", points=1)
+    streaks = [StreakDefinition(id=f"s{n}", events=("e",)) for n in range(MAX_STREAKS + 1)]
+    assert len(Program([event], streaks[1:]).streaks_of["e"]) == MAX_STREAKS
+    with pytest.raises(ConfigError) as caught:
+        Program([event], streaks)
+    assert caught.value.problems == ("lynes.streaks: more than 100 are fed by one event",)

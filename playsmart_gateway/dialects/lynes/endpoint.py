@@ -19,6 +19,7 @@ from playsmart_gateway.dialects.base import (
     read_body,
     require_json,
 )
+from playsmart_gateway.dialects.lynes.query import WRONG_QUERY
 from playsmart_gateway.dialects.lynes.reply import error_body, success_body
 from playsmart_gateway.dialects.lynes.request import Request, batch, decode
 from playsmart_gateway.envelope import JSON_TYPE, error_headers
@@ -36,7 +37,6 @@ PATHS = tuple(f"{prefix}/event" for prefix in PREFIXES)
 WANTS_KEY = "This event requires an API key"
 NOT_THEIRS = "The token is for another user"
 NO_EVENT = "Event not found or inactive"
-WRONG_QUERY = "Invalid query"
 
 
 class Access(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ other success of these paths; those have the envelope of ``POST /event``.
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Any, get_args
 
 import msgspec
@@ -16,12 +16,11 @@ from starlette.routing import Route
 
 from playsmart_gateway.auth import TokenVerifier
 from playsmart_gateway.dialects.base import Answer, bearer_of
-from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, WRONG_QUERY, Access, refused
+from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, Access, refused
+from playsmart_gateway.dialects.lynes.query import MAX_MS, day, instant, number, wrong
 from playsmart_gateway.dialects.lynes.reply import error_body, iso_8601
 from playsmart_gateway.envelope import JSON_TYPE
 from playsmart_gateway.errors import (
-    Detail,
-    Malformed,
     NotFound,
     Refused,
     SinkUnavailable,
@@ -41,9 +40,6 @@ MAX_OFFSET = 100_000
 
 MAX_SUMMARIZED_DAYS = 31
 """Days that are summarized one by one in one answer."""
-
-MAX_MS = 253_402_300_799_999
-"""The end of the year 9999."""
 
 NO_USER, NO_STREAK, NO_EVENT = "User not found", "Streak not found", "Event not found"
 
@@ -130,15 +126,15 @@ class _Reads:
         query = request.query_params
         wanted = query.get("types", ",".join(HISTORY_TYPES)).split(",")
         if not set(wanted) <= set(HISTORY_TYPES):
-            raise _wrong("types", f"must be some of {','.join(HISTORY_TYPES)}")
-        limit = _number(request, "limit", DEFAULT_PAGE, 1, MAX_PAGE)
-        offset = _number(request, "offset", 0, 0, MAX_OFFSET)
+            raise wrong("types", f"must be some of {','.join(HISTORY_TYPES)}")
+        limit = number(request, "limit", DEFAULT_PAGE, 1, MAX_PAGE)
+        offset = number(request, "offset", 0, 0, MAX_OFFSET)
         entries = await self._reader.history(
             self._access.project,
             user_id,
             types=[each for each in get_args(EntryType) if each in wanted],
-            from_ms=self._instant(request, "from", 0),
-            to_ms=self._instant(request, "to", MAX_MS),
+            from_ms=instant(request, "from", 0, self._program.calendar),
+            to_ms=instant(request, "to", MAX_MS, self._program.calendar),
             offset=offset,
             limit=limit,
         )
@@ -169,29 +165,27 @@ class _Reads:
         query = request.query_params
         event_id = query.get("eventId")
         if not event_id:
-            raise _wrong("eventId", "is required")
+            raise wrong("eventId", "is required")
         if event_id not in self._program.events:
             raise NotFound(NO_EVENT)
         interval = query.get("interval", "total")
         if interval not in ("total", "day"):
-            raise _wrong("interval", "must be total or day")
+            raise wrong("interval", "must be total or day")
         group = query.get("usergroup")
-        first, last = _day(request, "from", date.min), _day(request, "to", date.max)
+        first, last = day(request, "from", date.min), day(request, "to", date.max)
         cells = (self._access.project, event_id)
         days = await self._reader.event_days(*cells, first=first, last=last, group=group)
         stats = await self._reader.event_stats(*cells, first=first, last=last, group=group)
         shown: list[dict[str, Any]] = [
-            {"day": day, "events": events} for day, events in days.items()
+            {"day": each, "events": events} for each, events in days.items()
         ]
         if interval == "day":
             if len(days) > MAX_SUMMARIZED_DAYS:
-                raise _wrong(
-                    "interval", f"must span at most {MAX_SUMMARIZED_DAYS} days with events"
-                )
-            for day in shown:
-                at = day["day"]
+                raise wrong("interval", f"must span at most {MAX_SUMMARIZED_DAYS} days with events")
+            for each in shown:
+                at = each["day"]
                 of_day = await self._reader.event_stats(*cells, first=at, last=at, group=group)
-                day |= msgspec.structs.asdict(summarize(of_day))
+                each |= msgspec.structs.asdict(summarize(of_day))
         summary = msgspec.structs.asdict(summarize(stats))
         return _success({"eventId": event_id, "usergroup": group, **summary, "days": shown})
 
@@ -249,32 +243,6 @@ class _Reads:
         period: Period = streak.period  # type: ignore[assignment] # checked by Program
         return calendar.previous(period, calendar.day(int(self._clock() * 1_000)))
 
-    def _instant(self, request: Request, name: str, default: int) -> int:
-        """Return a time of the query in milliseconds; a day is its beginning, or its end."""
-        text = request.query_params.get(name)
-        if text is None:
-            return default
-        calendar = self._program.calendar
-        try:
-            if text.isascii() and text.isdigit():
-                when = int(text[:16])
-            elif len(text) == 10:
-                day = date.fromisoformat(text)
-                when = (
-                    calendar.start_ms(day)
-                    if name == "from"
-                    else calendar.start_ms(day + timedelta(days=1)) - 1
-                )
-            else:  # a plus in a query is a space
-                moment = datetime.fromisoformat(text.replace(" ", "+"))
-                when = int(moment.timestamp() * 1_000) if moment.tzinfo else MAX_MS + 1
-        except (ValueError, OverflowError):
-            when = MAX_MS + 1
-        if not -MAX_MS <= when <= MAX_MS:
-            rule = "must be milliseconds since 1970, YYYY-MM-DD, or ISO 8601 with an offset"
-            raise _wrong(name, rule)
-        return when
-
     async def _allowed_user(self, request: Request) -> str:
         subject = await self._caller(request)
         user_id: str = request.path_params["user_id"]
@@ -290,28 +258,3 @@ class _Reads:
 
 def _success(data: Any, **more: Any) -> dict[str, Any]:
     return {"success": True, "data": data, **more}
-
-
-def _wrong(name: str, rule: str) -> Malformed:
-    return Malformed(WRONG_QUERY, details=[Detail(name, rule)])
-
-
-def _number(request: Request, name: str, default: int, least: int, most: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most:
-        return int(text)
-    raise _wrong(name, f"must be a number, {least:,} to {most:,}")
-
-
-def _day(request: Request, name: str, default: date) -> date:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    try:
-        if len(text) == len("2026-04-22"):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise _wrong(name, "must be a day, YYYY-MM-DD")

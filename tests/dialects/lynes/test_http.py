@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from playsmart_gateway.app import create_app, program_for
@@ -179,9 +180,7 @@ class Client:
 
 
 def project(**storage: str) -> Config:
-    config = load_config(PROJECT, storage)
-    fields = {name: getattr(config, name) for name in config.__struct_fields__}
-    return Config(**{**fields, "journal": Journal(enabled=False)})
+    return msgspec.structs.replace(load_config(PROJECT, storage), journal=Journal(enabled=False))
 
 
 async def test_a_streak_grows_by_the_day_and_breaks_over_http(tmp_path: Path) -> None:
@@ -261,3 +260,26 @@ async def test_who_waits_when_the_gateway_dies_is_told_so() -> None:
         await eventually(lambda: True if gateway.failed else None)
         assert gateway.stats.rejected == {"closing": 2}
         assert gateway.stats.unaccounted(gateway.lane.events) == 0
+
+
+async def test_commits_are_synced_as_often_as_the_journal(tmp_path: Path) -> None:
+    class Syncing(TroubledSink):
+        synced = 0
+
+        async def sync(self) -> None:
+            self.synced += 1
+            if self.synced == 1:
+                raise SinkUnavailable("cannot sync")
+
+    config = msgspec.structs.replace(
+        project(), journal=Journal(path=str(tmp_path / "journal"), fsync_interval_seconds=0.001)
+    )
+    sink = Syncing(program=program_for(config))
+    verifier = open_verifier(secret=SECRET, clock=FakeClock(NOON))
+    async with in_process(create_app(config, verifier=verifier, sink=sink)) as http:
+        await asyncio.sleep(0.01)
+        assert sink.synced == 0
+        assert (await Client(http, FakeClock()).send("daily_login")).status_code == 200
+        await eventually(lambda: True if sink.synced == 2 else None)
+        await asyncio.sleep(0.01)
+        assert sink.synced == 2, "once more after it failed, and no more"
