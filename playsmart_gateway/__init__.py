@@ -24,6 +24,10 @@ rules of coins, and ``auditor`` checks them beside ingest. The other dialects go
 ``dialects.teak`` takes analytics events and ``sessions`` of players whom the ``roster`` knows, and
 ``dialects.players`` reads back.
 
+**The lane** is for requests whose answer tells what they earned: ``dialects.lynes`` submits its
+batch there, past journal and ring, and the flusher has the sink commit what waits, at once, by
+turns with the ring. The rules of points and streaks are in ``loyalty``.
+
 Two things flow back: "stored up to here", and room. ``stats`` counts what enters and what leaves,
 and the law ties it together: received = stored + duplicate + rejected + buffered. ``app`` is where
 the parts meet; ``ops`` reports on them; ``cli`` starts it all.

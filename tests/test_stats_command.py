@@ -121,3 +121,21 @@ def test_machines_get_json(invoke: Invoke) -> None:
     assert found["summary"]["fields"]["tx"]["strings"]["other"] == 30
     nothing = json.loads(invoke("--event", "watch", "--json").output)
     assert nothing["summary"] == {"events": 0, "fields": {}, "unnamed": 0}
+
+
+def test_what_is_not_shown_is_told(tmp_path: Path) -> None:
+    async def play(url: str) -> None:
+        async with open_sink(url, program=PROGRAM) as sink:
+            fields = {f"field {n}": n for n in range(101)}
+            for n in range(33):
+                await sink.commit([event(n + 1, metadata=fields, at_ms=NOON + n * DAY)])
+
+    environment = {
+        "PLAYSMART_STORAGE__URL": f"sqlite:///{tmp_path}/events.db",
+        "PLAYSMART_LYNES__PROJECT": "p",
+    }
+    asyncio.run(play(environment["PLAYSMART_STORAGE__URL"]))
+    output = CliRunner().invoke(commands, ["stats", "--event", "login"], env=environment).output
+    assert "2026-04-23" not in output
+    assert "\nand 2 days before\n" in output
+    assert output.endswith("\nand 33 values of further fields\n")

@@ -67,8 +67,7 @@ def _print(found: EventStats) -> None:
         for line, rows in _parts(field):
             if line:
                 console.print(line, markup=False)
-            if rows:
-                console.print(_bars(rows))
+            console.print(_bars(rows))
     if found.summary.unnamed:
         console.print(f"\nand {found.summary.unnamed:,} values of further fields")
 

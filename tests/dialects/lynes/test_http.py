@@ -20,9 +20,10 @@ import pytest
 
 from playsmart_gateway.app import create_app, program_for
 from playsmart_gateway.auth import mint, open_verifier
-from playsmart_gateway.config import Config, Journal, load_config
+from playsmart_gateway.config import Config, Journal, Lynes, load_config
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.lane import PATIENCE_SECONDS
+from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import SECRET, RunningGateway, StartGateway, eventually, in_process, make_upload
 from tests.dialects.test_playsmart import as_in_a_case, body_of, headers_of
 from tests.doubles import FakeClock, TroubledSink
@@ -283,3 +284,34 @@ async def test_commits_are_synced_as_often_as_the_journal(tmp_path: Path) -> Non
         await eventually(lambda: True if sink.synced == 2 else None)
         await asyncio.sleep(0.01)
         assert sink.synced == 2, "once more after it failed, and no more"
+
+
+async def test_a_client_that_leaves_before_its_body_is_whole_gets_no_answer() -> None:
+    config = project()
+    app = create_app(config, verifier=open_verifier(secret=SECRET), sink=MemorySink())
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/event", "headers": []}
+    await app(scope, receive, send)
+    assert sent == []
+    assert app.state.gateway.stats.received == 0
+
+
+async def test_a_bug_is_answered_in_the_words_of_the_dialect() -> None:
+    class Broken(FakeClock):
+        def __call__(self) -> float:
+            raise ZeroDivisionError
+
+    config = msgspec.structs.replace(project(), lynes=Lynes(rate_limit=0))
+    verifier = open_verifier(secret=SECRET, clock=FakeClock(NOON))
+    app = create_app(config, verifier=verifier, sink=MemorySink(), clock=Broken())
+    async with in_process(app) as http:
+        answer = await Client(http, FakeClock()).send("daily_login")
+    assert answer.status_code == 500
+    assert answer.json()["success"] is False
