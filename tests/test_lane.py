@@ -187,3 +187,13 @@ async def test_one_is_taken_whatever_its_size_and_others_within_the_limit() -> N
     assert len(taken) == 1
     door.lane.put_back(taken)
     assert len(door.lane.take(9, 3_000)) == 2
+
+
+async def test_who_was_answered_in_time_is_forgotten() -> None:
+    door = Door(patience=0.01)
+    (task,) = await door.submit()
+    door.lane.stored(door.lane.take(9, 10**9), [award(1)])
+    assert (await task).points == 1
+    await asyncio.sleep(0.03)
+    assert door.stats.rejected == {}
+    door.check_law()

@@ -11,7 +11,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from itertools import compress
 from pathlib import Path
 from typing import Any, Self
 
@@ -176,7 +175,8 @@ class SqliteSink:
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
         """See ``Sink.commit``."""
-        events = self._loyalty.occurrences(batches)
+        events = dict(zip(map(_name, batches), self._loyalty.occurrences(batches), strict=True))
+        new = batches
         async with self._connection.transaction() as db:
             try:
                 first_id = await self._insert_batches(db, batches)
@@ -186,14 +186,13 @@ class SqliteSink:
                 await db.execute("BEGIN IMMEDIATE")
                 new = await self._without_known(db, batches)
                 first_id = await self._insert_batches(db, new)
-            else:
-                return await self._loyalty.award(db, events, first_id)
-            names = {(each.journal, each.sequence) for each in new}
-            is_new = [(each.journal, each.sequence) in names for each in batches]
-            awarded = iter(await self._loyalty.award(db, list(compress(events, is_new)), first_id))
+            names = [_name(batch) for batch in new]
+            awarded = await self._loyalty.award(db, [events[name] for name in names], first_id)
+            awards = dict(zip(names, awarded, strict=True))
             return [
-                next(awarded) if new else await self._loyalty.awarded(db, batch, event)
-                for new, batch, event in zip(is_new, batches, events, strict=True)
+                awards.get(_name(batch))
+                or await self._loyalty.awarded(db, batch, events[_name(batch)])
+                for batch in batches
             ]
 
     async def bury(self, batch: Batch, reason: str) -> None:
@@ -371,6 +370,10 @@ class SqliteSink:
                     await db.execute(statement)
         await db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         await db.execute("COMMIT")
+
+
+def _name(batch: Batch) -> tuple[str, int]:
+    return batch.journal, batch.sequence
 
 
 def _now() -> int:

@@ -7,9 +7,12 @@ Each file in ``cases/lynes`` is one request to the project of ``project.toml``, 
 import asyncio
 import json
 import re
+import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,16 @@ from playsmart_gateway.config import Config, Journal, Lynes, load_config
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.lane import PATIENCE_SECONDS
 from playsmart_gateway.sinks.memory import MemorySink
-from tests.conftest import SECRET, RunningGateway, StartGateway, eventually, in_process, make_upload
+from tests.conftest import (
+    SECRET,
+    RunningGateway,
+    StartGateway,
+    eventually,
+    in_process,
+    make_upload,
+    parse_metrics,
+    wait_until,
+)
 from tests.dialects.test_playsmart import as_in_a_case, body_of, headers_of
 from tests.doubles import FakeClock, TroubledSink
 
@@ -216,6 +228,27 @@ async def test_a_streak_grows_by_the_day_and_breaks_over_http(tmp_path: Path) ->
         assert (streak["active"], streak["currentCount"], streak["longestCount"]) == (False, 0, 4)
 
 
+async def test_more_than_the_limit_of_a_second_is_429_before_the_body_is_looked_at() -> None:
+    config = project(PLAYSMART_LYNES__RATE_LIMIT="2")
+    sink = MemorySink(program=program_for(config))
+    verifier = open_verifier(secret=SECRET, clock=FakeClock(NOON))
+    clock = FakeClock(NOON)
+    async with in_process(create_app(config, verifier=verifier, sink=sink, clock=clock)) as http:
+        client = Client(http, clock)
+        assert (await http.post("/event")).status_code == 401, "which counts for nothing"
+        found = [await client.send("daily_login", f"u{n}") for n in range(2)]
+        assert [each.status_code for each in found] == [200, 200]
+        refused = await client.send(7)  # type: ignore[arg-type] # which alone would be a 400
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert refused.json() == {
+            "success": False,
+            "error": {"code": "rate_limited", "message": "Too many requests"},
+        }
+        clock.advance(1)
+        assert (await client.send("daily_login", "u2")).status_code == 200
+    assert len(sink.rows) == 3
+
+
 async def test_a_store_that_is_back_in_time_is_not_noticed(tmp_path: Path) -> None:
     config = project()
     sink = TroubledSink(SinkUnavailable("locked"), program=program_for(config))
@@ -242,6 +275,46 @@ async def test_an_event_that_the_store_rejects_is_500_and_its_neighbours_are_sto
         stats = app.state.gateway.stats
         assert stats.rejected == {"unstorable": 1}
         assert (stats.stored, stats.unaccounted(0)) == (3, 0)
+
+
+async def test_who_waits_is_buffered_in_the_metrics_and_the_law() -> None:
+    config = project()
+    sink = TroubledSink(*[SinkUnavailable("gone")] * 10**6, program=program_for(config))
+    app = create_app(
+        config, verifier=open_verifier(secret=SECRET, clock=FakeClock(NOON)), sink=sink
+    )
+    async with in_process(app) as http:
+        waiting = asyncio.create_task(Client(http, FakeClock()).send("daily_login"))
+        await eventually(lambda: app.state.gateway.flusher.last_error)
+        metrics = parse_metrics((await http.get("/metrics")).text)
+        assert metrics["playsmart_lane_events"] == metrics["playsmart_buffered_events"] == 1
+        assert metrics["playsmart_events_received_total"] == 1
+        assert metrics["playsmart_store_up"] == 0
+        assert (await http.get("/readyz")).status_code == 503
+        sink.errors.clear()
+        assert (await waiting).status_code == 200
+
+
+def test_who_waits_at_sigterm_is_stored_and_answered(start_gateway: StartGateway) -> None:
+    """Another program holds the store meanwhile."""
+    running = start_gateway("--config", str(PROJECT), JOURNAL__ENABLED="false")
+    headers = headers_of({"token": {"sub": "app"}})
+    body = {"eventId": "daily_login", "userId": "late"}
+    with (
+        closing(sqlite3.connect(running.folder / "data" / "playsmart.db")) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        waiting = pool.submit(running.client.post, "/event", json=body, headers=headers)
+        wait_until(lambda: True if running.metrics()["playsmart_lane_events"] else None)
+        running.process.send_signal(signal.SIGTERM)
+        running.wait_for_log("Shutting down")
+        other.rollback()
+        answer = waiting.result(timeout=30)
+    assert answer.status_code == 200
+    assert answer.json()["data"]["pointsAwarded"] == 10
+    assert running.process.wait(30) == 0
+    assert len(running.events_after(0)) == 1
 
 
 async def test_who_waits_when_the_gateway_dies_is_told_so() -> None:
