@@ -89,7 +89,7 @@ async def test_what_is_not_there_is_not_found(client: Client, path: str, message
      ("/user/ada/history?types=event,coins", "types"), ("/user/ada/history?types=", "types"),
      ("/user/ada/history?from=yesterday", "from"), ("/user/ada/history?to=2026-02-30", "to"),
      ("/user/ada/history?to=2026-04-22T12:00:00", "to"), ("/user/ada/history?to=9999-12-31", "to"),
-     (f"/user/ada/history?from={10**30}", "from"), ("/user/ada/history?from=", "from"),
+     (f"/user/ada/history?from={10**30}", "from"), (f"/user/ada/history?from={10**15 - 1}", "from"), ("/user/ada/history?from=", "from"),
      ("/stats/event", "eventId"), ("/stats/event?eventId=daily_login&interval=week", "interval"),
      ("/stats/event?eventId=daily_login&from=2026-4-1", "from"),
      ("/stats/event?eventId=daily_login&to=20260401", "to")],
