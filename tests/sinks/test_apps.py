@@ -5,12 +5,15 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from playsmart_gateway.event import Batch
+from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import OPT_OUT_STATES, AppPlayer, Statistics, Written, open_sink
-from tests.sinks.app_batches import Kept, analytics, session, spin
+from tests.sinks.app_batches import Kept, analytics, named, session, spin
 
 PAST = "2000-01-01T00:00:00.000000Z"
 FUTURE = "2999-01-01T00:00:00.000000Z"
@@ -91,6 +94,25 @@ async def test_an_event_that_is_called_like_a_session_is_none(kept: Kept, value:
     assert await kept.sink.write([analytics(1, event), analytics(2, event, event)]) == Written(3, 0)
     async with kept.sink.reader() as reader:
         assert await reader.countries("app", ["ada", ""]) == {}
+
+
+@pytest.mark.parametrize("most", [10, 20])
+async def test_an_app_may_have_the_id_of_a_game_that_pays(most: int, tmp_path: Path) -> None:
+    """By chance, too, where rows of the game carry a draw; in one flush with its events."""
+    rules = [Rule("app", 10, most, 1_000_000, 1, 1_000_000)]
+    level = ["LevelCompleted", None, "2026-04-22T14:30:00Z", None, 10]
+    paid = named(Batch("playsmart", "app", "ada", 1, msgspec.json.encode([level])), 3)
+    events = [spin(action="LevelCompleted"), spin("bob", action="Custom")]
+    for url in ("memory:", f"sqlite:///{tmp_path}/events.db"):
+        async with open_sink(url, rules) as sink, sink.reader() as reader:
+            written = await sink.write([session(1), analytics(2, *events), paid, session(4)])
+            assert written == Written(6, 1)
+            player = await reader.player("ada")
+            assert player is not None
+            assert player.coins_balance == 10
+            assert await reader.player("bob") is None
+            assert await reader.countries("app", ["ada", "bob"]) == {"ada": "US"}
+            assert (await reader.audit(100)).violations == ()
 
 
 # --- emails --------------------------------------------------------------------------------------

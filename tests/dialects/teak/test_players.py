@@ -3,8 +3,10 @@
 import asyncio
 import json
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -82,6 +84,22 @@ def test_without_the_store_those_in_memory_play_on_and_others_wait_for_it(
     assert call(waiting, EVENTS, **event("bob")).status_code == 200
 
 
+def test_while_another_program_locks_the_store_properties_wait_and_sessions_do_not(
+    waiting: RunningGateway,
+) -> None:
+    identify(waiting, "locked")
+    fields = {"user_id": "locked", "properties": {"coins": 7}}
+    with closing(sqlite3.connect(waiting.folder / "data" / "playsmart.db")) as db:
+        db.execute("BEGIN IMMEDIATE")
+        answer = call(waiting, PROPERTIES, **fields)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        identify(waiting, "locked")
+        assert call(waiting, EVENTS, **event("locked")).status_code == 200
+        db.rollback()
+    answer = call(waiting, PROPERTIES, **fields)
+    assert (answer.status_code, answer.json()["old_properties"]) == (200, {})
+
+
 def test_a_player_is_known_before_the_first_flush(waiting: RunningGateway) -> None:
     assert call(waiting, EVENTS, **event("before")).status_code == 404
     identify(waiting, "before", country_code="fr")
@@ -138,6 +156,46 @@ def test_players_outlive_processes_and_install_once(tmp_path: Path) -> None:
             "ada@example.com",
             2,
         )
+
+
+def test_a_session_that_was_acknowledged_is_there_once_whenever_the_process_dies(
+    tmp_path: Path,
+) -> None:
+    """Killed under way, between flushes, with eight clients of the same twenty players."""
+    acknowledged: list[str] = []
+
+    async def play(running: RunningGateway, client_number: int) -> None:
+        async with httpx.AsyncClient(
+            base_url=running.url, timeout=PATIENCE_SECONDS, trust_env=False
+        ) as client:
+            with suppress(httpx.TransportError):
+                for number in range(10_000):
+                    user = f"player-{(number + client_number) % 20}"
+                    body = {**CREDENTIALS, "user_id": user, "country_code": "DE"}
+                    answer = await client.post(IDENTIFY, json=body)
+                    acknowledged.append(answer.json()["session_id"])
+                    if len(acknowledged) == 250:
+                        running.process.kill()
+
+    async def play_all(running: RunningGateway) -> None:
+        await asyncio.gather(*(play(running, number) for number in range(8)))
+
+    with teak_gateway(tmp_path, TEAK__LIMITS=NO_LIMITS) as running:
+        asyncio.run(play_all(running))
+        running.process.wait(PATIENCE_SECONDS)
+    assert len(acknowledged) >= 250
+    with teak_gateway(tmp_path, TEAK__LIMITS=NO_LIMITS) as running:
+        for number in range(20):
+            assert call(running, EVENTS, **event(f"player-{number}")).status_code == 200
+        running.settle()
+        stored = running.select("SELECT type, user_id, customdata FROM events")
+    played = Counter(
+        json.loads(row["customdata"])["session_id"] for row in stored if row["type"] == "Played"
+    )
+    assert set(acknowledged) <= set(played)
+    assert set(played.values()) == {1}
+    installed = Counter(row["user_id"] for row in stored if row["type"] == "Installed")
+    assert installed == {f"player-{number}": 1 for number in range(20)}
 
 
 # --- many at once --------------------------------------------------------------------------------
