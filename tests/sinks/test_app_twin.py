@@ -50,7 +50,7 @@ async def everything(kept: Kept) -> list[Any]:
 
 
 @given(st.lists(acts, min_size=5, max_size=30))
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_sqlite_knows_of_players_what_plain_python_knows_whatever_the_flushes_were(
     tmp_path: Path, acted: list[tuple[Any, ...]]
 ) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong inside the gateway, told in Teak's shape; and what the log says of it."""
+"""What goes wrong inside the gateway, told in Teak's shape; and what hangs on the configuration."""
 
 import logging
 from collections.abc import Collection
@@ -126,3 +126,20 @@ async def test_without_apps_every_game_is_unknown(tmp_path: Path) -> None:
     async with in_process(make_app(tmp_path, TEAK__APPS="[]")) as client:
         answers = [await client.post(path, json=body(path)) for path in PATHS]
         assert {answer.status_code for answer in answers} == {404}
+
+
+async def test_addresses_are_kept_if_that_is_configured(tmp_path: Path) -> None:
+    sink = MemorySink()
+    app = make_app(tmp_path, sink, TEAK__STORE_CLIENT_IP="true")
+    async with in_process(app) as client:
+        await client.post(IDENTIFY, json=body(IDENTIFY, client_ip="8.8.8.8"))
+        await client.post(EVENTS, json=body(EVENTS, client_ip="193.99.144.80"))
+        await client.post(EVENTS, json=body(EVENTS))
+        await app.state.gateway.flusher.flush()
+    found = [(row[0], row[3].get("client_ip"), row[3]["country_code"]) for row in sink.rows]
+    assert found == [
+        ("Played", "8.8.8.8", "US"),
+        ("Installed", "8.8.8.8", "US"),
+        ("spin", "193.99.144.80", "DE"),
+        ("spin", None, "US"),
+    ]

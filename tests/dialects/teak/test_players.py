@@ -121,50 +121,11 @@ def test_a_property_may_be_set_and_named_before_the_first_flush(waiting: Running
 # --- crashes and restarts ------------------------------------------------------------------------
 
 
-def test_players_outlive_processes_and_install_once(tmp_path: Path) -> None:
-    """Killed before anything is stored, then stopped in order, then started once more.
-
-    Among what is replayed is an event called like a session, with a number that no double holds.
-    """
-    poison = b'{"game_id":"your_teak_app_id","secret_key":"your_server_secret","user_id":"ada",'
-    poison += b'"action_type":"Played","value":1e9999}'
-    with teak_gateway(tmp_path, BUFFER__FLUSH_INTERVAL_SECONDS=NEVER) as running:
-        identify(running, "ada", country_code="FR", email="ada@example.com")
-        identify(running, "bob")
-        assert running.client.post(EVENTS, content=poison).status_code == 200
-        running.stop(signal.SIGKILL)
-    with teak_gateway(tmp_path, BUFFER__FLUSH_INTERVAL_SECONDS=NEVER) as running:
-        assert "replayed 5 events" in running.log
-        assert call(running, EVENTS, **event("ada")).status_code == 200
-        assert call(running, EVENTS, **event("eve")).status_code == 404
-        identify(running, "bob")
-        assert running.stop() == 0
-    with teak_gateway(tmp_path) as running:
-        assert "replayed" not in running.log
-        assert call(running, EVENTS, **event("ada")).status_code == 200
-        identify(running, "ada")
-        identify(running, "bob")
-        law = running.settle()
-        assert law["received"] == law["stored"]
-        stored = rows(running, "ada")
-        assert [kind for kind, _ in stored] == [
-            "Played", "Installed", "Played", "spin", "spin", "Played",
-        ]  # fmt: skip
-        assert {data["country_code"] for _, data in stored[:5]} == {"FR"}
-        assert Counter(kind for kind, _ in rows(running, "bob")) == {"Played": 3, "Installed": 1}
-        assert running.select("SELECT email, sessions FROM app_players")[0][:] == (
-            "ada@example.com",
-            2,
-        )
-
-
-def test_a_session_that_was_acknowledged_is_there_once_whenever_the_process_dies(
-    tmp_path: Path,
-) -> None:
-    """Killed under way, between flushes, with eight clients of the same twenty players."""
+async def play_until_killed(running: RunningGateway, after: int) -> list[str]:
+    """Twenty players by eight clients; return the sessions that were acknowledged."""
     acknowledged: list[str] = []
 
-    async def play(running: RunningGateway, client_number: int) -> None:
+    async def play(client_number: int) -> None:
         async with httpx.AsyncClient(
             base_url=running.url, timeout=PATIENCE_SECONDS, trust_env=False
         ) as client:
@@ -174,27 +135,52 @@ def test_a_session_that_was_acknowledged_is_there_once_whenever_the_process_dies
                     body = {**CREDENTIALS, "user_id": user, "country_code": "DE"}
                     answer = await client.post(IDENTIFY, json=body)
                     acknowledged.append(answer.json()["session_id"])
-                    if len(acknowledged) == 250:
+                    if len(acknowledged) == after:
                         running.process.kill()
 
-    async def play_all(running: RunningGateway) -> None:
-        await asyncio.gather(*(play(running, number) for number in range(8)))
+    await asyncio.gather(*map(play, range(8)))
+    running.process.wait(PATIENCE_SECONDS)
+    assert len(acknowledged) >= after
+    return acknowledged
 
+
+def test_players_outlive_processes_and_install_once(tmp_path: Path) -> None:
+    """Killed before anything is stored, then under way between flushes, then started once more.
+
+    Among what is replayed is an event called like a session, with a number that no double holds.
+    """
+    poison = b'{"game_id":"your_teak_app_id","secret_key":"your_server_secret","user_id":"ada",'
+    poison += b'"action_type":"Played","value":1e9999}'
+    with teak_gateway(tmp_path, BUFFER__FLUSH_INTERVAL_SECONDS=NEVER) as running:
+        identify(running, "ada", country_code="FR", email="ada@example.com")
+        identify(running, "player-0")
+        assert running.client.post(EVENTS, content=poison).status_code == 200
+        running.stop(signal.SIGKILL)
     with teak_gateway(tmp_path, TEAK__LIMITS=NO_LIMITS) as running:
-        asyncio.run(play_all(running))
-        running.process.wait(PATIENCE_SECONDS)
-    assert len(acknowledged) >= 250
+        assert "replayed 5 events" in running.log
+        assert call(running, EVENTS, **event("ada")).status_code == 200
+        assert call(running, EVENTS, **event("eve")).status_code == 404
+        acknowledged = asyncio.run(play_until_killed(running, after=250))
     with teak_gateway(tmp_path, TEAK__LIMITS=NO_LIMITS) as running:
         for number in range(20):
             assert call(running, EVENTS, **event(f"player-{number}")).status_code == 200
+        assert call(running, EVENTS, **event("ada")).status_code == 200
+        identify(running, "ada")
         running.settle()
-        stored = running.select("SELECT type, user_id, customdata FROM events")
+        kinds = ["Played", "Installed", "Played", "spin", "spin", "Played"]
+        stored = rows(running, "ada")
+        assert [kind for kind, _ in stored] == kinds
+        assert {data["country_code"] for _, data in stored[:5]} == {"FR"}
+        ada = running.select("SELECT email, sessions FROM app_players WHERE user_id = 'ada'")
+        assert tuple(ada[0]) == ("ada@example.com", 2)
+        query = "SELECT type, user_id, customdata FROM events WHERE user_id <> 'ada'"
+        others = running.select(query)
     played = Counter(
-        json.loads(row["customdata"])["session_id"] for row in stored if row["type"] == "Played"
+        json.loads(row["customdata"])["session_id"] for row in others if row["type"] == "Played"
     )
     assert set(acknowledged) <= set(played)
     assert set(played.values()) == {1}
-    installed = Counter(row["user_id"] for row in stored if row["type"] == "Installed")
+    installed = Counter(row["user_id"] for row in others if row["type"] == "Installed")
     assert installed == {f"player-{number}": 1 for number in range(20)}
 
 
