@@ -71,11 +71,14 @@ class Gateway:
             ripe_events=buffer.flush_max_events,
             ripe_bytes=buffer.flush_max_bytes,
         )
+        self.reader = sink.reader()
+        self.roster = Roster(self.reader)
         self.intake = Intake(
             self.journal,
             self.buffer,
             self.stats,
             wait_for_room_seconds=buffer.wait_for_room_ms / 1_000,
+            accepted=self.roster.accepted,
         )
         self.flusher = Flusher(
             self.buffer,
@@ -83,7 +86,7 @@ class Gateway:
             sink,
             self.stats,
             room_came=self.intake.room_came,
-            stored=lambda batches: self.roster.stored(batches),
+            stored=self.roster.stored,
             interval_seconds=buffer.flush_interval_seconds,
             max_events=buffer.flush_max_events,
             max_bytes=buffer.flush_max_bytes,
@@ -97,8 +100,6 @@ class Gateway:
         self._fsync_interval_seconds = journal.fsync_interval_seconds
         self._sink = sink
         self.store = sink
-        self.reader = sink.reader()
-        self.roster = Roster(self.reader)
         self._audited = sink.reader()
 
     @asynccontextmanager
