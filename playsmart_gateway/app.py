@@ -81,11 +81,14 @@ class Gateway:
             ripe_events=buffer.flush_max_events,
             ripe_bytes=buffer.flush_max_bytes,
         )
+        self.reader = sink.reader()
+        self.roster = Roster(self.reader)
         self.intake = Intake(
             self.journal,
             self.buffer,
             self.stats,
             wait_for_room_seconds=buffer.wait_for_room_ms / 1_000,
+            accepted=self.roster.accepted,
         )
         self.lane = Lane(self.stats, wake=self.buffer.stirred.set)
         self.flusher = Flusher(
@@ -95,7 +98,7 @@ class Gateway:
             self.stats,
             lane=self.lane,
             room_came=self.intake.room_came,
-            stored=lambda batches: self.roster.stored(batches),
+            stored=self.roster.stored,
             interval_seconds=buffer.flush_interval_seconds,
             max_events=buffer.flush_max_events,
             max_bytes=buffer.flush_max_bytes,
@@ -110,8 +113,6 @@ class Gateway:
         self._synced_commits = 0
         self._sink = sink
         self.store = sink
-        self.reader = sink.reader()
-        self.roster = Roster(self.reader)
         self.statistics = sink.reader()  # of its own: statistics of a year take their time
         self._audited = sink.reader()
 

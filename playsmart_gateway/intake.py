@@ -47,6 +47,7 @@ class Intake:
 
     A request that finds no room waits for it up to ``wait_for_room_seconds``, oldest first, and is
     then refused; ``clock`` gives the wall time in seconds that batches are stamped with.
+    ``accepted`` is told of each batch as it enters the ring, so before the flusher can take it.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class Intake:
         *,
         wait_for_room_seconds: float,
         clock: Callable[[], float] = time.time,
+        accepted: Callable[[Batch], None] = lambda _: None,
     ) -> None:
         self._journal = journal
         self._buffer = buffer
         self._stats = stats
         self._wait_for_room_seconds = wait_for_room_seconds
         self._clock = clock
+        self._accepted = accepted
         self._group: _Group = []
         self._syncing: asyncio.Task[None] | None = None
         self._waiters: deque[tuple[asyncio.Future[bool], int, int]] = deque()
@@ -248,6 +251,7 @@ class Intake:
         for batch, settled in group:
             buffer.release(batch.count, batch.size)
             buffer.put(batch)
+            self._accepted(batch)
             stats.accepted += batch.count
             if not settled.done():
                 settled.set_result(Receipt(batch.count, buffer.events))

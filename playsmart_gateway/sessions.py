@@ -19,6 +19,19 @@ INSTALLED_PLACE = 1
 
 _PREFIX = b'[["Played",null,"'
 _encode = msgspec.json.Encoder().encode
+_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_email = msgspec.json.Decoder(str | None).decode
+
+
+class _Data(msgspec.Struct):
+    """What is read of the customdata; numbers in it may be beyond what Python can hold."""
+
+    session_id: str = ""
+    country_code: str = ""
+    timezone_id: str = ""
+
+
+_decode_data = msgspec.json.Decoder(_Data).decode
 
 
 class Session(NamedTuple):
@@ -54,15 +67,11 @@ def session_of(batch: Batch) -> Session | None:
     """Return the session that a batch stands for, if it stands for one."""
     if batch.source != SOURCE or not batch.rows.startswith(_PREFIX):
         return None
-    played = msgspec.json.decode(batch.rows)[0]
-    data = played[3]
-    if "session_id" not in data:
+    played = _decode_raws(_decode_raws(batch.rows)[0])
+    data = _decode_data(played[3])
+    if not data.session_id:
         return None  # an analytics event whose action_type is Played: clients name none of its keys
+    email = _decode_email(played[6]) or ""
     return Session(
-        batch.game_id,
-        batch.user_id,
-        data["country_code"],
-        data["timezone_id"],
-        played[6] or "",
-        batch.count > 1,
+        batch.game_id, batch.user_id, data.country_code, data.timezone_id, email, batch.count > 1
     )

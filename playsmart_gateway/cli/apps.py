@@ -86,7 +86,10 @@ def _change(config_path: Path | None, act: Callable[[Store], Awaitable[Any]]) ->
     url = read_config(config_path).storage.url
 
     async def change() -> Any:
-        async with open_sink(url) as store:
+        store = open_sink(url)
+        async with store.reader() as reader:
+            await reader.player("")  # a store that is not there must not be made by this
+        async with store:
             return await act(store)
 
     return asyncio.run(change())

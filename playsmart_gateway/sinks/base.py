@@ -14,8 +14,9 @@ from playsmart_gateway.loyalty import Award
 from playsmart_gateway.rewards import Rule, Trigger
 from playsmart_gateway.sinks.loyalty import LoyaltyReader
 
-_EXACT = Context(prec=20_000)
-"""Numbers have at most 256 digits and exponents of four, so no sum of theirs is rounded."""
+_EXACT = Context(prec=21_000)
+"""Numbers have at most 256 characters and exponents of four digits, so between the first digit of
+the largest and the last of the smallest are less than 20,520, and no sum of theirs is rounded."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -131,7 +132,7 @@ def _float(number: Fraction) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
 
 
 class ActionStatistics(msgspec.Struct, frozen=True):

@@ -194,9 +194,7 @@ class IdentifyPlayer(_Endpoint):
         )
         session_id = str(uuid.uuid4())
         client_ip = sent.client_ip if parts.store_client_ip and sent.client_ip else None
-        batch = session_batch(session, session_id, self._now(), client_ip)
-        await parts.intake.accept(batch)
-        parts.roster.accepted(batch)
+        await parts.intake.accept(session_batch(session, session_id, self._now(), client_ip))
         link = _worked_out(app, sent.deep_link, player) if sent.deep_link else None
         body = replies.session(sent.country, session_id, player.opt_out_states, link)
         return Answer(201, body, [JSON_TYPE])

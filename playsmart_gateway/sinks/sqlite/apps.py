@@ -92,18 +92,11 @@ async def track_sessions(db: aiosqlite.Connection, sessions: Sequence[tuple[int,
 async def _assign_emails(db: aiosqlite.Connection, sessions: Sequence[Session]) -> None:
     """Give each player their email; whoever had it before has none then (contract section 7)."""
     owners: dict[tuple[str, str], str] = {}
-    emails: dict[tuple[str, str], str | None] = {}
+    latest: dict[tuple[str, str], str] = {}
     for session in sessions:
-        if not session.email:
-            continue
-        app_id, user_id, email = session.app_id, session.user_id, session.email
-        before = owners.get((app_id, email))
-        if before is not None:
-            emails[app_id, before] = None
-        if (left := emails.get((app_id, user_id))) is not None:
-            del owners[app_id, left]
-        owners[app_id, email] = user_id
-        emails[app_id, user_id] = email
+        if session.email:
+            owners[session.app_id, session.email] = session.user_id
+            latest[session.app_id, session.user_id] = session.email
     await db.execute(
         "UPDATE app_players SET email = NULL WHERE (app_id, email) IN"
         " (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
@@ -111,7 +104,10 @@ async def _assign_emails(db: aiosqlite.Connection, sessions: Sequence[Session]) 
     )
     await db.executemany(
         "UPDATE app_players SET email = ? WHERE app_id = ? AND user_id = ?",
-        [(email, *key) for key, email in emails.items()],
+        [
+            (email if owners[app_id, email] == user_id else None, app_id, user_id)
+            for (app_id, user_id), email in latest.items()
+        ],
     )
 
 
