@@ -30,6 +30,8 @@ from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.stats import Histogram, Stats
 
 LINKS = {
+    "/docs": "all of this explained, to try out",
+    "/openapi.json": "the same for programs (OpenAPI 3.1)",
     "/ingest/events": "send events (POST, bearer token)",
     "/v1/games": "the games that pay coins",
     "/healthz": "is the process alive",
