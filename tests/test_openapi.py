@@ -21,7 +21,8 @@ from playsmart_gateway.envelope import CODES
 from playsmart_gateway.errors import Malformed
 from playsmart_gateway.openapi import PIECES, document
 from playsmart_gateway.openapi.playsmart import PLAYER, UPLOADS
-from playsmart_gateway.openapi.teak import APP, FORM, SECRET_KEY
+from playsmart_gateway.openapi.teak import FORM
+from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import SECRET, RunningGateway, StartGateway
 
@@ -259,6 +260,9 @@ def test_the_examples_are_accepted_as_they_are(start_gateway: StartGateway) -> N
             for media_type, each in body.items()
             for example in each["examples"].values()
         ]
+        if FORM in body:  # what a page fills in, field by field
+            fields = resolved(body[FORM]["schema"])["properties"]
+            requests.append({"data": {name: each["examples"][0] for name, each in fields.items()}})
         for request in requests or [{}]:
             url = path.replace("{user_id}", PLAYER)
             headers = token if "security" in operation else {}

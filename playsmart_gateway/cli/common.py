@@ -9,7 +9,7 @@ import msgspec
 
 from playsmart_gateway.config import Auth, Config, TeakApp, load_config
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.openapi.teak import APP, SECRET_KEY
+from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
 
 config_option = click.option(
     "--config",

@@ -31,37 +31,10 @@ from playsmart_gateway.openapi.parts import (
     operation,
 )
 from playsmart_gateway.openapi.schema import ref
-from playsmart_gateway.openapi.teak_schemas import schemas
+from playsmart_gateway.openapi.teak_schemas import EXAMPLES, as_texts, schemas
 from playsmart_gateway.sinks import OPT_OUT_STATES
 
 FORM = "application/x-www-form-urlencoded"
-APP, SECRET_KEY = "your_teak_app_id", "your_server_secret"
-_CREDENTIALS = {"game_id": APP, "secret_key": SECRET_KEY}
-
-_LEVEL_UP = {
-    "user_id": "player_123",
-    "action_type": "level_up",
-    "object_type": "character",
-    "object_instance_id": "warrior",
-    "event_count": 1,
-}
-_SPIN = {
-    "user_id": "player_456",
-    "action_type": "spin",
-    "object_type": "Mr. Bling Bling's Slots",
-    "object_instance_id": "bet_5000",
-    "event_count": 10,
-    "value": 50000,
-    "sum_of_squares": 250000000,
-    "country_code": "US",
-}
-_SESSION = {
-    "user_id": "player_123",
-    "timezone_id": "America/Los_Angeles",
-    "client_ip": "203.0.113.42",
-    "email": "player@example.com",
-    "deep_link": "teak12345:///reward?level={{player_level}}",
-}
 
 
 def _errors(description: str, examples: Mapping[str, bytes], *headers: str) -> dict[str, Any]:
@@ -136,19 +109,12 @@ def _post(
     summary: str,
     description: str,
     schema: str,
-    examples: Mapping[str, Any],
     answers: Answers,
 ) -> dict[str, Any]:
-    forms = {
-        name: {
-            key: json.dumps(value) if isinstance(value, dict | list) else str(value)
-            for key, value in example.items()
-        }
-        for name, example in examples.items()
-    }
+    name, example = EXAMPLES[schema]
     body = {
-        JSON: content(ref(schema), examples),
-        FORM: content(ref(f"{schema}Form"), forms),
+        JSON: content(ref(schema), {name: example}),
+        FORM: content(ref(f"{schema}Form"), {name: as_texts(example)}),
     }
     return {
         "post": operation(
@@ -191,7 +157,6 @@ PIECE = Piece(
             "once for a player as `Installed`. At least one of `client_ip` and `country_code` is "
             "needed.",
             "IdentifyRequest",
-            {"a session": {**_CREDENTIALS, **_SESSION}},
             _answers(
                 {
                     "201": answer(
@@ -222,7 +187,6 @@ PIECE = Piece(
             "Stored exactly once, in the country of the address, else the one given, else that of "
             "the player's latest session.",
             "AnalyticsEventRequest",
-            {"a level": {**_CREDENTIALS, **_LEVEL_UP}},
             _answers(
                 {
                     "200": answer(
@@ -241,7 +205,6 @@ PIECE = Piece(
             "Each is taken or failed by itself, and the status is 200 in any case: look at "
             "`results`.",
             "AnalyticsBatchRequest",
-            {"two players": {**_CREDENTIALS, "events": [_LEVEL_UP, _SPIN]}},
             _answers(
                 {
                     "200": answer(
@@ -259,13 +222,6 @@ PIECE = Piece(
             "Set properties of a known player",
             "Stored when answered. Deep links can name them.",
             "PropertiesRequest",
-            {
-                "a level": {
-                    **_CREDENTIALS,
-                    "user_id": "player_123",
-                    "properties": {"player_level": "elite"},
-                }
-            },
             _answers(
                 {
                     "200": answer(

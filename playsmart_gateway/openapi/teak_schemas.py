@@ -1,10 +1,55 @@
 """The schemas of Teak's requests and replies: the parameters as the dialect reads them."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from playsmart_gateway.dialects.teak.analytics import MAX_EVENTS, EventParameters
 from playsmart_gateway.dialects.teak.identify import IdentifyParameters
 from playsmart_gateway.dialects.teak.properties import PropertyParameters
-from playsmart_gateway.openapi.parts import JSON
 from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of
+
+APP, SECRET_KEY = "your_teak_app_id", "your_server_secret"
+_CREDENTIALS = {"game_id": APP, "secret_key": SECRET_KEY}
+
+_LEVEL_UP = {
+    "user_id": "player_123",
+    "action_type": "level_up",
+    "object_type": "character",
+    "object_instance_id": "warrior",
+    "event_count": 1,
+}
+_SPIN = {
+    "user_id": "player_456",
+    "action_type": "spin",
+    "object_type": "Mr. Bling Bling's Slots",
+    "object_instance_id": "bet_5000",
+    "event_count": 10,
+    "value": 50000,
+    "sum_of_squares": 250000000,
+    "country_code": "US",
+}
+_SESSION = {
+    "user_id": "player_123",
+    "timezone_id": "America/Los_Angeles",
+    "client_ip": "203.0.113.42",
+    "email": "player@example.com",
+    "deep_link": "teak12345:///reward?level={{player_level}}",
+}
+
+EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "IdentifyRequest": ("a session", {**_CREDENTIALS, **_SESSION}),
+    "AnalyticsEventRequest": ("a level", {**_CREDENTIALS, **_LEVEL_UP}),
+    "AnalyticsBatchRequest": ("two players", {**_CREDENTIALS, "events": [_LEVEL_UP, _SPIN]}),
+    "PropertiesRequest": (
+        "a level",
+        {**_CREDENTIALS, "user_id": "player_123", "properties": {"player_level": "elite"}},
+    ),
+}
+"""The example of each request, and what it shows."""
+
+_UNSENT_IN_FORMS = {"value": "1", "sum_of_squares": "1"}
+"""A form cannot leave a field out; of these an empty text is not as good."""
 
 _EVENT_FIELDS = {
     "user_id": "The game's own id of a player that identify has seen.",
@@ -59,9 +104,24 @@ def _request(schema: Schema, required: list[str]) -> Schema:
     }
 
 
-def _as_form(schema: Schema) -> Schema:
-    """Return what a form can say of ``schema``: everything is a text."""
-    properties = {name: _as_text(field) for name, field in schema["properties"].items()}
+def as_texts(example: Mapping[str, Any]) -> dict[str, str]:
+    """Return an example as the fields of a form."""
+    return {
+        name: json.dumps(value) if isinstance(value, dict | list) else str(value)
+        for name, value in example.items()
+    }
+
+
+def _as_form(schema: Schema, example: Mapping[str, Any]) -> Schema:
+    """Return what a form can say of ``schema``: everything is a text.
+
+    Swagger UI fills in forms by the examples of the fields.
+    """
+    texts = {**_UNSENT_IN_FORMS, **as_texts(example)}
+    properties = {
+        name: {**_as_text(field), "examples": [texts.get(name, "")]}
+        for name, field in schema["properties"].items()
+    }
     return {**schema, "title": schema["title"] + "Form", "properties": properties}
 
 
@@ -76,7 +136,6 @@ def _as_text(field: Schema) -> Schema:
     return {
         "type": "string",
         "minLength": 2,
-        "contentMediaType": JSON,
         "description": "As JSON in one field, or spread over fields named `events[0][user_id]` "
         "and `properties[player_level]`.",
     }
@@ -113,7 +172,9 @@ def schemas() -> dict[str, Schema]:
     }
     for name, schema in requests.items():
         schema["title"] = name
-    forms = {f"{name}Form": _as_form(schema) for name, schema in requests.items()}
+    forms = {
+        f"{name}Form": _as_form(schema, EXAMPLES[name][1]) for name, schema in requests.items()
+    }
     return {"AnalyticsEvent": event, **requests, **forms, **_REPLIES}
 
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from playsmart_gateway.openapi.playsmart import PLAYER
-from playsmart_gateway.openapi.teak import APP, SECRET_KEY
+from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
 from tests.conftest import SECRET, RunningGateway, clean_environment
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")

@@ -8,7 +8,7 @@ from typing import Any
 import schemathesis
 
 from playsmart_gateway.openapi.playsmart import PLAYER
-from playsmart_gateway.openapi.teak import APP, SECRET_KEY
+from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
 
 _OF_TEAK = {
     "game_id": APP,
