@@ -53,6 +53,12 @@ def test_with_keys_of_its_own_development_mode_gives_no_token(start_gateway: Sta
     assert gateway.client.post("/v2/identify", json=EXAMPLE_APP).status_code == 404
 
 
+def test_development_mode_gives_nothing_to_other_machines(start_gateway: StartGateway) -> None:
+    gateway = start_gateway("--dev", "--host", "0.0.0.0", secret=None)  # noqa: S104
+    assert token_in(gateway.client.get("/docs")) is None
+    assert gateway.client.post("/v2/identify", json=EXAMPLE_APP).status_code == 404
+
+
 def test_with_apps_of_its_own_development_mode_adds_none(start_gateway: StartGateway) -> None:
     apps = '[{id = "ours", secret_key = "secret"}]'
     gateway = start_gateway("--dev", secret=None, TEAK__APPS=apps)
@@ -68,6 +74,9 @@ async def test_in_development_mode_the_page_has_a_token_of_the_example_player(
     gateway = start_gateway("--dev", secret=None)
     page = gateway.client.get("/docs")
     assert page.headers["cache-control"] == "no-store"
+    for host in ("evil.example", "evil.example:8000", "localhost.evil.example", "["):
+        assert token_in(gateway.client.get("/docs", headers={"host": host})) is None
+    assert token_in(gateway.client.get("/docs", headers={"host": "localhost:8000"}))
     token = token_in(page)
     assert token is not None
     secret = (gateway.folder / "data" / "dev-secret").read_text("utf-8").strip()

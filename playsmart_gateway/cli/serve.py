@@ -23,6 +23,7 @@ from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.server import serve
 from playsmart_gateway.sinks import open_sink
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 EXAMPLE_TOKEN_SECONDS = 30 * 86_400
 
 
@@ -56,8 +57,10 @@ def serve_command(
     developing = dev and not config.auth.has_keys
     if developing:
         config, made = with_development_secret(config, create=True)
+    token = None
+    if developing and config.server.host in LOOPBACK:  # what everybody may use stays at home
         config = with_example_app(config)
-    token = partial(_example_token, config) if developing else None
+        token = partial(_example_token, config)
     app = create_app(config, development_token=token)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if developing:

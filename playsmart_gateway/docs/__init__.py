@@ -1,10 +1,11 @@
 """``/openapi.json``, and ``/docs``: Swagger UI from an installed package, nothing from elsewhere.
 
-In development mode the page holds a token for the player of the examples. Otherwise there is none
-to be had here.
+In development mode, and only to this machine, the page gives a token for the player of the
+examples. Otherwise there is none to be had here.
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from functools import cache
 from html import escape
@@ -26,6 +27,8 @@ _ASSETS = {
     "page.js": "text/javascript",
     "page.css": "text/css",
 }
+# A stranger's page whose name leads to this machine comes under that name, and gets no token.
+_is_home = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?").fullmatch
 _META = '<meta name="development-token" content="{}">'
 
 SECURITY_HEADERS = {
@@ -50,8 +53,10 @@ def routes(development_token: Callable[[], str] | None) -> list[Route]:
     async def openapi(request: Request) -> Response:
         return _unless_known(request, _openapi())
 
-    async def page(_: Request) -> Response:
-        token = _META.format(escape(development_token())) if development_token else ""
+    async def page(request: Request) -> Response:
+        token = ""
+        if development_token is not None and _is_home(request.headers.get("host", "")):
+            token = _META.format(escape(development_token()))
         html = (_HERE / "page.html").read_text("utf-8").replace("<!-- token -->", token)
         headers = {**SECURITY_HEADERS, "cache-control": "no-store"}
         return Response(html, headers=headers, media_type="text/html")
