@@ -6,6 +6,7 @@ from typing import Any
 
 from playsmart_gateway.dialects.teak.analytics import MAX_EVENTS, EventParameters
 from playsmart_gateway.dialects.teak.identify import IdentifyParameters
+from playsmart_gateway.dialects.teak.parameters import PRESENT
 from playsmart_gateway.dialects.teak.properties import PropertyParameters
 from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of
 
@@ -79,14 +80,8 @@ _PROPERTY_FIELDS = {
 }
 _HAS_LOCATION: Schema = {
     "anyOf": [
-        {
-            "required": ["client_ip"],
-            "properties": {"client_ip": {"type": "string", "pattern": "[!-~]"}},
-        },
-        {
-            "required": ["country_code"],
-            "properties": {"country_code": {"type": "string", "minLength": 2}},
-        },
+        {"required": ["client_ip"], "properties": {"client_ip": PRESENT}},
+        {"required": ["country_code"], "properties": {"country_code": PRESENT}},
     ]
 }
 

@@ -34,5 +34,6 @@ def before_call(
 
 def _is_valid(fields: Any, name: str) -> bool:
     value = (fields or {}).get(name)
-    shortest = 2 if name in ("events", "properties") else 1
-    return isinstance(value, str) and shortest <= len(value) <= 256 and "\0" not in value
+    if name in ("events", "properties"):
+        return isinstance(value, str) and len(value) >= 2
+    return isinstance(value, str) and 1 <= len(value) <= 256 and "\0" not in value

@@ -35,7 +35,7 @@ Errors = dict[str, list[str]]
 # What an examiner reads, as those see it who read the schema.
 _BLANK = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _TEXT = {"type": ["string", "null"], "maxLength": MAX_TEXT_LENGTH, "pattern": r"^[^\u0000]*$"}
-_PRESENT = {
+PRESENT = {
     "type": "string",
     "minLength": 1,
     "maxLength": MAX_TEXT_LENGTH,
@@ -61,7 +61,7 @@ LongText = Annotated[
     msgspec.Raw, msgspec.Meta(extra_json_schema={**_TEXT, "maxLength": MAX_LINK_LENGTH})
 ]
 Email = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_EMAIL)]
-PresentText = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_PRESENT)]
+PresentText = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=PRESENT)]
 Number = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_NUMBER)]
 Count = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_COUNT)]
 Country = Annotated[
