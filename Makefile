@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench load simulate crash install clean
+.PHONY: help run test check bench load simulate crash fuzz install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,10 +35,13 @@ simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
 crash: $(VENV)/.dev ## kill the real server again and again, and count (ARGS="--rounds 200")
 	@$(BIN)/python -m tests.crash $(ARGS)
 
+fuzz: $(VENV)/.dev ## hold a running gateway against /openapi.json (ARGS="--examples 1000 --seed 7")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 install: $(VENV)/.dev ## build .venv with everything for development
 
 clean: ## remove .venv and caches; keeps data/
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.core: pyproject.toml

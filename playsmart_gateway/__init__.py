@@ -30,7 +30,8 @@ turns with the ring. The rules of points and streaks are in ``loyalty``.
 
 Two things flow back: "stored up to here", and room. ``stats`` counts what enters and what leaves,
 and the law ties it together: received = stored + duplicate + rejected + buffered. ``app`` is where
-the parts meet; ``ops`` reports on them; ``cli`` starts it all.
+the parts meet; ``ops`` reports on them, ``openapi`` and ``docs`` explain them; ``cli`` starts it
+all.
 """
 
 __version__ = "0.1.0"

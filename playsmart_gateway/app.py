@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from playsmart_gateway import ops
+from playsmart_gateway import docs, ops
 from playsmart_gateway.auditor import Auditor
 from playsmart_gateway.auth import TokenVerifier, open_verifier
 from playsmart_gateway.buffer import Buffer
@@ -261,10 +261,12 @@ def create_app(
     verifier: TokenVerifier | None = None,
     sink: Store | None = None,
     clock: Callable[[], float] = time.time,
+    development_token: Callable[[], str] | None = None,
 ) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
 
-    ``clock`` is the wall time in seconds by which points and streaks are paid.
+    ``clock`` is the wall time in seconds by which points and streaks are paid;
+    ``development_token`` mints a token that ``/docs`` gives to everybody who asks.
 
     Raises:
         ConfigError: the keys or the storage URL cannot be used.
@@ -292,6 +294,7 @@ def create_app(
     app = Application(
         routes=[
             *ops.routes(gateway),
+            *docs.routes(development_token),
             *players.routes(
                 _public_games(config),
                 gateway.reader,

@@ -12,8 +12,8 @@ from iso3166 import countries_by_alpha2
 MAX_ADDRESS_LENGTH = 64
 """Characters of an address; the longest, IPv6 with an IPv4 tail and a zone, has about that."""
 
-_COUNTRIES = frozenset(countries_by_alpha2)
-_TIME_ZONES = frozenset(
+COUNTRIES = frozenset(countries_by_alpha2)
+TIME_ZONES = frozenset(
     (resources.files("tzdata") / "zones").read_text("ascii").split()
 )  # not zoneinfo.available_timezones(), which adds whatever the system has
 
@@ -29,17 +29,17 @@ def country_of(address: str) -> str:
     if country is None and ":" in address:
         country = country_code(_without_wrapping(address))
     # Registries also hand out addresses to "EU", which is no country.
-    return country if country in _COUNTRIES else ""
+    return country if country in COUNTRIES else ""
 
 
 def is_country_code(text: str) -> bool:
     """Whether ``text`` is an ISO 3166-1 alpha-2 code, in either case."""
-    return len(text) == 2 and text.isascii() and text.upper() in _COUNTRIES
+    return len(text) == 2 and text.isascii() and text.upper() in COUNTRIES
 
 
 def is_timezone(text: str) -> bool:
     """Whether ``text`` is a name of the IANA time zone database, to the letter."""
-    return text in _TIME_ZONES
+    return text in TIME_ZONES
 
 
 def _without_wrapping(address: str) -> str:

@@ -31,6 +31,8 @@ from playsmart_gateway.lane import Lane
 from playsmart_gateway.stats import Histogram, Stats
 
 LINKS = {
+    "/docs": "all of this explained, to try out",
+    "/openapi.json": "the same for programs (OpenAPI 3.1)",
     "/ingest/events": "send events (POST, bearer token)",
     "/event": "send an event and get its points (POST, bearer token)",
     "/v1/games": "the games that pay coins",

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from playsmart_gateway.config import Auth, Config, load_config
+from playsmart_gateway.config import Auth, Config, TeakApp, load_config
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
 
 config_option = click.option(
     "--config",
@@ -53,6 +54,15 @@ def with_development_secret(config: Config, *, create: bool) -> tuple[Config, bo
         ) from None
     auth = msgspec.structs.replace(config.auth, secret=secret)
     return msgspec.structs.replace(config, auth=auth), made
+
+
+def with_example_app(config: Config) -> Config:
+    """Return ``config`` with the app that Teak's examples are for, unless it has apps."""
+    if config.teak.apps:
+        return config
+    app = TeakApp(id=APP, secret_key=SECRET_KEY, properties={"player_level": "string"})
+    teak = msgspec.structs.replace(config.teak, apps=(app,))
+    return msgspec.structs.replace(config, teak=teak)
 
 
 def signing_key(auth: Auth) -> tuple[str, str | None]:

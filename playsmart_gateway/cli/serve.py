@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -21,12 +22,14 @@ from playsmart_gateway.cli.common import (
     development_secret_file,
     read_config,
     with_development_secret,
+    with_example_app,
 )
 from playsmart_gateway.config import Config, masked
+from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.server import serve
 from playsmart_gateway.sinks import open_sink
 
-EXAMPLE_PLAYER = "device-abc-123"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 EXAMPLE_TOKEN_SECONDS = 30 * 86_400
 
 
@@ -60,7 +63,11 @@ def serve_command(
     developing = dev and not config.auth.has_keys
     if developing:
         config, made = with_development_secret(config, create=True)
-    app = create_app(config)
+    token = None
+    if developing and config.server.host in LOOPBACK:  # what everybody may use stays at home
+        config = with_example_app(config)
+        token = partial(_example_token, config)
+    app = create_app(config, development_token=token)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if developing:
         click.echo(_welcome(config, made))
@@ -83,9 +90,7 @@ def check_config_command(config_path: Path | None) -> None:
 
 def _welcome(config: Config, made: bool) -> str:
     """Tell a developer where things are, with a request to paste into another terminal."""
-    secret = config.auth.secret
-    assert secret is not None
-    token = mint(EXAMPLE_PLAYER, secret=secret, ttl_seconds=EXAMPLE_TOKEN_SECONDS, now=time.time())
+    token = _example_token(config)
     body = (
         f'{{"user_id": "{EXAMPLE_PLAYER}", "game_id": "com.example.stackblaster", "events": ['
         '{"type": "LevelCompleted", "timestamp": "2026-04-22T14:30:00+00:00", '
@@ -103,4 +108,12 @@ curl -i {url}/ingest/events \\
   -H 'Authorization: Bearer {token}' \\
   -H 'Content-Type: application/json' \\
   -d '{body}'
+
+Or try everything in a browser: {url}/docs
 """
+
+
+def _example_token(config: Config) -> str:
+    secret = config.auth.secret
+    assert secret is not None
+    return mint(EXAMPLE_PLAYER, secret=secret, ttl_seconds=EXAMPLE_TOKEN_SECONDS, now=time.time())

@@ -44,9 +44,31 @@ MAX_DEPTH = 500
 ABSENT = msgspec.Raw(b"null")
 """No customdata was sent. Told by identity from a ``null`` that was, which is refused."""
 
-Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
-Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
-EventName = Annotated[str, msgspec.Meta(min_length=1)]
+NO_NUL = {"pattern": r"^[^\u0000]*$"}
+"""Checked by hand; for those who read the schema."""
+
+Timestamp = Annotated[
+    datetime,
+    msgspec.Meta(
+        tz=True,
+        description="ISO 8601 with an explicit offset: `Z` or `+hh:mm`. Stored as UTC.",
+        examples=["2026-04-22T14:30:00+00:00"],
+    ),
+]
+Identifier = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, extra_json_schema=NO_NUL)
+]
+EventName = Annotated[
+    str,
+    msgspec.Meta(min_length=1, description="Names the event.", extra_json_schema=NO_NUL),
+]
+CustomData = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description=f"Any JSON object, nested at most {MAX_DEPTH} deep. Keep it small.",
+        extra_json_schema={"type": "object"},
+    ),
+]
 
 
 class _Event(msgspec.Struct, tag_field="type", gc=False):
@@ -55,7 +77,7 @@ class _Event(msgspec.Struct, tag_field="type", gc=False):
     type: ClassVar[str]
     name: ClassVar[None] = None
     timestamp: Timestamp
-    customdata: msgspec.Raw = ABSENT
+    customdata: CustomData = ABSENT
 
 
 class AppOpen(_Event, tag=True, gc=False):
@@ -94,7 +116,7 @@ class Custom(msgspec.Struct, tag_field="type", tag=True, gc=False):
     type: ClassVar = "Custom"
     timestamp: Timestamp
     name: EventName = msgspec.field(name="customEventName")
-    customdata: msgspec.Raw = ABSENT
+    customdata: CustomData = ABSENT
 
 
 Event = AppOpen | LevelCompleted | GameEnd | AdImpression | IAPPurchase | Custom

@@ -13,10 +13,15 @@ import msgspec
 from playsmart_gateway.dialects.teak.parameters import (
     NULL,
     UNREADABLE,
+    Count,
+    Country,
     Errors,
     Examiner,
     Identifier,
+    Number,
+    PresentText,
     ShortText,
+    Text,
     grouped,
     read_count,
     read_number,
@@ -66,16 +71,18 @@ class _LooseBatch(msgspec.Struct):
     events: msgspec.Raw = NULL
 
 
-class _LooseEvent(msgspec.Struct):
-    user_id: msgspec.Raw = NULL
-    action_type: msgspec.Raw = NULL
-    object_type: msgspec.Raw = NULL
-    object_instance_id: msgspec.Raw = NULL
-    event_count: msgspec.Raw = NULL
-    value: msgspec.Raw = NULL
-    sum_of_squares: msgspec.Raw = NULL
-    client_ip: msgspec.Raw = NULL
-    country_code: msgspec.Raw = NULL
+class EventParameters(msgspec.Struct):
+    """One event as it may be sent; null and blank count as absent."""
+
+    user_id: PresentText = NULL
+    action_type: PresentText = NULL
+    object_type: Text = NULL
+    object_instance_id: Text = NULL
+    event_count: Count = NULL
+    value: Number = NULL
+    sum_of_squares: Number = NULL
+    client_ip: Text = NULL
+    country_code: Country = NULL
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -93,7 +100,7 @@ class _Data(msgspec.Struct, gc=False):
 _decode_batch = msgspec.json.Decoder(_Batch).decode
 _decode_event = msgspec.json.Decoder(AnalyticsEvent).decode
 _decode_loose_batch = msgspec.json.Decoder(_LooseBatch).decode
-_decode_loose_event = msgspec.json.Decoder(_LooseEvent).decode
+_decode_loose_event = msgspec.json.Decoder(EventParameters).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -238,8 +245,8 @@ def _examined(raw: bytes | msgspec.Raw) -> AnalyticsEvent:
     return event
 
 
-def _loose(raw: bytes | msgspec.Raw) -> _LooseEvent:
+def _loose(raw: bytes | msgspec.Raw) -> EventParameters:
     try:
         return _decode_loose_event(raw)
     except UNREADABLE:
-        return _LooseEvent()  # what is no object has no fields
+        return EventParameters()  # what is no object has no fields

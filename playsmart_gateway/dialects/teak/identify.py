@@ -5,7 +5,17 @@ from typing import NamedTuple
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
-from playsmart_gateway.dialects.teak.parameters import NULL, UNREADABLE, Examiner
+from playsmart_gateway.dialects.teak.parameters import (
+    NULL,
+    UNREADABLE,
+    Country,
+    Email,
+    Examiner,
+    LongText,
+    PresentText,
+    Text,
+    TimeZone,
+)
 from playsmart_gateway.geography import country_of, is_timezone
 from playsmart_gateway.links import MAX_LINK_LENGTH
 
@@ -28,16 +38,18 @@ class Identify(NamedTuple):
         return country_of(self.client_ip) if self.client_ip else self.country_code
 
 
-class _Loose(msgspec.Struct):
-    user_id: msgspec.Raw = NULL
-    client_ip: msgspec.Raw = NULL
-    country_code: msgspec.Raw = NULL
-    timezone_id: msgspec.Raw = NULL
-    email: msgspec.Raw = NULL
-    deep_link: msgspec.Raw = NULL
+class IdentifyParameters(msgspec.Struct):
+    """A request as it may be sent; null and blank count as absent."""
+
+    user_id: PresentText = NULL
+    client_ip: Text = NULL
+    country_code: Country = NULL
+    timezone_id: TimeZone = NULL
+    email: Email = NULL
+    deep_link: LongText = NULL
 
 
-_decode = msgspec.json.Decoder(_Loose).decode
+_decode = msgspec.json.Decoder(IdentifyParameters).decode
 
 
 def decode_identify(fields: bytes) -> Identify:
@@ -49,7 +61,7 @@ def decode_identify(fields: bytes) -> Identify:
     try:
         sent = _decode(fields)
     except UNREADABLE:
-        sent = _Loose()
+        sent = IdentifyParameters()
     examiner = Examiner()
     user_id = examiner.text("user_id", sent.user_id, required=True)
     timezone_id = examiner.text("timezone_id", sent.timezone_id)

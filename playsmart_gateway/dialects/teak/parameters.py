@@ -13,7 +13,8 @@ from typing import Annotated
 import msgspec
 
 from playsmart_gateway.errors import Detail, Malformed
-from playsmart_gateway.geography import is_country_code
+from playsmart_gateway.geography import COUNTRIES, TIME_ZONES, is_country_code
+from playsmart_gateway.links import MAX_LINK_LENGTH
 
 NULL = msgspec.Raw(b"null")
 """What an absent parameter is read as."""
@@ -30,6 +31,45 @@ MAX_COUNT = 2**63 - 1
 ShortText = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_LENGTH)]
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_LENGTH)]
 Errors = dict[str, list[str]]
+
+# What an examiner reads, as those see it who read the schema.
+_BLANK = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_TEXT = {"type": ["string", "null"], "maxLength": MAX_TEXT_LENGTH, "pattern": r"^[^\u0000]*$"}
+PRESENT = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_TEXT_LENGTH,
+    "pattern": rf"^[^\u0000]*[^\u0000{_BLANK}][^\u0000]*$",
+}
+_EMAIL = {"anyOf": [{"type": "string", "format": "email"}, {"enum": [None, ""]}]}
+_NUMBER = {
+    "anyOf": [
+        {"type": "number"},
+        {"type": "string", "pattern": "^-?(0|[1-9][0-9]{0,99})([.][0-9]{1,100})?$"},
+        {"type": "null"},
+    ]
+}
+_COUNT = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": MAX_COUNT},
+        {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
+        {"type": "null"},
+    ]
+}
+Text = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_TEXT)]
+LongText = Annotated[
+    msgspec.Raw, msgspec.Meta(extra_json_schema={**_TEXT, "maxLength": MAX_LINK_LENGTH})
+]
+Email = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_EMAIL)]
+PresentText = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=PRESENT)]
+Number = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_NUMBER)]
+Count = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_COUNT)]
+Country = Annotated[
+    msgspec.Raw, msgspec.Meta(extra_json_schema={"enum": [None, "", *sorted(COUNTRIES)]})
+]
+TimeZone = Annotated[
+    msgspec.Raw, msgspec.Meta(extra_json_schema={"enum": [None, "", *sorted(TIME_ZONES)]})
+]
 
 _is_number = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?").fullmatch
 _is_plain_count = re.compile(rb"[1-9][0-9]{0,17}").fullmatch

@@ -2,11 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-from playsmart_gateway.dialects.teak.parameters import NULL, UNREADABLE, Examiner, read_number
+from playsmart_gateway.dialects.teak.parameters import (
+    NULL,
+    UNREADABLE,
+    Examiner,
+    PresentText,
+    read_number,
+)
 
 Kind = Literal["string", "number"]
 Value = str | Decimal
@@ -33,12 +39,17 @@ class PlayerProperties(NamedTuple):
     unknown: list[str]
 
 
-class _Loose(msgspec.Struct):
-    user_id: msgspec.Raw = NULL
-    properties: msgspec.Raw = NULL
+class PropertyParameters(msgspec.Struct):
+    """A request as it may be sent."""
+
+    user_id: PresentText = NULL
+    properties: Annotated[
+        msgspec.Raw,
+        msgspec.Meta(extra_json_schema={"type": "object", "maxProperties": _MAX_PROPERTIES}),
+    ] = NULL
 
 
-_decode = msgspec.json.Decoder(_Loose).decode
+_decode = msgspec.json.Decoder(PropertyParameters).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_map = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -52,7 +63,7 @@ def decode_properties(fields: bytes, kinds: Mapping[str, Kind]) -> PlayerPropert
     try:
         sent = _decode(fields)
     except UNREADABLE:
-        sent = _Loose()
+        sent = PropertyParameters()
     examiner = Examiner()
     user_id = examiner.text("user_id", sent.user_id, required=True)
     properties: dict[str, msgspec.Raw] | None

@@ -1,0 +1,106 @@
+"""``/openapi.json``, and ``/docs``: Swagger UI from an installed package, nothing from elsewhere.
+
+In development mode, and only to this machine, the page gives a token for the player of the
+examples. Otherwise there is none to be had here.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from functools import cache
+from html import escape
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from playsmart_gateway.openapi import document_json
+
+_HERE = Path(__file__).parent
+_ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "page.js": "text/javascript",
+    "page.css": "text/css",
+}
+# A stranger's page whose name leads to this machine comes under that name, and gets no token.
+_is_home = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?").fullmatch
+_META = '<meta name="development-token" content="{}">'
+
+SECURITY_HEADERS = {
+    # Swagger UI draws its icons from data: URLs; everything else comes from us and goes to us.
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+class _Asset(NamedTuple):
+    body: bytes
+    media_type: str
+    etag: str
+
+
+def routes(development_token: Callable[[], str] | None) -> list[Route]:
+    """Return the routes; ``development_token`` mints what the page offers, None in production."""
+
+    async def openapi(request: Request) -> Response:
+        return _unless_known(request, _openapi())
+
+    async def page(request: Request) -> Response:
+        token = ""
+        if development_token is not None and _is_home(request.headers.get("host", "")):
+            token = _META.format(escape(development_token()))
+        html = (_HERE / "page.html").read_text("utf-8").replace("<!-- token -->", token)
+        headers = {**SECURITY_HEADERS, "cache-control": "no-store"}
+        return Response(html, headers=headers, media_type="text/html")
+
+    async def asset(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in _ASSETS:
+            raise HTTPException(404)
+        return _unless_known(request, _asset(name))
+
+    return [
+        Route("/openapi.json", openapi),
+        Route("/docs", page),
+        Route("/docs/{name}", asset, include_in_schema=False),
+    ]
+
+
+def _unless_known(request: Request, asset: _Asset) -> Response:
+    """Answer 304 to who has it already (RFC 9110 section 13.1.2)."""
+    headers = {**SECURITY_HEADERS, "etag": asset.etag, "cache-control": "no-cache"}
+    known = request.headers.get("if-none-match", "")
+    if known == "*" or asset.etag in (each.strip().removeprefix("W/") for each in known.split(",")):
+        return Response(status_code=304, headers=headers)
+    return Response(asset.body, headers=headers, media_type=asset.media_type)
+
+
+@cache
+def _openapi() -> _Asset:
+    return _tagged(document_json(), "application/json")
+
+
+@cache
+def _asset(name: str) -> _Asset:
+    folder = _HERE if name.startswith("page.") else _swagger_ui()
+    return _tagged((folder / name).read_bytes(), _ASSETS[name])
+
+
+def _tagged(body: bytes, media_type: str) -> _Asset:
+    return _Asset(body, media_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+def _swagger_ui() -> Path:
+    """Return where Swagger UI is, without importing the package, which would import Flask."""
+    spec = find_spec("flask_swagger_ui")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "dist"

@@ -1,0 +1,201 @@
+"""What players read back, in the document."""
+
+from typing import Any
+
+from playsmart_gateway.dialects.players import MAX_PAGE, MAX_PLACE, PublicGame
+from playsmart_gateway.errors import Detail
+from playsmart_gateway.openapi.parts import Answers, Piece, answer, operation, refusal
+from playsmart_gateway.openapi.playsmart import BEARER, PLAYER, TOKEN_REFUSED
+from playsmart_gateway.openapi.schema import Schema, described, ref, replies_of
+from playsmart_gateway.sinks import CoinTransaction, Player
+
+_GAME = {
+    "game_id": 1,
+    "bundle_id": "com.example.stackblaster",
+    "coins_enabled": True,
+    "ads_enabled": False,
+    "game_mode": "standard",
+    "maintenance": False,
+}
+_PLAYER = {
+    "user_id": PLAYER,
+    "coins_balance": 10,
+    "total_games_played": 3,
+    "sessions": 4,
+    "best_score": 4800.0,
+    "last_score": 1250.0,
+    "first_seen_at": "2026-04-22T14:30:01.000000Z",
+    "last_seen_at": "2026-04-23T09:12:44.000000Z",
+}
+_GRANT = {
+    "id": 65536,
+    "user_id": PLAYER,
+    "game_id": "com.example.stackblaster",
+    "type": "earn",
+    "trigger": "level_complete",
+    "amount": 10,
+    "balance_before": 0,
+    "balance_after": 10,
+    "event_id": 65536,
+    "created_at": "2026-04-22T14:30:01.000000Z",
+    "reason": None,
+}
+_CORRECTION = {
+    "id": 65792,
+    "user_id": PLAYER,
+    "game_id": None,
+    "type": "deduct",
+    "trigger": None,
+    "amount": 5,
+    "balance_before": 10,
+    "balance_after": 5,
+    "event_id": None,
+    "created_at": "2026-04-22T15:00:00.000000Z",
+    "reason": "support case 17",
+}
+
+_USER_ID = {
+    "name": "user_id",
+    "in": "path",
+    "required": True,
+    "description": "The player that the token is for; a slash in it is written `%2F`.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": PLAYER,
+}
+
+_REFUSALS: Answers = {
+    **TOKEN_REFUSED,
+    **refusal(403, "The token is for another player.", "user_id_mismatch"),
+    **refusal(
+        503,
+        "The store cannot be read now, or no key has been fetched yet to check the token with.",
+        "store_unavailable",
+        "keys_unavailable",
+        "too_many_connections",
+    ),
+}
+
+
+def _query(name: str, description: str, schema: Schema) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _data(schema: Schema, **more: Schema) -> Schema:
+    properties = {"data": schema, **more}
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _list_of(kind: type) -> Schema:
+    return {"type": "array", "items": ref(kind)}
+
+
+def _schemas() -> dict[str, Schema]:
+    schemas = replies_of(PublicGame, Player, CoinTransaction)
+    schemas["Player"] = described(
+        schemas["Player"],
+        {
+            "coins_balance": "Coins now; the ledger says where they come from.",
+            "total_games_played": "How many `GameEnd` events there were.",
+            "sessions": "How many `AppOpen` events there were.",
+            "best_score": "The highest `customdata.score` of a `GameEnd`.",
+            "last_score": "The latest `customdata.score` of a `GameEnd`.",
+            "first_seen_at": "By the server's clock.",
+            "last_seen_at": "By the server's clock.",
+        },
+    )
+    schemas["PublicGame"] = described(
+        schemas["PublicGame"],
+        {
+            "game_id": "A number; events name the game by its `bundle_id`.",
+            "bundle_id": "The `game_id` of its events.",
+            "coins_enabled": "Whether its completed levels earn coins.",
+        },
+    )
+    return schemas
+
+
+PIECE = Piece(
+    "Players",
+    "What games and players read back. A token reads the player that it is for, and nobody else.",
+    {
+        "/v1/games": {
+            "get": operation(
+                "listGames",
+                "The games that are configured",
+                "Events of other games are stored, too; they earn nothing.",
+                {
+                    "200": answer(
+                        "In the order of the configuration.",
+                        _data(_list_of(PublicGame)),
+                        {"one game": {"data": [_GAME]}},
+                    )
+                },
+                parameters=[_query("bundle_id", "Only the game with this id.", {"type": "string"})],
+            )
+        },
+        "/v1/players/{user_id}": {
+            "get": operation(
+                "showPlayer",
+                "A player's coins and counts",
+                "Counts what is stored: an event shows up a few seconds after its 202. A player "
+                "without events has zeros.",
+                {
+                    "200": answer(
+                        "The player.", _data(ref(Player)), {"a player": {"data": _PLAYER}}
+                    ),
+                    **_REFUSALS,
+                },
+                parameters=[_USER_ID],
+                security=BEARER,
+            )
+        },
+        "/v1/players/{user_id}/transactions": {
+            "get": operation(
+                "listTransactions",
+                "A player's ledger of coins",
+                "Newest first. The ledger is append-only: a correction is an entry of its own.",
+                {
+                    "200": answer(
+                        "One page.",
+                        _data(
+                            _list_of(CoinTransaction),
+                            next_cursor={
+                                "type": ["string", "null"],
+                                "pattern": "^[0-9]+$",
+                                "description": "`cursor` of the next page; null on the last.",
+                            },
+                        ),
+                        {
+                            "a grant and its correction": {
+                                "data": [_CORRECTION, _GRANT],
+                                "next_cursor": None,
+                            }
+                        },
+                    ),
+                    **refusal(
+                        400,
+                        "A parameter is not such a number.",
+                        "invalid_query",
+                        details=[Detail("limit", f"must be a number, 1 to {MAX_PAGE}")],
+                    ),
+                    **_REFUSALS,
+                },
+                parameters=[
+                    _USER_ID,
+                    _query(
+                        "limit",
+                        "Entries on a page.",
+                        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": MAX_PAGE},
+                    ),
+                    _query(
+                        "cursor",
+                        "`next_cursor` of the page before; without it the first page.",
+                        {"type": "integer", "minimum": 1, "maximum": MAX_PLACE},
+                    ),
+                ],
+                security=BEARER,
+            )
+        },
+    },
+    _schemas(),
+)

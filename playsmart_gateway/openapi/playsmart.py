@@ -1,0 +1,162 @@
+"""PlaySmart's ``POST /ingest/events`` in the document."""
+
+from typing import Any
+
+from playsmart_gateway.dialects.playsmart import PATH, Upload
+from playsmart_gateway.errors import Detail
+from playsmart_gateway.openapi.parts import JSON, Piece, answer, content, operation, refusal
+from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of
+
+BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
+
+TOKEN_REFUSED = refusal(
+    401,
+    "There is no token, or it does not say who you are.",
+    "missing_bearer_token",
+    "invalid_token",
+    "token_expired",
+)
+
+PLAYER = "device-abc-123"
+"""The player of all examples."""
+
+_GAME = "com.example.stackblaster"
+
+UPLOADS: dict[str, Any] = {
+    "a batch of three": {
+        "user_id": PLAYER,
+        "game_id": _GAME,
+        "events": [
+            {
+                "type": "LevelCompleted",
+                "timestamp": "2026-04-22T14:30:00+00:00",
+                "customdata": {"level": 5, "score": 4800, "duration_seconds": 42},
+            },
+            {
+                "type": "AdImpression",
+                "timestamp": "2026-04-22T14:30:45+00:00",
+                "customdata": {"ad_unit": "post_level_interstitial"},
+            },
+            {
+                "type": "Custom",
+                "customEventName": "PowerUpUsed",
+                "timestamp": "2026-04-22T14:29:15+00:00",
+                "customdata": {"power_up": "shield"},
+            },
+        ],
+    },
+    "a completed level": {
+        "user_id": PLAYER,
+        "game_id": _GAME,
+        "events": [
+            {
+                "type": "LevelCompleted",
+                "timestamp": "2024-01-15T12:00:00+00:00",
+                "customdata": {"level": 5, "score": 1250},
+            }
+        ],
+    },
+    "an event of your own": {
+        "user_id": PLAYER,
+        "game_id": _GAME,
+        "events": [
+            {
+                "type": "Custom",
+                "customEventName": "boss_defeated",
+                "timestamp": "2024-03-15T14:31:22+00:00",
+                "customdata": {"boss": {"name": "Hydra", "heads": 9}},
+            }
+        ],
+    },
+}
+
+_ACCEPTED: Schema = {
+    "title": "Accepted",
+    "description": "The whole batch was taken.",
+    "type": "object",
+    "required": ["success", "message"],
+    "properties": {
+        "success": {"const": True},
+        "message": {
+            "type": "string",
+            "pattern": "^accepted:[0-9]+ buffered:[0-9]+$",
+            "description": "Events of this request, and events that now wait for the store.",
+        },
+    },
+}
+
+
+def _schemas() -> dict[str, Schema]:
+    schemas = schemas_of(Upload)
+    schemas["Upload"] = described(
+        schemas["Upload"],
+        {
+            "user_id": "The player: the `sub` of the token, to the letter.",
+            "game_id": "Android package name or iOS bundle id.",
+            "events": "In the order in which they count. One wrong event refuses all of them.",
+        },
+    )
+    return {**schemas, "Accepted": _ACCEPTED}
+
+
+PIECE = Piece(
+    "PlaySmart",
+    "Games send what happened, in batches, with the token of the player.",
+    {
+        PATH: {
+            "post": operation(
+                "ingestEvents",
+                "Send events",
+                "1 to 200 events of one player in one game, all or nothing. A 202 means that they "
+                "survive the death of the process and will be stored exactly once; do not send "
+                "them again. After 503 nothing of them was kept: send the same again when "
+                "`Retry-After` has passed. Unknown keys are ignored.",
+                {
+                    "202": answer(
+                        "Taken.",
+                        ref("Accepted"),
+                        {
+                            "into an empty buffer": {
+                                "success": True,
+                                "message": "accepted:3 buffered:3",
+                            }
+                        },
+                    ),
+                    **refusal(
+                        400,
+                        "The body breaks the contract; `details` has every wrong field.",
+                        "invalid_payload",
+                        details=[
+                            Detail("events.0.timestamp", "is required"),
+                            Detail("events.2.customEventName", "is required"),
+                        ],
+                    ),
+                    **TOKEN_REFUSED,
+                    **refusal(403, "`user_id` is not the `sub` of the token.", "user_id_mismatch"),
+                    **refusal(413, "The body is over the configured limit.", "body_too_large"),
+                    **refusal(
+                        415,
+                        "The body is not JSON, or compressed.",
+                        "unsupported_media_type",
+                        "unsupported_content_encoding",
+                    ),
+                    **refusal(
+                        503,
+                        "Nothing was kept; send it again.",
+                        "buffer_full",
+                        "journal_unavailable",
+                        "keys_unavailable",
+                        "shutting_down",
+                        "too_many_connections",
+                    ),
+                },
+                requestBody={
+                    "required": True,
+                    "content": {JSON: content(ref(Upload), UPLOADS)},
+                },
+                security=BEARER,
+            )
+        }
+    },
+    _schemas(),
+)

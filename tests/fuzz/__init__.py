@@ -1,0 +1,1 @@
+"""Schemathesis against a running gateway: what the document says, held against what happens."""
