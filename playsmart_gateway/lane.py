@@ -151,9 +151,12 @@ class Lane:
         self.closed_because = self.closed_because or because
 
     def abandon(self, because: str) -> None:
-        """Close, and answer all who are in it that nobody will store their batches any more."""
+        """Close, and answer all who wait that nobody will store their batches any more.
+
+        Whose batch is being written is told the outcome by whoever writes it.
+        """
         self.close(because)
-        for ticket in [*self._being_written, *self._waiting]:
+        for ticket in list(self._waiting):
             self.refused(ticket, Closing(because, retry_after_seconds=RETRY_AFTER_SECONDS))
 
     def _lose_patience(self, ticket: Ticket) -> None:

@@ -92,14 +92,16 @@ async def test_a_closed_lane_lets_nobody_in_and_keeps_who_is() -> None:
     door.check_law()
 
 
-async def test_who_is_in_an_abandoned_lane_is_told_so_written_or_not() -> None:
+async def test_who_waits_in_an_abandoned_lane_is_told_so_and_who_is_written_its_outcome() -> None:
     door = Door()
-    tasks = await door.submit(3)
-    door.lane.take(1, 10**9)
+    written, *tasks = await door.submit(3)
+    taken = door.lane.take(1, 10**9)
     door.lane.abandon("internal_error")
     for task in tasks:
         assert (await refusal(task)).message == "internal_error"
-    assert door.stats.rejected == {"closing": 3}
+    assert door.stats.rejected == {"closing": 2}
+    door.lane.stored(taken, [award(4)])
+    assert (await written).points == 4
     assert (door.lane.events, len(door.lane)) == (0, 0)
     door.check_law()
 
