@@ -11,6 +11,7 @@ import click
 from playsmart_gateway import __version__
 from playsmart_gateway.cli.apps import exclude_command, include_command, opt_command
 from playsmart_gateway.cli.coins import audit_command, coins_command
+from playsmart_gateway.cli.export import export_command
 from playsmart_gateway.cli.keys import token_command
 from playsmart_gateway.cli.load import load_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
@@ -29,6 +30,7 @@ for command in (
     token_command,
     check_config_command,
     load_command,
+    export_command,
     coins_command,
     audit_command,
     exclude_command,

@@ -25,8 +25,16 @@ from playsmart_gateway.sinks.base import (
     Violation,
     Written,
 )
+from playsmart_gateway.sinks.events import (
+    EVERYTHING,
+    EventFilter,
+    EventPage,
+    EventReader,
+    StoredEvent,
+)
 
 __all__ = [
+    "EVERYTHING",
     "OPT_OUT_STATES",
     "ActionStatistics",
     "AppPlayer",
@@ -34,6 +42,9 @@ __all__ = [
     "Cause",
     "Channel",
     "CoinTransaction",
+    "EventFilter",
+    "EventPage",
+    "EventReader",
     "OptOutState",
     "Player",
     "PropertyValue",
@@ -41,6 +52,7 @@ __all__ = [
     "Sink",
     "Statistics",
     "Store",
+    "StoredEvent",
     "Violation",
     "Written",
     "open_sink",

@@ -11,6 +11,7 @@ import msgspec
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule, Trigger
+from playsmart_gateway.sinks.events import EventReader
 
 _EXACT = Context(prec=20_000)
 """Numbers have at most 256 digits and exponents of four, so no sum of theirs is rounded."""
@@ -156,7 +157,7 @@ class Audited(msgspec.Struct, frozen=True):
     violations: tuple[Violation, ...] = ()
 
 
-class Reader(Protocol):
+class Reader(EventReader, Protocol):
     """Reads what a sink wrote, on a connection of its own, opened when first used.
 
     Every method raises ``SinkUnavailable`` when the store cannot be read now.

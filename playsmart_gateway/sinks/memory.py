@@ -8,7 +8,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
@@ -35,24 +34,24 @@ from playsmart_gateway.sinks.base import (
     Written,
 )
 from playsmart_gateway.sinks.memory_apps import MemoryApps
+from playsmart_gateway.sinks.memory_events import MemoryEvents, printed
 
 
-class MemorySink(MemoryApps):
+class MemorySink(MemoryApps, MemoryEvents):
     """Stores batches in a dict; it decodes the rows as a database would, so bad rows are found.
 
     It is its own reader.
     """
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
-        super().__init__()
-        self.batches: dict[tuple[str, int], tuple[Batch, list[list[Any]]]] = {}
+        MemoryApps.__init__(self)
+        MemoryEvents.__init__(self)
         self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
         self.profiles: dict[str, Player] = {}
         self.ledger: list[CoinTransaction] = []
         self._rules = {rule.game_id: rule for rule in rules}
         self._custom_events: Counter[tuple[str, str]] = Counter()
         self._last_batch_id = 0
-        self._batch_ids: list[int] = []
 
     async def __aenter__(self) -> Self:
         """Nothing to open."""
@@ -73,7 +72,7 @@ class MemorySink(MemoryApps):
             raise SinkRejected("rows that are not JSON arrays") from error
         for name, (batch, rows) in new.items():
             self._last_batch_id += 1
-            self._batch_ids.append(self._last_batch_id)
+            self.batch_ids.append(self._last_batch_id)
             if batch.source == "playsmart":
                 self._take_notice(batch, rows)
             session = session_of(batch)
@@ -121,7 +120,7 @@ class MemorySink(MemoryApps):
     async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
         """See ``Reader.causes``."""
         found = {}
-        for batch_id, (batch, rows) in zip(self._batch_ids, self.batches.values(), strict=True):
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
             for place, (kind, name, when, _, *draws) in enumerate(rows):
                 if (event_id := batch_id * MAX_EVENTS_PER_BATCH + place) in entry_ids:
                     rule = self._rules[batch.game_id]
@@ -153,7 +152,7 @@ class MemorySink(MemoryApps):
         return [row for _, rows in self.batches.values() for row in rows]
 
     def _take_notice(self, batch: Batch, rows: list[list[Any]]) -> None:
-        seen_at = _printed(batch.received_at)
+        seen_at = printed(batch.received_at)
         player = self.profiles.get(batch.user_id, Player(batch.user_id, first_seen_at=seen_at))
         self.profiles[batch.user_id] = msgspec.structs.replace(
             player,
@@ -210,7 +209,7 @@ class MemorySink(MemoryApps):
             balance_before=player.coins_balance,
             balance_after=balance,
             event_id=None if trigger is None else entry_id,
-            created_at=_printed(time.time_ns() // 1_000),
+            created_at=printed(time.time_ns() // 1_000),
             reason=reason,
         )
         self.ledger.append(entry)
@@ -224,11 +223,6 @@ def _exact_data(batch: Batch) -> list[dict[str, Any]]:
 
 def _name(batch: Batch) -> tuple[str, int]:
     return batch.journal, batch.sequence
-
-
-def _printed(microseconds: int) -> str:
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
 
 
 def _is_finite(score: float) -> bool:
