@@ -16,6 +16,7 @@ from playsmart_gateway.cli.keys import token_command
 from playsmart_gateway.cli.load import load_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
 from playsmart_gateway.cli.statistics import stats_command
+from playsmart_gateway.cli.tail import tail_command
 from playsmart_gateway.errors import ConfigError, GatewayError, SinkError
 
 
@@ -31,6 +32,7 @@ for command in (
     check_config_command,
     load_command,
     export_command,
+    tail_command,
     coins_command,
     audit_command,
     exclude_command,

@@ -1,5 +1,6 @@
-"""What commands print for people: progress bars on standard error, if that is a terminal."""
+"""What commands print for people: progress bars, and texts of players made harmless."""
 
+import re
 import sys
 
 from rich.console import Console
@@ -17,3 +18,12 @@ def progress_bar() -> Progress:
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+
+
+# Controls, what ends a line, and what reorders text: a terminal would obey them.
+_UNSAFE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
+
+
+def harmless(text: str) -> str:
+    """Return ``text`` with everything that a terminal would obey written as an escape."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
