@@ -16,22 +16,43 @@ from rich.table import Table
 from rich.text import Text
 
 from playsmart_gateway.cli.common import config_option, read_config
-from playsmart_gateway.sinks import ActionStatistics, Statistics, open_sink
+from playsmart_gateway.cli.filters import filter_options
+from playsmart_gateway.cli.totals import count_all, print_totals, totals_as_json
+from playsmart_gateway.sinks import (
+    EVERYTHING,
+    ActionStatistics,
+    EventFilter,
+    Statistics,
+    open_sink,
+)
 
 BAR_WIDTH = 10
 
 
 @click.command("stats")
 @config_option
-@click.option("--app", required=True, help="Sum up the analytics events of this Teak App ID.")
+@click.option("--app", help="Sum up the analytics events of this Teak App ID instead.")
+@filter_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
-def stats_command(config_path: Path | None, app: str, as_json: bool) -> None:
-    """Sum up analytics events by action type and country.
+def stats_command(
+    config_path: Path | None, app: str | None, wanted: EventFilter, as_json: bool
+) -> None:
+    """Count the events of each game, type and day; or sum up those of an app.
 
-    With N the sum of event_count: mean = sum(value) / N, variance = sum(sum_of_squares) / N -
-    mean^2, of the whole population.
+    With --app: by action type and country, and with N the sum of event_count: mean = sum(value) /
+    N, variance = sum(sum_of_squares) / N - mean^2, of the whole population.
     """
-    found = asyncio.run(_read(read_config(config_path).storage.url, app))
+    url = read_config(config_path).storage.url
+    if app is None:
+        counts = asyncio.run(count_all(url, wanted))
+        if as_json:
+            click.echo(json.dumps(totals_as_json(counts)))
+        else:
+            print_totals(counts)
+        return
+    if wanted != EVERYTHING:
+        raise click.UsageError("--app sums up all events of the app; it takes no filters")
+    found = asyncio.run(_read(url, app))
     if as_json:
         click.echo(json.dumps({"app": app, "actions": [_as_json(each) for each in found]}))
     elif found:

@@ -27,6 +27,8 @@ from playsmart_gateway.sinks.base import (
 )
 from playsmart_gateway.sinks.events import (
     EVERYTHING,
+    CountPage,
+    EventCount,
     EventFilter,
     EventPage,
     EventReader,
@@ -42,6 +44,8 @@ __all__ = [
     "Cause",
     "Channel",
     "CoinTransaction",
+    "CountPage",
+    "EventCount",
     "EventFilter",
     "EventPage",
     "EventReader",

@@ -44,6 +44,23 @@ class EventPage(NamedTuple):
     position: int
 
 
+class EventCount(NamedTuple):
+    """How many events of one type a game had on one day (``YYYY-MM-DD``, UTC)."""
+
+    source: str
+    game_id: str
+    type: str
+    day: str
+    events: int
+
+
+class CountPage(NamedTuple):
+    """Counts in no order, and the id up to which all events were looked at."""
+
+    counts: list[EventCount]
+    position: int
+
+
 class EventReader(Protocol):
     """Reads events by their ids, a bounded piece at a time.
 
@@ -70,4 +87,10 @@ class EventReader(Protocol):
         Fewer if they are large. The next piece begins behind the page's ``position`` (or, with
         ``newest_first``, ends before it); at the end ``position`` is ``upto`` (``after + 1``).
         """
+        ...
+
+    async def count_events(
+        self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
+    ) -> CountPage:
+        """Look at ``limit`` events with ``after < event_id <= upto``, and count those wanted."""
         ...

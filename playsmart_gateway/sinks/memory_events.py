@@ -1,5 +1,6 @@
 """Stored events in plain Python: what other sinks are compared with."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,14 @@ from typing import Any
 import msgspec
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
-from playsmart_gateway.sinks.events import EVERYTHING, EventFilter, EventPage, StoredEvent
+from playsmart_gateway.sinks.events import (
+    EVERYTHING,
+    CountPage,
+    EventCount,
+    EventFilter,
+    EventPage,
+    StoredEvent,
+)
 
 
 def printed(microseconds: int) -> str:
@@ -42,6 +50,14 @@ class MemoryEvents:
         end = after + 1 if newest_first else upto
         position = page[-1].event_id if len(page) == limit else end
         return EventPage([event for event in page if _is_wanted(event, wanted)], position)
+
+    async def count_events(
+        self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
+    ) -> CountPage:
+        """See ``EventReader.count_events``."""
+        page = await self.events(wanted, after=after, upto=upto, limit=limit)
+        counts = Counter((e.source, e.game_id, e.type, e.occurred_at[:10]) for e in page.events)
+        return CountPage([EventCount(*key, counts[key]) for key in counts], page.position)
 
     def _all(self) -> Iterator[StoredEvent]:
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):

@@ -99,6 +99,8 @@ async def test_a_filter_keeps_what_is_meant(url: str, wanted: EventFilter, count
         await sink.write(make_batches())
         assert len(await read_all(reader, wanted, limit=3)) == count
         assert len(await read_all(reader, wanted, limit=3, backwards=True)) == count
+        counted = await reader.count_events(wanted, upto=10_000, limit=100)
+        assert sum(each.events for each in counted.counts) == count
 
 
 async def test_a_page_of_large_events_ends_early(
@@ -114,3 +116,17 @@ async def test_a_page_of_large_events_ends_early(
         assert page.position == page.events[-1].event_id
         assert len(await read_all(reader, limit=10)) == 10
         assert len(await read_all(reader, limit=10, backwards=True)) == 10
+
+
+async def test_counts_are_by_game_type_and_day(url: str) -> None:
+    async with open_sink(url) as sink, sink.reader() as reader:
+        await sink.write(make_batches())
+        first = await reader.count_events(upto=10_000, limit=4)
+        rest = await reader.count_events(after=first.position, upto=10_000, limit=100)
+        assert sorted(first.counts) == [
+            ("playsmart", "stack", "AppOpen", "2026-04-01", 2),
+            ("playsmart", "stack", "Custom", "2026-04-01", 1),
+            ("teak", "spin", "AppOpen", "2026-04-02", 1),
+        ]
+        assert sum(each.events for each in rest.counts) == 6
+        assert rest.position == 10_000

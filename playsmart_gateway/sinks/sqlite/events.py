@@ -6,7 +6,13 @@ looks at every event of its range.
 
 import aiosqlite
 
-from playsmart_gateway.sinks.events import EventFilter, EventPage, StoredEvent
+from playsmart_gateway.sinks.events import (
+    CountPage,
+    EventCount,
+    EventFilter,
+    EventPage,
+    StoredEvent,
+)
 
 PAGE_BYTES = 4_194_304
 """Of customdata, in characters, about which a page may hold."""
@@ -48,13 +54,7 @@ async def events(
 ) -> EventPage:
     """See ``EventReader.events``."""
     order = "DESC" if newest_first else "ASC"
-    last_one = (
-        "SELECT event_id FROM event_rows WHERE event_id > ? AND event_id <= ?"  # noqa: S608
-        f" ORDER BY event_id {order} LIMIT 1 OFFSET ?"
-    )
-    position = after + 1 if newest_first else upto
-    for (found,) in await db.execute_fetchall(last_one, (after, upto, limit - 1)):
-        position = int(found)
+    position = await _end_of_piece(db, after, upto, limit, order)
     first, last = (position, upto) if newest_first else (after + 1, position)
     conditions, values = where(wanted)
     page: list[StoredEvent] = []
@@ -73,3 +73,31 @@ async def events(
             fetch = max(1, (PAGE_BYTES - size) * len(page) // (size + 1))
             fetch = min(fetch, limit)
     return EventPage(page, position)
+
+
+async def count_events(
+    db: aiosqlite.Connection, wanted: EventFilter, after: int, upto: int, limit: int
+) -> CountPage:
+    """See ``EventReader.count_events``."""
+    position = await _end_of_piece(db, after, upto, limit, "ASC")
+    conditions, values = where(wanted)
+    rows = await db.execute_fetchall(
+        "SELECT source, game_id, type, substr(occurred_at, 1, 10) AS day, count(*)"  # noqa: S608
+        f" FROM events WHERE event_id > ? AND event_id <= ?{conditions}"
+        " GROUP BY source, game_id, type, day",
+        (after, position, *values),
+    )
+    return CountPage([EventCount(*row) for row in rows], position)
+
+
+async def _end_of_piece(
+    db: aiosqlite.Connection, after: int, upto: int, limit: int, order: str
+) -> int:
+    """Return the id of the last event of a piece of ``limit`` events."""
+    last_one = (
+        "SELECT event_id FROM event_rows WHERE event_id > ? AND event_id <= ?"  # noqa: S608
+        f" ORDER BY event_id {order} LIMIT 1 OFFSET ?"
+    )
+    for (found,) in await db.execute_fetchall(last_one, (after, upto, limit - 1)):
+        return int(found)
+    return after + 1 if order == "DESC" else upto

@@ -17,7 +17,7 @@ from playsmart_gateway.sinks.base import (
     CoinTransaction,
     Player,
 )
-from playsmart_gateway.sinks.events import EVERYTHING, EventFilter, EventPage
+from playsmart_gateway.sinks.events import EVERYTHING, CountPage, EventFilter, EventPage
 from playsmart_gateway.sinks.sqlite import apps, events
 from playsmart_gateway.sinks.sqlite.audit import AUDIT_TABLES, audit_step
 from playsmart_gateway.sinks.sqlite.connection import Connection
@@ -129,6 +129,13 @@ class SqliteReader:
         """See ``EventReader.events``."""
         async with self._connection.transaction("BEGIN") as db:
             return await events.events(db, wanted, after, upto, limit, newest_first=newest_first)
+
+    async def count_events(
+        self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
+    ) -> CountPage:
+        """See ``EventReader.count_events``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await events.count_events(db, wanted, after, upto, limit)
 
     async def _prepare(self, db: aiosqlite.Connection) -> None:
         await db.execute("PRAGMA temp_store = MEMORY")
