@@ -295,3 +295,12 @@ class Store(Sink, Protocol):
     ) -> bool:
         """Set whether a player may be contacted on a channel; False if the player is unknown."""
         ...
+
+    async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """Remove all that is stored of a player in every game; return the rows by table.
+
+        Batches of the player stay known by journal and sequence, so a replay does not bring them
+        back. No gateway may run: what it holds in memory would be stored afterwards. With
+        ``dry_run`` rows are only counted.
+        """
+        ...

@@ -98,6 +98,25 @@ class MemorySink(MemoryApps, MemoryEvents):
         entry_id = self._last_batch_id * MAX_EVENTS_PER_BATCH
         return self._enter(entry_id, user_id, None, None, amount, reason)
 
+    async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """See ``Store.erase``."""
+        theirs = {event.event_id for event in self._all() if event.user_id == user_id}
+        erased = {"event_rows": len(theirs)}
+        if dry_run:
+            return erased
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
+            for place in range(len(rows)):
+                if batch_id * MAX_EVENTS_PER_BATCH + place in theirs:
+                    rows[place] = []
+            if batch.user_id == user_id:
+                batch.user_id = ""
+        self.profiles.pop(user_id, None)
+        self.ledger = [entry for entry in self.ledger if entry.user_id != user_id]
+        for key in [key for key in self._custom_events if key[0] == user_id]:
+            del self._custom_events[key]
+        self.forget(user_id)
+        return erased
+
     async def sync(self) -> None:
         """Memory survives no power cut, and promises none."""
 
@@ -121,8 +140,9 @@ class MemorySink(MemoryApps, MemoryEvents):
         """See ``Reader.causes``."""
         found = {}
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
-            for place, (kind, name, when, _, *draws) in enumerate(rows):
-                if (event_id := batch_id * MAX_EVENTS_PER_BATCH + place) in entry_ids:
+            for place, row in enumerate(rows):
+                if (event_id := batch_id * MAX_EVENTS_PER_BATCH + place) in entry_ids and row:
+                    kind, name, when, _, *draws = row
                     rule = self._rules[batch.game_id]
                     when = when if len(when) == 27 else f"{when[:19]}.000000Z"
                     found[event_id] = Cause(kind, name, when, draws[0] if draws else None, rule)
@@ -149,7 +169,7 @@ class MemorySink(MemoryApps, MemoryEvents):
     @property
     def rows(self) -> list[list[Any]]:
         """Every stored row, in the order in which it was written."""
-        return [row for _, rows in self.batches.values() for row in rows]
+        return [row for _, rows in self.batches.values() for row in rows if row]
 
     def _take_notice(self, batch: Batch, rows: list[list[Any]]) -> None:
         seen_at = printed(batch.received_at)

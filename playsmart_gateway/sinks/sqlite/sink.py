@@ -28,7 +28,7 @@ from playsmart_gateway.sinks.base import (
     PropertyValue,
     Written,
 )
-from playsmart_gateway.sinks.sqlite import apps
+from playsmart_gateway.sinks.sqlite import apps, erasure
 from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
 from playsmart_gateway.sinks.sqlite.connection import Connection, classify
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
@@ -223,6 +223,12 @@ class SqliteSink:
         """See ``Store.set_opt_out``."""
         async with self._connection.transaction() as db:
             return await apps.set_opt_out(db, app_id, user_id, channel, state)
+
+    async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """See ``Store.erase``."""
+        begin = "BEGIN" if dry_run else "BEGIN IMMEDIATE"
+        async with self._connection.transaction(begin) as db:
+            return await erasure.erase(db, user_id, dry_run=dry_run)
 
     async def sync(self) -> None:
         """See ``Sink.sync``: what a transaction wrote is in the write-ahead log until then."""
