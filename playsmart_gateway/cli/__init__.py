@@ -15,6 +15,7 @@ from playsmart_gateway.cli.erase import erase_command
 from playsmart_gateway.cli.export import export_command
 from playsmart_gateway.cli.keys import token_command
 from playsmart_gateway.cli.load import load_command
+from playsmart_gateway.cli.retention import retention_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
 from playsmart_gateway.cli.statistics import stats_command
 from playsmart_gateway.cli.tail import tail_command
@@ -35,6 +36,7 @@ for command in (
     export_command,
     tail_command,
     erase_command,
+    retention_command,
     coins_command,
     audit_command,
     exclude_command,

@@ -32,6 +32,7 @@ from playsmart_gateway.sinks.events import (
     EventFilter,
     EventPage,
     EventReader,
+    Expired,
     StoredEvent,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     "EventFilter",
     "EventPage",
     "EventReader",
+    "Expired",
     "OptOutState",
     "Player",
     "PropertyValue",

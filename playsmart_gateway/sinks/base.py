@@ -11,7 +11,7 @@ import msgspec
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule, Trigger
-from playsmart_gateway.sinks.events import EventReader
+from playsmart_gateway.sinks.events import EventReader, Expired
 
 _EXACT = Context(prec=20_000)
 """Numbers have at most 256 digits and exponents of four, so no sum of theirs is rounded."""
@@ -302,5 +302,22 @@ class Store(Sink, Protocol):
         Batches of the player stay known by journal and sequence, so a replay does not bring them
         back. No gateway may run: what it holds in memory would be stored afterwards. With
         ``dry_run`` rows are only counted.
+        """
+        ...
+
+    async def expire(
+        self,
+        before: str,
+        *,
+        game_id: str | None = None,
+        type_: str | None = None,
+        after_batch: int = 0,
+        max_events: int,
+        dry_run: bool = False,
+    ) -> Expired:
+        """Delete about ``max_events`` events that were received before then, the oldest first.
+
+        It begins behind ``after_batch``, and is done at the first batch that was received later.
+        What they earned, and their players, stay. With ``dry_run`` they are only counted.
         """
         ...

@@ -61,6 +61,15 @@ class CountPage(NamedTuple):
     position: int
 
 
+class Expired(msgspec.Struct, frozen=True):
+    """One step of deleting old events, up to the batch ``position`` of now ``end``."""
+
+    events: int
+    position: int
+    end: int
+    done: bool
+
+
 class EventReader(Protocol):
     """Reads events by their ids, a bounded piece at a time.
 

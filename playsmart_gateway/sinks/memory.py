@@ -33,6 +33,7 @@ from playsmart_gateway.sinks.base import (
     Statistics,
     Written,
 )
+from playsmart_gateway.sinks.events import Expired
 from playsmart_gateway.sinks.memory_apps import MemoryApps
 from playsmart_gateway.sinks.memory_events import MemoryEvents, printed
 
@@ -116,6 +117,29 @@ class MemorySink(MemoryApps, MemoryEvents):
             del self._custom_events[key]
         self.forget(user_id)
         return erased
+
+    async def expire(
+        self,
+        before: str,
+        *,
+        game_id: str | None = None,
+        type_: str | None = None,
+        after_batch: int = 0,
+        max_events: int,
+        dry_run: bool = False,
+    ) -> Expired:
+        """See ``Store.expire``."""
+        events = 0
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
+            if printed(batch.received_at) >= before:
+                return Expired(events, batch_id - 1, self._last_batch_id, done=True)
+            if batch_id <= after_batch or game_id not in (None, batch.game_id):
+                continue
+            for place, row in enumerate(rows):
+                if row and type_ in (None, row[0]):
+                    events += 1
+                    rows[place] = row if dry_run else []
+        return Expired(events, self._last_batch_id, self._last_batch_id, done=True)
 
     async def sync(self) -> None:
         """Memory survives no power cut, and promises none."""

@@ -19,6 +19,7 @@ PERSONAL_ROWS = {
     "event_rows": f"user_id = :user OR event_id / {MAX_EVENTS_PER_BATCH} IN ({_OWN_BATCHES})",
     "coin_entries": _PLAYER_ID,
     "custom_event_counts": _PLAYER_ID,
+    "custom_event_baselines": _PLAYER_ID,
     "players": "user_id = :user",
     "app_players": "user_id = :user",
     "app_exclusions": "user_id = :user",
