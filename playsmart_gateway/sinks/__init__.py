@@ -34,6 +34,7 @@ from playsmart_gateway.sinks.events import (
     EventReader,
     Expired,
     StoredEvent,
+    StoreHealth,
 )
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "Sink",
     "Statistics",
     "Store",
+    "StoreHealth",
     "StoredEvent",
     "Violation",
     "Written",

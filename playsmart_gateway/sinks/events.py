@@ -70,6 +70,15 @@ class Expired(msgspec.Struct, frozen=True):
     done: bool
 
 
+class StoreHealth(msgspec.Struct, frozen=True):
+    """What a look at the whole store found; ``problems`` are in the store's own words."""
+
+    schema_version: int
+    known_version: int
+    newest_received_at: str | None
+    problems: tuple[str, ...] = ()
+
+
 class EventReader(Protocol):
     """Reads events by their ids, a bounded piece at a time.
 
@@ -102,4 +111,8 @@ class EventReader(Protocol):
         self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
     ) -> CountPage:
         """Look at ``limit`` events with ``after < event_id <= upto``, and count those wanted."""
+        ...
+
+    async def examine(self) -> StoreHealth:
+        """Look at the whole store for damage; takes as long as reading all of it."""
         ...

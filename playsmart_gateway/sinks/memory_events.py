@@ -15,6 +15,7 @@ from playsmart_gateway.sinks.events import (
     EventFilter,
     EventPage,
     StoredEvent,
+    StoreHealth,
 )
 
 
@@ -58,6 +59,11 @@ class MemoryEvents:
         page = await self.events(wanted, after=after, upto=upto, limit=limit)
         counts = Counter((e.source, e.game_id, e.type, e.occurred_at[:10]) for e in page.events)
         return CountPage([EventCount(*key, counts[key]) for key in counts], page.position)
+
+    async def examine(self) -> StoreHealth:
+        """See ``EventReader.examine``."""
+        newest = max((event.received_at for event in self._all()), default=None)
+        return StoreHealth(0, 0, newest)
 
     def _all(self) -> Iterator[StoredEvent]:
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):

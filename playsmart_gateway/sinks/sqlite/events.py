@@ -12,7 +12,9 @@ from playsmart_gateway.sinks.events import (
     EventFilter,
     EventPage,
     StoredEvent,
+    StoreHealth,
 )
+from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS
 
 PAGE_BYTES = 4_194_304
 """Of customdata, in characters, about which a page may hold."""
@@ -88,6 +90,18 @@ async def count_events(
         (after, position, *values),
     )
     return CountPage([EventCount(*row) for row in rows], position)
+
+
+async def examine(db: aiosqlite.Connection) -> StoreHealth:
+    """See ``EventReader.examine``."""
+    ((version,),) = await db.execute_fetchall("PRAGMA user_version")
+    checked = await db.execute_fetchall("PRAGMA quick_check(10)")
+    problems = tuple(text for (text,) in checked if text != "ok")
+    newest = None
+    if version and not problems:
+        query = "SELECT received_at FROM batches ORDER BY batch_id DESC LIMIT 1"
+        newest = next((text for (text,) in await db.execute_fetchall(query)), None)
+    return StoreHealth(version, len(MIGRATIONS), newest, problems)
 
 
 async def _end_of_piece(

@@ -17,7 +17,13 @@ from playsmart_gateway.sinks.base import (
     CoinTransaction,
     Player,
 )
-from playsmart_gateway.sinks.events import EVERYTHING, CountPage, EventFilter, EventPage
+from playsmart_gateway.sinks.events import (
+    EVERYTHING,
+    CountPage,
+    EventFilter,
+    EventPage,
+    StoreHealth,
+)
 from playsmart_gateway.sinks.sqlite import apps, events
 from playsmart_gateway.sinks.sqlite.audit import AUDIT_TABLES, audit_step
 from playsmart_gateway.sinks.sqlite.connection import Connection
@@ -136,6 +142,11 @@ class SqliteReader:
         """See ``EventReader.count_events``."""
         async with self._connection.transaction("BEGIN") as db:
             return await events.count_events(db, wanted, after, upto, limit)
+
+    async def examine(self) -> StoreHealth:
+        """See ``EventReader.examine``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await events.examine(db)
 
     async def _prepare(self, db: aiosqlite.Connection) -> None:
         await db.execute("PRAGMA temp_store = MEMORY")
