@@ -17,6 +17,7 @@
     │   ├── StoreUnavailable  503  the store cannot be read now
     │   ├── Overloaded        503  no room; come back in ``retry_after_seconds``
     │   └── Closing           503  shutting down, or unable to promise anything
+    ├── ExportError           events cannot be written in that format or to that place
     ├── AdjustmentRefused     a correction of somebody's coins would be a mistake
     └── SinkError             the store did not take a flush
         ├── SinkUnavailable   keep the batches and come back
@@ -188,6 +189,10 @@ class Closing(Refused):
     tag = "closing"
     status = 503
     default_message = "shutting_down"
+
+
+class ExportError(GatewayError):
+    """Events cannot be written in that format, or to that place."""
 
 
 class AdjustmentRefused(GatewayError):

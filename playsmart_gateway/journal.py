@@ -42,7 +42,7 @@ import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from playsmart_gateway.errors import ConfigError, JournalUnavailable
 from playsmart_gateway.event import Batch
@@ -489,6 +489,43 @@ class Journal:
             place = end
         if aside:
             self._disk.save(name.removesuffix(_SUFFIX) + ".bad", b"".join(aside))
+
+
+class JournalState(NamedTuple):
+    """What is in a journal's folder; while a gateway holds it only ``held`` and ``set_aside``."""
+
+    held: bool
+    set_aside: tuple[str, ...]
+    batches: int = 0
+    events: int = 0
+    broken: int = 0
+
+
+def inspect(folder: Path) -> JournalState:
+    """Look at a journal without changing anything; raises ``OSError``."""
+    set_aside = tuple(sorted(path.name for path in folder.glob("*.bad")))
+    if (folder / "lock").exists():
+        lock = os.open(folder / "lock", os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return JournalState(True, set_aside)
+        finally:
+            os.close(lock)
+    batches = events = broken = 0
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        content = path.read_bytes()
+        place = len(_MAGIC) if content.startswith(_MAGIC) else 0
+        while place < len(content):
+            batch, end = _parse(content, place)
+            if batch is None:
+                broken += 1
+                end = _next_record(content, place + 1)
+            else:
+                batches += 1
+                events += batch.count
+            place = end
+    return JournalState(False, set_aside, batches, events, broken)
 
 
 class NoJournal:

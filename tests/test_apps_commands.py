@@ -66,7 +66,6 @@ def email(running: RunningGateway) -> str | None:
         ("opt", "ada", "maybe", *APP, "--channel", "push"),
         ("opt", "ada", "in", *APP, "--channel", "pigeon"),
         ("opt", "ada", "in", "--channel", "push"),
-        ("stats",),
         ("stats", "--app"),
     ],
 )

@@ -49,7 +49,7 @@ def invoke(url: str) -> Invoke:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--app", "a", "--event", "b"], ["--app", "a", "--group", "gold"],
+    [["--from", "2026-04-01"], ["--app", "a", "--event", "b"], ["--app", "a", "--group", "gold"],
      ["--event", "login", "--from", "yesterday"]],
 )  # fmt: skip
 def test_what_makes_no_sense_is_a_mistake(invoke: Invoke, arguments: list[str]) -> None:

@@ -11,10 +11,15 @@ import click
 from playsmart_gateway import __version__
 from playsmart_gateway.cli.apps import exclude_command, include_command, opt_command
 from playsmart_gateway.cli.coins import audit_command, coins_command
+from playsmart_gateway.cli.doctor import doctor_command
+from playsmart_gateway.cli.erase import erase_command
+from playsmart_gateway.cli.export import export_command
 from playsmart_gateway.cli.keys import token_command
 from playsmart_gateway.cli.load import load_command
+from playsmart_gateway.cli.retention import retention_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
 from playsmart_gateway.cli.statistics import stats_command
+from playsmart_gateway.cli.tail import tail_command
 from playsmart_gateway.errors import ConfigError, GatewayError, SinkError
 
 
@@ -29,6 +34,11 @@ for command in (
     token_command,
     check_config_command,
     load_command,
+    export_command,
+    tail_command,
+    erase_command,
+    retention_command,
+    doctor_command,
     coins_command,
     audit_command,
     exclude_command,

@@ -18,7 +18,15 @@ from rich.text import Text
 
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stats
-from playsmart_gateway.sinks import ActionStatistics, Statistics, open_sink
+from playsmart_gateway.cli.filters import filter_options
+from playsmart_gateway.cli.totals import count_all, print_totals, totals_as_json
+from playsmart_gateway.sinks import (
+    EVERYTHING,
+    ActionStatistics,
+    EventFilter,
+    Statistics,
+    open_sink,
+)
 
 BAR_WIDTH = 10
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -31,6 +39,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--from", "first", type=DAY, help="With --event: the first day, YYYY-MM-DD.")
 @click.option("--to", "last", type=DAY, help="With --event: the last day.")
 @click.option("--group", help="With --event: only users of this group.")
+@filter_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def stats_command(
     config_path: Path | None,
@@ -39,9 +48,10 @@ def stats_command(
     first: datetime | None,
     last: datetime | None,
     group: str | None,
+    wanted: EventFilter,
     as_json: bool,
 ) -> None:
-    """Sum up what is stored: analytics events of an app, or the metadata of an event.
+    """Count the events of each game, type and day; or sum up those of an app, or of a Lynes event.
 
     --app sums up by action type and country. With N the sum of event_count: mean = sum(value) / N,
     variance = sum(sum_of_squares) / N - mean^2, of the whole population.
@@ -50,16 +60,24 @@ def stats_command(
     the most common of its strings. Days are those of lynes.time_zone.
     """
     config = read_config(config_path)
-    if (app is None) == (event is None):
+    if app is not None and event is not None:
         raise click.UsageError("say one of --app and --event")
+    if (first, last, group) != (None, None, None) and event is None:
+        raise click.UsageError("--from, --to and --group go with --event")
+    if wanted != EVERYTHING and (app is not None or event is not None):
+        raise click.UsageError("--app and --event sum up everything of theirs; no filters")
     if event is not None:
         days = (first.date() if first else date.min, last.date() if last else date.max)
         reading = read_event_stats(config.storage.url, config.lynes.project, event, *days, group)
         print_event_stats(asyncio.run(reading), as_json=as_json)
         return
-    if (first, last, group) != (None, None, None):
-        raise click.UsageError("--from, --to and --group go with --event")
-    assert app is not None
+    if app is None:
+        counts = asyncio.run(count_all(config.storage.url, wanted))
+        if as_json:
+            click.echo(json.dumps(totals_as_json(counts)))
+        else:
+            print_totals(counts)
+        return
     found = asyncio.run(_read(config.storage.url, app))
     if as_json:
         click.echo(json.dumps({"app": app, "actions": [_as_json(each) for each in found]}))

@@ -26,9 +26,21 @@ from playsmart_gateway.sinks.base import (
     Violation,
     Written,
 )
+from playsmart_gateway.sinks.events import (
+    EVERYTHING,
+    CountPage,
+    EventCount,
+    EventFilter,
+    EventPage,
+    EventReader,
+    Expired,
+    StoredEvent,
+    StoreHealth,
+)
 from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader, StreakFigures
 
 __all__ = [
+    "EVERYTHING",
     "OPT_OUT_STATES",
     "ActionStatistics",
     "AppPlayer",
@@ -36,8 +48,14 @@ __all__ = [
     "Cause",
     "Channel",
     "CoinTransaction",
+    "CountPage",
     "Entry",
     "EntryType",
+    "EventCount",
+    "EventFilter",
+    "EventPage",
+    "EventReader",
+    "Expired",
     "LoyaltyReader",
     "OptOutState",
     "Player",
@@ -46,6 +64,8 @@ __all__ = [
     "Sink",
     "Statistics",
     "Store",
+    "StoreHealth",
+    "StoredEvent",
     "StreakFigures",
     "Violation",
     "Written",

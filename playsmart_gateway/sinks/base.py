@@ -12,6 +12,7 @@ import msgspec
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
 from playsmart_gateway.rewards import Rule, Trigger
+from playsmart_gateway.sinks.events import EventReader, Expired
 from playsmart_gateway.sinks.loyalty import LoyaltyReader
 
 _EXACT = Context(prec=21_000)
@@ -159,7 +160,7 @@ class Audited(msgspec.Struct, frozen=True):
     violations: tuple[Violation, ...] = ()
 
 
-class Reader(Protocol):
+class Reader(EventReader, Protocol):
     """Reads what a sink wrote, on a connection of its own, opened when first used.
 
     Every method raises ``SinkUnavailable`` when the store cannot be read now. What ``commit``
@@ -316,4 +317,30 @@ class Store(Sink, Protocol):
         self, app_id: str, user_id: str, channel: Channel, state: OptOutState
     ) -> bool:
         """Set whether a player may be contacted on a channel; False if the player is unknown."""
+        ...
+
+    async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """Remove all that is stored of a player in every game; return the rows by table.
+
+        Batches of the player stay known by journal and sequence, so a replay does not bring them
+        back. No gateway may run: what it holds in memory would be stored afterwards. With
+        ``dry_run`` rows are only counted.
+        """
+        ...
+
+    async def expire(
+        self,
+        before: str,
+        *,
+        game_id: str | None = None,
+        type_: str | None = None,
+        after_batch: int = 0,
+        max_events: int,
+        dry_run: bool = False,
+    ) -> Expired:
+        """Delete about ``max_events`` events that were received before then, the oldest first.
+
+        It begins behind ``after_batch``, and is done at the first batch that was received later.
+        What they earned, and their players, stay. With ``dry_run`` they are only counted.
+        """
         ...

@@ -8,7 +8,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
@@ -35,27 +34,28 @@ from playsmart_gateway.sinks.base import (
     Statistics,
     Written,
 )
+from playsmart_gateway.sinks.events import Expired
 from playsmart_gateway.sinks.memory_apps import MemoryApps
+from playsmart_gateway.sinks.memory_events import MemoryEvents, printed
 from playsmart_gateway.sinks.memory_loyalty import MemoryLoyalty
 
 
-class MemorySink(MemoryApps):
+class MemorySink(MemoryApps, MemoryEvents):
     """Stores batches in a dict; it decodes the rows as a database would, so bad rows are found.
 
     It is its own reader.
     """
 
     def __init__(self, rules: Sequence[Rule] = (), program: Program | None = None) -> None:
-        super().__init__()
+        MemoryApps.__init__(self)
+        MemoryEvents.__init__(self)
         self.loyalty = MemoryLoyalty(program or Program())
-        self.batches: dict[tuple[str, int], tuple[Batch, list[list[Any]]]] = {}
         self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
         self.profiles: dict[str, Player] = {}
         self.ledger: list[CoinTransaction] = []
         self._rules = {rule.game_id: rule for rule in rules}
         self._custom_events: Counter[tuple[str, str]] = Counter()
         self._last_batch_id = 0
-        self._batch_ids: list[int] = []
 
     async def __aenter__(self) -> Self:
         """Nothing to open."""
@@ -76,7 +76,7 @@ class MemorySink(MemoryApps):
             raise SinkRejected("rows that are not JSON arrays") from error
         for name, (batch, rows) in new.items():
             self._last_batch_id += 1
-            self._batch_ids.append(self._last_batch_id)
+            self.batch_ids.append(self._last_batch_id)
             if batch.source == "playsmart":
                 self._take_notice(batch, rows)
             session = session_of(batch)
@@ -111,6 +111,49 @@ class MemorySink(MemoryApps):
         entry_id = self._last_batch_id * MAX_EVENTS_PER_BATCH
         return self._enter(entry_id, user_id, None, None, amount, reason)
 
+    async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """See ``Store.erase``."""
+        theirs = {event.event_id for event in self._all() if event.user_id == user_id}
+        erased = {"event_rows": len(theirs)}
+        if dry_run:
+            return erased
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
+            for place in range(len(rows)):
+                if batch_id * MAX_EVENTS_PER_BATCH + place in theirs:
+                    rows[place] = []
+            if batch.user_id == user_id:
+                batch.user_id = ""
+        self.profiles.pop(user_id, None)
+        self.ledger = [entry for entry in self.ledger if entry.user_id != user_id]
+        for key in [key for key in self._custom_events if key[0] == user_id]:
+            del self._custom_events[key]
+        self.forget(user_id)
+        self.loyalty.forget(user_id)
+        return erased
+
+    async def expire(
+        self,
+        before: str,
+        *,
+        game_id: str | None = None,
+        type_: str | None = None,
+        after_batch: int = 0,
+        max_events: int,
+        dry_run: bool = False,
+    ) -> Expired:
+        """See ``Store.expire``."""
+        events = 0
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
+            if printed(batch.received_at) >= before:
+                return Expired(events, batch_id - 1, self._last_batch_id, done=True)
+            if batch_id <= after_batch or game_id not in (None, batch.game_id):
+                continue
+            for place, row in enumerate(rows):
+                if row and type_ in (None, row[0]):
+                    events += 1
+                    rows[place] = row if dry_run else []
+        return Expired(events, self._last_batch_id, self._last_batch_id, done=True)
+
     async def sync(self) -> None:
         """Memory survives no power cut, and promises none."""
 
@@ -133,9 +176,10 @@ class MemorySink(MemoryApps):
     async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
         """See ``Reader.causes``."""
         found = {}
-        for batch_id, (batch, rows) in zip(self._batch_ids, self.batches.values(), strict=True):
-            for place, (kind, name, when, _, *draws) in enumerate(rows):
-                if (event_id := batch_id * MAX_EVENTS_PER_BATCH + place) in entry_ids:
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
+            for place, row in enumerate(rows):
+                if (event_id := batch_id * MAX_EVENTS_PER_BATCH + place) in entry_ids and row:
+                    kind, name, when, _, *draws = row
                     rule = self._rules[batch.game_id]
                     when = when if len(when) == 27 else f"{when[:19]}.000000Z"
                     found[event_id] = Cause(kind, name, when, draws[0] if draws else None, rule)
@@ -162,10 +206,10 @@ class MemorySink(MemoryApps):
     @property
     def rows(self) -> list[list[Any]]:
         """Every stored row, in the order in which it was written."""
-        return [row for _, rows in self.batches.values() for row in rows]
+        return [row for _, rows in self.batches.values() for row in rows if row]
 
     def _take_notice(self, batch: Batch, rows: list[list[Any]]) -> None:
-        seen_at = _printed(batch.received_at)
+        seen_at = printed(batch.received_at)
         player = self.profiles.get(batch.user_id, Player(batch.user_id, first_seen_at=seen_at))
         self.profiles[batch.user_id] = msgspec.structs.replace(
             player,
@@ -222,7 +266,7 @@ class MemorySink(MemoryApps):
             balance_before=player.coins_balance,
             balance_after=balance,
             event_id=None if trigger is None else entry_id,
-            created_at=_printed(time.time_ns() // 1_000),
+            created_at=printed(time.time_ns() // 1_000),
             reason=reason,
         )
         self.ledger.append(entry)
@@ -236,11 +280,6 @@ def _exact_data(batch: Batch) -> list[dict[str, Any]]:
 
 def _name(batch: Batch) -> tuple[str, int]:
     return batch.journal, batch.sequence
-
-
-def _printed(microseconds: int) -> str:
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
 
 
 def _is_finite(score: float) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -85,6 +86,19 @@ class MemoryApps:
         states = {**player.opt_out_states, channel: state}
         self.players[key] = msgspec.structs.replace(player, opt_out_states=states)
         return True
+
+    def forget(self, user_id: str) -> None:
+        """Forget a player in every app."""
+        tables: list[dict[_Key, Any]] = [
+            self.players,
+            self.emails,
+            self.exclusions,
+            self.properties,
+        ]
+        for each in tables:
+            for key in [key for key in each if key[1] == user_id]:
+                del each[key]
+        self.installed = {key for key in self.installed if key[1] != user_id}
 
     def _is_excluded(self, key: _Key) -> bool:
         if key not in self.exclusions:

@@ -56,6 +56,11 @@ class MemoryLoyalty:
         cell = event.user[0], event.event_id, day, group
         self.cells.setdefault(cell, MetadataStats()).observe(event.metadata)
 
+    def forget(self, user_id: str) -> None:
+        """Forget a user in every project; the statistics name nobody."""
+        for user in [user for user in self.states if user[1] == user_id]:
+            del self.states[user], self._entries[user]
+
     def awarded(self, batch: Batch) -> Award:
         """Return what was awarded for a stored batch."""
         return self._awards[batch.journal, batch.sequence]

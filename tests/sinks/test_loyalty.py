@@ -33,6 +33,7 @@ from playsmart_gateway.loyalty import (
 from playsmart_gateway.loyalty.analytics import MAX_FIELDS, MAX_VALUES
 from playsmart_gateway.sinks import EntryType, LoyaltyReader, Sink, StreakFigures, open_sink
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.sqlite.schema import LOYALTY_TABLES, MIGRATIONS
 from tests.doubles import make_batch
 
 PROGRAM = Program(
@@ -375,15 +376,11 @@ async def test_a_field_of_few_values_that_come_often_loses_none(tmp_path: Path) 
 
 async def test_what_a_migration_adds_is_there_in_an_older_file(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
-    async with open_sink(f"sqlite:///{path}") as sink:
-        await sink.write([make_batch(1)])
-    with closing(sqlite3.connect(path)) as db, db:
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'lynes_%'"
-        tables = [name for (name,) in db.execute(names)]
-        for table in tables:
-            db.execute(f"DROP TABLE {table}")
-        db.execute(f"PRAGMA user_version = {version - 1}")
+    older = MIGRATIONS[: MIGRATIONS.index(LOYALTY_TABLES)]
+    with closing(sqlite3.connect(path)) as db:
+        for script in older:
+            db.executescript(script)
+        db.execute(f"PRAGMA user_version = {len(older)}")
     async with open_sink(f"sqlite:///{path}", program=PROGRAM) as sink:
         assert brought((await sink.commit([event(1)]))[0])[0] == 10
 

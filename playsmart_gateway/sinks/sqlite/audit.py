@@ -7,6 +7,9 @@ with plain Python.) Then every grant must be there once and be right, no other m
 player's entries must form a chain that begins at 0, and its end must be the balance. So the sum of
 a player's amounts is the balance.
 
+Events may only be missing where ``retention`` says that it deleted them, and custom events that it
+deleted are counted by what it wrote down. After each of its deletions the audit begins anew.
+
 Everything is keyed by batch ids, which also order the ledger; one step looks at one range of them
 in one read transaction.
 """
@@ -14,6 +17,7 @@ in one read transaction.
 import aiosqlite
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.rewards import CUSTOM, LEVEL_COMPLETED
 from playsmart_gateway.sinks.base import Audited, Violation
 from playsmart_gateway.sinks.sqlite.coins import (
     COUNT_CUSTOM,
@@ -21,6 +25,7 @@ from playsmart_gateway.sinks.sqlite.coins import (
     EARN_BY_LEVEL,
     TEMPORARY_TABLES,
 )
+from playsmart_gateway.sinks.sqlite.schema import LEVEL_COMPLETE
 
 MAX_VIOLATIONS = 1_000
 """Of each kind in one step; one is too many already."""
@@ -31,8 +36,8 @@ AUDIT_TABLES = f"""
         player_id INTEGER NOT NULL, game_id TEXT NOT NULL, count INTEGER NOT NULL,
         PRIMARY KEY (player_id, game_id)
     ) WITHOUT ROWID;
-    CREATE TEMP TABLE audited (position INTEGER NOT NULL);
-    INSERT INTO audited VALUES (0);
+    CREATE TEMP TABLE audited (position INTEGER NOT NULL, expired INTEGER NOT NULL);
+    INSERT INTO audited VALUES (0, -1);
 """  # noqa: S608 - built from our own constants
 """Those of a flush, and custom events counted anew: the name hides the store's own counts."""
 
@@ -58,11 +63,20 @@ _CHECKS = {
         WHERE (earned.player_id, earned.trigger, earned.amount)
               IS NOT (coin_entries.player_id, coin_entries.trigger, coin_entries.amount)
     """,
-    "unearned_grant": """
+    "unearned_grant": f"""
         SELECT 'entry ' || id || ' of ' || amount || ' has no event that earned it'
         FROM coin_entries WHERE id BETWEEN :first AND :last AND trigger IS NOT NULL
         AND id NOT IN (SELECT event_id FROM earned)
-    """,
+        AND (
+            EXISTS (SELECT 1 FROM event_rows WHERE event_id = id)
+            OR NOT EXISTS (
+                SELECT 1 FROM batches CROSS JOIN expired_events USING (game_id)
+                WHERE batches.batch_id = id / {MAX_EVENTS_PER_BATCH}
+                AND batches.batch_id <= expired_events.batch_id
+                AND type = iif(trigger = {LEVEL_COMPLETE}, '{LEVEL_COMPLETED}', '{CUSTOM}')
+            )
+        )
+    """,  # noqa: S608 - built from our own constants
     "broken_chain": """
         SELECT 'entry ' || id || ' does not begin at the balance before it'
         FROM coin_entries AS entry
@@ -91,6 +105,13 @@ _CHECKS = {
 
 async def audit_step(db: aiosqlite.Connection, max_events: int) -> Audited:
     """Check the next ``max_events`` events or so; the connection remembers how far it came."""
+    expired = await _number(db, "SELECT sum(batch_id) FROM expired_events")
+    if expired != await _number(db, "SELECT expired FROM audited"):
+        await db.execute("UPDATE audited SET position = 0, expired = ?", (expired,))
+        await db.execute("DELETE FROM temp.custom_event_counts")
+        await db.execute(
+            "INSERT INTO temp.custom_event_counts SELECT * FROM custom_event_baselines"
+        )
     start = await _number(db, "SELECT position FROM audited")
     end = await _number(db, "SELECT max(seq) FROM sqlite_sequence WHERE name = 'batches'")
     nothing_paid = (

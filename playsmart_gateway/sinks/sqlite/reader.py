@@ -17,7 +17,14 @@ from playsmart_gateway.sinks.base import (
     CoinTransaction,
     Player,
 )
-from playsmart_gateway.sinks.sqlite import apps
+from playsmart_gateway.sinks.events import (
+    EVERYTHING,
+    CountPage,
+    EventFilter,
+    EventPage,
+    StoreHealth,
+)
+from playsmart_gateway.sinks.sqlite import apps, events
 from playsmart_gateway.sinks.sqlite.audit import AUDIT_TABLES, audit_step
 from playsmart_gateway.sinks.sqlite.connection import Connection
 from playsmart_gateway.sinks.sqlite.loyalty_reader import SqliteLoyaltyReader
@@ -112,6 +119,36 @@ class SqliteReader:
         """See ``Reader.action_statistics``."""
         async with self._connection.transaction("BEGIN") as db:
             return await apps.action_statistics(db, app_id)
+
+    async def newest_event_id(self) -> int:
+        """See ``EventReader.newest_event_id``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await events.newest_event_id(db)
+
+    async def events(
+        self,
+        wanted: EventFilter = EVERYTHING,
+        *,
+        after: int = 0,
+        upto: int,
+        limit: int,
+        newest_first: bool = False,
+    ) -> EventPage:
+        """See ``EventReader.events``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await events.events(db, wanted, after, upto, limit, newest_first=newest_first)
+
+    async def count_events(
+        self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
+    ) -> CountPage:
+        """See ``EventReader.count_events``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await events.count_events(db, wanted, after, upto, limit)
+
+    async def examine(self) -> StoreHealth:
+        """See ``EventReader.examine``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await events.examine(db)
 
     async def _prepare(self, db: aiosqlite.Connection) -> None:
         await db.execute("PRAGMA temp_store = MEMORY")

@@ -11,7 +11,8 @@ one order, that of the events. Adjustments take the next batch's id for themselv
 ``app_players`` are the players of Teak's apps, known by ``identify``; the unique key of a player
 decides which ``Installed`` is the first. In a batch of many players each event row has its own
 ``user_id``, and the batch has an empty one. ``game_rules`` keeps every rule that ever held and from
-which batch on, so that an audit can tell what each event should have earned.
+which batch on, so that an audit can tell what each event should have earned; ``expired_events`` and
+``custom_event_baselines`` tell it what ``retention`` took away.
 """
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
@@ -286,5 +287,19 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     """,  # noqa: S608 - built from our own constants
     LOYALTY_TABLES,
+    """
+    CREATE TABLE expired_events (
+        game_id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        batch_id INTEGER NOT NULL,
+        PRIMARY KEY (game_id, type)
+    ) WITHOUT ROWID;
+    CREATE TABLE custom_event_baselines (
+        player_id INTEGER NOT NULL REFERENCES players,
+        game_id TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (player_id, game_id)
+    ) WITHOUT ROWID;
+    """,
 )
 """One script a schema version; never edited once released, only appended to."""

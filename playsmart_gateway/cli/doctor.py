@@ -1,0 +1,184 @@
+"""``doctor``: is everything as it should be, and if not, what to do."""
+
+import asyncio
+import json
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import click
+
+from playsmart_gateway.app import rules_for, teak_apps_for, verifier_for
+from playsmart_gateway.cli.common import config_option, development_secret_file, read_config
+from playsmart_gateway.cli.printing import harmless
+from playsmart_gateway.config import Config
+from playsmart_gateway.errors import ConfigError, SinkError
+from playsmart_gateway.journal import inspect
+from playsmart_gateway.sinks import StoreHealth, open_sink
+
+CLOCK_TOLERANCE_SECONDS = 60
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at, and what to do about it."""
+
+    level: Literal["ok", "note", "problem"]
+    subject: str
+    text: str
+    advice: str = ""
+
+
+@click.command("doctor")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.pass_context
+def doctor_command(context: click.Context, config_path: Path | None, as_json: bool) -> None:
+    """Look at configuration, secrets, folders, disk, clock, database and journal.
+
+    It changes nothing and may run beside a gateway; the whole database is read once. Exit code 1:
+    there is a problem, and what to do is printed.
+    """
+    findings = list(examine(config_path))
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in findings]))
+    else:
+        for finding in findings:
+            click.echo(f"{finding.level:<8} {finding.subject}: {harmless(finding.text)}")
+            if finding.advice:
+                click.echo(f"{'':<8} {finding.advice}")
+    context.exit(1 if any(finding.level == "problem" for finding in findings) else 0)
+
+
+def examine(config_path: Path | None) -> Iterator[Finding]:
+    """Yield what is found; nothing behind a configuration that cannot be used."""
+    wall, steady = time.time(), time.monotonic()
+    try:
+        config = read_config(config_path)
+        if config.auth.has_keys:
+            verifier_for(config.auth)
+        open_sink(config.storage.url, rules_for(config))
+        teak_apps_for(config)
+    except ConfigError as error:
+        for problem in error.problems:
+            yield Finding("problem", "configuration", problem, "Mend it; check-config tells more.")
+        return
+    yield Finding("ok", "configuration", "can be used")
+    yield from _secrets(config, config_path)
+    yield from _folders(config)
+    yield from _database(config)
+    if config.journal.enabled:
+        yield from _journal(Path(config.journal.path))
+    drift = abs((time.time() - wall) - (time.monotonic() - steady))
+    if drift > 1:
+        advice = "Let a time service slew it; tokens and times of receipt depend on it."
+        yield Finding("problem", "clock", f"it was set by {drift:.1f} s meanwhile", advice)
+    else:
+        yield Finding("ok", "clock", "runs evenly")
+
+
+def _secrets(config: Config, config_path: Path | None) -> Iterator[Finding]:
+    development = development_secret_file(config)
+    if not config.auth.has_keys:
+        kept = "the one of development mode" if development.exists() else "none"
+        advice = "Set auth.secret, or another key, before anybody else uses this gateway."
+        yield Finding("note", "keys", f"no key is configured; there is {kept}", advice)
+    holders = [development] if development.exists() else []
+    if config_path is not None and (config.auth.secret or config.auth.secrets or config.teak.apps):
+        holders.append(config_path)
+    for path in holders:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            text = f"{path} (mode {mode:04o}) can be read by others"
+            yield Finding("problem", "secrets", text, f"chmod 600 {path}")
+        else:
+            yield Finding("ok", "secrets", f"{path} is its owner's alone")
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    scheme, _, path = config.storage.url.partition(":///")
+    folders = {"data folder": Path(path).parent} if scheme == "sqlite" else {}
+    if config.journal.enabled:
+        folders["journal folder"] = Path(config.journal.path)
+    needed = 2 * config.buffer.max_bytes  # the ring once in the journal, once in the store
+    for subject, folder in folders.items():
+        if not folder.is_dir():
+            yield Finding("note", subject, f"{folder} is not there yet", "serve will make it.")
+            continue
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            advice = "Give it to the user who runs the gateway."
+            yield Finding("problem", subject, f"{folder} cannot be written", advice)
+            continue
+        free = shutil.disk_usage(folder).free
+        text = f"{folder} has {free / 2**20:,.0f} MiB free"
+        if free < needed:
+            advice = f"Free {needed / 2**20:,.0f} MiB, or lower buffer.max_bytes."
+            yield Finding("problem", subject, text, advice)
+        else:
+            yield Finding("ok", subject, text)
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    scheme, _, path = config.storage.url.partition(":///")
+    if scheme != "sqlite":
+        yield Finding("note", "database", "none: events are lost when the process ends")
+        return
+    if not Path(path).exists():
+        yield Finding("note", "database", f"{path} is not there yet", "serve will make it.")
+        return
+
+    try:
+        health = asyncio.run(_look(config.storage.url))
+    except SinkError as error:
+        yield Finding("problem", "database", str(error), error.hint)
+        return
+    for problem in health.problems:
+        advice = "Restore a backup, or save what .recover of the sqlite3 shell can read."
+        yield Finding("problem", "database", problem, advice)
+    if health.schema_version > health.known_version:
+        text = f"schema version {health.schema_version} is newer than this program"
+        yield Finding("problem", "database", text, "Upgrade playsmart-gateway.")
+    elif health.schema_version < health.known_version:
+        text = f"schema version {health.schema_version} of {health.known_version}"
+        yield Finding("note", "database", text, "The next start brings it up to date.")
+    elif not health.problems:
+        yield Finding("ok", "database", f"is whole, schema version {health.schema_version}")
+    newest = health.newest_received_at
+    if newest is not None:
+        ahead = (datetime.fromisoformat(newest) - datetime.now(UTC)).total_seconds()
+        if ahead > CLOCK_TOLERANCE_SECONDS:
+            text = f"the newest events were received {ahead:,.0f} s from now"
+            advice = "The clock was, or is, wrong: set it; retention waits for that time."
+            yield Finding("problem", "clock", text, advice)
+
+
+async def _look(url: str) -> StoreHealth:
+    async with open_sink(url).reader() as reader:
+        return await reader.examine()
+
+
+def _journal(folder: Path) -> Iterator[Finding]:
+    try:
+        state = inspect(folder)
+    except OSError as error:
+        advice = "Make its files readable for the user who runs the gateway."
+        yield Finding("problem", "journal", f"{folder}: {error.strerror}", advice)
+        return
+    if state.held:
+        yield Finding("ok", "journal", "is held by a running gateway")
+    elif state.events:
+        text = f"{state.events:,} events in {state.batches:,} batches wait"
+        yield Finding("note", "journal", text, "The next start stores them.")
+    else:
+        yield Finding("ok", "journal", "nothing waits")
+    if state.broken:
+        text = f"{state.broken} broken records, torn tails among them"
+        advice = "The next start sets them aside and stores the others; look at the disk."
+        yield Finding("problem", "journal", text, advice)
+    if state.set_aside:
+        advice = "Nothing reads them any more; look at the disk, then remove them."
+        yield Finding("note", "journal", f"set aside: {', '.join(state.set_aside)}", advice)

@@ -1,0 +1,118 @@
+"""What can be done with stored events beside paying for them: the other half of the contract."""
+
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+
+class StoredEvent(NamedTuple):
+    """One row of the relation ``events``; ``customdata`` is JSON text as it is stored."""
+
+    event_id: int
+    source: str
+    game_id: str
+    user_id: str
+    type: str
+    custom_event_name: str | None
+    occurred_at: str
+    received_at: str
+    customdata: str | None
+
+
+class EventFilter(msgspec.Struct, frozen=True):
+    """Which events are meant: those for which all that is given holds.
+
+    ``since`` (included) and ``until`` (not included) compare with ``occurred_at``; UTC text of 27
+    characters, as all times.
+    """
+
+    game_id: str | None = None
+    user_id: str | None = None
+    type: str | None = None
+    source: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+EVERYTHING = EventFilter()
+
+
+class EventPage(NamedTuple):
+    """Events in the order asked for, and the id up to which all events were looked at."""
+
+    events: list[StoredEvent]
+    position: int
+
+
+class EventCount(NamedTuple):
+    """How many events of one type a game had on one day (``YYYY-MM-DD``, UTC)."""
+
+    source: str
+    game_id: str
+    type: str
+    day: str
+    events: int
+
+
+class CountPage(NamedTuple):
+    """Counts in no order, and the id up to which all events were looked at."""
+
+    counts: list[EventCount]
+    position: int
+
+
+class Expired(msgspec.Struct, frozen=True):
+    """One step of deleting old events, up to the batch ``position`` of now ``end``."""
+
+    events: int
+    position: int
+    end: int
+    done: bool
+
+
+class StoreHealth(msgspec.Struct, frozen=True):
+    """What a look at the whole store found; ``problems`` are in the store's own words."""
+
+    schema_version: int
+    known_version: int
+    newest_received_at: str | None
+    problems: tuple[str, ...] = ()
+
+
+class EventReader(Protocol):
+    """Reads events by their ids, a bounded piece at a time.
+
+    Ids rise in the order in which events are stored: behind the newest one there is nothing that
+    could still come before it. So an id is a cursor, and every piece is a short read that keeps
+    nobody from moving the write-ahead log into the file.
+    """
+
+    async def newest_event_id(self) -> int:
+        """Return the id of the event that was stored last; 0 if there is none."""
+        ...
+
+    async def events(
+        self,
+        wanted: EventFilter = EVERYTHING,
+        *,
+        after: int = 0,
+        upto: int,
+        limit: int,
+        newest_first: bool = False,
+    ) -> EventPage:
+        """Look at ``limit`` events with ``after < event_id <= upto``, and return those wanted.
+
+        Fewer if they are large. The next piece begins behind the page's ``position`` (or, with
+        ``newest_first``, ends before it); at the end ``position`` is ``upto`` (``after + 1``).
+        """
+        ...
+
+    async def count_events(
+        self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
+    ) -> CountPage:
+        """Look at ``limit`` events with ``after < event_id <= upto``, and count those wanted."""
+        ...
+
+    async def examine(self) -> StoreHealth:
+        """Look at the whole store for damage; takes as long as reading all of it."""
+        ...

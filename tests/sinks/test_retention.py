@@ -1,0 +1,168 @@
+"""``Store.expire``: old events go, what they earned stays, and the audit stays sound."""
+
+import contextlib
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from playsmart_gateway.event import Batch
+from playsmart_gateway.sinks import Store, open_sink
+from playsmart_gateway.sinks.memory_events import printed
+from tests.sinks.test_coins import EVENTS, RULES, batch, complaints, ledger
+
+START = 1_776_868_200_000_000
+"""When a batch was received less its sequence, in microseconds."""
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}[request.param]
+
+
+def history(first: int = 1, count: int = 12) -> list[Batch]:
+    """Batches of two games, in turn: levels, and custom events of which each fourth pays."""
+    batches = []
+    for sequence in range(first, first + count):
+        user = ("ada", "eve")[sequence // 2 % 2]
+        if sequence % 2:
+            batches.append(batch(sequence, EVENTS["level"], EVENTS["open"], user=user))
+        else:
+            customs = [EVENTS["custom"]] * 3
+            batches.append(batch(sequence, *customs, user=user, game="counts"))
+    return batches
+
+
+async def expire(store: Store, sequence: int, step: int = 4, **which: Any) -> int:
+    """Delete what was received before the batch ``sequence``, in steps; return how much."""
+    events, position = 0, 0
+    while True:
+        expired = await store.expire(
+            printed(START + sequence), after_batch=position, max_events=step, **which
+        )
+        events += expired.events
+        position = expired.position
+        if expired.done:
+            return events
+
+
+async def test_nothing_to_delete_is_done_at_once(url: str) -> None:
+    async with open_sink(url, RULES) as store:
+        assert await expire(store, 10**9) == 0
+        await store.write(history())
+        assert await expire(store, 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("which", "count"),
+    [
+        ({}, 15),
+        ({"game_id": "levels"}, 6),
+        ({"type_": "Custom"}, 9),
+        ({"game_id": "levels", "type_": "LevelCompleted"}, 3),
+        ({"game_id": "none"}, 0),
+    ],
+)
+async def test_old_events_go_and_what_they_earned_stays(
+    url: str, which: dict[str, Any], count: int
+) -> None:
+    async with open_sink(url, RULES) as store, store.reader() as reader:
+        await store.write(history())
+        entries, player = await ledger(reader), await reader.player("ada")
+        everything = (await reader.events(upto=10**9, limit=100)).events
+        assert await expire(store, 7, dry_run=True, **which) == count
+        assert (await reader.events(upto=10**9, limit=100)).events == everything
+        assert await expire(store, 7, **which) == count
+        left = (await reader.events(upto=10**9, limit=100)).events
+        assert len(left) == len(everything) - count
+        assert set(left) <= set(everything)
+        assert await expire(store, 7, **which) == 0
+        assert (await ledger(reader), await reader.player("ada")) == (entries, player)
+        assert (await store.write(history())).stored == 0, "a replay brings nothing back"
+        await store.write(history(first=13))
+        assert await complaints(reader) == []
+
+
+async def test_an_audit_on_its_way_is_not_confused(tmp_path: Path) -> None:
+    async with open_sink(f"sqlite:///{tmp_path}/events.db", RULES) as store:
+        await store.write(history())
+        for audited_first in (0, 3, 7, 30):
+            async with store.reader() as reader:
+                if audited_first:
+                    assert (await reader.audit(audited_first)).violations == ()
+                await expire(store, 2 + audited_first // 3)
+                assert await complaints(reader) == []
+
+
+async def test_the_audit_still_finds_what_nobody_expired(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    async with open_sink(f"sqlite:///{path}", RULES) as store:
+        await store.write(history())
+        await expire(store, 7, type_="Custom")
+
+        async def found_after(statement: str) -> set[str]:
+            with contextlib.closing(sqlite3.connect(path)) as db:
+                db.execute(statement)
+                db.commit()
+            async with store.reader() as reader:
+                return {each.kind for each in await complaints(reader)}
+
+        level = "(SELECT min(event_id) FROM event_rows WHERE type = 'LevelCompleted')"
+        last = "(SELECT max(event_id) FROM event_rows WHERE type = 'Custom')"
+        assert await found_after("SELECT 1") == set()
+        assert await found_after(f"DELETE FROM event_rows WHERE event_id = {level}") == {
+            "unearned_grant"
+        }
+        assert "unearned_grant" in await found_after(
+            f"DELETE FROM event_rows WHERE event_id / 256 = {last} / 256"
+        )
+
+
+async def test_headers_tell_how_many_events_are_left(tmp_path: Path) -> None:
+    async with open_sink(f"sqlite:///{tmp_path}/events.db", RULES) as store:
+        await store.write(history())
+        await expire(store, 8, type_="AppOpen")
+        with contextlib.closing(sqlite3.connect(tmp_path / "events.db")) as db:
+            (wrong,) = db.execute(
+                "SELECT count(*) FROM batches WHERE event_count <>"
+                " (SELECT count(*) FROM event_rows WHERE event_id / 256 = batch_id)"
+            ).fetchone()
+            assert wrong == 0
+
+
+_ROWS = st.lists(st.sampled_from(["level", "custom", "open"]), min_size=1, max_size=4)
+_USERS = st.sampled_from(["ada", "eve"])
+_GAMES = st.sampled_from(["levels", "counts", "both"])
+_STEPS = st.lists(
+    st.tuples(
+        st.lists(st.tuples(_USERS, _GAMES, _ROWS), max_size=5),
+        st.integers(0, 20),
+        st.sampled_from([None, "counts", "both", "levels"]),
+        st.sampled_from([None, "Custom", "LevelCompleted", "AppOpen"]),
+    ),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=_STEPS)
+async def test_the_audit_is_clean_whatever_was_expired_in_between(
+    tmp_path: Path, steps: list[Any]
+) -> None:
+    path = tmp_path / f"{uuid.uuid4()}.db"
+    async with open_sink(f"sqlite:///{path}", RULES) as store, store.reader() as beside:
+        sequence = 0
+        for uploads, cut, game, kind in steps:
+            for user, game_id, names in uploads:
+                sequence += 1
+                rows = [EVENTS[name] for name in names]
+                await store.write([batch(sequence, *rows, user=user, game=game_id)])
+            await beside.audit(2)
+            await expire(store, cut, game_id=game, type_=kind)
+            async with store.reader() as reader:
+                assert await complaints(reader) == []
+        assert await complaints(beside) == []

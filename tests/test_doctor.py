@@ -1,0 +1,176 @@
+"""``doctor``: each finding, with what to do; and nothing is changed by looking."""
+
+import json
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+from playsmart_gateway.cli import commands
+from playsmart_gateway.cli.doctor import examine
+from playsmart_gateway.journal import Journal
+from tests.conftest import SECRET, StartGateway, clean_environment, make_upload
+from tests.doubles import make_batch
+
+
+class Told(NamedTuple):
+    exit_code: int
+    findings: dict[tuple[str, str], str]
+
+
+Diagnose = Callable[..., Told]
+
+
+@pytest.fixture
+def diagnose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Diagnose:
+    """Run ``doctor`` in the test's folder; what it found, by level and subject."""
+    monkeypatch.chdir(tmp_path)
+    unset = {name: None for name in os.environ if name not in clean_environment()}
+
+    def run(*arguments: str, **environment: str) -> Told:
+        settings = {f"PLAYSMART_{name}": value for name, value in environment.items()}
+        settings.setdefault("PLAYSMART_BUFFER__MAX_BYTES", "1000")
+        result = CliRunner().invoke(
+            commands, ("doctor", "--json", *arguments), env={**unset, **settings}
+        )
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        found = json.loads(result.stdout)
+        for each in found:
+            assert each["level"] != "problem" or each["advice"], "a problem says what to do"
+        texts = {(each["level"], each["subject"]): each["text"] for each in found}
+        return Told(result.exit_code, texts)
+
+    return run
+
+
+@pytest.fixture
+def stored(start_gateway: StartGateway, tmp_path: Path) -> Path:
+    """The data folder of a gateway that has stored something and was stopped."""
+    running = start_gateway()
+    assert running.post(make_upload("ada"), sub="ada").is_success
+    assert running.stop() == 0
+    return tmp_path / "data"
+
+
+def levels(told: Told) -> set[str]:
+    return {level for level, _ in told.findings}
+
+
+def test_a_configuration_that_cannot_be_used_is_all_that_is_told(diagnose: Diagnose) -> None:
+    told = diagnose(AUTH__SECRET="sesame", SERVER__PORT="x")
+    assert told.exit_code == 1
+    assert [subject for _, subject in told.findings] == ["configuration"]
+    assert diagnose(AUTH__SECRET="sesame").exit_code == 1
+
+
+def test_before_the_first_start_there_is_nothing_to_complain_about(
+    diagnose: Diagnose, tmp_path: Path
+) -> None:
+    told = diagnose()
+    assert told.exit_code == 0
+    assert told.findings["note", "database"].endswith("is not there yet")
+    assert "no key is configured" in told.findings["note", "keys"]
+    assert diagnose(STORAGE__URL="memory:").exit_code == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_beside_a_running_gateway_everything_is_well(
+    diagnose: Diagnose, start_gateway: StartGateway
+) -> None:
+    running = start_gateway()
+    told = diagnose(AUTH__SECRET=SECRET)
+    assert (told.exit_code, levels(told)) == (0, {"ok"})
+    assert told.findings["ok", "journal"] == "is held by a running gateway"
+    result = CliRunner().invoke(commands, ["doctor"], env={"PLAYSMART_AUTH__SECRET": SECRET})
+    assert result.stdout.startswith("ok       configuration: can be used\n")
+    assert running.stop() == 0
+
+
+def test_secrets_that_others_can_read_are_a_problem(diagnose: Diagnose, tmp_path: Path) -> None:
+    config = tmp_path / "gateway.toml"
+    config.write_text(f'[auth]\nsecret = "{SECRET}"')
+    config.chmod(0o644)
+    told = diagnose("--config", "gateway.toml")
+    assert "mode 0644" in told.findings["problem", "secrets"]
+    config.chmod(0o600)
+    assert diagnose("--config", "gateway.toml").exit_code == 0
+
+
+def test_a_disk_that_is_nearly_full_is_a_problem(diagnose: Diagnose, stored: Path) -> None:
+    told = diagnose(BUFFER__MAX_BYTES=str(2**60))
+    assert {("problem", "data folder"), ("problem", "journal folder")} <= set(told.findings)
+
+
+def test_a_folder_that_cannot_be_written_is_a_problem(
+    diagnose: Diagnose, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert "cannot be written" in diagnose().findings["problem", "data folder"]
+
+
+def test_a_damaged_database_is_a_problem(diagnose: Diagnose, stored: Path) -> None:
+    database = stored / "playsmart.db"
+    content = bytearray(database.read_bytes())
+    content[8_192:40_960] = b"\xff" * 32_768
+    database.write_bytes(content)
+    told = diagnose()
+    assert (told.exit_code, ("problem", "database") in told.findings) == (1, True)
+    database.write_bytes(b"no database at all, but long enough to be looked at" * 100)
+    assert "not a database" in diagnose().findings["problem", "database"]
+
+
+def test_versions_and_times_that_cannot_be_are_told(diagnose: Diagnose, stored: Path) -> None:
+    with closing(sqlite3.connect(stored / "playsmart.db")) as db:
+        db.execute("UPDATE batches SET received_at = '2999-01-01T00:00:00.000000Z'")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+        told = diagnose()
+        assert "schema version 1 of" in told.findings["note", "database"]
+        assert "from now" in told.findings["problem", "clock"]
+        db.execute("PRAGMA user_version = 99")
+        assert "newer than this program" in diagnose().findings["problem", "database"]
+
+
+def test_a_clock_that_is_set_meanwhile_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = examine(None)
+    next(found)
+    now = time.time() + 3_600
+    monkeypatch.setattr("time.time", lambda: now)
+    assert [each.level for each in found if each.subject == "clock"] == ["problem"]
+
+
+def test_what_waits_in_the_journal_is_counted_and_left_alone(
+    diagnose: Diagnose, stored: Path
+) -> None:
+    journal = Journal(stored / "journal")
+    journal.open()
+    journal.write([make_batch(1, 3), make_batch(2, 4), make_batch(3, 5)])
+    journal.close()
+    (segment,) = (stored / "journal").glob("*.journal")
+    told = diagnose()
+    assert told.exit_code == 0
+    assert told.findings["note", "journal"] == "12 events in 3 batches wait"
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+    told = diagnose()
+    assert told.exit_code == 1
+    assert told.findings["problem", "journal"].startswith("1 broken records")
+    assert segment.read_bytes() == content
+    shutil.copy(segment, stored / "journal" / "0000000000000001.bad")
+    assert "0000000000000001.bad" in diagnose().findings["note", "journal"]
+
+
+def test_a_journal_that_cannot_be_read_is_a_problem(diagnose: Diagnose, stored: Path) -> None:
+    (stored / "journal" / "0000000000000007.journal").mkdir()
+    assert "Is a directory" in diagnose().findings["problem", "journal"]

@@ -1,0 +1,65 @@
+"""``stats`` without an app."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from playsmart_gateway.cli import commands
+from playsmart_gateway.sinks import open_sink
+from tests.sinks.test_events import make_batches
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    where = f"sqlite:///{tmp_path}/events.db"
+
+    async def fill() -> None:
+        async with open_sink(where) as sink:
+            await sink.write(make_batches())
+
+    asyncio.run(fill())
+    return where
+
+
+def stats(url: str, *arguments: str) -> Result:
+    environment = {"PLAYSMART_STORAGE__URL": url}
+    return CliRunner().invoke(commands, ("stats", *arguments), env=environment)
+
+
+def test_an_app_takes_no_filters(url: str) -> None:
+    result = stats(url, "--app", "spin", "--player", "ada")
+    assert (result.exit_code, "no filters" in result.output) == (2, True)
+
+
+def test_nothing_is_told_in_words(url: str) -> None:
+    result = stats(url, "--game", "nowhere")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no such events" in result.stderr
+
+
+def test_events_are_counted_by_game_type_and_day_with_bars(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playsmart_gateway.cli.totals.EVENTS_PER_READ", 4)
+    types, days, total = stats(url).stdout.split("\n\n")
+    rows = [line.split()[:4] for line in types.splitlines()[1:]]
+    assert ["playsmart", "stack", "AppOpen", "3"] in rows
+    assert rows[-1][3] == "1"
+    assert [line.split()[1] for line in days.splitlines()[1:]] == ["3", "4", "2", "1"]
+    assert "2026-04-02 " in days
+    assert "█" * 30 in days
+    assert total == "10 events\n"
+
+
+def test_counts_are_json_for_machines_and_filters_hold(url: str) -> None:
+    found = json.loads(stats(url, "--json", "--player", "ada", "--type", "Custom").stdout)
+    assert found == {
+        "events": 1,
+        "counts": [
+            {"source": "playsmart", "game_id": "stack", "type": "Custom", "day": "2026-04-01",
+             "events": 1},
+        ],
+    }  # fmt: skip
