@@ -270,7 +270,9 @@ def create_app(
         lifespan=lifespan,
     )
     endpoints: dict[str, Endpoint] = {playsmart.PATH: endpoint, **_teak_endpoints(config, gateway)}
-    app.frame = RequestFrame(app.call_starlette, gateway.stats, endpoints)
+    app.frame = RequestFrame(
+        app.call_starlette, gateway.stats, endpoints, log_access=config.log.access
+    )
     app.state.gateway = gateway
     return app
 

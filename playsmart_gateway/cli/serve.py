@@ -1,7 +1,6 @@
 """``serve`` and ``check-config``."""
 
 import json
-import logging
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from playsmart_gateway.cli.common import (
     with_development_secret,
 )
 from playsmart_gateway.config import Config, masked
+from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.server import serve
 from playsmart_gateway.sinks import open_sink
 
@@ -55,7 +55,7 @@ def serve_command(
     if developing:
         config, made = with_development_secret(config, create=True)
     app = create_app(config)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up_logging(config.log.format, config.log.level)
     if developing:
         click.echo(_welcome(config, made))
     context.exit(serve(app, config))
