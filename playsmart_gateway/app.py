@@ -327,7 +327,9 @@ def create_app(
         **_teak_endpoints(config, gateway),
         **dict.fromkeys(lynes.PATHS, send_event),
     }
-    app.frame = RequestFrame(app.call_starlette, gateway.stats, endpoints)
+    app.frame = RequestFrame(
+        app.call_starlette, gateway.stats, endpoints, log_access=config.log.access
+    )
     app.state.gateway = gateway
     return app
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeGuard, get_args, get_origin
 import msgspec
 
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.logs import LogFormat, LogLevel
 from playsmart_gateway.loyalty import EventDefinition, StreakDefinition
 from playsmart_gateway.loyalty.definitions import Definition
 from playsmart_gateway.rewards import MAX_BASE_AMOUNT, MAX_MULTIPLIER
@@ -177,6 +178,14 @@ class Teak(Section, frozen=True):
     apps: tuple[TeakApp, ...] = ()
 
 
+class Log(Section, frozen=True):
+    """What is written to standard error."""
+
+    format: LogFormat = "console"
+    level: LogLevel = "info"
+    access: bool = False
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -189,6 +198,7 @@ class Config(Section, frozen=True):
     games: tuple[Game, ...] = ()
     lynes: Lynes = Lynes()
     teak: Teak = Teak()
+    log: Log = Log()
 
 
 def load_config(path: Path | None, environment: Mapping[str, str]) -> Config:

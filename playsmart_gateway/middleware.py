@@ -15,9 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from playsmart_gateway.dialects.base import Answer, Endpoint
 from playsmart_gateway.envelope import JSON_TYPE, error_body
 from playsmart_gateway.errors import where
+from playsmart_gateway.logs import fields
 from playsmart_gateway.stats import Stats
 
 logger = logging.getLogger(__name__)
+access_logger = logging.getLogger("playsmart_gateway.access")
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -54,7 +56,7 @@ class RequestFrame:
 
     A sane id (1 to 128 visible ASCII characters) is echoed, else one is made. An exception that
     nobody expected answers 500 in the envelope and is logged once, by type and place only: its
-    text could quote what the client sent.
+    text could quote what the client sent. With ``log_access`` every answer is logged, by its route.
     """
 
     def __init__(
@@ -63,11 +65,14 @@ class RequestFrame:
         stats: Stats,
         endpoints: Mapping[str, Endpoint],
         clock: Callable[[], float] = time.perf_counter,
+        *,
+        log_access: bool = False,
     ) -> None:
         self._app = app
         self._endpoints = endpoints
         self._stats = stats
         self._clock = clock
+        self._log_access = log_access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
@@ -95,13 +100,16 @@ class RequestFrame:
             answer = Answer(500, endpoint.error_body(500, "internal_error"), [JSON_TYPE])
         if answer is None:
             return
-        status, body, fields = answer
-        fields += ((b"content-length", b"%d" % len(body)), (b"x-request-id", request_id))
+        status, body, headed = answer
+        headed += ((b"content-length", b"%d" % len(body)), (b"x-request-id", request_id))
         at_once = scope.get("extensions", _NONE).get(ANSWER) if scope["method"] == "POST" else None
-        if at_once is None or not at_once(status, fields, body):
-            await send({"type": "http.response.start", "status": status, "headers": fields})
+        if at_once is None or not at_once(status, headed, body):
+            await send({"type": "http.response.start", "status": status, "headers": headed})
             await send({"type": "http.response.body", "body": body})
-        self._stats.observe_request(path, status, self._clock() - started)
+        seconds = self._clock() - started
+        self._stats.observe_request(path, status, seconds)
+        if self._log_access:
+            _log_answer(scope["method"], path, status, seconds, request_id)
 
     async def _pass_on(
         self, scope: Scope, receive: Receive, send: Send, request_id: bytes, started: float
@@ -122,7 +130,10 @@ class RequestFrame:
         if status:
             route = scope.get("route")
             label = "unmatched" if route is None else route.path
-            self._stats.observe_request(label, status, self._clock() - started)
+            seconds = self._clock() - started
+            self._stats.observe_request(label, status, seconds)
+            if self._log_access:
+                _log_answer(scope["method"], label, status, seconds, request_id)
 
 
 def _not_post(endpoint: Endpoint) -> Answer:
@@ -131,4 +142,17 @@ def _not_post(endpoint: Endpoint) -> Answer:
 
 
 def _log(error: Exception, request_id: bytes) -> None:
-    logger.error("%s, request_id=%s", where(error), request_id.decode("ascii"))
+    logger.error("%s", where(error), extra=fields(request_id=request_id.decode("ascii")))
+
+
+def _log_answer(method: str, route: str, status: int, seconds: float, request_id: bytes) -> None:
+    access_logger.info(
+        "answered",
+        extra=fields(
+            method=method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1_000, 3),
+            request_id=request_id.decode("ascii"),
+        ),
+    )

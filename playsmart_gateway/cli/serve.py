@@ -1,7 +1,6 @@
 """``serve`` and ``check-config``."""
 
 import json
-import logging
 import time
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from playsmart_gateway.cli.common import (
     with_example_app,
 )
 from playsmart_gateway.config import Config, masked
+from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.server import serve
 from playsmart_gateway.sinks import open_sink
@@ -68,7 +68,7 @@ def serve_command(
         config = with_example_app(config)
         token = partial(_example_token, config)
     app = create_app(config, development_token=token)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up_logging(config.log.format, config.log.level)
     if developing:
         click.echo(_welcome(config, made))
     context.exit(serve(app, config))
