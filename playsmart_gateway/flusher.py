@@ -25,7 +25,7 @@ FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 
 
-def _nobody(_: Sequence[Batch]) -> None:
+def _nobody(_: object) -> None:
     pass
 
 
@@ -34,6 +34,7 @@ class Flusher:
 
     What is stored is taken from the ``journal`` too, a segment at a time and only after the sink
     has synced it; ``stored`` is called with batches that left the ring, then ``room_came``.
+    Before a batch leaves it that is buried, ``buried`` is called with it.
 
     A flush is triggered by ``events`` or ``bytes`` (the ring is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
@@ -49,6 +50,7 @@ class Flusher:
         *,
         room_came: Callable[[], None],
         stored: Callable[[Sequence[Batch]], None] = _nobody,
+        buried: Callable[[Batch], None] = _nobody,
         interval_seconds: float,
         max_events: int,
         max_bytes: int,
@@ -60,6 +62,7 @@ class Flusher:
         self._sink = sink
         self._room_came = room_came
         self._stored = stored
+        self._buried = buried
         self._limit: int | None = None
         self._stats = stats
         self._interval_seconds = interval_seconds
@@ -117,6 +120,7 @@ class Flusher:
         await self._sink.bury(batch, reason)
         self._limit = None
         self._stats.rejected["buried"] += batch.count
+        self._buried(batch)
         self._let_go([batch])
         logger.error("buried one batch of %d events as dead letters: %s", batch.count, reason)
         return batch.count

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from playsmart_gateway.dialects.base import Answer, Endpoint
 from playsmart_gateway.envelope import JSON_TYPE, error_body
 from playsmart_gateway.errors import where
+from playsmart_gateway.inspector import Inspector
 from playsmart_gateway.stats import Stats
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class RequestFrame:
 
     A sane id (1 to 128 visible ASCII characters) is echoed, else one is made. An exception that
     nobody expected answers 500 in the envelope and is logged once, by type and place only: its
-    text could quote what the client sent.
+    text could quote what the client sent. While somebody watches, ``inspector`` is told of the
+    requests that endpoints answer.
     """
 
     def __init__(
@@ -63,11 +65,13 @@ class RequestFrame:
         stats: Stats,
         endpoints: Mapping[str, Endpoint],
         clock: Callable[[], float] = time.perf_counter,
+        inspector: Inspector | None = None,
     ) -> None:
         self._app = app
         self._endpoints = endpoints
         self._stats = stats
         self._clock = clock
+        self._inspector = inspector or Inspector()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
@@ -84,6 +88,10 @@ class RequestFrame:
         if endpoint is None:
             await self._pass_on(scope, receive, send, request_id, started)
             return
+        heard = None
+        if self._inspector.watched:
+            heard = self._inspector.hear(receive)
+            receive = heard.receive
         try:
             answer = (
                 await endpoint(headers, receive)
@@ -95,13 +103,25 @@ class RequestFrame:
             answer = Answer(500, endpoint.error_body(500, "internal_error"), [JSON_TYPE])
         if answer is None:
             return
-        status, body, fields = answer
+        status, body, fields, batch = answer
         fields += ((b"content-length", b"%d" % len(body)), (b"x-request-id", request_id))
         at_once = scope.get("extensions", _NONE).get(ANSWER) if scope["method"] == "POST" else None
         if at_once is None or not at_once(status, fields, body):
             await send({"type": "http.response.start", "status": status, "headers": fields})
             await send({"type": "http.response.body", "body": body})
-        self._stats.observe_request(path, status, self._clock() - started)
+        seconds = self._clock() - started
+        self._stats.observe_request(path, status, seconds)
+        if heard is not None:
+            self._inspector.saw(
+                heard,
+                path=path,
+                request_id=request_id,
+                authorization=headers.get(b"authorization", b""),
+                status=status,
+                answer=body,
+                seconds=seconds,
+                batch=batch,
+            )
 
     async def _pass_on(
         self, scope: Scope, receive: Receive, send: Send, request_id: bytes, started: float
