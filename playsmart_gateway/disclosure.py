@@ -3,7 +3,8 @@
 Secrets go by their names (whatever a key like ``secret_key`` holds), by their looks (JSON Web
 Tokens, e-mail addresses) and by their values (those of the configuration, and the request's own
 token), wherever they are: as a value, as a key, inside a text, inside a text that is no JSON.
-JSON is laid out here, number by number as it was written, so that a browser has only to show text.
+JSON travels on as text, number by number as it was written: a browser's JSON would round what it
+reads. Most events hold nothing that could be a secret; they are found by a few searches in C.
 """
 
 import json
@@ -17,12 +18,11 @@ import msgspec
 from playsmart_gateway.watching import Seen
 
 MASK = "••••"
-MAX_TEXT_LENGTH = 65_536
-"""Characters of one laid-out text."""
+MAX_TEXT_LENGTH = 131_072
+"""Characters of one text."""
 
-MAX_DEPTH = 20
+MAX_DEPTH = 100
 MAX_PROBLEMS = 50
-LINE_LENGTH = 76
 LEAST_SECRET_LENGTH = 4
 """Shorter ones are no secrets, and would be found everywhere."""
 
@@ -38,7 +38,15 @@ _BY_LOOKS = (
     r"eyJ[\w-]{8,}(?:\.[\w-]*)*|(?i:bearer)\s+\S+"
     rf"|(?<!{_ADDRESS}){_ADDRESS}+?(?:@|%40){_ADDRESS}+"
 )
+_SUSPICIOUS = (
+    *(b"@", b"%40", b"eyj", b"bearer", b"secret", b"passw", b"token", b"authori", b"credential"),
+    *(b"api", b"cookie", b"mail", b"\\"),
+)
+"""In lower case; what has none of these, nor a known secret, has nothing to mask."""
+
 _ESCAPE = re.compile(r"\\u00([0-7][0-9a-fA-F])|%([2-7][0-9a-fA-F])|\\(/)")
+_NULL = msgspec.Raw(b"null")
+_MASKED = json.dumps(MASK, ensure_ascii=False)
 _decode_rows = msgspec.json.Decoder(list[list[msgspec.Raw]]).decode
 _decode_text = msgspec.json.Decoder(str | None).decode
 
@@ -66,6 +74,7 @@ class Disclosure:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = sorted(set(secrets), key=len, reverse=True)
+        self._known = [secret.encode() for secret in known]
         self._secrets = re.compile("|".join([*map(re.escape, known), _BY_LOOKS]))
 
     def message(self, seen: Seen) -> dict[str, Any]:
@@ -84,7 +93,7 @@ class Disclosure:
             "code": code,
             "message": message,
             "details": [{"path": path, "message": text} for path, text in problems],
-            "answer": self._lay_out(answer, ""),
+            "answer": self._json(answer),
         }
         if seen.batch is not None:
             shown |= {
@@ -109,7 +118,7 @@ class Disclosure:
         """Return a text without what looks like, or is, a secret or an e-mail address."""
         text = self._secrets.sub(MASK, text)
         if ":" in text or "=" in text:
-            text = _SECRET_PAIR.sub(rf"\1{MASK}", text)
+            text = _SECRET_PAIR.sub(_masked_pair, text)
         return text
 
     def _masked(self, value: Any) -> Any:
@@ -122,52 +131,59 @@ class Disclosure:
         return value
 
     def _events(self, rows: bytes) -> list[dict[str, Any]]:
+        """Return events; texts that are JSON already are passed on as they are where possible."""
+        harmless = self._is_harmless(rows)
         events = []
-        for kind, name, when, data, *others in _decode_rows(rows):
+        for row in _decode_rows(rows):
+            kind, name, when, data, *others = row
+            player = others[1] if len(others) > 1 else _NULL
             text = bytes(data)
-            event: dict[str, Any] = {
-                "type": self._masked(_decode_text(kind)),
-                "name": self._masked(_decode_text(name)),
-                "time": _decode_text(when),
-                "data": None if text == b"null" else _sane(self._lay_out(_read(text), "")),
-            }
-            if len(others) > 1 and (player := _decode_text(others[1])):
-                event["player"] = self._masked(player)
-            events.append(event)
+            if harmless or self._is_harmless(b" ".join(map(bytes, row))):
+                shown = text.decode()
+            else:
+                kind, name, when, player = map(self._masked_text, (kind, name, when, player))
+                shown = _sane(self._json(_read(text)))
+            event = {"type": kind, "name": name, "time": when, "player": player}
+            events.append({**event, "data": None if text == b"null" else shown})
         return events
+
+    def _masked_text(self, raw: msgspec.Raw) -> msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(self._masked(_decode_text(raw))))
+
+    def _is_harmless(self, text: bytes) -> bool:
+        lowered = text.lower()
+        return not any(each in lowered for each in _SUSPICIOUS) and not any(
+            each in text for each in self._known
+        )
 
     def _body(self, body: bytes) -> dict[str, Any]:
         content = _read(body)
-        shown = {"body": self._lay_out(content, "")}
+        shown = {"body": self._json(content)}
         if isinstance(content, dict):
             for name, key in (("player", "user_id"), ("game", "game_id")):
                 if isinstance(content.get(key), str):
                     shown[name] = content[key]
         return shown
 
-    def _lay_out(self, value: Any, indent: str) -> str:
-        """Return JSON to read: short objects on one line, secrets masked by their names."""
+    def _json(self, value: Any, depth: int = 0) -> str:
+        """Return a value as JSON without secrets; what is not JSON as its text."""
         if isinstance(value, _Unreadable | _Number):
-            return self.text(value)[:MAX_TEXT_LENGTH]
-        if not isinstance(value, dict | list):
-            text = self.text(value) if isinstance(value, str) else value
-            return json.dumps(text, ensure_ascii=False)
-        brackets = "{}" if isinstance(value, dict) else "[]"
-        if len(indent) >= 2 * MAX_DEPTH:
-            return f"{brackets[0]}…{brackets[1]}"
-        deeper = indent + "  "
-        if isinstance(value, dict):
+            text = self.text(value)
+        elif isinstance(value, str):
+            text = json.dumps(self.text(value), ensure_ascii=False)
+        elif not isinstance(value, dict | list):
+            text = json.dumps(value)
+        elif depth >= MAX_DEPTH:
+            text = '"…"'
+        elif isinstance(value, list):
+            text = f"[{', '.join([self._json(each, depth + 1) for each in value])}]"
+        else:
             parts = [
                 f"{json.dumps(self.text(name), ensure_ascii=False)}: "
-                + (f'"{MASK}"' if _SECRET_NAME.search(name) else self._lay_out(each, deeper))
+                + (_MASKED if _SECRET_NAME.search(name) else self._json(each, depth + 1))
                 for name, each in value.items()
             ]
-        else:
-            parts = [self._lay_out(each, deeper) for each in value]
-        line = ", ".join(parts)
-        if len(line) > LINE_LENGTH or "\n" in line:
-            line = f"\n{deeper}" + f",\n{deeper}".join(parts) + f"\n{indent}"
-        text = f"{brackets[0]}{line}{brackets[1]}"
+            text = f"{{{', '.join(parts)}}}"
         return text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"
 
 
@@ -191,6 +207,10 @@ def _read(content: bytes) -> Any:
     if "=" in text and not re.search(r"[\s{\"]", text):
         return dict(parse_qsl(text, keep_blank_values=True))
     return _Unreadable(_ESCAPE.sub(_unescaped, text))
+
+
+def _masked_pair(match: re.Match[str]) -> str:
+    return match[1] + (_MASKED if match[2].startswith('"') else MASK)
 
 
 def _unescaped(match: re.Match[str]) -> str:

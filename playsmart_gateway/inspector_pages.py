@@ -7,6 +7,7 @@ the watcher did not get. It decodes at its own pace, one request between two tur
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -165,7 +166,10 @@ class _Stream(Response):
         fates = watcher.take_fates()
         any_news = bool(fates)
         while not watcher.closed and (seen := watcher.take()) is not None:
-            await send_part(_event("request", self._disclosure.message(seen)))
+            started = time.perf_counter()
+            part = _event("request", self._disclosure.message(seen))
+            watcher.spend(time.perf_counter() - started)
+            await send_part(part)
             await asyncio.sleep(0)
             any_news = True
         if fates:

@@ -20,6 +20,9 @@ MAX_SHOWN_BYTES = 131_072
 BYTES_PER_SECOND = 131_072
 """What one watcher is given to look at: some 60 small requests a second, or 5 of 200 events."""
 
+MAX_SHARE = 0.02
+"""Of the event loop's time that may go into showing requests to one watcher, in the long run."""
+
 MAX_QUEUED_BYTES = 1_048_576
 """What one watcher may be given at once, and what may wait for it."""
 
@@ -144,6 +147,10 @@ class Watcher:
             name = seen.batch.journal, seen.batch.sequence
             self._followed.append(Fate(seen.number, "buffered", seen.batch.source, name))
         self.stirred.set()
+
+    def spend(self, seconds: float) -> None:
+        """Take off the budget what it took to show a request, so that it is never much."""
+        self._budget -= seconds / MAX_SHARE * BYTES_PER_SECOND
 
     def settle(self, last: tuple[str, int], state: State) -> None:
         """Take note of what became of the batches up to ``last``."""

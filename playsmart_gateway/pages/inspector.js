@@ -254,8 +254,8 @@ function detail(entry) {
   box.append(facts);
   if (request.events) box.append(el("section", "", el("h3", "", plural(request.events.length, "event")), events(request.events)));
   else if (request.count) box.append(el("p", "", `${plural(request.count, "event")}, too large to show here.`));
-  if (request.body !== undefined) box.append(el("section", "", el("h3", "", "Sent"), el("pre", "", request.body)));
-  box.append(el("section", "", el("h3", "", "Answer"), el("pre", "", request.answer)));
+  if (request.body !== undefined) box.append(el("section", "", el("h3", "", "Sent"), el("pre", "", pretty(request.body))));
+  box.append(el("section", "", el("h3", "", "Answer"), el("pre", "", pretty(request.answer))));
   return box;
 }
 
@@ -264,7 +264,7 @@ function events(all) {
   const put = (some) => listed.append(...some.map((event) => el("li", "",
     el("div", "head", el("b", "", bdi(event.type)), event.name ? el("span", "", bdi(event.name)) : "",
       event.player ? el("span", "", bdi(event.player)) : "", el("span", "time", event.time)),
-    event.data === null ? "" : el("pre", "", event.data))));
+    event.data === null ? "" : el("pre", "", pretty(event.data)))));
   put(all.slice(0, FIRST_EVENTS));
   const box = el("div", "", listed);
   if (all.length > FIRST_EVENTS) {
@@ -274,6 +274,36 @@ function events(all) {
     box.append(more);
   }
   return box;
+}
+
+// Lays out JSON without reading it, so that numbers stay as they were sent; other text stays as it is.
+function pretty(text) {
+  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+|"/g) || [];
+  if (!/^[{[]/.test(text) || tokens.length > 20000) return text;
+  let at = 0;
+  const value = (indent) => {
+    const token = tokens[at++];
+    if (token !== "{" && token !== "[") return token ?? "";
+    const close = token === "{" ? "}" : "]";
+    const parts = [];
+    while (at < tokens.length && tokens[at] !== close) {
+      let part = value(`${indent}  `);
+      if (tokens[at] === ":") { at += 1; part += `: ${value(`${indent}  `)}`; }
+      if (tokens[at] === ",") at += 1;
+      else if (tokens[at] !== close) throw new SyntaxError(part);
+      parts.push(part);
+    }
+    if (tokens[at++] !== close) throw new SyntaxError(token);
+    const line = parts.join(", ");
+    if (line.length <= 76 && !line.includes("\n")) return token + line + close;
+    return `${token}\n${indent}  ${parts.join(`,\n${indent}  `)}\n${indent}${close}`;
+  };
+  try {
+    const laid_out = value("");
+    return at === tokens.length ? laid_out : text;
+  } catch {
+    return text;  // it is no JSON, which may be why it was refused
+  }
 }
 
 // ---- Filter, keys, buttons ----
