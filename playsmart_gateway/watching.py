@@ -20,7 +20,7 @@ MAX_SHOWN_BYTES = 131_072
 BYTES_PER_SECOND = 131_072
 """What one watcher is given to look at: some 60 small requests a second, or 5 of 200 events."""
 
-MAX_SHARE = 0.02
+MAX_SHARE = 0.01
 """Of the event loop's time that may go into showing requests to one watcher, in the long run."""
 
 MAX_QUEUED_BYTES = 1_048_576

@@ -196,10 +196,10 @@ async def test_who_is_slow_to_be_shown_a_request_gets_fewer() -> None:
     watcher = scene.inspector.watch()
     watcher.spend(seconds=1)  # of work for one watcher
     await scene.request(make_batch(1))
-    scene.clock.advance(20)
+    scene.clock.advance(60)
     await scene.request(make_batch(2))
     assert (watcher.dropped, len(taken(watcher))) == (2, 0)
-    scene.clock.advance(30)
+    scene.clock.advance(60)
     await scene.request(make_batch(3))
     assert (watcher.dropped, len(taken(watcher))) == (2, 1)
 

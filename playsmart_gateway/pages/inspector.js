@@ -40,8 +40,8 @@ async function connect() {
     let problem = "the gateway does not answer";
     try {
       heard();
-      const query = new URLSearchParams(filled());
-      const answer = await fetch(`/inspector/events?${query}`, { signal: attempt.signal, cache: "no-store" });
+      const query = new URLSearchParams(filled()).toString();
+      const answer = await fetch(`/inspector/events${query ? `?${query}` : ""}`, { signal: attempt.signal, cache: "no-store" });
       if (answer.ok) {
         wait = 500;
         await listen(answer.body, heard);
