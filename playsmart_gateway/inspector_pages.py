@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
@@ -33,12 +33,17 @@ HANG_UP = "playsmart.hang_up"
 PAUSE_SECONDS = 0.05
 """Between two looks at the queue: what comes meanwhile is sent together."""
 
-KEEP_ALIVE_SECONDS = 10.0
-SEND_TIMEOUT_SECONDS = 30.0
-"""Who does not read for that long loses the place to another."""
-
 GOODBYE_SECONDS = 0.5
 
+
+class Patience(NamedTuple):
+    """Seconds until a silent stream says that it is there, and until a client reads too slowly."""
+
+    keep_alive: float = 10.0
+    send: float = 30.0
+
+
+PATIENCE = Patience()
 _FILES = {
     PATH: ("inspector.html", "text/html; charset=utf-8"),
     f"{PATH}/inspector.css": ("inspector.css", "text/css; charset=utf-8"),
@@ -64,6 +69,7 @@ def routes(
     reader: Reader,
     *,
     coins_source: str,
+    patience: Patience = PATIENCE,
 ) -> list[Route]:
     """Return the page and its stream; batches of ``coins_source`` can earn coins."""
     folder = files("playsmart_gateway") / "pages"
@@ -89,7 +95,7 @@ def routes(
         except TooManyWatchers:
             body = error_body(503, "too_many_inspectors")
             return Response(body, 503, {"retry-after": "2"}, "application/json")
-        return _Stream(inspector, watcher, disclosure, reader, coins_source)
+        return _Stream(inspector, watcher, disclosure, reader, coins_source, patience)
 
     return [*map(page, _FILES), Route(f"{PATH}/events", events)]
 
@@ -108,6 +114,7 @@ class _Stream(Response):
         disclosure: Disclosure,
         reader: Reader,
         coins_source: str,
+        patience: Patience,
     ) -> None:
         super().__init__()
         self._inspector = inspector
@@ -115,6 +122,7 @@ class _Stream(Response):
         self._disclosure = disclosure
         self._reader = reader
         self._coins_source = coins_source
+        self._patience = patience
         self._told_dropped = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,7 +151,7 @@ class _Stream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
         async def send_part(part: bytes, more: bool = True) -> None:
-            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._patience.send):
                 await send({"type": "http.response.body", "body": part, "more_body": more})
 
         hello = {"shows_bodies": self._inspector.shows_bodies}
@@ -153,7 +161,7 @@ class _Stream(Response):
             watcher.stirred.clear()
             if not await self._send_news(send_part):
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                    async with asyncio.timeout(self._patience.keep_alive):
                         await watcher.stirred.wait()
                 if not watcher.stirred.is_set():
                     await send_part(b": still here\n\n")
@@ -166,9 +174,9 @@ class _Stream(Response):
         fates = watcher.take_fates()
         any_news = bool(fates)
         while not watcher.closed and (seen := watcher.take()) is not None:
-            started = time.perf_counter()
+            started = time.thread_time()
             part = _event("request", self._disclosure.message(seen))
-            watcher.spend(time.perf_counter() - started)
+            watcher.spend(time.thread_time() - started)
             await send_part(part)
             await asyncio.sleep(0)
             any_news = True

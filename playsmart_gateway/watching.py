@@ -149,8 +149,12 @@ class Watcher:
         self.stirred.set()
 
     def spend(self, seconds: float) -> None:
-        """Take off the budget what it took to show a request, so that it is never much."""
-        self._budget -= seconds / MAX_SHARE * BYTES_PER_SECOND
+        """Take off the budget what it took to show a request, but never more than half a second's.
+
+        Whoever watches a burst goes on seeing something fresh.
+        """
+        worth = seconds / MAX_SHARE * BYTES_PER_SECOND
+        self._budget = min(self._budget, max(self._budget - worth, -BYTES_PER_SECOND / 2))
 
     def settle(self, last: tuple[str, int], state: State) -> None:
         """Take note of what became of the batches up to ``last``."""

@@ -166,6 +166,7 @@ def test_code_message_and_details_are_found_in_every_neighbours_answer(
 def test_bodies_that_cannot_be_shown_are_told_by_their_size() -> None:
     disclosure = Disclosure([])
     assert disclosure.message(seen(b"\xff\xfe\x00"))["body"] == "3 bytes that are no text"
+    assert disclosure.message(seen(b"a\0b"))["body"] == "3 bytes that are no text"
     assert disclosure.message(seen(body_bytes=5_000))["body"] == "5,000 bytes, too many to show"
     assert "body" not in disclosure.message(seen())
     too_large = seen(batch=Batch("teak", "g", "p", 7, b""), status=200)

@@ -194,13 +194,16 @@ async def test_a_batch_or_body_too_large_to_show_is_seen_without_its_contents() 
 async def test_who_is_slow_to_be_shown_a_request_gets_fewer() -> None:
     scene = Scene()
     watcher = scene.inspector.watch()
-    watcher.spend(seconds=1)  # of work for one watcher
+    watcher.spend(seconds=0.05)  # of work for one watcher
     await scene.request(make_batch(1))
-    scene.clock.advance(60)
+    assert (watcher.dropped, len(taken(watcher))) == (0, 1)
+    watcher.spend(seconds=10)
     await scene.request(make_batch(2))
-    assert (watcher.dropped, len(taken(watcher))) == (2, 0)
-    scene.clock.advance(60)
+    scene.clock.advance(0.4)
     await scene.request(make_batch(3))
+    assert (watcher.dropped, len(taken(watcher))) == (2, 0)
+    scene.clock.advance(0.2)
+    await scene.request(make_batch(4))
     assert (watcher.dropped, len(taken(watcher))) == (2, 1)
 
 
