@@ -26,8 +26,8 @@ rules of coins, and ``auditor`` checks them beside ingest. The other dialects go
 
 Two things flow back: "stored up to here", and room. ``stats`` counts what enters and what leaves,
 and the law ties it together: received = stored + duplicate + rejected + buffered. ``app`` is where
-the parts meet; ``ops`` reports on them; ``cli`` starts it all. While somebody watches, the frame tells
-the ``inspector`` of each request, and the flusher what became of its batch.
+the parts meet; ``ops`` reports on them; ``cli`` starts it all. While somebody watches, the
+``inspector`` is told of each request, and what became of its batch.
 """
 
 __version__ = "0.1.0"

@@ -28,6 +28,9 @@ from playsmart_gateway.watching import (
 MAX_WATCHERS = 8
 """At once; fewer where the gateway takes fewer than ten times as many connections."""
 
+NAP_SECONDS = 0.02
+"""When nobody can be given anything more, requests are only counted for so long."""
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
@@ -83,6 +86,8 @@ class Inspector:
         self._watchers: list[Watcher] = []
         self._closed = False
         self._number = 0
+        self._nap_until = 0.0
+        self._missed = 0
         self._last_gone = ("", 0)
         self._buried: tuple[str, int] | None = None
 
@@ -95,8 +100,10 @@ class Inspector:
         if self._closed or len(self._watchers) >= self._max_watchers:
             raise TooManyWatchers
         watcher = Watcher(interest, self._clock)
+        self._count_missed()
         self._watchers.append(watcher)
         self.watched = True
+        self._nap_until = 0.0
         return watcher
 
     def leave(self, watcher: Watcher) -> None:
@@ -127,10 +134,17 @@ class Inspector:
         batch: Batch | None,
     ) -> None:
         """Tell about a request that was answered; ``batch`` is what was accepted of it."""
+        now = self._clock()
+        if now < self._nap_until:
+            self._missed += 1
+            return
+        self._count_missed()
         accepted = status < 400
         body = b"" if batch is not None else heard.body or b""
         wanted = [each for each in self._watchers if each.wants(accepted, batch, body)]
         if not wanted:
+            if all(watcher.is_sated for watcher in self._watchers):
+                self._nap_until = now + NAP_SECONDS
             return
         self._number += 1
         seen = Seen(
@@ -156,12 +170,19 @@ class Inspector:
         for watcher in wanted:
             watcher.offer(seen)
 
+    def _count_missed(self) -> None:
+        if self._missed:
+            for watcher in self._watchers:
+                watcher.dropped += self._missed
+            self._missed = 0
+
     def buried(self, batch: Batch) -> None:
         """Take note that a batch can never be stored, before it leaves the ring."""
         self._buried = batch.journal, batch.sequence
 
     def left_the_ring(self, batches: Sequence[Batch]) -> None:
         """Take note that these are stored, or buried."""
+        self._count_missed()
         last = batches[-1]
         self._last_gone = last.journal, last.sequence
         state: State = "buried" if self._last_gone == self._buried else "stored"

@@ -23,7 +23,7 @@ BYTES_PER_SECOND = 131_072
 MAX_SHARE = 0.01
 """Of the event loop's time that may go into showing requests to one watcher, in the long run."""
 
-MAX_QUEUED_BYTES = 1_048_576
+MAX_QUEUED_BYTES = 524_288
 """What one watcher may be given at once, and what may wait for it."""
 
 REQUEST_COST_BYTES = 2_048
@@ -137,6 +137,11 @@ class Watcher:
             self.dropped += 1
             return False
         return True
+
+    @property
+    def is_sated(self) -> bool:
+        """Whether it would drop whatever comes now."""
+        return self._everything and self._budget < REQUEST_COST_BYTES
 
     def offer(self, seen: Seen) -> None:
         """Queue what it wants; the budget may go below zero, so that nothing is too large."""

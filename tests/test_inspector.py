@@ -194,7 +194,7 @@ async def test_a_batch_or_body_too_large_to_show_is_seen_without_its_contents() 
 async def test_who_is_slow_to_be_shown_a_request_gets_fewer() -> None:
     scene = Scene()
     watcher = scene.inspector.watch()
-    watcher.spend(seconds=0.05)  # of work for one watcher
+    watcher.spend(seconds=0.02)  # of work for one watcher
     await scene.request(make_batch(1))
     assert (watcher.dropped, len(taken(watcher))) == (0, 1)
     watcher.spend(seconds=10)
@@ -205,6 +205,23 @@ async def test_who_is_slow_to_be_shown_a_request_gets_fewer() -> None:
     scene.clock.advance(0.2)
     await scene.request(make_batch(4))
     assert (watcher.dropped, len(taken(watcher))) == (2, 1)
+
+
+async def test_every_request_that_nobody_was_given_is_counted_in_the_end() -> None:
+    scene = Scene()
+    watcher = scene.inspector.watch()
+    seen = 0
+    for sequence in range(1_000):
+        await scene.request(make_batch(sequence))
+        scene.clock.advance(0.001)
+        seen += watcher.take() is not None
+    other = scene.inspector.watch()
+    for sequence in range(1_000):
+        await scene.request(make_batch(sequence))
+        other.take()
+    scene.inspector.left_the_ring([make_batch(1_000)])
+    assert watcher.dropped + seen + len(taken(watcher)) == 2_000
+    assert 0 < other.dropped < 1_000
 
 
 async def test_only_so_many_batches_are_followed_for_one_watcher() -> None:
