@@ -31,7 +31,8 @@ turns with the ring. The rules of points and streaks are in ``loyalty``.
 Two things flow back: "stored up to here", and room. ``stats`` counts what enters and what leaves,
 and the law ties it together: received = stored + duplicate + rejected + buffered. ``app`` is where
 the parts meet; ``ops`` reports on them, ``openapi`` and ``docs`` explain them; ``cli`` starts it
-all.
+all. While somebody watches, the ``inspector`` is told of each request, and what became of its
+batch.
 """
 
 __version__ = "0.1.0"

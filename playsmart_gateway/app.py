@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from playsmart_gateway import docs, ops
+from playsmart_gateway import docs, inspector_pages, ops
 from playsmart_gateway.auditor import Auditor
 from playsmart_gateway.auth import TokenVerifier, open_verifier
 from playsmart_gateway.buffer import Buffer
@@ -37,6 +37,7 @@ from playsmart_gateway.dialects.teak.endpoints import (
     Parts,
     SetPlayerProperties,
 )
+from playsmart_gateway.disclosure import Disclosure, secrets_of
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.errors import (
     ConfigError,
@@ -45,12 +46,15 @@ from playsmart_gateway.errors import (
     SinkUnavailable,
     where,
 )
+from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import COMMIT, Flusher
+from playsmart_gateway.inspector import MAX_WATCHERS, Inspector
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
+from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.rewards import Rule, draws_for, is_whole_millionths
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.sinks import Store, open_sink
@@ -67,7 +71,9 @@ class Gateway:
     that the last drain could not store in time.
     """
 
-    def __init__(self, config: Config, verifier: TokenVerifier, sink: Store) -> None:
+    def __init__(
+        self, config: Config, verifier: TokenVerifier, sink: Store, *, development: bool = False
+    ) -> None:
         buffer = config.buffer
         journal = config.journal
         self.stats = Stats()
@@ -98,7 +104,8 @@ class Gateway:
             self.stats,
             lane=self.lane,
             room_came=self.intake.room_came,
-            stored=self.roster.stored,
+            stored=self._left_the_ring,
+            buried=lambda batch: self.inspector.buried(batch),
             interval_seconds=buffer.flush_interval_seconds,
             max_events=buffer.flush_max_events,
             max_bytes=buffer.flush_max_bytes,
@@ -115,6 +122,11 @@ class Gateway:
         self.store = sink
         self.statistics = sink.reader()  # of its own: statistics of a year take their time
         self._audited = sink.reader()
+        self.inspected = sink.reader()
+        self.inspector = Inspector(
+            max_watchers=min(MAX_WATCHERS, max(1, config.server.max_connections // 10)),
+            shows_bodies=development,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -126,7 +138,13 @@ class Gateway:
         self.journal.open()
         with contextlib.closing(self.journal):
             self._replay()
-            async with self._sink, self.reader, self.statistics, self._audited:
+            async with (
+                self._sink,
+                self.reader,
+                self.statistics,
+                self._audited,
+                self.inspected,
+            ):
                 flushing = self._start(self.flusher.run(), "flusher")
                 syncing = self._start(self._keep_synced(), "journal sync")
                 healing = self._start(self._keep_healthy(), "journal health")
@@ -134,6 +152,7 @@ class Gateway:
                 try:
                     yield
                 finally:
+                    self.inspector.close()
                     self.intake.close("shutting_down")
                     self.lane.close("shutting_down")
                     await self._drain(flushing)
@@ -145,6 +164,7 @@ class Gateway:
         """Be not ready from now on; the time to drain runs. With ``hurry`` it is over."""
         if self._stopping_since is None:
             self._stopping_since = time.monotonic()
+        self.inspector.close()  # a stream that goes on would hold up the server
         if hurry:
             self._hurry.set()
 
@@ -162,6 +182,10 @@ class Gateway:
         if not self.buffer.has_room(1, 0):
             reasons.append(Detail("buffer", "full"))
         return reasons
+
+    def _left_the_ring(self, batches: Sequence[Batch]) -> None:
+        self.roster.stored(batches)
+        self.inspector.left_the_ring(batches)
 
     def _replay(self) -> None:
         """Put what an earlier process left in the journal back into the ring."""
@@ -261,12 +285,14 @@ def create_app(
     verifier: TokenVerifier | None = None,
     sink: Store | None = None,
     clock: Callable[[], float] = time.time,
+    development: bool = False,
     development_token: Callable[[], str] | None = None,
 ) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
 
-    ``clock`` is the wall time in seconds by which points and streaks are paid;
-    ``development_token`` mints a token that ``/docs`` gives to everybody who asks.
+    ``clock`` is the wall time in seconds by which points and streaks are paid. In ``development``
+    the pages for operators are open, and show what was refused; ``development_token`` mints a
+    token that ``/docs`` gives to everybody who asks.
 
     Raises:
         ConfigError: the keys or the storage URL cannot be used.
@@ -276,6 +302,7 @@ def create_app(
         config,
         verifier or verifier_for(config.auth),
         sink or open_sink(config.storage.url, rules, program),
+        development=development,
     )
     endpoint = playsmart.IngestEvents(
         gateway.intake,
@@ -295,6 +322,13 @@ def create_app(
         routes=[
             *ops.routes(gateway),
             *docs.routes(development_token),
+            *inspector_pages.routes(
+                gateway.inspector,
+                OperatorGate(config.operator.token, development=development),
+                Disclosure(secrets_of(msgspec.to_builtins(config))),
+                gateway.inspected,
+                coins_source="playsmart",
+            ),
             *players.routes(
                 _public_games(config),
                 gateway.reader,
@@ -328,7 +362,11 @@ def create_app(
         **dict.fromkeys(lynes.PATHS, send_event),
     }
     app.frame = RequestFrame(
-        app.call_starlette, gateway.stats, endpoints, log_access=config.log.access
+        app.call_starlette,
+        gateway.stats,
+        endpoints,
+        inspector=gateway.inspector,
+        log_access=config.log.access,
     )
     app.state.gateway = gateway
     return app

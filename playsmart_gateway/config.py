@@ -101,6 +101,12 @@ class Storage(Section, frozen=True):
     url: str = "sqlite:///data/playsmart.db"
 
 
+class Operator(Section, frozen=True):
+    """Who may look inside."""
+
+    token: Annotated[str, msgspec.Meta(min_length=16)] | None = None
+
+
 class App(Section, frozen=True):
     """What holds for all games."""
 
@@ -194,6 +200,7 @@ class Config(Section, frozen=True):
     buffer: Buffer = Buffer()
     journal: Journal = Journal()
     storage: Storage = Storage()
+    operator: Operator = Operator()
     app: App = App()
     games: tuple[Game, ...] = ()
     lynes: Lynes = Lynes()
@@ -327,4 +334,4 @@ def _mask(key: str, value: Any) -> Any:
         return [_mask(key, each) for each in value]
     if isinstance(value, dict):
         return {inner: _mask(inner, each) for inner, each in value.items()}
-    return MASKED if key.startswith(("secret", "api_key")) and value else value
+    return MASKED if key.startswith(("secret", "api_key", "token")) and value else value

@@ -34,7 +34,7 @@ MAX_COMMIT_BATCHES = 256
 """Requests of the lane in one transaction: their awards are computed in one turn of the loop."""
 
 
-def _nobody(_: Sequence[Batch]) -> None:
+def _nobody(_: object) -> None:
     pass
 
 
@@ -43,6 +43,7 @@ class Flusher:
 
     What is stored is taken from the ``journal`` too, a segment at a time and only after the sink
     has synced it; ``stored`` is called with batches that left the ring, then ``room_came``.
+    Before a batch leaves it that is buried, ``buried`` is called with it.
 
     A flush is triggered by ``events`` or ``bytes`` (the ring is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
@@ -60,6 +61,7 @@ class Flusher:
         lane: Lane,
         room_came: Callable[[], None],
         stored: Callable[[Sequence[Batch]], None] = _nobody,
+        buried: Callable[[Batch], None] = _nobody,
         interval_seconds: float,
         max_events: int,
         max_bytes: int,
@@ -74,6 +76,7 @@ class Flusher:
         self._commits_alone = 0
         self._room_came = room_came
         self._stored = stored
+        self._buried = buried
         self._limit: int | None = None
         self._stats = stats
         self._interval_seconds = interval_seconds
@@ -178,6 +181,7 @@ class Flusher:
         await self._sink.bury(batch, reason)
         self._limit = None
         self._stats.rejected["buried"] += batch.count
+        self._buried(batch)
         self._let_go([batch])
         logger.error("buried one batch of %d events as dead letters: %s", batch.count, reason)
         return batch.count

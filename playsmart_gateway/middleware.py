@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from playsmart_gateway.dialects.base import Answer, Endpoint
 from playsmart_gateway.envelope import JSON_TYPE, error_body
 from playsmart_gateway.errors import where
+from playsmart_gateway.inspector import Inspector
 from playsmart_gateway.logs import fields
 from playsmart_gateway.stats import Stats
 
@@ -56,7 +57,8 @@ class RequestFrame:
 
     A sane id (1 to 128 visible ASCII characters) is echoed, else one is made. An exception that
     nobody expected answers 500 in the envelope and is logged once, by type and place only: its
-    text could quote what the client sent. With ``log_access`` every answer is logged, by its route.
+    text could quote what the client sent. While somebody watches, ``inspector`` is told of the
+    requests that endpoints answer. With ``log_access`` every answer is logged, by its route.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class RequestFrame:
         endpoints: Mapping[str, Endpoint],
         clock: Callable[[], float] = time.perf_counter,
         *,
+        inspector: Inspector | None = None,
         log_access: bool = False,
     ) -> None:
         self._app = app
@@ -73,6 +76,7 @@ class RequestFrame:
         self._stats = stats
         self._clock = clock
         self._log_access = log_access
+        self._inspector = inspector or Inspector()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
@@ -89,6 +93,10 @@ class RequestFrame:
         if endpoint is None:
             await self._pass_on(scope, receive, send, request_id, started)
             return
+        heard = None
+        if self._inspector.watched:
+            heard = self._inspector.hear(receive)
+            receive = heard.receive
         try:
             answer = (
                 await endpoint(headers, receive)
@@ -100,7 +108,7 @@ class RequestFrame:
             answer = Answer(500, endpoint.error_body(500, "internal_error"), [JSON_TYPE])
         if answer is None:
             return
-        status, body, headed = answer
+        status, body, headed, batch, is_stored = answer
         headed += ((b"content-length", b"%d" % len(body)), (b"x-request-id", request_id))
         at_once = scope.get("extensions", _NONE).get(ANSWER) if scope["method"] == "POST" else None
         if at_once is None or not at_once(status, headed, body):
@@ -110,6 +118,18 @@ class RequestFrame:
         self._stats.observe_request(path, status, seconds)
         if self._log_access:
             _log_answer(scope["method"], path, status, seconds, request_id)
+        if heard is not None:
+            self._inspector.saw(
+                heard,
+                path=path,
+                request_id=request_id,
+                authorization=headers.get(b"authorization", b""),
+                status=status,
+                answer=body,
+                seconds=seconds,
+                batch=batch,
+                is_stored=is_stored,
+            )
 
     async def _pass_on(
         self, scope: Scope, receive: Receive, send: Send, request_id: bytes, started: float

@@ -26,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from playsmart_gateway.app import Application, Gateway
 from playsmart_gateway.config import Config
 from playsmart_gateway.envelope import error_body
+from playsmart_gateway.inspector_pages import HANG_UP
 from playsmart_gateway.middleware import ANSWER, RawHeaders, make_request_id
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Protocol(HttpToolsProtocol):
         self._in_body = False
         self.waiting_since: float | None = None
         self._answering: RequestResponseCycle | None = None
-        self._extensions: dict[str, Any] = {ANSWER: self.answer}
+        self._extensions: dict[str, Any] = {ANSWER: self.answer, HANG_UP: self.hang_up}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a client that connects owes a request."""
@@ -125,6 +126,10 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
             cycle.on_response()
         return True
+
+    def hang_up(self) -> None:
+        """Cut a connection whose client does not read; see ``inspector_pages.HANG_UP``."""
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, in the envelope."""

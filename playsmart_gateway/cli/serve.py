@@ -44,7 +44,8 @@ EXAMPLE_TOKEN_SECONDS = 30 * 86_400
 @click.option(
     "--dev",
     is_flag=True,
-    help="Development mode: without configured keys, make a random secret and keep it.",
+    help="Development mode: without configured keys, make a random secret and keep it; pages for "
+    "operators are open.",
 )
 @click.pass_context
 def serve_command(
@@ -67,7 +68,7 @@ def serve_command(
     if developing and config.server.host in LOOPBACK:  # what everybody may use stays at home
         config = with_example_app(config)
         token = partial(_example_token, config)
-    app = create_app(config, development_token=token)
+    app = create_app(config, development=dev, development_token=token)
     set_up_logging(config.log.format, config.log.level)
     if developing:
         click.echo(_welcome(config, made))
@@ -101,6 +102,8 @@ def _welcome(config: Config, made: bool) -> str:
 Development mode. The secret is {"new, random and" if made else "the one"} kept in
 {development_secret_file(config)} (mode 0600).
 Events go to {config.storage.url.removeprefix("sqlite:///")}, relation "events".
+
+Watch requests as they come: {url}/inspector
 
 Paste this into another terminal:
 

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 from starlette.types import Receive
 
 from playsmart_gateway.errors import TooLarge, Unauthenticated, UnsupportedMedia
+from playsmart_gateway.event import Batch
 
 _JSON = b"application/json"
 
@@ -13,11 +14,17 @@ Headers = dict[bytes, bytes]
 
 
 class Answer(NamedTuple):
-    """One whole answer; whoever sends it adds its length and the request id."""
+    """One whole answer; whoever sends it adds its length and the request id.
+
+    ``batch`` is what was accepted of the request, for whoever watches; ``is_stored`` if it was
+    committed before the answer.
+    """
 
     status: int
     body: bytes
     headers: list[tuple[bytes, bytes]]
+    batch: Batch | None = None
+    is_stored: bool = False
 
 
 class Endpoint(Protocol):

@@ -382,7 +382,7 @@ class IngestEvents:
             self._stats.refused_requests[refusal.tag] += 1
             body = error_body(refusal.status, refusal.message, refusal.details)
             return Answer(refusal.status, body, error_headers(refusal))
-        return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE])
+        return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], batch)
 
     def error_body(self, status: int, message: str) -> bytes:
         """See ``Endpoint``."""

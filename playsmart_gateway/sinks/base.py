@@ -194,6 +194,10 @@ class Reader(EventReader, Protocol):
         """Return the cause of each of these ledger entries that is a grant."""
         ...
 
+    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Return, of these batches (by journal and sequence), what those earned that earned any."""
+        ...
+
     async def audit(self, max_events: int) -> Audited:
         """Check the coins of the next ``max_events`` events or so.
 

@@ -185,6 +185,16 @@ class MemorySink(MemoryApps, MemoryEvents):
                     found[event_id] = Cause(kind, name, when, draws[0] if draws else None, rule)
         return found
 
+    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """See ``Reader.coins_earned``."""
+        by_id = dict(zip(self.batch_ids, self.batches, strict=True))
+        earned: Counter[tuple[str, int]] = Counter()
+        for entry in self.ledger:
+            name = by_id.get(entry.id // MAX_EVENTS_PER_BATCH)
+            if name is not None and name in names:
+                earned[name] += entry.amount
+        return dict(earned)
+
     async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
         """See ``Reader.action_statistics``."""
         found: dict[tuple[str, str], Statistics] = {}

@@ -102,16 +102,15 @@ class SendEvent:
             request = decode(body)
             self._require_allowed(request, caller.subject, headers)
             received_at_ms = int(self._clock() * 1_000)
-            award = await self._lane.submit(
-                batch(request, project=access.project, received_at_ms=received_at_ms)
-            )
+            accepted = batch(request, project=access.project, received_at_ms=received_at_ms)
+            award = await self._lane.submit(accepted)
         except Disconnected:
             return None
         except Refused as refusal:
             self._stats.refused_requests[refusal.tag] += 1
             return refused(refusal)
         body = success_body(request.event_id, request.user_id, award, received_at_ms)
-        return Answer(200, body, [JSON_TYPE])
+        return Answer(200, body, [JSON_TYPE], accepted, is_stored=True)
 
     def error_body(self, status: int, message: str) -> bytes:
         """See ``Endpoint``."""

@@ -137,8 +137,9 @@ class AnalyticsEvents(_Endpoint):
             countries.__getitem__,
             store_client_ip=self._parts.store_client_ip,
         )
-        await self._parts.intake.accept(Batch(SOURCE, app.id, event.user_id, 1, rows))
-        return Answer(200, replies.EVENT_TAKEN, [JSON_TYPE])
+        batch = Batch(SOURCE, app.id, event.user_id, 1, rows)
+        await self._parts.intake.accept(batch)
+        return Answer(200, replies.EVENT_TAKEN, [JSON_TYPE], batch)
 
 
 class AnalyticsBatch(_Endpoint):
@@ -159,6 +160,7 @@ class AnalyticsBatch(_Endpoint):
             for event in decoded
         ]
         events = [event for event in outcomes if isinstance(event, AnalyticsEvent)]
+        batch = None
         if events:
             rows = encode_rows(
                 events,
@@ -166,8 +168,9 @@ class AnalyticsBatch(_Endpoint):
                 countries.__getitem__,
                 store_client_ip=parts.store_client_ip,
             )
-            await parts.intake.accept(Batch(SOURCE, app.id, "", len(events), rows))
-        return Answer(200, replies.batch(outcomes), [JSON_TYPE])
+            batch = Batch(SOURCE, app.id, "", len(events), rows)
+            await parts.intake.accept(batch)
+        return Answer(200, replies.batch(outcomes), [JSON_TYPE], batch)
 
 
 class IdentifyPlayer(_Endpoint):
@@ -194,10 +197,11 @@ class IdentifyPlayer(_Endpoint):
         )
         session_id = str(uuid.uuid4())
         client_ip = sent.client_ip if parts.store_client_ip and sent.client_ip else None
-        await parts.intake.accept(session_batch(session, session_id, self._now(), client_ip))
+        batch = session_batch(session, session_id, self._now(), client_ip)
+        await parts.intake.accept(batch)
         link = _worked_out(app, sent.deep_link, player) if sent.deep_link else None
         body = replies.session(sent.country, session_id, player.opt_out_states, link)
-        return Answer(201, body, [JSON_TYPE])
+        return Answer(201, body, [JSON_TYPE], batch)
 
     def _unknown_app(self, game_id: str) -> bytes:
         return replies.unknown_game(game_id)

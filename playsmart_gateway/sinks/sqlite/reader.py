@@ -57,6 +57,17 @@ _CAUSES = f"""
     )
     WHERE trigger IS NOT NULL
 """  # noqa: S608 - built from our own constants
+_EARNED = f"""
+    SELECT identity, batches.sequence, sum(amount)
+    FROM json_each(?) AS wanted
+    CROSS JOIN journals ON identity = wanted.value ->> 0
+    CROSS JOIN batches ON batches.journal_id = journals.journal_id
+        AND batches.sequence = wanted.value ->> 1
+    CROSS JOIN coin_entries ON coin_entries.id
+        BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+        AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+    GROUP BY batch_id
+"""  # noqa: S608 - built from our own constants
 _NEWEST = 2**63 - 1
 
 
@@ -99,6 +110,12 @@ class SqliteReader:
             entry_id: Cause(kind, name, occurred_at, draw, Rule(*rule))
             for entry_id, kind, name, occurred_at, draw, *rule in rows
         }
+
+    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """See ``Reader.coins_earned``."""
+        async with self._connection.transaction("BEGIN") as db:
+            rows = await db.execute_fetchall(_EARNED, (json.dumps(list(names)),))
+        return {(identity, sequence): amount for identity, sequence, amount in rows}
 
     async def audit(self, max_events: int) -> Audited:
         """See ``Reader.audit``."""

@@ -1,0 +1,267 @@
+"""What of a request may be shown to somebody who watches: all of it but secrets and e-mails.
+
+Secrets go by their names (whatever a key like ``secret_key`` holds), by their looks (JSON Web
+Tokens, e-mail addresses) and by their values (those of the configuration, and the request's own
+token), wherever they are: as a value, as a key, inside a text, inside a text that is no JSON.
+JSON travels on as text, number by number as it was written: a browser's JSON would round what it
+reads. Most events hold nothing that could be a secret; they are found by a few searches in C.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from playsmart_gateway.watching import Seen
+
+MASK = "••••"
+MAX_TEXT_LENGTH = 131_072
+"""Characters of one text."""
+
+MAX_DEPTH = 100
+MAX_PROBLEMS = 50
+LEAST_SECRET_LENGTH = 4
+"""Shorter ones are no secrets, and would be found everywhere."""
+
+_NAME = r"(?:secret|passw|token(?!s)|authori[sz]ation|credential|api_?key|cookie|e-?mail)"
+_SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
+_SECRET_PAIR = re.compile(
+    rf"""({_NAME}[\w-]{{0,40}}\\*["']?\s{{0,8}}[:=]\s{{0,8}})"""
+    r"""(\\+["'][^"'\\]*|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,&}\]]+)""",
+    re.IGNORECASE,
+)
+_ADDRESS = r"""[^\s@"'<>()\[\]{},;:=&]"""
+_BY_LOOKS = (
+    r"eyJ[\w-]{8,}(?:\.[\w-]*)*|(?i:bearer)\s+\S+"
+    rf"|(?<!{_ADDRESS}){_ADDRESS}+?(?:@|%40){_ADDRESS}+"
+)
+_SUSPICIOUS = (
+    *(b"@", b"%40", b"eyj", b"bearer", b"secret", b"passw", b"token", b"authori", b"credential"),
+    *(b"api", b"cookie", b"mail", b"\\"),
+)
+"""In lower case; what has none of these, nor a known secret, has nothing to mask."""
+
+_ESCAPE = re.compile(r"\\u00([0-7][0-9a-fA-F])|%([2-7][0-9a-fA-F])|\\(/)")
+_NULL = msgspec.Raw(b"null")
+_MASKED = json.dumps(MASK, ensure_ascii=False)
+_decode_rows = msgspec.json.Decoder(list[list[msgspec.Raw]]).decode
+_decode_text = msgspec.json.Decoder(str | None).decode
+
+
+class _Number(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+def secrets_of(settings: Any, *, secret: bool = False) -> Iterator[str]:
+    """Yield the texts that go by a secret's name in a configuration of plain values."""
+    if isinstance(settings, dict):
+        for name, value in settings.items():
+            yield from secrets_of(value, secret=_SECRET_NAME.search(name) is not None)
+    elif isinstance(settings, list | tuple):
+        for value in settings:
+            yield from secrets_of(value, secret=secret)
+    elif secret and isinstance(settings, str) and len(settings) >= LEAST_SECRET_LENGTH:
+        yield settings
+
+
+class Disclosure:
+    """Makes requests fit to be shown; none of ``secrets`` ever is."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = sorted(set(secrets), key=len, reverse=True)
+        self._known = [secret.encode() for secret in known]
+        self._secrets = re.compile("|".join([*map(re.escape, known), _BY_LOOKS]))
+
+    def message(self, seen: Seen) -> dict[str, Any]:
+        """Return a request as plain values, every text of them masked."""
+        answer = _read(seen.answer)
+        code, message, problems = _problems(answer)
+        shown: dict[str, Any] = {
+            "id": seen.number,
+            "at": int(seen.at * 1000),
+            "path": seen.path,
+            "request_id": seen.request_id.decode("ascii"),
+            "status": seen.status,
+            "outcome": "accepted" if seen.status < 400 else "refused",
+            "state": seen.state or ("answered" if seen.status < 400 else "refused"),
+            "ms": round(seen.seconds * 1000, 2),
+            "code": code,
+            "message": message,
+            "details": [{"path": path, "message": text} for path, text in problems],
+            "answer": self._json(answer),
+        }
+        if seen.batch is not None:
+            shown |= {
+                "source": seen.batch.source,
+                "game": seen.batch.game_id,
+                "player": seen.batch.user_id,
+                "count": seen.batch.count,
+            }
+        elif seen.body is not None:
+            shown |= self._body(seen.body)
+        elif seen.body_bytes:
+            shown["body"] = f"{seen.body_bytes:,} bytes, too many to show"
+        token = seen.authorization.decode("latin-1").partition(" ")[2].strip()
+        if len(token) >= LEAST_SECRET_LENGTH:
+            shown = _replace(shown, token)
+        shown = {name: self._masked(value) for name, value in shown.items()}
+        if seen.batch is not None:
+            shown["events"] = None if seen.rows is None else self._events(seen.rows)
+        return shown
+
+    def text(self, text: str) -> str:
+        """Return a text without what looks like, or is, a secret or an e-mail address."""
+        text = self._secrets.sub(MASK, text)
+        if ":" in text or "=" in text:
+            text = _SECRET_PAIR.sub(_masked_pair, text)
+        return text
+
+    def _masked(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return _sane(self.text(value))
+        if isinstance(value, list):
+            return [self._masked(each) for each in value]
+        if isinstance(value, dict):
+            return {name: self._masked(each) for name, each in value.items()}
+        return value
+
+    def _events(self, rows: bytes) -> list[dict[str, Any]]:
+        """Return events; texts that are JSON already are passed on as they are where possible."""
+        harmless = self._is_harmless(rows)
+        events = []
+        for row in _decode_rows(rows):
+            kind, name, when, data, *others = row
+            player = others[1] if len(others) > 1 else _NULL
+            text = bytes(data)
+            if harmless or self._is_harmless(b" ".join(map(bytes, row))):
+                shown = text.decode()
+            else:
+                kind, name, when, player = map(self._masked_text, (kind, name, when, player))
+                shown = _sane(self._json(_read(text)))
+            event = {"type": kind, "name": name, "time": when, "player": player}
+            events.append({**event, "data": None if text == b"null" else shown})
+        return events
+
+    def _masked_text(self, raw: msgspec.Raw) -> msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(self._masked(_decode_text(raw))))
+
+    def _is_harmless(self, text: bytes) -> bool:
+        lowered = text.lower()
+        return not any(each in lowered for each in _SUSPICIOUS) and not any(
+            each in text for each in self._known
+        )
+
+    def _body(self, body: bytes) -> dict[str, Any]:
+        content = _read(body)
+        shown = {"body": self._json(content)}
+        if isinstance(content, dict):
+            for name, key in (("player", "user_id"), ("game", "game_id")):
+                if isinstance(content.get(key), str):
+                    shown[name] = content[key]
+        return shown
+
+    def _json(self, value: Any, depth: int = 0) -> str:
+        """Return a value as JSON without secrets; what is not JSON as its text."""
+        if isinstance(value, _Unreadable | _Number):
+            text = self.text(value)
+        elif isinstance(value, str):
+            text = json.dumps(self.text(value), ensure_ascii=False)
+        elif not isinstance(value, dict | list):
+            text = json.dumps(value)
+        elif depth >= MAX_DEPTH:
+            text = '"…"'
+        elif isinstance(value, list):
+            text = f"[{', '.join([self._json(each, depth + 1) for each in value])}]"
+        else:
+            parts = [
+                f"{json.dumps(self.text(name), ensure_ascii=False)}: "
+                + (_MASKED if _SECRET_NAME.search(name) else self._json(each, depth + 1))
+                for name, each in value.items()
+            ]
+            text = f"{{{', '.join(parts)}}}"
+        return text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"
+
+
+class _Unreadable(str):
+    """What is neither JSON nor a form."""
+
+    __slots__ = ()
+
+
+def _read(content: bytes) -> Any:
+    """Return what JSON or a form holds; else its text, or how much of something else it is."""
+    try:
+        text = content.decode()
+        return json.loads(text, parse_int=_Number, parse_float=_Number, parse_constant=_Number)
+    except UnicodeDecodeError:
+        return _Unreadable(f"{len(content):,} bytes that are no text")
+    except (ValueError, RecursionError):
+        pass
+    if "\0" in text:
+        return _Unreadable(f"{len(content):,} bytes that are no text")
+    if "=" in text and not re.search(r"[\s{\"]", text):
+        return dict(parse_qsl(text, keep_blank_values=True))
+    return _Unreadable(_ESCAPE.sub(_unescaped, text))
+
+
+def _masked_pair(match: re.Match[str]) -> str:
+    return match[1] + (_MASKED if match[2].startswith('"') else MASK)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    """What is escaped would be found neither by its looks nor by its value."""
+    code = match[1] or match[2]
+    return chr(int(code, 16)) if code else match[3]
+
+
+def _problems(answer: Any) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return the code, the message and the details of an answer, whichever neighbour's it is."""
+    if not isinstance(answer, dict):
+        return "", "", []
+    found = list(_flattened(answer.get("errors"), ""))
+    for place, result in enumerate(answer.get("results") or ()):
+        if isinstance(result, dict):
+            found += _flattened(result.get("errors"), f"events.{place}.")
+    error = answer.get("error")
+    if isinstance(error, dict):
+        found += [
+            (str(each.get("path", "")), str(each.get("message", "")))
+            for each in error.get("details") or ()
+            if isinstance(each, dict)
+        ]
+        return str(error.get("code", "")), str(error.get("message", "")), found[:MAX_PROBLEMS]
+    code = str(answer.get("status", "")) if found else ""
+    message = "; ".join(f"{path} {text}".strip() for path, text in found[:2])
+    return code, message, found[:MAX_PROBLEMS]
+
+
+def _flattened(errors: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield each text of errors by parameter, with where it is."""
+    if isinstance(errors, dict):
+        for name, inner in errors.items():
+            yield from _flattened(inner, f"{path}{name}")
+    elif isinstance(errors, list):
+        for inner in errors:
+            yield from _flattened(inner, path)
+    elif errors is not None:
+        yield path, str(errors)
+
+
+def _sane(text: str) -> str:
+    """A lone surrogate is JSON, and no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _replace(value: Any, secret: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(secret, MASK)
+    if isinstance(value, list):
+        return [_replace(each, secret) for each in value]
+    if isinstance(value, dict):
+        return {name: _replace(each, secret) for name, each in value.items()}
+    return value

@@ -1,0 +1,31 @@
+"""What a batch earned is found by its name in the journal, in every sink."""
+
+from pathlib import Path
+
+import pytest
+
+from playsmart_gateway.event import Batch
+from playsmart_gateway.rewards import Rule
+from playsmart_gateway.sinks import open_sink
+
+LEVEL = b'["LevelCompleted",null,"2026-04-22T14:30:00Z",null]'
+OPEN = b'["AppOpen",null,"2026-04-22T14:30:00Z",null]'
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_each_batch_is_told_what_it_earned_and_adjustments_are_nobodys(
+    kind: str, tmp_path: Path
+) -> None:
+    url = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}[kind]
+    rows = [[LEVEL, OPEN, LEVEL], [OPEN], [LEVEL], [LEVEL]]
+    batches = [
+        Batch("playsmart", "levels", "ada", len(each), b"[%b]" % b",".join(each), journal, sequence)
+        for sequence, (each, journal) in enumerate(zip(rows, ("a", "a", "a", "b"), strict=True), 1)
+    ]
+    async with open_sink(url, [Rule("levels", 10, 10, 1_000_000)]) as sink, sink.reader() as reader:
+        await sink.write(batches)
+        await sink.adjust("ada", 500, "sorry")
+        names = [("a", 1), ("a", 2), ("a", 3), ("a", 4), ("b", 3), ("c", 1)]
+        assert await reader.coins_earned(names) == {("a", 1): 20, ("a", 3): 10}
+        assert await reader.coins_earned([("b", 4)]) == {("b", 4): 10}
+        assert await reader.coins_earned([]) == {}
