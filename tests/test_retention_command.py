@@ -52,4 +52,5 @@ def test_old_events_go_while_new_ones_come(
         running.post(upload, sub="ada")
         running.settle()
     assert invoke(tmp_path, "audit").stdout.endswith("every coin is right\n")
+    assert "its event was deleted by retention" in invoke(tmp_path, "coins", "ada").stdout
     assert running.stop() == 0

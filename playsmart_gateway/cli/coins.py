@@ -162,7 +162,7 @@ def _because(entry: CoinTransaction, causes: dict[int, Cause]) -> str:
     """Say in words why there is this entry."""
     cause = causes.get(entry.id)
     if cause is None:
-        return entry.reason or ""
+        return entry.reason or "its event was deleted by retention"
     rule = cause.rule
     base = str(rule.base_amount(cause.draw))
     if rule.min_amount < rule.max_amount:
