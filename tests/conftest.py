@@ -1,6 +1,7 @@
 """What several test modules share: the gateway as a process of its own, and how to talk to it."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -276,6 +277,16 @@ async def in_process(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
     async with app.router.lifespan_context(app), client:
         yield client
+
+
+def in_toml(value: object) -> str:
+    """A value as the environment holds it; what is None is left out."""
+    if isinstance(value, dict):
+        pairs = (f"{name} = {in_toml(each)}" for name, each in value.items() if each is not None)
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(in_toml, value))}]"
+    return json.dumps(value)
 
 
 def make_event(type_: str = "AppOpen", **fields: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -16,15 +17,17 @@ from starlette.routing import Route
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import Auth, Config, Journal
+from playsmart_gateway.dialects.lynes.request import decode as decode_lynes
 from playsmart_gateway.dialects.playsmart import decode
 from playsmart_gateway.envelope import CODES
 from playsmart_gateway.errors import Malformed
 from playsmart_gateway.openapi import PIECES, document
+from playsmart_gateway.openapi.lynes_schemas import EVENTS, REQUESTS, STREAKS
 from playsmart_gateway.openapi.playsmart import PLAYER, UPLOADS
 from playsmart_gateway.openapi.teak import FORM
 from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
 from playsmart_gateway.sinks.memory import MemorySink
-from tests.conftest import SECRET, RunningGateway, StartGateway
+from tests.conftest import SECRET, RunningGateway, StartGateway, in_toml
 
 DOCUMENT = json.loads(json.dumps(document()))
 OPERATIONS = {
@@ -38,6 +41,10 @@ REGISTRY: Registry[Any] = Registry().with_resource(
 TEAK_APP = (
     f'[{{id = "{APP}", secret_key = "{SECRET_KEY}", properties = {{player_level = "string"}}}}]'
 )
+LYNES_PROJECT = {
+    "LYNES__EVENTS": in_toml(msgspec.to_builtins(EVENTS)),
+    "LYNES__STREAKS": in_toml(msgspec.to_builtins(STREAKS)),
+}
 
 
 def validator(schema: dict[str, Any]) -> Draft202012Validator:
@@ -127,6 +134,29 @@ def refused_by_both(upload: dict[str, Any]) -> None:
     assert not validator({"$ref": "#/components/schemas/Upload"}).is_valid(upload)
 
 
+BAD_EVENTS: dict[str, Any] = {
+    "no user": {"userId": None},
+    "a long id": {"eventId": "x" * 257},
+    "an id with NUL": {"userId": "a\0b"},
+    "11 fields": {"metadata": {str(each): each for each in range(11)}},
+    "null for metadata": {"metadata": None},
+    "an empty name": {"metadata": {"": 1}},
+    "an object in metadata": {"metadata": {"a": {}}},
+    "a long text": {"metadata": {"a": "x" * 1_025}},
+    "a number among texts": {"metadata": {"a": ["x", 1]}},
+    "a NUL among texts": {"metadata": {"a": ["x", "a\0b"]}},
+    "101 texts": {"metadata": {"a": ["x"] * 101}},
+}
+
+
+@pytest.mark.parametrize("wrong", BAD_EVENTS.values(), ids=list(BAD_EVENTS))
+def test_what_lynes_refuses_in_an_event_the_schema_refuses(wrong: dict[str, Any]) -> None:
+    event = {**REQUESTS["a login"], **wrong}
+    with pytest.raises(Malformed):
+        decode_lynes(json.dumps(event).encode())
+    assert not validator({"$ref": "#/components/schemas/LynesEvent"}).is_valid(event)
+
+
 # --- the document itself -------------------------------------------------------------------------
 
 
@@ -192,13 +222,18 @@ def test_nothing_in_it_is_a_remark_for_ourselves() -> None:
 def test_every_route_is_in_the_document_and_every_path_of_it_exists() -> None:
     config = Config(auth=Auth(secret=SECRET), journal=Journal(enabled=False))
     app = create_app(config, sink=MemorySink())
+    documented = {
+        (method, server["url"].rstrip("/") + path)
+        for (method, path), operation in OPERATIONS.items()
+        for server in operation.get("servers", DOCUMENT["servers"])
+    }
     there = {("POST", path) for path in app.frame._endpoints}
     for route in app.routes:
         assert isinstance(route, Route)
         if route.include_in_schema:
             path = re.sub(r":\w+}", "}", route.path)
             there |= {(method, path) for method in route.methods or () if method != "HEAD"}
-    assert there == set(OPERATIONS)
+    assert there == documented
 
 
 # --- the running gateway -------------------------------------------------------------------------
@@ -208,7 +243,7 @@ def test_answers_to_what_is_wrong_are_in_the_document(gateway: RunningGateway) -
     token = {"authorization": f"Bearer {gateway.token(PLAYER)}"}
     plain = {"content-type": "text/plain"}
     for (method, path), operation in OPERATIONS.items():
-        url = path.replace("{user_id}", quote("another player"))
+        url = re.sub("{[^}]+}", quote("another player"), path)
         attempts = [{"headers": plain, "content": b"{}"}, {"headers": token, "content": b"{}"}]
         attempts += [{"content": b" " * 1_048_577}, {"headers": {"x": "y" * 40_000}}]
         seen = {"404"} if "/v2/" in path else set()
@@ -248,7 +283,7 @@ def test_other_methods_and_paths_answer_as_the_components_say(gateway: RunningGa
 
 
 def test_the_examples_are_accepted_as_they_are(start_gateway: StartGateway) -> None:
-    gateway = start_gateway(TEAK__APPS=TEAK_APP)
+    gateway = start_gateway(TEAK__APPS=TEAK_APP, **LYNES_PROJECT)
     token = {"authorization": f"Bearer {gateway.token(PLAYER)}"}
     sent = 0
     for (method, path), operation in sorted(
@@ -264,9 +299,14 @@ def test_the_examples_are_accepted_as_they_are(start_gateway: StartGateway) -> N
             fields = resolved(body[FORM]["schema"])["properties"]
             requests.append({"data": {name: each["examples"][0] for name, each in fields.items()}})
         for request in requests or [{}]:
-            url = path.replace("{user_id}", PLAYER)
+            url, query = path, {}
+            for each in operation.get("parameters", ()):
+                if each["in"] == "path":
+                    url = url.replace(f"{{{each['name']}}}", each["example"])
+                elif each.get("required"):
+                    query[each["name"]] = each["example"]
             headers = token if "security" in operation else {}
-            answer = gateway.client.request(method, url, headers=headers, **request)
+            answer = gateway.client.request(method, url, headers=headers, params=query, **request)
             assert answer.is_success, answer.text
             conforms((method, path), answer)
             sent += 1

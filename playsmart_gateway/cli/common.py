@@ -9,6 +9,7 @@ import msgspec
 
 from playsmart_gateway.config import Auth, Config, TeakApp, load_config
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.openapi.lynes_schemas import EVENTS, STREAKS
 from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
 
 config_option = click.option(
@@ -56,13 +57,18 @@ def with_development_secret(config: Config, *, create: bool) -> tuple[Config, bo
     return msgspec.structs.replace(config, auth=auth), made
 
 
-def with_example_app(config: Config) -> Config:
-    """Return ``config`` with the app that Teak's examples are for, unless it has apps."""
-    if config.teak.apps:
-        return config
-    app = TeakApp(id=APP, secret_key=SECRET_KEY, properties={"player_level": "string"})
-    teak = msgspec.structs.replace(config.teak, apps=(app,))
-    return msgspec.structs.replace(config, teak=teak)
+def with_examples(config: Config) -> Config:
+    """Return ``config`` with what the examples are for, unless it has its own.
+
+    That is an app of Teak's, and events and a streak of Lynes'.
+    """
+    replace = msgspec.structs.replace
+    if not config.teak.apps:
+        app = TeakApp(id=APP, secret_key=SECRET_KEY, properties={"player_level": "string"})
+        config = replace(config, teak=replace(config.teak, apps=(app,)))
+    if not config.lynes.events and not config.lynes.streaks:
+        config = replace(config, lynes=replace(config.lynes, events=EVENTS, streaks=STREAKS))
+    return config
 
 
 def signing_key(auth: Auth) -> tuple[str, str | None]:

@@ -21,7 +21,7 @@ from playsmart_gateway.cli.common import (
     development_secret_file,
     read_config,
     with_development_secret,
-    with_example_app,
+    with_examples,
 )
 from playsmart_gateway.config import Config, masked
 from playsmart_gateway.logs import set_up_logging
@@ -66,7 +66,7 @@ def serve_command(
         config, made = with_development_secret(config, create=True)
     token = None
     if developing and config.server.host in LOOPBACK:  # what everybody may use stays at home
-        config = with_example_app(config)
+        config = with_examples(config)
         token = partial(_example_token, config)
     app = create_app(config, development=dev, development_token=token)
     set_up_logging(config.log.format, config.log.level)

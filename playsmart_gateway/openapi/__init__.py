@@ -12,18 +12,25 @@ from functools import cache
 from typing import Any
 
 from playsmart_gateway import __version__
-from playsmart_gateway.openapi import operations, players, playsmart, teak
+from playsmart_gateway.openapi import lynes, operations, players, playsmart, teak
 from playsmart_gateway.openapi.parts import ELSEWHERE, EVERYWHERE, HEADERS, SCHEMAS, Piece
 
-PIECES: Sequence[Piece] = (playsmart.PIECE, players.PIECE, teak.PIECE, operations.PIECE)
+PIECES: Sequence[Piece] = (
+    playsmart.PIECE,
+    players.PIECE,
+    teak.PIECE,
+    lynes.PIECE,
+    operations.PIECE,
+)
 
 _DESCRIPTION = """\
 Takes batches of game events and stores them, exactly once, in SQL.
 
 - **Every answer** carries `X-Request-ID`.
-- **Every error** but Teak's is `{"error": {"code", "message", "details"?}}`: `code` follows from
-  the status, `message` says which reason it was. An unknown path is 404 `not_found`, another method
-  than those listed is 405 `method_not_allowed` with `Allow`.
+- **Every error** but Teak's and Lynes' is `{"error": {"code", "message", "details"?}}`: `code`
+  follows from the status, `message` says which reason it was. An unknown path is 404 `not_found`,
+  another method than those listed is 405 `method_not_allowed` with `Allow`. What goes wrong before
+  an endpoint is reached (408, 431, not HTTP) is told in these words everywhere.
 - **503** with `Retry-After` means that nothing was kept: send the same again then.
 
 Mint a token with `playsmart-gateway token --sub device-abc-123`."""

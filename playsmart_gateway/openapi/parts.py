@@ -78,6 +78,22 @@ def refusal(
     return {str(status): answer(description, ref("Error"), examples, *headers)}
 
 
+def either(status: int, ours: dict[str, Any]) -> Answers:
+    """Return an answer that the connection can also give, in the gateway's words."""
+    theirs = EVERYWHERE[str(status)]
+    body = ours["content"][JSON]
+    examples = {**body["examples"], **theirs["content"][JSON]["examples"]}
+    return {
+        str(status): {
+            **ours,
+            **({"headers": theirs["headers"]} if "headers" in theirs else {}),
+            "content": {
+                JSON: {"schema": {"anyOf": [body["schema"], ref("Error")]}, "examples": examples}
+            },
+        }
+    }
+
+
 HEADERS: dict[str, Any] = {
     "X-Request-ID": {
         "description": "Names this request in the log. One of 1 to 128 visible ASCII characters "
@@ -123,9 +139,15 @@ EVERYWHERE: Answers = {
 
 ELSEWHERE: Answers = {
     **refusal(404, "There is no such path.", "not_found"),
-    **refusal(405, "The path has other methods.", "method_not_allowed"),
     **refusal(
-        429, "Too often; only Teak's endpoints limit, in words of their own.", "rate_limited"
+        405,
+        "The path has other methods; Lynes' paths say so in words of their own.",
+        "method_not_allowed",
+    ),
+    **refusal(
+        429,
+        "Too often; only Teak's endpoints and Lynes' limit, in words of their own.",
+        "rate_limited",
     ),
 }
 """Answers that belong to no operation."""
@@ -134,7 +156,7 @@ SCHEMAS: dict[str, Schema] = {
     **schemas_of(Detail),
     "Error": {
         "title": "Error",
-        "description": "Every error but those of Teak's endpoints.",
+        "description": "Every error but those of Teak's and Lynes' endpoints.",
         "type": "object",
         "required": ["error"],
         "properties": {

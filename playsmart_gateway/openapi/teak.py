@@ -22,12 +22,12 @@ from playsmart_gateway.errors import (
     UnsupportedMedia,
 )
 from playsmart_gateway.openapi.parts import (
-    EVERYWHERE,
     JSON,
     Answers,
     Piece,
     answer,
     content,
+    either,
     operation,
 )
 from playsmart_gateway.openapi.schema import ref
@@ -40,23 +40,6 @@ FORM = "application/x-www-form-urlencoded"
 def _errors(description: str, examples: Mapping[str, bytes], *headers: str) -> dict[str, Any]:
     shown = {name: json.loads(body) for name, body in examples.items()}
     return answer(description, ref("TeakErrors"), shown, *headers)
-
-
-def _either(status: int, ours: dict[str, Any]) -> Answers:
-    """Return an answer that the connection can also give, in the gateway's words."""
-    theirs = EVERYWHERE[str(status)]
-    examples = {
-        **ours["content"][JSON]["examples"],
-        **theirs["content"][JSON]["examples"],
-    }
-    schema = {"anyOf": [ref("TeakErrors"), ref("Error")]}
-    return {
-        str(status): {
-            **ours,
-            **({"headers": theirs["headers"]} if "headers" in theirs else {}),
-            "content": {JSON: {"schema": schema, "examples": examples}},
-        }
-    }
 
 
 def _refused(*kinds: type[Refused]) -> dict[str, bytes]:
@@ -72,7 +55,7 @@ def _answers(
 ) -> Answers:
     return {
         **success,
-        **_either(400, _errors("Parameters are wrong: all of them are told.", wrong)),
+        **either(400, _errors("Parameters are wrong: all of them are told.", wrong)),
         "403": _errors("Not a secret of this app.", {"a wrong secret": replies.WRONG_SECRET}),
         "404": missing,
         "413": _errors("The body is over the configured limit.", _refused(TooLarge)),
@@ -82,14 +65,14 @@ def _answers(
             {"too often": replies.rate_limited(path, limit)},
             "Retry-After",
         ),
-        **_either(
+        **either(
             500,
             _errors(
                 "Our mistake; the log has the request id.",
                 {"a mistake": replies.errors({"500": ["internal_error"]})},
             ),
         ),
-        **_either(
+        **either(
             503,
             _errors(
                 "Nothing was kept; send it again.",

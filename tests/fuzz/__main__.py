@@ -9,9 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import msgspec
+
+from playsmart_gateway.openapi.lynes_schemas import EVENTS, STREAKS
 from playsmart_gateway.openapi.playsmart import PLAYER
 from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
-from tests.conftest import SECRET, RunningGateway, clean_environment
+from tests.conftest import SECRET, RunningGateway, clean_environment, in_toml
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 ENVIRONMENT = {
@@ -19,6 +22,9 @@ ENVIRONMENT = {
     "PLAYSMART_TEAK__APPS": f'[{{id = "{APP}", secret_key = "{SECRET_KEY}"}}]',
     "PLAYSMART_TEAK__LIMITS": "{analytics_events = 0, batch = 0, identify = 0, "
     "player_properties = 0}",
+    "PLAYSMART_LYNES__EVENTS": in_toml(msgspec.to_builtins(EVENTS)),
+    "PLAYSMART_LYNES__STREAKS": in_toml(msgspec.to_builtins(STREAKS)),
+    "PLAYSMART_LYNES__RATE_LIMIT": "0",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import schemathesis
 
+from playsmart_gateway.openapi.lynes_schemas import EVENTS, STREAK, USER
 from playsmart_gateway.openapi.playsmart import PLAYER
 from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
 
@@ -18,18 +19,24 @@ _OF_TEAK = {
     "properties": '{"player_level": "elite"}',
 }
 _OF_PLAYSMART = {"user_id": PLAYER}
+_OF_LYNES = {"eventId": EVENTS[0].id, "userId": USER, "streakId": STREAK}
 
 
 @schemathesis.hook
 def before_call(
     context: schemathesis.HookContext, case: schemathesis.Case[Any], _: dict[str, Any]
 ) -> None:
-    """Make a request that of the example player, or of the example app."""
-    known = _OF_PLAYSMART if case.path == "/ingest/events" else _OF_TEAK
+    """Make a request that of the example player or user, or of the example app."""
+    known = {
+        **(_OF_PLAYSMART if case.path == "/ingest/events" else _OF_TEAK),
+        **_OF_LYNES,
+    }
     if isinstance(case.body, dict):
         case.body |= {name: value for name, value in known.items() if _is_valid(case.body, name)}
-    if _is_valid(case.path_parameters, "user_id"):
-        case.path_parameters["user_id"] = PLAYER
+    for parameters in (case.path_parameters, case.query):
+        for name, value in {**_OF_PLAYSMART, **_OF_LYNES}.items():
+            if _is_valid(parameters, name):
+                parameters[name] = value
 
 
 def _is_valid(fields: Any, name: str) -> bool:

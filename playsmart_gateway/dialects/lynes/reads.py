@@ -41,9 +41,10 @@ MAX_OFFSET = 100_000
 MAX_SUMMARIZED_DAYS = 31
 """Days that are summarized one by one in one answer."""
 
+ONLY_GET = "Only GET is allowed"
 NO_USER, NO_STREAK, NO_EVENT = "User not found", "Streak not found", "Event not found"
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_OTHER_METHODS = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _Endpoint = Callable[[Request], Awaitable[Any]]
 
@@ -60,17 +61,21 @@ def routes(
     reads = _Reads(program, reader, verifier, access, clock)
     endpoints = {
         # A user's id may hold a slash.
-        "/user/{user_id:path}/points": reads.points,
-        "/user/{user_id:path}/history": reads.history,
-        "/user/{user_id:path}/streak": reads.streaks,
-        "/user/{user_id:path}/streak/{streak_id}": reads.streak,
+        "/user/{userId:path}/points": reads.points,
+        "/user/{userId:path}/history": reads.history,
+        "/user/{userId:path}/streak": reads.streaks,
+        "/user/{userId:path}/streak/{streakId}": reads.streak,
         "/stats/event": reads.event_stats,
         "/analytics/streak": reads.streak_analytics,
     }
+    paths = [prefix + path for prefix in PREFIXES for path in endpoints]
+    answers = [_answering(each) for each in endpoints.values()] * len(PREFIXES)
     return [
-        Route(prefix + path, _answering(endpoint), methods=_METHODS)
-        for prefix in PREFIXES
-        for path, endpoint in endpoints.items()
+        *(Route(path, answer) for path, answer in zip(paths, answers, strict=True)),
+        *(
+            Route(path, _only_get, methods=_OTHER_METHODS, include_in_schema=False)
+            for path in paths
+        ),
     ]
 
 
@@ -78,9 +83,6 @@ def _answering(endpoint: _Endpoint) -> Callable[[Request], Awaitable[Response]]:
     """Turn what an endpoint returns or raises into a response."""
 
     async def answer(request: Request) -> Response:
-        if request.method not in ("GET", "HEAD"):
-            body = error_body(405, message="Only GET is allowed")
-            return _response(Answer(405, body, [JSON_TYPE, (b"allow", b"GET, HEAD")]))
         try:
             try:
                 return _response(Answer(200, _encode(await endpoint(request)), [JSON_TYPE]))
@@ -90,6 +92,11 @@ def _answering(endpoint: _Endpoint) -> Callable[[Request], Awaitable[Response]]:
             return _response(refused(refusal))
 
     return answer
+
+
+async def _only_get(_: Request) -> Response:
+    body = error_body(405, message=ONLY_GET)
+    return _response(Answer(405, body, [JSON_TYPE, (b"allow", b"GET, HEAD")]))
 
 
 def _response(answer: Answer) -> Response:
@@ -155,7 +162,7 @@ class _Reads:
         known = await self._reader.streaks(self._access.project, user_id)
         if not known:
             await self.points(request)
-        definition = self._program.streaks.get(request.path_params["streak_id"])
+        definition = self._program.streaks.get(request.path_params["streakId"])
         if definition is None:
             raise NotFound(NO_STREAK)
         return _success(self._shown_streak(definition, known.get(definition.id)))
@@ -245,7 +252,7 @@ class _Reads:
 
     async def _allowed_user(self, request: Request) -> str:
         subject = await self._caller(request)
-        user_id: str = request.path_params["user_id"]
+        user_id: str = request.path_params["userId"]
         self._access.require_user(subject, user_id)
         return user_id
 

@@ -32,8 +32,24 @@ NUMBER_LIMIT = 10**309
 MAX_DECIMAL_PLACES = 400
 """Digits of a number behind the point; a double as it is usually printed has up to 342."""
 
-Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
-FieldName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
+_NO_NUL = {"pattern": r"^[^\u0000]*$"}
+_TEXT = {"type": "string", "maxLength": MAX_STRING_LENGTH, **_NO_NUL}
+_VALUE = {
+    "description": f"Numbers are below 1e309, with at most {MAX_DECIMAL_PLACES} decimal places.",
+    "anyOf": [
+        {"type": ["number", "boolean", "null"]},
+        _TEXT,
+        {"type": "array", "maxItems": MAX_STRINGS, "items": _TEXT},
+    ],
+}
+
+Identifier = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, extra_json_schema=_NO_NUL)
+]
+FieldName = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH, extra_json_schema=_NO_NUL)
+]
+FieldValue = Annotated[Any, msgspec.Meta(extra_json_schema=_VALUE)]
 
 
 class Request(msgspec.Struct, gc=False, rename="camel"):
@@ -41,7 +57,7 @@ class Request(msgspec.Struct, gc=False, rename="camel"):
 
     event_id: Identifier
     user_id: Identifier
-    metadata: Annotated[dict[FieldName, Any], msgspec.Meta(max_length=MAX_FIELDS)] = {}
+    metadata: Annotated[dict[FieldName, FieldValue], msgspec.Meta(max_length=MAX_FIELDS)] = {}
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
