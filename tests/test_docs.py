@@ -13,9 +13,13 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from playsmart_gateway.app import create_app
 from playsmart_gateway.auth import open_verifier
+from playsmart_gateway.cli.common import with_example_app
+from playsmart_gateway.config import Auth, Config, Journal, Teak, TeakApp
 from playsmart_gateway.openapi.playsmart import PLAYER
-from tests.conftest import PATIENCE_SECONDS, RunningGateway, StartGateway
+from playsmart_gateway.sinks.memory import MemorySink
+from tests.conftest import PATIENCE_SECONDS, SECRET, RunningGateway, StartGateway, in_process
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")
@@ -57,10 +61,19 @@ def test_development_mode_gives_nothing_to_other_machines(start_gateway: StartGa
     assert gateway.client.post("/v2/identify", json=EXAMPLE_APP).status_code == 404
 
 
-def test_with_apps_of_its_own_development_mode_adds_none(start_gateway: StartGateway) -> None:
-    apps = '[{id = "ours", secret_key = "secret"}]'
-    gateway = start_gateway("--dev", secret=None, TEAK__APPS=apps)
-    assert gateway.client.post("/v2/identify", json=EXAMPLE_APP).status_code == 404
+def test_with_apps_of_its_own_development_mode_adds_none() -> None:
+    ours = Config(teak=Teak(apps=(TeakApp("ours", "secret"),)))
+    assert with_example_app(ours) == ours
+    (example,) = with_example_app(Config()).teak.apps
+    assert (example.id, example.secret_key) == tuple(EXAMPLE_APP.values())
+
+
+async def test_the_token_is_text_in_the_page_whatever_it_is() -> None:
+    config = Config(auth=Auth(secret=SECRET), journal=Journal(enabled=False))
+    app = create_app(config, sink=MemorySink(), development_token=lambda: '"><script>')
+    async with in_process(app) as client:
+        page = await client.get("/docs", headers={"host": "[::1]:8000"})
+    assert token_in(page) == "&quot;&gt;&lt;script&gt;"
 
 
 # --- the page without a browser ------------------------------------------------------------------

@@ -23,12 +23,12 @@ def ref(kind: type | str) -> Schema:
 
 def schemas_of(*kinds: type[msgspec.Struct]) -> dict[str, Schema]:
     """Return the schemas of ``kinds``, and of all that they are made of, by name."""
-    twins = [_twin(kind, {}) for kind in kinds]
+    made: dict[type, type] = {}
+    twins = [_twin(kind, made) for kind in kinds]
     _, components = msgspec.json.schema_components(twins, ref_template=_REFERENCE)
     for schema in components.values():
-        if "description" in schema:
-            text = inspect.cleandoc(schema["description"])
-            schema["description"] = _NOT_FOR_READERS.sub("", text).replace("``", "`")
+        text = inspect.cleandoc(schema["description"])  # ours are all described
+        schema["description"] = _NOT_FOR_READERS.sub("", text).replace("``", "`")
     return components
 
 
@@ -53,9 +53,8 @@ def described(schema: Schema, descriptions: Mapping[str, str]) -> Schema:
 def _twin(kind: Any, made: dict[type, type]) -> Any:
     """Return a type with the same schema, without the defaults that msgspec cannot print."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        if kind not in made:
-            made[kind] = _twin_struct(kind, made)
-        return made[kind]
+        made[kind] = twin = made.get(kind) or _twin_struct(kind, made)
+        return twin
     arguments = get_args(kind)
     origin = get_origin(kind)
     if origin is Annotated:
