@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from playsmart_gateway import ops
+from playsmart_gateway import dashboard, ops
 from playsmart_gateway.auditor import Auditor
 from playsmart_gateway.auth import TokenVerifier, open_verifier
 from playsmart_gateway.buffer import Buffer
@@ -38,9 +38,11 @@ from playsmart_gateway.dialects.teak.endpoints import (
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.errors import ConfigError, Detail, JournalUnavailable, where
 from playsmart_gateway.flusher import Flusher
+from playsmart_gateway.follower import Follower
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
+from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.rewards import Rule, draws_for, is_whole_millionths
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.sinks import Store, open_sink
@@ -100,6 +102,7 @@ class Gateway:
         self.reader = sink.reader()
         self.roster = Roster(self.reader)
         self._audited = sink.reader()
+        self.figures = sink.figures()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -111,7 +114,7 @@ class Gateway:
         self.journal.open()
         with contextlib.closing(self.journal):
             self._replay()
-            async with self._sink, self.reader, self._audited:
+            async with self._sink, self.reader, self._audited, self._following():
                 flushing = self._start(self.flusher.run(), "flusher")
                 syncing = self._start(self._keep_synced(), "journal sync")
                 healing = self._start(self._keep_healthy(), "journal health")
@@ -194,6 +197,19 @@ class Gateway:
             kept = "the journal keeps them" if isinstance(self.journal, Journal) else "lost"
             logger.error("stopped with %d events not stored: %s", self.left_behind, kept)
 
+    @asynccontextmanager
+    async def _following(self) -> AsyncIterator[None]:
+        """Keep the figures of a store that can."""
+        if self.figures is None:
+            yield
+            return
+        async with self.figures:
+            following = self._start(Follower(self.figures).run(), "figures")
+            try:
+                yield
+            finally:
+                await _cancel(following)
+
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
@@ -229,9 +245,15 @@ class Application(Starlette):
 
 
 def create_app(
-    config: Config, *, verifier: TokenVerifier | None = None, sink: Store | None = None
+    config: Config,
+    *,
+    verifier: TokenVerifier | None = None,
+    sink: Store | None = None,
+    development: bool = False,
 ) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
+
+    In ``development`` the pages for operators are open to everybody.
 
     Raises:
         ConfigError: the keys or the storage URL cannot be used.
@@ -256,9 +278,12 @@ def create_app(
         async with gateway.running():
             yield
 
+    endpoints: dict[str, Endpoint] = {playsmart.PATH: endpoint, **_teak_endpoints(config, gateway)}
+    gate = OperatorGate(config.operator.token, development=development)
     app = Application(
         routes=[
             *ops.routes(gateway),
+            *dashboard.routes(gateway, gate, endpoints),
             *players.routes(
                 _public_games(config),
                 gateway.reader,
@@ -269,7 +294,6 @@ def create_app(
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
         lifespan=lifespan,
     )
-    endpoints: dict[str, Endpoint] = {playsmart.PATH: endpoint, **_teak_endpoints(config, gateway)}
     app.frame = RequestFrame(app.call_starlette, gateway.stats, endpoints)
     app.state.gateway = gateway
     return app

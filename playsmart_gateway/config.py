@@ -101,6 +101,12 @@ class App(Section, frozen=True):
     is_live: bool = True
 
 
+class Operator(Section, frozen=True):
+    """Who may look at the pages for operators."""
+
+    token: Annotated[str, msgspec.Meta(min_length=16)] | None = None
+
+
 Amount = Annotated[int, msgspec.Meta(ge=0, le=MAX_BASE_AMOUNT)]
 Multiplier = Annotated[float, msgspec.Meta(ge=0, le=MAX_MULTIPLIER)]
 
@@ -159,6 +165,7 @@ class Config(Section, frozen=True):
     journal: Journal = Journal()
     storage: Storage = Storage()
     app: App = App()
+    operator: Operator = Operator()
     games: tuple[Game, ...] = ()
     teak: Teak = Teak()
 
@@ -289,4 +296,4 @@ def _mask(key: str, value: Any) -> Any:
         return [_mask(key, each) for each in value]
     if isinstance(value, dict):
         return {inner: _mask(inner, each) for inner, each in value.items()}
-    return MASKED if key.startswith("secret") and value else value
+    return MASKED if key.startswith(("secret", "token")) and value else value

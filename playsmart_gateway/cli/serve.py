@@ -35,7 +35,8 @@ EXAMPLE_TOKEN_SECONDS = 30 * 86_400
 @click.option(
     "--dev",
     is_flag=True,
-    help="Development mode: without configured keys, make a random secret and keep it.",
+    help="Development mode: without configured keys, make a random secret and keep it; the"
+    " pages for operators are open to everybody.",
 )
 @click.pass_context
 def serve_command(
@@ -54,7 +55,7 @@ def serve_command(
     developing = dev and not config.auth.has_keys
     if developing:
         config, made = with_development_secret(config, create=True)
-    app = create_app(config)
+    app = create_app(config, development=dev)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if developing:
         click.echo(_welcome(config, made))
@@ -89,6 +90,7 @@ def _welcome(config: Config, made: bool) -> str:
     return f"""
 Development mode. The secret is {"new, random and" if made else "the one"} kept in
 {development_secret_file(config)} (mode 0600).
+The dashboard is at {url}/dashboard
 Events go to {config.storage.url.removeprefix("sqlite:///")}, relation "events".
 
 Paste this into another terminal:

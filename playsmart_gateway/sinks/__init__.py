@@ -25,15 +25,20 @@ from playsmart_gateway.sinks.base import (
     Violation,
     Written,
 )
+from playsmart_gateway.sinks.figures import SPANS, FigureKeeper, Figures, Followed
 
 __all__ = [
     "OPT_OUT_STATES",
+    "SPANS",
     "ActionStatistics",
     "AppPlayer",
     "Audited",
     "Cause",
     "Channel",
     "CoinTransaction",
+    "FigureKeeper",
+    "Figures",
+    "Followed",
     "OptOutState",
     "Player",
     "PropertyValue",

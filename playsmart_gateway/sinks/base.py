@@ -11,6 +11,7 @@ import msgspec
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule, Trigger
+from playsmart_gateway.sinks.figures import FigureKeeper
 
 _EXACT = Context(prec=20_000)
 """Numbers have at most 256 digits and exponents of four, so no sum of theirs is rounded."""
@@ -270,6 +271,10 @@ class Store(Sink, Protocol):
 
     def reader(self) -> Reader:
         """Return a reader of this store; the sink itself need not be open."""
+        ...
+
+    def figures(self) -> FigureKeeper | None:
+        """Return what keeps the figures of this store while it is open; None if nothing does."""
         ...
 
     async def set_properties(

@@ -11,10 +11,12 @@ one order, that of the events. Adjustments take the next batch's id for themselv
 ``app_players`` are the players of Teak's apps, known by ``identify``; the unique key of a player
 decides which ``Installed`` is the first. In a batch of many players each event row has its own
 ``user_id``, and the batch has an empty one. ``game_rules`` keeps every rule that ever held and from
-which batch on, so that an audit can tell what each event should have earned.
+which batch on, so that an audit can tell what each event should have earned. The ``rollup_`` tables
+are the sums that ``rollup`` keeps for the dashboard.
 """
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.sinks.sqlite.rollup_tables import ROLLUP_TABLES
 
 
 def printed_time(microseconds: str) -> str:
@@ -211,5 +213,6 @@ MIGRATIONS = (
         PRIMARY KEY (app_id, user_id, name)
     ) WITHOUT ROWID;
     """,  # noqa: S608 - built from our own constants
+    ROLLUP_TABLES,
 )
 """One script a schema version; never edited once released, only appended to."""

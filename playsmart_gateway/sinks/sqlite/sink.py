@@ -31,6 +31,7 @@ from playsmart_gateway.sinks.base import (
 from playsmart_gateway.sinks.sqlite import apps
 from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
 from playsmart_gateway.sinks.sqlite.connection import Connection, classify
+from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
 
@@ -154,6 +155,10 @@ class SqliteSink:
     def reader(self) -> SqliteReader:
         """See ``Sink.reader``."""
         return SqliteReader(self._path)
+
+    def figures(self) -> SqliteFigures:
+        """See ``Store.figures``."""
+        return SqliteFigures(self._path, self._connection)
 
     async def write(self, batches: Sequence[Batch]) -> Written:
         """See ``Sink.write``."""
