@@ -32,7 +32,6 @@ from playsmart_gateway.stats import Histogram, Stats
 LINKS = {
     "/ingest/events": "send events (POST, bearer token)",
     "/v1/games": "the games that pay coins",
-    "/dashboard": "what comes in and what players do (operators)",
     "/healthz": "is the process alive",
     "/readyz": "does it take events and can it store them",
     "/metrics": "Prometheus metrics",

@@ -58,7 +58,7 @@ export function bars(host, spec) {
     svg.append(shape("line", { x1: margin.left, x2: width - margin.right, y1: at, y2: at, class: value ? "gridline" : "axis" }));
     svg.append(shape("text", { x: margin.left - 7, y: at + 4, "text-anchor": "end" }, format(value)));
   }
-  const widest = Math.max(...spec.labels.map((label) => label.length)) * 6.4 + 14;
+  const widest = Math.max(...spec.labels.map((label) => label.length)) * 6.8 + 24;
   const every = Math.max(1, Math.ceil(widest / slot));
   spec.labels.forEach((label, i) => {
     if (!label || i % every !== (spec.anchor === "end" ? (count - 1) % every : 0)) return;

@@ -27,7 +27,7 @@ function latency(seconds) {
 }
 
 function duration(seconds) {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   if (seconds < 2 * DAY) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / DAY)} d`;
@@ -110,7 +110,7 @@ const PANELS = [
         text.style.background = `color-mix(in srgb, var(--c2) ${Math.round(10 + 60 * share)}%, transparent)`;
         return text;
       };
-      const grid = table(["first day (UTC)", "new players", "back on D1", "back on D7"], cohorts.map((each) => [
+      const grid = table(["first day (UTC)", "new", "D1", "D7"], cohorts.map((each) => [
         date(each.day * DAY), full(each.new_players), cell(each, 1, "retained_1"), cell(each, 7, "retained_7"),
       ]));
       grid.className = "cohort";
@@ -304,7 +304,7 @@ function drawPanel(panel, view) {
 
 function drawTiles({ live, figures, now }) {
   const { window } = live;
-  const since = window.since_start ? "since the start" : `last ${Math.round(window.seconds)} s`;
+  const since = window.since_start ? "since the start" : `last ${duration(window.seconds)}`;
   const today = figures?.days.find((day) => day.day === Math.floor(now / DAY));
   const coins = figures ? sum(figures.coins.filter((each) => each.day === Math.floor(now / DAY)).map((each) => each.coins)) : null;
   const rate = window.received / Math.max(window.seconds, 1);

@@ -186,7 +186,7 @@ TEAK = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     story=st.lists(
         st.one_of(PLAYED, st.tuples(st.just(""), st.integers(0, 400), st.just("app"), TEAK)),

@@ -31,8 +31,9 @@ MAX_ROWS = 10_000
 """Of one query."""
 
 MAX_LEVELS = 200
-NEWEST_BATCHES = 2_000
-"""Those of Lynes among the newest batches are what its distributions are of."""
+NEWEST_BATCHES = 20_000
+NEWEST_OF_LYNES = 1_000
+"""Its distributions are of so many batches among the newest of all: ``batches`` has no index."""
 
 _STATE = """
     SELECT position, (SELECT max(seq) FROM sqlite_sequence WHERE name = 'batches'), (
@@ -88,12 +89,16 @@ _ACTIONS = """
 _FIELDS = f"""
     WITH entries AS MATERIALIZED (
         SELECT field.key AS name, field.type AS kind, field.atom
-        FROM (SELECT batch_id, source, game_id FROM batches
-              ORDER BY batch_id DESC LIMIT {NEWEST_BATCHES}) AS newest
+        FROM (
+            SELECT batch_id FROM (
+                SELECT batch_id, source, game_id FROM batches
+                ORDER BY batch_id DESC LIMIT {NEWEST_BATCHES}
+            )
+            WHERE source = 'lynes' AND (:game IS NULL OR game_id = :game) LIMIT {NEWEST_OF_LYNES}
+        )
         CROSS JOIN event_rows ON event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
                                  AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
         CROSS JOIN json_each(customdata) AS field
-        WHERE source = 'lynes' AND (:game IS NULL OR game_id = :game)
     )
     SELECT json_array(
         name, 'number', count(*), min(atom), avg(atom), max(atom), json('[]')
