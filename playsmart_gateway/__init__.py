@@ -20,9 +20,9 @@ buffer and, a segment at a time, the journal. So a failed flush is a non-event, 
 replay: the sink knows every batch by its journal and sequence and stores it once.
 
 **The store** also keeps what events earn, in the transaction that stores them: ``rewards`` has the
-rules of coins, and ``auditor`` checks them beside ingest. The other dialects go the same way:
-``dialects.teak`` takes analytics events and ``sessions`` of players whom the ``roster`` knows, and
-``dialects.players`` reads back.
+rules of coins, ``auditor`` checks them beside ingest, and ``follower`` keeps the sums that the
+``dashboard`` shows. The other dialects go the same way: ``dialects.teak`` takes analytics events
+and ``sessions`` of players whom the ``roster`` knows, and ``dialects.players`` reads back.
 
 **The lane** is for requests whose answer tells what they earned: ``dialects.lynes`` submits its
 batch there, past journal and ring, and the flusher has the sink commit what waits, at once, by

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from playsmart_gateway import docs, inspector_pages, ops
+from playsmart_gateway import dashboard, docs, inspector_pages, ops
 from playsmart_gateway.auditor import Auditor
 from playsmart_gateway.auth import TokenVerifier, open_verifier
 from playsmart_gateway.buffer import Buffer
@@ -48,6 +48,7 @@ from playsmart_gateway.errors import (
 )
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import COMMIT, Flusher
+from playsmart_gateway.follower import Follower
 from playsmart_gateway.inspector import MAX_WATCHERS, Inspector
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
@@ -127,6 +128,7 @@ class Gateway:
             max_watchers=min(MAX_WATCHERS, max(1, config.server.max_connections // 10)),
             shows_bodies=development,
         )
+        self.figures = sink.figures()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -144,6 +146,7 @@ class Gateway:
                 self.statistics,
                 self._audited,
                 self.inspected,
+                self._following(),
             ):
                 flushing = self._start(self.flusher.run(), "flusher")
                 syncing = self._start(self._keep_synced(), "journal sync")
@@ -244,6 +247,19 @@ class Gateway:
             kept = "the journal keeps them" if isinstance(self.journal, Journal) else "lost"
             logger.error("stopped with %d events not stored: %s", self.left_behind, kept)
 
+    @asynccontextmanager
+    async def _following(self) -> AsyncIterator[None]:
+        """Keep the figures of a store that can."""
+        if self.figures is None:
+            yield
+            return
+        async with self.figures:
+            following = self._start(Follower(self.figures).run(), "figures")
+            try:
+                yield
+            finally:
+                await _cancel(following)
+
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
@@ -318,17 +334,34 @@ def create_app(
         async with gateway.running():
             yield
 
+    send_event = lynes.SendEvent(
+        gateway.lane,
+        gateway.verifier,
+        gateway.stats,
+        program,
+        access_for(config),
+        rate_limit=config.lynes.rate_limit,
+        max_body_bytes=config.server.max_body_bytes,
+        clock=clock,
+    )
+    endpoints: dict[str, Endpoint] = {
+        playsmart.PATH: endpoint,
+        **_teak_endpoints(config, gateway),
+        **dict.fromkeys(lynes.PATHS, send_event),
+    }
+    gate = OperatorGate(config.operator.token, development=development)
     app = Application(
         routes=[
             *ops.routes(gateway),
             *docs.routes(development_token),
             *inspector_pages.routes(
                 gateway.inspector,
-                OperatorGate(config.operator.token, development=development),
+                gate,
                 Disclosure(secrets_of(msgspec.to_builtins(config))),
                 gateway.inspected,
                 coins_source="playsmart",
             ),
+            *dashboard.routes(gateway, gate, endpoints),
             *players.routes(
                 _public_games(config),
                 gateway.reader,
@@ -346,21 +379,6 @@ def create_app(
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
         lifespan=lifespan,
     )
-    send_event = lynes.SendEvent(
-        gateway.lane,
-        gateway.verifier,
-        gateway.stats,
-        program,
-        access_for(config),
-        rate_limit=config.lynes.rate_limit,
-        max_body_bytes=config.server.max_body_bytes,
-        clock=clock,
-    )
-    endpoints: dict[str, Endpoint] = {
-        playsmart.PATH: endpoint,
-        **_teak_endpoints(config, gateway),
-        **dict.fromkeys(lynes.PATHS, send_event),
-    }
     app.frame = RequestFrame(
         app.call_starlette,
         gateway.stats,

@@ -101,16 +101,16 @@ class Storage(Section, frozen=True):
     url: str = "sqlite:///data/playsmart.db"
 
 
-class Operator(Section, frozen=True):
-    """Who may look inside."""
-
-    token: Annotated[str, msgspec.Meta(min_length=16)] | None = None
-
-
 class App(Section, frozen=True):
     """What holds for all games."""
 
     is_live: bool = True
+
+
+class Operator(Section, frozen=True):
+    """Who may look at the pages for operators."""
+
+    token: Annotated[str, msgspec.Meta(min_length=16)] | None = None
 
 
 Amount = Annotated[int, msgspec.Meta(ge=0, le=MAX_BASE_AMOUNT)]

@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth import open_verifier
-from playsmart_gateway.cli.common import with_example_app
+from playsmart_gateway.cli.common import with_examples
 from playsmart_gateway.config import Auth, Config, Journal, Teak, TeakApp
 from playsmart_gateway.openapi.playsmart import PLAYER
 from playsmart_gateway.sinks.memory import MemorySink
@@ -63,8 +63,8 @@ def test_development_mode_gives_nothing_to_other_machines(start_gateway: StartGa
 
 def test_with_apps_of_its_own_development_mode_adds_none() -> None:
     ours = Config(teak=Teak(apps=(TeakApp("ours", "secret"),)))
-    assert with_example_app(ours) == ours
-    (example,) = with_example_app(Config()).teak.apps
+    assert with_examples(ours) == ours
+    (example,) = with_examples(Config()).teak.apps
     assert (example.id, example.secret_key) == tuple(EXAMPLE_APP.values())
 
 

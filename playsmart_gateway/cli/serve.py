@@ -44,8 +44,8 @@ EXAMPLE_TOKEN_SECONDS = 30 * 86_400
 @click.option(
     "--dev",
     is_flag=True,
-    help="Development mode: without configured keys, make a random secret and keep it; pages for "
-    "operators are open.",
+    help="Development mode: without configured keys, make a random secret and keep it; the"
+    " pages for operators are open to everybody.",
 )
 @click.pass_context
 def serve_command(
@@ -103,7 +103,7 @@ Development mode. The secret is {"new, random and" if made else "the one"} kept 
 {development_secret_file(config)} (mode 0600).
 Events go to {config.storage.url.removeprefix("sqlite:///")}, relation "events".
 
-Watch requests as they come: {url}/inspector
+Watch requests as they come: {url}/inspector, and what they add up to: {url}/dashboard
 
 Paste this into another terminal:
 

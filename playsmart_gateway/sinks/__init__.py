@@ -37,11 +37,13 @@ from playsmart_gateway.sinks.events import (
     StoredEvent,
     StoreHealth,
 )
+from playsmart_gateway.sinks.figures import SPANS, FigureKeeper, Figures, Followed
 from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader, StreakFigures
 
 __all__ = [
     "EVERYTHING",
     "OPT_OUT_STATES",
+    "SPANS",
     "ActionStatistics",
     "AppPlayer",
     "Audited",
@@ -56,6 +58,9 @@ __all__ = [
     "EventPage",
     "EventReader",
     "Expired",
+    "FigureKeeper",
+    "Figures",
+    "Followed",
     "LoyaltyReader",
     "OptOutState",
     "Player",

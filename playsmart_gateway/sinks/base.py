@@ -13,6 +13,7 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
 from playsmart_gateway.rewards import Rule, Trigger
 from playsmart_gateway.sinks.events import EventReader, Expired
+from playsmart_gateway.sinks.figures import FigureKeeper
 from playsmart_gateway.sinks.loyalty import LoyaltyReader
 
 _EXACT = Context(prec=21_000)
@@ -298,6 +299,10 @@ class Store(Sink, Protocol):
 
     def reader(self) -> Reader:
         """Return a reader of this store; the sink itself need not be open."""
+        ...
+
+    def figures(self) -> FigureKeeper | None:
+        """Return what keeps the figures of this store while it is open; None if nothing does."""
         ...
 
     async def set_properties(

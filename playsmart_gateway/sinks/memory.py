@@ -161,6 +161,9 @@ class MemorySink(MemoryApps, MemoryEvents):
         """See ``Sink.reader``."""
         return self
 
+    def figures(self) -> None:
+        """See ``Store.figures``: there are none."""
+
     async def player(self, user_id: str) -> Player | None:
         """See ``Reader.player``."""
         return self.profiles.get(user_id)

@@ -59,6 +59,9 @@ class SimSink:
         self._working = 0
         self._idle = asyncio.Event()
 
+    def figures(self) -> None:
+        """Nothing follows it: what is simulated here is the path of the events."""
+
     async def __aenter__(self) -> Self:
         if self._chance.strikes("store: cannot open"):
             raise SinkUnavailable("cannot open the store")

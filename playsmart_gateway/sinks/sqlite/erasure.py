@@ -14,6 +14,7 @@ from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 
 _OWN_BATCHES = "SELECT batch_id FROM batches WHERE user_id = :user"
 _USER_NUMBER = "user_number IN (SELECT user_number FROM lynes_users WHERE user_id = :user)"
+_ROLLUP_ID = "player_id IN (SELECT player_id FROM rollup_players WHERE user_id = :user)"
 _PLAYER_ID = "player_id = (SELECT player_id FROM players WHERE user_id = :user)"
 
 PERSONAL_ROWS = {
@@ -29,10 +30,13 @@ PERSONAL_ROWS = {
     "lynes_streaks": _USER_NUMBER,
     "lynes_history": _USER_NUMBER,
     "lynes_users": "user_id = :user",
+    "rollup_player_days": _ROLLUP_ID,
+    "rollup_player_levels": _ROLLUP_ID,
+    "rollup_players": "user_id = :user",
 }
 """Which rows are a player's, table by table, in an order in which they can be deleted.
 
-Lynes' statistics stay: they are counts by event, day and group, and name nobody."""
+Lynes' statistics and the dashboard's sums stay: they are counts, and name nobody."""
 
 _COUNT_OTHERS = f"""
     UPDATE batches SET event_count = (

@@ -12,10 +12,12 @@ one order, that of the events. Adjustments take the next batch's id for themselv
 decides which ``Installed`` is the first. In a batch of many players each event row has its own
 ``user_id``, and the batch has an empty one. ``game_rules`` keeps every rule that ever held and from
 which batch on, so that an audit can tell what each event should have earned; ``expired_events`` and
-``custom_event_baselines`` tell it what ``retention`` took away.
+``custom_event_baselines`` tell it what ``retention`` took away. The ``rollup_`` tables are the sums
+that ``rollup`` keeps for the dashboard.
 """
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.sinks.sqlite.rollup_tables import ROLLUP_TABLES
 
 
 def printed_time(microseconds: str) -> str:
@@ -301,5 +303,6 @@ MIGRATIONS = (
         PRIMARY KEY (player_id, game_id)
     ) WITHOUT ROWID;
     """,
+    ROLLUP_TABLES,
 )
 """One script a schema version; never edited once released, only appended to."""

@@ -33,6 +33,7 @@ from playsmart_gateway.sinks.events import Expired
 from playsmart_gateway.sinks.sqlite import apps, erasure, retention
 from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
 from playsmart_gateway.sinks.sqlite.connection import Connection, classify
+from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
 from playsmart_gateway.sinks.sqlite.loyalty import Loyalty
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
@@ -109,6 +110,10 @@ class SqliteSink:
     def reader(self) -> SqliteReader:
         """See ``Sink.reader``."""
         return SqliteReader(self._path)
+
+    def figures(self) -> SqliteFigures:
+        """See ``Store.figures``."""
+        return SqliteFigures(self._path, self._connection)
 
     async def write(self, batches: Sequence[Batch]) -> Written:
         """See ``Sink.write``."""

@@ -1,0 +1,177 @@
+"""``GET /dashboard``: one page that shows what comes in, what becomes of it, and what players do.
+
+The page polls ``/dashboard/data``, which has two halves. ``live`` is from the counters in memory,
+as of now. ``figures`` is from the store, by bounded queries over the sums that the follower keeps
+(see ``sinks.figures``), and says up to when events are in it. However many watch, the store is
+asked for the same figures once a second at most.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from importlib.resources import files
+from typing import Any, Protocol
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from playsmart_gateway import __version__
+from playsmart_gateway.buffer import Buffer
+from playsmart_gateway.envelope import error_body
+from playsmart_gateway.errors import Detail, SinkUnavailable
+from playsmart_gateway.operator import OperatorGate
+from playsmart_gateway.recent import Recent
+from playsmart_gateway.sinks import SPANS, FigureKeeper, Figures
+from playsmart_gateway.stats import Stats
+
+PATH = "/dashboard"
+RANGES = {"1h": 3_600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
+FRESH_SECONDS = 1.0
+"""How long figures that were read are given to others."""
+
+MAX_READ = 64
+"""Games and ranges whose figures are kept for that long."""
+
+MAX_GAME_ID = 256
+
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_PAGES = {
+    PATH: "dashboard.html",
+    f"{PATH}/dashboard.css": "dashboard.css",
+    f"{PATH}/dashboard.js": "dashboard.js",
+    f"{PATH}/charts.js": "charts.js",
+    f"{PATH}/icon.svg": "icon.svg",
+}
+SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+"""Nothing but our own files, no inline script or style, in nobody's frame."""
+
+
+class Watched(Protocol):
+    """The parts of a gateway that the page shows."""
+
+    stats: Stats
+    buffer: Buffer
+    figures: FigureKeeper | None
+
+    def not_ready_because(self) -> list[Detail]:
+        """Return the reasons; none when it takes events and can store them."""
+        ...
+
+
+def routes(
+    watched: Watched,
+    gate: OperatorGate,
+    ingest_routes: Collection[str],
+    clock: Callable[[], float] = time.time,
+) -> list[Route]:
+    """Return the page, what belongs to it, and its data; times are by ``clock``."""
+    recent = Recent(watched.stats, ingest_routes)
+    shelf = None if watched.figures is None else Shelf(watched.figures, clock)
+
+    async def data(request: Request) -> Response:
+        game_id, wanted = request.query_params.get("game"), request.query_params.get("range", "24h")
+        if wanted not in RANGES or (game_id is not None and len(game_id) > MAX_GAME_ID):
+            return Response(error_body(400, "invalid_query"), 400, media_type="application/json")
+        figures, trouble = None, None
+        if shelf is None:
+            trouble = "this store keeps no figures"
+        else:
+            try:
+                figures = await shelf.take(game_id or None, RANGES[wanted])
+            except SinkUnavailable as error:
+                trouble = str(error)
+        span = SPANS[RANGES[wanted]]
+        content = {
+            "version": __version__,
+            "now": clock(),
+            "range": {"seconds": RANGES[wanted], "bucket_seconds": span},
+            "live": _live(watched, recent),
+            "figures": figures,
+            "trouble": trouble,
+        }
+        return Response(msgspec.json.encode(content), media_type="application/json")
+
+    pages = [Route(path, _guarded(gate, _page(name))) for path, name in _PAGES.items()]
+    return [*pages, Route(f"{PATH}/data", _guarded(gate, data))]
+
+
+class Shelf:
+    """Figures that were read a moment ago, for all who watch; one reads at a time."""
+
+    def __init__(self, figures: FigureKeeper, clock: Callable[[], float]) -> None:
+        self._figures = figures
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._read: dict[tuple[str | None, int], tuple[float, Figures]] = {}
+
+    async def take(self, game_id: str | None, seconds: int) -> Figures:
+        """Return the figures of a game, or of all, in the last ``seconds``.
+
+        Raises:
+            SinkUnavailable: the store cannot be read now.
+        """
+        async with self._turn:
+            now = self._clock()
+            self._read = {
+                key: (at, each)
+                for key, (at, each) in self._read.items()
+                if 0 <= now - at < FRESH_SECONDS
+            }
+            if (known := self._read.get((game_id, seconds))) is not None:
+                return known[1]
+            figures = await self._figures.read(game_id, seconds, now)
+            if len(self._read) < MAX_READ:
+                self._read[game_id, seconds] = now, figures
+            return figures
+
+
+def _live(watched: Watched, recent: Recent) -> dict[str, Any]:
+    stats, buffer = watched.stats, watched.buffer
+    return {
+        "received": stats.received,
+        "accepted": stats.accepted,
+        "replayed": stats.replayed,
+        "stored": stats.stored,
+        "duplicate": stats.duplicate,
+        "rejected": stats.rejected,
+        "buffered": buffer.events,
+        "buffer_max_events": buffer.max_events,
+        "oldest_age": buffer.oldest_age,
+        "refused_requests": stats.refused_requests,
+        "flush_failures": stats.flush_failures.total(),
+        "not_ready": [f"{each.path}: {each.message}" for each in watched.not_ready_because()],
+        "window": recent.window(),
+    }
+
+
+_Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _guarded(gate: OperatorGate, endpoint: _Endpoint) -> _Endpoint:
+    async def answer(request: Request) -> Response:
+        allowed = gate.allows(request.headers)
+        response = await endpoint(request) if allowed else gate.refusal()
+        for name, value in SECURITY_HEADERS.items():
+            response.headers[name] = value
+        response.headers.setdefault("cache-control", "no-store")
+        return response
+
+    return answer
+
+
+def _page(name: str) -> _Endpoint:
+    content = files("playsmart_gateway").joinpath("pages", name).read_bytes()
+    media_type = _TYPES[name.rpartition(".")[2]]
+
+    async def answer(_: Request) -> Response:
+        return Response(content, headers={"cache-control": "no-cache"}, media_type=media_type)
+
+    return answer

@@ -1,0 +1,452 @@
+// Asks for the numbers every two seconds while the page can be seen, and draws what changed.
+
+import { bars, el, full, hideTip, legend, short, table } from "./charts.js";
+
+const POLL_MILLISECONDS = 2000;
+const DAY = 86400;
+const TYPES = [
+  ["LevelCompleted", "f0"], ["AdImpression", "f1"], ["AppOpen", "f2"], ["GameEnd", "f3"],
+  ["IAPPurchase", "f4"], ["Custom", "f5"], ["Teak actions", "f6"], ["Lynes events", "f7"],
+];
+const COLORS = ["f0", "f1", "f2", "f3", "f4", "f5", "f6"];
+const base = location.pathname.replace(/\/$/, "");
+const byId = (id) => document.getElementById(id);
+
+// --- words for numbers ---
+
+const two = (n) => String(n).padStart(2, "0");
+const utc = (seconds) => new Date(seconds * 1000);
+const clock = (seconds) => `${two(utc(seconds).getUTCHours())}:${two(utc(seconds).getUTCMinutes())}`;
+const date = (seconds) => utc(seconds).toLocaleDateString("en", { day: "numeric", month: "short", timeZone: "UTC" });
+const percent = (part, whole) => (whole ? `${(100 * part / whole).toFixed(part / whole < 0.0995 && part ? 1 : 0)} %` : "–");
+
+function latency(seconds) {
+  if (seconds === null) return ["–", ""];
+  if (seconds < 1) return [seconds < 0.01 ? (seconds * 1000).toFixed(1) : Math.round(seconds * 1000), "ms"];
+  return [seconds.toFixed(1), "s"];
+}
+
+function duration(seconds) {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 2 * DAY) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / DAY)} d`;
+}
+
+// --- what the panels show ---
+
+const PANELS = [
+  {
+    id: "events", title: "Events received", wide: true,
+    sub: (view) => `by type, in buckets of ${duration(view.range.bucket_seconds)}; the hatched part is still filling`,
+    empty: "No events in this time range.",
+    pick: ({ range, now, figures }) => {
+      const width = range.bucket_seconds;
+      const first = (Math.floor(now / width) + 1) * width - range.seconds;
+      const starts = Array.from({ length: range.seconds / width }, (_, i) => first + i * width);
+      const series = TYPES.map(([name, color]) => ({ name, color, events: starts.map(() => 0) }));
+      for (const count of figures.counts) {
+        const name = { teak: "Teak actions", lynes: "Lynes events" }[count.source] ?? count.type;
+        const one = series.find((each) => each.name === name);
+        const place = (count.start - first) / width;
+        if (one && place in starts) one.events[place] += count.events;
+      }
+      const shown = series.filter((one) => one.events.some(Boolean));
+      const known = countedUntil({ now, figures });
+      return { starts, width, series: shown, filling: Math.floor((known - first) / width) };
+    },
+    isEmpty: (picked) => !picked.series.length,
+    draw: (host, { starts, width, series, filling }) => {
+      const title = (s) => (width >= 7200 ? `${date(s)}, ${clock(s)}` : `${clock(s)} – ${clock(s + width)}`);
+      bars(host, {
+        labels: starts.map((s) => (width >= 7200 ? date(s) : clock(s))), titles: starts.map(title),
+        series: series.map((one) => ({ ...one, values: one.events.map((n) => (60 * n) / width) })),
+        unit: "events per minute", axis: width >= 7200 ? "day (UTC)" : "time (UTC)", whole: false, height: 260, filling, anchor: "end",
+        summary: `Events per minute by type, ${full(sum(series.flatMap((one) => one.events)))} events in all`,
+      });
+    },
+    table: ({ starts, width, series }) => [
+      ["from (UTC)", ...series.map((one) => `${one.name}, events`)],
+      starts.map((s, i) => [`${width >= 900 ? `${date(s)} ` : ""}${clock(s)}`, ...series.map((one) => full(one.events[i]))])
+        .filter((_, i) => series.some((one) => one.events[i])).reverse(),
+    ],
+  },
+  dayPanel({
+    id: "players", title: "Players active per day", unit: "players",
+    series: [
+      { name: "new", color: "f2", of: (day) => day.new_players },
+      { name: "back again", color: "f0", of: (day) => day.players - day.new_players },
+    ],
+    empty: "Nobody played in these days.",
+  }),
+  dayPanel({
+    id: "sessions", title: "Sessions per day", unit: "sessions",
+    sub: "AppOpen, and Played of Teak",
+    series: [{ name: "sessions", color: "f0", of: (day) => day.sessions }],
+    empty: "No AppOpen in these days: games send it when they are opened.",
+  }),
+  {
+    id: "retention", title: "Retention",
+    sub: () => "of the players who were new on a day, those who came back 1 and 7 days later; the last 30 days",
+    empty: "Nobody was new in the last 30 days.",
+    pick: ({ now, figures }) => ({
+      today: Math.floor(countedUntil({ now, figures }) / DAY),
+      cohorts: figures.days.filter((day) => day.new_players).reverse(),
+    }),
+    isEmpty: ({ cohorts }) => !cohorts.length,
+    draw: (host, { today, cohorts }) => {
+      const facts = el("dl", { class: "facts" });
+      for (const [name, days, key] of [["D1", 1, "retained_1"], ["D7", 7, "retained_7"]]) {
+        const whole = cohorts.filter((each) => each.day + days < today);
+        const players = sum(whole.map((each) => each.new_players));
+        const text = players ? percent(sum(whole.map((each) => each[key])), players) : "not known yet";
+        facts.append(el("div", {}, el("dt", {}, `${name}, complete days`), el("dd", {}, text)));
+      }
+      const cell = (each, days, key) => {
+        if (each.day + days > today) return "–";
+        const so_far = each.day + days === today ? " so far" : "";
+        const share = each[key] / each.new_players;
+        const text = el("span", { class: "heat", title: `${full(each[key])} of ${full(each.new_players)}` }, percent(each[key], each.new_players) + so_far);
+        text.style.background = `color-mix(in srgb, var(--c2) ${Math.round(10 + 60 * share)}%, transparent)`;
+        return text;
+      };
+      const grid = table(["first day (UTC)", "new", "D1", "D7"], cohorts.map((each) => [
+        date(each.day * DAY), full(each.new_players), cell(each, 1, "retained_1"), cell(each, 7, "retained_7"),
+      ]));
+      grid.className = "cohort";
+      host.append(facts, el("div", { class: "scroll", tabindex: "0", "aria-label": "Cohorts by first day" }, grid));
+    },
+  },
+  levelPanel({
+    id: "funnel", title: "Level funnel", unit: "players", axis: "level",
+    sub: "players who completed a level for the first time in these days",
+    empty: "No LevelCompleted with customdata.level in these days.",
+    series: [{ name: "players", color: "f0", of: (level) => level.players }],
+    keep: (level) => level.completions,
+  }),
+  levelPanel({
+    id: "difficulty", title: "Level difficulty", unit: "attempts", axis: "level",
+    sub: "completed, or failed: a GameEnd that names the level, or a custom LevelFailed or FAIL",
+    empty: "No attempts at levels in these days: put level into customdata.",
+    series: [
+      { name: "completed", color: "f2", of: (level) => level.completions },
+      { name: "failed", color: "f1", of: (level) => level.failures },
+    ],
+    keep: () => true,
+  }),
+  levelPanel({
+    id: "duration", title: "Time to complete a level", unit: "seconds, mean", axis: "level",
+    sub: "customdata.duration_seconds of LevelCompleted",
+    empty: "No LevelCompleted with customdata.duration_seconds in these days.",
+    series: [{ name: "mean", color: "f3", of: (level) => (level.timed ? level.seconds / level.timed : 0) }],
+    keep: (level) => level.timed, whole: false,
+  }),
+  {
+    id: "coins", title: "Coins out per day",
+    sub: (view) => `earned by events, by game; ${span(view)}`,
+    empty: "No coins were earned in these days: games pay when they have a rule ([[games]], coins_enabled).",
+    pick: (view) => {
+      const days = shownDays(view), totals = new Map();
+      for (const each of view.figures.coins) totals.set(each.game_id, (totals.get(each.game_id) ?? 0) + each.coins);
+      const games = [...totals].sort((a, b) => b[1] - a[1]).map(([game]) => game);
+      const named = games.slice(0, 6);
+      const series = named.map((name, i) => ({ name, color: COLORS[i], values: days.map(() => 0) }));
+      const others = { name: `${games.length - 6} other games`, color: "f6", values: days.map(() => 0) };
+      for (const each of view.figures.coins) {
+        const place = days.indexOf(each.day);
+        if (place >= 0) (series[named.indexOf(each.game_id)] ?? others).values[place] += each.coins;
+      }
+      return { days, series: games.length > 6 ? [...series, others] : series };
+    },
+    isEmpty: ({ series }) => !series.length,
+    draw: (host, { days, series }) => {
+      if (series.length === 1) host.append(legend(series));
+      drawDays(host, days, series, "coins", `Coins earned per day, ${full(sum(series.flatMap((one) => one.values)))} in all`);
+    },
+    table: ({ days, series }) => dayTable(days, series),
+  },
+  dayPanel({
+    id: "ads", title: "Ad impressions per day", unit: "impressions",
+    series: [{ name: "impressions", color: "f1", of: (day) => day.ads }],
+    empty: "No AdImpression in these days.",
+  }),
+  dayPanel({
+    id: "purchases", title: "Purchases per day", unit: "purchases",
+    series: [{ name: "purchases", color: "f4", of: (day) => day.purchases }],
+    empty: "No IAPPurchase in these days.",
+  }),
+  {
+    id: "refused", title: "Refused, by reason", sub: () => "since the start of the process; live",
+    empty: "Nothing was refused since the start.",
+    pick: ({ live }) => ({ requests: sorted(live.refused_requests), events: sorted(live.rejected) }),
+    isEmpty: ({ requests, events }) => !requests.length && !events.length,
+    draw: (host, { requests, events }) => {
+      const rows = [
+        ...requests.map(([reason, n]) => [reason, "requests", full(n)]),
+        ...events.map(([reason, n]) => [reason, "events", full(n)]),
+      ];
+      host.append(table(["reason", "of", "refused"], rows));
+    },
+  },
+  {
+    id: "actions", title: "Teak actions", optional: true, sub: (view) => `sums by action type; ${span(view)}`,
+    pick: ({ figures }) => figures.actions,
+    isEmpty: (actions) => !actions.length,
+    draw: (host, actions) => host.append(el("div", { class: "scroll", tabindex: "0", "aria-label": "Teak actions" },
+      table(["action", "events", "occurrences", "value", "mean"], actions.map((each) => [
+        each.action, full(each.events), full(each.occurrences), full(each.value), each.occurrences ? full(each.value / each.occurrences) : "–",
+      ])))),
+  },
+  {
+    id: "fields", title: "Lynes metadata", optional: true, sub: () => "fields of the newest events",
+    pick: ({ figures }) => figures.fields,
+    isEmpty: (fields) => !fields.length,
+    draw: (host, fields) => host.append(el("div", { class: "scroll", tabindex: "0", "aria-label": "Lynes metadata" },
+      table(["field", "values", "distribution"], fields.map((each) => [
+        each.name, full(each.values),
+        each.kind === "number"
+          ? `${full(each.least)} to ${full(each.most)}, mean ${full(each.mean)}`
+          : each.common.map(([value, n]) => `${value} ${percent(n, each.values)}`).join(", "),
+      ])))),
+  },
+];
+
+function sum(numbers) { return numbers.reduce((a, b) => a + b, 0); }
+function sorted(counts) { return Object.entries(counts).filter(([, n]) => n).sort((a, b) => b[1] - a[1]); }
+
+function shownDays({ range, now }) {
+  const count = range.seconds > 7 * DAY ? 30 : 7;
+  const today = Math.floor(now / DAY);
+  return Array.from({ length: count }, (_, i) => today - count + 1 + i);
+}
+
+function span(view) { return `the last ${shownDays(view).length} days`; }
+
+function drawDays(host, days, series, unit, summary) {
+  const labels = days.map((day) => date(day * DAY));
+  bars(host, { labels, titles: labels, series, unit, axis: "day (UTC)", summary, filling: days.length - 1, anchor: "end" });
+}
+
+function dayTable(days, series) {
+  return [["day (UTC)", ...series.map((one) => one.name)],
+    days.map((day, i) => [date(day * DAY), ...series.map((one) => full(one.values[i]))]).reverse()];
+}
+
+function dayPanel({ id, title, unit, series, empty, sub }) {
+  return {
+    id, title, empty,
+    sub: (view) => [sub, span(view)].filter(Boolean).join("; "),
+    pick: (view) => {
+      const days = shownDays(view), known = new Map(view.figures.days.map((day) => [day.day, day]));
+      return { days, series: series.map((one) => ({ name: one.name, color: one.color, values: days.map((day) => (known.has(day) ? one.of(known.get(day)) : 0)) })) };
+    },
+    isEmpty: (picked) => !picked.series.some((one) => one.values.some(Boolean)),
+    draw: (host, picked) => drawDays(host, picked.days, picked.series, unit, `${title}, ${full(sum(picked.series.flatMap((one) => one.values)))} ${unit} in all`),
+    table: (picked) => dayTable(picked.days, picked.series),
+  };
+}
+
+function levelPanel({ id, title, unit, axis, sub, empty, series, keep, whole }) {
+  return {
+    id, title, empty,
+    sub: (view) => [sub, view.figures?.levels_game, span(view)].filter(Boolean).join("; "),
+    pick: ({ figures }) => figures.levels.filter(keep),
+    isEmpty: (levels) => !levels.length,
+    draw: (host, levels) => bars(host, {
+      labels: levels.map((each) => (each.level.length > 12 ? `${each.level.slice(0, 11)}…` : each.level)),
+      titles: levels.map((each) => `Level ${each.level}${unit === "attempts" ? `, ${percent(each.completions, each.completions + each.failures)} completed` : ""}`),
+      series: series.map((one) => ({ ...one, values: levels.map(one.of) })), unit, axis, whole,
+      summary: `${title}, ${levels.length} levels`,
+    }),
+    table: (levels) => [
+      ["level", "players", "attempts", "completed", "rate", "mean time"],
+      levels.map((each) => [each.level, full(each.players), full(each.completions + each.failures), full(each.completions),
+        percent(each.completions, each.completions + each.failures), each.timed ? `${full(each.seconds / each.timed)} s` : "–"]),
+    ],
+  };
+}
+
+// --- the page ---
+
+function build() {
+  for (const panel of PANELS) {
+    const body = el("div", { class: "body", id: `chart-${panel.id}` });
+    const section = el("section", { class: panel.wide ? "panel wide" : "panel", "aria-labelledby": `title-${panel.id}`, hidden: true, id: panel.id },
+      el("h2", { id: `title-${panel.id}` }, panel.title), el("p", { class: "sub" }), body);
+    if (panel.table) section.append(el("details", {}, el("summary", {}, "As a table"), el("div", { class: "scroll", tabindex: "0", "aria-label": `${panel.title}, table` })));
+    byId("charts").append(section);
+  }
+}
+
+const drawn = new Map();
+
+function drawPanel(panel, view) {
+  const section = byId(panel.id), body = byId(`chart-${panel.id}`);
+  const picked = view.figures || panel.id === "refused" ? panel.pick(view) : null;
+  const isEmpty = picked === null || panel.isEmpty(picked);
+  section.hidden = picked === null || (panel.optional && isEmpty);
+  if (section.hidden) return;
+  const key = JSON.stringify([picked, body.clientWidth, panel.sub(view)]);
+  if (drawn.get(panel.id) === key) return;
+  drawn.set(panel.id, key);
+  section.querySelector(".sub").textContent = panel.sub(view);
+  const focused = body.contains(document.activeElement);
+  if (body.querySelector(":hover")) hideTip();
+  body.replaceChildren();
+  if (isEmpty) body.append(el("p", { class: "empty" }, panel.empty));
+  else panel.draw(body, picked);
+  if (focused) body.querySelector("[tabindex]")?.focus({ preventScroll: true });
+  const details = section.querySelector("details");
+  if (!details) return;
+  details.hidden = isEmpty;
+  if (!isEmpty) details.querySelector(".scroll").replaceChildren(table(...panel.table(picked)));
+}
+
+function drawTiles({ live, figures, now }) {
+  const { window } = live;
+  const since = window.since_start ? "since the start" : `last ${duration(window.seconds)}`;
+  const today = figures?.days.find((day) => day.day === Math.floor(now / DAY));
+  const coins = figures ? sum(figures.coins.filter((each) => each.day === Math.floor(now / DAY)).map((each) => each.coins)) : null;
+  const rate = window.received / Math.max(window.seconds, 1);
+  const [p50, unit50] = latency(window.request_p50), [p99, unit99] = latency(window.request_p99);
+  const [f50, funit50] = latency(window.flush_p50), [f99, funit99] = latency(window.flush_p99);
+  const whole = (n) => (n === null || n === undefined ? "–" : n < 100000 ? full(n) : short(n));
+  const tiles = [
+    ["Events received", rate < 1000 ? full(Math.round(rate * 10) / 10) : short(rate), "/ s", since],
+    ["Players today", whole(figures && (today?.players ?? 0)), "", figures ? `${full(today?.new_players ?? 0)} new` : ""],
+    ["Sessions today", whole(figures && (today?.sessions ?? 0)), "", "UTC day"],
+    ["Coins out today", whole(coins), "", "earned by events"],
+    ["Request, p50", p50, unit50, `p99 ${p99} ${unit99}, ${since}`],
+    ["Flush, p50", f50, funit50, `p99 ${f99} ${funit99}, ${since}`],
+    ["Waiting for the store", whole(live.buffered), "events", `of ${short(live.buffer_max_events)}; oldest ${live.buffered ? `${live.oldest_age.toFixed(1)} s` : "–"}`],
+  ];
+  byId("tiles").replaceChildren(...tiles.map(([name, value, unit, note]) => el("dl", { class: "tile" },
+    el("dt", {}, name), el("dd", { class: "value" }, String(value), unit ? el("small", {}, unit) : null), el("dd", { class: "note" }, note))));
+}
+
+function drawLaw({ live }) {
+  const rejected = sum(Object.values(live.rejected));
+  const parts = [
+    ["stored", live.stored, "f2"], ["waiting", live.buffered, "f0"], ["duplicate", live.duplicate, "f6"], ["rejected", rejected, "f7"],
+  ];
+  const known = sum(parts.map(([, n]) => n)), difference = live.received - known;
+  const body = byId("law").querySelector(".body");
+  if (!live.received) {
+    body.replaceChildren(el("p", { class: "empty" }, "No events since the process started."));
+    return;
+  }
+  const track = (items) => el("div", { class: "track" }, ...items.filter(([, n]) => n).map(([name, n, color]) => {
+    const part = el("span", { class: color, title: `${name}: ${full(n)}` });
+    part.style.width = `${(100 * n) / Math.max(live.received, known)}%`;
+    return part;
+  }));
+  const row = (name, items) => el("div", { class: "row" }, el("span", {}, name), track(items));
+  const facts = el("dl", { class: "facts" });
+  const add = (name, n, color) => facts.append(el("div", {},
+    el("dt", {}, color ? el("span", { class: `swatch ${color}` }) : null, name), el("dd", {}, full(n))));
+  add("received", live.received, "f3");
+  parts.forEach(([name, n, color]) => add(name, n, color));
+  add("not accounted for", difference, null);
+  const flow = el("div", { class: "flow", role: "img", "aria-label": `received ${full(live.received)}: ${parts.map(([name, n]) => `${name} ${full(n)}`).join(", ")}` },
+    row("received", [["received", live.received, "f3"]]), row("became", parts));
+  body.replaceChildren(flow, facts);
+}
+
+function countedUntil({ now, figures }) {
+  const { followed, counted_until: until } = figures;
+  return followed.position < followed.end && until ? Math.min(now, Date.parse(until) / 1000) : now;
+}
+
+function drawFreshness(view) {
+  const { figures, live, now, trouble } = view;
+  const parts = ["Rates, latencies, waiting and refused are live."];
+  if (figures) {
+    const batches = figures.followed.end - figures.followed.position;
+    parts.push(batches
+      ? `Everything else counts events received up to ${clock(countedUntil(view))} (${duration(now - countedUntil(view))} ago; ${full(batches)} batches to go).`
+      : "Everything else counts all that is stored.");
+  }
+  byId("freshness").textContent = parts.join(" ");
+  const problems = [...live.not_ready.map((text) => `Not ready: ${text}`), trouble ? `No figures: ${trouble}` : null].filter(Boolean);
+  byId("notice").hidden = !problems.length;
+  if (byId("notice").textContent !== problems.join(". ")) byId("notice").textContent = problems.join(". ");
+}
+
+function drawWelcome({ figures }) {
+  const empty = Boolean(figures) && !figures.followed.end;
+  byId("welcome").hidden = !empty;
+  byId("law").hidden = empty;
+  if (!empty || byId("curl").textContent) return;
+  byId("curl").textContent = `TOKEN=$(.venv/bin/playsmart-gateway token --sub device-abc-123)
+curl -i ${location.origin}/ingest/events \\
+  -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  -d '{"user_id": "device-abc-123", "game_id": "com.example.stackblaster", "events": [
+        {"type": "AppOpen", "timestamp": "${new Date().toISOString()}"},
+        {"type": "LevelCompleted", "timestamp": "${new Date().toISOString()}",
+         "customdata": {"level": 5, "score": 4800, "duration_seconds": 42}}]}'`;
+}
+
+function drawGames({ figures }) {
+  const select = byId("game");
+  if (!figures || document.activeElement === select) return;
+  const known = [...select.options].slice(1).map((option) => option.value);
+  const games = figures.games.map((game) => game.game_id);
+  if (select.value && !games.includes(select.value)) games.push(select.value);
+  if (JSON.stringify(known) === JSON.stringify(games)) return;
+  const chosen = select.value;
+  select.replaceChildren(el("option", { value: "" }, "All games"), ...games.map((game) => el("option", { value: game }, game)));
+  select.value = chosen;
+}
+
+function draw(view) {
+  byId("version").textContent = view.version;
+  drawWelcome(view);
+  drawTiles(view);
+  drawLaw(view);
+  byId("charts").hidden = !byId("welcome").hidden;
+  if (!byId("charts").hidden) PANELS.forEach((panel) => drawPanel(panel, view));
+  drawGames(view);
+  drawFreshness(view);
+}
+
+function setStatus(kind, text) {
+  const status = byId("status");
+  status.className = `status ${kind}`;
+  if (status.textContent !== text) status.textContent = text;
+}
+
+// --- asking ---
+
+let latest = null, timer = 0, asking = 0;
+
+async function ask() {
+  clearTimeout(timer);
+  const turn = (asking += 1);
+  const wanted = new URLSearchParams({ range: document.querySelector("[name=range]:checked").value });
+  if (byId("game").value) wanted.set("game", byId("game").value);
+  try {
+    const answer = await fetch(`${base}/data?${wanted}`, { cache: "no-store" });
+    if (!answer.ok) throw new Error(answer.status === 401 ? "the operator token is needed: reload the page" : `status ${answer.status}`);
+    const view = await answer.json();
+    if (turn !== asking) return;
+    latest = view;
+    draw(view);
+    setStatus(view.live.not_ready.length ? "bad" : "good", view.live.not_ready.length ? "Not ready" : "Live, every 2 s");
+    document.documentElement.dataset.drawn = String(Number(document.documentElement.dataset.drawn ?? 0) + 1);
+  } catch (error) {
+    if (turn !== asking) return;
+    setStatus("bad", `No answer from the gateway (${error.message}); trying again`);
+  }
+  if (!document.hidden) timer = setTimeout(ask, POLL_MILLISECONDS);
+}
+
+build();
+byId("filters").addEventListener("change", ask);
+byId("filters").addEventListener("submit", (event) => event.preventDefault());
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(timer);
+  if (document.hidden) setStatus("", "Paused while hidden");
+  else ask();
+});
+new ResizeObserver(() => latest && draw(latest)).observe(byId("charts"));
+ask();

@@ -1,0 +1,138 @@
+"""What a store can tell about games over time, and the contract of those who keep it."""
+
+from typing import Protocol, Self
+
+import msgspec
+
+DAY = 86_400
+"""Seconds; days are those of UTC, by the server's clock."""
+
+SPANS = {3_600: 60, DAY: 900, 7 * DAY: 7_200, 30 * DAY: 28_800}
+"""The time ranges that can be asked for, and the width of a bucket in each; seconds."""
+
+DAYS_SHOWN = 30
+"""What is kept by day is shown for 7 days in the short ranges and for so many in the long one."""
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """How far the figures follow the stored events: up to ``position``, of now ``end``."""
+
+    position: int
+    end: int
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Events of one type that were received in the bucket that begins at ``start``."""
+
+    start: int
+    source: str
+    type: str
+    events: int
+
+
+class Day(msgspec.Struct):
+    """One day, numbered since the epoch.
+
+    ``retained_1`` and ``retained_7`` are those of its new players who came back on the first and
+    on the seventh day after it.
+    """
+
+    day: int
+    players: int = 0
+    new_players: int = 0
+    retained_1: int = 0
+    retained_7: int = 0
+    sessions: int = 0
+    ads: int = 0
+    purchases: int = 0
+
+
+class Level(msgspec.Struct, frozen=True):
+    """One level: ``players`` completed it for the first time in the days asked for.
+
+    ``seconds`` are the sum over those ``timed`` completions that say how long they took.
+    """
+
+    level: str
+    completions: int
+    failures: int
+    players: int
+    timed: int
+    seconds: float
+
+
+class Coins(msgspec.Struct, frozen=True):
+    """Coins that the events of one game earned on one day; adjustments have no game."""
+
+    day: int
+    game_id: str
+    coins: int
+
+
+class Action(msgspec.Struct, frozen=True):
+    """Sums over the events of one action type of Teak's; ``stats --app`` has them exactly."""
+
+    action: str
+    events: int
+    occurrences: float
+    value: float
+
+
+class Field(msgspec.Struct, frozen=True):
+    """The values of one metadata field in the newest events of Lynes."""
+
+    name: str
+    kind: str
+    values: int
+    least: float | None
+    mean: float | None
+    most: float | None
+    common: list[tuple[str, int]]
+
+
+class Game(msgspec.Struct, frozen=True):
+    """A game that sent something in the last 30 days, and how much."""
+
+    game_id: str
+    events: int
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """Everything at once, as of one moment; events up to ``counted_until`` are in it.
+
+    ``levels`` are those of ``levels_game``: the game asked for, or else the busiest.
+    """
+
+    followed: Followed
+    counted_until: str | None
+    games: list[Game]
+    counts: list[Count]
+    days: list[Day]
+    levels_game: str | None
+    levels: list[Level]
+    coins: list[Coins]
+    actions: list[Action]
+    fields: list[Field]
+
+
+class FigureKeeper(Protocol):
+    """Keeps small sums beside the stored events, and reads them back.
+
+    Every method raises ``SinkUnavailable`` when the store cannot be used now.
+    """
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened yet."""
+        ...
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of the connection."""
+        ...
+
+    async def follow(self, max_events: int) -> Followed:
+        """Count the next ``max_events`` stored events or so, each exactly once for all time."""
+        ...
+
+    async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
+        """Return the figures of one game, or of all, in the last ``seconds`` (see ``SPANS``)."""
+        ...

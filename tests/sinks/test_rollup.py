@@ -1,0 +1,304 @@
+"""The sums beside the events: each event counts exactly once, as if all were counted at the end."""
+
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from playsmart_gateway.event import Batch
+from playsmart_gateway.rewards import Rule
+from playsmart_gateway.sinks import FigureKeeper, Store, open_sink
+from playsmart_gateway.sinks.figures import DAY, SPANS, Field
+from playsmart_gateway.sinks.sqlite.rollup import CHUNK_TABLES, add, gather
+
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+PAYING = Rule("a", 7, 7, level_millionths=1_000_000)
+Row = list[Any]
+
+
+def keeper(sink: Store) -> FigureKeeper:
+    figures = sink.figures()
+    assert figures is not None
+    return figures
+
+
+def row(kind: str = "AppOpen", name: str | None = None, **data: object) -> Row:
+    return [kind, name, "2026-04-22T14:30:00Z", data or None]
+
+
+def batch(
+    sequence: int, user: str, at: datetime, *rows: Row, game: str = "a", source: str = "playsmart"
+) -> Batch:
+    listed = list(rows) or [row()]
+    return Batch(
+        source=source, game_id=game, user_id=user, count=len(listed),
+        rows=msgspec.json.encode(listed), journal="22" * 16, sequence=sequence,
+        received_at=int(at.timestamp() * 1_000_000),
+    )  # fmt: skip
+
+
+async def follow_to_the_end(figures: FigureKeeper, max_events: int = 1_000) -> None:
+    while (followed := await figures.follow(max_events)).position < followed.end:
+        pass
+
+
+def tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """What the sums are, players by name."""
+    db = sqlite3.connect(path)
+    player = "JOIN rollup_players USING (player_id)"
+    queries = {
+        "counts": "SELECT span, start, game_id, source, type, events FROM rollup_counts",
+        "days": "SELECT game_id, day, players, new_players, retained_1, retained_7 "
+        "FROM rollup_days",
+        "player_days": f"SELECT game_id, user_id, day FROM rollup_player_days {player}",
+        "player_levels": f"SELECT game_id, user_id, level, day FROM rollup_player_levels {player}",
+        "levels": "SELECT game_id, day, level, completions, failures, players, timed, "
+        "round(seconds, 6) FROM rollup_levels",
+        "coins": "SELECT day, game_id, coins FROM rollup_coins",
+        "actions": "SELECT game_id, day, action, events, occurrences, round(value, 6) "
+        "FROM rollup_actions",
+    }
+    found = {name: sorted(db.execute(query).fetchall()) for name, query in queries.items()}
+    db.close()
+    return found
+
+
+def recounted(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """The same sums, from the view of the events alone, in plain Python."""
+    db = sqlite3.connect(path)
+    events = db.execute(
+        "SELECT source, game_id, user_id, type, custom_event_name, customdata,"
+        " CAST(strftime('%s', received_at) AS INTEGER), event_id FROM events ORDER BY event_id"
+    ).fetchall()
+    earned = dict(db.execute("SELECT event_id, amount FROM coin_transactions WHERE trigger <> ''"))
+    db.close()
+    counts: Counter[tuple[Any, ...]] = Counter()
+    played: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    levels: defaultdict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0.0])
+    completed: dict[tuple[str, str, str], int] = {}
+    coins: Counter[tuple[int, str]] = Counter()
+    actions: defaultdict[tuple[str, int, str], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
+    for source, game, user, kind, name, text, at, event_id in events:
+        day, data = at // DAY, json.loads(text or "{}")
+        for width in (*SPANS.values(), DAY):
+            counts[width, at - at % width, game, source, kind] += 1
+        for whose in (game, ""):
+            if day not in played[whose, user]:
+                played[whose, user].append(day)
+        if event_id in earned:
+            coins[day, game] += earned[event_id]
+        if source == "teak":
+            sums = actions[game, day, kind]
+            sums[0] += 1
+            sums[1] += data.get("event_count", 1)
+            sums[2] += data.get("value", 1)
+        level = data.get("level")
+        done = kind == "LevelCompleted"
+        lost = (kind == "GameEnd" and data.get("reason") != "completed") or (
+            kind == "Custom" and name in ("LevelFailed", "level_failed", "FAIL")
+        )
+        if source == "playsmart" and (done or lost) and is_level(level):
+            cell = levels[game, day, str(level)]
+            cell[0 if done else 1] += 1
+            if done and (game, user, str(level)) not in completed:
+                completed[game, user, str(level)] = day
+                cell[2] += 1
+            seconds = data.get("duration_seconds")
+            if done and type(seconds) in (int, float) and 0 <= seconds <= 86_400:
+                cell[3] += 1
+                cell[4] += seconds
+    days: defaultdict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for (game, _), on in played.items():
+        days[game, on[0]][1] += 1
+        for day in on:
+            days[game, day][0] += 1
+        days[game, on[0]][2] += on[0] + 1 in on
+        days[game, on[0]][3] += on[0] + 7 in on
+    newest = {
+        width: max(start for span, start, *_ in counts if span == width) - 2 * seconds
+        for seconds, width in SPANS.items()
+    } if counts else {}  # fmt: skip
+    return {
+        "counts": sorted((*k, n) for k, n in counts.items() if k[1] >= newest.get(k[0], 0)),
+        "days": sorted((*k, *n) for k, n in days.items()),
+        "player_days": sorted((*who, day) for who, on in played.items() for day in on),
+        "player_levels": sorted((*k, day) for k, day in completed.items()),
+        "levels": sorted((*k, *n[:4], round(n[4], 6)) for k, n in levels.items()),
+        "coins": sorted((*k, n) for k, n in coins.items()),
+        "actions": sorted((*k, *n[:2], round(n[2], 6)) for k, n in actions.items()),
+    }
+
+
+def is_level(level: object) -> bool:
+    if type(level) is int:
+        return abs(level) <= 1_000_000
+    if not isinstance(level, str):
+        return False
+    return 1 <= len(level) <= 40 and all(" " <= letter <= "~" for letter in level)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.db"
+
+
+LEVEL = st.sampled_from([1, 2, "1", "boss", -3, 2.5, 2**70, True, None, "", "x" * 41, "é", [1]])
+SECONDS = st.sampled_from([0, 12, 3.25, -1, 90_000, "9", True, None, 1e300])
+ROWS = st.one_of(
+    st.builds(row, st.sampled_from(["AppOpen", "AdImpression", "IAPPurchase"])),
+    st.builds(
+        lambda level, seconds: row("LevelCompleted", level=level, duration_seconds=seconds),
+        LEVEL, SECONDS,
+    ),
+    st.builds(
+        lambda level, why: row("GameEnd", level=level, reason=why),
+        LEVEL, st.sampled_from(["failed", "completed", None, 5]),
+    ),
+    st.builds(
+        lambda name, level: row("Custom", name, level=level),
+        st.sampled_from(["LevelFailed", "level_failed", "FAIL", "Jump"]), LEVEL,
+    ),
+)  # fmt: skip
+PLAYED = st.builds(
+    lambda user, hours, game, rows: (user, hours, game, rows),
+    st.sampled_from(["ada", "bob", "eve"]),
+    st.integers(0, 24 * 16),
+    st.sampled_from(["a", "b"]),
+    st.lists(ROWS, min_size=1, max_size=4),
+)
+TEAK = st.lists(
+    st.builds(
+        lambda user, action, n, v: [
+            action, None, "2026-04-22T14:30:00Z", {"event_count": n, "value": v}, None, user,
+        ],
+        st.sampled_from(["ada", "tim"]), st.sampled_from(["spin", "Played"]),
+        st.integers(1, 9), st.sampled_from([5, -2.5, 0]),
+    ),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    story=st.lists(
+        st.one_of(PLAYED, st.tuples(st.just(""), st.integers(0, 400), st.just("app"), TEAK)),
+        max_size=12,
+    ),
+    writes=st.lists(st.integers(1, 4), max_size=12),
+    chunks=st.lists(st.integers(1, 6), min_size=1, max_size=8),
+)
+async def test_however_events_come_and_are_cut_into_chunks_the_sums_are_those_of_all_events(
+    tmp_path_factory: pytest.TempPathFactory,
+    story: list[tuple[str, int, str, list[Row]]],
+    writes: list[int],
+    chunks: list[int],
+) -> None:
+    """Times go back and forth, the follower starts anew each time, and some chunks come twice."""
+    path = tmp_path_factory.mktemp("rollup") / "events.db"
+    batches = [
+        batch(n, user, MONDAY + timedelta(hours=hours), *rows, game=game,
+              source="playsmart" if user else "teak")
+        for n, (user, hours, game, rows) in enumerate(story)
+    ]  # fmt: skip
+    async with open_sink(f"sqlite:///{path}", [PAYING]) as sink:
+        for turn, size in enumerate([*writes, len(batches)]):
+            await sink.write(batches[:size])
+            del batches[:size]
+            async with keeper(sink) as figures:
+                await figures.follow(chunks[turn % len(chunks)])
+        async with keeper(sink) as figures:
+            await follow_to_the_end(figures, chunks[0])
+            assert tables(path) == recounted(path)
+
+
+async def test_a_chunk_that_two_followers_gathered_is_added_once(path: Path) -> None:
+    async with open_sink(f"sqlite:///{path}") as sink:
+        await sink.write([batch(n, "ada", MONDAY, row(), row()) for n in range(4)])
+        db = await aiosqlite.connect(path, isolation_level=None)
+        await db.executescript(CHUNK_TABLES)
+        chunks = [await gather(db, 4) for _ in range(2)]
+        assert [await add(db, chunk) for chunk in chunks] == [True, False]
+        await db.close()
+        assert sum(events for *_, events in tables(path)["counts"]) == 4 * 5, "in five widths"
+        async with keeper(sink) as figures:
+            await follow_to_the_end(figures)
+        assert tables(path) == recounted(path)
+
+
+async def test_a_follower_that_dies_before_its_commit_has_added_nothing(path: Path) -> None:
+    async with open_sink(f"sqlite:///{path}") as sink:
+        await sink.write([batch(0, "ada", MONDAY, row("LevelCompleted", level=1))])
+        db = await aiosqlite.connect(path, isolation_level=None)
+        await db.executescript(CHUNK_TABLES)
+        chunk = await gather(db, 4)
+        await db.execute("BEGIN IMMEDIATE")
+        assert await add(db, chunk)
+        await db.close()
+        assert not any(tables(path).values())
+        async with keeper(sink) as figures:
+            await follow_to_the_end(figures)
+        assert tables(path) == recounted(path)
+        assert tables(path)["levels"]
+
+
+async def test_retention_is_of_those_who_come_back_on_the_very_day(path: Path) -> None:
+    """Ten players come on Monday; five the day after, three a week later, two on both, one late."""
+    coming = {0: range(10), 1: range(5), 7: range(3, 6), 8: range(9, 10)}
+    batches = [
+        batch(100 * day + player, f"p{player}", MONDAY + timedelta(days=day, minutes=player))
+        for day, players in coming.items()
+        for player in players
+    ]
+    async with open_sink(f"sqlite:///{path}") as sink:
+        await sink.write(batches)
+        async with keeper(sink) as figures:
+            await follow_to_the_end(figures, 3)
+            now = (MONDAY + timedelta(days=9)).timestamp()
+            found = await figures.read(None, 30 * DAY, now)
+    monday = int(MONDAY.timestamp()) // DAY
+    assert [
+        (day.day - monday, day.players, day.new_players, day.retained_1, day.retained_7)
+        for day in found.days
+    ] == [(0, 10, 10, 5, 3), (1, 5, 0, 0, 0), (7, 3, 0, 0, 0), (8, 1, 0, 0, 0)]
+    assert [day.sessions for day in found.days] == [10, 5, 3, 1]
+
+
+async def test_buckets_are_kept_for_twice_as_long_as_they_are_shown(path: Path) -> None:
+    async with open_sink(f"sqlite:///{path}") as sink:
+        await sink.write([batch(n, "ada", MONDAY + timedelta(hours=n)) for n in range(80)])
+        async with keeper(sink) as figures:
+            await follow_to_the_end(figures, 10)
+        assert tables(path) == recounted(path)
+    kept = Counter(span for span, *_ in tables(path)["counts"])
+    assert (kept[60], kept[900], kept[DAY]) == (3, 49, 4)
+
+
+async def test_the_fields_of_lynes_are_told_by_kind(path: Path) -> None:
+    metadata: list[dict[str, Any]] = [
+        {"platform": "ios", "amount": 2},
+        {"platform": "web", "amount": 5.5},
+        {"vip": True},
+        {"platform": "web"},
+    ]
+    batches = [
+        batch(n, "ada", MONDAY, row("login", None, **data), source="lynes", game="loyalty")
+        for n, data in enumerate(metadata)
+    ]
+    async with open_sink(f"sqlite:///{path}") as sink:
+        await sink.write([*batches, batch(9, "ada", MONDAY, row("AppOpen", None, amount=99))])
+        async with keeper(sink) as figures:
+            found = await figures.read(None, DAY, MONDAY.timestamp())
+            assert (await figures.read("a", DAY, MONDAY.timestamp())).fields == []
+    assert found.fields == [
+        Field("amount", "number", 2, 2, 3.75, 5.5, []),
+        Field("platform", "category", 3, None, None, None, [("web", 2), ("ios", 1)]),
+        Field("vip", "category", 1, None, None, None, [("true", 1)]),
+    ]
