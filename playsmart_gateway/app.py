@@ -261,6 +261,7 @@ def create_app(
         ConfigError: the keys or the storage URL cannot be used.
     """
     rules = rules_for(config)
+    pays_coins = any(game.coins_enabled for game in config.games)
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
@@ -289,7 +290,7 @@ def create_app(
                 OperatorGate(config.operator.token, development=development),
                 Disclosure(secrets_of(msgspec.to_builtins(config))),
                 gateway.inspected,
-                coins_source="playsmart",
+                coins_source="playsmart" if pays_coins else "",
             ),
             *players.routes(
                 _public_games(config),
