@@ -314,6 +314,7 @@ def create_app(
         ConfigError: the keys or the storage URL cannot be used.
     """
     rules, program = rules_for(config), program_for(config)
+    pays_coins = any(game.coins_enabled for game in config.games)
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
@@ -359,7 +360,7 @@ def create_app(
                 gate,
                 Disclosure(secrets_of(msgspec.to_builtins(config))),
                 gateway.inspected,
-                coins_source="playsmart",
+                coins_source="playsmart" if pays_coins else "",
             ),
             *dashboard.routes(gateway, gate, endpoints),
             *players.routes(

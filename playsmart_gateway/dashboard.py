@@ -99,8 +99,11 @@ def routes(
         }
         return Response(msgspec.json.encode(content), media_type="application/json")
 
-    pages = [Route(path, _guarded(gate, _page(name))) for path, name in _PAGES.items()]
-    return [*pages, Route(f"{PATH}/data", _guarded(gate, data))]
+    answers = {path: _page(name) for path, name in _PAGES.items()} | {f"{PATH}/data": data}
+    return [
+        Route(path, _guarded(gate, answer), include_in_schema=False)
+        for path, answer in answers.items()
+    ]
 
 
 class Shelf:

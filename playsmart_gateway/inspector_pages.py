@@ -30,7 +30,7 @@ PATH = "/inspector"
 HANG_UP = "playsmart.hang_up"
 """An ASGI extension of our own server: cuts a connection whose client does not read."""
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
 """Between two looks at the queue: what comes meanwhile is sent together."""
 
 GOODBYE_SECONDS = 0.5
@@ -71,7 +71,7 @@ def routes(
     coins_source: str,
     patience: Patience = PATIENCE,
 ) -> list[Route]:
-    """Return the page and its stream; batches of ``coins_source`` can earn coins."""
+    """Return the page and its stream; only batches of ``coins_source`` can earn coins."""
     folder = files("playsmart_gateway") / "pages"
 
     def page(path: str) -> Route:
@@ -83,7 +83,7 @@ def routes(
                 return gate.refusal()
             return Response(content, headers={**_HEADERS, "content-type": media_type})
 
-        return Route(path, answer)
+        return Route(path, answer, include_in_schema=False)
 
     async def events(request: Request) -> Response:
         if not gate.allows(request.headers):
@@ -97,7 +97,7 @@ def routes(
             return Response(body, 503, {"retry-after": "2"}, "application/json")
         return _Stream(inspector, watcher, disclosure, reader, coins_source, patience)
 
-    return [*map(page, _FILES), Route(f"{PATH}/events", events)]
+    return [*map(page, _FILES), Route(f"{PATH}/events", events, include_in_schema=False)]
 
 
 def _interest(query: Mapping[str, str]) -> Interest:

@@ -65,9 +65,9 @@ async def test_a_bug_is_500_and_one_line_in_the_log_that_quotes_nothing(
     assert answer.status_code == 500
     assert answer.text == '{"status":"error","errors":{"500":["internal_error"]}}'
     assert answer.headers["x-request-id"] == "find-me"
-    (line,) = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
-    assert line.startswith("RuntimeError at ")
-    assert line.endswith("request_id=find-me")
+    (record,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert record.getMessage().startswith("RuntimeError at ")
+    assert record.__dict__["playsmart_fields"] == {"request_id": "find-me"}
     assert not any(text in caplog.text for text in ("your_server_secret", "example.com", "4711"))
 
 
