@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SPREAD := -n auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -14,14 +15,14 @@ run: $(VENV)/.core ## start a development gateway on 127.0.0.1:8000 and print a 
 	@$(BIN)/playsmart-gateway serve --dev $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(SPREAD) $(ARGS)
 
 check: $(VENV)/.dev ## the gate: format, lint, import rules, types, tests with coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
-	$(BIN)/pytest --cov $(ARGS)
+	$(BIN)/pytest $(SPREAD) --cov $(ARGS)
 
 bench: $(VENV)/.dev ## measure durable throughput beside its ceilings (ARGS="--json", "--plot FILE.png")
 	@$(BIN)/python -m tests.bench $(ARGS)

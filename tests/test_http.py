@@ -594,7 +594,9 @@ def test_what_is_wrong_is_found_in_the_agreed_order(gateway: RunningGateway) -> 
 # --- request ids ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("request_id", ["a", "req-1", "x" * 128, "!~", str(uuid.uuid4())])
+@pytest.mark.parametrize(
+    "request_id", ["a", "req-1", "x" * 128, "!~", "168bd188-fbcd-47be-9179-accbd57d47ed"]
+)
 def test_a_sane_request_id_is_echoed(gateway: RunningGateway, request_id: str) -> None:
     for path in ("/", "/healthz", "/nowhere", "/ingest/events"):
         answer = gateway.client.get(path, headers={"x-request-id": request_id})
