@@ -29,10 +29,10 @@ batch there, past journal and ring, and the flusher has the sink commit what wai
 turns with the ring. The rules of points and streaks are in ``loyalty``.
 
 Two things flow back: "stored up to here", and room. ``stats`` counts what enters and what leaves,
-and the law ties it together: received = stored + duplicate + rejected + buffered. ``app`` is where
-the parts meet; ``ops`` reports on them, ``openapi`` and ``docs`` explain them; ``cli`` starts it
-all. While somebody watches, the ``inspector`` is told of each request, and what became of its
-batch.
+and the law ties it together: received = stored + duplicate + rejected + buffered. ``gateway`` is
+where the parts meet, ``app`` the application made of them; ``ops`` reports on them, ``openapi`` and
+``docs`` explain them; ``cli`` starts it all. While somebody watches, the ``inspector`` is told of
+each request, and what became of its batch.
 """
 
 __version__ = "0.1.0"

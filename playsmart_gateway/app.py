@@ -1,17 +1,9 @@
-"""The one place where the parts meet: ``create_app`` and the lifespan.
+"""The one place where the parts meet: ``create_app`` makes what the configuration describes."""
 
-Start: journal (lock, replay), sink, flusher, then the door opens. Stop is that list backwards: the
-door closes, the ring drains into the sink, sink and journal close.
-"""
-
-import asyncio
-import contextlib
-import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -21,9 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway import dashboard, docs, inspector_pages, ops
-from playsmart_gateway.auditor import Auditor
 from playsmart_gateway.auth import TokenVerifier, open_verifier
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.config import Auth, Config
 from playsmart_gateway.dialects import players, playsmart
 from playsmart_gateway.dialects.base import Endpoint
@@ -41,244 +31,13 @@ from playsmart_gateway.disclosure import Disclosure, secrets_of
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.errors import (
     ConfigError,
-    Detail,
-    JournalUnavailable,
-    SinkUnavailable,
-    where,
 )
-from playsmart_gateway.event import Batch
-from playsmart_gateway.flusher import COMMIT, Flusher
-from playsmart_gateway.follower import Follower
-from playsmart_gateway.inspector import MAX_WATCHERS, Inspector
-from playsmart_gateway.intake import Intake
-from playsmart_gateway.journal import Journal, NoJournal
-from playsmart_gateway.lane import Lane
+from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.rewards import Rule, draws_for, is_whole_millionths
-from playsmart_gateway.roster import Roster
 from playsmart_gateway.sinks import Store, open_sink
-from playsmart_gateway.stats import Stats
-
-logger = logging.getLogger(__name__)
-
-
-class Gateway:
-    """The parts of one gateway, and its life from start to drain.
-
-    ``on_fatal`` is called when the gateway cannot go on; whoever runs the server sets it to stop
-    in order, and calls ``stop_soon`` when it was told to stop. ``left_behind`` counts the events
-    that the last drain could not store in time.
-    """
-
-    def __init__(
-        self, config: Config, verifier: TokenVerifier, sink: Store, *, development: bool = False
-    ) -> None:
-        buffer = config.buffer
-        journal = config.journal
-        self.stats = Stats()
-        self.journal = (
-            Journal(Path(journal.path), fsync=journal.fsync) if journal.enabled else NoJournal()
-        )
-        self.verifier = verifier
-        self.buffer = Buffer(
-            max_events=buffer.max_events,
-            max_bytes=buffer.max_bytes,
-            ripe_events=buffer.flush_max_events,
-            ripe_bytes=buffer.flush_max_bytes,
-        )
-        self.reader = sink.reader()
-        self.roster = Roster(self.reader)
-        self.intake = Intake(
-            self.journal,
-            self.buffer,
-            self.stats,
-            wait_for_room_seconds=buffer.wait_for_room_ms / 1_000,
-            accepted=self.roster.accepted,
-        )
-        self.lane = Lane(self.stats, wake=self.buffer.stirred.set)
-        self.flusher = Flusher(
-            self.buffer,
-            self.journal,
-            sink,
-            self.stats,
-            lane=self.lane,
-            room_came=self.intake.room_came,
-            stored=self._left_the_ring,
-            buried=lambda batch: self.inspector.buried(batch),
-            interval_seconds=buffer.flush_interval_seconds,
-            max_events=buffer.flush_max_events,
-            max_bytes=buffer.flush_max_bytes,
-        )
-        self._drain_timeout_seconds = config.server.drain_timeout_seconds
-        self.on_fatal: Callable[[], None] = lambda: None
-        self._hurry = asyncio.Event()
-        self._stopping_since: float | None = None
-        self.failed = False
-        self.left_behind = 0
-        self._fsync_interval_seconds = journal.fsync_interval_seconds
-        self._synced_commits = 0
-        self._sink = sink
-        self.store = sink
-        self.statistics = sink.reader()  # of its own: statistics of a year take their time
-        self._audited = sink.reader()
-        self.inspected = sink.reader()
-        self.inspector = Inspector(
-            max_watchers=min(MAX_WATCHERS, max(1, config.server.max_connections // 10)),
-            shows_bodies=development,
-        )
-        self.figures = sink.figures()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Take and store events while entered; drain on the way out.
-
-        Raises:
-            GatewayError: the journal or the store could not be opened.
-        """
-        self.journal.open()
-        with contextlib.closing(self.journal):
-            self._replay()
-            async with (
-                self._sink,
-                self.reader,
-                self.statistics,
-                self._audited,
-                self.inspected,
-                self._following(),
-            ):
-                flushing = self._start(self.flusher.run(), "flusher")
-                syncing = self._start(self._keep_synced(), "journal sync")
-                healing = self._start(self._keep_healthy(), "journal health")
-                auditing = self._start(Auditor(self._audited, self.stats).run(), "audit")
-                try:
-                    yield
-                finally:
-                    self.inspector.close()
-                    self.intake.close("shutting_down")
-                    self.lane.close("shutting_down")
-                    await self._drain(flushing)
-                    await _cancel(auditing)
-                    await _cancel(healing)
-                    await _cancel(syncing)
-
-    def stop_soon(self, *, hurry: bool = False) -> None:
-        """Be not ready from now on; the time to drain runs. With ``hurry`` it is over."""
-        if self._stopping_since is None:
-            self._stopping_since = time.monotonic()
-        self.inspector.close()  # a stream that goes on would hold up the server
-        if hurry:
-            self._hurry.set()
-
-    def not_ready_because(self) -> list[Detail]:
-        """See ``ops.Observed``."""
-        reasons = []
-        if self._stopping_since is not None:
-            reasons.append(Detail("gateway", "stopping"))
-        if self.intake.closed_because is not None:
-            reasons.append(Detail("intake", self.intake.closed_because))
-        if self.flusher.last_error is not None:
-            reasons.append(Detail("store", str(self.flusher.last_error)))
-        if self.journal.last_error is not None:
-            reasons.append(Detail("journal", str(self.journal.last_error.strerror)))
-        if not self.buffer.has_room(1, 0):
-            reasons.append(Detail("buffer", "full"))
-        return reasons
-
-    def _left_the_ring(self, batches: Sequence[Batch]) -> None:
-        self.roster.stored(batches)
-        self.inspector.left_the_ring(batches)
-
-    def _replay(self) -> None:
-        """Put what an earlier process left in the journal back into the ring."""
-        for batch in self.journal.replay():
-            self.stats.received += batch.count
-            self.stats.replayed += batch.count
-            self.buffer.put(batch)
-            self.roster.accepted(batch)
-        if self.stats.replayed:
-            logger.warning("replayed %d events from the journal", self.stats.replayed)
-
-    async def _keep_synced(self) -> None:
-        """Sync the journal at its interval; once more at the end, before the store closes."""
-        try:
-            while self.journal.fsync == "interval":
-                await asyncio.sleep(self._fsync_interval_seconds)
-                await self._sync_journal()
-                await self._sync_commits()
-        finally:
-            await self._sync_journal()  # a store that closes slowly must not keep this waiting
-
-    async def _keep_healthy(self) -> None:
-        """Find out when trouble with the journal ends.
-
-        A task of its own: it may take its time, and the time between two syncs is a promise.
-        """
-        while True:
-            await asyncio.sleep(self._fsync_interval_seconds)
-            await self.journal.heal()
-
-    async def _sync_commits(self) -> None:
-        """Sync what the lane has committed, which is in no journal, as often as that."""
-        commits = self.stats.flushes[COMMIT]
-        if commits != self._synced_commits:
-            with contextlib.suppress(SinkUnavailable):  # the next interval will do
-                await self._sink.sync()
-                self._synced_commits = commits
-
-    async def _sync_journal(self) -> None:
-        with contextlib.suppress(JournalUnavailable):  # it is logged and in last_error
-            await self.journal.sync()
-
-    async def _drain(self, flushing: asyncio.Task[None]) -> None:
-        await self.intake.settled()
-        self.flusher.stop()
-        hurrying = asyncio.create_task(self._hurry.wait())
-        waited = time.monotonic() - (self._stopping_since or time.monotonic())
-        timeout = max(0.0, self._drain_timeout_seconds - waited)
-        first = asyncio.FIRST_COMPLETED
-        await asyncio.wait([flushing, hurrying], timeout=timeout, return_when=first)
-        await _cancel(hurrying)
-        await _cancel(flushing)
-        self.lane.abandon("shutting_down")
-        self.left_behind = self.buffer.events
-        if self.left_behind:
-            kept = "the journal keeps them" if isinstance(self.journal, Journal) else "lost"
-            logger.error("stopped with %d events not stored: %s", self.left_behind, kept)
-
-    @asynccontextmanager
-    async def _following(self) -> AsyncIterator[None]:
-        """Keep the figures of a store that can."""
-        if self.figures is None:
-            yield
-            return
-        async with self.figures:
-            following = self._start(Follower(self.figures).run(), "figures")
-            try:
-                yield
-            finally:
-                await _cancel(following)
-
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Close the door if a part of the gateway died of a bug."""
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        self.failed = True
-        self.intake.close("internal_error")
-        self.lane.abandon("internal_error")
-        logger.critical("task %s died, shutting down: %s", task.get_name(), where(error))
-        self.on_fatal()
-
-
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
 
 
 class Application(Starlette):

@@ -24,9 +24,10 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from playsmart_gateway.app import Application, Gateway
+from playsmart_gateway.app import Application
 from playsmart_gateway.config import Config
 from playsmart_gateway.envelope import error_body
+from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.inspector_pages import HANG_UP
 from playsmart_gateway.middleware import ANSWER, RawHeaders, make_request_id
 

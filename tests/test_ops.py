@@ -10,10 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from playsmart_gateway import __version__
-from playsmart_gateway.app import Gateway, create_app
+from playsmart_gateway.app import create_app
 from playsmart_gateway.auth import mint, open_verifier
 from playsmart_gateway.config import Buffer, Config, Journal, Server
 from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.sinks import Store
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import SECRET, eventually, in_process, make_event, make_upload, parse_metrics

@@ -1,4 +1,4 @@
-"""The gateway under test: the real lifecycle of ``app.Gateway`` over simulated surroundings."""
+"""The gateway under test: the real lifecycle of ``Gateway`` over simulated surroundings."""
 
 import random
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import cast
 
 from playsmart_gateway import config
-from playsmart_gateway.app import Gateway
 from playsmart_gateway.auth import TokenVerifier
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.flusher import Flusher
+from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import SEGMENT_BYTES, Fsync, Journal
 from playsmart_gateway.lane import Lane
