@@ -18,7 +18,6 @@ def erase(folder: Path, *arguments: str) -> Result:
     environment = {
         "PLAYSMART_STORAGE__URL": f"sqlite:///{folder}/data/playsmart.db",
         "PLAYSMART_JOURNAL__PATH": f"{folder}/data/journal",
-        "PLAYSMART_SERVER__DRAIN_TIMEOUT_SECONDS": "0.2",
     }
     return CliRunner().invoke(commands, ("erase", *arguments), env=environment)
 

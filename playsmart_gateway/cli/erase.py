@@ -12,7 +12,7 @@ from playsmart_gateway.app import rules_for
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.config import Config
-from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
@@ -107,13 +107,14 @@ async def _store_what_waits(config: Config, journal: Journal | NoJournal, sink: 
         max_events=limits.flush_max_events,
         max_bytes=limits.flush_max_bytes,
     )
-    flusher.stop()
     try:
-        async with asyncio.timeout(config.server.drain_timeout_seconds):
-            await flusher.run()
-    except TimeoutError:
+        while len(buffer):
+            await flusher.flush()
+    except SinkUnavailable as error:
         waiting = f"{buffer.events:,} events that wait in the journal could not be stored"
-        raise click.ClickException(f"nothing was erased: {waiting}: {flusher.last_error}") from None
+        raise click.ClickException(f"nothing was erased: {waiting}: {error}") from error
+    flusher.stop()
+    await flusher.run()  # the ring is empty; the journal is next
     if journal.size:
         raise click.ClickException("nothing was erased: the journal could not be emptied")
 
