@@ -59,7 +59,7 @@ class Roster:
 
     def accepted(self, batch: Batch) -> None:
         """Take note of a batch that is in the journal and waits for the store."""
-        if (session := session_of(batch)) is not None:
+        if batch.source == SOURCE and (session := session_of(batch)) is not None:
             key = session.app_id, session.user_id
             count, _ = self._waiting.get(key, (0, ""))
             self._waiting[key] = count + 1, session.country_code
