@@ -23,6 +23,7 @@ from playsmart_gateway.dialects.base import (
     read_body,
     require_json,
 )
+from playsmart_gateway.dialects.loose import decode_loosely
 from playsmart_gateway.envelope import JSON_TYPE, error_body, error_headers
 from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
 from playsmart_gateway.event import Batch
@@ -235,17 +236,7 @@ _decode_timestamp = msgspec.json.Decoder(Timestamp).decode
 
 def _examine(body: bytes, draws: Draws) -> Batch:
     """Check each field by itself; return the batch if the typed decode was merely too strict."""
-    try:
-        str(body, "utf-8")
-        upload = _decode_loose_upload(body)
-    except UnicodeDecodeError as error:
-        raise Malformed(details=[Detail("", f"is not UTF-8 at byte {error.start}")]) from None
-    except RecursionError:
-        raise Malformed(details=[Detail("", "nests too deep")]) from None
-    except msgspec.ValidationError:
-        raise Malformed(details=[Detail("", "must be a JSON object")]) from None
-    except msgspec.DecodeError as error:
-        raise Malformed(details=[Detail("", f"is not JSON: {error}")]) from None
+    upload = decode_loosely(body, _decode_loose_upload)
     examiner = _Examiner()
     user_id = examiner.field("user_id", upload.user_id, _read_identifier, _ID_RULE)
     game_id = examiner.field("game_id", upload.game_id, _read_identifier, _ID_RULE)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
+from playsmart_gateway.dialects.loose import decode_loosely
 from playsmart_gateway.errors import Detail, Malformed
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty.definitions import MAX_ID_LENGTH, MAX_NAME_LENGTH
@@ -141,17 +142,7 @@ _decode_value = msgspec.json.Decoder(float_hook=Decimal).decode
 
 def _examine(body: bytes) -> Request:
     """Check each field by itself; return the request if it was only suspected."""
-    try:
-        str(body, "utf-8")
-        loose = _decode_loose_request(body)
-    except UnicodeDecodeError as error:
-        raise Malformed(details=[Detail("", f"is not UTF-8 at byte {error.start}")]) from None
-    except RecursionError:
-        raise Malformed(details=[Detail("", "nests too deep")]) from None
-    except msgspec.ValidationError:
-        raise Malformed(details=[Detail("", "must be a JSON object")]) from None
-    except msgspec.DecodeError as error:
-        raise Malformed(details=[Detail("", f"is not JSON: {error}")]) from None
+    loose = decode_loosely(body, _decode_loose_request)
     problems: list[Detail] = []
     event_id = _read_id("eventId", loose.event_id, problems)
     user_id = _read_id("userId", loose.user_id, problems)

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from playsmart_gateway.dialects.loose import decode_loosely
 from playsmart_gateway.dialects.teak import forms
 from playsmart_gateway.dialects.teak.parameters import NULL, UNREADABLE
-from playsmart_gateway.errors import Detail, Malformed, UnsupportedMedia
+from playsmart_gateway.errors import UnsupportedMedia
 
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
@@ -65,20 +66,8 @@ def open_body(content: bytes, media_type: bytes | None) -> Body:
         return Body(_last(padded, "game_id"), _last(padded, "secret_key"), content, True)
     if media_type != JSON:
         raise UnsupportedMedia
-    try:
-        str(content, "utf-8")  # msgspec does not look inside the strings that it skips
-        head = _decode_head(content)
-    except UnicodeDecodeError as error:
-        problem = f"is not UTF-8 at byte {error.start}"
-    except RecursionError:
-        problem = "nests too deep"
-    except msgspec.ValidationError:
-        problem = "must be a JSON object"
-    except msgspec.DecodeError as error:
-        problem = f"is not JSON: {error}"
-    else:
-        return Body(_text(head.game_id), _text(head.secret_key), content, False)
-    raise Malformed(details=[Detail("body", problem)])
+    head = decode_loosely(content, _decode_head, path="body")
+    return Body(_text(head.game_id), _text(head.secret_key), content, False)
 
 
 def _last(padded: bytes, name: str) -> str:
