@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from playsmart_gateway.auditor import Auditor
+from playsmart_gateway.auditor import auditor
 from playsmart_gateway.auth import TokenVerifier
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.config import Config
@@ -25,7 +25,7 @@ from playsmart_gateway.errors import (
 )
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import COMMIT, Flusher
-from playsmart_gateway.follower import Follower
+from playsmart_gateway.follower import follower
 from playsmart_gateway.inspector import MAX_WATCHERS, Inspector
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
@@ -124,7 +124,7 @@ class Gateway:
                 flushing = self._start(self.flusher.run(), "flusher")
                 syncing = self._start(self._keep_synced(), "journal sync")
                 healing = self._start(self._keep_healthy(), "journal health")
-                auditing = self._start(Auditor(self._audited, self.stats).run(), "audit")
+                auditing = self._start(auditor(self._audited, self.stats).run(), "audit")
                 try:
                     yield
                 finally:
@@ -227,7 +227,7 @@ class Gateway:
             yield
             return
         async with self.figures:
-            following = self._start(Follower(self.figures).run(), "figures")
+            following = self._start(follower(self.figures).run(), "figures")
             try:
                 yield
             finally:
