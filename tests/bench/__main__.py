@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -73,8 +74,18 @@ _QUICK = {"rounds": 1, "seconds": 1, "memory_events": 100_000, "memory_sizes": (
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the tables.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it as PNG.")
-@click.option("--teak", is_flag=True, help="Measure Teak's batches instead; needs wrk.")
-@click.option("--lynes", is_flag=True, help="Measure events that wait instead; needs wrk.")
+@click.option(
+    "--teak", "instead", flag_value="teak", help="Measure Teak's batches instead; needs wrk."
+)
+@click.option(
+    "--lynes", "instead", flag_value="lynes", help="Measure events that wait instead; needs wrk."
+)
+@click.option(
+    "--watched",
+    "instead",
+    flag_value="watched",
+    help="Measure what open inspectors and dashboards cost instead.",
+)
 @click.option("--check", is_flag=True, help="Exit 1 if a floor was missed.")
 def main(
     rounds: int,
@@ -88,16 +99,12 @@ def main(
     as_json: bool,
     plot: Path | None,
     check: bool,
-    teak: bool,
-    lynes: bool,
+    instead: str | None,
 ) -> None:
     """Measure durable throughput beside its ceilings, all in one run."""
     signal.signal(signal.SIGTERM, _leave)
-    if teak:
-        _teak(1 if quick else rounds, 1 if quick else seconds, as_json=as_json)
-        return
-    if lynes:
-        kept = _lynes(1 if quick else rounds, 1 if quick else seconds, as_json=as_json)
+    if instead is not None:
+        kept = _measure_instead(instead, 1 if quick else rounds, 1 if quick else seconds, as_json)
         sys.exit(1 if check and not kept else 0)
     options = Options(
         sizes=sizes,
@@ -127,22 +134,13 @@ def main(
         sys.exit(1)
 
 
-def _teak(rounds: int, seconds: int, *, as_json: bool) -> None:
-    from tests.bench import teak
-
+def _measure_instead(module: str, rounds: int, seconds: int, as_json: bool) -> bool:
+    """Run another benchmark of this package, and return whether its floors were kept."""
     try:
-        teak.main(rounds, seconds, as_json=as_json)
+        kept: bool = import_module(f"tests.bench.{module}").main(rounds, seconds, as_json=as_json)
     except BenchError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _lynes(rounds: int, seconds: int, *, as_json: bool) -> bool:
-    from tests.bench import lynes
-
-    try:
-        return lynes.main(rounds, seconds, as_json=as_json)
-    except BenchError as error:
-        raise click.ClickException(str(error)) from error
+    return kept
 
 
 def _run(options: Options, sender: Generator) -> Results:
