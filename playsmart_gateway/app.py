@@ -16,7 +16,7 @@ from playsmart_gateway import dashboard, docs, inspector_pages, ops
 from playsmart_gateway.auth import TokenVerifier, open_verifier
 from playsmart_gateway.config import Auth, Config
 from playsmart_gateway.dialects import players, playsmart
-from playsmart_gateway.dialects.base import Endpoint
+from playsmart_gateway.dialects.base import ERROR_BODY, Endpoint
 from playsmart_gateway.dialects.lynes import endpoint as lynes
 from playsmart_gateway.dialects.lynes import reads
 from playsmart_gateway.dialects.teak.apps import App, read_apps
@@ -290,5 +290,6 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return Response(body, error.status_code, error.headers, "application/json")
 
 
-async def _internal_error(_: Request, __: Exception) -> Response:
-    return Response(INTERNAL_ERROR, 500, media_type="application/json")
+async def _internal_error(request: Request, _: Exception) -> Response:
+    body = request.scope.get(ERROR_BODY, INTERNAL_ERROR)
+    return Response(body, 500, media_type="application/json")

@@ -13,6 +13,10 @@ Headers = dict[bytes, bytes]
 """The headers of a request by lower-case name; of repeated ones the last."""
 
 
+ERROR_BODY = "playsmart.error_body"
+"""A key of the ASGI scope: the body of a 500, set by routes that do not sound like the envelope."""
+
+
 class Answer(NamedTuple):
     """One whole answer; whoever sends it adds its length and the request id.
 

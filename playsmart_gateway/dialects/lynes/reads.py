@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway.auth import TokenVerifier
-from playsmart_gateway.dialects.base import Answer, bearer_of
+from playsmart_gateway.dialects.base import ERROR_BODY, Answer, bearer_of
 from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, Access, refused
 from playsmart_gateway.dialects.lynes.query import MAX_MS, day, instant, number, wrong
 from playsmart_gateway.dialects.lynes.reply import error_body, iso_8601
@@ -44,6 +44,7 @@ MAX_SUMMARIZED_DAYS = 31
 ONLY_GET = "Only GET is allowed"
 NO_USER, NO_STREAK, NO_EVENT = "User not found", "Streak not found", "Event not found"
 
+_INTERNAL_ERROR = error_body(500)
 _OTHER_METHODS = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _Endpoint = Callable[[Request], Awaitable[Any]]
@@ -60,11 +61,11 @@ def routes(
     """Return the routes, each under all prefixes."""
     reads = _Reads(program, reader, verifier, access, clock)
     endpoints = {
-        # A user's id may hold a slash.
+        # A user's id may hold a slash, and a streak may be called "points".
+        "/user/{userId:path}/streak/{streakId}": reads.streak,
         "/user/{userId:path}/points": reads.points,
         "/user/{userId:path}/history": reads.history,
         "/user/{userId:path}/streak": reads.streaks,
-        "/user/{userId:path}/streak/{streakId}": reads.streak,
         "/stats/event": reads.event_stats,
         "/analytics/streak": reads.streak_analytics,
     }
@@ -83,6 +84,7 @@ def _answering(endpoint: _Endpoint) -> Callable[[Request], Awaitable[Response]]:
     """Turn what an endpoint returns or raises into a response."""
 
     async def answer(request: Request) -> Response:
+        request.scope[ERROR_BODY] = _INTERNAL_ERROR
         try:
             try:
                 return _response(Answer(200, _encode(await endpoint(request)), [JSON_TYPE]))

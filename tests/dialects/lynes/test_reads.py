@@ -116,19 +116,40 @@ async def test_a_strict_project_tells_only_the_user_of_the_token(tmp_path: Path)
         assert await client.get("/user/app/points") == {"points": 10}
 
 
-async def test_a_store_that_cannot_be_read_is_503() -> None:
+async def test_a_streak_can_be_called_like_another_path() -> None:
+    names = ("points", "history", "streak")
+    streaks = ",".join(f'{{id="{name}",events=["daily_login"]}}' for name in names)
+    config = project(PLAYSMART_STORAGE__URL="memory:", PLAYSMART_LYNES__STREAKS=f"[{streaks}]")
+    verifier = open_verifier(secret=SECRET, clock=FakeClock(NOON))
+    async with in_process(create_app(config, verifier=verifier, clock=FakeClock(NOON))) as http:
+        client = Client(http, FakeClock(NOON))
+        await client.send("daily_login")
+        for name in names:
+            assert (await client.get(f"/user/ada/streak/{name}"))["data"]["streakId"] == name
+
+
+READS = ("points", "history", "streaks", "streak_figures", "event_stats", "event_days")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "code"),
+    [(SinkUnavailable("gone"), 503, "unavailable"), (ZeroDivisionError(), 500, "internal_error")],
+)
+async def test_a_store_that_cannot_be_read_is_told_and_so_is_a_bug(
+    trouble: Exception, status: int, code: str
+) -> None:
     async def gone(*_: object, **__: object) -> Any:
-        raise SinkUnavailable("gone")
+        raise trouble
 
     sink = TroubledSink()
-    for name in ("points", "history", "streaks", "streak_figures", "event_stats", "event_days"):
+    for name in READS:
         setattr(sink.loyalty, name, gone)
     verifier = open_verifier(secret=SECRET, clock=FakeClock(NOON))
     async with in_process(create_app(project(), verifier=verifier, sink=sink)) as http:
         for path in PATHS:
             answer = await Client(http, FakeClock()).ask(path)
-            assert error_of(answer)[:2] == (503, "unavailable")
-            assert answer.headers["retry-after"] == "1"
+            assert error_of(answer)[:2] == (status, code)
+            assert answer.headers.get("retry-after") == ("1" if status == 503 else None)
 
 
 # --- what is told --------------------------------------------------------------------------------
