@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
@@ -188,11 +188,15 @@ def test_nothing_overlaps_repeats_or_has_to_be_moved_sideways(
         for axis, labels in tick_labels(browser).items():
             assert len(labels) > 1, axis
             texts = [text for text, _ in labels]
-            assert all(one != other for one, other in pairwise(texts)), axis
+            assert all(text != near for text, near in pairwise(texts)), axis
             assert all(box["left"] >= 0 and box["right"] <= width for _, box in labels), axis
-            for (_, one), (_, other) in pairwise(labels):
-                apart = one["right"] <= other["left"] or other["bottom"] <= one["top"]
-                assert apart, f"{axis}, {wanted}: {texts}"
+        for panel in drawn(browser):
+            axes = tick_labels(browser)
+            both = [*axes[f"{panel} xtick"], *axes[f"{panel} ytick"]]
+            for (text, one), (near, other) in combinations(both, 2):
+                beside = one["right"] <= other["left"] or other["right"] <= one["left"]
+                above = one["bottom"] <= other["top"] or other["bottom"] <= one["top"]
+                assert beside or above, f"{panel}, {wanted}: {text} {near}"
         counts = [text for text, _ in tick_labels(browser)["sessions ytick"]]
         assert counts == ["0", "1", "2"], "whole sessions"
         run(browser, "for (const each of document.querySelectorAll('details')) each.open = true")

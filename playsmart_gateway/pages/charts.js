@@ -77,7 +77,7 @@ function figure(chart, spec) {
     width, height, margin: { l: 8, r: 8, t: 8, b: 8 }, barmode: "stack", bargap: 0.2, dragmode: false, showlegend: false,
     paper_bgcolor: color("card"), plot_bgcolor: color("card"), font: { family: style.fontFamily, size: 12, color: color("soft") },
     hovermode: "x unified", hoverlabel: { bgcolor: color("card"), bordercolor: color("line"), font: { color: color("ink") }, namelength: -1 },
-    xaxis: { ...axis(spec.axis), ...ticks(spec, width - 60), type: "category", range: [-0.5, last + 0.5], tickangle: 0, showgrid: false, spikecolor: color("soft"), spikethickness: 1 },
+    xaxis: { ...axis(spec.axis), ...ticks(spec, width - 60), type: "category", range: [-0.5, last + 0.5], tickangle: 0, ticklabelstandoff: 8, showgrid: false, spikecolor: color("soft"), spikethickness: 1 },
     yaxis: { ...axis(spec.unit), rangemode: "tozero", nticks: 5, exponentformat: "SI", separatethousands: true, ...(few ? { dtick: 1 } : {}) },
     shapes: spec.filling > last ? [] : [spec.filling].filter((from) => from !== undefined).map((from) => (
       { type: "rect", layer: "below", yref: "paper", y0: 0, y1: 1, x0: Math.max(from, 0) - 0.5, x1: last + 0.5, fillcolor: color("hover"), line: { width: 0 } })),
