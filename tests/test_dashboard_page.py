@@ -280,6 +280,11 @@ def test_charts_can_be_read_with_the_keyboard(
         assert told in spoken
         while not hovered(browser, "players").startswith(spoken.partition(":")[0]):
             wait_until(lambda: hovered(browser, "players") or None)
+    chart.send_keys(Keys.END)
+    wait_until(lambda: "new : 1" in hovered(browser, "players") or None)
+    post_all(running, [body("eve", "AppOpen")])
+    wait_until(lambda: sum(drawn(browser)["players"]["new"]) == 2 or None)
+    wait_until(lambda: "new : 2" in hovered(browser, "players") or None)
     chart.send_keys(Keys.ESCAPE)
     wait_until(lambda: hovered(browser, "players") == "" or None)
     assert log(browser, "browser") == []

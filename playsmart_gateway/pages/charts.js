@@ -31,7 +31,8 @@ const library = new Promise((resolve, reject) => {
   document.head.append(script);
 });
 
-const specs = new WeakMap();  // what each chart shows now
+const specs = new WeakMap();    // what each chart shows now
+const pointed = new WeakMap();  // the place whose values it shows in a box, which stays when they change
 
 // spec: labels of the axis, titles, series [{name, values, color}], unit, axis, summary; maybe starts and
 // width of times in seconds, filling (from which place on more may come), whole, height, legend.
@@ -49,7 +50,13 @@ export async function bars(host, spec) {
   if (spec.legend || spec.series.length > 1) host.prepend(legend(spec.series));
   try {
     const plotly = await library;
-    if (specs.get(chart) === spec && chart.isConnected) await plotly.react(chart, ...figure(chart, spec));
+    if (specs.get(chart) !== spec || !chart.isConnected) return;
+    const isNew = !chart.data, place = pointed.get(chart);
+    await plotly.react(chart, ...figure(chart, spec));
+    if (isNew) {
+      chart.on("plotly_hover", ({ points }) => pointed.set(chart, points[0].pointIndex));
+      chart.on("plotly_unhover", () => pointed.delete(chart));
+    } else if (place !== undefined) point(chart, place);
   } catch (error) {
     host.replaceChildren(el("p", { class: "empty" }, `No chart: ${error.message}. The table has its values.`));
   }
@@ -94,20 +101,29 @@ function ticks({ labels, starts, width, filling }, room) {
   return { tickvals: shown.map((i) => i - (starts ? 0.5 : 0.03)), ticktext: shown.map((i) => literal(labels[i])) };
 }
 
+function point(chart, place) {
+  pointed.set(chart, place);  // Plotly tells of what a pointer does only
+  window.Plotly.Fx.hover(chart, { xval: place }, "xy");
+}
+
+function hide(chart) {
+  pointed.delete(chart);
+  if (chart.data) window.Plotly.Fx.unhover(chart);
+}
+
 function listen(chart) {
   let place = Infinity;
-  const hide = () => chart.data && window.Plotly.Fx.unhover(chart);
-  chart.addEventListener("blur", hide);
-  document.addEventListener("pointerdown", (event) => chart.contains(event.target) || hide());  // a finger leaves nothing
+  chart.addEventListener("blur", () => hide(chart));
+  document.addEventListener("pointerdown", (event) => chart.contains(event.target) || hide(chart));  // a finger leaves nothing
   chart.addEventListener("keydown", (event) => {
     const spec = specs.get(chart), last = spec.titles.length - 1;
-    if (event.key === "Escape") hide();
+    if (event.key === "Escape") hide(chart);
     if (!chart.data) return;
     const next = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: last }[event.key];
     if (next === undefined) return;
     event.preventDefault();
     place = Math.min(Math.max(next, 0), last);
-    window.Plotly.Fx.hover(chart, { xval: place }, "xy");
+    point(chart, place);
     const read = spec.series.filter((one) => one.values[place] || spec.series.length <= 3).map((one) => `${one.name} ${full(one.values[place])}`);
     if (spec.series.length > 1) read.push(`all ${full(total(spec, place))}`);
     document.getElementById("spoken").textContent = `${title(spec, place)}: ${read.join(", ")}`;
