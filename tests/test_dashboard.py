@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from playsmart_gateway.app import create_app
+from playsmart_gateway.assets import package_folder
 from playsmart_gateway.auth import open_verifier
 from playsmart_gateway.config import Auth, Buffer, Config, Journal, Operator, Storage
 from playsmart_gateway.dashboard import RANGES, Shelf
@@ -24,7 +26,8 @@ from tests.doubles import FakeClock
 from tests.test_real_input import PATH, WAVES
 
 TOKEN = "a token of operators"
-FILES = ["", "/dashboard.css", "/dashboard.js", "/charts.js", "/icon.svg", "/data"]
+OUR_FILES = ["", "/dashboard.css", "/dashboard.js", "/charts.js", "/icon.svg", "/data"]
+LIBRARY = "/plotly.min.js"
 
 
 @asynccontextmanager
@@ -39,7 +42,7 @@ async def client(token: str | None = None, **options: Any) -> AsyncIterator[http
         yield http
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", [*OUR_FILES, LIBRARY])
 async def test_who_has_the_token_or_develops_sees_it_and_nobody_else(file: str) -> None:
     async with client(TOKEN) as http:
         assert (await http.get(f"/dashboard{file}")).status_code == 401
@@ -55,7 +58,7 @@ async def test_who_has_the_token_or_develops_sees_it_and_nobody_else(file: str) 
         assert (await http.get(f"/dashboard{file}")).status_code == 200
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", [*OUR_FILES, LIBRARY])
 async def test_a_browser_is_told_to_load_nothing_but_our_own_files(file: str) -> None:
     async with client(TOKEN) as http:
         for auth in (None, ("me", TOKEN)):
@@ -65,8 +68,27 @@ async def test_a_browser_is_told_to_load_nothing_but_our_own_files(file: str) ->
             assert "unsafe" not in policy
             assert "*" not in policy
             assert answer.headers["x-content-type-options"] == "nosniff"
+            if file == LIBRARY:
+                continue  # names sites of maps, which the policy above would not let it ask
             assert "http://" not in answer.text.replace("http://www.w3.org/", "")
             assert "https://" not in answer.text
+
+
+async def test_the_chart_library_is_that_of_the_installed_package_packed_and_fetched_once() -> None:
+    library = package_folder("plotly") / "package_data" / "plotly.min.js"
+    async with client(development=True) as http:
+        plain = await http.get(f"/dashboard{LIBRARY}", headers={"accept-encoding": "identity"})
+        packed = await http.get(f"/dashboard{LIBRARY}", headers={"accept-encoding": "br, gzip"})
+        known = {"if-none-match": packed.headers["etag"]}
+        again = await http.get(f"/dashboard{LIBRARY}", headers=known)
+    assert plain.content == packed.content == library.read_bytes()
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(packed.content) / 3
+    assert packed.headers["vary"] == "accept-encoding"
+    assert packed.headers["cache-control"] == "no-cache"
+    assert (again.status_code, again.content) == (304, b"")
+    assert "plotly" not in sys.modules
 
 
 async def test_a_store_without_figures_still_shows_what_is_live() -> None:

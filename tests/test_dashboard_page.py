@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
@@ -12,10 +13,18 @@ from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from playsmart_gateway.dashboard import RANGES
 from tests.conftest import RunningGateway, StartGateway, wait_until
 from tests.test_dashboard import body, post_all
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+IS_DRAWN = """
+    if (!document.getElementById("welcome").hidden) return true;
+    const charts = [...document.querySelectorAll(".plot")];
+    return document.getElementById("freshness").textContent.includes("counts all that is stored")
+        && charts.length > 0 && charts.every((each) => each.querySelector(".main-svg"));
+"""
 
 pytestmark = [
     pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no chromium with chromedriver"),
@@ -37,15 +46,18 @@ def browser() -> Iterator[WebDriver]:
         driver.quit()
 
 
-def look(browser: WebDriver, running: RunningGateway, width: int = 1280) -> None:
-    """Open the page and wait until it is drawn."""
+def look(
+    browser: WebDriver, running: RunningGateway, width: int = 1280, wanted: str = "24h"
+) -> None:
+    """Open the page, choose a range of time, and wait until all of it is drawn."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get("about:blank")
     for kind in ("browser", "performance"):
         log(browser, kind)  # of an earlier page
     browser.get(f"{running.url}/dashboard")
-    wait_until(lambda: run(browser, "return document.documentElement.dataset.drawn") or None)
+    run(browser, f"document.querySelector('[value=\"{wanted}\"]').click()")
+    wait_until(lambda: run(browser, IS_DRAWN) or None)
 
 
 def log(browser: WebDriver, kind: str) -> list[dict[str, Any]]:
@@ -56,6 +68,29 @@ def log(browser: WebDriver, kind: str) -> list[dict[str, Any]]:
 
 def run(browser: WebDriver, script: str) -> Any:
     return browser.execute_script(script)
+
+
+def drawn(browser: WebDriver) -> dict[str, dict[str, list[float]]]:
+    """What the charts show: values by panel and series, as the chart library holds them."""
+    charts: dict[str, dict[str, list[float]]] = run(
+        browser,
+        "return Object.fromEntries([...document.querySelectorAll('.plot')].map((chart) => ["
+        "  chart.closest('section').id,"
+        "  Object.fromEntries(chart.data.map((each) => [each.name, each.y.map((n) => n ?? 0)]))]))",
+    )
+    return charts
+
+
+def tick_labels(browser: WebDriver) -> dict[str, list[tuple[str, dict[str, float]]]]:
+    """The text of each label and its box, by panel and axis."""
+    labels: dict[str, list[tuple[str, dict[str, float]]]] = run(
+        browser,
+        "return Object.fromEntries([...document.querySelectorAll('.plot')].flatMap((chart) =>"
+        "  ['xtick', 'ytick'].map((kind) => [`${chart.closest('section').id} ${kind}`,"
+        "    [...chart.querySelectorAll(`.${kind} text`)].map("
+        "      (text) => [text.textContent, text.getBoundingClientRect().toJSON()])])))",
+    )
+    return labels
 
 
 def asked_elsewhere(browser: WebDriver, running: RunningGateway) -> list[str]:
@@ -95,11 +130,6 @@ def test_it_draws_what_is_stored(
     post_all(running, [*bodies, body("p1", "GameEnd", level=1, reason="failed")])
     running.settle()
     look(browser, running, width)
-    wait_until(
-        lambda: (
-            "counts all that is stored" in browser.find_element(By.TAG_NAME, "footer").text or None
-        )
-    )
 
     tables = {
         panel: run(
@@ -117,8 +147,8 @@ def test_it_draws_what_is_stored(
     (coins,) = running.select("SELECT sum(amount) FROM coin_transactions")[0]
     assert sum(int(row[1]) for row in tables["coins"]) == coins == 90
     levels = running.select(
-        "SELECT json_extract(customdata, '$.level') AS level, count(*),"
-        " sum(type = 'LevelCompleted') FROM events WHERE level IS NOT NULL"
+        "SELECT json_extract(customdata, '$.level') AS level, count(*) AS attempts,"
+        " sum(type = 'LevelCompleted') AS completed FROM events WHERE level IS NOT NULL"
         " GROUP BY level ORDER BY level"
     )
     assert [[row[0], row[2], row[3]] for row in tables["difficulty"]] == [
@@ -127,10 +157,112 @@ def test_it_draws_what_is_stored(
     law = browser.find_element(By.ID, "law").text.split("\n")
     assert law[law.index("received", 4) + 1] == str(total)
 
-    assert run(browser, "return document.documentElement.scrollWidth") <= width, "it fits"
-    assert all(svg.get_attribute("aria-label") for svg in browser.find_elements(By.TAG_NAME, "svg"))
+    charts = drawn(browser)
+    per_hour = [sum(values) for values in charts["events"].values()]
+    assert sum(per_hour) / 4 == pytest.approx(total), "buckets of a quarter of an hour"
+    assert sum(map(sum, charts["players"].values())) == players
+    assert sum(charts["coins"]["com.example.game"]) == coins
+    assert [[*each] for each in zip(*charts["difficulty"].values(), strict=True)] == [
+        [row["completed"], row["attempts"] - row["completed"]] for row in levels
+    ]
+    plots = browser.find_elements(By.CLASS_NAME, "plot")
+    assert len(plots) == len(charts) == 9
+    assert all(plot.get_attribute("role") == "img" for plot in plots)
+    assert "Events per hour by type, 13 events" in (plots[0].get_attribute("aria-label") or "")
     assert asked_elsewhere(browser, running) == []
     assert log(browser, "browser") == [], "no error, and nothing against the policy"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_overlaps_repeats_or_has_to_be_moved_sideways(
+    browser: WebDriver, start_gateway: StartGateway, width: int
+) -> None:
+    running = start_gateway("--dev", BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
+    levels = [*range(1_000, 1_040), "the one with the long name", "x" * 60]
+    post_all(running, [body("p" * 60, "LevelCompleted", level=level) for level in levels])
+    post_all(running, [body("ada", kind) for kind in ("AppOpen", "AdImpression", "GameEnd")])
+    post_all(running, [body("ada", "AppOpen", game="g" * 60)])
+    running.settle()
+    for wanted in RANGES:
+        look(browser, running, width, wanted)
+        for axis, labels in tick_labels(browser).items():
+            assert len(labels) > 1, axis
+            texts = [text for text, _ in labels]
+            assert all(text != near for text, near in pairwise(texts)), axis
+            assert all(box["left"] >= 0 and box["right"] <= width for _, box in labels), axis
+        for panel in drawn(browser):
+            axes = tick_labels(browser)
+            both = [*axes[f"{panel} xtick"], *axes[f"{panel} ytick"]]
+            for (text, one), (near, other) in combinations(both, 2):
+                beside = one["right"] <= other["left"] or other["right"] <= one["left"]
+                above = one["bottom"] <= other["top"] or other["bottom"] <= one["top"]
+                assert beside or above, f"{panel}, {wanted}: {text} {near}"
+        counts = [text for text, _ in tick_labels(browser)["sessions ytick"]]
+        assert counts == ["0", "1", "2"], "whole sessions"
+        run(browser, "for (const each of document.querySelectorAll('details')) each.open = true")
+        assert run(browser, "return document.documentElement.scrollWidth") <= width
+        assert (
+            run(
+                browser,
+                "return [...document.querySelectorAll('.scroll')].filter("
+                "  (each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel)",
+            )
+            == []
+        )
+
+
+def test_the_charts_follow_the_colours_of_the_system_while_they_are_shown(
+    browser: WebDriver, start_gateway: StartGateway
+) -> None:
+    running = start_gateway("--dev", BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
+    post_all(running, [body("ada", "AppOpen")])
+    running.settle()
+    look(browser, running)
+    colours = (
+        "const probe = document.createElement('p'), chart = document.querySelector('#sessions');"
+        "document.body.append(probe);"
+        "const is = (name) => {"
+        "  probe.style.color = `var(--${name})`; return getComputedStyle(probe).color; };"
+        "const wanted = [is('soft'), is('c0')]; probe.remove();"
+        "return [wanted, [getComputedStyle(chart.querySelector('.xtick text')).fill,"
+        "  chart.querySelector('.plot').data[0].marker.color, chart.querySelector('.plot')"
+        "  ._fullData[0].marker.color]]"
+    )
+    seen = set()
+    for scheme in ("light", "dark", "light"):
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        wait_until(lambda: True if (found := run(browser, colours))[0][0] == found[1][0] else None)
+        seen.add(run(browser, colours)[1][1])
+    assert len(seen) == 2
+    assert log(browser, "browser") == []
+
+
+def test_what_players_send_is_shown_as_it_is(
+    browser: WebDriver, start_gateway: StartGateway
+) -> None:
+    running = start_gateway("--dev", BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
+    hostile = '<a href="https://a">&lt;'
+    post_all(running, [body("ada", "LevelCompleted", level=hostile, game=hostile)])
+    running.settle()
+    look(browser, running)
+    shown = [text for text, _ in tick_labels(browser)["funnel xtick"]]
+    assert shown == [f"{hostile[:11]}…"]
+    chart = browser.find_element(By.CSS_SELECTOR, "#difficulty .plot")
+    run(browser, "document.querySelector('#difficulty .plot').focus()")
+    chart.send_keys(Keys.HOME)
+    text = wait_until(lambda: hovered(browser, "difficulty") or None)
+    assert f"Level {hostile}, 100 % completed" in text
+    assert browser.find_elements(By.CSS_SELECTOR, ".plot a") == []
+    assert log(browser, "browser") == []
+
+
+def hovered(browser: WebDriver, panel: str) -> str:
+    """The box with the values that the chart of a panel points at."""
+    text: str = run(
+        browser, f"return document.querySelector('#{panel} .hoverlayer')?.textContent ?? ''"
+    )
+    return text
 
 
 def test_charts_can_be_read_with_the_keyboard(
@@ -140,13 +272,19 @@ def test_charts_can_be_read_with_the_keyboard(
     post_all(running, [body("ada", "AppOpen")])
     running.settle()
     look(browser, running)
-    chart = wait_until(
-        lambda: next(iter(browser.find_elements(By.CSS_SELECTOR, "#players svg")), None)
-    )
-    run(browser, "document.querySelector('#players svg').focus()")
+    chart = browser.find_element(By.CSS_SELECTOR, "#players .plot")
+    run(browser, "document.querySelector('#players .plot').focus()")
+    for key, told in ((Keys.END, "new 1, back again 0, all 1"), (Keys.ARROW_LEFT, "all 0")):
+        chart.send_keys(key)
+        spoken = browser.find_element(By.ID, "spoken").get_attribute("textContent") or ""
+        assert told in spoken
+        while not hovered(browser, "players").startswith(spoken.partition(":")[0]):
+            wait_until(lambda: hovered(browser, "players") or None)
     chart.send_keys(Keys.END)
-    spoken = browser.find_element(By.ID, "spoken").get_attribute("textContent") or ""
-    assert "new 1, back again 0" in spoken
-    assert browser.find_element(By.ID, "tip").is_displayed()
+    wait_until(lambda: "new : 1" in hovered(browser, "players") or None)
+    post_all(running, [body("eve", "AppOpen")])
+    wait_until(lambda: sum(drawn(browser)["players"]["new"]) == 2 or None)
+    wait_until(lambda: "new : 2" in hovered(browser, "players") or None)
     chart.send_keys(Keys.ESCAPE)
-    assert not browser.find_element(By.ID, "tip").is_displayed()
+    wait_until(lambda: hovered(browser, "players") == "" or None)
+    assert log(browser, "browser") == []

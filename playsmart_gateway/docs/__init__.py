@@ -4,20 +4,18 @@ In development mode, and only to this machine, the page gives a token for the pl
 examples. Otherwise there is none to be had here.
 """
 
-import hashlib
 import re
 from collections.abc import Callable
 from functools import cache
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from playsmart_gateway.assets import Asset, package_folder
 from playsmart_gateway.openapi import document_json
 
 _HERE = Path(__file__).parent
@@ -41,17 +39,11 @@ SECURITY_HEADERS = {
 }
 
 
-class _Asset(NamedTuple):
-    body: bytes
-    media_type: str
-    etag: str
-
-
 def routes(development_token: Callable[[], str] | None) -> list[Route]:
     """Return the routes; ``development_token`` mints what the page offers, None in production."""
 
     async def openapi(request: Request) -> Response:
-        return _unless_known(request, _openapi())
+        return _openapi().answer(request, SECURITY_HEADERS)
 
     async def page(request: Request) -> Response:
         token = ""
@@ -65,7 +57,7 @@ def routes(development_token: Callable[[], str] | None) -> list[Route]:
         name = request.path_params["name"]
         if name not in _ASSETS:
             raise HTTPException(404)
-        return _unless_known(request, _asset(name))
+        return _asset(name).answer(request, SECURITY_HEADERS)
 
     return [
         Route("/openapi.json", openapi),
@@ -74,33 +66,12 @@ def routes(development_token: Callable[[], str] | None) -> list[Route]:
     ]
 
 
-def _unless_known(request: Request, asset: _Asset) -> Response:
-    """Answer 304 to who has it already (RFC 9110 section 13.1.2)."""
-    headers = {**SECURITY_HEADERS, "etag": asset.etag, "cache-control": "no-cache"}
-    known = request.headers.get("if-none-match", "")
-    if known == "*" or asset.etag in (each.strip().removeprefix("W/") for each in known.split(",")):
-        return Response(status_code=304, headers=headers)
-    return Response(asset.body, headers=headers, media_type=asset.media_type)
+@cache
+def _openapi() -> Asset:
+    return Asset.of(document_json(), "application/json")
 
 
 @cache
-def _openapi() -> _Asset:
-    return _tagged(document_json(), "application/json")
-
-
-@cache
-def _asset(name: str) -> _Asset:
-    folder = _HERE if name.startswith("page.") else _swagger_ui()
-    return _tagged((folder / name).read_bytes(), _ASSETS[name])
-
-
-def _tagged(body: bytes, media_type: str) -> _Asset:
-    return _Asset(body, media_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
-
-
-def _swagger_ui() -> Path:
-    """Return where Swagger UI is, without importing the package, which would import Flask."""
-    spec = find_spec("flask_swagger_ui")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "dist"
+def _asset(name: str) -> Asset:
+    folder = _HERE if name.startswith("page.") else package_folder("flask_swagger_ui") / "dist"
+    return Asset.of((folder / name).read_bytes(), _ASSETS[name])

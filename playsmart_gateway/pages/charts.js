@@ -1,6 +1,8 @@
-// Small charts in SVG, drawn at the width they have, with a table beside each. No dependencies.
+// Bars by Plotly, which an installed package brings along; a table follows each chart.
 
-const SVG = "http://www.w3.org/2000/svg";
+const HEIGHT = 220;
+const MINUTE = 60, HOUR = 3600, DAY = 86400;
+const ROUND = [5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY, 10 * DAY];
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 
@@ -17,107 +19,114 @@ export function el(name, attributes = {}, ...children) {
   return node;
 }
 
-function shape(name, attributes, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
+// MapLibre, inside Plotly, looks for this id before it adds a style element, which the page's policy
+// forbids. Nothing here is a map; where the id changes, the browser notes what it did not apply.
+const MAPLIBRE_STYLE = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
+
+// The page does not wait for it: 1.5 MB, and figures are there before charts are.
+const library = new Promise((resolve, reject) => {
+  const script = el("script", { id: MAPLIBRE_STYLE, src: new URL("plotly.min.js", import.meta.url) });
+  script.addEventListener("load", () => resolve(window.Plotly));
+  script.addEventListener("error", () => reject(new Error("plotly.min.js cannot be loaded")));
+  document.head.append(script);
+});
+
+const specs = new WeakMap();    // what each chart shows now
+const pointed = new WeakMap();  // the place whose values it shows in a box, which stays when they change
+
+// spec: labels of the axis, titles, series [{name, values, color}], unit, axis, summary; maybe starts and
+// width of times in seconds, filling (from which place on more may come), whole, height, legend.
+export async function bars(host, spec) {
+  let chart = host.querySelector(".plot");
+  if (!chart) {
+    chart = el("div", { class: "plot", role: "img", tabindex: "0" });
+    listen(chart);
+    host.replaceChildren(chart);
+  }
+  specs.set(chart, spec);
+  chart.setAttribute("aria-label", `${spec.summary}. Arrow keys read the values; a table follows.`);
+  chart.style.height = `${spec.height ?? HEIGHT}px`;
+  host.querySelector(".legend")?.remove();
+  if (spec.legend || spec.series.length > 1) host.prepend(legend(spec.series));
+  try {
+    const plotly = await library;
+    if (specs.get(chart) !== spec || !chart.isConnected) return;
+    const isNew = !chart.data, place = pointed.get(chart);
+    await plotly.react(chart, ...figure(chart, spec));
+    if (isNew) {
+      chart.on("plotly_hover", ({ points }) => pointed.set(chart, points[0].pointIndex));
+      chart.on("plotly_unhover", () => pointed.delete(chart));
+    } else if (place !== undefined) point(chart, place);
+  } catch (error) {
+    host.replaceChildren(el("p", { class: "empty" }, `No chart: ${error.message}. The table has its values.`));
+  }
 }
 
-// Round steps, at most five of them, so that an axis can be read.
-export function scale(most, whole) {
-  if (!(most > 0)) return { top: 1, step: 1 };
-  const raw = most / 4;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  let step = [1, 2, 2.5, 5, 10].map((n) => n * power).find((n) => n >= raw * 0.999);
-  if (whole) step = Math.max(1, Math.ceil(step));
-  return { top: Math.ceil(most / step - 1e-9) * step, step };
-}
+// Plotly reads <a>, <b> and entities in texts, and players choose some of ours.
+const literal = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+const total = (spec, i) => spec.series.reduce((sum, one) => sum + one.values[i], 0);
+const title = (spec, i) => spec.titles[i] + (i >= spec.filling ? " (so far)" : "");
 
-// spec: labels, titles, series [{name, values, color}], unit, axis, format, filling, summary
-export function bars(host, spec) {
-  const width = Math.max(200, host.clientWidth), height = spec.height ?? 200;
-  const margin = { left: 46, right: 6, top: 20, bottom: 38 };
-  const count = spec.labels.length;
-  const inner = width - margin.left - margin.right, tall = height - margin.top - margin.bottom;
-  const totals = spec.labels.map((_, i) => spec.series.reduce((sum, one) => sum + one.values[i], 0));
-  const whole = spec.whole ?? true;
-  const { top, step } = spec.top ? { top: spec.top, step: spec.top / 4 } : scale(Math.max(...totals), whole);
-  const y = (value) => margin.top + tall * (1 - value / top);
-  const slot = inner / count, gap = Math.min(slot * 0.25, 6), bar = Math.min(slot - gap, 46);
-  const x = (i) => margin.left + i * slot + (slot - bar) / 2;
-  const format = spec.format ?? short;
-
-  const svg = shape("svg", {
-    viewBox: `0 0 ${width} ${height}`, height, role: "img", tabindex: "0",
-    "aria-label": `${spec.summary}. Arrow keys read the values; a table follows.`,
-  });
-  svg.append(shape("text", { x: 0, y: 10, class: "unit" }, spec.unit));
-  for (let value = 0; value <= top * 1.0001; value += step) {
-    const at = Math.round(y(value)) + 0.5;
-    svg.append(shape("line", { x1: margin.left, x2: width - margin.right, y1: at, y2: at, class: value ? "gridline" : "axis" }));
-    svg.append(shape("text", { x: margin.left - 7, y: at + 4, "text-anchor": "end" }, format(value)));
-  }
-  const widest = Math.max(...spec.labels.map((label) => label.length)) * 6.8 + 24;
-  const every = Math.max(1, Math.ceil(widest / slot));
-  spec.labels.forEach((label, i) => {
-    if (!label || i % every !== (spec.anchor === "end" ? (count - 1) % every : 0)) return;
-    const at = x(i) + bar / 2, half = label.length * 3.2;
-    const middle = Math.min(Math.max(at, margin.left - 30 + half), width - half);
-    svg.append(shape("text", { x: middle, y: height - 21, "text-anchor": "middle" }, label));
-  });
-  svg.append(shape("text", { x: margin.left + inner / 2, y: height - 4, "text-anchor": "middle" }, spec.axis));
-  if (spec.filling !== undefined && spec.filling < count) {
-    const id = `late-${host.id}`;
-    const pattern = shape("pattern", { id, width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
-    pattern.append(shape("line", { x1: 0, y1: 0, x2: 0, y2: 7, class: "hatch" }));
-    svg.append(pattern);
-    const from = margin.left + Math.max(0, spec.filling) * slot;
-    svg.append(shape("rect", { x: from, y: margin.top, width: width - margin.right - from, height: tall, fill: `url(#${id})` }));
-  }
-  const cursor = shape("rect", { class: "cursor", x: 0, y: margin.top, width: slot, height: tall, visibility: "hidden" });
-  svg.append(cursor);
-  for (let i = 0; i < count; i += 1) {
-    let below = 0;
-    for (const { values, color } of spec.series) {
-      if (!values[i]) continue;
-      const low = y(below), high = y(below + values[i]);
-      below += values[i];
-      svg.append(shape("rect", { x: x(i), y: high, width: bar, height: Math.max(low - high, 0.8), class: color, rx: Math.min(bar / 4, 2) }));
-    }
-  }
-  if (spec.series.length > 1) host.append(legend(spec.series));
-  host.append(svg);
-
-  const told = (i) => spec.series.map((one) => [one, one.values[i]]);
-  const point = (i, at) => {
-    cursor.setAttribute("x", margin.left + i * slot);
-    cursor.setAttribute("visibility", "visible");
-    const rows = told(i).filter(([, value]) => value || spec.series.length <= 3);
-    if (spec.series.length > 1 && !spec.apart) rows.push([{ name: "all" }, totals[i]]);
-    const suffix = spec.filling !== undefined && i >= spec.filling ? " (so far)" : "";
-    showTip(spec.titles[i] + suffix, rows, spec.exact ?? full, at);
-    return `${spec.titles[i]}${suffix}: ${rows.map(([one, value]) => `${one.name} ${(spec.exact ?? full)(value)}`).join(", ")}`;
+function figure(chart, spec) {
+  const style = getComputedStyle(chart), color = (name) => style.getPropertyValue(`--${name}`).trim();
+  const width = chart.clientWidth, height = spec.height ?? HEIGHT, places = spec.titles.map((_, i) => i), last = places.length - 1;
+  // The places are categories, as the name of a category is the title of the box that shows its values.
+  const x = places.map((i) => literal(title(spec, i)) + (spec.series.length > 1 ? `<br>${full(total(spec, i))} ${spec.unit}` : ""));
+  const hatched = { fillmode: "overlay", shape: places.map((i) => (i >= spec.filling ? "/" : "")), fgcolor: color("card"), fgopacity: 0.5, size: 6, solidity: 0.25 };
+  const data = spec.series.map((one) => ({
+    type: "bar", name: literal(one.name), x, y: spec.series.length > 3 ? one.values.map((value) => value || null) : one.values,
+    marker: { color: color(one.color.replace("f", "c")), cornerradius: 2, line: { width: 0 }, pattern: hatched },
+    hovertemplate: "%{y:,.2~f}<extra>%{fullData.name}</extra>",
+  }));
+  const axis = (text) => ({ title: { text, standoff: 8, font: { size: 12 } }, fixedrange: true, automargin: true, gridcolor: color("grid"), zerolinecolor: color("line") });
+  const few = (spec.whole ?? true) && Math.max(...places.map((i) => total(spec, i))) < 5;
+  const layout = {
+    width, height, margin: { l: 8, r: 8, t: 8, b: 8 }, barmode: "stack", bargap: 0.2, dragmode: false, showlegend: false,
+    paper_bgcolor: color("card"), plot_bgcolor: color("card"), font: { family: style.fontFamily, size: 12, color: color("soft") },
+    hovermode: "x unified", hoverlabel: { bgcolor: color("card"), bordercolor: color("line"), font: { color: color("ink") }, namelength: -1 },
+    xaxis: { ...axis(spec.axis), ...ticks(spec, width - 60), type: "category", range: [-0.5, last + 0.5], tickangle: 0, ticklabelstandoff: 8, showgrid: false, spikecolor: color("soft"), spikethickness: 1 },
+    yaxis: { ...axis(spec.unit), rangemode: "tozero", nticks: 5, exponentformat: "SI", separatethousands: true, ...(few ? { dtick: 1 } : {}) },
+    shapes: spec.filling > last ? [] : [spec.filling].filter((from) => from !== undefined).map((from) => (
+      { type: "rect", layer: "below", yref: "paper", y0: 0, y1: 1, x0: Math.max(from, 0) - 0.5, x1: last + 0.5, fillcolor: color("hover"), line: { width: 0 } })),
   };
-  const hide = () => { cursor.setAttribute("visibility", "hidden"); hideTip(); };
-  svg.addEventListener("pointermove", (event) => {
-    const box = svg.getBoundingClientRect();
-    const i = Math.floor((event.clientX - box.left - margin.left) / slot);
-    if (i >= 0 && i < count) point(i, { x: event.clientX, y: event.clientY });
-    else hide();
-  });
-  svg.addEventListener("pointerleave", hide);
-  svg.addEventListener("blur", hide);
-  let place = count;
-  svg.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") { hide(); return; }
-    const next = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: count - 1 }[event.key];
+  return [data, layout, { displayModeBar: false, doubleClick: false, showTips: false }];
+}
+
+// As many labels as fit beside each other: of round times where a bar begins, of days back from the last.
+function ticks({ labels, starts, width, filling }, room) {
+  const slot = room / labels.length, widest = Math.max(...labels.map((label) => label.length)) * 7.5 + 12;
+  const step = ROUND.find((seconds) => (seconds / width) * slot >= widest), every = Math.ceil(widest / slot);
+  const shown = labels.map((_, i) => i).filter((i) => (starts ? starts[i] % step === 0 : (filling ?? 0) % every === i % every));
+  // A hair beside its place, as otherwise the label would be the title of the box that shows its values.
+  return { tickvals: shown.map((i) => i - (starts ? 0.5 : 0.03)), ticktext: shown.map((i) => literal(labels[i])) };
+}
+
+function point(chart, place) {
+  pointed.set(chart, place);  // Plotly tells of what a pointer does only
+  window.Plotly.Fx.hover(chart, { xval: place }, "xy");
+}
+
+function hide(chart) {
+  pointed.delete(chart);
+  if (chart.data) window.Plotly.Fx.unhover(chart);
+}
+
+function listen(chart) {
+  let place = Infinity;
+  chart.addEventListener("blur", () => hide(chart));
+  document.addEventListener("pointerdown", (event) => chart.contains(event.target) || hide(chart));  // a finger leaves nothing
+  chart.addEventListener("keydown", (event) => {
+    const spec = specs.get(chart), last = spec.titles.length - 1;
+    if (event.key === "Escape") hide(chart);
+    if (!chart.data) return;
+    const next = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: last }[event.key];
     if (next === undefined) return;
     event.preventDefault();
-    place = Math.min(Math.max(next, 0), count - 1);
-    const box = svg.getBoundingClientRect();
-    const text = point(place, { x: box.left + x(place) + bar / 2, y: box.top + margin.top });
-    document.getElementById("spoken").textContent = text;
+    place = Math.min(Math.max(next, 0), last);
+    point(chart, place);
+    const read = spec.series.filter((one) => one.values[place] || spec.series.length <= 3).map((one) => `${one.name} ${full(one.values[place])}`);
+    if (spec.series.length > 1) read.push(`all ${full(total(spec, place))}`);
+    document.getElementById("spoken").textContent = `${title(spec, place)}: ${read.join(", ")}`;
   });
 }
 
@@ -126,25 +135,10 @@ export function legend(series) {
     el("li", {}, el("span", { class: `swatch ${one.color}` }), one.name)));
 }
 
+// A row of more columns than fit a phone becomes a block there; the roles stay.
 export function table(head, rows) {
-  return el("table", {},
-    el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))),
-    el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((cell) =>
-      cell instanceof Node ? el("td", {}, cell) : el("td", {}, String(cell)))))));
-}
-
-function showTip(title, rows, format, at) {
-  const tip = document.getElementById("tip");
-  tip.replaceChildren(el("strong", {}, title), el("table", {}, el("tbody", {}, ...rows.map(([one, value]) => el("tr", {},
-    el("td", {}, one.color ? el("span", { class: `swatch ${one.color}` }) : ""),
-    el("td", {}, one.name), el("td", {}, format(value)))))));
-  tip.hidden = false;
-  const { width, height } = tip.getBoundingClientRect();
-  const left = at.x + 16 + width > innerWidth ? at.x - width - 12 : at.x + 16;
-  tip.style.left = `${Math.max(6, left)}px`;
-  tip.style.top = `${Math.max(6, Math.min(at.y - 12, innerHeight - height - 6))}px`;
-}
-
-export function hideTip() {
-  document.getElementById("tip").hidden = true;
+  const cell = (content, i) => el("td", { role: "cell", "data-name": head[i] }, content instanceof Node ? content : String(content));
+  return el("table", { role: "table", class: head.length > 4 ? "folds" : null },
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...head.map((text) => el("th", { role: "columnheader", scope: "col" }, text)))),
+    el("tbody", { role: "rowgroup" }, ...rows.map((row) => el("tr", { role: "row" }, ...row.map(cell)))));
 }

@@ -1,6 +1,6 @@
 // Asks for the numbers every two seconds while the page can be seen, and draws what changed.
 
-import { bars, el, full, hideTip, legend, short, table } from "./charts.js";
+import { bars, el, full, short, table } from "./charts.js";
 
 const POLL_MILLISECONDS = 2000;
 const DAY = 86400;
@@ -9,6 +9,7 @@ const TYPES = [
   ["IAPPurchase", "f4"], ["Custom", "f5"], ["Teak actions", "f6"], ["Lynes events", "f7"],
 ];
 const COLORS = ["f0", "f1", "f2", "f3", "f4", "f5", "f6"];
+const RATES = [["minute", 60], ["hour", 3600], ["day", DAY]];  // the first by which the most is at least one
 const base = location.pathname.replace(/\/$/, "");
 const byId = (id) => document.getElementById(id);
 
@@ -38,7 +39,7 @@ function duration(seconds) {
 const PANELS = [
   {
     id: "events", title: "Events received", wide: true,
-    sub: (view) => `by type, in buckets of ${duration(view.range.bucket_seconds)}; the hatched part is still filling`,
+    sub: (view) => `by the time the server received them, in buckets of ${duration(view.range.bucket_seconds)}; what is hatched is still filling`,
     empty: "No events in this time range.",
     pick: ({ range, now, figures }) => {
       const width = range.bucket_seconds;
@@ -57,16 +58,18 @@ const PANELS = [
     },
     isEmpty: (picked) => !picked.series.length,
     draw: (host, { starts, width, series, filling }) => {
-      const title = (s) => (width >= 7200 ? `${date(s)}, ${clock(s)}` : `${clock(s)} – ${clock(s + width)}`);
+      const title = (s) => (width >= DAY ? date(s) : `${date(s)}, ${clock(s)} – ${clock(s + width)}`);
+      const most = Math.max(...starts.map((_, i) => sum(series.map((one) => one.events[i]))));
+      const [unit, seconds] = RATES.find(([, span]) => (most * span) / width >= 1);
       bars(host, {
-        labels: starts.map((s) => (width >= 7200 ? date(s) : clock(s))), titles: starts.map(title),
-        series: series.map((one) => ({ ...one, values: one.events.map((n) => (60 * n) / width) })),
-        unit: "events per minute", axis: width >= 7200 ? "day (UTC)" : "time (UTC)", whole: false, height: 260, filling, anchor: "end",
-        summary: `Events per minute by type, ${full(sum(series.flatMap((one) => one.events)))} events in all`,
+        labels: starts.map((s) => (s % DAY ? clock(s) : date(s))), titles: starts.map(title), ...(width < DAY ? { starts, width } : {}), filling, whole: false, height: 280,
+        series: series.map((one) => ({ ...one, values: one.events.map((n) => (seconds * n) / width) })),
+        unit: `events per ${unit}`, axis: width >= DAY ? "day (UTC)" : "time (UTC)",
+        summary: `Events per ${unit} by type, ${full(sum(series.flatMap((one) => one.events)))} events in all`,
       });
     },
     table: ({ starts, width, series }) => [
-      ["from (UTC)", ...series.map((one) => `${one.name}, events`)],
+      ["from (UTC)", ...series.map((one) => one.name)],
       starts.map((s, i) => [`${width >= 900 ? `${date(s)} ` : ""}${clock(s)}`, ...series.map((one) => full(one.events[i]))])
         .filter((_, i) => series.some((one) => one.events[i])).reverse(),
     ],
@@ -114,7 +117,7 @@ const PANELS = [
         date(each.day * DAY), full(each.new_players), cell(each, 1, "retained_1"), cell(each, 7, "retained_7"),
       ]));
       grid.className = "cohort";
-      host.append(facts, el("div", { class: "scroll", tabindex: "0", "aria-label": "Cohorts by first day" }, grid));
+      host.replaceChildren(facts, el("div", { class: "scroll", tabindex: "0", "aria-label": "Cohorts by first day" }, grid));
     },
   },
   levelPanel({
@@ -160,8 +163,7 @@ const PANELS = [
     },
     isEmpty: ({ series }) => !series.length,
     draw: (host, { days, series }) => {
-      if (series.length === 1) host.append(legend(series));
-      drawDays(host, days, series, "coins", `Coins earned per day, ${full(sum(series.flatMap((one) => one.values)))} in all`);
+      drawDays(host, days, series, "coins", `Coins earned per day, ${full(sum(series.flatMap((one) => one.values)))} in all`, { legend: true });
     },
     table: ({ days, series }) => dayTable(days, series),
   },
@@ -185,23 +187,23 @@ const PANELS = [
         ...requests.map(([reason, n]) => [reason, "requests", full(n)]),
         ...events.map(([reason, n]) => [reason, "events", full(n)]),
       ];
-      host.append(table(["reason", "of", "refused"], rows));
+      host.replaceChildren(table(["reason", "of", "refused"], rows));
     },
   },
   {
     id: "actions", title: "Teak actions", optional: true, sub: (view) => `sums by action type; ${span(view)}`,
     pick: ({ figures }) => figures.actions,
     isEmpty: (actions) => !actions.length,
-    draw: (host, actions) => host.append(el("div", { class: "scroll", tabindex: "0", "aria-label": "Teak actions" },
+    draw: (host, actions) => host.replaceChildren(el("div", { class: "scroll", tabindex: "0", "aria-label": "Teak actions" },
       table(["action", "events", "occurrences", "value", "mean"], actions.map((each) => [
         each.action, full(each.events), full(each.occurrences), full(each.value), each.occurrences ? full(each.value / each.occurrences) : "–",
       ])))),
   },
   {
-    id: "fields", title: "Lynes metadata", optional: true, sub: () => "fields of the newest events",
+    id: "fields", title: "Lynes metadata", optional: true, sub: () => "of the newest Lynes events, in any time range: at most 1,000, among the newest 20,000 requests of all kinds",
     pick: ({ figures }) => figures.fields,
     isEmpty: (fields) => !fields.length,
-    draw: (host, fields) => host.append(el("div", { class: "scroll", tabindex: "0", "aria-label": "Lynes metadata" },
+    draw: (host, fields) => host.replaceChildren(el("div", { class: "scroll", tabindex: "0", "aria-label": "Lynes metadata" },
       table(["field", "values", "distribution"], fields.map((each) => [
         each.name, full(each.values),
         each.kind === "number"
@@ -222,9 +224,11 @@ function shownDays({ range, now }) {
 
 function span(view) { return `the last ${shownDays(view).length} days`; }
 
-function drawDays(host, days, series, unit, summary) {
+function drawDays(host, days, series, unit, summary, more = {}) {
   const labels = days.map((day) => date(day * DAY));
-  bars(host, { labels, titles: labels, series, unit, axis: "day (UTC)", summary, filling: days.length - 1, anchor: "end" });
+  bars(host, {
+    labels, titles: labels, filling: days.length - 1, series, unit, axis: "day (UTC)", summary, ...more,
+  });
 }
 
 function dayTable(days, series) {
@@ -291,11 +295,9 @@ function drawPanel(panel, view) {
   drawn.set(panel.id, key);
   section.querySelector(".sub").textContent = panel.sub(view);
   const focused = body.contains(document.activeElement);
-  if (body.querySelector(":hover")) hideTip();
-  body.replaceChildren();
-  if (isEmpty) body.append(el("p", { class: "empty" }, panel.empty));
+  if (isEmpty) body.replaceChildren(el("p", { class: "empty" }, panel.empty));
   else panel.draw(body, picked);
-  if (focused) body.querySelector("[tabindex]")?.focus({ preventScroll: true });
+  if (focused && !body.contains(document.activeElement)) body.querySelector("[tabindex]")?.focus({ preventScroll: true });
   const details = section.querySelector("details");
   if (!details) return;
   details.hidden = isEmpty;
@@ -447,6 +449,10 @@ document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
   if (document.hidden) setStatus("", "Paused while hidden");
   else ask();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  drawn.clear();
+  if (latest) draw(latest);
 });
 new ResizeObserver(() => latest && draw(latest)).observe(byId("charts"));
 ask();
