@@ -101,6 +101,7 @@ class Disclosure:
                 "game": seen.batch.game_id,
                 "player": seen.batch.user_id,
                 "count": seen.batch.count,
+                "points": _points(answer) if seen.batch.source == "lynes" else 0,
             }
         elif seen.body is not None:
             shown |= self._body(seen.body)
@@ -238,6 +239,12 @@ def _problems(answer: Any) -> tuple[str, str, list[tuple[str, str]]]:
     code = str(answer.get("status", "")) if found else ""
     message = "; ".join(f"{path} {text}".strip() for path, text in found[:2])
     return code, message, found[:MAX_PROBLEMS]
+
+
+def _points(answer: Any) -> int:
+    """Return the points that an answer of Lynes awards, with those of streaks."""
+    awards = (answer["data"], *answer["data"]["streaks"])
+    return sum(int(award["pointsAwarded"]) for award in awards)
 
 
 def _flattened(errors: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -52,6 +52,15 @@ def accepted(rows: list[Any], user_id: str = "ada", game_id: str = "game", **fie
     return seen(batch=batch, rows=encoded, status=202, state="buffered", **fields)
 
 
+def test_points_are_told_with_those_of_streaks() -> None:
+    award = {"pointsAwarded": 10, "streaks": [{"pointsAwarded": 50}, {"pointsAwarded": 0}]}
+    batch = Batch("lynes", "default", "ada", 1, b"", "11", 1)
+    answer = json.dumps({"success": True, "data": award}).encode()
+    request = seen(batch=batch, rows=b"[]", status=200, state="stored", answer=answer)
+    assert Disclosure([]).message(request)["points"] == 60
+    assert Disclosure([]).message(accepted([]))["points"] == 0
+
+
 def sees_no_canary(text: str) -> None:
     for bare in BARE:
         assert bare not in text

@@ -195,17 +195,20 @@ function who(request) {
 
 function chips(request) {
   const made = [];
-  if (request.coins) made.push(el("span", "chip coins", `+${request.coins.toLocaleString("en")} coin${request.coins === 1 ? "" : "s"}`));
+  for (const unit of ["coin", "point"]) {
+    const earned = request[`${unit}s`];
+    if (earned) made.push(el("span", "chip coins", `+${plural(earned, unit)}`));
+  }
   if (request.outcome === "accepted" && request.details.length) made.push(el("span", "chip partly", `${plural(request.details.length, "problem")}`));
   made.push(el("span", `chip ${request.state}`, request.state));
   return made;
 }
 
 function state_text(request) {
-  const coins = request.coins ? `, earned ${plural(request.coins, "coin")}` : "";
+  const earned = ["coin", "point"].filter((unit) => request[`${unit}s`]).map((unit) => `, earned ${plural(request[`${unit}s`], unit)}`).join("");
   return {
     buffered: "buffered: in the journal, waits for the store",
-    stored: `stored${coins}`,
+    stored: `stored${earned}`,
     buried: "buried: the store can never take it; it is in dead_letters",
     refused: "refused: nothing of it was kept",
     answered: "answered: there were no events to store",
