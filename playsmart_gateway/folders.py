@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.journal import OsDisk
+from playsmart_gateway.journal import JournalState, OsDisk, inspect
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,24 @@ def journal_folders(path: Path) -> list[Path]:
     """Return every folder that may hold segments: ``path``, and those of workers in it."""
     workers = [each for each in path.glob("worker-*") if _FOLDER.fullmatch(each.name)]
     return [path, *sorted(workers, key=lambda each: int(each.name.partition("-")[2]))]
+
+
+def inspect_all(path: Path) -> JournalState:
+    """Look at every folder without changing anything; raises ``OSError``."""
+    folders = journal_folders(path)
+    states = [inspect(each) for each in folders]
+    names = [
+        str((folder / name).relative_to(path))
+        for folder, state in zip(folders, states, strict=True)
+        for name in state.set_aside
+    ]
+    return JournalState(
+        any(state.held for state in states),
+        tuple(names),
+        batches=sum(state.batches for state in states),
+        events=sum(state.events for state in states),
+        broken=sum(state.broken for state in states),
+    )
 
 
 def adopt(folder: Path, others: Iterable[Path]) -> None:

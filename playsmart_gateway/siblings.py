@@ -25,7 +25,7 @@ PUBLISH_SECONDS = 0.25
 """How old a report on the board may be, if nobody asks for a fresh one."""
 
 REFRESH_SECONDS = 0.1
-"""How long whoever asks waits for the fresh reports of siblings, which take a turn of their loop."""
+"""How long whoever asks waits for fresh reports; each takes a turn of a sibling's loop."""
 
 SILENT_SECONDS = 3.0
 """A worker whose report is older than this is not well: its event loop does not go round."""
@@ -124,7 +124,7 @@ class Worker:
         """Have the siblings show how things stand there; not all of them may be able to."""
         asked = self._clock()
         self.tell(Refresh())
-        while self._clock() - asked < REFRESH_SECONDS and any(
+        while self._clock() - asked < REFRESH_SECONDS and any(  # noqa: ASYNC110 - it is on the board
             hung.at < asked
             for number in range(self.count)
             if number != self.number

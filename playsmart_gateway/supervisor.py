@@ -47,7 +47,7 @@ LAST_RESTART_SECONDS = 5.0
 SETTLED_SECONDS = 10.0
 """A worker that lived so long before it died is started again at once."""
 
-OVERTIME_SECONDS = 10.0
+OVERTIME_SECONDS = 5.0
 """A worker that has not ended so long after its time to drain is killed."""
 
 BACKLOG = 2_048
