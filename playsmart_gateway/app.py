@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -80,7 +80,13 @@ def create_app(
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
-        sink or open_sink(config.storage.url, rules, program),
+        sink
+        or open_sink(
+            config.storage.url,
+            rules,
+            program,
+            take_turn=worker.turnstile.turn if worker else nullcontext,
+        ),
         development=development,
         worker=worker,
     )

@@ -1,7 +1,8 @@
 """What one of several workers has in common with its siblings; without workers nothing of it runs.
 
 All of it was made by the supervisor before the fork: the board with everybody's reports, the
-mailboxes, the counts of limits, and the lifeline, a pipe that ends when the supervisor does.
+mailboxes, the counts of limits, the turnstile before the store, and the lifeline, a pipe that ends
+when the supervisor does.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from playsmart_gateway.errors import Detail
 from playsmart_gateway.limits import SharedCounts
 from playsmart_gateway.mailboxes import MAX_LETTER_BYTES, Mailboxes
 from playsmart_gateway.report import Report
+from playsmart_gateway.turnstile import Turnstile
 
 PUBLISH_SECONDS = 0.25
 """How old a report on the board may be, if nobody asks for a fresh one."""
@@ -92,6 +94,7 @@ class Worker:
         board: Board,
         mailboxes: Mailboxes,
         counts: SharedCounts,
+        turnstile: Turnstile,
         lifeline: int,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -99,6 +102,7 @@ class Worker:
         self.number = number
         self.count = board.workers
         self.counts = counts
+        self.turnstile = turnstile
         self._board = board
         self._mailboxes = mailboxes
         self._lifeline = lifeline

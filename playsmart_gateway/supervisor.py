@@ -25,11 +25,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
+from playsmart_gateway.app import Application, limited_keys
 from playsmart_gateway.board import Board
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, GatewayError, explained, where
@@ -38,7 +40,9 @@ from playsmart_gateway.journal import Journal
 from playsmart_gateway.limits import SharedCounts
 from playsmart_gateway.logs import always
 from playsmart_gateway.mailboxes import Mailboxes
+from playsmart_gateway.server import serve
 from playsmart_gateway.siblings import CONNECTION, Worker
+from playsmart_gateway.turnstile import Turnstile
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +58,20 @@ BACKLOG = 2_048
 _TICK_SECONDS = 0.02
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 
-Run = Callable[[Worker], int]
+
+class MakeApp(Protocol):
+    """Makes the application of a worker."""
+
+    def __call__(self, *, worker: Worker) -> Application:
+        """See ``create_app``."""
+        ...
 
 
-def supervise(config: Config, run: Run, *, limited_keys: int) -> int:
+def supervise(config: Config, make_app: MakeApp) -> int:
     """Run ``config.server.workers`` workers until a signal, and return the exit code.
 
-    ``run`` is called in each of them and returns its exit code; its limits count ``limited_keys``
-    keys. 0: everything that was accepted is stored. 1: something is not, or the port is taken. Else
-    that of a worker that could not start.
+    0: everything that was accepted is stored. 1: something is not. Else that of a worker that could
+    not start; it has said why.
 
     Raises:
         ConfigError: the store or the journal cannot be used by several processes, or is in use.
@@ -74,7 +83,7 @@ def supervise(config: Config, run: Run, *, limited_keys: int) -> int:
         if config.journal.enabled:
             stack.enter_context(_journals(Path(config.journal.path), config.server.workers))
         listener = stack.enter_context(listen(config.server.host, config.server.port))
-        return _Supervisor(config, run, listener, limited_keys).supervise()
+        return _Supervisor(config, make_app, listener).supervise()
 
 
 @contextlib.contextmanager
@@ -128,18 +137,17 @@ class _Life(msgspec.Struct):
 class _Supervisor:
     """Keeps the workers alive, deals them connections, and stops them in order."""
 
-    def __init__(
-        self, config: Config, run: Run, listener: socket.socket, limited_keys: int
-    ) -> None:
+    def __init__(self, config: Config, make_app: MakeApp, listener: socket.socket) -> None:
         workers = config.server.workers
-        self._run = run
+        self._config = config
+        self._make_app = make_app
         self._listener = listener
         self._address = listener.getsockname()
-        self._host = config.server.host
         self._patience = config.server.drain_timeout_seconds + OVERTIME_SECONDS
         self._board = Board(workers)
         self._mailboxes = Mailboxes(workers)
-        self._counts = SharedCounts(limited_keys)
+        self._turnstile = Turnstile()
+        self._counts = SharedCounts(limited_keys(config))
         self._lifeline, self._line_end = os.pipe()
         self._lives = [_Life(number) for number in range(workers)]
         self._selector = selectors.DefaultSelector()
@@ -310,8 +318,9 @@ class _Supervisor:
                 self._held.close()
             os.close(self._line_end)
             always(worker=number)
-            worker = Worker(number, self._board, self._mailboxes, self._counts, self._lifeline)
-            code = self._run(worker)
+            shared = (self._board, self._mailboxes, self._counts, self._turnstile)
+            worker = Worker(number, *shared, self._lifeline)
+            code = serve(self._make_app(worker=worker), self._config)
         except GatewayError as error:
             lines, code = explained(error)
             sys.stderr.write("".join(f"{line}\n" for line in lines))
@@ -348,5 +357,6 @@ class _Supervisor:
                 os.kill(life.pid, number)
 
     def _where(self) -> tuple[str, int]:
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        host = self._config.server.host
+        host = f"[{host}]" if ":" in host else host
         return host, self._address[1]

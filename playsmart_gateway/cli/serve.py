@@ -10,7 +10,6 @@ import msgspec
 
 from playsmart_gateway.app import (
     create_app,
-    limited_keys,
     program_for,
     rules_for,
     teak_apps_for,
@@ -89,13 +88,7 @@ def serve_command(
         context.exit(serve(app, config))
     from playsmart_gateway.supervisor import supervise  # not needed by a single process
 
-    context.exit(
-        supervise(
-            config,
-            lambda worker: serve(make_app(worker=worker), config),
-            limited_keys=limited_keys(config),
-        )
-    )
+    context.exit(supervise(config, make_app))
 
 
 @click.command("check-config")
