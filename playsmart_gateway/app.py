@@ -131,6 +131,7 @@ def create_app(
                 Disclosure(secrets_of(msgspec.to_builtins(config))),
                 gateway.inspected,
                 coins_source="playsmart" if pays_coins else "",
+                worker=worker,
             ),
             *dashboard.routes(gateway, gate, endpoints),
             *players.routes(

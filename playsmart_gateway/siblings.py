@@ -107,7 +107,7 @@ class Worker:
         self._mailboxes = mailboxes
         self._lifeline = lifeline
         self._clock = clock
-        self._handlers: dict[type, Callable[[Any], None]] = {}
+        self._handlers: dict[type, list[Callable[[Any], None]]] = {}
         self._take_connection: Callable[[int], None] = os.close
         self._own: Callable[[], Report] | None = None
         self.on(Refresh, lambda _: self.publish())
@@ -201,7 +201,7 @@ class Worker:
 
     def on(self, kind: type[_M], handle: Callable[[_M], None]) -> None:
         """Have ``handle`` called with messages of a kind."""
-        self._handlers[kind] = handle
+        self._handlers.setdefault(kind, []).append(handle)
 
     def tell(self, message: Message, worker: int | None = None) -> bool:
         """Tell a worker, or all siblings; False if it could not be told to somebody."""
@@ -219,8 +219,7 @@ class Worker:
                 self._take_connection(letter.file)
                 continue
             message = _decode(letter.content)
-            handle = self._handlers.get(type(message))
-            if handle is not None:
+            for handle in self._handlers.get(type(message), ()):
                 handle(message)
 
     # ---- The life of a worker ---------------------------------------------------------------

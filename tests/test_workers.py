@@ -210,6 +210,46 @@ def test_the_dashboard_shows_the_events_of_all(start_gateway: StartGateway) -> N
     assert running.stop() == 0
 
 
+def test_an_inspector_sees_the_requests_of_all_and_what_became_of_them(
+    start_gateway: StartGateway,
+) -> None:
+    running = start_gateway("--workers", "2", "--dev", secret=None)
+    running.secret = (running.folder / "data/dev-secret").read_text().strip()
+    wait_until(lambda: get(running, "/readyz").is_success or None)
+    told: list[tuple[str, Any]] = []
+
+    def watch(client: httpx.Client) -> None:
+        with client.stream("GET", "/inspector/events") as answer:
+            name = ""
+            for line in answer.iter_lines():
+                if line.startswith("event: "):
+                    name = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    told.append((name, json.loads(line.removeprefix("data: "))))
+
+    def seen(kind: str) -> list[Any]:
+        return [data for name, data in list(told) if name == kind]
+
+    with connections(running, 3) as (browser, *clients):
+        thread = threading.Thread(target=watch, args=(browser,))
+        thread.start()
+        wait_until(lambda: told or None)
+        headers = {"authorization": f"Bearer {running.token('ada')}"}
+
+        def both_are_seen() -> bool | None:
+            for client in clients:
+                assert client.post("/ingest/events", json=make_upload("ada"), headers=headers)
+            return {each["id"].partition(".")[0] for each in seen("request")} == {"0", "1"} or None
+
+        wait_until(both_are_seen)
+        numbers = {each["id"] for each in seen("request")}
+        wait_until(lambda: numbers <= {f["id"] for fates in seen("fate") for f in fates} or None)
+        os.kill(running.process.pid, signal.SIGTERM)
+        thread.join(PATIENCE_SECONDS)
+    assert told[-1][0] == "goodbye"
+    assert running.process.wait(PATIENCE_SECONDS) == 0
+
+
 def test_only_the_first_worker_audits(start_gateway: StartGateway) -> None:
     games = '[{id="com.example.game",coins_enabled=true,reward_fixed_amount=10}]'
     running = start_workers(
