@@ -19,6 +19,9 @@ State = Literal["starting", "ready", "stopping", "gone"]
 FRAME_BYTES = 131_072
 """A report is some 10 KB: routes, statuses and reasons are closed sets."""
 
+SILENT_SECONDS = 3.0
+"""A worker whose report is older than this is not well."""
+
 _STATES: tuple[State, ...] = ("starting", "ready", "stopping", "gone")
 _HEAD = struct.Struct("<IId")  # length, CRC-32, when
 _PLACE_BYTES = 4_096 + 2 * FRAME_BYTES
@@ -67,6 +70,12 @@ class Board:
         start = frame + _HEAD.size
         self._memory[start : start + len(content)] = content
         self._memory[place + 1] = page
+
+    def is_silent(self, worker: int, now: float) -> bool:
+        """Whether a worker has not shown a report for long: its event loop does not go round."""
+        frame = self._frame(worker, self._memory[worker * _PLACE_BYTES + 1])
+        _, _, at = _HEAD.unpack_from(self._memory, frame)
+        return bool(now - at > SILENT_SECONDS)
 
     def read(self, worker: int) -> Hung | None:
         """Return the last report of a worker; None if there never was one."""

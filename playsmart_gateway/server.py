@@ -43,6 +43,9 @@ SWITCH_INTERVAL_SECONDS = 0.00002
 releases it more often than that never has to hand it over, and the store starves; at 20 us it
 gets its turn at once, and its turns are short."""
 
+HURRY = signal.SIGUSR1
+"""What a supervisor sends to its workers when it got a second signal."""
+
 SWEEP_TICKS = 5
 """uvicorn ticks ten times a second."""
 
@@ -219,8 +222,11 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop in order at the first signal, at once at the second."""
-        self.force_exit = self.should_exit
+        """Stop in order at the first signal, at once at the second.
+
+        A worker may get the first one twice, from its supervisor and from whoever stops them all.
+        """
+        self.force_exit = sig == HURRY if self._worker else self.should_exit
         self.should_exit = True
         self._on_signal(self.force_exit)
 
@@ -273,8 +279,10 @@ def serve(app: Application, config: Config) -> int:
     # uvicorn listens to signals only while it serves; the store is opened before and drained after.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, server.handle_exit)
-    if gateway.worker:  # the fork blocked them: there was nobody yet to heed them
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    if gateway.worker:
+        signal.signal(HURRY, server.handle_exit)
+        # Blocked at the fork, as there was nobody yet to heed them.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, HURRY))
     try:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(run())

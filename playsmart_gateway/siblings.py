@@ -29,9 +29,6 @@ PUBLISH_SECONDS = 0.25
 REFRESH_SECONDS = 0.1
 """How long whoever asks waits for fresh reports; each takes a turn of a sibling's loop."""
 
-SILENT_SECONDS = 3.0
-"""A worker whose report is older than this is not well: its event loop does not go round."""
-
 
 class Known(msgspec.Struct, tag=True, array_like=True):
     """A session of a player began, so the player is known; see ``roster``."""
@@ -144,10 +141,9 @@ class Worker:
         up = 0
         for number in range(self.count):
             hung, state = self._board.read(number), self._board.state(number)
-            silent = hung is None or self._clock() - hung.at > SILENT_SECONDS
             if state in ("gone", "starting"):
                 found.append(Detail(f"worker.{number}", state))
-            elif silent:
+            elif self._board.is_silent(number, self._clock()):
                 found.append(Detail(f"worker.{number}", "silent"))
             else:
                 up += 1

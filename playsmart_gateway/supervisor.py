@@ -40,7 +40,7 @@ from playsmart_gateway.journal import Journal
 from playsmart_gateway.limits import SharedCounts
 from playsmart_gateway.logs import always
 from playsmart_gateway.mailboxes import Mailboxes
-from playsmart_gateway.server import serve
+from playsmart_gateway.server import HURRY, serve
 from playsmart_gateway.siblings import CONNECTION, Worker
 from playsmart_gateway.turnstile import Turnstile
 
@@ -57,6 +57,7 @@ OVERTIME_SECONDS = 5.0
 BACKLOG = 2_048
 _TICK_SECONDS = 0.02
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
+_BLOCKED = (*_SIGNALS, HURRY)
 
 
 class MakeApp(Protocol):
@@ -132,6 +133,7 @@ class _Life(msgspec.Struct):
     due_at: float | None = None
     deaths: int = 0
     has_served: bool = False
+    exit_code: int = 0
 
 
 class _Supervisor:
@@ -191,18 +193,14 @@ class _Supervisor:
             os.close(woken)
             os.close(end)
 
-    def _nap(self) -> float | None:
-        """Return the seconds until something has to be looked at; None: a signal will tell."""
+    def _nap(self) -> float:
+        """Return the seconds until something has to be looked at that no signal tells of."""
         is_busy = self._held is not None or any(
-            life.due_at is not None or (life.pid and not life.has_served) or self._is_starting(life)
+            life.due_at is not None
+            or (life.pid is not None and self._board.state(life.number) == "starting")
             for life in self._lives
         )
-        if is_busy:
-            return _TICK_SECONDS
-        return None if self._stopping_since is None else 1.0
-
-    def _is_starting(self, life: _Life) -> bool:
-        return life.pid is not None and self._board.state(life.number) == "starting"
+        return _TICK_SECONDS if is_busy else 1.0
 
     def _heed(self, signals: bytes) -> None:
         for number in signals:
@@ -212,7 +210,7 @@ class _Supervisor:
                 logger.info("stopping %d workers", len(self._lives))
                 self._stop(time.monotonic())
             else:
-                self._tell_all(signal.SIGTERM)  # the second one: at once
+                self._tell_all(HURRY)
 
     # ---- Connections ------------------------------------------------------------------------
 
@@ -222,7 +220,11 @@ class _Supervisor:
             if self._held is None:
                 try:
                     self._held, _ = self._listener.accept()
-                except OSError:  # none waits, one hung up, or there are too many files
+                except BlockingIOError:
+                    return
+                except OSError as error:
+                    logger.warning("cannot accept a connection: %s", error.strerror)
+                    time.sleep(_TICK_SECONDS)  # too many open files do not go away at once
                     return
             if not self._give(self._held):
                 return
@@ -233,18 +235,22 @@ class _Supervisor:
         """Send it to the next worker that serves; False if none can take it now."""
         for step in range(len(self._lives)):
             number = (self._deals_to + step) % len(self._lives)
-            if self._board.state(number) == "ready" and self._mailboxes.put(
+            if self._serves(number) and self._mailboxes.put(
                 number, CONNECTION, [connection.fileno()]
             ):
                 self._deals_to = number + 1
                 return True
         return False
 
+    def _serves(self, number: int) -> bool:
+        board = self._board
+        return board.state(number) == "ready" and not board.is_silent(number, time.monotonic())
+
     def _listen_while_somebody_serves(self) -> None:
         """Let connections wait in the kernel while no worker can take one."""
         if self._stopping_since is not None:
             return
-        serves = any(self._board.state(life.number) == "ready" for life in self._lives)
+        serves = any(self._serves(life.number) for life in self._lives)
         listens = self._listener in self._selector.get_map()
         if serves and self._held is not None:
             self._deal()
@@ -275,7 +281,7 @@ class _Supervisor:
 
     def _bury(self, life: _Life, code: int, now: float) -> None:
         """Take note of the end of a worker, and decide what comes after it."""
-        life.pid = None
+        life.pid, life.exit_code = None, code
         life.has_served |= self._board.state(life.number) in ("ready", "stopping")
         self._board.set_state(life.number, "gone")
         if self._stopping_since is not None:
@@ -298,11 +304,11 @@ class _Supervisor:
         if life.has_served:
             self._board.count_restart(life.number)
         self._board.set_state(life.number, "starting")
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the child can heed them
+        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)  # until the child can heed them
         pid = os.fork()
         if not pid:
             self._be_worker(life.number)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
         life.pid, life.started_at = pid, now
 
     def _be_worker(self, number: int) -> None:
@@ -345,7 +351,7 @@ class _Supervisor:
             self._held.close()
             self._held = None
         for life in self._lives:
-            if life.due_at is not None and life.has_served:
+            if life.due_at is not None and life.exit_code:
                 logger.error("worker %d is gone: its journal keeps what it had", life.number)
                 self._exit_code = self._exit_code or 1
             life.due_at = None

@@ -375,6 +375,17 @@ def test_sigterm_drains_all(start_gateway: StartGateway) -> None:
     wait_until(children_are_gone(pids))
 
 
+def test_a_signal_to_all_of_them_at_once_is_no_second_signal(start_gateway: StartGateway) -> None:
+    """A service manager stops a whole group of processes so."""
+    running = start_workers(start_gateway, BUFFER__FLUSH_INTERVAL_SECONDS="3600")
+    for _ in range(3):
+        assert running.post(make_upload("ada", *[make_event()] * 200), sub="ada").is_success
+    for pid in (*workers(running).values(), running.process.pid, *workers(running).values()):
+        os.kill(pid, signal.SIGTERM)
+    assert running.process.wait(PATIENCE_SECONDS) == 0
+    assert running.select("SELECT count(*) FROM events")[0][0] == 600
+
+
 def test_what_is_not_drained_in_time_is_exit_code_1_and_a_second_signal_hurries(
     start_gateway: StartGateway,
 ) -> None:
