@@ -53,6 +53,8 @@ class Roster:
         Raises:
             SinkUnavailable: memory does not know all of them, and the store cannot be read.
         """
+        if self._worker is not None:
+            self._worker.read()  # a session that was answered elsewhere has been told of before
         found = {}
         others = []
         for user_id in user_ids:
