@@ -187,7 +187,7 @@ class Server(uvicorn.Server):
         self._worker = worker
         self._request_timeout_seconds = request_timeout_seconds
         self._on_signal = on_signal
-        self._connecting: set[asyncio.Future[Any]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
@@ -199,16 +199,21 @@ class Server(uvicorn.Server):
         """Finish what was begun."""
         if self._worker:
             self._worker.stops()
+            if self._connecting:  # those that are not there yet would not be told to end
+                await asyncio.wait(self._connecting)
         await super().shutdown(sockets)
 
     def _take_over(self, descriptor: int) -> None:
         """Serve a connection that the supervisor has accepted."""
-        connecting = asyncio.get_running_loop().connect_accepted_socket(
-            self._protocol, socket.socket(fileno=descriptor)
-        )
-        task = asyncio.ensure_future(connecting)
+        task = asyncio.create_task(self._connect(socket.socket(fileno=descriptor)))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        except OSError:  # the client is gone already
+            connection.close()
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn makes it

@@ -1,14 +1,10 @@
 """``serve --workers N``: one process that serves nothing itself, and N that are whole gateways.
 
-The supervisor holds the port, deals the connections to its workers in turn, and starts a worker
-again that died. It forks before there is any thread or event loop in it, and never gets one: so a
-worker starts in the time of its replay, shares the memory of all imported code, knows the
-configuration without a second reading, and has with its siblings what no file system needs to hold
-(see ``siblings``).
-
-Workers that accept on one listening socket share unevenly: 16 connections came as 17 to 0, 17 to 0
-and 15 to 2, health check included. With a socket each (``SO_REUSEPORT``) the kernel draws lots, and
-those of a dead worker wait for it. Dealt, they are 9 to 8 each time, and the living get them all.
+The supervisor holds the port, deals the connections to its workers in turn (see ``dealer``), and
+starts a worker again that died. It forks before there is any thread or event loop in it, and never
+gets one: so a worker starts in the time of its replay, shares the memory of all imported code,
+knows the configuration without a second reading, and has with its siblings what no file system
+needs to hold (see ``siblings``).
 
 The first worker starts first and alone: it brings the schema up to date, and what is wrong with the
 configuration or the store is said once. A worker that never came to serve ends the supervisor with
@@ -34,6 +30,7 @@ import msgspec
 from playsmart_gateway.app import Application, limited_keys
 from playsmart_gateway.board import Board
 from playsmart_gateway.config import Config
+from playsmart_gateway.dealer import Dealer, listen
 from playsmart_gateway.errors import ConfigError, GatewayError, explained, where
 from playsmart_gateway.folders import adopt, journal_folders, worker_folder
 from playsmart_gateway.journal import Journal
@@ -41,7 +38,7 @@ from playsmart_gateway.limits import SharedCounts
 from playsmart_gateway.logs import always
 from playsmart_gateway.mailboxes import Mailboxes
 from playsmart_gateway.server import HURRY, serve
-from playsmart_gateway.siblings import CONNECTION, Worker
+from playsmart_gateway.siblings import Worker
 from playsmart_gateway.turnstile import Turnstile
 
 logger = logging.getLogger(__name__)
@@ -54,7 +51,6 @@ SETTLED_SECONDS = 10.0
 OVERTIME_SECONDS = 5.0
 """A worker that has not ended so long after its time to drain is killed."""
 
-BACKLOG = 2_048
 _TICK_SECONDS = 0.02
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 _BLOCKED = (*_SIGNALS, HURRY)
@@ -98,32 +94,6 @@ def _journals(path: Path, workers: int) -> Iterator[None]:
         yield
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; port 0 is any that is free.
-
-    Raises:
-        GatewayError: it cannot.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise GatewayError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        told = (error.strerror or "").lower()
-        raise GatewayError(f"cannot listen on {host}:{port}: {told}") from error
-    listener.setblocking(False)
-    return listener
-
-
 class _Life(msgspec.Struct):
     """One worker, from fork to fork: its process, if it has one now, and when it may have one."""
 
@@ -143,7 +113,6 @@ class _Supervisor:
         workers = config.server.workers
         self._config = config
         self._make_app = make_app
-        self._listener = listener
         self._address = listener.getsockname()
         self._patience = config.server.drain_timeout_seconds + OVERTIME_SECONDS
         self._board = Board(workers)
@@ -153,8 +122,7 @@ class _Supervisor:
         self._lifeline, self._line_end = os.pipe()
         self._lives = [_Life(number) for number in range(workers)]
         self._selector = selectors.DefaultSelector()
-        self._deals_to = 0
-        self._held: socket.socket | None = None
+        self._dealer = Dealer(listener, self._board, self._mailboxes, self._selector)
         self._stopping_since: float | None = None
         self._exit_code = 0
 
@@ -170,7 +138,7 @@ class _Supervisor:
                     if key.fileobj == woken:
                         self._heed(os.read(woken, 512))
                     else:
-                        self._deal()
+                        self._dealer.deal()
                 self._look_after_workers()
         return self._exit_code
 
@@ -195,7 +163,7 @@ class _Supervisor:
 
     def _nap(self) -> float:
         """Return the seconds until something has to be looked at that no signal tells of."""
-        is_busy = self._held is not None or any(
+        is_busy = self._dealer.held is not None or any(
             life.due_at is not None
             or (life.pid is not None and self._board.state(life.number) == "starting")
             for life in self._lives
@@ -211,53 +179,6 @@ class _Supervisor:
                 self._stop(time.monotonic())
             else:
                 self._tell_all(HURRY)
-
-    # ---- Connections ------------------------------------------------------------------------
-
-    def _deal(self) -> None:
-        """Give the connections that wait to the workers in turn."""
-        while True:
-            if self._held is None:
-                try:
-                    self._held, _ = self._listener.accept()
-                except BlockingIOError:
-                    return
-                except OSError as error:
-                    logger.warning("cannot accept a connection: %s", error.strerror)
-                    time.sleep(_TICK_SECONDS)  # too many open files do not go away at once
-                    return
-            if not self._give(self._held):
-                return
-            self._held.close()
-            self._held = None
-
-    def _give(self, connection: socket.socket) -> bool:
-        """Send it to the next worker that serves; False if none can take it now."""
-        for step in range(len(self._lives)):
-            number = (self._deals_to + step) % len(self._lives)
-            if self._serves(number) and self._mailboxes.put(
-                number, CONNECTION, [connection.fileno()]
-            ):
-                self._deals_to = number + 1
-                return True
-        return False
-
-    def _serves(self, number: int) -> bool:
-        board = self._board
-        return board.state(number) == "ready" and not board.is_silent(number, time.monotonic())
-
-    def _listen_while_somebody_serves(self) -> None:
-        """Let connections wait in the kernel while no worker can take one."""
-        if self._stopping_since is not None:
-            return
-        serves = any(self._serves(life.number) for life in self._lives)
-        listens = self._listener in self._selector.get_map()
-        if serves and self._held is not None:
-            self._deal()
-        if serves and not listens:
-            self._selector.register(self._listener, selectors.EVENT_READ)
-        if listens and not serves:
-            self._selector.unregister(self._listener)
 
     # ---- Workers ----------------------------------------------------------------------------
 
@@ -275,7 +196,7 @@ class _Supervisor:
             for life in self._lives:
                 if life.pid is None and life.due_at is None:
                     life.due_at = now
-        self._listen_while_somebody_serves()
+        self._dealer.look()
         if self._stopping_since is not None and now - self._stopping_since > self._patience:
             self._tell_all(signal.SIGKILL)
 
@@ -318,10 +239,8 @@ class _Supervisor:
             os.setpgid(0, 0)  # Ctrl-C is for the supervisor, which passes it on
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            self._listener.close()
+            self._dealer.close_here()
             self._selector.close()
-            if self._held is not None:
-                self._held.close()
             os.close(self._line_end)
             always(worker=number)
             shared = (self._board, self._mailboxes, self._counts, self._turnstile)
@@ -344,12 +263,7 @@ class _Supervisor:
     def _stop(self, now: float) -> None:
         """Take no more connections, and have all workers drain."""
         self._stopping_since = now
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(self._listener)
-        self._listener.close()
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        self._dealer.close()
         for life in self._lives:
             if life.due_at is not None and life.exit_code:
                 logger.error("worker %d is gone: its journal keeps what it had", life.number)
