@@ -98,3 +98,10 @@ def test_a_folder_that_cannot_be_moved_is_one_clear_line(tmp_path: Path) -> None
     (tmp_path / "file").write_text("where a folder should be")
     with pytest.raises(ConfigError, match=r"worker-1 cannot be moved to .*: File exists"):
         adopt(tmp_path / "file", [other])
+
+
+def test_an_empty_folder_of_a_worker_is_removed(tmp_path: Path) -> None:
+    other = worker_folder(tmp_path, 1)
+    other.mkdir()
+    adopt(tmp_path, [other])
+    assert list(tmp_path.iterdir()) == []

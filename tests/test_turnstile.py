@@ -93,8 +93,16 @@ async def test_who_waits_in_vain_goes_on_without_a_turn() -> None:
     other = Other(turnstile)
     try:
         await eventually(other.says)
+        waiting = asyncio.create_task(in_turn(turnstile, lambda: None))  # stands in the gate
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        clock.advance(PATIENCE_SECONDS + 0.1)
+        await waiting
+        third = Other(turnstile)  # stands in the gate now, and we come behind it
+        while await turnstile._lock(0, deadline=0):
+            turnstile._unlock(0)
+            await asyncio.sleep(0.001)
         waiting = asyncio.create_task(in_turn(turnstile, lambda: None))
-        third = Other(turnstile)  # stands outside, and so does whoever comes behind the gate
         await asyncio.sleep(0.01)
         assert not waiting.done()
         clock.advance(PATIENCE_SECONDS + 0.1)

@@ -467,6 +467,29 @@ def test_what_no_worker_can_start_with_ends_it_all_and_is_said_once(
     assert told in log
 
 
+def test_a_bug_in_the_start_of_a_worker_ends_it_all_and_is_named_by_its_place(
+    tmp_path: Path,
+) -> None:
+    program = """
+import logging, sys
+from playsmart_gateway.config import Config, Server
+from playsmart_gateway.supervisor import supervise
+logging.basicConfig()
+sys.exit(supervise(Config(server=Server(port=0, workers=2)), lambda worker: 1 // 0))
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert finished.stderr.count("worker 0 failed: ZeroDivisionError at ") == 1
+    assert "Traceback" not in finished.stderr
+
+
 def test_a_store_that_is_locked_ends_the_start_with_exit_code_1(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     with contextlib.closing(sqlite3.connect(tmp_path / "data/playsmart.db")) as locked:
@@ -625,3 +648,49 @@ def test_erase_and_doctor_see_the_journals_of_all(
     again = start_workers(start_gateway)
     assert again.select("SELECT count(*) FROM events")[0][0] == 0
     assert again.stop() == 0
+
+
+def test_without_a_journal_what_a_dead_worker_held_is_lost_and_the_law_says_so(
+    start_gateway: StartGateway,
+) -> None:
+    running = start_workers(
+        start_gateway, JOURNAL__ENABLED="false", BUFFER__FLUSH_INTERVAL_SECONDS="3600"
+    )
+    with connections(running, 2) as clients:
+        headers = {"authorization": f"Bearer {running.token('ada')}"}
+        for client in clients:
+            assert client.post("/ingest/events", json=make_upload("ada"), headers=headers)
+        assert metrics(running)["playsmart_buffered_events"] == 2
+    os.kill(workers(running)[1], signal.SIGKILL)
+    wait_until(lambda: metrics(running)["playsmart_worker_restarts_total"] == 1 or None)
+    wait_until(lambda: get(running, "/readyz").is_success or None)
+    found = metrics(running)
+    require_the_law(found)
+    assert found["playsmart_events_rejected_total{reason=worker_died}"] == 1
+    assert running.stop() == 0
+    assert running.select("SELECT count(*) FROM events")[0][0] == 1
+
+
+def test_a_worker_that_cannot_start_again_is_tried_again_and_its_journal_is_not_forgotten(
+    start_gateway: StartGateway,
+) -> None:
+    running = start_workers(start_gateway, BUFFER__FLUSH_INTERVAL_SECONDS="3600")
+    with connections(running, 2) as clients:
+        headers = {"authorization": f"Bearer {running.token('ada')}"}
+        for client in clients:
+            assert client.post("/ingest/events", json=make_upload("ada"), headers=headers)
+    journal = running.folder / "data/journal/worker-1"
+    aside = running.folder / "aside"
+    journal.rename(aside)
+    journal.write_text("a file where a folder should be")
+    os.kill(workers(running)[1], signal.SIGKILL)
+    running.wait_for_log(r"(?s)(worker 1 ended with 2, starting it again.*){3}")
+    assert running.log.count("worker-1 cannot be used") >= 3
+    assert get(running, "/readyz").json()["error"]["details"][0]["path"] == "worker.1"
+    assert running.stop() == 1, "its events wait in its journal"
+    journal.unlink()
+    aside.rename(journal)
+    again = start_workers(start_gateway)
+    assert again.settle()["stored"] == 1
+    assert again.stop() == 0
+    assert again.select("SELECT count(*) FROM events")[0][0] == 2
