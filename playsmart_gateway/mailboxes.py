@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 MAX_LETTER_BYTES = 196_608
-"""Linux lets a socket hold some 200 KB by default."""
+"""A mailbox holds twice as much."""
 
 _MAX_FILES = 1
 
@@ -33,6 +33,8 @@ class Mailboxes:
         self._outs = [each[1] for each in pairs]
         for each in (*self._ins, *self._outs):
             each.setblocking(False)
+        for each in self._ins:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_LETTER_BYTES)  # Linux doubles
 
     def descriptor(self, worker: int) -> int:
         """Return what to wait on for letters to a worker."""

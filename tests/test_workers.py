@@ -286,7 +286,7 @@ def test_kill_9_under_load_loses_and_doubles_nothing_and_the_sums_never_fall(
     with Scraper(running) as scraper:
         asyncio.run(load_and_kill(running, ledger, kills=3))
         wait_until(lambda: metrics(running)["playsmart_buffered_events"] == 0 or None)
-    assert scraper.scrapes > 20
+    assert scraper.scrapes >= 5
     assert scraper.problems == []
     found = metrics(running)
     assert found["playsmart_worker_restarts_total"] == 3
