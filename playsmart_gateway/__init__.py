@@ -33,6 +33,9 @@ and the law ties it together: received = stored + duplicate + rejected + buffere
 where the parts meet, ``app`` the application made of them; ``ops`` reports on them, ``openapi`` and
 ``docs`` explain them; ``cli`` starts it all. While somebody watches, the ``inspector`` is told of
 each request, and what became of its batch.
+
+With ``--workers`` all of this is there several times, on one store: see ``supervisor`` for how they
+live and ``siblings`` for what they share.
 """
 
 __version__ = "0.1.0"

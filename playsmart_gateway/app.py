@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -33,10 +33,12 @@ from playsmart_gateway.errors import (
     ConfigError,
 )
 from playsmart_gateway.gateway import Gateway
+from playsmart_gateway.limits import MakeLimit, in_process
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.rewards import Rule, draws_for, is_whole_millionths
+from playsmart_gateway.siblings import Worker
 from playsmart_gateway.sinks import Store, open_sink
 
 
@@ -62,12 +64,13 @@ def create_app(
     clock: Callable[[], float] = time.time,
     development: bool = False,
     development_token: Callable[[], str] | None = None,
+    worker: Worker | None = None,
 ) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
 
     ``clock`` is the wall time in seconds by which points and streaks are paid. In ``development``
     the pages for operators are open, and show what was refused; ``development_token`` mints a
-    token that ``/docs`` gives to everybody who asks.
+    token that ``/docs`` gives to everybody who asks. ``worker`` says which of several it is.
 
     Raises:
         ConfigError: the keys or the storage URL cannot be used.
@@ -77,8 +80,15 @@ def create_app(
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
-        sink or open_sink(config.storage.url, rules, program),
+        sink
+        or open_sink(
+            config.storage.url,
+            rules,
+            program,
+            take_turn=worker.turnstile.turn if worker else nullcontext,
+        ),
         development=development,
+        worker=worker,
     )
     endpoint = playsmart.IngestEvents(
         gateway.intake,
@@ -103,6 +113,7 @@ def create_app(
         rate_limit=config.lynes.rate_limit,
         max_body_bytes=config.server.max_body_bytes,
         clock=clock,
+        make_limit=_make_limit(worker),
     )
     endpoints: dict[str, Endpoint] = {
         playsmart.PATH: endpoint,
@@ -112,7 +123,7 @@ def create_app(
     gate = OperatorGate(config.operator.token, development=development)
     app = Application(
         routes=[
-            *ops.routes(gateway),
+            *ops.routes(gateway, of_process=worker is None),
             *docs.routes(development_token),
             *inspector_pages.routes(
                 gateway.inspector,
@@ -120,6 +131,7 @@ def create_app(
                 Disclosure(secrets_of(msgspec.to_builtins(config))),
                 gateway.inspected,
                 coins_source="playsmart" if pays_coins else "",
+                worker=worker,
             ),
             *dashboard.routes(gateway, gate, endpoints),
             *players.routes(
@@ -242,6 +254,15 @@ def access_for(config: Config) -> lynes.Access:
     )
 
 
+def limited_keys(config: Config) -> int:
+    """Return how many counts the limits need: one of the Lynes project, four of each Teak app."""
+    return 1 + 4 * len(config.teak.apps)
+
+
+def _make_limit(worker: Worker | None) -> MakeLimit:
+    return worker.counts.limit if worker else in_process
+
+
 def _teak_endpoints(config: Config, gateway: Gateway) -> dict[str, Endpoint]:
     limits = config.teak.limits
     parts = Parts(
@@ -254,6 +275,7 @@ def _teak_endpoints(config: Config, gateway: Gateway) -> dict[str, Endpoint]:
         max_body_bytes=config.server.max_body_bytes,
         store_client_ip=config.teak.store_client_ip,
         clock=time.time,
+        make_limit=_make_limit(gateway.worker),
     )
     endpoints = (
         AnalyticsEvents(parts, limits.analytics_events),

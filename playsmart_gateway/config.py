@@ -43,6 +43,7 @@ class Server(Section, frozen=True):
 
     host: str = "127.0.0.1"
     port: Port = 8000
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=1_073_741_824)] = 1_048_576
     max_connections: Positive = 1_000
     request_timeout_seconds: Seconds = 10.0

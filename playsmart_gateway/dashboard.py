@@ -20,13 +20,12 @@ from starlette.routing import Route
 
 from playsmart_gateway import __version__
 from playsmart_gateway.assets import Asset, package_folder
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.errors import Detail, SinkUnavailable
+from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.recent import Recent
+from playsmart_gateway.report import Report
 from playsmart_gateway.sinks import SPANS, FigureKeeper, Figures
-from playsmart_gateway.stats import Stats
 
 PATH = "/dashboard"
 RANGES = {"1h": 3_600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
@@ -59,12 +58,14 @@ SECURITY_HEADERS = {
 class Watched(Protocol):
     """The parts of a gateway that the page shows."""
 
-    stats: Stats
-    buffer: Buffer
     figures: FigureKeeper | None
 
-    def not_ready_because(self) -> list[Detail]:
-        """Return the reasons; none when it takes events and can store them."""
+    async def refresh(self) -> None:
+        """Have all workers say how things stand before ``report`` is called."""
+        ...
+
+    def report(self) -> Report:
+        """Return how things stand, in all workers together."""
         ...
 
 
@@ -75,7 +76,7 @@ def routes(
     clock: Callable[[], float] = time.time,
 ) -> list[Route]:
     """Return the page, what belongs to it, and its data; times are by ``clock``."""
-    recent = Recent(watched.stats, ingest_routes)
+    recent = Recent(lambda: watched.report().stats, ingest_routes)
     shelf = None if watched.figures is None else Shelf(watched.figures, clock)
 
     async def data(request: Request) -> Response:
@@ -91,6 +92,7 @@ def routes(
             except SinkUnavailable as error:
                 trouble = str(error)
         span = SPANS[RANGES[wanted]]
+        await watched.refresh()
         content = {
             "version": __version__,
             "now": clock(),
@@ -140,7 +142,8 @@ class Shelf:
 
 
 def _live(watched: Watched, recent: Recent) -> dict[str, Any]:
-    stats, buffer = watched.stats, watched.buffer
+    report = watched.report()
+    stats, gauges = report.stats, report.gauges
     return {
         "received": stats.received,
         "accepted": stats.accepted,
@@ -148,12 +151,12 @@ def _live(watched: Watched, recent: Recent) -> dict[str, Any]:
         "stored": stats.stored,
         "duplicate": stats.duplicate,
         "rejected": stats.rejected,
-        "buffered": buffer.events,
-        "buffer_max_events": buffer.max_events,
-        "oldest_age": buffer.oldest_age,
+        "buffered": gauges.waiting,
+        "buffer_max_events": gauges.max_events,
+        "oldest_age": gauges.oldest_age,
         "refused_requests": stats.refused_requests,
         "flush_failures": stats.flush_failures.total(),
-        "not_ready": [f"{each.path}: {each.message}" for each in watched.not_ready_because()],
+        "not_ready": [f"{each.path}: {each.message}" for each in report.not_ready],
         "window": recent.window(),
     }
 

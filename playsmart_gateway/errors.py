@@ -215,6 +215,14 @@ class SinkRejected(SinkError):
     """The store will never take these batches: bury them and go on."""
 
 
+def explained(error: GatewayError) -> tuple[list[str], int]:
+    """Return what to tell who started the program, line by line, and its exit code."""
+    if isinstance(error, ConfigError):
+        return [f"error: {problem}" for problem in error.problems], 2
+    hint = f". {error.hint}" if isinstance(error, SinkError) and error.hint else ""
+    return [f"error: {error}{hint}"], 1
+
+
 def where(error: BaseException) -> str:
     """Name an unexpected error by type and place, without its text, which could quote a payload."""
     frames = traceback.extract_tb(error.__traceback__)

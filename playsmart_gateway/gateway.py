@@ -25,12 +25,15 @@ from playsmart_gateway.errors import (
 )
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import COMMIT, Flusher
+from playsmart_gateway.folders import adopt, journal_folders, worker_folder
 from playsmart_gateway.follower import follower
 from playsmart_gateway.inspector import MAX_WATCHERS, Inspector
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
+from playsmart_gateway.report import Gauges, Report
 from playsmart_gateway.roster import Roster
+from playsmart_gateway.siblings import Worker
 from playsmart_gateway.sinks import Store
 from playsmart_gateway.stats import Stats
 
@@ -46,14 +49,22 @@ class Gateway:
     """
 
     def __init__(
-        self, config: Config, verifier: TokenVerifier, sink: Store, *, development: bool = False
+        self,
+        config: Config,
+        verifier: TokenVerifier,
+        sink: Store,
+        *,
+        development: bool = False,
+        worker: Worker | None = None,
     ) -> None:
         buffer = config.buffer
         journal = config.journal
-        self.stats = Stats()
-        self.journal = (
-            Journal(Path(journal.path), fsync=journal.fsync) if journal.enabled else NoJournal()
-        )
+        self.worker = worker
+        self._inherited = worker.inherited() if worker else None
+        self.stats = self._inherited.stats if self._inherited else Stats()
+        self._folder = Path(journal.path)
+        folder = worker_folder(self._folder, worker.number) if worker else self._folder
+        self.journal = Journal(folder, fsync=journal.fsync) if journal.enabled else NoJournal()
         self.verifier = verifier
         self.buffer = Buffer(
             max_events=buffer.max_events,
@@ -63,6 +74,8 @@ class Gateway:
         )
         self.reader = sink.reader()
         self.roster = Roster(self.reader)
+        if worker:
+            self.roster.share(worker)
         self.intake = Intake(
             self.journal,
             self.buffer,
@@ -103,6 +116,11 @@ class Gateway:
         )
         self.figures = sink.figures()
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it does what a store needs once, the audit and the sums: alone, or worker 0."""
+        return self.worker is None or self.worker.number == 0
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Take and store events while entered; drain on the way out.
@@ -112,6 +130,8 @@ class Gateway:
         """
         self.journal.open()
         with contextlib.closing(self.journal):
+            if self.worker is None and isinstance(self.journal, Journal):
+                adopt(self._folder, journal_folders(self._folder)[1:])  # what workers left
             self._replay()
             async with (
                 self._sink,
@@ -120,11 +140,13 @@ class Gateway:
                 self._audited,
                 self.inspected,
                 self._following(),
+                self._among_siblings(),
             ):
                 flushing = self._start(self.flusher.run(), "flusher")
                 syncing = self._start(self._keep_synced(), "journal sync")
                 healing = self._start(self._keep_healthy(), "journal health")
-                auditing = self._start(auditor(self._audited, self.stats).run(), "audit")
+                audit = auditor(self._audited, self.stats).run() if self.is_first else _nothing()
+                auditing = self._start(audit, "audit")
                 try:
                     yield
                 finally:
@@ -141,11 +163,39 @@ class Gateway:
         if self._stopping_since is None:
             self._stopping_since = time.monotonic()
         self.inspector.close()  # a stream that goes on would hold up the server
+        if self.worker:
+            self.worker.publish()
         if hurry:
             self._hurry.set()
 
+    async def refresh(self) -> None:
+        """Have the siblings, if there are any, say how things stand before ``report`` is called."""
+        if self.worker:
+            await self.worker.refresh()
+
+    def report(self) -> Report:
+        """Return how things stand, here or, with siblings, in all workers together."""
+        return (self.worker and self.worker.whole()) or self._own_report()
+
+    def _own_report(self) -> Report:
+        buffer, journal = self.buffer, self.journal
+        gauges = Gauges(
+            in_ring=buffer.events,
+            in_lane=self.lane.events,
+            arriving=self.intake.arriving,
+            buffered_bytes=buffer.bytes,
+            max_events=buffer.max_events,
+            max_bytes=buffer.max_bytes,
+            oldest_age=buffer.oldest_age,
+            requests_waiting=self.intake.waiting,
+            journal_bytes=journal.size,
+            journal_up=journal.last_error is None,
+            store_up=self.flusher.last_error is None,
+        )
+        return Report(self.stats, gauges, self.not_ready_because())
+
     def not_ready_because(self) -> list[Detail]:
-        """See ``ops.Observed``."""
+        """Return why this process is not ready; nothing when it takes events and can store them."""
         reasons = []
         if self._stopping_since is not None:
             reasons.append(Detail("gateway", "stopping"))
@@ -165,13 +215,22 @@ class Gateway:
 
     def _replay(self) -> None:
         """Put what an earlier process left in the journal back into the ring."""
+        replayed = 0
         for batch in self.journal.replay():
-            self.stats.received += batch.count
-            self.stats.replayed += batch.count
+            replayed += batch.count
             self.buffer.put(batch)
             self.roster.accepted(batch)
-        if self.stats.replayed:
-            logger.warning("replayed %d events from the journal", self.stats.replayed)
+        stats, before = self.stats, self._inherited
+        keeps = before is not None and isinstance(self.journal, Journal)
+        stats.settle(
+            replayed=replayed,
+            in_ring=before.gauges.in_ring if before and keeps else 0,
+            arriving=before.gauges.arriving if before and keeps else 0,
+        )
+        stats.torn_tails += self.journal.torn_tails
+        stats.corrupt_records += self.journal.corrupt_records
+        if replayed:
+            logger.warning("replayed %d events from the journal", replayed)
 
     async def _keep_synced(self) -> None:
         """Sync the journal at its interval; once more at the end, before the store closes."""
@@ -227,11 +286,27 @@ class Gateway:
             yield
             return
         async with self.figures:
+            if not self.is_first:
+                yield
+                return
             following = self._start(follower(self.figures).run(), "figures")
             try:
                 yield
             finally:
                 await _cancel(following)
+
+    @asynccontextmanager
+    async def _among_siblings(self) -> AsyncIterator[None]:
+        """Hear the siblings and tell them how things stand, until the end of the drain."""
+        if self.worker is None:
+            yield
+            return
+        with self.worker.listening(self._own_report):
+            publishing = self._start(self.worker.keep_publishing(), "reports")
+            try:
+                yield
+            finally:
+                await _cancel(publishing)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
@@ -252,3 +327,7 @@ class Gateway:
 async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+async def _nothing() -> None:
+    pass

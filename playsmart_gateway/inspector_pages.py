@@ -7,12 +7,11 @@ the watcher did not get. It decodes at its own pace, one request between two tur
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,18 +19,16 @@ from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.disclosure import Disclosure
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.inspector import Inspector, TooManyWatchers
 from playsmart_gateway.operator import OperatorGate
+from playsmart_gateway.relay import PAUSE_SECONDS, Away, Relay, Source, Teller, encode
+from playsmart_gateway.siblings import Worker
 from playsmart_gateway.sinks import Reader
-from playsmart_gateway.watching import Fate, Interest, Watcher
+from playsmart_gateway.watching import Interest, Watcher
 
 PATH = "/inspector"
 HANG_UP = "playsmart.hang_up"
 """An ASGI extension of our own server: cuts a connection whose client does not read."""
-
-PAUSE_SECONDS = 0.2
-"""Between two looks at the queue: what comes meanwhile is sent together."""
 
 GOODBYE_SECONDS = 0.5
 
@@ -59,7 +56,6 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-_encode = msgspec.json.Encoder().encode
 
 
 def routes(
@@ -70,8 +66,15 @@ def routes(
     *,
     coins_source: str,
     patience: Patience = PATIENCE,
+    worker: Worker | None = None,
 ) -> list[Route]:
-    """Return the page and its stream; only batches of ``coins_source`` can earn coins."""
+    """Return the page and its stream; only batches of ``coins_source`` can earn coins.
+
+    A ``worker`` shows what its siblings see, too.
+    """
+    prefix = f"{worker.number}." if worker else ""
+    source = Source(inspector, disclosure, reader, coins_source, prefix)
+    relay = Relay(worker, source) if worker else None
     folder = files("playsmart_gateway") / "pages"
 
     def page(path: str) -> Route:
@@ -90,12 +93,14 @@ def routes(
             return gate.refusal()
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
+        interest = _interest(request.query_params)
         try:
-            watcher = inspector.watch(_interest(request.query_params))
+            watcher = inspector.watch(interest)
         except TooManyWatchers:
             body = error_body(503, "too_many_inspectors")
             return Response(body, 503, {"retry-after": "2"}, "application/json")
-        return _Stream(inspector, watcher, disclosure, reader, coins_source, patience)
+        away = relay.watching(interest, watcher) if relay else contextlib.nullcontext()
+        return _Stream(source, watcher, away, patience)
 
     return [*map(page, _FILES), Route(f"{PATH}/events", events, include_in_schema=False)]
 
@@ -109,21 +114,17 @@ class _Stream(Response):
 
     def __init__(
         self,
-        inspector: Inspector,
+        source: Source,
         watcher: Watcher,
-        disclosure: Disclosure,
-        reader: Reader,
-        coins_source: str,
+        away: AbstractContextManager[Away | None],
         patience: Patience,
     ) -> None:
         super().__init__()
-        self._inspector = inspector
+        self._inspector = source.inspector
         self._watcher = watcher
-        self._disclosure = disclosure
-        self._reader = reader
-        self._coins_source = coins_source
+        self._teller = Teller(source, watcher)
+        self._away = away
         self._patience = patience
-        self._told_dropped = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream; who does not read is hung up on."""
@@ -156,48 +157,26 @@ class _Stream(Response):
 
         hello = {"shows_bodies": self._inspector.shows_bodies}
         await send_part(_event("hello", hello))
+
+        async def tell(name: str, data: bytes) -> None:
+            await send_part(b"event: %b\ndata: %b\n\n" % (name.encode(), data))
+
         watcher = self._watcher
-        while not watcher.closed:
-            watcher.stirred.clear()
-            if not await self._send_news(send_part):
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._patience.keep_alive):
-                        await watcher.stirred.wait()
-                if not watcher.stirred.is_set():
-                    await send_part(b": still here\n\n")
-            await asyncio.sleep(0 if watcher.closed else PAUSE_SECONDS)
+        with self._away as away:
+            while not watcher.closed:
+                watcher.stirred.clear()
+                any_news = await self._teller.tell_news(tell)
+                if away is not None:
+                    away.renew()
+                    any_news |= await away.tell_news(tell)
+                if not any_news:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(self._patience.keep_alive):
+                            await watcher.stirred.wait()
+                    if not watcher.stirred.is_set():
+                        await send_part(b": still here\n\n")
+                await asyncio.sleep(0 if watcher.closed else PAUSE_SECONDS)
         await send_part(_event("goodbye", {}), more=False)
-
-    async def _send_news(self, send_part: Callable[[bytes], Any]) -> bool:
-        """Send what there is; fates last, as they may be those of requests before them."""
-        watcher = self._watcher
-        fates = watcher.take_fates()
-        any_news = bool(fates)
-        while not watcher.closed and (seen := watcher.take()) is not None:
-            started = time.thread_time()
-            part = _event("request", self._disclosure.message(seen))
-            watcher.spend(time.thread_time() - started)
-            await send_part(part)
-            await asyncio.sleep(0)
-            any_news = True
-        if fates:
-            coins = await self._coins(fates)
-            told = [
-                {"id": fate.number, "state": fate.state, "coins": coins.get(fate.batch, 0)}
-                for fate in fates
-            ]
-            await send_part(_event("fate", told))
-        if watcher.dropped != self._told_dropped:
-            self._told_dropped = watcher.dropped
-            await send_part(_event("dropped", self._told_dropped))
-        return any_news
-
-    async def _coins(self, fates: Sequence[Fate]) -> dict[tuple[str, int], int]:
-        names = [fate.batch for fate in fates if fate.source == self._coins_source]
-        try:
-            return await self._reader.coins_earned(names) if names else {}
-        except SinkUnavailable:
-            return {}  # they are in the ledger; this is only a look at it
 
 
 async def _left(receive: Receive) -> None:
@@ -206,4 +185,4 @@ async def _left(receive: Receive) -> None:
 
 
 def _event(name: str, data: object) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), _encode(data))
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), encode(data))

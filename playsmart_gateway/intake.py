@@ -48,6 +48,7 @@ class Intake:
     A request that finds no room waits for it up to ``wait_for_room_seconds``, oldest first, and is
     then refused; ``clock`` gives the wall time in seconds that batches are stamped with.
     ``accepted`` is told of each batch as it enters the ring, so before the flusher can take it.
+    ``arriving`` counts the events that are received and on their way through the journal.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Intake:
         self._wait_for_room_seconds = wait_for_room_seconds
         self._clock = clock
         self._accepted = accepted
+        self.arriving = 0
         self._group: _Group = []
         self._syncing: asyncio.Task[None] | None = None
         self._waiters: deque[tuple[asyncio.Future[bool], int, int]] = deque()
@@ -124,6 +126,7 @@ class Intake:
             self._stats.rejected[refusal.tag] += batch.count
             raise
         self._buffer.reserve(batch.count, batch.size)
+        self.arriving += batch.count
         batch.received_at = int(self._clock() * 1_000_000)
         loop = self._loop or self._find_loop()
         settled: asyncio.Future[Receipt | Refused] = loop.create_future()
@@ -250,6 +253,7 @@ class Intake:
         buffer, stats = self._buffer, self._stats
         for batch, settled in group:
             buffer.release(batch.count, batch.size)
+            self.arriving -= batch.count
             buffer.put(batch)
             self._accepted(batch)
             stats.accepted += batch.count
@@ -260,6 +264,7 @@ class Intake:
         error.retry_after_seconds = self._retry_after()
         for batch, settled in group:
             self._buffer.release(batch.count, batch.size)
+            self.arriving -= batch.count
             self._stats.rejected[error.tag] += batch.count
             if not settled.done():
                 settled.set_result(error)

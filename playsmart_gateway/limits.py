@@ -1,10 +1,29 @@
-"""How often something may be called."""
+"""How often something may be called: by one process, or by several together."""
 
+import fcntl
 import math
-from collections.abc import Callable
+import mmap
+import os
+import struct
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 RETRY_AFTER_SECONDS = 1
 """Who is refused may come back after this: a window is one second long."""
+
+_COUNT = struct.Struct("<qq")  # the second, and how many calls it has seen
+
+
+class Limit(Protocol):
+    """Says whether somebody may call once more."""
+
+    def take(self, key: str) -> bool:
+        """Count a call; False, and nothing is counted, when ``key`` has used up this second."""
+        ...
+
+
+MakeLimit = Callable[[int, Sequence[str], Callable[[], float]], Limit]
+"""Makes a limit of so many calls a second (0: none) of each of these keys, by a clock."""
 
 
 class RateLimit:
@@ -32,3 +51,65 @@ class RateLimit:
             return False
         self._taken[key] = taken + 1
         return True
+
+
+def in_process(limit: int, _: Sequence[str], clock: Callable[[], float]) -> Limit:
+    """Return a limit that only this process knows of."""
+    return RateLimit(limit, clock)
+
+
+class SharedCounts:
+    """Memory for the counts of several limits, shared by the processes forked after it was made.
+
+    A count has a lock of its own, which the kernel lets go of when its holder dies.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._taken = 0
+        self._file = os.memfd_create("limits")
+        os.ftruncate(self._file, max(1, places) * _COUNT.size)
+        self._memory = mmap.mmap(self._file, 0)
+
+    def limit(self, limit: int, keys: Sequence[str], clock: Callable[[], float]) -> Limit:
+        """Return a limit for ``keys``; all processes must ask for the same ones in one order."""
+        first, self._taken = self._taken, self._taken + len(keys)
+        assert self._taken <= self._places, "every count has a place"
+        places = {key: (first + number) * _COUNT.size for number, key in enumerate(keys)}
+        return _SharedRateLimit(limit, places, self._file, self._memory, clock)
+
+
+class _SharedRateLimit:
+    """A ``RateLimit`` whose counts are in memory that other processes count in, too."""
+
+    def __init__(
+        self,
+        limit: int,
+        places: dict[str, int],
+        file: int,
+        memory: mmap.mmap,
+        clock: Callable[[], float],
+    ) -> None:
+        self._limit = limit or math.inf
+        self._places = places
+        self._file = file
+        self._memory = memory
+        self._clock = clock
+
+    def take(self, key: str) -> bool:
+        """See ``Limit``."""
+        if self._limit == math.inf:
+            return True
+        place = self._places[key]
+        fcntl.lockf(self._file, fcntl.LOCK_EX, _COUNT.size, place)
+        try:
+            second, taken = _COUNT.unpack_from(self._memory, place)
+            now = int(self._clock())  # behind the lock, so that no earlier second comes later
+            if now != second:
+                taken = 0
+            if taken >= self._limit:
+                return False
+            _COUNT.pack_into(self._memory, place, now, taken + 1)
+            return True
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, _COUNT.size, place)

@@ -18,6 +18,7 @@ LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _FIELDS = "playsmart_fields"
+_always: dict[str, Any] = {}
 _NONE: Mapping[str, Any] = {}
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -25,6 +26,11 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 def fields(**values: Any) -> dict[str, Any]:
     """Return what to pass as ``extra`` so that ``values`` are fields of the record."""
     return {_FIELDS: values}
+
+
+def always(**values: Any) -> None:
+    """Make ``values`` fields of every record of this process from now on."""
+    _always.update(values)
 
 
 def set_up_logging(form: LogFormat, level: LogLevel) -> None:
@@ -65,7 +71,7 @@ class JsonFormatter(logging.Formatter):
 
 def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
     found: Mapping[str, Any] = getattr(record, _FIELDS, _NONE)
-    return found
+    return {**_always, **found} if _always else found
 
 
 def _text(record: logging.LogRecord) -> str:

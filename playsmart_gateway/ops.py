@@ -21,14 +21,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from playsmart_gateway import __version__
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.errors import Detail
-from playsmart_gateway.flusher import Flusher
-from playsmart_gateway.intake import Intake
-from playsmart_gateway.journal import Journal, NoJournal
-from playsmart_gateway.lane import Lane
-from playsmart_gateway.stats import Histogram, Stats
+from playsmart_gateway.report import Report
+from playsmart_gateway.stats import Histogram
 
 LINKS = {
     "/docs": "all of this explained, to try out",
@@ -43,25 +38,23 @@ LINKS = {
 
 
 class Observed(Protocol):
-    """The parts of a gateway that are reported on."""
+    """The gateway that is reported on."""
 
-    stats: Stats
-    buffer: Buffer
-    journal: Journal | NoJournal
-    intake: Intake
-    lane: Lane
-    flusher: Flusher
+    async def refresh(self) -> None:
+        """Have all workers say how things stand before ``report`` is called."""
+        ...
 
-    def not_ready_because(self) -> list[Detail]:
-        """Return the reasons; none when it takes events and can store them."""
+    def report(self) -> Report:
+        """Return how things stand, in all workers together."""
         ...
 
 
-def routes(observed: Observed) -> list[Route]:
-    """Return the operational routes."""
+def routes(observed: Observed, *, of_process: bool = True) -> list[Route]:
+    """Return the operational routes; the metrics are also ``of_process`` if there is only one."""
     registry = CollectorRegistry()
     registry.register(StatsCollector(observed))
-    ProcessCollector(registry=registry)
+    if of_process:
+        ProcessCollector(registry=registry)
 
     async def home(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
@@ -72,12 +65,14 @@ def routes(observed: Observed) -> list[Route]:
         return _json({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
-        if reasons := observed.not_ready_because():
+        await observed.refresh()
+        if reasons := observed.report().not_ready:
             body = error_body(503, "not_ready", reasons)
             return Response(body, 503, {"retry-after": "1"}, "application/json")
         return _json({"status": "ready"})
 
     async def metrics(_: Request) -> Response:
+        await observed.refresh()
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return [
@@ -99,8 +94,11 @@ class StatsCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
-        observed = self._observed
-        stats, buffer, journal = observed.stats, observed.buffer, observed.journal
+        report = self._observed.report()
+        stats, gauges = report.stats, report.gauges
+        yield _gauge("workers", "Processes that there should be.", report.workers)
+        yield _gauge("workers_up", "Of those, the ones that are well.", report.workers_up)
+        yield _counter("worker_restarts", "Workers that died and were replaced.", report.restarts)
         yield _counter("events_received", "Valid events that reached the intake.", stats.received)
         yield _counter("events_replayed", "Of those, read from the journal.", stats.replayed)
         yield _counter("events_accepted", "Events answered with a 2xx.", stats.accepted)
@@ -112,19 +110,18 @@ class StatsCollector(Collector):
         yield _labelled(
             "requests_refused", "Ingest requests refused.", "reason", stats.refused_requests
         )
-        waiting = buffer.events + observed.lane.events
-        yield _gauge("buffered_events", "Events that wait for the store.", waiting)
-        yield _gauge("lane_events", "Of those, events whose answer waits.", observed.lane.events)
-        yield _gauge("buffered_bytes", "Memory of the events that wait.", buffer.bytes)
-        yield _gauge("buffer_max_events", "Events that may wait.", buffer.max_events)
-        yield _gauge("buffer_max_bytes", "Memory that may wait.", buffer.max_bytes)
-        yield _gauge("oldest_event_age_seconds", "Age of the oldest waiting.", buffer.oldest_age)
-        yield _gauge("requests_waiting", "Requests that wait for room.", observed.intake.waiting)
-        yield _gauge("journal_bytes", "Size of the journal on disk.", journal.size)
-        yield _gauge("journal_up", "1 unless the journal's disk fails.", not journal.last_error)
-        yield _counter("journal_torn_tails", "Torn tails set aside.", journal.torn_tails)
-        yield _counter("journal_corrupt_records", "Records set aside.", journal.corrupt_records)
-        yield _gauge("store_up", "1 unless the store fails.", not observed.flusher.last_error)
+        yield _gauge("buffered_events", "Events that wait for the store.", gauges.waiting)
+        yield _gauge("lane_events", "Of those, events whose answer waits.", gauges.in_lane)
+        yield _gauge("buffered_bytes", "Memory of the events that wait.", gauges.buffered_bytes)
+        yield _gauge("buffer_max_events", "Events that may wait.", gauges.max_events)
+        yield _gauge("buffer_max_bytes", "Memory that may wait.", gauges.max_bytes)
+        yield _gauge("oldest_event_age_seconds", "Age of the oldest waiting.", gauges.oldest_age)
+        yield _gauge("requests_waiting", "Requests that wait for room.", gauges.requests_waiting)
+        yield _gauge("journal_bytes", "Size of the journal on disk.", gauges.journal_bytes)
+        yield _gauge("journal_up", "1 unless the journal's disk fails.", gauges.journal_up)
+        yield _counter("journal_torn_tails", "Torn tails set aside.", stats.torn_tails)
+        yield _counter("journal_corrupt_records", "Records set aside.", stats.corrupt_records)
+        yield _gauge("store_up", "1 unless the store fails.", gauges.store_up)
         yield _labelled("flushes", "Transactions, by trigger.", "trigger", stats.flushes)
         yield _labelled("flush_failures", "Failed flushes.", "reason", stats.flush_failures)
         yield _gauge("audit_lag_batches", "Batches that the audit has yet to see.", stats.audit_lag)

@@ -41,19 +41,19 @@ class _Seen(msgspec.Struct, frozen=True):
 
 
 class Recent:
-    """Looks at ``stats``; requests are those to ``routes``."""
+    """Has ``look`` return the counters; requests are those to ``routes``."""
 
     def __init__(
-        self, stats: Stats, routes: Collection[str], clock: Callable[[], float] = time.monotonic
+        self,
+        look: Callable[[], Stats],
+        routes: Collection[str],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stats = stats
+        self._stats = look
         self._routes = routes
         self._clock = clock
-        self._started = clock()
-        nothing = _Seen(
-            self._started, 0, 0, [0] * (len(REQUEST_SECONDS) + 1), [0] * (len(FLUSH_SECONDS) + 1)
-        )
-        self._seen = deque([nothing])
+        self._seen = deque([self._look()])  # with siblings there may be something to see already
+        self._started = self._seen[0].at
 
     def window(self) -> Window:
         """Return what happened since what was seen a minute ago, or else since the start."""
@@ -80,7 +80,7 @@ class Recent:
         )
 
     def _look(self) -> _Seen:
-        stats = self._stats
+        stats = self._stats()
         requests = [0] * (len(REQUEST_SECONDS) + 1)
         for (route, _), histogram in stats.requests.items():
             if route in self._routes:

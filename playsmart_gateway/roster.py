@@ -3,12 +3,17 @@
 A session makes its player known at once: what waits in the ring is remembered until it is stored,
 and what was in the journal at the start, too. Behind that is a bounded cache of players who were
 seen lately, and behind that one indexed read of the store for all that it does not hold.
+
+With several workers each tells the others of every session, before it is answered, and what is
+still waiting when one of them starts. So a player is known everywhere at once, and a country that
+changed is not remembered elsewhere.
 """
 
 from collections.abc import Collection, Sequence
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sessions import SOURCE, session_of
+from playsmart_gateway.siblings import Known, Started, Worker
 from playsmart_gateway.sinks import Reader
 
 MAX_CACHED = 100_000
@@ -25,6 +30,13 @@ class Roster:
         self._max_cached = max_cached
         self._cached: dict[_Key, str] = {}
         self._waiting: dict[_Key, tuple[int, str]] = {}
+        self._worker: Worker | None = None
+
+    def share(self, worker: Worker) -> None:
+        """Tell the siblings of ``worker`` of sessions, and hear of theirs."""
+        self._worker = worker
+        worker.on(Known, self._heard)
+        worker.on(Started, self._tell_what_waits)
 
     def country(self, app_id: str, user_id: str) -> str | None:
         """Return the country of a player whom memory knows, empty if unknown; None for others."""
@@ -41,6 +53,8 @@ class Roster:
         Raises:
             SinkUnavailable: memory does not know all of them, and the store cannot be read.
         """
+        if self._worker is not None:
+            self._worker.read()  # a session that was answered elsewhere has been told of before
         found = {}
         others = []
         for user_id in user_ids:
@@ -55,6 +69,9 @@ class Roster:
                 country = self.country(app_id, user_id)
                 found[user_id] = stored[user_id] if country is None else country
                 self._remember((app_id, user_id), found[user_id])
+            for user_id in others:  # whom the store does not know, a sibling may have told of
+                if (country := self.country(app_id, user_id)) is not None:
+                    found[user_id] = country
         return found
 
     def accepted(self, batch: Batch) -> None:
@@ -63,6 +80,8 @@ class Roster:
             key = session.app_id, session.user_id
             count, _ = self._waiting.get(key, (0, ""))
             self._waiting[key] = count + 1, session.country_code
+            if self._worker is not None:
+                self._worker.tell(Known(*key, session.country_code))
 
     def stored(self, batches: Sequence[Batch]) -> None:
         """Take note that these batches wait no longer."""
@@ -75,6 +94,20 @@ class Roster:
                 self._remember(key, country)
                 if count > 1:
                     self._waiting[key] = count - 1, country
+
+    def _heard(self, known: Known) -> None:
+        """Take note of a session at a sibling."""
+        key = known.app_id, known.user_id
+        if key in self._waiting:
+            self._waiting[key] = self._waiting[key][0], known.country
+        else:
+            self._remember(key, known.country)
+
+    def _tell_what_waits(self, started: Started) -> None:
+        """Tell a sibling that has just started what the store cannot tell it yet."""
+        assert self._worker is not None
+        for (app_id, user_id), (_, country) in self._waiting.items():
+            self._worker.tell(Known(app_id, user_id, country), started.worker)
 
     def _remember(self, key: _Key, country: str) -> None:
         self._cached.pop(key, None)

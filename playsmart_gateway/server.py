@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -30,6 +31,7 @@ from playsmart_gateway.envelope import error_body
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.inspector_pages import HANG_UP
 from playsmart_gateway.middleware import ANSWER, RawHeaders, make_request_id
+from playsmart_gateway.siblings import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,9 @@ SWITCH_INTERVAL_SECONDS = 0.00002
 """The store's thread gives up the GIL at every statement. At Python's 5 ms an event loop that
 releases it more often than that never has to hand it over, and the store starves; at 20 us it
 gets its turn at once, and its turns are short."""
+
+HURRY = signal.SIGUSR1
+"""What a supervisor sends to its workers when it got a second signal."""
 
 SWEEP_TICKS = 5
 """uvicorn ticks ten times a second."""
@@ -166,7 +171,8 @@ class Protocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """Adds the sweep for slow requests, and treats any second signal as "at once".
 
-    ``on_signal`` is told of each signal, and whether it is not the first.
+    ``on_signal`` is told of each signal, and whether it is not the first. A ``worker`` listens
+    to no port: its supervisor sends it connections.
     """
 
     def __init__(
@@ -175,10 +181,44 @@ class Server(uvicorn.Server):
         *,
         request_timeout_seconds: float,
         on_signal: Callable[[bool], None],
+        worker: Worker | None = None,
     ) -> None:
         super().__init__(config)
+        self._worker = worker
         self._request_timeout_seconds = request_timeout_seconds
         self._on_signal = on_signal
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup([] if self._worker else sockets)
+        if self._worker:
+            self._worker.serves(self._take_over)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what was begun."""
+        if self._worker:
+            self._worker.stops()
+            if self._connecting:  # those that are not there yet would not be told to end
+                await asyncio.wait(self._connecting)
+        await super().shutdown(sockets)
+
+    def _take_over(self, descriptor: int) -> None:
+        """Serve a connection that the supervisor has accepted."""
+        task = asyncio.create_task(self._connect(socket.socket(fileno=descriptor)))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        except OSError:  # the client is gone already
+            connection.close()
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn makes it
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def on_tick(self, counter: int) -> bool:
         """Drop the connections whose request did not arrive in time."""
@@ -187,8 +227,11 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop in order at the first signal, at once at the second."""
-        self.force_exit = self.should_exit
+        """Stop in order at the first signal, at once at the second.
+
+        A worker may get the first one twice, from its supervisor and from whoever stops them all.
+        """
+        self.force_exit = sig == HURRY if self._worker else self.should_exit
         self.should_exit = True
         self._on_signal(self.force_exit)
 
@@ -224,6 +267,7 @@ def serve(app: Application, config: Config) -> int:
         uvicorn_config(app.frame, config),
         request_timeout_seconds=config.server.request_timeout_seconds,
         on_signal=on_signal,
+        worker=gateway.worker,
     )
 
     def stop() -> None:
@@ -240,6 +284,10 @@ def serve(app: Application, config: Config) -> int:
     # uvicorn listens to signals only while it serves; the store is opened before and drained after.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, server.handle_exit)
+    if gateway.worker:
+        signal.signal(HURRY, server.handle_exit)
+        # Blocked at the fork, as there was nobody yet to heed them.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, HURRY))
     try:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(run())

@@ -1,7 +1,7 @@
 """The counters, and the law that ties them together.
 
 Everything here is a plain number that one event loop changes; ``ops`` turns them into Prometheus
-text when somebody asks. The law, in events::
+text when somebody asks, added up over all workers if there are several. The law, in events::
 
     received = stored + duplicate + rejected + buffered
 """
@@ -9,22 +9,27 @@ text when somebody asks. The law, in events::
 from bisect import bisect_left
 from collections import Counter
 
+import msgspec
+
 REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 FLUSH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 COMMIT_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 COMMIT_BATCHES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0)
+WORKER_DIED = "worker_died"
 FLUSH_EVENTS = (1.0, 10.0, 100.0, 1_000.0, 5_000.0, 10_000.0, 20_000.0, 50_000.0, 100_000.0)
 
 
-class Histogram:
+class Histogram(msgspec.Struct):
     """Counts of observations at or under each upper bound, with no locks."""
 
-    __slots__ = ("bounds", "counts", "total")
+    bounds: tuple[float, ...]
+    counts: list[int] = []
+    total: float = 0.0
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
+    def __post_init__(self) -> None:
+        """Begin with nothing, unless counts were given."""
+        if not self.counts:
+            self.counts = [0] * (len(self.bounds) + 1)
 
     def observe(self, value: float) -> None:
         """Count one value."""
@@ -36,37 +41,50 @@ class Histogram:
         """How many values were observed."""
         return sum(self.counts)
 
+    def add(self, other: "Histogram") -> None:
+        """Count what another one of the same bounds has counted, too."""
+        self.counts = [
+            mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)
+        ]
+        self.total += other.total
 
-class Stats:
+
+def _histogram(bounds: tuple[float, ...]) -> Histogram:
+    return msgspec.field(default_factory=lambda: Histogram(bounds))
+
+
+class Stats(msgspec.Struct):
     """What the gateway counts since it started.
 
     Events: ``received`` reached the intake whole and valid, or were ``replayed`` from the journal;
     ``accepted`` were promised a place; ``rejected`` were refused or buried there or later (by
     reason). Requests that were refused before their events could be counted are in
-    ``refused_requests`` (by reason).
+    ``refused_requests`` (by reason). ``torn_tails`` and ``corrupt_records`` were found when the
+    journal was read.
 
     The audit of the coins: ``violations`` by kind since its beginning, and ``audit_lag``, how many
     batches it has not looked at yet.
     """
 
-    def __init__(self) -> None:
-        self.received = 0
-        self.replayed = 0
-        self.accepted = 0
-        self.stored = 0
-        self.duplicate = 0
-        self.rejected: Counter[str] = Counter()
-        self.refused_requests: Counter[str] = Counter()
-        self.requests: dict[tuple[str, int], Histogram] = {}
-        self.flushes: Counter[str] = Counter()
-        self.flush_failures: Counter[str] = Counter()
-        self.flush_seconds = Histogram(FLUSH_SECONDS)
-        self.flush_events = Histogram(FLUSH_EVENTS)
-        self.commit_seconds = Histogram(COMMIT_SECONDS)
-        self.commit_batches = Histogram(COMMIT_BATCHES)
-        self.events_per_second: float | None = None
-        self.violations: Counter[str] = Counter()
-        self.audit_lag = 0
+    received: int = 0
+    replayed: int = 0
+    accepted: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rejected: Counter[str] = msgspec.field(default_factory=Counter)
+    refused_requests: Counter[str] = msgspec.field(default_factory=Counter)
+    requests: dict[tuple[str, int], Histogram] = {}
+    flushes: Counter[str] = msgspec.field(default_factory=Counter)
+    flush_failures: Counter[str] = msgspec.field(default_factory=Counter)
+    flush_seconds: Histogram = _histogram(FLUSH_SECONDS)
+    flush_events: Histogram = _histogram(FLUSH_EVENTS)
+    commit_seconds: Histogram = _histogram(COMMIT_SECONDS)
+    commit_batches: Histogram = _histogram(COMMIT_BATCHES)
+    torn_tails: int = 0
+    corrupt_records: int = 0
+    violations: Counter[str] = msgspec.field(default_factory=Counter)
+    audit_lag: int = 0
+    events_per_second: float | None = None
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request; ``route`` is a path template, never a raw path."""
@@ -98,3 +116,35 @@ class Stats:
     def unaccounted(self, buffered: int) -> int:
         """Events that the law misses, given those now ``buffered``; anything but 0 is a bug."""
         return self.received - (self.stored + self.duplicate + self.rejected.total() + buffered)
+
+    def settle(self, *, replayed: int, in_ring: int = 0, arriving: int = 0) -> None:
+        """Go on from these counts, the last of a process that died, with what its journal had.
+
+        It had ``in_ring`` events in its ring and ``arriving`` ones on their way there; ``replayed``
+        are those of the journal. If they are fewer, the others were stored since. If they are more,
+        the rest had arrived meanwhile, or was stored before and is a repeat. What is in no journal,
+        on its way or in the lane, was promised to nobody.
+        """
+        more = max(0, replayed - in_ring)
+        arrived = min(arriving, more)
+        if promised_to_nobody := self.unaccounted(in_ring) - arrived:
+            self.rejected[WORKER_DIED] += promised_to_nobody
+        self.received += more - arrived
+        self.replayed += replayed
+        self.stored += max(0, in_ring - replayed)
+        self.audit_lag = 0
+        self.events_per_second = None
+
+    def add(self, other: "Stats") -> None:
+        """Count what another process has counted, too; only the pace is not added."""
+        for name in self.__struct_fields__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(mine, Histogram):
+                mine.add(theirs)
+            elif isinstance(mine, Counter):
+                mine.update(theirs)
+            elif name == "requests":
+                for key, histogram in theirs.items():
+                    mine.setdefault(key, Histogram(histogram.bounds)).add(histogram)
+            elif name != "events_per_second":
+                setattr(self, name, mine + theirs)

@@ -1,8 +1,11 @@
 """Rate limits in fixed windows of a second."""
 
+import os
+import struct
+
 import pytest
 
-from playsmart_gateway.limits import RETRY_AFTER_SECONDS, RateLimit
+from playsmart_gateway.limits import RETRY_AFTER_SECONDS, RateLimit, SharedCounts
 from tests.doubles import FakeClock
 
 
@@ -67,3 +70,44 @@ def test_only_the_keys_of_one_second_are_remembered() -> None:
     clock.advance(1)
     limit.take("app")
     assert limit._taken == {"app": 1}
+
+
+# --- shared by processes -------------------------------------------------------------------------
+
+
+def test_a_shared_limit_counts_as_a_limit_of_one_process_does() -> None:
+    clock = FakeClock()
+    counts = SharedCounts(3)
+    limit, other = counts.limit(2, ("app", "b"), clock), counts.limit(1, ("app",), clock)
+    assert [limit.take("app") for _ in range(3)] == [True, True, False]
+    assert limit.take("b")
+    assert [other.take("app") for _ in range(2)] == [True, False]
+    clock.advance(1)
+    assert [limit.take("app") for _ in range(3)] == [True, True, False]
+    clock.advance(-10)
+    assert limit.take("app"), "a clock set back opens a new window"
+
+
+def test_a_shared_limit_of_zero_limits_nothing() -> None:
+    limit = SharedCounts(1).limit(0, ("app",), FakeClock())
+    assert all(limit.take("app") for _ in range(10_000))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # xdist has threads
+def test_processes_together_take_no_more_than_the_limit() -> None:
+    counts = SharedCounts(1)
+    limit = counts.limit(1_000, ("app",), FakeClock())
+    read, write = os.pipe()
+    children = []
+    for _ in range(3):
+        pid = os.fork()
+        if not pid:
+            taken = sum(limit.take("app") for _ in range(600))
+            os.write(write, struct.pack("<q", taken))
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+    assert sum(struct.unpack("<3q", os.read(read, 24))) == 1_000
+    os.close(read)
+    os.close(write)

@@ -9,7 +9,7 @@ from tests.doubles import FakeClock
 
 def test_who_looks_first_sees_all_since_the_start_and_then_the_last_minute() -> None:
     clock, stats = FakeClock(), Stats()
-    recent = Recent(stats, {"/ingest/events"}, clock)
+    recent = Recent(lambda: stats, {"/ingest/events"}, clock)
     clock.advance(600.0)
     stats.received = 1_000
     first = recent.window()
@@ -23,7 +23,7 @@ def test_who_looks_first_sees_all_since_the_start_and_then_the_last_minute() -> 
 
 def test_many_may_watch_at_once() -> None:
     clock, stats = FakeClock(), Stats()
-    recent = Recent(stats, (), clock)
+    recent = Recent(lambda: stats, (), clock)
     clock.advance(10.0)
     for _ in range(5_000):
         clock.advance(0.05)
@@ -35,7 +35,7 @@ def test_many_may_watch_at_once() -> None:
 
 def test_latencies_are_those_of_the_routes_that_take_events() -> None:
     clock, stats = FakeClock(), Stats()
-    recent = Recent(stats, {"/ingest/events"}, clock)
+    recent = Recent(lambda: stats, {"/ingest/events"}, clock)
     assert recent.window().request_p50 is None
     for status in (202, 503):
         stats.observe_request("/ingest/events", status, 0.002)

@@ -20,7 +20,7 @@ from playsmart_gateway.cli.retention import retention_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
 from playsmart_gateway.cli.statistics import stats_command
 from playsmart_gateway.cli.tail import tail_command
-from playsmart_gateway.errors import ConfigError, GatewayError, SinkError
+from playsmart_gateway.errors import GatewayError, explained
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,11 +53,8 @@ def main() -> None:
     """Run the command line."""
     try:
         commands()
-    except ConfigError as error:
-        for problem in error.problems:
-            click.echo(f"error: {problem}", err=True)
-        sys.exit(2)
     except GatewayError as error:
-        hint = f". {error.hint}" if isinstance(error, SinkError) and error.hint else ""
-        click.echo(f"error: {error}{hint}", err=True)
-        sys.exit(1)
+        lines, code = explained(error)
+        for line in lines:
+            click.echo(line, err=True)
+        sys.exit(code)

@@ -18,7 +18,7 @@ from playsmart_gateway.cli.common import config_option, development_secret_file,
 from playsmart_gateway.cli.printing import harmless
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
-from playsmart_gateway.journal import inspect
+from playsmart_gateway.folders import inspect_all
 from playsmart_gateway.sinks import StoreHealth, open_sink
 
 CLOCK_TOLERANCE_SECONDS = 60
@@ -163,7 +163,7 @@ async def _look(url: str) -> StoreHealth:
 
 def _journal(folder: Path) -> Iterator[Finding]:
     try:
-        state = inspect(folder)
+        state = inspect_all(folder)
     except OSError as error:
         advice = "Make its files readable for the user who runs the gateway."
         yield Finding("problem", "journal", f"{folder}: {error.strerror}", advice)

@@ -14,6 +14,7 @@ from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.flusher import Flusher
+from playsmart_gateway.folders import adopt, journal_folders
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.sinks import Sink, open_sink
@@ -79,6 +80,8 @@ async def _erase(config: Config, user: str) -> dict[str, int]:
     except ConfigError as error:
         raise click.ClickException(f"stop the gateway first; {error}") from error
     with contextlib.closing(journal):
+        if config.journal.enabled:
+            adopt(path, journal_folders(path)[1:])
         async with open_sink(url, rules_for(config)) as store:
             await _store_what_waits(config, journal, store)
             return await store.erase(user)
@@ -121,5 +124,6 @@ async def _store_what_waits(config: Config, journal: Journal | NoJournal, sink: 
 
 def _set_aside(config: Config, user: str) -> list[str]:
     """Name the files of broken records in which the player's id can be read."""
-    files = sorted(Path(config.journal.path).glob("*.bad"))
+    folders = journal_folders(Path(config.journal.path))
+    files = [file for folder in folders for file in sorted(folder.glob("*.bad"))]
     return [str(file) for file in files if user.encode() in file.read_bytes()]

@@ -42,6 +42,11 @@ EXAMPLE_TOKEN_SECONDS = 30 * 86_400
     help="Port to listen on, instead of the configured one.",
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Processes that share the port, instead of the configured number.",
+)
+@click.option(
     "--dev",
     is_flag=True,
     help="Development mode: without configured keys, make a random secret and keep it; the"
@@ -49,7 +54,12 @@ EXAMPLE_TOKEN_SECONDS = 30 * 86_400
 )
 @click.pass_context
 def serve_command(
-    context: click.Context, config_path: Path | None, host: str | None, port: int | None, dev: bool
+    context: click.Context,
+    config_path: Path | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    dev: bool,
 ) -> None:
     """Take events until SIGTERM or Ctrl-C, then store what is buffered and exit.
 
@@ -57,7 +67,8 @@ def serve_command(
     cannot be used.
     """
     config = read_config(config_path)
-    changes = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    options = {"host": host, "port": port, "workers": workers}
+    changes = {key: value for key, value in options.items() if value is not None}
     server = msgspec.convert({**msgspec.to_builtins(config.server), **changes}, type(config.server))
     config = msgspec.structs.replace(config, server=server)
     made = False
@@ -68,11 +79,16 @@ def serve_command(
     if developing and config.server.host in LOOPBACK:  # what everybody may use stays at home
         config = with_examples(config)
         token = partial(_example_token, config)
-    app = create_app(config, development=dev, development_token=token)
+    make_app = partial(create_app, config, development=dev, development_token=token)
+    app = make_app() if config.server.workers == 1 else None
     set_up_logging(config.log.format, config.log.level)
     if developing:
         click.echo(_welcome(config, made))
-    context.exit(serve(app, config))
+    if app is not None:
+        context.exit(serve(app, config))
+    from playsmart_gateway.supervisor import supervise  # not needed by a single process
+
+    context.exit(supervise(config, make_app))
 
 
 @click.command("check-config")

@@ -3,6 +3,7 @@
 ``open_sink`` reads the storage URL and imports a driver only when it is asked for.
 """
 
+import contextlib
 from collections.abc import Sequence
 
 from playsmart_gateway.errors import ConfigError
@@ -39,6 +40,7 @@ from playsmart_gateway.sinks.events import (
 )
 from playsmart_gateway.sinks.figures import SPANS, FigureKeeper, Figures, Followed
 from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader, StreakFigures
+from playsmart_gateway.turnstile import TakeTurn
 
 __all__ = [
     "EVERYTHING",
@@ -78,10 +80,17 @@ __all__ = [
 ]
 
 
-def open_sink(url: str, rules: Sequence[Rule] = (), program: Program | None = None) -> Store:
+def open_sink(
+    url: str,
+    rules: Sequence[Rule] = (),
+    program: Program | None = None,
+    *,
+    take_turn: TakeTurn = contextlib.nullcontext,
+) -> Store:
     """Return the sink that ``url`` names; enter it to open it.
 
-    It pays coins by ``rules``, and points by ``program`` (none: no event is defined).
+    It pays coins by ``rules``, and points by ``program`` (none: no event is defined). Where several
+    processes of a gateway write to a store that takes one at a time, they ``take_turn``.
 
     ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``.
 
@@ -96,5 +105,5 @@ def open_sink(url: str, rules: Sequence[Rule] = (), program: Program | None = No
     if prefix == "sqlite:///" and path:
         from playsmart_gateway.sinks.sqlite import SqliteSink
 
-        return SqliteSink(path, rules, program)
+        return SqliteSink(path, rules, program, take_turn)
     raise ConfigError(["storage.url: must be sqlite:///PATH or memory:"])

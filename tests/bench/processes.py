@@ -105,10 +105,16 @@ class Target:
         return int(found[1]) * 1024
 
     def cpu_seconds(self) -> float:
-        """Return the processor time it has used so far, in user and kernel mode."""
-        status = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2]
-        user, kernel = status.split()[11:13]
-        return (int(user) + int(kernel)) / os.sysconf("SC_CLK_TCK")
+        """Return the processor time it has used so far, workers included, user and kernel."""
+        ticks = 0
+        for pid in (self.pid, *self._workers()):
+            status = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2]
+            ticks += sum(map(int, status.split()[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _workers(self) -> list[int]:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text("ascii")
+        return [int(pid) for pid in children.split()]
 
     def stop(self) -> None:
         """Stop it in order; all that it has accepted is stored then."""

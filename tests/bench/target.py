@@ -6,12 +6,14 @@ comes, with what it offers to be fast: httptools, uvloop, no access log, no extr
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,14 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from playsmart_gateway.app import create_app, program_for, rules_for
+from playsmart_gateway.app import Application, create_app, program_for, rules_for
 from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
 from playsmart_gateway.server import serve
+from playsmart_gateway.siblings import Worker
 from playsmart_gateway.sinks.sqlite import SqliteSink
+from playsmart_gateway.supervisor import supervise
 from tests.bench import obvious
 from tests.bench.requests import PATH
 
@@ -51,7 +55,9 @@ class TimedSink(SqliteSink):
 
     async def __aexit__(self, *error: object) -> None:
         await super().__aexit__(*error)
-        await asyncio.to_thread(Path(COMMITS).write_bytes, msgspec.json.encode(self._seconds))
+        await asyncio.to_thread(
+            Path(f"{os.getpid()}.{COMMITS}").write_bytes, msgspec.json.encode(self._seconds)
+        )
 
 
 class ReadAndAnswer:
@@ -80,15 +86,26 @@ def serve_plainly(app: Starlette, config: Config) -> int:
     return 0
 
 
+def create_timed_app(config: Config, worker: Worker | None = None) -> Application:
+    name = config.storage.url.removeprefix("sqlite:///")
+    turn = worker.turnstile.turn if worker else contextlib.nullcontext
+    sink = TimedSink(name, rules_for(config), program_for(config), turn)
+    return create_app(config, sink=sink, worker=worker)
+
+
+def serve_gateway(config: Config, make_app: Callable[..., Application]) -> int:
+    if config.server.workers == 1:
+        return serve(make_app(), config)
+    return supervise(config, make_app)
+
+
 def main(kind: str) -> int:
     config = load_config(None, os.environ)
     if kind == "gateway":
         logging.basicConfig(level=logging.INFO)
-        return serve(create_app(config), config)
+        return serve_gateway(config, partial(create_app, config))
     if kind == "lynes":
-        name = config.storage.url.removeprefix("sqlite:///")
-        sink = TimedSink(name, rules_for(config), program_for(config))
-        return serve(create_app(config, sink=sink), config)
+        return serve_gateway(config, partial(create_timed_app, config))
     if kind == "obvious":
         path = Path(config.storage.url.removeprefix("sqlite:///"))
         path.parent.mkdir(parents=True, exist_ok=True)

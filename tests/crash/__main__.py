@@ -40,6 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="what the rounds are drawn from")
     parser.add_argument("--max-interval", type=float, default=30.0, help="longest wait for a kill")
     parser.add_argument("--minutes", type=float, help="begin no round after so many minutes")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
     parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
     return parser.parse_args()
 
@@ -75,7 +76,7 @@ async def kill_rounds(options: argparse.Namespace, target: Target) -> tuple[Camp
 async def run(options: argparse.Namespace) -> dict[str, object]:
     """Run everything and return the figures by name."""
     folder = Path(tempfile.mkdtemp(prefix="crash-"))
-    with Target(folder / "kills") as target:
+    with Target(folder / "kills", server__workers=options.workers) as target:
         campaign, verdict = await kill_rounds(options, target)
     with Target(folder / "slow") as target:
         await target.up()

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -137,8 +138,24 @@ class Target:
     def kill(self) -> None:
         """SIGKILL the current life, if there is one, and wait for its end."""
         if self._process is not None and self._process.poll() is None:
-            self._process.kill()
+            self._process.send_signal(signal.SIGSTOP)  # or it would start workers again
+            workers = self.workers()
+            for pid in (*workers, self._process.pid):
+                os.kill(pid, signal.SIGKILL)
             self._process.wait(30)
+            while any(Path(f"/proc/{pid}").exists() for pid in workers):
+                time.sleep(0.001)  # whoever adopted them has yet to hear of it
+
+    def workers(self) -> list[int]:
+        """Return the processes of the workers, if there are several."""
+        pid = self.process.pid
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def kill_a_worker(self, place: int) -> None:
+        """SIGKILL one of the workers; nothing if it has none, or is just starting that one."""
+        if workers := self.workers():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(workers[place % len(workers)], signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the current life."""

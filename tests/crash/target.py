@@ -9,12 +9,14 @@ import argparse
 import logging
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import load_config
 from playsmart_gateway.errors import ConfigError, GatewayError
 from playsmart_gateway.server import serve
+from playsmart_gateway.supervisor import supervise
 
 SECRET = "crash-campaign-secret-of-32-bytes-or-more"
 GAMES = (
@@ -50,7 +52,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         config = load_config(None, environment(arguments.port, arguments.data, arguments.set))
-        return serve(create_app(config), config)
+        if config.server.workers == 1:
+            return serve(create_app(config), config)
+        return supervise(config, partial(create_app, config))
     except ConfigError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)

@@ -25,7 +25,7 @@ from playsmart_gateway.dialects.lynes.request import Request, batch, decode
 from playsmart_gateway.envelope import JSON_TYPE, error_headers
 from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.limits import RETRY_AFTER_SECONDS, RateLimit
+from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, in_process
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.stats import Stats
 
@@ -79,13 +79,14 @@ class SendEvent:
         rate_limit: int,
         max_body_bytes: int,
         clock: Callable[[], float] = time.time,
+        make_limit: MakeLimit = in_process,
     ) -> None:
         self._lane = lane
         self._verifier = verifier
         self._stats = stats
         self._program = program
         self._access = access
-        self._rate = RateLimit(rate_limit, clock)
+        self._rate = make_limit(rate_limit, (access.project,), clock)
         self._max_body_bytes = max_body_bytes
         self._clock = clock
 

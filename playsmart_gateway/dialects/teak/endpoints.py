@@ -37,7 +37,7 @@ from playsmart_gateway.envelope import JSON_TYPE, error_headers
 from playsmart_gateway.errors import Refused, SinkUnavailable, StoreUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.intake import Intake
-from playsmart_gateway.limits import RETRY_AFTER_SECONDS, RateLimit
+from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, in_process
 from playsmart_gateway.links import render, resolve
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.sessions import SOURCE, Session, session_batch
@@ -60,6 +60,7 @@ class Parts(NamedTuple):
     store_client_ip: bool
     clock: Callable[[], float]
     """Wall time in seconds."""
+    make_limit: MakeLimit = in_process
 
 
 class _Endpoint(ABC):
@@ -69,7 +70,7 @@ class _Endpoint(ABC):
 
     def __init__(self, parts: Parts, limit: int) -> None:
         self._parts = parts
-        self._limit = RateLimit(limit, parts.clock)
+        self._limit = parts.make_limit(limit, tuple(parts.apps), parts.clock)
         self._too_often = replies.rate_limited(self.path, limit)
 
     async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:

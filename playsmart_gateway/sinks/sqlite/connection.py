@@ -13,9 +13,12 @@ from pathlib import Path
 import aiosqlite
 
 from playsmart_gateway.errors import ConfigError, SinkError, SinkRejected, SinkUnavailable
+from playsmart_gateway.turnstile import TakeTurn
 
 BUSY_TIMEOUT_SECONDS = 1.0
 """How long a statement waits for another program's lock; after that the flusher comes back."""
+
+WRITE = "BEGIN IMMEDIATE"
 
 Prepare = Callable[[aiosqlite.Connection], Awaitable[None]]
 
@@ -33,16 +36,25 @@ _HINTS = {
 class Connection:
     """The connection to ``path``, opened when it is needed; ``prepare`` sees each new one first.
 
-    Unless ``read_only`` the file and its folder are created when missing.
+    Unless ``read_only`` the file and its folder are created when missing. ``take_turn`` is what to
+    enter before a transaction that writes.
     """
 
-    def __init__(self, path: Path, prepare: Prepare, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        prepare: Prepare,
+        *,
+        read_only: bool = False,
+        take_turn: TakeTurn = contextlib.nullcontext,
+    ) -> None:
         self.path = path
         self._prepare = prepare
         self._read_only = read_only
         self._db: aiosqlite.Connection | None = None
         self._inode = 0
         self._turn = asyncio.Lock()
+        self._take_turn = take_turn
 
     async def open(self) -> None:
         """Open it; raises what SQLite, the system and ``prepare`` raise."""
@@ -73,15 +85,14 @@ class Connection:
             await db.close()
 
     @contextlib.asynccontextmanager
-    async def transaction(
-        self, begin: str = "BEGIN IMMEDIATE"
-    ) -> AsyncIterator[aiosqlite.Connection]:
+    async def transaction(self, begin: str = WRITE) -> AsyncIterator[aiosqlite.Connection]:
         """Commit at the end, or leave nothing; every error comes out as a ``SinkError``.
 
         One transaction at a time: another one waits for its turn. After an error or a cancellation
         nobody knows what the connection is about to do, so the next one opens another.
         """
-        async with self._turn:
+        writes = begin == WRITE
+        async with self._turn, self._take_turn() if writes else contextlib.nullcontext():
             try:
                 db = await self._usable()
                 await db.execute(begin)

@@ -7,6 +7,7 @@ requests, each request's JSON bound as it came and taken apart by SQLite.
 """
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import time
@@ -37,6 +38,7 @@ from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
 from playsmart_gateway.sinks.sqlite.loyalty import Loyalty
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
+from playsmart_gateway.turnstile import TakeTurn
 
 CHECKPOINT_PAGES = 200
 """Of 4 KiB, at which the write-ahead log is moved into the file. Requests that wait for room wait
@@ -81,15 +83,22 @@ _INSERT_EVENTS_OF_MANY = _insert_events(", user_id", ", json_extract(value, '$[5
 
 
 class SqliteSink:
-    """Writes batches into the SQLite file ``path``, creating it and its folder when missing."""
+    """Writes batches into the SQLite file ``path``, creating it and its folder when missing.
+
+    Where other processes of this gateway write to it, too, they ``take_turn``.
+    """
 
     def __init__(
-        self, path: str, rules: Sequence[Rule] = (), program: Program | None = None
+        self,
+        path: str,
+        rules: Sequence[Rule] = (),
+        program: Program | None = None,
+        take_turn: TakeTurn = contextlib.nullcontext,
     ) -> None:
         self._path = Path(path)
         self._coins = Coins(rules)
         self._loyalty = Loyalty(program or Program())
-        self._connection = Connection(self._path, self._prepare)
+        self._connection = Connection(self._path, self._prepare, take_turn=take_turn)
         self._journals: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:

@@ -1,0 +1,131 @@
+"""The port of several workers: connections are accepted here and dealt to the workers in turn.
+
+Workers that accept on one listening socket share unevenly: of 16 connections and a probe one got
+17, 17 and 15. With a socket each (``SO_REUSEPORT``) the kernel draws lots, 9 to 8 and 11 to 6, and
+those of a dead worker wait for it. Dealt, they are 9 to 8 each time, and the living get them all.
+"""
+
+import logging
+import selectors
+import socket
+import time
+
+from playsmart_gateway.board import Board
+from playsmart_gateway.errors import GatewayError
+from playsmart_gateway.mailboxes import Mailboxes
+from playsmart_gateway.siblings import CONNECTION
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 2_048
+PAUSE_SECONDS = 0.02
+"""After a connection could not be accepted: too many open files do not go away at once."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 is any that is free.
+
+    Raises:
+        GatewayError: it cannot.
+    """
+    listener = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        if listener is not None:
+            listener.close()
+        told = (error.strerror or "").lower()
+        raise GatewayError(f"cannot listen on {host}:{port}: {told}") from error
+    listener.setblocking(False)
+    return listener
+
+
+class Dealer:
+    """Deals what comes to ``listener`` to the workers that are ready, while ``selector`` is asked.
+
+    While none of them is, connections wait in the kernel; at most one, ``held``, waits here.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        board: Board,
+        mailboxes: Mailboxes,
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self.held: socket.socket | None = None
+        self._listener = listener
+        self._board = board
+        self._mailboxes = mailboxes
+        self._selector = selector
+        self._next = 0
+        self._closed = False
+
+    def deal(self) -> None:
+        """Give the connections that wait to the workers in turn, as far as they can take them."""
+        while not self._closed:
+            if self.held is None:
+                try:
+                    self.held, _ = self._listener.accept()
+                except BlockingIOError:
+                    return
+                except OSError as error:
+                    logger.warning("cannot accept a connection: %s", error.strerror)
+                    time.sleep(PAUSE_SECONDS)
+                    return
+            if not self._give(self.held):
+                return
+            self.held.close()
+            self.held = None
+
+    def look(self) -> None:
+        """Wait for connections, or not, as the workers are now."""
+        if self._closed:
+            return
+        serves = any(self._serves(number) for number in range(self._board.workers))
+        if serves and self.held is not None:
+            self.deal()
+        wanted = serves and self.held is None
+        listens = self._listener in self._selector.get_map()
+        if wanted and not listens:
+            self._selector.register(self._listener, selectors.EVENT_READ)
+        if listens and not wanted:
+            self._selector.unregister(self._listener)
+
+    def close(self) -> None:
+        """Take no more connections; the port is free for others."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._listener in self._selector.get_map():
+            self._selector.unregister(self._listener)
+        self.close_here()
+
+    def close_here(self) -> None:
+        """Close what a forked process has inherited of it."""
+        self._listener.close()
+        if self.held is not None:
+            self.held.close()
+            self.held = None
+
+    def _give(self, connection: socket.socket) -> bool:
+        """Send it to the next worker that serves; False if none can take it now."""
+        for step in range(self._board.workers):
+            number = (self._next + step) % self._board.workers
+            if self._serves(number) and self._mailboxes.put(
+                number, CONNECTION, [connection.fileno()]
+            ):
+                self._next = number + 1
+                return True
+        return False
+
+    def _serves(self, number: int) -> bool:
+        board = self._board
+        return board.state(number) == "ready" and not board.is_silent(number, time.monotonic())

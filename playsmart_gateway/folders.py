@@ -1,0 +1,98 @@
+"""Where the journals of a gateway are: in one folder, or in one for each of several workers.
+
+``journal.path`` is the folder of a gateway without workers; worker k of several has ``worker-k`` in
+it. Whoever runs the gateway holds the lock of ``journal.path`` itself, so the set of folders is one
+process' to change. Segments say themselves whose batches they hold, so a segment can be moved: what
+another number of workers left is moved to a folder that somebody reads.
+"""
+
+import contextlib
+import logging
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.journal import JournalState, OsDisk, inspect
+
+logger = logging.getLogger(__name__)
+
+_FOLDER = re.compile(r"worker-\d+")
+_FILE = re.compile(r"(\d{16})\.(journal|bad)")
+
+
+def worker_folder(path: Path, worker: int) -> Path:
+    """Return the folder of one of several workers."""
+    return path / f"worker-{worker}"
+
+
+def journal_folders(path: Path) -> list[Path]:
+    """Return every folder that may hold segments: ``path``, and those of workers in it."""
+    workers = [each for each in path.glob("worker-*") if _FOLDER.fullmatch(each.name)]
+    return [path, *sorted(workers, key=lambda each: int(each.name.partition("-")[2]))]
+
+
+def inspect_all(path: Path) -> JournalState:
+    """Look at every folder without changing anything; raises ``OSError``."""
+    folders = journal_folders(path)
+    states = [inspect(each) for each in folders]
+    names = [
+        str((folder / name).relative_to(path))
+        for folder, state in zip(folders, states, strict=True)
+        for name in state.set_aside
+    ]
+    return JournalState(
+        any(state.held for state in states),
+        tuple(names),
+        batches=sum(state.batches for state in states),
+        events=sum(state.events for state in states),
+        broken=sum(state.broken for state in states),
+    )
+
+
+def adopt(folder: Path, others: Iterable[Path]) -> None:
+    """Move the segments of ``others`` to ``folder``, behind its own, and what was set aside.
+
+    The caller holds the lock of the gateway. A folder of a worker is removed when it is empty.
+
+    Raises:
+        ConfigError: some of it cannot be moved; the next start goes on with it.
+    """
+    for other in others:
+        try:
+            moved = _move(other, folder)
+        except BlockingIOError:
+            problem = "is in use by another gateway; stop that one or set another journal.path"
+            raise ConfigError([f"journal.path: {other} {problem}"]) from None
+        except OSError as error:
+            problem = f"{other} cannot be moved to {folder}: {error.strerror}"
+            raise ConfigError([f"journal.path: {problem}"]) from error
+        if moved:
+            logger.warning("took %d files of the journal %s over", moved, other)
+
+
+def _move(source: Path, target: Path) -> int:
+    """Move the numbered files, oldest first; one that is moved twice would be a repeat, no more."""
+    found = sorted(each for each in source.iterdir() if _FILE.fullmatch(each.name))
+    is_workers = _FOLDER.fullmatch(source.name) is not None
+    if not found and not is_workers:
+        return 0
+    disk = OsDisk()
+    with contextlib.ExitStack() as stack:
+        if is_workers:
+            disk.lock(source)
+            stack.callback(disk.unlock)
+        if found:
+            target.mkdir(parents=True, exist_ok=True)
+            taken = [each.name for each in target.iterdir() if _FILE.fullmatch(each.name)]
+            number = max((int(name[:16]) for name in taken), default=0)
+            numbers: dict[str, int] = {}
+            for each in found:  # a segment and what was set aside of it keep one number
+                old = numbers.setdefault(each.name[:16], number + 1 + len(numbers))
+                each.rename(target / f"{old:016d}{each.suffix}")
+        if is_workers:
+            for name in ("lock", "probe"):
+                (source / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # somebody put something else there
+                source.rmdir()
+    return len(found)

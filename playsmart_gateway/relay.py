@@ -1,0 +1,212 @@
+"""Telling what watchers were given: to a browser, or to a sibling whose browser it is.
+
+A watch at one worker is a watch at all of them. Whoever has the browser tells its siblings of it
+again and again; each of them has a watcher of its own for it, with the same bounds, and sends what
+that is given as letters. So what is masked is masked where it was seen, and a request that nobody
+watches costs the same as ever. A letter that does not fit is a request that was dropped.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from playsmart_gateway.disclosure import Disclosure
+from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.inspector import Inspector, TooManyWatchers
+from playsmart_gateway.siblings import News, Started, Unwatch, Watch, Worker
+from playsmart_gateway.sinks import Reader
+from playsmart_gateway.watching import MAX_QUEUED_BYTES, Fate, Interest, Watcher
+
+PAUSE_SECONDS = 0.2
+"""Between two looks at the queue: what comes meanwhile is sent together."""
+
+RENEW_SECONDS = 5.0
+LEASE_SECONDS = 30.0
+"""A watch that was not renewed for so long is over: its worker died."""
+
+Tell = Callable[[str, bytes], Awaitable[None]]
+"""Sends an event of the stream: its name, and JSON."""
+
+encode = msgspec.json.Encoder().encode
+
+
+class Source(NamedTuple):
+    """What is needed to tell about requests; only batches of ``coins_source`` can earn coins."""
+
+    inspector: Inspector
+    disclosure: Disclosure
+    reader: Reader
+    coins_source: str
+    prefix: str = ""
+    """What is put before the numbers of requests, so that those of all workers differ."""
+
+
+class Teller:
+    """Tells what one watcher was given; ``dropped`` is how many requests it did not get."""
+
+    def __init__(self, source: Source, watcher: Watcher) -> None:
+        self._source = source
+        self._watcher = watcher
+        self._told_dropped = 0
+
+    async def tell_news(self, tell: Tell) -> bool:
+        """Tell what there is; fates last, as they may be those of requests before them."""
+        watcher, prefix = self._watcher, self._source.prefix
+        fates = watcher.take_fates()
+        any_news = bool(fates)
+        while not watcher.closed and (seen := watcher.take()) is not None:
+            started = time.thread_time()
+            shown = self._source.disclosure.message(seen)
+            if prefix:
+                shown["id"] = f"{prefix}{seen.number}"
+            part = encode(shown)
+            watcher.spend(time.thread_time() - started)
+            await tell("request", part)
+            await asyncio.sleep(0)
+            any_news = True
+        if fates:
+            coins = await self._coins(fates)
+            told = [
+                {
+                    "id": f"{prefix}{fate.number}" if prefix else fate.number,
+                    "state": fate.state,
+                    "coins": coins.get(fate.batch, 0),
+                }
+                for fate in fates
+            ]
+            await tell("fate", encode(told))
+        if watcher.dropped != self._told_dropped:
+            self._told_dropped = watcher.dropped
+            await tell("dropped", encode(self._told_dropped))
+        return any_news
+
+    async def _coins(self, fates: Sequence[Fate]) -> dict[tuple[str, int], int]:
+        names = [fate.batch for fate in fates if fate.source == self._source.coins_source]
+        try:
+            return await self._source.reader.coins_earned(names) if names else {}
+        except SinkUnavailable:
+            return {}  # they are in the ledger; this is only a look at it
+
+
+class Away:
+    """What the siblings have for a watcher here, until ``close``."""
+
+    def __init__(self, worker: Worker, number: int, interest: Interest, watcher: Watcher) -> None:
+        self._worker = worker
+        self._watch = Watch(worker.number, number, tuple(interest))
+        self._watcher = watcher
+        self._parts: deque[News] = deque()
+        self._bytes = 0
+        self._dropped: dict[int, int] = {}
+        self._renewed_at = 0.0
+
+    def renew(self, *, at_once: bool = False) -> None:
+        """Tell the siblings that somebody still watches, if it is time to."""
+        now = time.monotonic()
+        if at_once or now - self._renewed_at >= RENEW_SECONDS:
+            self._renewed_at = now
+            self._worker.tell(self._watch)
+
+    def close(self) -> None:
+        """Tell them that nobody does any more."""
+        self._worker.tell(Unwatch(self._watch.worker, self._watch.watch))
+
+    def put(self, news: News) -> None:
+        """Keep what came, unless too much waits already."""
+        if news.name == "dropped":
+            now = msgspec.json.decode(news.data, type=int)
+            self._watcher.dropped += now - self._dropped.get(news.worker, 0)
+            self._dropped[news.worker] = now
+        elif self._bytes + len(news.data) > MAX_QUEUED_BYTES:
+            self._watcher.dropped += news.name == "request"
+        else:
+            self._parts.append(news)
+            self._bytes += len(news.data)
+        self._watcher.stirred.set()
+
+    async def tell_news(self, tell: Tell) -> bool:
+        """Tell what has come."""
+        any_news = bool(self._parts)
+        while self._parts:
+            news = self._parts.popleft()
+            self._bytes -= len(news.data)
+            await tell(news.name, news.data)
+        return any_news
+
+
+class Relay:
+    """Has watchers of siblings here, and watchers of ours there."""
+
+    def __init__(self, worker: Worker, source: Source) -> None:
+        self._worker = worker
+        self._source = source
+        self._number = 0
+        self._ours: dict[int, Away] = {}
+        self._theirs: dict[tuple[int, int], float] = {}
+        self._tasks: dict[tuple[int, int], asyncio.Task[None]] = {}
+        worker.on(Watch, self._watch)
+        worker.on(Unwatch, self._unwatch)
+        worker.on(News, self._heard)
+        worker.on(Started, self._renew)
+
+    @contextlib.contextmanager
+    def watching(self, interest: Interest, watcher: Watcher) -> Iterator[Away]:
+        """Have the siblings watch for ``watcher``, too, while entered."""
+        self._number += 1
+        number = self._number
+        away = self._ours[number] = Away(self._worker, number, interest, watcher)
+        try:
+            yield away
+        finally:
+            del self._ours[number]
+            away.close()
+
+    def _renew(self, _: Started) -> None:
+        for away in self._ours.values():
+            away.renew(at_once=True)
+
+    def _heard(self, news: News) -> None:
+        if (away := self._ours.get(news.watch)) is not None:
+            away.put(news)
+
+    def _watch(self, watch: Watch) -> None:
+        key = watch.worker, watch.watch
+        self._theirs[key] = time.monotonic() + LEASE_SECONDS
+        if key not in self._tasks:
+            task = asyncio.create_task(self._tell(watch), name="relay")
+            self._tasks[key] = task
+            task.add_done_callback(lambda _: self._tasks.pop(key))
+
+    def _unwatch(self, watch: Unwatch) -> None:
+        self._theirs.pop((watch.worker, watch.watch), None)
+
+    async def _tell(self, watch: Watch) -> None:
+        """Be the watcher of a sibling until it leaves, or is not heard of any more."""
+        key = watch.worker, watch.watch
+        try:
+            watcher = self._source.inspector.watch(Interest(*watch.interest))
+        except TooManyWatchers:
+            return  # it will be asked for again
+
+        async def tell(name: str, data: bytes) -> None:
+            news = News(self._worker.number, watch.watch, name, data)
+            if not self._worker.tell(news, watch.worker) and name == "request":
+                watcher.dropped += 1
+
+        teller = Teller(self._source, watcher)
+        try:
+            while not watcher.closed and time.monotonic() < self._theirs.get(key, 0.0):
+                watcher.stirred.clear()
+                if not await teller.tell_news(tell):
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(1.0):
+                            await watcher.stirred.wait()
+                await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            self._source.inspector.leave(watcher)
+            self._theirs.pop(key, None)

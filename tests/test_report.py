@@ -1,0 +1,97 @@
+"""The counts of a process that died, and of several together: the law holds in all of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playsmart_gateway.errors import Detail
+from playsmart_gateway.report import Gauges, Report, decode, encode
+from playsmart_gateway.stats import Stats
+
+
+def make_gauges(**changes: float | bool) -> Gauges:
+    values: dict[str, float | bool] = dict.fromkeys(Gauges.__struct_fields__, 0)
+    values |= {"journal_up": True, "store_up": True}
+    return Gauges(**{**values, **changes})  # type: ignore[arg-type] # all are numbers
+
+
+def make_stats() -> Stats:
+    stats = Stats(received=10, accepted=9, stored=5, duplicate=1)
+    stats.rejected["buried"] += 2
+    stats.observe_request("/ingest/events", 202, 0.002)
+    stats.observe_flush("age", 5, 0.01)
+    return stats
+
+
+def test_a_report_comes_out_as_it_went_in() -> None:
+    report = Report(make_stats(), make_gauges(in_ring=2), [Detail("store", "locked")])
+    again = decode(encode(report))
+    assert again == report
+    again.stats.rejected["another"] += 1
+    assert again.stats.rejected.total() == 3
+
+
+def test_counts_add_up_and_the_pace_does_not() -> None:
+    whole, other = make_stats(), make_stats()
+    other.observe_request("/ingest/events", 202, 0.002)
+    other.observe_request("/event", 200, 0.002)
+    pace = whole.events_per_second
+    whole.add(other)
+    assert (whole.received, whole.stored, whole.rejected["buried"]) == (20, 10, 4)
+    assert whole.requests["/ingest/events", 202].count == 3
+    assert whole.requests["/event", 200].count == 1
+    assert whole.flush_seconds.count == whole.flushes["age"] == 2
+    assert whole.events_per_second == pace
+    assert other.requests["/ingest/events", 202].count == 2, "the other is as it was"
+    assert whole.unaccounted(4) == 0
+
+
+def test_gauges_add_up_but_the_oldest_and_the_worst_hold() -> None:
+    whole = make_gauges(in_ring=1, in_lane=2, arriving=3, oldest_age=1.5)
+    whole.add(make_gauges(in_ring=10, oldest_age=0.5, store_up=False))
+    assert (whole.in_ring, whole.waiting) == (11, 16)
+    assert (whole.oldest_age, whole.store_up, whole.journal_up) == (1.5, False, True)
+
+
+@pytest.mark.parametrize(
+    ("replayed", "expected"),
+    [
+        (6, {"received": 20, "stored": 10, "rejected": 4, "replayed": 6}),  # exactly the ring
+        (4, {"received": 20, "stored": 12, "rejected": 4, "replayed": 4}),  # two were stored since
+        (7, {"received": 20, "stored": 10, "rejected": 3, "replayed": 7}),  # one had arrived
+        (9, {"received": 21, "stored": 10, "rejected": 2, "replayed": 9}),  # and one came later
+    ],
+)
+def test_a_new_life_goes_on_from_the_last_counts(replayed: int, expected: dict[str, int]) -> None:
+    """Of 20 events 10 were stored, 6 are in the ring, 2 arriving, and 2 in the lane."""
+    stats = Stats(received=20, stored=10)
+    stats.settle(replayed=replayed, in_ring=6, arriving=2)
+    found = {
+        **{name: getattr(stats, name) for name in expected},
+        "rejected": stats.rejected.total(),
+    }
+    assert found == expected
+    assert stats.unaccounted(replayed) == 0
+
+
+counts = st.integers(0, 50)
+
+
+@given(counts, counts, counts, counts, counts, counts, counts)
+def test_whatever_the_journal_had_the_law_holds_and_nothing_falls(
+    stored: int,
+    duplicate: int,
+    rejected: int,
+    in_ring: int,
+    arriving: int,
+    in_lane: int,
+    found: int,
+) -> None:
+    received = stored + duplicate + rejected + in_ring + arriving + in_lane
+    stats = Stats(received=received, stored=stored, duplicate=duplicate)
+    stats.rejected["buried"] += rejected
+    stats.settle(replayed=found, in_ring=in_ring, arriving=arriving)
+    assert stats.unaccounted(found) == 0
+    assert stats.received >= received
+    assert stats.stored >= stored
+    assert stats.rejected.total() >= rejected
