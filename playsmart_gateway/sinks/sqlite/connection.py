@@ -7,8 +7,9 @@ was deleted or replaced under it. Then, and after any other trouble, it is opene
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 
@@ -95,6 +96,12 @@ class Connection:
                     raise classify(error) from error
                 raise
 
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator["Statements"]:
+        """Open a transaction that only reads, for statements of ``sinks.sql``."""
+        async with self.transaction("BEGIN") as db:
+            yield Statements(db)
+
     async def _usable(self) -> aiosqlite.Connection:
         """Return the connection, opened anew if it is not to the file at our path any more."""
         try:
@@ -106,6 +113,18 @@ class Connection:
             await self.open()
         assert self._db is not None
         return self._db
+
+
+class Statements:
+    """Runs what is written as ``sinks.sql`` says."""
+
+    def __init__(self, db: aiosqlite.Connection) -> None:
+        self._db = db
+
+    async def fetch(self, query: str, /, *args: Any) -> Sequence[Any]:
+        """See ``sinks.sql.Database``."""
+        parameters = {str(place): each for place, each in enumerate(args, 1)}
+        return list(await self._db.execute_fetchall(query, parameters))
 
 
 def classify(error: Exception) -> SinkError:

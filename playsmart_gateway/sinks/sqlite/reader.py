@@ -24,10 +24,10 @@ from playsmart_gateway.sinks.events import (
     EventPage,
     StoreHealth,
 )
+from playsmart_gateway.sinks.sql_loyalty_reader import SqlLoyaltyReader
 from playsmart_gateway.sinks.sqlite import apps, events
 from playsmart_gateway.sinks.sqlite.audit import AUDIT_TABLES, audit_step
 from playsmart_gateway.sinks.sqlite.connection import Connection
-from playsmart_gateway.sinks.sqlite.loyalty_reader import SqliteLoyaltyReader
 
 _PLAYER = """
     SELECT user_id, coins_balance, total_games_played, sessions, best_score, last_score,
@@ -76,7 +76,7 @@ class SqliteReader:
 
     def __init__(self, path: Path) -> None:
         self._connection = Connection(path, self._prepare, read_only=True)
-        self.loyalty = SqliteLoyaltyReader(self._connection)
+        self.loyalty = SqlLoyaltyReader(self._connection.reading)
 
     async def __aenter__(self) -> Self:
         """See ``Reader``."""

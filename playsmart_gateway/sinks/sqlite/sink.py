@@ -30,11 +30,11 @@ from playsmart_gateway.sinks.base import (
     Written,
 )
 from playsmart_gateway.sinks.events import Expired
+from playsmart_gateway.sinks.sql_loyalty import Loyalty
 from playsmart_gateway.sinks.sqlite import apps, erasure, retention
 from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
-from playsmart_gateway.sinks.sqlite.connection import Connection, classify
+from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, classify
 from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
-from playsmart_gateway.sinks.sqlite.loyalty import Loyalty
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
 
@@ -142,11 +142,12 @@ class SqliteSink:
                 new = await self._without_known(db, batches)
                 first_id = await self._insert_batches(db, new)
             names = [_name(batch) for batch in new]
-            awarded = await self._loyalty.award(db, [events[name] for name in names], first_id)
+            sql = Statements(db)
+            awarded = await self._loyalty.award(sql, [events[name] for name in names], first_id)
             awards = dict(zip(names, awarded, strict=True))
             return [
                 awards.get(_name(batch))
-                or await self._loyalty.awarded(db, batch, events[_name(batch)])
+                or await self._loyalty.awarded(sql, batch, events[_name(batch)])
                 for batch in batches
             ]
 
