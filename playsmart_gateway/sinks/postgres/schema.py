@@ -180,7 +180,8 @@ APPS = """
     );
 """
 
-VERSION_TABLE = "CREATE TABLE schema_version (version integer NOT NULL)"
+VERSION_TABLE = "CREATE TABLE gateway_schema (version integer NOT NULL)"
+"""One row; not ``schema_version``, which other programs that migrate like to call theirs."""
 
 MIGRATIONS = (EVENTS + COINS + APPS + LOYALTY_TABLES + ROLLUP_TABLES,)
 """One script a schema version; never edited once released, only appended to."""

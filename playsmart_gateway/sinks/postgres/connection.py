@@ -1,0 +1,181 @@
+"""A connection to PostgreSQL that survives what happens to the server, and what its errors mean.
+
+One writer at a time: each transaction that writes takes an advisory lock of the database first. So
+batch ids are committed in their order, and a reader that has come to one never misses a smaller one
+that is committed later; no two writers can deadlock; and what holds for the one writer of SQLite
+holds here. A writer holds the lock for a flush, some ten to a hundred milliseconds, and the server
+hands it on in the order of asking.
+
+After an error or a cancellation nobody knows what the connection is about to do, so it is cut and
+the next transaction opens another. A COMMIT whose answer is lost may have worked: batches are known
+by their names, so writing them again is harmless.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from playsmart_gateway.errors import ConfigError, SinkError, SinkRejected, SinkUnavailable
+
+CONNECT_SECONDS = 10.0
+LOCK_SECONDS = 5.0
+"""How long a writer waits for the others; after that the flusher comes back."""
+STATEMENT_SECONDS = 30.0
+TRANSACTION_SECONDS = 60.0
+"""A server that cannot be reached any more does not say so."""
+IDLE_SECONDS = 15.0
+"""After that the server ends a transaction whose client went away, and frees the lock."""
+
+WRITER_LOCK = 0x706C_6179_736D_7274
+"""Ours among the advisory locks of the database."""
+
+WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({WRITER_LOCK})"
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""All statements of a reader see the same moment; those of a writer what was there under the lock,
+where nobody else writes."""
+
+Prepare = Callable[[asyncpg.Connection], Awaitable[None]]
+
+_HINTS = {
+    "25006": "The server is a standby or read-only; point storage.url at the primary.",
+    "25P03": "The gateway was held up in a transaction; look at its load.",
+    "26000": "A pooler in transaction mode is in between; use session mode.",
+    "42501": "Grant the gateway's role what it needs: it must own its tables.",
+    "53100": "Free space on the server's disk.",
+    "53300": "Raise max_connections, or start fewer gateways.",
+    "55P03": "Another gateway or program holds a lock; end its transaction.",
+    "57014": "The server is slow; look at its load and at locks.",
+    "57P03": "The server is starting or stopping.",
+    "58030": "Check the server's disk.",
+}
+_UNREACHABLE = "Check that the server runs, and the network in between."
+_HOPELESS = {
+    "3D000": "there is no such database; create it",
+    "28000": "the server refuses this user; see its pg_hba.conf",
+    "28P01": "the password is wrong",
+}
+"""What no restart without a change helps against."""
+
+
+class Connection:
+    """The connection to ``url``, opened when it is needed; ``prepare`` sees each new one first."""
+
+    def __init__(self, url: str, prepare: Prepare) -> None:
+        self._url = url
+        self._prepare = prepare
+        self._db: asyncpg.Connection | None = None
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Open it.
+
+        Raises:
+            ConfigError: no restart without a change could help.
+            SinkUnavailable: it may work later.
+        """
+        db = None
+        try:
+            db = await _connect(self._url)
+            await self._prepare(db)
+        except BaseException as error:
+            if db is not None:
+                db.terminate()
+            raise _at_opening(error) from None  # its cause may hold the URL
+        self._db = db
+
+    async def close(self) -> None:
+        """Close it, if it is open."""
+        db, self._db = self._db, None
+        if db is not None:
+            try:
+                await db.close(timeout=CONNECT_SECONDS)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                db.terminate()
+
+    @contextlib.asynccontextmanager
+    async def transaction(
+        self, begin: str = WRITE, *, patient: bool = False
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """Commit at the end, or leave nothing; every error comes out as a ``SinkError``.
+
+        One transaction at a time: another one waits for its turn. With ``patient`` it may take as
+        long as it takes.
+        """
+        async with self._turn:
+            try:
+                async with asyncio.timeout(None if patient else TRANSACTION_SECONDS):
+                    if self._db is None or self._db.is_closed():
+                        await self.open()
+                    assert self._db is not None
+                    await self._db.execute(begin)
+                    if patient:
+                        await self._db.execute("SET LOCAL statement_timeout = 0")
+                    yield self._db
+                    await self._db.execute("COMMIT")
+            except BaseException as error:
+                db, self._db = self._db, None
+                if db is not None:
+                    db.terminate()
+                if isinstance(error, ConfigError):
+                    raise SinkUnavailable(str(error)) from None
+                if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+                    raise classify(error) from error
+                raise
+
+
+def classify(error: Exception) -> SinkError:
+    """Tell what may work later from what never will."""
+    state = getattr(error, "sqlstate", None) or ""
+    if state[:2] in ("22", "23", "54") or isinstance(error, ValueError):
+        return SinkRejected(f"the store cannot represent these rows: {type(error).__name__}")
+    if isinstance(error, TimeoutError):
+        return SinkUnavailable("the database does not answer", hint=_UNREACHABLE)
+    # Beside its message an error has details, which may quote what somebody sent.
+    text = str(error.args[0] if error.args and isinstance(error.args[0], str) else error)
+    hint = _HINTS.get(state, "" if state and state[:2] != "08" else _UNREACHABLE)
+    return SinkUnavailable(text.partition("\n")[0], hint=hint)
+
+
+def check_url(url: str) -> None:
+    """Look at what can be seen without a server.
+
+    Raises:
+        ConfigError: it cannot be the URL of a database; the text has nothing of it.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname or "host=" in parts.query) and parts.path.strip("/")
+        if "," not in parts.netloc:
+            _ = parts.port
+    except ValueError:
+        usable = False
+    if not usable:
+        form = "postgresql://USER:PASSWORD@HOST:5432/DATABASE, the password percent-encoded"
+        raise ConfigError([f"storage.url: must be {form}"])
+
+
+async def _connect(url: str) -> asyncpg.Connection:
+    milliseconds = {
+        "statement_timeout": STATEMENT_SECONDS,
+        "lock_timeout": LOCK_SECONDS,
+        "idle_in_transaction_session_timeout": IDLE_SECONDS,
+    }
+    settings = {name: str(round(seconds * 1000)) for name, seconds in milliseconds.items()}
+    settings["application_name"] = "playsmart-gateway"
+    try:
+        return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=settings)
+    except (asyncpg.InterfaceError, ValueError) as error:  # what it says may quote the password
+        raise ConfigError([f"storage.url: cannot be used ({type(error).__name__})"]) from None
+
+
+def _at_opening(error: BaseException) -> BaseException:
+    state = getattr(error, "sqlstate", None) or ""
+    if state in _HOPELESS:
+        return ConfigError([f"storage.url: {_HOPELESS[state]}"])
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+        found = classify(error)
+        return SinkUnavailable(str(found), hint=found.hint)
+    return error
