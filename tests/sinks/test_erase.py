@@ -13,7 +13,7 @@ import pytest
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sessions import Session, session_batch
 from playsmart_gateway.sinks import AppPlayer, Store, Written, open_sink
-from playsmart_gateway.sinks.sqlite.erasure import PERSONAL_ROWS
+from playsmart_gateway.sinks.sql_erasure import PERSONAL_ROWS
 from tests.sinks.test_coins import EVENTS, RULES, balance, batch, complaints, ledger
 
 ADA = "ada-lovelace"

@@ -8,8 +8,14 @@ import msgspec
 import pytest
 
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import EVERYTHING, EventFilter, EventReader, StoredEvent, open_sink
-from playsmart_gateway.sinks.sqlite import events as sqlite_events
+from playsmart_gateway.sinks import (
+    EVERYTHING,
+    EventFilter,
+    EventReader,
+    StoredEvent,
+    open_sink,
+    sql_events,
+)
 
 BATCHES = [
     ("playsmart", "stack", "ada", 3),
@@ -107,8 +113,8 @@ async def test_a_page_of_large_events_ends_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page is held in memory, and an event may be a megabyte."""
-    monkeypatch.setattr(sqlite_events, "PAGE_BYTES", 20_000)
-    monkeypatch.setattr(sqlite_events, "FIRST_FETCH", 2)
+    monkeypatch.setattr(sql_events, "PAGE_BYTES", 20_000)
+    monkeypatch.setattr(sql_events, "FIRST_FETCH", 2)
     async with open_sink(f"sqlite:///{tmp_path}/events.db") as sink, sink.reader() as reader:
         await sink.write(make_batches(pad="x" * 10_000))
         page = await reader.events(upto=10_000, limit=10)

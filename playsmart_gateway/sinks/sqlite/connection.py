@@ -123,8 +123,12 @@ class Statements:
 
     async def fetch(self, query: str, /, *args: Any) -> Sequence[Any]:
         """See ``sinks.sql.Database``."""
-        parameters = {str(place): each for place, each in enumerate(args, 1)}
-        return list(await self._db.execute_fetchall(query, parameters))
+        return list(await self._db.execute_fetchall(query, numbered(args)))
+
+
+def numbered(parameters: Sequence[Any]) -> dict[str, Any]:
+    """Return parameters by their numbers: SQLite takes ``$1`` for a name."""
+    return {str(place): each for place, each in enumerate(parameters, 1)}
 
 
 def classify(error: Exception) -> SinkError:

@@ -22,6 +22,7 @@ from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sessions import SOURCE, session_of
+from playsmart_gateway.sinks import sql_retention
 from playsmart_gateway.sinks.base import (
     Channel,
     CoinTransaction,
@@ -31,7 +32,7 @@ from playsmart_gateway.sinks.base import (
 )
 from playsmart_gateway.sinks.events import Expired
 from playsmart_gateway.sinks.sql_loyalty import Loyalty
-from playsmart_gateway.sinks.sqlite import apps, erasure, retention
+from playsmart_gateway.sinks.sqlite import apps, erasure
 from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
 from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, classify
 from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
@@ -225,8 +226,8 @@ class SqliteSink:
     ) -> Expired:
         """See ``Store.expire``."""
         async with self._connection.transaction("BEGIN" if dry_run else "BEGIN IMMEDIATE") as db:
-            return await retention.expire(
-                db, before, game_id, type_,
+            return await sql_retention.expire(
+                Statements(db), before, game_id, type_,
                 after_batch=after_batch, max_events=max_events, dry_run=dry_run,
             )  # fmt: skip
 
