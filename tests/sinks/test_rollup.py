@@ -17,7 +17,9 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import FigureKeeper, Store, open_sink
 from playsmart_gateway.sinks.figures import DAY, SPANS, Field
-from playsmart_gateway.sinks.sqlite.rollup import CHUNK_TABLES, add, gather
+from playsmart_gateway.sinks.sql_rollup import add
+from playsmart_gateway.sinks.sqlite.connection import Statements
+from playsmart_gateway.sinks.sqlite.rollup import CHUNK_TABLES, gather
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PAYING = Rule("a", 7, 7, level_millionths=1_000_000)
@@ -225,7 +227,7 @@ async def test_a_chunk_that_two_followers_gathered_is_added_once(path: Path) -> 
         db = await aiosqlite.connect(path, isolation_level=None)
         await db.executescript(CHUNK_TABLES)
         chunks = [await gather(db, 4) for _ in range(2)]
-        assert [await add(db, chunk) for chunk in chunks] == [True, False]
+        assert [await add(Statements(db), chunk) for chunk in chunks] == [True, False]
         await db.close()
         assert sum(events for *_, events in tables(path)["counts"]) == 4 * 5, "in five widths"
         async with keeper(sink) as figures:
@@ -240,7 +242,7 @@ async def test_a_follower_that_dies_before_its_commit_has_added_nothing(path: Pa
         await db.executescript(CHUNK_TABLES)
         chunk = await gather(db, 4)
         await db.execute("BEGIN IMMEDIATE")
-        assert await add(db, chunk)
+        assert await add(Statements(db), chunk)
         await db.close()
         assert not any(tables(path).values())
         async with keeper(sink) as figures:
