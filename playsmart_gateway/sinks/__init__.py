@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty import Program
@@ -83,7 +84,8 @@ def open_sink(url: str, rules: Sequence[Rule] = (), program: Program | None = No
 
     It pays coins by ``rules``, and points by ``program`` (none: no event is defined).
 
-    ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``.
+    ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db``,
+    ``postgresql://user:password@host:5432/database`` or ``memory:``.
 
     Raises:
         ConfigError: no sink goes by that URL.
@@ -97,4 +99,11 @@ def open_sink(url: str, rules: Sequence[Rule] = (), program: Program | None = No
         from playsmart_gateway.sinks.sqlite import SqliteSink
 
         return SqliteSink(path, rules, program)
-    raise ConfigError(["storage.url: must be sqlite:///PATH or memory:"])
+    if url.startswith("postgresql://"):
+        if find_spec("asyncpg") is None:
+            needed = "pip install 'playsmart-gateway[postgres]'"
+            raise ConfigError([f"storage.url: PostgreSQL needs its driver: {needed}"])
+        from playsmart_gateway.sinks.postgres import PostgresSink
+
+        return PostgresSink(url, rules, program)
+    raise ConfigError(["storage.url: must be sqlite:///PATH, postgresql://... or memory:"])

@@ -57,11 +57,6 @@ def batch(
     )
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}[request.param]
-
-
 async def ledger(reader: Reader, user: str = "ada") -> list[CoinTransaction]:
     """A player's entries, the oldest first."""
     return (await reader.coin_transactions(user, limit=10_000))[::-1]

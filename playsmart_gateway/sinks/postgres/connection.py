@@ -43,7 +43,7 @@ _HINTS = {
     "25006": "The server is a standby or read-only; point storage.url at the primary.",
     "25P03": "The gateway was held up in a transaction; look at its load.",
     "26000": "A pooler in transaction mode is in between; use session mode.",
-    "42501": "Grant the gateway's role what it needs: it must own its tables.",
+    "42P01": "Start the gateway once: it makes its tables.",
     "53100": "Free space on the server's disk.",
     "53300": "Raise max_connections, or start fewer gateways.",
     "55P03": "Another gateway or program holds a lock; end its transaction.",
@@ -51,11 +51,17 @@ _HINTS = {
     "57P03": "The server is starting or stopping.",
     "58030": "Check the server's disk.",
 }
+_UNFIT = ("22", "23", "54")
+"""Classes of states: bad data, a broken constraint, more than the server can hold."""
+_OF_THE_STORE = (
+    asyncpg.PostgresError, asyncpg.InterfaceError, OSError, UnicodeError, OverflowError,
+)  # fmt: skip
 _UNREACHABLE = "Check that the server runs, and the network in between."
 _HOPELESS = {
     "3D000": "there is no such database; create it",
     "28000": "the server refuses this user; see its pg_hba.conf",
     "28P01": "the password is wrong",
+    "42501": "the user must own the tables, or be granted CREATE on the schema to make them",
 }
 """What no restart without a change helps against."""
 
@@ -80,11 +86,13 @@ class Connection:
         try:
             db = await _connect(self._url)
             await self._prepare(db)
-        except BaseException as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise _at_opening(error) from error
+        else:
+            self._db, db = db, None
+        finally:
             if db is not None:
                 db.terminate()
-            raise _at_opening(error) from None  # its cause may hold the URL
-        self._db = db
 
     async def close(self) -> None:
         """Close it, if it is open."""
@@ -121,15 +129,19 @@ class Connection:
                     db.terminate()
                 if isinstance(error, ConfigError):
                     raise SinkUnavailable(str(error)) from None
-                if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+                if isinstance(error, _OF_THE_STORE):
                     raise classify(error) from error
                 raise
+
+
+async def as_it_is(_: asyncpg.Connection) -> None:
+    """Prepare nothing: whether the tables are there is seen when they are read."""
 
 
 def classify(error: Exception) -> SinkError:
     """Tell what may work later from what never will."""
     state = getattr(error, "sqlstate", None) or ""
-    if state[:2] in ("22", "23", "54") or isinstance(error, ValueError):
+    if state[:2] in _UNFIT or isinstance(error, asyncpg.DataError | UnicodeError | OverflowError):
         return SinkRejected(f"the store cannot represent these rows: {type(error).__name__}")
     if isinstance(error, TimeoutError):
         return SinkUnavailable("the database does not answer", hint=_UNREACHABLE)
@@ -171,11 +183,9 @@ async def _connect(url: str) -> asyncpg.Connection:
         raise ConfigError([f"storage.url: cannot be used ({type(error).__name__})"]) from None
 
 
-def _at_opening(error: BaseException) -> BaseException:
+def _at_opening(error: Exception) -> ConfigError | SinkUnavailable:
     state = getattr(error, "sqlstate", None) or ""
     if state in _HOPELESS:
         return ConfigError([f"storage.url: {_HOPELESS[state]}"])
-    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
-        found = classify(error)
-        return SinkUnavailable(str(found), hint=found.hint)
-    return error
+    found = classify(error)
+    return SinkUnavailable(str(found), hint=found.hint)

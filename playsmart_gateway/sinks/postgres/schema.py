@@ -8,8 +8,10 @@ what finds events by time is a block range index (BRIN), which costs an insert n
 
 Times are ``timestamptz``; the views print them as all stores do, by ``printed_time``. Customdata is
 ``json``: the text that was sent, to the letter, where ``jsonb`` would refuse NUL and lose duplicate
-keys. Text is compared by bytes (``COLLATE "C"``), as in every store. There are no foreign keys:
-each would look up its row once per event.
+keys. ``->`` refuses a value with NUL or half a surrogate pair anywhere in it: whoever looks into
+customdata asks ``readable(customdata) -> 'key'``, where such escapes are U+FFFD. Text is compared
+by bytes (``COLLATE "C"``), as in every store. There are no foreign keys: each would look up its row
+once per event.
 
 What the tables are for is said in ``sqlite.schema``.
 """
@@ -27,6 +29,13 @@ def printed_time(when: str) -> str:
     """Return SQL that prints a ``timestamptz`` as all times are printed: UTC, 27 characters."""
     return f"""to_char({when} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') COLLATE "C\""""
 
+
+READABLE = r"""
+    CREATE FUNCTION readable(data json) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT CASE WHEN strpos(data::text, '\u') = 0 THEN data ELSE
+            regexp_replace(data::text, '\\u(0000|[dD][89a-fA-F]..)', '\\ufffd', 'g')::json END
+    $$;
+"""
 
 EVENTS = f"""
     CREATE TABLE batch_counter (last_batch_id bigint NOT NULL);
@@ -180,8 +189,10 @@ APPS = """
     );
 """
 
-VERSION_TABLE = "CREATE TABLE gateway_schema (version integer NOT NULL)"
-"""One row; not ``schema_version``, which other programs that migrate like to call theirs."""
+VERSION_TABLE = """
+    CREATE TABLE schema_version (version integer NOT NULL);
+    INSERT INTO schema_version VALUES (0);
+"""
 
-MIGRATIONS = (EVENTS + COINS + APPS + LOYALTY_TABLES + ROLLUP_TABLES,)
+MIGRATIONS = (READABLE + EVENTS + COINS + APPS + LOYALTY_TABLES + ROLLUP_TABLES,)
 """One script a schema version; never edited once released, only appended to."""
