@@ -19,7 +19,7 @@ from playsmart_gateway.sinks.figures import (
 )
 
 MAX_ROWS = 10_000
-"""Of one query."""
+"""Of one query; more would be no picture."""
 
 MAX_LEVELS = 200
 NEWEST_BATCHES = 20_000
@@ -28,7 +28,10 @@ NEWEST_OF_LYNES = 1_000
 
 
 class Query(NamedTuple):
-    """A query, what it calls its columns, and which parameters are its ``$1``, ``$2`` and so on."""
+    """A query of at most ``MAX_ROWS`` rows, and what it calls its columns.
+
+    The parameters are the names of its ``$1``, ``$2`` and so on.
+    """
 
     sql: str
     columns: str
@@ -36,30 +39,31 @@ class Query(NamedTuple):
 
 
 Fetch = Callable[[Query, Sequence[Any]], Awaitable[Sequence[Sequence[Any]]]]
-"""Returns at most ``MAX_ROWS`` rows of a query."""
+"""Runs a query with its parameters."""
 
 _GAMES = Query(
     f"""
     SELECT game_id, CAST(sum(events) AS BIGINT) AS n FROM rollup_counts
     WHERE span = {DAY} AND start >= $1 * {DAY} GROUP BY game_id ORDER BY n DESC, game_id
+    LIMIT {MAX_ROWS}
     """,  # noqa: S608 - built from our own constants
     "game_id, n",
     ("month",),
 )
 _COUNTS = Query(
-    """
+    f"""
     SELECT start, source, type, CAST(sum(events) AS BIGINT) AS n FROM rollup_counts
-    WHERE span = $1 AND start >= $2 AND ($3 IS NULL OR game_id = $3)
-    GROUP BY start, source, type ORDER BY start, source, type
-    """,
+    WHERE span = $1 AND start >= $2 AND game_id = coalesce($3, game_id)
+    GROUP BY start, source, type ORDER BY start, source, type LIMIT {MAX_ROWS}
+    """,  # noqa: S608 - built from our own constants
     "start, source, type, n",
     ("span", "since", "game"),
 )
 _ACTIVE = Query(
-    """
+    f"""
     SELECT day, players, new_players, retained_1, retained_7 FROM rollup_days
-    WHERE game_id = coalesce($1, '') AND day >= $2 ORDER BY day
-    """,
+    WHERE game_id = coalesce($1, '') AND day >= $2 ORDER BY day LIMIT {MAX_ROWS}
+    """,  # noqa: S608 - built from our own constants
     "day, players, new_players, retained_1, retained_7",
     ("game", "month"),
 )
@@ -77,34 +81,35 @@ _PLAYED = Query(
            {_sum_of(("playsmart", "AdImpression"))} AS ads,
            {_sum_of(("playsmart", "IAPPurchase"))} AS purchases
     FROM rollup_counts
-    WHERE span = {DAY} AND start >= $2 * {DAY} AND ($1 IS NULL OR game_id = $1)
-    GROUP BY start ORDER BY start
+    WHERE span = {DAY} AND start >= $2 * {DAY} AND game_id = coalesce($1, game_id)
+    GROUP BY start ORDER BY start LIMIT {MAX_ROWS}
     """,  # noqa: S608 - built from our own constants
     "day, played, ads, purchases",
     ("game", "month"),
 )
 _LEVELS_GAME = Query(
     """
-    SELECT game_id FROM rollup_levels WHERE day >= $2 AND ($1 IS NULL OR game_id = $1)
+    SELECT game_id FROM rollup_levels WHERE day >= $2 AND game_id = coalesce($1, game_id)
     GROUP BY game_id ORDER BY sum(completions + failures) DESC, game_id LIMIT 1
     """,
     "game_id",
     ("game", "first_day"),
 )
 _COINS = Query(
-    """
+    f"""
     SELECT day, game_id, coins FROM rollup_coins
-    WHERE day >= $2 AND ($1 IS NULL OR game_id = $1) ORDER BY day, game_id
-    """,
+    WHERE day >= $2 AND game_id = coalesce($1, game_id) ORDER BY day, game_id
+    LIMIT {MAX_ROWS}
+    """,  # noqa: S608 - built from our own constants
     "day, game_id, coins",
     ("game", "first_day"),
 )
 _ACTIONS = Query(
-    """
+    f"""
     SELECT action, CAST(sum(events) AS BIGINT) AS n, sum(occurrences) AS times, sum(value) AS total
-    FROM rollup_actions WHERE day >= $2 AND ($1 IS NULL OR game_id = $1)
-    GROUP BY action ORDER BY n DESC, action
-    """,
+    FROM rollup_actions WHERE day >= $2 AND game_id = coalesce($1, game_id)
+    GROUP BY action ORDER BY n DESC, action LIMIT {MAX_ROWS}
+    """,  # noqa: S608 - built from our own constants
     "action, n, times, total",
     ("game", "first_day"),
 )

@@ -34,8 +34,8 @@ _FIGURES = f"""
            CAST(coalesce(sum(count) FILTER (WHERE day >= $3), 0) AS BIGINT) {_OF_STREAK}
 """
 _COUNTS = f"""
-    SELECT count, count(*) {_OF_STREAK} AND day >= $3
-    GROUP BY count ORDER BY count LIMIT {MAX_COUNTS}
+    SELECT count AS day_count, count(*) {_OF_STREAK} AND day >= $3
+    GROUP BY day_count ORDER BY day_count LIMIT {MAX_COUNTS}
 """
 _CELLS = """
     FROM lynes_cells {} WHERE project = $1 AND event_id = $2 AND day BETWEEN $3 AND $4

@@ -27,7 +27,7 @@ _LAST_BATCH = "SELECT max(batch_id) FROM batches"
 _DOOMED = f"""
     FROM event_rows CROSS JOIN batches
     WHERE batch_id = event_id / {MAX_EVENTS_PER_BATCH} AND event_id BETWEEN $1 AND $2
-    AND ($3 IS NULL OR game_id = $3) AND ($4 IS NULL OR type = $4)
+    AND game_id = coalesce($3, game_id) AND type = coalesce($4, type)
 """
 _COUNT = f"SELECT count(*) {_DOOMED}"
 _NOTE_PAYING = f"""

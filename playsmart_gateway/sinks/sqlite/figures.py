@@ -38,7 +38,7 @@ _FIELDS = Query(
                 SELECT batch_id, source, game_id FROM batches
                 ORDER BY batch_id DESC LIMIT {NEWEST_BATCHES}
             )
-            WHERE source = 'lynes' AND ($1 IS NULL OR game_id = $1) LIMIT {NEWEST_OF_LYNES}
+            WHERE source = 'lynes' AND game_id = coalesce($1, game_id) LIMIT {NEWEST_OF_LYNES}
         )
         CROSS JOIN event_rows ON event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
                                  AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
@@ -58,6 +58,7 @@ _FIELDS = Query(
     )
     FROM (SELECT name, count(*) AS events FROM entries
           WHERE kind IN ('text', 'true', 'false') GROUP BY name) AS counted
+    LIMIT {MAX_ROWS}
     """,  # noqa: S608 - built from our own constants
     "name, sort, n, least, mean, most, json(common)",
     ("game",),
@@ -104,10 +105,7 @@ class SqliteFigures:
 
 
 async def _rows(db: aiosqlite.Connection, query: Query, parameters: Sequence[Any]) -> list[Any]:
-    whole = (
-        f"SELECT json_group_array(json_array({query.columns}))"  # noqa: S608 - our own constants
-        f" FROM (SELECT * FROM ({query.sql}) LIMIT {MAX_ROWS})"
-    )
+    whole = f"SELECT json_group_array(json_array({query.columns})) FROM ({query.sql})"  # noqa: S608 - built from our own constants
     ((text,),) = await db.execute_fetchall(whole, numbered(parameters))
     return _decode(text)
 
