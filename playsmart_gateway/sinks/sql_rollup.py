@@ -145,7 +145,7 @@ class Gathered(NamedTuple):
 
 
 _ADDING = (
-    (_ADD_COUNTS, _FORGET_COUNTS),
+    (_ADD_COUNTS,),
     (_ADD_PLAYERS, _ADD_PLAYER_DAYS),
     (_ADD_LEVELS,),
     (_ADD_PLAYER_LEVELS,),
@@ -187,4 +187,5 @@ async def add(db: Database, chunk: Chunk) -> bool:
         if text != NOTHING:
             for statement in statements:
                 await db.fetch(statement, text)
+    await db.fetch(_FORGET_COUNTS)
     return True

@@ -59,7 +59,8 @@ _LEVEL = rf"""
 """
 _SECONDS = rf"""
     CASE WHEN done AND json_typeof(data -> 'duration_seconds') = 'number'
-         AND data ->> 'duration_seconds' ~ '^[^eE]{{1,300}}([eE][-+]?0*[0-9]{{1,2}})?$'
+         AND length(data ->> 'duration_seconds') <= 300
+         AND data ->> 'duration_seconds' ~ '^[^eE]*([eE][-+]?0*[0-9]{{1,2}})?$'
          AND (data ->> 'duration_seconds')::numeric BETWEEN 0 AND {MAX_SECONDS}
     THEN (data ->> 'duration_seconds')::float8 END
 """
