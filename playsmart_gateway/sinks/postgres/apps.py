@@ -73,7 +73,8 @@ _COUNTRIES = """
     WHERE app_id = $1 AND user_id = ANY($2::text[])
 """
 _ACTIONS = f"""
-    SELECT type, coalesce(readable(customdata) ->> 'country_code', '') AS country, count(*),
+    SELECT type, coalesce(readable(customdata) ->> 'country_code', '') COLLATE "C" AS country,
+           count(*),
            sum(coalesce((readable(customdata) ->> 'event_count')::numeric, 1)),
            sum(coalesce((readable(customdata) ->> 'value')::numeric, 1)),
            sum(coalesce((readable(customdata) ->> 'sum_of_squares')::numeric, 1))
@@ -81,7 +82,7 @@ _ACTIONS = f"""
         ON event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
                     AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
     WHERE source = 'teak' AND game_id = $1
-    GROUP BY type, country ORDER BY type, country COLLATE "C"
+    GROUP BY type, country ORDER BY type, country
 """  # noqa: S608 - built from our own constants
 """``numeric`` is exact, and holds 131,072 digits before and 16,383 behind the point."""
 

@@ -1,8 +1,9 @@
 """What a flush pays: players, ledger and balances from the rows just written, in set-based SQL.
 
-Two statements a flush, whatever it holds. Both go from the batches of the flush to their events by
-``LATERAL (.. OFFSET 0)``, which the planner may not turn around: its statistics know nothing yet of
-rows that were written a moment ago, and a plan that is wrong about them can be quadratic.
+Two statements a flush, whatever it holds. The planner's statistics know nothing yet of rows that
+were written a moment ago, and a plan that is wrong about them can be quadratic; so the statement
+that pays leaves it no choice. Batches meet their events in a ``FULL JOIN``, which can only be done
+by hashing or sorting, and their players by ``LATERAL (.. OFFSET 0)``, which can only be an index.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,6 @@ from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.rewards import CUSTOM, LEVEL_COMPLETED, MILLION, Rule
 from playsmart_gateway.sinks.postgres.schema import EVENT_TRIGGER, LEVEL_COMPLETE
 
-_EVENTS_OF_BATCH = f"""
-    event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
-             AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
-"""
 _SCORE = r"""
     CASE WHEN type = 'GameEnd' AND json_typeof(readable(customdata) -> 'score') = 'number'
          AND length((readable(customdata) -> 'score')::text) <= 1000
@@ -27,43 +24,25 @@ _SCORE = r"""
 """
 """A number that a float can hold; what may be beyond ``numeric`` is not even tried."""
 
-_SEE_PLAYERS = f"""
-    INSERT INTO players AS known (
-        user_id, first_seen_at, last_seen_at, sessions, total_games_played, best_score, last_score
-    )
-    SELECT user_id, min(received_at), max(received_at),
-           count(*) FILTER (WHERE type = 'AppOpen'), count(*) FILTER (WHERE type = 'GameEnd'),
-           max(score),
-           (array_agg(score ORDER BY event_id DESC) FILTER (WHERE score IS NOT NULL))[1]
-    FROM batches LEFT JOIN LATERAL (
-        SELECT event_id, type, {_SCORE} AS score FROM event_rows
-        WHERE {_EVENTS_OF_BATCH} AND type IN ('AppOpen', 'GameEnd') OFFSET 0
-    ) AS active ON true
-    WHERE batch_id BETWEEN $1 AND $2 AND source = 'playsmart'
-    GROUP BY user_id
-    ON CONFLICT (user_id) DO UPDATE SET
-        first_seen_at = least(known.first_seen_at, excluded.first_seen_at),
-        last_seen_at = greatest(known.last_seen_at, excluded.last_seen_at),
-        sessions = known.sessions + excluded.sessions,
-        total_games_played = known.total_games_played + excluded.total_games_played,
-        best_score = greatest(known.best_score, excluded.best_score),
-        last_score = coalesce(excluded.last_score, known.last_score)
-"""  # noqa: S608 - built from our own constants
-EARNING = f"""
+
+def _earning(types: str) -> str:
+    return f"""
     happened AS MATERIALIZED (
-        SELECT fresh.*, event_id, type,
+        SELECT fresh.*, event_id, type, score,
                least(greatest(coalesce(draw, min_amount), min_amount), max_amount) AS base_amount
-        FROM fresh CROSS JOIN LATERAL (
-            SELECT event_id, type, draw FROM event_rows
-            WHERE {_EVENTS_OF_BATCH} AND (
-                type = '{LEVEL_COMPLETED}' OR type = '{CUSTOM}' AND trigger_threshold > 0
-            ) OFFSET 0
-        ) AS event
+        FROM fresh FULL JOIN (
+            SELECT event_id, event_id / {MAX_EVENTS_PER_BATCH} AS batch_id, type, draw,
+                   {_SCORE} AS score
+            FROM event_rows
+            WHERE event_id BETWEEN $1 * {MAX_EVENTS_PER_BATCH}
+                           AND $2 * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+            AND type = ANY({types})
+        ) AS event USING (batch_id)
     ), counting AS MATERIALIZED (
         SELECT *, counted + row_number() OVER (
             PARTITION BY player_id, game_id ORDER BY event_id
         ) AS place
-        FROM happened WHERE type = '{CUSTOM}'
+        FROM happened WHERE type = '{CUSTOM}' AND trigger_threshold > 0
     ), earned AS MATERIALIZED (
         SELECT event_id, player_id, coins_balance, {LEVEL_COMPLETE} AS trigger,
                base_amount * level_millionths / {MILLION} AS amount
@@ -73,9 +52,11 @@ EARNING = f"""
                base_amount * trigger_millionths / {MILLION}
         FROM counting WHERE place % trigger_threshold = 0
     )
-"""  # noqa: S608 - built from our own constants
-"""What ``fresh`` batches earned, event by event, be it nothing; base amounts are as in ``Rule``."""
+    """  # noqa: S608 - built from our own constants
 
+
+EARNING = _earning(f"ARRAY['{LEVEL_COMPLETED}', '{CUSTOM}']")
+"""What the ``fresh`` ones of the batches ``$1`` to ``$2`` earned, event by event, be it nothing."""
 RECOUNTED = """
     recounted AS (
         INSERT INTO custom_event_counts AS known (player_id, game_id, count)
@@ -83,42 +64,66 @@ RECOUNTED = """
         ON CONFLICT (player_id, game_id) DO UPDATE SET count = known.count + excluded.count
     )
 """
-"""Counts the custom events of ``fresh`` batches on."""
 
+_SEE_PLAYERS = """
+    INSERT INTO players (user_id, first_seen_at, last_seen_at)
+    SELECT user_id, min(received_at), max(received_at) FROM batches
+    WHERE batch_id BETWEEN $1 AND $2 AND source = 'playsmart' GROUP BY user_id
+    ON CONFLICT (user_id) DO NOTHING
+"""
 _PAY = f"""
     WITH fresh AS MATERIALIZED (
-        SELECT batch_id, game_id, player_id, coins_balance, coalesce(count, 0) AS counted,
-               min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths
-        FROM batches JOIN unnest(
-            $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]
-        ) AS rule (
-            game_id, min_amount, max_amount,
-            level_millionths, trigger_threshold, trigger_millionths
-        ) USING (game_id)
+        SELECT batch_id, received_at, player_id, coins_balance, coalesce(count, 0) AS counted,
+               rule.*
+        FROM batches
         CROSS JOIN LATERAL (
             SELECT player_id, coins_balance FROM players
             WHERE players.user_id = batches.user_id OFFSET 0
         ) AS player
+        LEFT JOIN unnest(
+            $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]
+        ) AS rule (
+            game_id, min_amount, max_amount,
+            level_millionths, trigger_threshold, trigger_millionths
+        ) USING (game_id)
         LEFT JOIN LATERAL (
             SELECT count FROM custom_event_counts AS so_far
-            WHERE so_far.player_id = player.player_id AND so_far.game_id = rule.game_id OFFSET 0
+            WHERE so_far.player_id = player.player_id AND so_far.game_id = rule.game_id
+            AND trigger_threshold > 0 OFFSET 0
         ) AS so_far ON true
         WHERE batch_id BETWEEN $1 AND $2 AND source = 'playsmart'
-    ), {EARNING}, {RECOUNTED}, entered AS (
+    ), {_earning("$3")}, {RECOUNTED}, entered AS (
         INSERT INTO coin_entries (id, player_id, amount, balance_after, created_at, trigger)
         SELECT event_id, player_id, amount,
                coins_balance + sum(amount) OVER (PARTITION BY player_id ORDER BY event_id),
                statement_timestamp(), trigger
         FROM earned WHERE amount > 0 ORDER BY event_id
     )
-    UPDATE players SET coins_balance = coins_balance + earned_now
+    UPDATE players SET
+        first_seen_at = least(first_seen_at, first_at),
+        last_seen_at = greatest(last_seen_at, last_at),
+        sessions = sessions + opened,
+        total_games_played = total_games_played + ended,
+        best_score = greatest(best_score, best),
+        last_score = coalesce(last, last_score),
+        coins_balance = coins_balance + coalesce(coins, 0)
     FROM (
-        SELECT player_id AS whose, sum(amount) AS earned_now FROM earned
-        WHERE amount > 0 GROUP BY player_id
+        SELECT player_id AS whose, min(received_at) AS first_at, max(received_at) AS last_at,
+               count(*) FILTER (WHERE type = 'AppOpen') AS opened,
+               count(*) FILTER (WHERE type = 'GameEnd') AS ended, max(score) AS best,
+               (array_agg(score ORDER BY event_id DESC) FILTER (WHERE score IS NOT NULL))[1]
+                   AS last,
+               sum(amount) AS coins
+        FROM (
+            SELECT player_id, received_at, type, score, event_id, NULL AS amount FROM happened
+            UNION ALL
+            SELECT player_id, NULL, NULL, NULL, NULL, amount FROM earned WHERE amount > 0
+        ) AS news
+        GROUP BY player_id
     ) AS sums
     WHERE player_id = whose
 """  # noqa: S608 - built from our own constants
-"""All of it sees balances and counts as they were before."""
+"""All of it sees balances and counts as they were before; the base amount is as in ``Rule``."""
 
 _LAST_RULE = "SELECT coalesce(max(rule_id), 0) FROM game_rules"
 _LATEST_RULES = """
@@ -139,9 +144,12 @@ class Coins:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = {rule.game_id: rule for rule in rules if rule.pays}
         self._columns = [
-            list(column)
-            for column in zip(*map(msgspec.structs.astuple, self._rules.values()), strict=True)
+            [getattr(rule, name) for rule in self._rules.values()]
+            for name in Rule.__struct_fields__
         ]
+        self._types = ["AppOpen", "GameEnd", *([LEVEL_COMPLETED] if self._rules else [])]
+        if any(rule.trigger_threshold for rule in rules):
+            self._types.append(CUSTOM)
         self._last_rule: int | None = None
 
     def draws_for(self, game_id: str) -> bool:
@@ -158,8 +166,7 @@ class Coins:
         if await db.fetchval(_LAST_RULE) != self._last_rule:  # another gateway has other rules
             self._last_rule = await self._put_in_force(db, first_batch)
         await db.execute(_SEE_PLAYERS, first_batch, last_batch)
-        if self._rules:
-            await db.execute(_PAY, first_batch, last_batch, *self._columns)
+        await db.execute(_PAY, first_batch, last_batch, self._types, *self._columns)
 
     async def _put_in_force(self, db: asyncpg.Connection, since_batch: int) -> int:
         """Record the rules that differ from what held so far; return the number of the latest."""

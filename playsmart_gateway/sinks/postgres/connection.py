@@ -43,7 +43,7 @@ _HINTS = {
     "25006": "The server is a standby or read-only; point storage.url at the primary.",
     "25P03": "The gateway was held up in a transaction; look at its load.",
     "26000": "A pooler in transaction mode is in between; use session mode.",
-    "42P01": "Start the gateway once: it makes its tables.",
+    "42P01": "Start the gateway once: it makes the tables.",
     "53100": "Free space on the server's disk.",
     "53300": "Raise max_connections, or start fewer gateways.",
     "55P03": "Another gateway or program holds a lock; end its transaction.",
