@@ -27,7 +27,6 @@ PASSWORD = "a-password-that-nobody-may-see"
 _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "max_connections": "60",
     "shared_buffers": "64MB",
     "listen_addresses": "127.0.0.1",

@@ -14,20 +14,25 @@ by their names, so writing them again is harmless.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
 from playsmart_gateway.errors import ConfigError, SinkError, SinkRejected, SinkUnavailable
 
 CONNECT_SECONDS = 10.0
-LOCK_SECONDS = 5.0
-"""How long a writer waits for the others; after that the flusher comes back."""
-STATEMENT_SECONDS = 30.0
+CLOSE_SECONDS = 1.0
 TRANSACTION_SECONDS = 60.0
 """A server that cannot be reached any more does not say so."""
-IDLE_SECONDS = 15.0
-"""After that the server ends a transaction whose client went away, and frees the lock."""
+_SESSION = {
+    "application_name": "playsmart-gateway",
+    "lock_timeout": "5s",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "15s",
+}
+"""A writer waits for the others so long, then the flusher comes back; and where a gateway went away
+in mid-transaction, the server ends that, and frees the lock. The URL may say otherwise, as in
+``?lock_timeout=1s``."""
 
 WRITER_LOCK = 0x706C_6179_736D_7274
 """Ours among the advisory locks of the database."""
@@ -48,20 +53,24 @@ _HINTS = {
     "53300": "Raise max_connections, or start fewer gateways.",
     "55P03": "Another gateway or program holds a lock; end its transaction.",
     "57014": "The server is slow; look at its load and at locks.",
+    "57P01": "The server is stopping, or somebody ended the connection.",
     "57P03": "The server is starting or stopping.",
     "58030": "Check the server's disk.",
 }
 _UNFIT = ("22", "23", "54")
 """Classes of states: bad data, a broken constraint, more than the server can hold."""
 _OF_THE_STORE = (
-    asyncpg.PostgresError, asyncpg.InterfaceError, OSError, UnicodeError, OverflowError,
+    asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+    OSError, UnicodeError, OverflowError,
 )  # fmt: skip
 _UNREACHABLE = "Check that the server runs, and the network in between."
+_FORBIDDEN = "the user must own the tables, or be granted CREATE on the schema to make them"
 _HOPELESS = {
-    "3D000": "there is no such database; create it",
     "28000": "the server refuses this user; see its pg_hba.conf",
     "28P01": "the password is wrong",
-    "42501": "the user must own the tables, or be granted CREATE on the schema to make them",
+    "3D000": "there is no such database; create it",
+    "3F000": _FORBIDDEN,
+    "42501": _FORBIDDEN,
 }
 """What no restart without a change helps against."""
 
@@ -69,8 +78,11 @@ _HOPELESS = {
 class Connection:
     """The connection to ``url``, opened when it is needed; ``prepare`` sees each new one first."""
 
-    def __init__(self, url: str, prepare: Prepare) -> None:
+    def __init__(
+        self, url: str, prepare: Prepare, *, patience_seconds: float = TRANSACTION_SECONDS
+    ) -> None:
         self._url = url
+        self._patience_seconds = patience_seconds
         self._prepare = prepare
         self._db: asyncpg.Connection | None = None
         self._turn = asyncio.Lock()
@@ -86,7 +98,7 @@ class Connection:
         try:
             db = await _connect(self._url)
             await self._prepare(db)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except _OF_THE_STORE as error:
             raise _at_opening(error) from error
         else:
             self._db, db = db, None
@@ -99,7 +111,7 @@ class Connection:
         db, self._db = self._db, None
         if db is not None:
             try:
-                await db.close(timeout=CONNECT_SECONDS)
+                await db.close(timeout=CLOSE_SECONDS)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 db.terminate()
 
@@ -114,7 +126,7 @@ class Connection:
         """
         async with self._turn:
             try:
-                async with asyncio.timeout(None if patient else TRANSACTION_SECONDS):
+                async with asyncio.timeout(None if patient else self._patience_seconds):
                     if self._db is None or self._db.is_closed():
                         await self.open()
                     assert self._db is not None
@@ -170,16 +182,11 @@ def check_url(url: str) -> None:
 
 
 async def _connect(url: str) -> asyncpg.Connection:
-    milliseconds = {
-        "statement_timeout": STATEMENT_SECONDS,
-        "lock_timeout": LOCK_SECONDS,
-        "idle_in_transaction_session_timeout": IDLE_SECONDS,
-    }
-    settings = {name: str(round(seconds * 1000)) for name, seconds in milliseconds.items()}
-    settings["application_name"] = "playsmart-gateway"
+    given = parse_qs(urlsplit(url).query)
+    settings = {name: text for name, text in _SESSION.items() if name not in given}
     try:
         return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=settings)
-    except (asyncpg.InterfaceError, ValueError) as error:  # what it says may quote the password
+    except ValueError as error:  # what it says may quote the password
         raise ConfigError([f"storage.url: cannot be used ({type(error).__name__})"]) from None
 
 
