@@ -40,8 +40,11 @@ _FIELDS = Query(
             WHERE source = 'lynes' AND game_id = coalesce($1, game_id)
             ORDER BY batch_id DESC LIMIT {NEWEST_OF_LYNES}
         ) AS chosen
-        JOIN event_rows ON event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
-                           AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+        CROSS JOIN LATERAL (
+            SELECT customdata FROM event_rows
+            WHERE event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+                  AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1} OFFSET 0
+        ) AS event
         CROSS JOIN LATERAL (
             SELECT key, json_typeof(value) AS kind, (value #>> '{{}}') COLLATE "C" AS atom
             FROM json_each(customdata)

@@ -48,52 +48,58 @@ _SEE_PLAYERS = f"""
     ) AS sightings GROUP BY game_id, player, day
 """  # noqa: S608 - built from our own constants
 _LEVEL = rf"""
-    CASE json_typeof(data -> 'level')
-        WHEN 'string' THEN substring(data ->> 'level' FROM '^[ -~]{{1,{MAX_LEVEL_LENGTH}}}$')
+    CASE json_typeof(said_level)
+        WHEN 'string' THEN substring(said_level #>> '{{}}' FROM '^[ -~]{{1,{MAX_LEVEL_LENGTH}}}$')
         WHEN 'number' THEN CASE
-            WHEN data ->> 'level' ~ '^-?[0-9]{{1,18}}$'
-                 AND abs((data ->> 'level')::bigint) <= {MAX_LEVEL}
-            THEN (data ->> 'level')::bigint::text
+            WHEN said_level::text ~ '^-?[0-9]{{1,18}}$'
+                 AND abs(said_level::text::bigint) <= {MAX_LEVEL}
+            THEN said_level::text::bigint::text
         END
     END
 """
 _SECONDS = rf"""
-    CASE WHEN done AND json_typeof(data -> 'duration_seconds') = 'number'
-         AND length(data ->> 'duration_seconds') <= 300
-         AND data ->> 'duration_seconds' ~ '^[^eE]*([eE][-+]?0*[0-9]{{1,2}})?$'
-         AND (data ->> 'duration_seconds')::numeric BETWEEN 0 AND {MAX_SECONDS}
-    THEN (data ->> 'duration_seconds')::float8 END
+    CASE WHEN done AND json_typeof(said_seconds) = 'number' AND length(said_seconds::text) <= 300
+         AND said_seconds::text ~ '^[^eE]*([eE][-+]?0*[0-9]{{1,2}})?$'
+         AND said_seconds::text::numeric BETWEEN 0 AND {MAX_SECONDS}
+    THEN said_seconds::text::float8 END
 """
 """What may be beyond ``numeric`` is not even tried."""
 
-_LEVELS = f"""
-    SELECT game_id, user_id AS player, event_id, day, done, level, {_SECONDS} AS seconds
-    FROM (
-        SELECT *, type = 'LevelCompleted' AS done, {_LEVEL} AS level FROM (
-            SELECT *, at / {DAY} AS day, readable(customdata) AS data FROM {_CHUNK}
-            WHERE source = 'playsmart' AND (
-                type IN ('LevelCompleted', 'GameEnd') OR type = 'Custom'
-                AND lower(replace(custom_event_name, '_', '')) IN ('levelfailed', 'fail')
-            ) OFFSET 0
-        ) AS played
-    ) AS leveled
-    WHERE level IS NOT NULL
-    AND (type <> 'GameEnd' OR data ->> 'reason' IS DISTINCT FROM 'completed')
-"""  # noqa: S608 - built from our own constants
-_COUNT_LEVELS = f"""
-    SELECT row_number() OVER () AS place, json_build_array(
-        game_id, day, level, count(*) FILTER (WHERE done), count(*) FILTER (WHERE NOT done),
-        count(seconds), coalesce(sum(seconds), 0)
-    ) AS item
-    FROM ({_LEVELS}) AS levels GROUP BY game_id, day, level
-"""  # noqa: S608 - built from our own constants
-_SEE_LEVELS = f"""
-    SELECT row_number() OVER () AS place, json_build_array(game_id, player, level, day) AS item
-    FROM (
+_GATHER_LEVELS = f"""
+    WITH levels AS MATERIALIZED (
+        SELECT game_id, user_id AS player, event_id, at / {DAY} AS day, done,
+               {_LEVEL} AS level, {_SECONDS} AS seconds
+        FROM (
+            SELECT game_id, user_id, event_id, at, type = 'LevelCompleted' AS done,
+                   data -> 'level' AS said_level, data -> 'duration_seconds' AS said_seconds
+            FROM (
+                SELECT *, readable(customdata) AS data FROM {_CHUNK}
+                WHERE source = 'playsmart' AND (
+                    type IN ('LevelCompleted', 'GameEnd') OR type = 'Custom'
+                    AND lower(replace(custom_event_name, '_', '')) IN ('levelfailed', 'fail')
+                ) OFFSET 0
+            ) AS played
+            WHERE type <> 'GameEnd' OR data ->> 'reason' IS DISTINCT FROM 'completed'
+            OFFSET 0
+        ) AS said
+    ), counts AS (
+        SELECT row_number() OVER () AS place, json_build_array(
+            game_id, day, level, count(*) FILTER (WHERE done), count(*) FILTER (WHERE NOT done),
+            count(seconds), coalesce(sum(seconds), 0)
+        ) AS item
+        FROM levels WHERE level IS NOT NULL GROUP BY game_id, day, level
+    ), completed AS (
         SELECT DISTINCT ON (game_id, player, level) game_id, player, level, day
-        FROM ({_LEVELS}) AS levels WHERE done ORDER BY game_id, player, level, event_id
-    ) AS completed
+        FROM levels WHERE done AND level IS NOT NULL ORDER BY game_id, player, level, event_id
+    ), firsts AS (
+        SELECT row_number() OVER () AS place, json_build_array(game_id, player, level, day) AS item
+        FROM completed
+    )
+    SELECT (SELECT json_object_agg(place, item) FROM counts),
+           (SELECT json_object_agg(place, item) FROM firsts)
 """  # noqa: S608 - built from our own constants
+"""Levels and who completed them, in one go: to look into customdata is what takes time."""
+
 _COUNT_COINS = f"""
     SELECT row_number() OVER () AS place,
            json_build_array(at / {DAY}, game_id, sum(amount)::bigint) AS item
@@ -119,10 +125,6 @@ _COUNT_ACTIONS = f"""
     ) AS item
     FROM {_CHUNK} WHERE source = 'teak' GROUP BY game_id, at / {DAY}, type
 """  # noqa: S608 - built from our own constants
-_GATHERING = (
-    _COUNT_EVENTS, _SEE_PLAYERS, _COUNT_LEVELS, _SEE_LEVELS, _COUNT_COINS, _COUNT_ACTIONS,
-)  # fmt: skip
-"""One for each of ``Gathered``."""
 
 
 async def gather(db: asyncpg.Connection, max_events: int) -> Chunk:
@@ -132,8 +134,18 @@ async def gather(db: asyncpg.Connection, max_events: int) -> Chunk:
     if chunk.position == chunk.start:
         return chunk
     batches = (chunk.start + 1, chunk.position)
-    texts = [
-        await db.fetchval(f"SELECT json_object_agg(place, item) FROM ({items}) AS items", *batches)  # noqa: S608 - built from our own constants
-        for items in _GATHERING
-    ]
-    return chunk._replace(gathered=Gathered(*[text or NOTHING for text in texts]))
+
+    async def whole(items: str) -> str:
+        query = f"SELECT json_object_agg(place, item) FROM ({items}) AS items"  # noqa: S608 - ours
+        return await db.fetchval(query, *batches) or NOTHING
+
+    levels, player_levels = await db.fetchrow(_GATHER_LEVELS, *batches)
+    gathered = Gathered(
+        counts=await whole(_COUNT_EVENTS),
+        players=await whole(_SEE_PLAYERS),
+        levels=levels or NOTHING,
+        player_levels=player_levels or NOTHING,
+        coins=await whole(_COUNT_COINS),
+        actions=await whole(_COUNT_ACTIONS),
+    )
+    return chunk._replace(gathered=gathered)
