@@ -98,6 +98,11 @@ class PostgresServer:
         """End it at once, as a crash does; the next start replays its log."""
         self._end(signal.SIGQUIT)
 
+    def overwrite(self, path: str, start: bytes) -> None:
+        """Damage a file of the stopped server, as a bad disk would; the server names the path."""
+        with (self._data / path).open("r+b") as file:
+            file.write(start)
+
     def close(self) -> None:
         """Leave nothing behind."""
         if self._process is not None:
