@@ -25,11 +25,16 @@ _SCORE = r"""
 """A number that a float can hold; what may be beyond ``numeric`` is not even tried."""
 
 
+_BASE_AMOUNT = "least(greatest(coalesce(draw, min_amount), min_amount), max_amount)"
+"""As in ``Rule.base_amount``."""
+
+
 def _earning(types: str) -> str:
     return f"""
     happened AS MATERIALIZED (
-        SELECT fresh.*, event_id, type, score,
-               least(greatest(coalesce(draw, min_amount), min_amount), max_amount) AS base_amount
+        SELECT event_id, type, score, player_id, coins_balance, game_id, counted, trigger_threshold,
+               {_BASE_AMOUNT} * level_millionths / {MILLION} AS level_award,
+               {_BASE_AMOUNT} * trigger_millionths / {MILLION} AS trigger_award
         FROM fresh FULL JOIN (
             SELECT event_id, event_id / {MAX_EVENTS_PER_BATCH} AS batch_id, type, draw,
                    {_SCORE} AS score
@@ -39,24 +44,24 @@ def _earning(types: str) -> str:
             AND type = ANY({types})
         ) AS event USING (batch_id)
     ), counting AS MATERIALIZED (
-        SELECT *, counted + row_number() OVER (
-            PARTITION BY player_id, game_id ORDER BY event_id
-        ) AS place
+        SELECT event_id, player_id, coins_balance, game_id, trigger_threshold, trigger_award,
+               counted + row_number() OVER (
+                   PARTITION BY player_id, game_id ORDER BY event_id
+               ) AS place
         FROM happened WHERE type = '{CUSTOM}' AND trigger_threshold > 0
     ), earned AS MATERIALIZED (
         SELECT event_id, player_id, coins_balance, {LEVEL_COMPLETE} AS trigger,
-               base_amount * level_millionths / {MILLION} AS amount
-        FROM happened WHERE type = '{LEVEL_COMPLETED}'
+               level_award AS amount
+        FROM happened WHERE type = '{LEVEL_COMPLETED}' AND level_award > 0
         UNION ALL
-        SELECT event_id, player_id, coins_balance, {EVENT_TRIGGER},
-               base_amount * trigger_millionths / {MILLION}
-        FROM counting WHERE place % trigger_threshold = 0
+        SELECT event_id, player_id, coins_balance, {EVENT_TRIGGER}, trigger_award
+        FROM counting WHERE place % trigger_threshold = 0 AND trigger_award > 0
     )
     """  # noqa: S608 - built from our own constants
 
 
 EARNING = _earning(f"ARRAY['{LEVEL_COMPLETED}', '{CUSTOM}']")
-"""What the ``fresh`` ones of the batches ``$1`` to ``$2`` earned, event by event, be it nothing."""
+"""What the ``fresh`` ones of the batches ``$1`` to ``$2`` earned, event by event."""
 RECOUNTED = """
     recounted AS (
         INSERT INTO custom_event_counts AS known (player_id, game_id, count)
@@ -97,7 +102,7 @@ _PAY = f"""
         SELECT event_id, player_id, amount,
                coins_balance + sum(amount) OVER (PARTITION BY player_id ORDER BY event_id),
                statement_timestamp(), trigger
-        FROM earned WHERE amount > 0 ORDER BY event_id
+        FROM earned ORDER BY event_id
     )
     UPDATE players SET
         first_seen_at = least(first_seen_at, first_at),
@@ -115,15 +120,19 @@ _PAY = f"""
                    AS last,
                sum(amount) AS coins
         FROM (
-            SELECT player_id, received_at, type, score, event_id, NULL AS amount FROM happened
+            SELECT player_id, received_at, NULL AS type, NULL::numeric AS score,
+                   NULL::bigint AS event_id, NULL::bigint AS amount FROM fresh
             UNION ALL
-            SELECT player_id, NULL, NULL, NULL, NULL, amount FROM earned WHERE amount > 0
+            SELECT player_id, NULL, type, score, event_id, NULL FROM happened
+            WHERE type IN ('AppOpen', 'GameEnd')
+            UNION ALL
+            SELECT player_id, NULL, NULL, NULL, NULL, amount FROM earned
         ) AS news
         GROUP BY player_id
     ) AS sums
     WHERE player_id = whose
 """  # noqa: S608 - built from our own constants
-"""All of it sees balances and counts as they were before; the base amount is as in ``Rule``."""
+"""All of it sees balances and counts as they were before."""
 
 _LAST_RULE = "SELECT coalesce(max(rule_id), 0) FROM game_rules"
 _LATEST_RULES = """
