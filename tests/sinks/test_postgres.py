@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -398,6 +400,34 @@ async def test_no_trouble_tells_the_password(
     assert said in str(error)
     told = "".join(traceback.format_exception(error)) + repr(error) + getattr(error, "hint", "")
     assert PASSWORD not in told
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada@host/base",
+        "postgresql://ada:p%40ss@[::1]:5432/base?sslmode=require",
+        "postgresql://ada@one:5432,two:5433/base?target_session_attrs=read-write",
+        "postgresql:///base?host=/run/postgresql",
+    ],
+)
+def test_urls_of_every_form_can_be_used(url: str) -> None:
+    open_sink(url)
+
+
+def test_without_its_driver_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(ConfigError, match=r"pip install 'playsmart-gateway\[postgres\]'"):
+        open_sink("postgresql://ada@host/base")
+
+
+def test_who_stores_elsewhere_never_imports_the_driver() -> None:
+    script = (
+        "import sys; from playsmart_gateway import cli; from playsmart_gateway.sinks import open_sink;"
+        "open_sink('sqlite:///events.db').reader(); open_sink('memory:');"
+        "sys.exit('asyncpg' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 async def test_a_schema_of_a_later_version_is_left_alone(postgres_url: str) -> None:
