@@ -10,6 +10,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+LEVEL_COMPLETE = 1
+EVENT_TRIGGER = 2
+"""What ``coin_entries.trigger`` holds; null for an adjustment."""
+
 
 class Database(Protocol):
     """Runs statements in the transaction that is open; ``asyncpg``'s connection is one."""

@@ -13,7 +13,7 @@ import msgspec
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.rewards import CUSTOM, LEVEL_COMPLETED, MILLION, Rule
-from playsmart_gateway.sinks.postgres.schema import EVENT_TRIGGER, LEVEL_COMPLETE
+from playsmart_gateway.sinks.sql import EVENT_TRIGGER, LEVEL_COMPLETE
 
 _SCORE = r"""
     CASE WHEN type = 'GameEnd' AND json_typeof(readable(customdata) -> 'score') = 'number'

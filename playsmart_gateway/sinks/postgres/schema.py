@@ -22,10 +22,7 @@ What the tables are for is said in ``sqlite.schema``.
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.postgres.loyalty_tables import LOYALTY_TABLES
 from playsmart_gateway.sinks.postgres.rollup_tables import ROLLUP_TABLES
-
-LEVEL_COMPLETE = 1
-EVENT_TRIGGER = 2
-"""What ``coin_entries.trigger`` holds; null for an adjustment."""
+from playsmart_gateway.sinks.sql import EVENT_TRIGGER, LEVEL_COMPLETE
 
 
 def printed_time(when: str) -> str:
