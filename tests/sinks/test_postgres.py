@@ -423,7 +423,8 @@ def test_without_its_driver_one_line_says_what_to_install(monkeypatch: pytest.Mo
 
 def test_who_stores_elsewhere_never_imports_the_driver() -> None:
     script = (
-        "import sys; from playsmart_gateway import cli; from playsmart_gateway.sinks import open_sink;"
+        "import sys; from playsmart_gateway import cli;"
+        "from playsmart_gateway.sinks import open_sink;"
         "open_sink('sqlite:///events.db').reader(); open_sink('memory:');"
         "sys.exit('asyncpg' in sys.modules)"
     )
