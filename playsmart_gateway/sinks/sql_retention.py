@@ -27,6 +27,7 @@ _LAST_BATCH = "SELECT max(batch_id) FROM batches"
 _DOOMED = f"""
     FROM event_rows CROSS JOIN batches
     WHERE batch_id = event_id / {MAX_EVENTS_PER_BATCH} AND event_id BETWEEN $1 AND $2
+    AND batch_id BETWEEN $1 / {MAX_EVENTS_PER_BATCH} AND $2 / {MAX_EVENTS_PER_BATCH}
     AND game_id = coalesce($3, game_id) AND type = coalesce($4, type)
 """
 _COUNT = f"SELECT count(*) {_DOOMED}"
