@@ -7,12 +7,11 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load.row import COLUMNS
+from playsmart_gateway.sinks import open_sink
 
 ROWS_AT_ONCE = 20_000
 _TIMEOUT_SECONDS = 5.0
@@ -43,12 +42,10 @@ def database_at(where: str | Path) -> Database:
     """Return the database at a path or a ``postgresql://`` URL; nothing is opened yet.
 
     Raises:
-        ConfigError: it needs a package that is not installed.
+        ConfigError: it can be no such URL, or a package that it needs is not installed.
     """
     if isinstance(where, str) and where.startswith("postgresql://"):
-        if find_spec("asyncpg") is None:
-            needed = "pip install 'playsmart-gateway[postgres]'"
-            raise ConfigError([f"--verify: PostgreSQL needs its driver: {needed}"])
+        open_sink(where)
         return PostgresDatabase(where)
     return SqliteFile(Path(where))
 
