@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import asyncpg
 import msgspec
@@ -141,6 +142,15 @@ async def test_a_server_that_goes_silent_is_given_up(
         async with connection.transaction() as db:
             assert await db.fetchval("SELECT 1") == 1
         await connection.close()
+
+
+async def test_hanging_up_on_a_server_that_went_silent_takes_a_bounded_time(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    async with Wire(postgres_server.port) as wire:
+        through = postgres_url.replace(f":{postgres_server.port}/", f":{wire.port}/")
+        async with open_sink(through):
+            wire.arm("dead", b"X\0\0\0\4")  # as a client takes its leave
 
 
 # --- a server that stops -------------------------------------------------------------------------
@@ -321,6 +331,19 @@ async def test_a_sync_waits_for_the_disk_even_where_commits_do_not(postgres_url:
         assert await fetch(postgres_url, flushed, written) == [(True,)]
 
 
+@pytest.mark.parametrize("when", [datetime.min, datetime.max, datetime(2026, 4, 22, 14, 30, 0, 1)])
+async def test_the_first_and_the_last_instant_are_times_like_others(
+    postgres_url: str, when: datetime
+) -> None:
+    when = when.replace(tzinfo=UTC)
+    async with (
+        open_sink(postgres_url) as sink,
+        sink._connection.transaction() as db,  # type: ignore[attr-defined]
+    ):
+        assert await db.fetchval("SELECT $1::timestamptz", when) == when
+        assert await db.fetchval("SELECT isfinite($1::timestamptz)", when)
+
+
 # --- what can never be stored --------------------------------------------------------------------
 
 
@@ -385,6 +408,7 @@ async def trouble(url: str) -> GatewayError:
         (("/test_", "/nowhere_"), ConfigError, "no such database"),
         (("gateway:", "somebody:"), ConfigError, "password"),
         (("@127.0.0.1:", "@127.0.0.1:1"), GatewayError, "storage.url"),
+        (("@127.0.0.1:", "@127.0.0.1:5x,127.0.0.1:"), ConfigError, "cannot be used (ValueError)"),
         (("@127.0.0.1", "/@127.0.0.1"), ConfigError, "percent-encoded"),
         (("@127.0.0.1", "@[127.0.0.1"), ConfigError, "percent-encoded"),
         (("@127.0.0.1", "@"), ConfigError, "percent-encoded"),

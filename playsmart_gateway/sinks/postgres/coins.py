@@ -77,14 +77,19 @@ _SEE_PLAYERS = """
     ON CONFLICT (user_id) DO NOTHING
 """
 _PAY = f"""
-    WITH fresh AS MATERIALIZED (
-        SELECT batch_id, received_at, player_id, coins_balance, coalesce(count, 0) AS counted,
-               rule.*
-        FROM batches
+    WITH stored AS MATERIALIZED (
+        SELECT batch_id, received_at, game_id, user_id FROM batches
+        WHERE batch_id BETWEEN $1 AND $2 AND source = 'playsmart'
+    ), player AS MATERIALIZED (
+        SELECT user_id, player_id, coins_balance FROM (SELECT DISTINCT user_id FROM stored) AS name
         CROSS JOIN LATERAL (
             SELECT player_id, coins_balance FROM players
-            WHERE players.user_id = batches.user_id OFFSET 0
-        ) AS player
+            WHERE players.user_id = name.user_id OFFSET 0
+        ) AS known
+    ), fresh AS MATERIALIZED (
+        SELECT batch_id, received_at, player_id, coins_balance, coalesce(count, 0) AS counted,
+               rule.*
+        FROM stored FULL JOIN player USING (user_id)
         LEFT JOIN unnest(
             $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]
         ) AS rule (
@@ -96,7 +101,6 @@ _PAY = f"""
             WHERE so_far.player_id = player.player_id AND so_far.game_id = rule.game_id
             AND trigger_threshold > 0 OFFSET 0
         ) AS so_far ON true
-        WHERE batch_id BETWEEN $1 AND $2 AND source = 'playsmart'
     ), {_earning("$3")}, {RECOUNTED}, entered AS (
         INSERT INTO coin_entries (id, player_id, amount, balance_after, created_at, trigger)
         SELECT event_id, player_id, amount,

@@ -270,25 +270,29 @@ class PostgresSink:
         self, batches: Sequence[Batch], first_id: int
     ) -> AsyncIterator[tuple[Any, ...]]:
         encoded = 0
-        for batch_id, batch in enumerate(batches, first_id):
-            event_id = batch_id * MAX_EVENTS_PER_BATCH
-            draws, many = self._coins.draws_for(batch.game_id), not batch.user_id
-            for row in _decoded(batch):
-                data = str(row.customdata, "utf-8")
-                yield (
-                    event_id,
-                    row.occurred_at,
-                    row.draw if draws else None,
-                    row.type,
-                    row.name,
-                    None if data == "null" else data,
-                    row.user_id if many else None,
-                )
-                event_id += 1
-            encoded += batch.count
-            if encoded >= EVENTS_PER_TURN:
-                encoded = 0
-                await asyncio.sleep(0)
+        try:
+            for batch_id, batch in enumerate(batches, first_id):
+                event_id = batch_id * MAX_EVENTS_PER_BATCH
+                draws, many = self._coins.draws_for(batch.game_id), not batch.user_id
+                for row in _decode(batch.rows):
+                    data = str(row.customdata, "utf-8")
+                    yield (
+                        event_id,
+                        row.occurred_at,
+                        row.draw if draws else None,
+                        row.type,
+                        row.name,
+                        None if data == "null" else data,
+                        row.user_id if many else None,
+                    )
+                    event_id += 1
+                encoded += batch.count
+                if encoded >= EVENTS_PER_TURN:
+                    encoded = 0
+                    await asyncio.sleep(0)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            problem = f"the store cannot parse these rows: {type(error).__name__}"
+            raise SinkRejected(problem) from None
 
     async def _journal_id(self, db: asyncpg.Connection, identity: str) -> int:
         """Return the number that stands for a journal in this database."""
@@ -332,11 +336,3 @@ def _encode_time(when: datetime) -> tuple[int]:
 
 def _decode_time(value: tuple[int]) -> datetime:
     return _POSTGRES_EPOCH + timedelta(microseconds=value[0])
-
-
-def _decoded(batch: Batch) -> list[_Row]:
-    try:
-        return _decode(batch.rows)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        problem = f"the store cannot parse these rows: {type(error).__name__}"
-        raise SinkRejected(problem) from None
