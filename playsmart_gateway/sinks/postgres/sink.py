@@ -1,23 +1,16 @@
 """The PostgreSQL sink: one writer, one transaction a flush, a handful of statements in it.
 
-Headers and rows go by binary ``COPY``. Rows are decoded by msgspec, a batch at a time while the
-server takes what came before, and the event loop gets a turn every few hundred events. That costs
-0.7 microseconds of Python an event more than to have the server take JSON apart, which does it four
-times more slowly; and of all that can be many, the one database is what a fleet has one of.
-
 Batches that are stored already are looked for first: under the lock of the one writer nobody can
-store them in between.
+store them in between. What is new goes by ``copying``, and is paid by ``coins``.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Self
 
 import asyncpg
-import msgspec
 
-from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkRejected
+from playsmart_gateway.errors import AdjustmentRefused, ConfigError
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
@@ -34,23 +27,12 @@ from playsmart_gateway.sinks.events import Expired
 from playsmart_gateway.sinks.postgres import apps, erasure
 from playsmart_gateway.sinks.postgres.coins import Coins
 from playsmart_gateway.sinks.postgres.connection import READ, WRITE, Connection, check_url
+from playsmart_gateway.sinks.postgres.copying import copy_batches, prepare_times, received_at
 from playsmart_gateway.sinks.postgres.figures import PostgresFigures
 from playsmart_gateway.sinks.postgres.migrations import migrate
 from playsmart_gateway.sinks.postgres.reader import PostgresReader, read_transactions
 from playsmart_gateway.sinks.sql_loyalty import Loyalty
 
-EVENTS_PER_TURN = 500
-"""Rows that are encoded in one turn of the event loop, in about a millisecond."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_BATCHES = (
-    "batch_id", "journal_id", "sequence", "received_at", "event_count",
-    "source", "game_id", "user_id",
-)  # fmt: skip
-_EVENTS = (
-    "event_id", "occurred_at", "draw", "type", "custom_event_name", "customdata", "user_id",
-)  # fmt: skip
 _KNOWN = "SELECT sequence FROM batches WHERE journal_id = $1 AND sequence BETWEEN $2 AND $3"
 _TAKE_IDS = "UPDATE batch_counter SET last_batch_id = last_batch_id + $1 RETURNING last_batch_id"
 _ADJUST = """
@@ -63,20 +45,6 @@ _BURY = """
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT DO NOTHING
 """
-
-
-class _Row(msgspec.Struct, array_like=True, gc=False):
-    """A canonical row as ``Batch`` describes it; what is behind it belongs to sessions."""
-
-    type: str
-    name: str | None
-    occurred_at: datetime
-    customdata: msgspec.Raw
-    draw: int | None = None
-    user_id: str | None = None
-
-
-_decode = msgspec.json.Decoder(list[_Row]).decode
 
 
 class PostgresSink:
@@ -138,7 +106,7 @@ class PostgresSink:
 
     async def bury(self, batch: Batch, reason: str) -> None:
         """See ``Sink.bury``."""
-        header = (batch.source, batch.game_id, batch.user_id, _time(batch), batch.count)
+        header = (batch.source, batch.game_id, batch.user_id, received_at(batch), batch.count)
         async with self._connection.transaction() as db:
             await db.execute(
                 _BURY, batch.journal, batch.sequence, reason, *header, bytes(batch.rows)
@@ -253,46 +221,10 @@ class PostgresSink:
     async def _insert(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:
         """Insert headers and rows; return the id of the first batch, which the others follow."""
         first_id = int(await db.fetchval(_TAKE_IDS, len(batches))) - len(batches) + 1
-        await db.copy_records_to_table(
-            "batches", columns=_BATCHES, records=self._headers(batches, first_id)
-        )
-        await db.copy_records_to_table(
-            "event_rows", columns=_EVENTS, records=self._rows(batches, first_id)
+        await copy_batches(
+            db, batches, first_id, journals=self._journals, draws_for=self._coins.draws_for
         )
         return first_id
-
-    def _headers(self, batches: Sequence[Batch], first_id: int) -> Iterator[tuple[Any, ...]]:
-        for batch_id, each in enumerate(batches, first_id):
-            name = (batch_id, self._journals[each.journal], each.sequence)
-            yield *name, _time(each), each.count, each.source, each.game_id, each.user_id
-
-    async def _rows(
-        self, batches: Sequence[Batch], first_id: int
-    ) -> AsyncIterator[tuple[Any, ...]]:
-        encoded = 0
-        try:
-            for batch_id, batch in enumerate(batches, first_id):
-                event_id = batch_id * MAX_EVENTS_PER_BATCH
-                draws, many = self._coins.draws_for(batch.game_id), not batch.user_id
-                for row in _decode(batch.rows):
-                    data = str(row.customdata, "utf-8")
-                    yield (
-                        event_id,
-                        row.occurred_at,
-                        row.draw if draws else None,
-                        row.type,
-                        row.name,
-                        None if data == "null" else data,
-                        row.user_id if many else None,
-                    )
-                    event_id += 1
-                encoded += batch.count
-                if encoded >= EVENTS_PER_TURN:
-                    encoded = 0
-                    await asyncio.sleep(0)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            problem = f"the store cannot parse these rows: {type(error).__name__}"
-            raise SinkRejected(problem) from None
 
     async def _journal_id(self, db: asyncpg.Connection, identity: str) -> int:
         """Return the number that stands for a journal in this database."""
@@ -309,30 +241,10 @@ class PostgresSink:
         self._coins.forget()
         if await db.fetchval("SHOW server_encoding") != "UTF8":
             raise ConfigError(["storage.url: the encoding of the database must be UTF8"])
-        await db.set_type_codec(
-            "timestamptz", schema="pg_catalog", format="tuple",
-            encoder=_encode_time, decoder=_decode_time,
-        )  # fmt: skip
+        await prepare_times(db)
         self._syncs_commits = await db.fetchval("SHOW synchronous_commit") != "off"
         await migrate(db)
 
 
 def _name(batch: Batch) -> tuple[str, int]:
     return batch.journal, batch.sequence
-
-
-def _time(batch: Batch) -> datetime:
-    return _EPOCH + timedelta(microseconds=batch.received_at)
-
-
-def _encode_time(when: datetime) -> tuple[int]:
-    """Return a time as PostgreSQL has it.
-
-    The driver's own way is twice as slow, and takes the last instant of the year 9999 for eternity.
-    """
-    since = when - _POSTGRES_EPOCH
-    return (since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds,)
-
-
-def _decode_time(value: tuple[int]) -> datetime:
-    return _POSTGRES_EPOCH + timedelta(microseconds=value[0])
