@@ -8,6 +8,7 @@ or of the wrong type refuses to start, all mistakes at once. Errors name keys, n
 
 import contextlib
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -330,9 +331,17 @@ def _unknown(key: str, known: Mapping[str, Any], within: str = "") -> str:
     return f"{within}{key}: unknown key{hint}"
 
 
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown: asterisks in the place of a password."""
+    url = re.sub(r"(?<=://)([^:/@]*):.*@", rf"\1:{MASKED}@", url)
+    return re.sub(r"(?<=password=)[^&]*", MASKED, url)
+
+
 def _mask(key: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_mask(key, each) for each in value]
     if isinstance(value, dict):
         return {inner: _mask(inner, each) for inner, each in value.items()}
+    if key.endswith("url") and isinstance(value, str):
+        return without_password(value)
     return MASKED if key.startswith(("secret", "api_key", "token")) and value else value

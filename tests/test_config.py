@@ -207,6 +207,21 @@ def test_a_secret_that_is_not_there_is_not_masked() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:///data/playsmart.db", "sqlite:///data/playsmart.db"),
+        ("postgresql://ann:sesame@db:5432/games", f"postgresql://ann:{MASKED}@db:5432/games"),
+        ("postgresql://ann:se@sa/me:@db/games", f"postgresql://ann:{MASKED}@db/games"),
+        ("postgresql://ann@db/games", "postgresql://ann@db/games"),
+        ("postgresql:///games?password=sesame&a=b", f"postgresql:///games?password={MASKED}&a=b"),
+    ],
+)
+def test_a_password_in_a_url_is_masked_and_nothing_else(url: str, shown: str) -> None:
+    config = load_config(None, {"PLAYSMART_STORAGE__URL": url})
+    assert masked(config)["storage"]["url"] == shown
+
+
+@pytest.mark.parametrize(
     ("written", "keys"),
     [('"sesame-4711"', ("sesame-4711",)), ('["sesame", "4711"]', ("sesame", "4711"))],
 )

@@ -25,11 +25,16 @@ def read_config(path: Path | None) -> Config:
     return load_config(path, os.environ)
 
 
+def database_file(config: Config) -> Path | None:
+    """Return the SQLite file of the store; None if it is another one."""
+    scheme, _, path = config.storage.url.partition(":///")
+    return Path(path) if scheme == "sqlite" else None
+
+
 def development_secret_file(config: Config) -> Path:
     """Return where development mode keeps its secret: in the data folder, beside the database."""
-    scheme, _, path = config.storage.url.partition(":///")
-    folder = Path(path).parent if scheme == "sqlite" else Path("data")
-    return folder / "dev-secret"
+    file = database_file(config)
+    return (Path("data") if file is None else file.parent) / "dev-secret"
 
 
 def with_development_secret(config: Config, *, create: bool) -> tuple[Config, bool]:

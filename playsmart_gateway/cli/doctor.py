@@ -14,7 +14,12 @@ from typing import Literal, NamedTuple
 import click
 
 from playsmart_gateway.app import rules_for, teak_apps_for, verifier_for
-from playsmart_gateway.cli.common import config_option, development_secret_file, read_config
+from playsmart_gateway.cli.common import (
+    config_option,
+    database_file,
+    development_secret_file,
+    read_config,
+)
 from playsmart_gateway.cli.printing import harmless
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
@@ -22,6 +27,7 @@ from playsmart_gateway.folders import inspect_all
 from playsmart_gateway.sinks import StoreHealth, open_sink
 
 CLOCK_TOLERANCE_SECONDS = 60
+_RESTORE = "Restore a backup, or save what .recover of the sqlite3 shell, or pg_dump, can read."
 
 
 class Finding(NamedTuple):
@@ -100,8 +106,8 @@ def _secrets(config: Config, config_path: Path | None) -> Iterator[Finding]:
 
 
 def _folders(config: Config) -> Iterator[Finding]:
-    scheme, _, path = config.storage.url.partition(":///")
-    folders = {"data folder": Path(path).parent} if scheme == "sqlite" else {}
+    file = database_file(config)
+    folders = {} if file is None else {"data folder": file.parent}
     if config.journal.enabled:
         folders["journal folder"] = Path(config.journal.path)
     needed = 2 * config.buffer.max_bytes  # the ring once in the journal, once in the store
@@ -123,22 +129,20 @@ def _folders(config: Config) -> Iterator[Finding]:
 
 
 def _database(config: Config) -> Iterator[Finding]:
-    scheme, _, path = config.storage.url.partition(":///")
-    if scheme != "sqlite":
+    if config.storage.url == "memory:":
         yield Finding("note", "database", "none: events are lost when the process ends")
         return
-    if not Path(path).exists():
-        yield Finding("note", "database", f"{path} is not there yet", "serve will make it.")
+    file = database_file(config)
+    if file is not None and not file.exists():
+        yield Finding("note", "database", f"{file} is not there yet", "serve will make it.")
         return
-
     try:
         health = asyncio.run(_look(config.storage.url))
     except SinkError as error:
         yield Finding("problem", "database", str(error), error.hint)
         return
     for problem in health.problems:
-        advice = "Restore a backup, or save what .recover of the sqlite3 shell can read."
-        yield Finding("problem", "database", problem, advice)
+        yield Finding("problem", "database", problem, _RESTORE)
     if health.schema_version > health.known_version:
         text = f"schema version {health.schema_version} is newer than this program"
         yield Finding("problem", "database", text, "Upgrade playsmart-gateway.")

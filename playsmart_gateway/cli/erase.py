@@ -10,7 +10,7 @@ import click
 
 from playsmart_gateway.app import rules_for
 from playsmart_gateway.buffer import Buffer
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, database_file, read_config
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.flusher import Flusher
@@ -33,9 +33,10 @@ def erase_command(
     """Remove every row of a player from every table and game. The gateway must be stopped.
 
     What waits in the journal is stored first, as at a start, and the journal is emptied; otherwise
-    the player's events in it would come back. Deleted content is overwritten in the file. Left are
-    backups and exports, other players' events that name this one, and the headers of the player's
-    batches, without the name.
+    the player's events in it would come back. So stop every gateway of the database, and run this
+    where each of them has its journal. Deleted content is overwritten in a SQLite file; PostgreSQL
+    does so in its own time, with VACUUM. Left are backups and exports, other players' events that
+    name this one, and the headers of the player's batches, without the name.
     """
     config = read_config(config_path)
     if not dry_run and not yes:
@@ -44,8 +45,8 @@ def erase_command(
         click.confirm(f"Erase everything of {user!r}? This cannot be undone", abort=True)
     erased = asyncio.run(_count(config, user) if dry_run else _erase(config, user))
     left = _set_aside(config, user)
-    log = Path(config.storage.url.partition(":///")[2] + "-wal")
-    still_open = not dry_run and log.exists()
+    file = database_file(config)
+    still_open = not dry_run and file is not None and file.with_name(f"{file.name}-wal").exists()
     if as_json:
         report = {"user": user, "dry_run": dry_run, "rows": erased, "left": left}
         click.echo(json.dumps({**report, "write_ahead_log_left": still_open}))

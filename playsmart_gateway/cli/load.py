@@ -80,9 +80,8 @@ _SPARE_FILES = 256
 @click.option(
     "--verify",
     "database",
-    type=click.Path(path_type=Path),
-    help="The gateway's SQLite file: count at the end that every acknowledged event is stored "
-    "exactly once, and exit 1 if not.",
+    help="The gateway's SQLite file, or the postgresql:// URL of its database: count at the end "
+    "that every acknowledged event is stored exactly once, and exit 1 if not.",
 )
 @click.option(
     "--verify-timeout",
@@ -108,7 +107,7 @@ def load_command(
     game: str,
     timeout: float,
     as_json: bool,
-    database: Path | None,
+    database: str | None,
     verify_timeout: float,
 ) -> None:
     """Load a running gateway over HTTP and report how it did.

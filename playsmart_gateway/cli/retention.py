@@ -36,8 +36,8 @@ def retention_command(
 
     Coins, ledger, players and the headers of batches stay, and the audit stays clean. It goes in
     small transactions with pauses as long as they took, oldest events first, and stops at the first
-    batch that is young enough; Ctrl-C is safe. The file does not shrink, its free pages are used
-    again.
+    batch that is young enough; Ctrl-C is safe. The database does not shrink, its free pages are
+    used again.
     """
     try:
         before = datetime.now(UTC) - timedelta(seconds=older_than)

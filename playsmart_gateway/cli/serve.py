@@ -23,7 +23,7 @@ from playsmart_gateway.cli.common import (
     with_development_secret,
     with_examples,
 )
-from playsmart_gateway.config import Config, masked
+from playsmart_gateway.config import Config, masked, without_password
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.server import serve
@@ -117,7 +117,7 @@ def _welcome(config: Config, made: bool) -> str:
     return f"""
 Development mode. The secret is {"new, random and" if made else "the one"} kept in
 {development_secret_file(config)} (mode 0600).
-Events go to {config.storage.url.removeprefix("sqlite:///")}, relation "events".
+Events go to {without_password(config.storage.url).removeprefix("sqlite:///")}, relation "events".
 
 Watch requests as they come: {url}/inspector, and what they add up to: {url}/dashboard
 

@@ -1,26 +1,23 @@
 """Counting in the database that every acknowledged event is stored exactly once.
 
-Only the relation ``events`` is read, through a connection that cannot write, and of it only rows
-with an ``event_id`` above the highest one at the start of the run. Nothing but the outcome of
+Of the relation ``events`` only rows are read with an ``event_id`` above the highest one at the
+start of the run (see ``databases``). Nothing but the outcome of
 each request was remembered: the bodies are made again. The gateway stores what it acknowledged a
 moment later, so the rows are read until all are there or the time is up.
 """
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 
 import msgspec
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.load.row import COLUMNS, Row
+from playsmart_gateway.load.databases import Database, Missing, Unreadable, database_at
+from playsmart_gateway.load.row import Row
 from playsmart_gateway.load.tally import Counts, Tally
 
 _POLL_SECONDS = 0.25
-_ROWS_AT_ONCE = 20_000
-_BUSY_TIMEOUT_SECONDS = 5.0
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,27 +42,20 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 class Baseline(msgspec.Struct, frozen=True):
     """A database and its highest ``event_id`` before the run; 0 when there is nothing yet."""
 
-    database: Path
+    database: Database
     event_id: int
 
     @classmethod
-    def take(cls, database: Path) -> "Baseline":
-        """Look at ``database`` now. A file or relation that is not there yet means 0.
+    def take(cls, where: str | Path) -> "Baseline":
+        """Look at a SQLite file, or a ``postgresql://`` URL, now. What is not there yet means 0.
 
-        Raises ``ConfigError`` when there is a file that cannot be read as a SQLite database.
+        Raises ``ConfigError`` when there is something that cannot be read as the gateway's.
         """
-        if not database.exists():
-            return cls(database, 0)
-        named = "SELECT count(*) FROM sqlite_master WHERE name = 'events'"
-        highest = "SELECT coalesce(max(event_id), 0) FROM events"
+        database = database_at(where)
         try:
-            with closing(_open(database)) as connection:
-                is_there = connection.execute(named).fetchone()[0]
-                return cls(database, connection.execute(highest).fetchone()[0] if is_there else 0)
-        except sqlite3.Error as error:
-            raise ConfigError(
-                [f"{database} cannot be read as the gateway's SQLite file: {error}"]
-            ) from error
+            return cls(database, database.newest_event_id())
+        except Unreadable as error:
+            raise ConfigError([f"cannot verify: {error}"]) from error
 
 
 def verify(
@@ -117,37 +107,19 @@ class _Reader:
 
     def read(self) -> None:
         """Read the new rows. A database that cannot be read just now is a ``problem``, for now."""
-        if not self._database.exists():
-            self.problem = (
-                f"{self._database} does not exist; give the file that the gateway writes to"
-                if self.tally.counts.acknowledged
-                else ""
-            )
-            return
+        counts = self.tally.counts
         try:
-            with closing(_open(self._database)) as connection:
-                self._read(connection)
+            for rows in self._database.rows_behind(self._last):
+                for event_id, *columns in rows:
+                    self.tally.see(Row._make(columns))
+                    self._last = max(self._last, event_id)
+                self._on_progress(counts)
             self.problem = ""
-        except sqlite3.Error as error:
-            self.problem = f"{self._database} cannot be read: {error}"
-
-    def _read(self, connection: sqlite3.Connection) -> None:
-        see = self.tally.see
-        cursor = connection.execute(
-            f"SELECT event_id, {COLUMNS} FROM events WHERE event_id > ?",  # noqa: S608 - a constant
-            (self._last,),
-        )
-        while found := cursor.fetchmany(_ROWS_AT_ONCE):
-            for event_id, *columns in found:
-                see(Row._make(columns))
-                self._last = max(self._last, event_id)
-            self._on_progress(self.tally.counts)
-        self._on_progress(self.tally.counts)
-
-
-def _open(database: Path) -> sqlite3.Connection:
-    uri = f"{database.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_SECONDS)
+        except Missing as error:
+            self.problem = str(error) if counts.acknowledged else ""
+        except Unreadable as error:
+            self.problem = str(error)
+        self._on_progress(counts)
 
 
 def _verdict(reader: _Reader, waited_seconds: float) -> Verification:

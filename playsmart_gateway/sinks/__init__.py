@@ -5,6 +5,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty import Program
@@ -92,7 +93,8 @@ def open_sink(
     It pays coins by ``rules``, and points by ``program`` (none: no event is defined). Where several
     processes of a gateway write to a store that takes one at a time, they ``take_turn``.
 
-    ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``.
+    ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db``,
+    ``postgresql://user:password@host:5432/database`` or ``memory:``.
 
     Raises:
         ConfigError: no sink goes by that URL.
@@ -106,4 +108,11 @@ def open_sink(
         from playsmart_gateway.sinks.sqlite import SqliteSink
 
         return SqliteSink(path, rules, program, take_turn)
-    raise ConfigError(["storage.url: must be sqlite:///PATH or memory:"])
+    if url.startswith("postgresql://"):
+        if find_spec("asyncpg") is None:
+            needed = "pip install 'playsmart-gateway[postgres]'"
+            raise ConfigError([f"storage.url: PostgreSQL needs its driver: {needed}"])
+        from playsmart_gateway.sinks.postgres import PostgresSink
+
+        return PostgresSink(url, rules, program)
+    raise ConfigError(["storage.url: must be sqlite:///PATH, postgresql://... or memory:"])

@@ -15,6 +15,7 @@ from playsmart_gateway.load import (
     Workload,
     verify,
 )
+from playsmart_gateway.load.databases import database_at
 
 from .database import execute, store
 
@@ -226,7 +227,7 @@ def test_it_waits_for_events_that_are_stored_late(database: Path) -> None:
 
 def test_late_rows_with_low_numbers_are_not_taken_for_loss(database: Path) -> None:
     store(database, *bodies(0))
-    baseline = Baseline(database, 0)
+    baseline = Baseline(database_at(database), 0)
     execute(database, "UPDATE events SET event_id = event_id + 100")
     (lane,) = SESSIONS.lanes(1)
     lane.outcomes.extend([OK, OK])
@@ -280,7 +281,7 @@ def test_a_file_that_is_no_database_is_refused_before_the_run(database: Path) ->
 def test_the_database_is_not_changed_by_looking_at_it(database: Path) -> None:
     store(database, *bodies(0))
     before = database.read_bytes(), sorted(database.parent.iterdir())
-    assert check(Baseline(database, 0), [OK]).exactly_once
+    assert check(Baseline(database_at(database), 0), [OK]).exactly_once
     assert (database.read_bytes(), sorted(database.parent.iterdir())) == before
 
 

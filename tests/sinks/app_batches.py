@@ -1,10 +1,7 @@
 """Batches of Teak's apps as the door makes them, and what a store keeps of them."""
 
 import json
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +11,7 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.sessions import SOURCE, Session, session_batch
 from playsmart_gateway.sinks import Store
 from playsmart_gateway.sinks.memory import MemorySink
+from tests.sinks.conftest import select
 
 NOW = datetime(2026, 4, 22, 14, 30, tzinfo=UTC)
 
@@ -64,18 +62,18 @@ def spin(
 class Kept:
     """A store under test, and a look at what its readers do not tell."""
 
-    def __init__(self, sink: Store, path: Path) -> None:
+    def __init__(self, sink: Store, url: str) -> None:
         self.sink = sink
-        self._path = path
+        self._url = url
 
-    def emails(self) -> dict[tuple[str, str], str]:
+    async def emails(self) -> dict[tuple[str, str], str]:
         """The email of each player who has one, by app and player."""
         if isinstance(self.sink, MemorySink):
             return dict(self.sink.emails)
         query = "SELECT app_id, user_id, email FROM app_players WHERE email IS NOT NULL"
-        return {(app, user): email for app, user, email in self._select(query)}
+        return {(app, user): email for app, user, email in await select(self._url, query)}
 
-    def events(self) -> list[tuple[str, str, str, dict[str, Any] | None]]:
+    async def events(self) -> list[tuple[str, str, str, dict[str, Any] | None]]:
         """App, player, type and customdata of each stored event, in order."""
         if isinstance(self.sink, MemorySink):
             return [
@@ -85,15 +83,13 @@ class Kept:
             ]
         query = "SELECT game_id, user_id, type, customdata FROM events ORDER BY event_id"
         return [
-            (app, user, kind, json.loads(data)) for app, user, kind, data in self._select(query)
+            (app, user, kind, json.loads(data))
+            for app, user, kind, data in await select(self._url, query)
         ]
 
-    def batch_counts(self) -> list[int]:
+    async def batch_counts(self) -> list[int]:
         """How many events each stored batch says it has."""
         if isinstance(self.sink, MemorySink):
             return [len(rows) for _, rows in self.sink.batches.values()]
-        return [count for (count,) in self._select("SELECT event_count FROM batches")]
-
-    def _select(self, query: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self._path)) as db:
-            return db.execute(query).fetchall()
+        query = "SELECT event_count FROM batches ORDER BY batch_id"
+        return [count for (count,) in await select(self._url, query)]

@@ -1,6 +1,5 @@
-"""Players of apps: whatever comes and however it is flushed, SQLite and plain Python agree."""
+"""Players of apps: whatever comes and however it is flushed, databases and plain Python agree."""
 
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +9,7 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.sinks import open_sink
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.sinks.app_batches import Kept, analytics, session, spin
+from tests.sinks.conftest import empty
 
 PAST = "2000-01-01T00:00:00.000000Z"
 FUTURE = "2999-01-01T00:00:00.000000Z"
@@ -43,25 +43,23 @@ async def everything(kept: Kept) -> list[Any]:
             *[await reader.countries(app, PLAYERS) for app in APPS],
             *[await reader.app_player(app, player) for app in APPS for player in PLAYERS],
             *[await reader.action_statistics(app) for app in APPS],
-            kept.emails(),
-            kept.events(),
-            kept.batch_counts(),
+            await kept.emails(),
+            await kept.events(),
+            await kept.batch_counts(),
         ]
 
 
 @given(st.lists(acts, min_size=5, max_size=30))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_sqlite_knows_of_players_what_plain_python_knows_whatever_the_flushes_were(
-    tmp_path: Path, acted: list[tuple[Any, ...]]
+async def test_each_store_knows_of_players_what_plain_python_knows_whatever_the_flushes_were(
+    database_url: str, acted: list[tuple[Any, ...]]
 ) -> None:
-    """Python stores one batch at a time; SQLite in flushes of any size, some of them twice."""
-    path = tmp_path / "events.db"
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    oracle = Kept(MemorySink(), path)
+    """Python stores one batch at a time; a database in flushes of any size, some of them twice."""
+    await empty(database_url)
+    oracle = Kept(MemorySink(), "memory:")
     waiting: list[Batch] = []
     flushed: list[Batch] = []
-    async with open_sink(f"sqlite:///{path}") as sink:
+    async with open_sink(database_url) as sink:
         for sequence, act in enumerate([*acted, ("flush", (True,))]):
             match (act[0], *act[1]):
                 case ("session", app, user, country, email, installs):
@@ -81,7 +79,7 @@ async def test_sqlite_knows_of_players_what_plain_python_knows_whatever_the_flus
                     if repeated:
                         again = await sink.write(flushed)
                         assert again.stored == 0
-                    assert Kept(sink, path).emails() == oracle.emails()
+                    assert await Kept(sink, database_url).emails() == await oracle.emails()
                     waiting = []
                 case ("exclude", app, user, until):
                     for store in (sink, oracle.sink):
@@ -94,4 +92,4 @@ async def test_sqlite_knows_of_players_what_plain_python_knows_whatever_the_flus
                         for store in (sink, oracle.sink)
                     ]
                     assert known[0] == known[1]
-        assert await everything(Kept(sink, path)) == await everything(oracle)
+        assert await everything(Kept(sink, database_url)) == await everything(oracle)

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,17 +13,17 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import OPT_OUT_STATES, AppPlayer, Statistics, Written, open_sink
 from tests.sinks.app_batches import Kept, analytics, named, session, spin
+from tests.sinks.conftest import empty
 
 PAST = "2000-01-01T00:00:00.000000Z"
 FUTURE = "2999-01-01T00:00:00.000000Z"
 MAIL = "ada@example.com"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kept]:
-    path = tmp_path / "events.db"
-    async with open_sink("memory:" if request.param == "memory" else f"sqlite:///{path}") as sink:
-        yield Kept(sink, path)
+@pytest.fixture
+async def kept(url: str) -> AsyncIterator[Kept]:
+    async with open_sink(url) as sink:
+        yield Kept(sink, url)
 
 
 # --- sessions ------------------------------------------------------------------------------------
@@ -34,7 +33,7 @@ async def test_a_repeated_flush_of_sessions_changes_nothing(kept: Kept) -> None:
     batches = [session(1, email=MAIL), session(2)]
     assert await kept.sink.write(batches) == Written(3, 1)
     assert await kept.sink.write(batches) == Written(0, 4)
-    assert [kind for _, _, kind, _ in kept.events()] == ["Played", "Installed", "Played"]
+    assert [kind for _, _, kind, _ in await kept.events()] == ["Played", "Installed", "Played"]
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -47,10 +46,10 @@ async def test_of_many_installs_of_a_player_the_first_stays(kept: Kept, together
     )
     assert sum(each.stored for each in written) == 6
     assert sum(each.duplicate for each in written) == 4
-    stored = kept.events()
+    stored = await kept.events()
     assert [kind for _, _, kind, _ in stored] == ["Played", "Installed", *["Played"] * 4]
     assert stored[1][3] == stored[0][3]
-    assert kept.batch_counts() == [2, 1, 1, 1, 1]
+    assert await kept.batch_counts() == [2, 1, 1, 1, 1]
 
 
 async def test_players_of_two_apps_and_two_players_of_one_each_install(kept: Kept) -> None:
@@ -80,7 +79,7 @@ async def test_ids_of_any_form_are_found_again(kept: Kept, user: str) -> None:
     async with kept.sink.reader() as reader:
         assert await reader.countries(user, [user]) == {user: "US"}
         assert (await reader.app_player(user, user)).country_code == "US"
-    assert kept.emails() == {(user, user): MAIL}
+    assert await kept.emails() == {(user, user): MAIL}
 
 
 async def test_a_player_nobody_knows_is_new(kept: Kept) -> None:
@@ -97,22 +96,21 @@ async def test_an_event_that_is_called_like_a_session_is_none(kept: Kept, value:
 
 
 @pytest.mark.parametrize("most", [10, 20])
-async def test_an_app_may_have_the_id_of_a_game_that_pays(most: int, tmp_path: Path) -> None:
+async def test_an_app_may_have_the_id_of_a_game_that_pays(most: int, url: str) -> None:
     """By chance, too, where rows of the game carry a draw; in one flush with its events."""
     rules = [Rule("app", 10, most, 1_000_000, 1, 1_000_000)]
     level = ["LevelCompleted", None, "2026-04-22T14:30:00Z", None, 10]
     paid = named(Batch("playsmart", "app", "ada", 1, msgspec.json.encode([level])), 3)
     events = [spin(action="LevelCompleted"), spin("bob", action="Custom")]
-    for url in ("memory:", f"sqlite:///{tmp_path}/events.db"):
-        async with open_sink(url, rules) as sink, sink.reader() as reader:
-            written = await sink.write([session(1), analytics(2, *events), paid, session(4)])
-            assert written == Written(6, 1)
-            player = await reader.player("ada")
-            assert player is not None
-            assert player.coins_balance == 10
-            assert await reader.player("bob") is None
-            assert await reader.countries("app", ["ada", "bob"]) == {"ada": "US"}
-            assert (await reader.audit(100)).violations == ()
+    async with open_sink(url, rules) as sink, sink.reader() as reader:
+        written = await sink.write([session(1), analytics(2, *events), paid, session(4)])
+        assert written == Written(6, 1)
+        player = await reader.player("ada")
+        assert player is not None
+        assert player.coins_balance == 10
+        assert await reader.player("bob") is None
+        assert await reader.countries("app", ["ada", "bob"]) == {"ada": "US"}
+        assert (await reader.audit(100)).violations == ()
 
 
 # --- emails --------------------------------------------------------------------------------------
@@ -120,14 +118,14 @@ async def test_an_app_may_have_the_id_of_a_game_that_pays(most: int, tmp_path: P
 
 async def test_no_email_is_among_the_events(kept: Kept) -> None:
     await kept.sink.write([session(1, email=MAIL)])
-    assert MAIL not in str(kept.events())
+    assert MAIL not in str(await kept.events())
 
 
 async def test_a_player_has_the_last_email_that_was_sent(kept: Kept) -> None:
     await kept.sink.write([session(1, email=MAIL), session(2, email="new@x.de"), session(3)])
-    assert kept.emails() == {("app", "ada"): "new@x.de"}
+    assert await kept.emails() == {("app", "ada"): "new@x.de"}
     await kept.sink.write([session(4, email=MAIL)])
-    assert kept.emails() == {("app", "ada"): MAIL}
+    assert await kept.emails() == {("app", "ada"): MAIL}
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -142,19 +140,19 @@ async def test_an_email_moves_to_the_player_who_sent_it_last_but_not_between_app
     ]
     for flush in [batches] if together else [[each] for each in batches]:
         await kept.sink.write(flush)
-    assert kept.emails() == {("app", "bob"): MAIL, ("other", "ada"): MAIL}
+    assert await kept.emails() == {("app", "bob"): MAIL, ("other", "ada"): MAIL}
 
 
 async def test_players_may_swap_their_emails_in_one_flush(kept: Kept) -> None:
     await kept.sink.write([session(1, email="a@x.de"), session(2, "bob", email="b@x.de")])
     await kept.sink.write([session(3, email="b@x.de"), session(4, "bob", email="a@x.de")])
-    assert kept.emails() == {("app", "ada"): "b@x.de", ("app", "bob"): "a@x.de"}
+    assert await kept.emails() == {("app", "ada"): "b@x.de", ("app", "bob"): "a@x.de"}
 
 
 async def test_an_email_that_was_passed_through_leaves_its_first_owner(kept: Kept) -> None:
     await kept.sink.write([session(1, "bob", email=MAIL)])
     await kept.sink.write([session(2, email=MAIL), session(3, email="new@x.de")])
-    assert kept.emails() == {("app", "ada"): "new@x.de"}
+    assert await kept.emails() == {("app", "ada"): "new@x.de"}
 
 
 # --- exclusions and opt-out ----------------------------------------------------------------------
@@ -166,46 +164,46 @@ async def test_an_exclusion_purges_the_email_and_records_none_until_it_ends(
 ) -> None:
     await kept.sink.write([session(1, email=MAIL), session(2, "bob", email="bob@x.de")])
     await kept.sink.exclude("app", "ada", until)
-    assert kept.emails() == {("app", "bob"): "bob@x.de"}
+    assert await kept.emails() == {("app", "bob"): "bob@x.de"}
     await kept.sink.write([session(3, country="DE", email=MAIL), session(4, email="bob@x.de")])
-    assert kept.emails() == {("app", "bob"): "bob@x.de"}
+    assert await kept.emails() == {("app", "bob"): "bob@x.de"}
     async with kept.sink.reader() as reader:
         assert await reader.countries("app", ["ada"]) == {"ada": "US"}, "sessions are tracked"
     assert await kept.sink.include("app", "ada")
-    assert kept.emails() == {("app", "bob"): "bob@x.de"}, "nothing is restored"
+    assert await kept.emails() == {("app", "bob"): "bob@x.de"}, "nothing is restored"
     await kept.sink.write([session(5, email=MAIL)])
-    assert kept.emails() == {("app", "ada"): MAIL, ("app", "bob"): "bob@x.de"}
+    assert await kept.emails() == {("app", "ada"): MAIL, ("app", "bob"): "bob@x.de"}
     assert not await kept.sink.include("app", "ada")
 
 
 async def test_an_exclusion_that_is_over_has_purged_and_stops_nothing(kept: Kept) -> None:
     await kept.sink.write([session(1, email=MAIL)])
     await kept.sink.exclude("app", "ada", PAST)
-    assert kept.emails() == {}
+    assert await kept.emails() == {}
     await kept.sink.write([session(2, email=MAIL)])
-    assert kept.emails() == {("app", "ada"): MAIL}
+    assert await kept.emails() == {("app", "ada"): MAIL}
 
 
 async def test_the_last_exclusion_says_how_long(kept: Kept) -> None:
     await kept.sink.exclude("app", "ada", None)
     await kept.sink.exclude("app", "ada", PAST)
     await kept.sink.write([session(1, email=MAIL)])
-    assert kept.emails() == {("app", "ada"): MAIL}
+    assert await kept.emails() == {("app", "ada"): MAIL}
     await kept.sink.exclude("app", "ada", FUTURE)
     await kept.sink.write([session(2, email=MAIL)])
-    assert kept.emails() == {}
+    assert await kept.emails() == {}
 
 
 async def test_one_can_be_excluded_before_ever_playing_and_in_one_app_only(kept: Kept) -> None:
     await kept.sink.exclude("app", "ada", None)
     await kept.sink.write([session(1, email=MAIL), session(2, app="other", email=MAIL)])
-    assert kept.emails() == {("other", "ada"): MAIL}
+    assert await kept.emails() == {("other", "ada"): MAIL}
 
 
 async def test_an_excluded_player_takes_no_email_from_another(kept: Kept) -> None:
     await kept.sink.exclude("app", "ada", None)
     await kept.sink.write([session(1, "bob", email=MAIL), session(2, email=MAIL)])
-    assert kept.emails() == {("app", "bob"): MAIL}
+    assert await kept.emails() == {("app", "bob"): MAIL}
 
 
 async def test_preferences_belong_to_a_known_player_and_outlive_sessions_and_exclusions(
@@ -300,25 +298,22 @@ numbers = st.one_of(
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example([("1", "9" * 251 + "e9999", "1"), ("1", "0." + "0" * 247 + "1e-9999", "1")])
 @example([("1", "0e9999", "0e-9999")] * 2)
-async def test_no_digit_of_a_sum_is_lost(tmp_path: Path, sent: list[tuple[str, str, str]]) -> None:
+async def test_no_digit_of_a_sum_is_lost(url: str, sent: list[tuple[str, str, str]]) -> None:
     events = [spin(count=count, value=value, squares=squares) for count, value, squares in sent]
-    path = tmp_path / "events.db"
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    for url in ("memory:", f"sqlite:///{path}"):
-        async with open_sink(url) as sink, sink.reader() as reader:
-            await sink.write([analytics(n, event) for n, event in enumerate(events)])
-            found = await reader.action_statistics("app")
-        if not sent:
-            assert found == []
-            continue
-        (sums,) = (each.statistics for each in found)
-        assert sums.events == len(sent)
-        assert sums.occurrences == sum(int(count) for count, _, _ in sent)
-        # As truths: fractions of that size cannot be printed.
-        assert (Fraction(sums.value) == sum(Fraction(Decimal(each[1])) for each in sent)) is True
-        assert (Fraction(sums.squares) == sum(Fraction(Decimal(each[2])) for each in sent)) is True
-        _ = sums.mean, sums.variance, sums.deviation  # whatever they are, they can be told
+    await empty(url)
+    async with open_sink(url) as sink, sink.reader() as reader:
+        await sink.write([analytics(n, event) for n, event in enumerate(events)])
+        found = await reader.action_statistics("app")
+    if not sent:
+        assert found == []
+        return
+    (sums,) = (each.statistics for each in found)
+    assert sums.events == len(sent)
+    assert sums.occurrences == sum(int(count) for count, _, _ in sent)
+    # As truths: fractions of that size cannot be printed.
+    assert (Fraction(sums.value) == sum(Fraction(Decimal(each[1])) for each in sent)) is True
+    assert (Fraction(sums.squares) == sum(Fraction(Decimal(each[2])) for each in sent)) is True
+    _ = sums.mean, sums.variance, sums.deviation  # whatever they are, they can be told
 
 
 def test_what_is_beyond_a_float_is_infinite_and_what_cannot_be_is_nan() -> None:

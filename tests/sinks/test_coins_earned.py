@@ -1,9 +1,5 @@
 """What a batch earned is found by its name in the journal, in every sink."""
 
-from pathlib import Path
-
-import pytest
-
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import open_sink
@@ -12,11 +8,7 @@ LEVEL = b'["LevelCompleted",null,"2026-04-22T14:30:00Z",null]'
 OPEN = b'["AppOpen",null,"2026-04-22T14:30:00Z",null]'
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-async def test_each_batch_is_told_what_it_earned_and_adjustments_are_nobodys(
-    kind: str, tmp_path: Path
-) -> None:
-    url = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}[kind]
+async def test_each_batch_is_told_what_it_earned_and_adjustments_are_nobodys(url: str) -> None:
     rows = [[LEVEL, OPEN, LEVEL], [OPEN], [LEVEL], [LEVEL]]
     batches = [
         Batch("playsmart", "levels", "ada", len(each), b"[%b]" % b",".join(each), journal, sequence)

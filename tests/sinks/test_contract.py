@@ -1,9 +1,6 @@
 """The same tests over every sink: what the protocol promises, each of them must keep."""
 
 import asyncio
-import sqlite3
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,43 +13,26 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.sinks import Sink, Written, open_sink
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.doubles import make_batch
-
-MakeSink = Callable[..., Sink]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def make_sink(request: pytest.FixtureRequest, tmp_path: Path) -> MakeSink:
-    urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}
-
-    def make() -> Sink:
-        return open_sink(urls[request.param])
-
-    make.path = tmp_path / "events.db"  # type: ignore[attr-defined]
-    return make
+from tests.sinks.conftest import empty, select
 
 
-def stored_rows(sink: Sink, make_sink: MakeSink) -> list[list[Any]]:
+async def stored_rows(sink: Sink, url: str) -> list[list[Any]]:
     """Every stored row as [type, name, occurred_at, customdata], in order."""
     if isinstance(sink, MemorySink):
         return [[row[0], row[1], _padded(row[2]), row[3]] for row in sink.rows]
-    with sqlite3.connect(make_sink.path) as db:  # type: ignore[attr-defined]
-        rows = db.execute(
-            "SELECT type, custom_event_name, occurred_at, customdata FROM events ORDER BY event_id"
-        ).fetchall()
-    db.close()
+    rows = await select(
+        url, "SELECT type, custom_event_name, occurred_at, customdata FROM events ORDER BY event_id"
+    )
     return [[*row[:3], None if row[3] is None else msgspec.json.decode(row[3])] for row in rows]
 
 
-def dead_letters(sink: Sink, make_sink: MakeSink) -> list[tuple[str, str, int, bytes]]:
+async def dead_letters(sink: Sink, url: str) -> list[tuple[str, str, int, bytes]]:
     if isinstance(sink, MemorySink):
         return [
             (reason, batch.user_id, batch.count, batch.rows)
             for batch, reason in sink.dead_letters.values()
         ]
-    with sqlite3.connect(make_sink.path) as db:  # type: ignore[attr-defined]
-        rows = db.execute("SELECT reason, user_id, event_count, rows FROM dead_letters").fetchall()
-    db.close()
-    return rows
+    return await select(url, "SELECT reason, user_id, event_count, rows FROM dead_letters")
 
 
 def _padded(time: str) -> str:
@@ -60,82 +40,82 @@ def _padded(time: str) -> str:
 
 
 async def test_rows_that_are_not_json_are_rejected_and_nothing_is_stored(
-    make_sink: MakeSink,
+    url: str,
 ) -> None:
     bad = make_batch(2)
     bad.rows = b"[[oops"
-    async with make_sink() as sink:
+    async with open_sink(url) as sink:
         with pytest.raises(SinkRejected):
             await sink.write([make_batch(1), bad])
-        assert stored_rows(sink, make_sink) == []
+        assert await stored_rows(sink, url) == []
         assert await sink.write([make_batch(1)]) == Written(stored=1, duplicate=0)
 
 
-async def test_the_same_batches_again_are_a_no_op(make_sink: MakeSink) -> None:
+async def test_the_same_batches_again_are_a_no_op(url: str) -> None:
     batches = [make_batch(1, count=2), make_batch(2, count=3)]
-    async with make_sink() as sink:
+    async with open_sink(url) as sink:
         assert await sink.write(batches) == Written(stored=5, duplicate=0)
         assert await sink.write(batches) == Written(stored=0, duplicate=5)
-        assert len(stored_rows(sink, make_sink)) == 5
+        assert len(await stored_rows(sink, url)) == 5
 
 
-async def test_new_batches_beside_known_ones_are_stored(make_sink: MakeSink) -> None:
-    async with make_sink() as sink:
+async def test_new_batches_beside_known_ones_are_stored(url: str) -> None:
+    async with open_sink(url) as sink:
         await sink.write([make_batch(2)])
         written = await sink.write([make_batch(1), make_batch(2), make_batch(3)])
         assert written == Written(stored=2, duplicate=1)
-        names = [row[3]["n"] for row in stored_rows(sink, make_sink)]
+        names = [row[3]["n"] for row in await stored_rows(sink, url)]
         assert sorted(names) == ["1.0", "2.0", "3.0"]
 
 
-async def test_equal_sequences_of_two_journals_are_two_batches(make_sink: MakeSink) -> None:
+async def test_equal_sequences_of_two_journals_are_two_batches(url: str) -> None:
     one, other = make_batch(1), make_batch(1)
     other.journal = "22" * 16
-    async with make_sink() as sink:
+    async with open_sink(url) as sink:
         assert await sink.write([one, other]) == Written(stored=2, duplicate=0)
         assert await sink.write([other]) == Written(stored=0, duplicate=1)
 
 
-async def test_a_buried_batch_is_kept_once_with_its_reason(make_sink: MakeSink) -> None:
+async def test_a_buried_batch_is_kept_once_with_its_reason(url: str) -> None:
     batch = make_batch(7, count=2)
-    async with make_sink() as sink:
+    async with open_sink(url) as sink:
         await sink.bury(batch, "does not fit")
         await sink.bury(batch, "does not fit")
-        assert stored_rows(sink, make_sink) == []
-        assert dead_letters(sink, make_sink) == [("does not fit", "player-1", 2, batch.rows)]
+        assert await stored_rows(sink, url) == []
+        assert await dead_letters(sink, url) == [("does not fit", "player-1", 2, batch.rows)]
 
 
-async def test_syncing_is_possible_at_any_time(make_sink: MakeSink) -> None:
-    async with make_sink() as sink:
+async def test_syncing_is_possible_at_any_time(url: str) -> None:
+    async with open_sink(url) as sink:
         await sink.sync()
         await sink.write([make_batch(1)])
         await sink.sync()
 
 
 async def test_a_cancelled_write_leaves_all_or_nothing_and_can_be_repeated(
-    make_sink: MakeSink,
+    url: str,
 ) -> None:
     batches = [make_batch(sequence, count=50) for sequence in range(1, 40)]
-    async with make_sink() as sink:
+    async with open_sink(url) as sink:
         for pause in (0, 0.0005, 0.002, 0.005):
             writing = asyncio.ensure_future(sink.write(batches))
             await asyncio.sleep(pause)
             writing.cancel()
             await asyncio.wait([writing])
         await sink.write(batches)
-        assert len(stored_rows(sink, make_sink)) == 50 * len(batches)
+        assert len(await stored_rows(sink, url)) == 50 * len(batches)
 
 
-async def test_writing_nothing_stores_nothing(make_sink: MakeSink) -> None:
-    async with make_sink() as sink:
+async def test_writing_nothing_stores_nothing(url: str) -> None:
+    async with open_sink(url) as sink:
         assert await sink.write([]) == Written(stored=0, duplicate=0)
 
 
-async def test_more_batches_than_one_statement_takes_keep_their_order(make_sink: MakeSink) -> None:
+async def test_more_batches_than_one_statement_takes_keep_their_order(url: str) -> None:
     batches = [make_batch(sequence, count=1 + sequence % 3) for sequence in range(1, 702)]
-    async with make_sink() as sink:
+    async with open_sink(url) as sink:
         await sink.write(batches)
-        names = [row[3]["n"] for row in stored_rows(sink, make_sink)]
+        names = [row[3]["n"] for row in await stored_rows(sink, url)]
     assert names == [f"{b.sequence}.{place}" for b in batches for place in range(b.count)]
 
 
@@ -143,12 +123,12 @@ async def test_more_batches_than_one_statement_takes_keep_their_order(make_sink:
     "text",
     ["", "'; DROP TABLE batches; --", "é漢😀", "a" * 100_000, '"\\', "\u2028"],
 )
-async def test_any_text_comes_back_as_it_was(make_sink: MakeSink, text: str) -> None:
+async def test_any_text_comes_back_as_it_was(url: str, text: str) -> None:
     row = ["Custom", text or "x", "2026-04-22T14:30:00Z", {text: [text, None, 1.5, True, {}]}]
     batch = Batch("playsmart", text, text or "u", 1, msgspec.json.encode([row]), "j", 1, 1)
-    async with make_sink() as sink:
+    async with open_sink(url) as sink:
         await sink.write([batch])
-        assert stored_rows(sink, make_sink) == [[*row[:2], _padded(str(row[2])), row[3]]]
+        assert await stored_rows(sink, url) == [[*row[:2], _padded(str(row[2])), row[3]]]
 
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -177,9 +157,9 @@ rows = st.tuples(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.lists(rows, min_size=1, max_size=5), min_size=1, max_size=5))
-async def test_rows_come_back_as_they_were(make_sink: MakeSink, requests: list[list[Any]]) -> None:
+async def test_rows_come_back_as_they_were(url: str, requests: list[list[Any]]) -> None:
     """Flushing twice with different boundaries, and reopening, change nothing either."""
-    make_sink.path.unlink(missing_ok=True)  # type: ignore[attr-defined]
+    await empty(url)
     batches = [
         Batch("playsmart", "g", "u", len(each), msgspec.json.encode(each), "j", place + 1, 1)
         for place, each in enumerate(requests)
@@ -187,8 +167,8 @@ async def test_rows_come_back_as_they_were(make_sink: MakeSink, requests: list[l
     expected = [
         [kind, name, _padded(time), data] for each in requests for kind, name, time, data in each
     ]
-    async with make_sink() as sink:
+    async with open_sink(url) as sink:
         await sink.write(batches[:1])
         await sink.write(batches[1:])
         await sink.write(batches)
-        assert stored_rows(sink, make_sink) == expected
+        assert await stored_rows(sink, url) == expected

@@ -1,8 +1,6 @@
 """``Store.erase``: nothing of the player is left, and everything of the others is."""
 
-import contextlib
 import json
-import sqlite3
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +11,8 @@ import pytest
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sessions import Session, session_batch
 from playsmart_gateway.sinks import AppPlayer, Store, Written, open_sink
-from playsmart_gateway.sinks.sqlite.erasure import PERSONAL_ROWS
+from playsmart_gateway.sinks.sql_erasure import PERSONAL_ROWS
+from tests.sinks.conftest import execute, select
 from tests.sinks.test_coins import EVENTS, RULES, balance, batch, complaints, ledger
 
 ADA = "ada-lovelace"
@@ -65,11 +64,6 @@ async def fill(store: Store) -> None:
     await store.bury(unreadable, "poison")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}[request.param]
-
-
 async def test_a_player_who_is_not_there_is_erased_with_nothing(url: str) -> None:
     async with open_sink(url, RULES) as store:
         await fill(store)
@@ -119,29 +113,49 @@ async def test_who_comes_back_begins_anew(url: str) -> None:
         assert await complaints(reader) == []
 
 
-async def test_no_table_and_no_page_of_the_file_names_the_player(tmp_path: Path) -> None:
-    path = tmp_path / "events.db"
-    async with open_sink(f"sqlite:///{path}", RULES) as store:
+async def test_no_table_names_the_player(database_url: str) -> None:
+    async with open_sink(database_url, RULES) as store:
         await fill(store)
         erased = await store.erase(ADA)
         assert erased["dead_letters"] == 3
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        tables = [
-            name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")
-        ]
-        for table in tables:
-            columns = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-            if columns & {"user_id", "player_id"}:
+        for table, columns in (await tables(database_url)).items():
+            if columns & {"user_id", "player_id", "user_number"}:
                 assert table in {*PERSONAL_ROWS, "batches", "dead_letters"}, "erase forgets it"
-            assert all(ADA not in repr(row) for row in db.execute(f"SELECT * FROM {table}"))
-        ((rows, count),) = db.execute("SELECT rows, event_count FROM dead_letters").fetchall()
-        assert ([row[5] for row in json.loads(rows)], count) == (["eve"], 1)
-        (wrong,) = db.execute(
+            assert ADA not in repr(await select(database_url, f"SELECT * FROM {table}"))
+        letters = await select(database_url, "SELECT rows, event_count FROM dead_letters")
+        assert [([row[5] for row in json.loads(rows)], n) for rows, n in letters] == [(["eve"], 1)]
+        wrong = (
             "SELECT count(*) FROM batches WHERE event_count <>"
             " (SELECT count(*) FROM event_rows WHERE event_id / 256 = batch_id)"
-        ).fetchone()
-        assert wrong == 0
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            db.execute("DELETE FROM coin_entries")
+        )
+        assert await select(database_url, wrong) == [(0,)]
+        with pytest.raises(Exception, match="append-only"):
+            await execute(database_url, "DELETE FROM coin_entries")
+
+
+async def test_no_page_of_a_file_names_the_player(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    async with open_sink(f"sqlite:///{path}", RULES) as store:
+        await fill(store)
+        await store.erase(ADA)
     assert ADA.encode() not in path.read_bytes()
     assert not path.with_name("events.db-wal").exists()
+
+
+async def tables(url: str) -> dict[str, set[str]]:
+    """The columns of each table."""
+    if url.startswith("sqlite"):
+        query = (
+            "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
+            " WHERE m.type = 'table'"
+        )
+    else:
+        query = (
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " JOIN information_schema.tables USING (table_schema, table_name)"
+            " WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+        )
+    found: dict[str, set[str]] = {}
+    for table, column in await select(url, query):
+        found.setdefault(table, set()).add(column)
+    return found

@@ -1,15 +1,20 @@
 """Reading events back: the same tests over every sink."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import EVERYTHING, EventFilter, EventReader, StoredEvent, open_sink
-from playsmart_gateway.sinks.sqlite import events as sqlite_events
+from playsmart_gateway.sinks import (
+    EVERYTHING,
+    EventFilter,
+    EventReader,
+    StoredEvent,
+    open_sink,
+    sql_events,
+)
 
 BATCHES = [
     ("playsmart", "stack", "ada", 3),
@@ -33,11 +38,6 @@ def make_batches(pad: str = "") -> list[Batch]:
         batch.received_at = 1_776_868_200_000_001 + sequence
         batches.append(batch)
     return batches
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}[request.param]
 
 
 async def read_all(
@@ -104,12 +104,12 @@ async def test_a_filter_keeps_what_is_meant(url: str, wanted: EventFilter, count
 
 
 async def test_a_page_of_large_events_ends_early(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page is held in memory, and an event may be a megabyte."""
-    monkeypatch.setattr(sqlite_events, "PAGE_BYTES", 20_000)
-    monkeypatch.setattr(sqlite_events, "FIRST_FETCH", 2)
-    async with open_sink(f"sqlite:///{tmp_path}/events.db") as sink, sink.reader() as reader:
+    monkeypatch.setattr(sql_events, "PAGE_BYTES", 20_000)
+    monkeypatch.setattr(sql_events, "FIRST_FETCH", 2)
+    async with open_sink(database_url) as sink, sink.reader() as reader:
         await sink.write(make_batches(pad="x" * 10_000))
         page = await reader.events(upto=10_000, limit=10)
         assert 2 <= len(page.events) <= 5

@@ -35,6 +35,7 @@ from playsmart_gateway.sinks import EntryType, LoyaltyReader, Sink, StreakFigure
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.sqlite.schema import LOYALTY_TABLES, MIGRATIONS
 from tests.doubles import make_batch
+from tests.sinks.conftest import empty, execute, select
 
 PROGRAM = Program(
     [
@@ -72,11 +73,6 @@ def event(
     return found
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}[request.param]
-
-
 def brought(award: Award) -> tuple[int, list[tuple[str, int, int]]]:
     return award.points, [(each.streak_id, each.current_count, each.points)
                           for each in award.streaks]  # fmt: skip
@@ -107,12 +103,10 @@ async def test_a_row_that_no_dialect_wrote_is_rejected(url: str, rows: bytes) ->
             assert await reader.loyalty.points("p", "ada") is None
 
 
-async def test_a_balance_that_no_integer_holds_is_rejected_and_stays(tmp_path: Path) -> None:
-    path = tmp_path / "events.db"
-    async with open_sink(f"sqlite:///{path}", program=PROGRAM) as sink:
+async def test_a_balance_that_no_integer_holds_is_rejected_and_stays(database_url: str) -> None:
+    async with open_sink(database_url, program=PROGRAM) as sink:
         await sink.commit([event(1)])
-        with closing(sqlite3.connect(path)) as db, db:
-            db.execute("UPDATE lynes_users SET points = 9223372036854775807")
+        await execute(database_url, "UPDATE lynes_users SET points = 9223372036854775807")
         with pytest.raises(SinkRejected):
             await sink.commit([event(2, "buy", metadata={"value": 5})])
         async with sink.reader() as reader:
@@ -169,10 +163,9 @@ async def test_a_repeat_is_told_what_it_was_awarded_then(url: str) -> None:
             assert list(days.values()) == [2, 1, 1, 1]
 
 
-async def test_state_is_there_after_the_store_was_opened_anew(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/events.db"
+async def test_state_is_there_after_the_store_was_opened_anew(database_url: str) -> None:
     for day in range(4):
-        async with open_sink(url, program=PROGRAM) as sink:
+        async with open_sink(database_url, program=PROGRAM) as sink:
             (award,) = await sink.commit([event(day + 1, at_ms=NOON + day * DAY)])
             assert award.streaks[0].current_count == day + 1
 
@@ -192,18 +185,19 @@ async def test_a_cancelled_commit_leaves_all_or_nothing_and_can_be_repeated(url:
             assert stats.events == len(batches)
 
 
-async def test_events_of_the_lane_are_rows_like_all_others_and_pay_no_coins(tmp_path: Path) -> None:
-    path = tmp_path / "events.db"
-    async with open_sink(f"sqlite:///{path}", program=PROGRAM) as sink:
+async def test_events_of_the_lane_are_rows_like_all_others_and_pay_no_coins(
+    database_url: str,
+) -> None:
+    async with open_sink(database_url, program=PROGRAM) as sink:
         await sink.write([make_batch(1)])
         await sink.commit([event(1, "buy", metadata={"value": Decimal("49.990")})])
         async with sink.reader() as reader:
             assert await reader.player("ada") is None
-    with closing(sqlite3.connect(path)) as db:
-        row = db.execute(
-            "SELECT source, game_id, user_id, type, custom_event_name, occurred_at, received_at,"
-            " customdata FROM events WHERE source = 'lynes'"
-        ).fetchone()
+    (row,) = await select(
+        database_url,
+        "SELECT source, game_id, user_id, type, custom_event_name, occurred_at, received_at,"
+        " customdata FROM events WHERE source = 'lynes'",
+    )
     at = "2026-04-22T12:00:00.000000Z"
     assert row == ("lynes", "p", "ada", "buy", None, at, at, '{"value":49.990}')
 
@@ -237,10 +231,9 @@ steps = st.tuples(
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(steps, min_size=1, max_size=14))
 async def test_any_cut_into_transactions_awards_and_counts_what_the_twin_does(
-    tmp_path: Path, story: list[tuple[str, str, Metadata, int, bool]]
+    database_url: str, story: list[tuple[str, str, Metadata, int, bool]]
 ) -> None:
-    path = tmp_path / "events.db"
-    path.unlink(missing_ok=True)
+    await empty(database_url)
     batches, cuts, now = [], [0], NOON
     for place, (event_id, user, metadata, later, ends) in enumerate(story, 1):
         now += later
@@ -250,7 +243,7 @@ async def test_any_cut_into_transactions_awards_and_counts_what_the_twin_does(
     cuts.append(len(batches))
     twin = MemorySink(program=PROGRAM)
     expected = [(await twin.commit([each]))[0] for each in batches]
-    async with open_sink(f"sqlite:///{path}", program=PROGRAM) as sink:
+    async with open_sink(database_url, program=PROGRAM) as sink:
         awards: list[Award] = []
         for start, end in pairwise(cuts):
             awards += await sink.commit(batches[start:end])
@@ -258,7 +251,8 @@ async def test_any_cut_into_transactions_awards_and_counts_what_the_twin_does(
         assert await sink.commit(batches) == expected
         async with sink.reader() as reader:
             assert await all_there_is(reader.loyalty) == await all_there_is(twin.loyalty)
-            assert counted_anew(path, "login") == await stats_of(reader.loyalty, "login")
+            anew = await counted_anew(database_url, "login")
+            assert anew == await stats_of(reader.loyalty, "login")
 
 
 async def all_there_is(loyalty: LoyaltyReader) -> dict[str, Any]:
@@ -300,15 +294,14 @@ async def stats_of(loyalty: LoyaltyReader, event_id: str, **limits: Any) -> Any:
     return summarize(await loyalty.event_stats("p", event_id, **cells), 10_000)
 
 
-def counted_anew(path: Path, event_id: str) -> Any:
+async def counted_anew(url: str, event_id: str) -> Any:
     """The figures from the stored events alone."""
     stats = MetadataStats()
     decode = msgspec.json.Decoder(float_hook=Decimal).decode
-    with closing(sqlite3.connect(path)) as db:
-        for (customdata,) in db.execute(
-            "SELECT customdata FROM events WHERE type = ?", (event_id,)
-        ):
-            stats.observe(decode(customdata or "{}"))
+    for (customdata,) in await select(
+        url, f"SELECT customdata FROM events WHERE type = '{event_id}'"
+    ):
+        stats.observe(decode(customdata or "{}"))
     return summarize(stats, 10_000)
 
 
@@ -323,36 +316,35 @@ FIELDS: list[Metadata] = [
 
 @pytest.mark.parametrize("told", [VALUES, FIELDS], ids=["values", "fields"])
 async def test_names_beyond_the_bounds_are_counted_as_unnamed_as_in_the_twin(
-    tmp_path: Path, told: list[Metadata]
+    database_url: str, told: list[Metadata]
 ) -> None:
     """Far more distinct names than are kept, some again later, some on another day."""
-    path = tmp_path / "events.db"
     batches = [
         event(place, metadata=each, at_ms=NOON + (place % 5 == 0) * DAY)
         for place, each in enumerate(told, 1)
     ]
     twin = MemorySink(program=PROGRAM)
     await twin.commit(batches)
-    async with open_sink(f"sqlite:///{path}", program=PROGRAM) as sink:
+    async with open_sink(database_url, program=PROGRAM) as sink:
         for start in range(0, len(batches), 100):
             await sink.commit(batches[start : start + 100])
         async with sink.reader() as reader:
             stats = await stats_of(reader.loyalty, "login")
-            assert stats == await stats_of(twin.loyalty, "login") == counted_anew(path, "login")
+            assert stats == await stats_of(twin.loyalty, "login")
+            assert stats == await counted_anew(database_url, "login")
             one_day: dict[str, Any] = {"first": date(2026, 4, 22), "last": date(2026, 4, 22)}
             assert await stats_of(reader.loyalty, "login", **one_day) == await stats_of(
                 twin.loyalty, "login", **one_day
             )
-    with closing(sqlite3.connect(path)) as db:
-        ((most_values,), (most_fields,), (orphans,)) = (
-            db.execute(query).fetchone()
-            for query in (
-                "SELECT max(n) FROM (SELECT count(*) AS n FROM lynes_values GROUP BY field_id)",
-                "SELECT max(n) FROM (SELECT count(*) AS n FROM lynes_fields GROUP BY cell_id)",
-                "SELECT count(*) FROM lynes_values"
-                " WHERE field_id NOT IN (SELECT field_id FROM lynes_fields)",
-            )
+    ((most_values,), (most_fields,), (orphans,)) = [
+        (await select(database_url, query))[0]
+        for query in (
+            "SELECT max(n) FROM (SELECT count(*) AS n FROM lynes_values GROUP BY field_id) AS c",
+            "SELECT max(n) FROM (SELECT count(*) AS n FROM lynes_fields GROUP BY cell_id) AS c",
+            "SELECT count(*) FROM lynes_values"
+            " WHERE field_id NOT IN (SELECT field_id FROM lynes_fields)",
         )
+    ]
     assert orphans == 0
     if told is VALUES:
         assert stats.fields["tx"].strings.unnamed == 2 * MAX_VALUES
@@ -362,8 +354,8 @@ async def test_names_beyond_the_bounds_are_counted_as_unnamed_as_in_the_twin(
         assert len(stats.fields) == MAX_FIELDS <= most_fields <= 2 * MAX_FIELDS
 
 
-async def test_a_field_of_few_values_that_come_often_loses_none(tmp_path: Path) -> None:
-    async with open_sink(f"sqlite:///{tmp_path}/events.db", program=PROGRAM) as sink:
+async def test_a_field_of_few_values_that_come_often_loses_none(database_url: str) -> None:
+    async with open_sink(database_url, program=PROGRAM) as sink:
         for start in range(0, 2_600, 100):
             await sink.commit(
                 [event(n + 1, metadata={"os": f"o{n % 90}"}) for n in range(start, start + 100)]

@@ -1,9 +1,5 @@
 """``Store.expire``: old events go, what they earned stays, and the audit stays sound."""
 
-import contextlib
-import sqlite3
-import uuid
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +9,11 @@ from hypothesis import strategies as st
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sinks import Store, open_sink
 from playsmart_gateway.sinks.memory_events import printed
+from tests.sinks.conftest import empty, execute, select
 from tests.sinks.test_coins import EVENTS, RULES, batch, complaints, ledger
 
 START = 1_776_868_200_000_000
 """When a batch was received less its sequence, in microseconds."""
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/events.db"}[request.param]
 
 
 def history(first: int = 1, count: int = 12) -> list[Batch]:
@@ -87,8 +79,8 @@ async def test_old_events_go_and_what_they_earned_stays(
         assert await complaints(reader) == []
 
 
-async def test_an_audit_on_its_way_is_not_confused(tmp_path: Path) -> None:
-    async with open_sink(f"sqlite:///{tmp_path}/events.db", RULES) as store:
+async def test_an_audit_on_its_way_is_not_confused(database_url: str) -> None:
+    async with open_sink(database_url, RULES) as store:
         await store.write(history())
         for audited_first in (0, 3, 7, 30):
             async with store.reader() as reader:
@@ -98,16 +90,13 @@ async def test_an_audit_on_its_way_is_not_confused(tmp_path: Path) -> None:
                 assert await complaints(reader) == []
 
 
-async def test_the_audit_still_finds_what_nobody_expired(tmp_path: Path) -> None:
-    path = tmp_path / "events.db"
-    async with open_sink(f"sqlite:///{path}", RULES) as store:
+async def test_the_audit_still_finds_what_nobody_expired(database_url: str) -> None:
+    async with open_sink(database_url, RULES) as store:
         await store.write(history())
         await expire(store, 7, type_="Custom")
 
         async def found_after(statement: str) -> set[str]:
-            with contextlib.closing(sqlite3.connect(path)) as db:
-                db.execute(statement)
-                db.commit()
+            await execute(database_url, statement)
             async with store.reader() as reader:
                 return {each.kind for each in await complaints(reader)}
 
@@ -122,16 +111,15 @@ async def test_the_audit_still_finds_what_nobody_expired(tmp_path: Path) -> None
         )
 
 
-async def test_headers_tell_how_many_events_are_left(tmp_path: Path) -> None:
-    async with open_sink(f"sqlite:///{tmp_path}/events.db", RULES) as store:
+async def test_headers_tell_how_many_events_are_left(database_url: str) -> None:
+    async with open_sink(database_url, RULES) as store:
         await store.write(history())
         await expire(store, 8, type_="AppOpen")
-        with contextlib.closing(sqlite3.connect(tmp_path / "events.db")) as db:
-            (wrong,) = db.execute(
-                "SELECT count(*) FROM batches WHERE event_count <>"
-                " (SELECT count(*) FROM event_rows WHERE event_id / 256 = batch_id)"
-            ).fetchone()
-            assert wrong == 0
+        wrong = (
+            "SELECT count(*) FROM batches WHERE event_count <>"
+            " (SELECT count(*) FROM event_rows WHERE event_id / 256 = batch_id)"
+        )
+        assert await select(database_url, wrong) == [(0,)]
 
 
 _ROWS = st.lists(st.sampled_from(["level", "custom", "open"]), min_size=1, max_size=4)
@@ -151,10 +139,10 @@ _STEPS = st.lists(
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_STEPS)
 async def test_the_audit_is_clean_whatever_was_expired_in_between(
-    tmp_path: Path, steps: list[Any]
+    database_url: str, steps: list[Any]
 ) -> None:
-    path = tmp_path / f"{uuid.uuid4()}.db"
-    async with open_sink(f"sqlite:///{path}", RULES) as store, store.reader() as beside:
+    await empty(database_url)
+    async with open_sink(database_url, RULES) as store, store.reader() as beside:
         sequence = 0
         for uploads, cut, game, kind in steps:
             for user, game_id, names in uploads:

@@ -1,15 +1,16 @@
 """The sums beside the events: each event counts exactly once, as if all were counted at the end."""
 
+import asyncio
 import json
-import sqlite3
 from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import aiosqlite
 import msgspec
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,11 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import FigureKeeper, Store, open_sink
 from playsmart_gateway.sinks.figures import DAY, SPANS, Field
-from playsmart_gateway.sinks.sqlite.rollup import CHUNK_TABLES, add, gather
+from playsmart_gateway.sinks.sql_rollup import Chunk, add
+from playsmart_gateway.sinks.sqlite.connection import Statements
+from playsmart_gateway.sinks.sqlite.rollup import CHUNK_TABLES, gather
+from tests.engines import postgres
+from tests.sinks.conftest import SQLITE, empty, select
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PAYING = Rule("a", 7, 7, level_millionths=1_000_000)
@@ -50,9 +55,8 @@ async def follow_to_the_end(figures: FigureKeeper, max_events: int = 1_000) -> N
         pass
 
 
-def tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+async def tables(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """What the sums are, players by name."""
-    db = sqlite3.connect(path)
     player = "JOIN rollup_players USING (player_id)"
     queries = {
         "counts": "SELECT span, start, game_id, source, type, events FROM rollup_counts",
@@ -61,32 +65,38 @@ def tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
         "player_days": f"SELECT game_id, user_id, day FROM rollup_player_days {player}",
         "player_levels": f"SELECT game_id, user_id, level, day FROM rollup_player_levels {player}",
         "levels": "SELECT game_id, day, level, completions, failures, players, timed, "
-        "round(seconds, 6) FROM rollup_levels",
+        "seconds FROM rollup_levels",
         "coins": "SELECT day, game_id, coins FROM rollup_coins",
-        "actions": "SELECT game_id, day, action, events, occurrences, round(value, 6) "
-        "FROM rollup_actions",
+        "actions": "SELECT game_id, day, action, events, occurrences, value FROM rollup_actions",
     }
-    found = {name: sorted(db.execute(query).fetchall()) for name, query in queries.items()}
-    db.close()
-    return found
+    return {name: sorted(rounded(await select(url, query))) for name, query in queries.items()}
 
 
-def recounted(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+def rounded(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The last number of a row is a sum of numbers with fractions, if it is a float."""
+    return [
+        (*row[:-1], round(row[-1], 6) if isinstance(row[-1], float) else row[-1]) for row in rows
+    ]
+
+
+async def recounted(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """The same sums, from the view of the events alone, in plain Python."""
-    db = sqlite3.connect(path)
-    events = db.execute(
+    events = await select(
+        url,
         "SELECT source, game_id, user_id, type, custom_event_name, customdata,"
-        " CAST(strftime('%s', received_at) AS INTEGER), event_id FROM events ORDER BY event_id"
-    ).fetchall()
-    earned = dict(db.execute("SELECT event_id, amount FROM coin_transactions WHERE trigger <> ''"))
-    db.close()
+        " received_at, event_id FROM events ORDER BY event_id",
+    )
+    earned = dict(
+        await select(url, "SELECT event_id, amount FROM coin_transactions WHERE trigger <> ''")
+    )
     counts: Counter[tuple[Any, ...]] = Counter()
     played: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     levels: defaultdict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0.0])
     completed: dict[tuple[str, str, str], int] = {}
     coins: Counter[tuple[int, str]] = Counter()
     actions: defaultdict[tuple[str, int, str], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
-    for source, game, user, kind, name, text, at, event_id in events:
+    for source, game, user, kind, name, text, received_at, event_id in events:
+        at = int(datetime.fromisoformat(received_at).timestamp())
         day, data = at // DAY, json.loads(text or "{}")
         for width in (*SPANS.values(), DAY):
             counts[width, at - at % width, game, source, kind] += 1
@@ -145,11 +155,6 @@ def is_level(level: object) -> bool:
     return 1 <= len(level) <= 40 and all(" " <= letter <= "~" for letter in level)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "events.db"
-
-
 LEVEL = st.sampled_from([1, 2, "1", "boss", -3, 2.5, 2**70, True, None, "", "x" * 41, "é", [1]])
 SECONDS = st.sampled_from([0, 12, 3.25, -1, 90_000, "9", True, None, 1e300])
 ROWS = st.one_of(
@@ -196,19 +201,19 @@ TEAK = st.lists(
     chunks=st.lists(st.integers(1, 6), min_size=1, max_size=8),
 )
 async def test_however_events_come_and_are_cut_into_chunks_the_sums_are_those_of_all_events(
-    tmp_path_factory: pytest.TempPathFactory,
+    database_url: str,
     story: list[tuple[str, int, str, list[Row]]],
     writes: list[int],
     chunks: list[int],
 ) -> None:
     """Times go back and forth, the follower starts anew each time, and some chunks come twice."""
-    path = tmp_path_factory.mktemp("rollup") / "events.db"
+    await empty(database_url)
     batches = [
         batch(n, user, MONDAY + timedelta(hours=hours), *rows, game=game,
               source="playsmart" if user else "teak")
         for n, (user, hours, game, rows) in enumerate(story)
     ]  # fmt: skip
-    async with open_sink(f"sqlite:///{path}", [PAYING]) as sink:
+    async with open_sink(database_url, [PAYING]) as sink:
         for turn, size in enumerate([*writes, len(batches)]):
             await sink.write(batches[:size])
             del batches[:size]
@@ -216,40 +221,88 @@ async def test_however_events_come_and_are_cut_into_chunks_the_sums_are_those_of
                 await figures.follow(chunks[turn % len(chunks)])
         async with keeper(sink) as figures:
             await follow_to_the_end(figures, chunks[0])
-            assert tables(path) == recounted(path)
+            assert await tables(database_url) == await recounted(database_url)
 
 
-async def test_a_chunk_that_two_followers_gathered_is_added_once(path: Path) -> None:
-    async with open_sink(f"sqlite:///{path}") as sink:
+class ByHand(NamedTuple):
+    """What a follower does, step by step, on a connection of the test's own."""
+
+    run: Callable[[str], Awaitable[object]]
+    gather: Callable[[int], Awaitable[Chunk]]
+    add: Callable[[Chunk], Awaitable[bool]]
+
+
+@asynccontextmanager
+async def following_by_hand(url: str) -> AsyncIterator[ByHand]:
+    if not url.startswith(SQLITE):
+        from playsmart_gateway.sinks.postgres import rollup
+
+        async with postgres.connected(url) as db:
+            yield ByHand(db.execute, partial(rollup.gather, db), partial(add, db))
+        return
+    async with aiosqlite.connect(url.removeprefix(SQLITE), isolation_level=None) as file:
+        await file.executescript(CHUNK_TABLES)
+        yield ByHand(file.execute, partial(gather, file), partial(add, Statements(file)))
+
+
+async def test_a_chunk_that_two_followers_gathered_is_added_once(database_url: str) -> None:
+    async with open_sink(database_url) as sink:
         await sink.write([batch(n, "ada", MONDAY, row(), row()) for n in range(4)])
-        db = await aiosqlite.connect(path, isolation_level=None)
-        await db.executescript(CHUNK_TABLES)
-        chunks = [await gather(db, 4) for _ in range(2)]
-        assert [await add(db, chunk) for chunk in chunks] == [True, False]
-        await db.close()
-        assert sum(events for *_, events in tables(path)["counts"]) == 4 * 5, "in five widths"
+        async with following_by_hand(database_url) as by_hand:
+            chunks = [await by_hand.gather(4) for _ in range(2)]
+            assert [await by_hand.add(chunk) for chunk in chunks] == [True, False]
+        counts = (await tables(database_url))["counts"]
+        assert sum(events for *_, events in counts) == 4 * 5, "in five widths"
         async with keeper(sink) as figures:
             await follow_to_the_end(figures)
-        assert tables(path) == recounted(path)
+        assert await tables(database_url) == await recounted(database_url)
 
 
-async def test_a_follower_that_dies_before_its_commit_has_added_nothing(path: Path) -> None:
-    async with open_sink(f"sqlite:///{path}") as sink:
+async def test_a_follower_that_dies_before_its_commit_has_added_nothing(database_url: str) -> None:
+    async with open_sink(database_url) as sink:
         await sink.write([batch(0, "ada", MONDAY, row("LevelCompleted", level=1))])
-        db = await aiosqlite.connect(path, isolation_level=None)
-        await db.executescript(CHUNK_TABLES)
-        chunk = await gather(db, 4)
-        await db.execute("BEGIN IMMEDIATE")
-        assert await add(db, chunk)
-        await db.close()
-        assert not any(tables(path).values())
+        async with following_by_hand(database_url) as by_hand:
+            chunk = await by_hand.gather(4)
+            await by_hand.run("BEGIN")
+            assert await by_hand.add(chunk)
+        assert not any((await tables(database_url)).values())
         async with keeper(sink) as figures:
             await follow_to_the_end(figures)
-        assert tables(path) == recounted(path)
-        assert tables(path)["levels"]
+        assert await tables(database_url) == await recounted(database_url)
+        assert (await tables(database_url))["levels"]
 
 
-async def test_retention_is_of_those_who_come_back_on_the_very_day(path: Path) -> None:
+async def test_two_followers_at_once_count_each_event_once(database_url: str) -> None:
+    async with open_sink(database_url) as sink, open_sink(database_url) as another:
+        await sink.write([batch(n, "ada", MONDAY, row(), row()) for n in range(40)])
+        async with keeper(sink) as figures, keeper(another) as others:
+            await asyncio.gather(*(follow_to_the_end(each, 7) for each in (figures, others)))
+        assert await tables(database_url) == await recounted(database_url)
+
+
+async def test_customdata_that_no_column_could_hold_does_not_stop_a_follower(
+    database_url: str,
+) -> None:
+    """NUL, and numbers without end, as clients may send them."""
+    odd = [b'"\\u0000"', b"1e999999", b"-1E+99999999", b"1e-9999", b"1" * 5_000]
+    events = [
+        b'["%s",null,"2026-04-22T14:30:00Z",{"x":%s,"level":%s,"duration_seconds":%s,"score":%s}]'
+        % (kind, *[text] * 4)
+        for text in odd
+        for kind in (b"LevelCompleted", b"GameEnd")
+    ]
+    fine = b'["LevelCompleted",null,"2026-04-22T14:30:00Z",{"x":"\\u0000","level":"boss"}]'
+    one = batch(1, "ada", MONDAY)
+    one.rows, one.count = b"[%s]" % b",".join([*events, fine]), len(events) + 1
+    async with open_sink(database_url) as sink:
+        await sink.write([one])
+        async with keeper(sink) as figures:
+            await follow_to_the_end(figures)
+    levels = (await tables(database_url))["levels"]
+    assert [level for _, _, level, *_ in levels] == ["boss"]
+
+
+async def test_retention_is_of_those_who_come_back_on_the_very_day(database_url: str) -> None:
     """Ten players come on Monday; five the day after, three a week later, two on both, one late."""
     coming = {0: range(10), 1: range(5), 7: range(3, 6), 8: range(9, 10)}
     batches = [
@@ -257,7 +310,7 @@ async def test_retention_is_of_those_who_come_back_on_the_very_day(path: Path) -
         for day, players in coming.items()
         for player in players
     ]
-    async with open_sink(f"sqlite:///{path}") as sink:
+    async with open_sink(database_url) as sink:
         await sink.write(batches)
         async with keeper(sink) as figures:
             await follow_to_the_end(figures, 3)
@@ -271,17 +324,17 @@ async def test_retention_is_of_those_who_come_back_on_the_very_day(path: Path) -
     assert [day.sessions for day in found.days] == [10, 5, 3, 1]
 
 
-async def test_buckets_are_kept_for_twice_as_long_as_they_are_shown(path: Path) -> None:
-    async with open_sink(f"sqlite:///{path}") as sink:
+async def test_buckets_are_kept_for_twice_as_long_as_they_are_shown(database_url: str) -> None:
+    async with open_sink(database_url) as sink:
         await sink.write([batch(n, "ada", MONDAY + timedelta(hours=n)) for n in range(80)])
         async with keeper(sink) as figures:
             await follow_to_the_end(figures, 10)
-        assert tables(path) == recounted(path)
-    kept = Counter(span for span, *_ in tables(path)["counts"])
+        assert await tables(database_url) == await recounted(database_url)
+    kept = Counter(span for span, *_ in (await tables(database_url))["counts"])
     assert (kept[60], kept[900], kept[DAY]) == (3, 49, 4)
 
 
-async def test_the_fields_of_lynes_are_told_by_kind(path: Path) -> None:
+async def test_the_fields_of_lynes_are_told_by_kind(database_url: str) -> None:
     metadata: list[dict[str, Any]] = [
         {"platform": "ios", "amount": 2},
         {"platform": "web", "amount": 5.5},
@@ -292,7 +345,7 @@ async def test_the_fields_of_lynes_are_told_by_kind(path: Path) -> None:
         batch(n, "ada", MONDAY, row("login", None, **data), source="lynes", game="loyalty")
         for n, data in enumerate(metadata)
     ]
-    async with open_sink(f"sqlite:///{path}") as sink:
+    async with open_sink(database_url) as sink:
         await sink.write([*batches, batch(9, "ada", MONDAY, row("AppOpen", None, amount=99))])
         async with keeper(sink) as figures:
             found = await figures.read(None, DAY, MONDAY.timestamp())

@@ -12,7 +12,8 @@ import msgspec
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.rewards import CUSTOM, LEVEL_COMPLETED, MILLION, Rule
-from playsmart_gateway.sinks.sqlite.schema import EVENT_TRIGGER, LEVEL_COMPLETE, count_activity
+from playsmart_gateway.sinks.sql import EVENT_TRIGGER, LEVEL_COMPLETE
+from playsmart_gateway.sinks.sqlite.schema import count_activity
 
 TEMPORARY_TABLES = """
     CREATE TEMP TABLE fresh_batches (

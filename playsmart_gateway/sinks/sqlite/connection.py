@@ -7,8 +7,9 @@ was deleted or replaced under it. Then, and after any other trouble, it is opene
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 
@@ -106,6 +107,12 @@ class Connection:
                     raise classify(error) from error
                 raise
 
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator["Statements"]:
+        """Open a transaction that only reads, for statements of ``sinks.sql``."""
+        async with self.transaction("BEGIN") as db:
+            yield Statements(db)
+
     async def _usable(self) -> aiosqlite.Connection:
         """Return the connection, opened anew if it is not to the file at our path any more."""
         try:
@@ -117,6 +124,22 @@ class Connection:
             await self.open()
         assert self._db is not None
         return self._db
+
+
+class Statements:
+    """Runs what is written as ``sinks.sql`` says."""
+
+    def __init__(self, db: aiosqlite.Connection) -> None:
+        self._db = db
+
+    async def fetch(self, query: str, /, *args: Any) -> Sequence[Any]:
+        """See ``sinks.sql.Database``."""
+        return list(await self._db.execute_fetchall(query, numbered(args)))
+
+
+def numbered(parameters: Sequence[Any]) -> dict[str, Any]:
+    """Return parameters by their numbers: SQLite takes ``$1`` for a name."""
+    return {str(place): each for place, each in enumerate(parameters, 1)}
 
 
 def classify(error: Exception) -> SinkError:

@@ -9,6 +9,7 @@ import aiosqlite
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.rewards import Rule
+from playsmart_gateway.sinks import sql_events
 from playsmart_gateway.sinks.base import (
     ActionStatistics,
     AppPlayer,
@@ -24,10 +25,11 @@ from playsmart_gateway.sinks.events import (
     EventPage,
     StoreHealth,
 )
-from playsmart_gateway.sinks.sqlite import apps, events
+from playsmart_gateway.sinks.sql_loyalty_reader import SqlLoyaltyReader
+from playsmart_gateway.sinks.sqlite import apps
 from playsmart_gateway.sinks.sqlite.audit import AUDIT_TABLES, audit_step
-from playsmart_gateway.sinks.sqlite.connection import Connection
-from playsmart_gateway.sinks.sqlite.loyalty_reader import SqliteLoyaltyReader
+from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, numbered
+from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS
 
 _PLAYER = """
     SELECT user_id, coins_balance, total_games_played, sessions, best_score, last_score,
@@ -76,7 +78,7 @@ class SqliteReader:
 
     def __init__(self, path: Path) -> None:
         self._connection = Connection(path, self._prepare, read_only=True)
-        self.loyalty = SqliteLoyaltyReader(self._connection)
+        self.loyalty = SqlLoyaltyReader(self._connection.reading)
 
     async def __aenter__(self) -> Self:
         """See ``Reader``."""
@@ -139,8 +141,8 @@ class SqliteReader:
 
     async def newest_event_id(self) -> int:
         """See ``EventReader.newest_event_id``."""
-        async with self._connection.transaction("BEGIN") as db:
-            return await events.newest_event_id(db)
+        async with self._connection.reading() as db:
+            return await sql_events.newest_event_id(db)
 
     async def events(
         self,
@@ -153,19 +155,23 @@ class SqliteReader:
     ) -> EventPage:
         """See ``EventReader.events``."""
         async with self._connection.transaction("BEGIN") as db:
-            return await events.events(db, wanted, after, upto, limit, newest_first=newest_first)
+            piece = await sql_events.piece(
+                Statements(db), wanted, after, upto, limit, newest_first=newest_first
+            )
+            async with db.execute(piece.query, numbered(piece.parameters)) as cursor:
+                return await sql_events.page(cursor.fetchmany, piece)
 
     async def count_events(
         self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
     ) -> CountPage:
         """See ``EventReader.count_events``."""
-        async with self._connection.transaction("BEGIN") as db:
-            return await events.count_events(db, wanted, after, upto, limit)
+        async with self._connection.reading() as db:
+            return await sql_events.count_events(db, wanted, after, upto, limit)
 
     async def examine(self) -> StoreHealth:
         """See ``EventReader.examine``."""
         async with self._connection.transaction("BEGIN") as db:
-            return await events.examine(db)
+            return await _examine(db)
 
     async def _prepare(self, db: aiosqlite.Connection) -> None:
         await db.execute("PRAGMA temp_store = MEMORY")
@@ -180,3 +186,14 @@ async def read_transactions(
     """Return the newest ``limit`` entries of a player whose id is less than ``before``."""
     rows = await db.execute_fetchall(_TRANSACTIONS, (user_id, before, limit))
     return [CoinTransaction(*row) for row in rows]
+
+
+async def _examine(db: aiosqlite.Connection) -> StoreHealth:
+    ((version,),) = await db.execute_fetchall("PRAGMA user_version")
+    checked = await db.execute_fetchall("PRAGMA quick_check(10)")
+    problems = tuple(text for (text,) in checked if text != "ok")
+    newest = None
+    if version and not problems:
+        query = "SELECT received_at FROM batches ORDER BY batch_id DESC LIMIT 1"
+        newest = next((text for (text,) in await db.execute_fetchall(query)), None)
+    return StoreHealth(version, len(MIGRATIONS), newest, problems)

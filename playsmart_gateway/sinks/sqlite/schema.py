@@ -17,6 +17,7 @@ that ``rollup`` keeps for the dashboard.
 """
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.sinks.sql import EVENT_TRIGGER, LEVEL_COMPLETE
 from playsmart_gateway.sinks.sqlite.rollup_tables import ROLLUP_TABLES
 
 
@@ -134,10 +135,6 @@ user group. ``lynes_fields.stats`` is a ``FieldStats`` without its named strings
 ``last_name`` and ``last_value``, once there were too many, are the last one that is counted by name
 (see ``metadata``).
 """
-
-LEVEL_COMPLETE = 1
-EVENT_TRIGGER = 2
-"""What ``coin_entries.trigger`` holds; null for an adjustment."""
 
 MIGRATIONS = (
     f"""

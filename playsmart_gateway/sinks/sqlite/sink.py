@@ -23,6 +23,7 @@ from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sessions import SOURCE, session_of
+from playsmart_gateway.sinks import sql_retention
 from playsmart_gateway.sinks.base import (
     Channel,
     CoinTransaction,
@@ -31,11 +32,11 @@ from playsmart_gateway.sinks.base import (
     Written,
 )
 from playsmart_gateway.sinks.events import Expired
-from playsmart_gateway.sinks.sqlite import apps, erasure, retention
+from playsmart_gateway.sinks.sql_loyalty import Loyalty
+from playsmart_gateway.sinks.sqlite import apps, erasure
 from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
-from playsmart_gateway.sinks.sqlite.connection import Connection, classify
+from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, classify
 from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
-from playsmart_gateway.sinks.sqlite.loyalty import Loyalty
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
 from playsmart_gateway.turnstile import TakeTurn
@@ -151,11 +152,12 @@ class SqliteSink:
                 new = await self._without_known(db, batches)
                 first_id = await self._insert_batches(db, new)
             names = [_name(batch) for batch in new]
-            awarded = await self._loyalty.award(db, [events[name] for name in names], first_id)
+            sql = Statements(db)
+            awarded = await self._loyalty.award(sql, [events[name] for name in names], first_id)
             awards = dict(zip(names, awarded, strict=True))
             return [
                 awards.get(_name(batch))
-                or await self._loyalty.awarded(db, batch, events[_name(batch)])
+                or await self._loyalty.awarded(sql, batch, events[_name(batch)])
                 for batch in batches
             ]
 
@@ -233,8 +235,8 @@ class SqliteSink:
     ) -> Expired:
         """See ``Store.expire``."""
         async with self._connection.transaction("BEGIN" if dry_run else "BEGIN IMMEDIATE") as db:
-            return await retention.expire(
-                db, before, game_id, type_,
+            return await sql_retention.expire(
+                Statements(db), before, game_id, type_,
                 after_batch=after_batch, max_events=max_events, dry_run=dry_run,
             )  # fmt: skip
 

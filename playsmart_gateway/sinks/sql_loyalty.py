@@ -5,12 +5,10 @@ event by event, and what changed is written back by one statement a table: a com
 and one of a hundred take the same number of statements.
 """
 
-import json
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-import aiosqlite
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected
@@ -28,63 +26,64 @@ from playsmart_gateway.loyalty import (
 )
 from playsmart_gateway.loyalty.stored import Occurrence, occurrence
 from playsmart_gateway.sinks.loyalty import EntryType
-from playsmart_gateway.sinks.sqlite.metadata import Cell, count_cells
+from playsmart_gateway.sinks.sql import Database, run
+from playsmart_gateway.sinks.sql_metadata import Cell, count_cells
 
 ENTRY_TYPES: tuple[EntryType, ...] = ("event", "streak_milestone")
 """``lynes_history.type`` is the place in here."""
 
+MAX_POINTS = 2**63 - 1
+"""Of one user; what the integers of both stores hold."""
+
 User = tuple[str, str]
 
 _USERS = """
-    SELECT project, user_id, user_number, points FROM json_each(?) CROSS JOIN lynes_users
-    ON project = json_extract(value, '$[0]') AND user_id = json_extract(value, '$[1]')
+    SELECT project, user_id, user_number, points FROM json_each($1) JOIN lynes_users
+    ON project = value ->> 0 AND user_id = value ->> 1
 """
 _ADD_USERS = """
     INSERT INTO lynes_users (project, user_id, created_at_ms)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-    FROM json_each(?)
+    SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT) FROM json_each($1)
 """
 _COMPLETIONS = """
-    SELECT user_number, event_id, count, day FROM json_each(?) CROSS JOIN lynes_completions
-    ON user_number = json_extract(value, '$[0]') AND event_id = json_extract(value, '$[1]')
+    SELECT user_number, event_id, count, day FROM json_each($1) JOIN lynes_completions
+    ON user_number = CAST(value ->> 0 AS BIGINT) AND event_id = value ->> 1
 """
 _STREAKS = """
     SELECT user_number, streak_id, count, longest, day, updated_at_ms
-    FROM json_each(?) CROSS JOIN lynes_streaks
-    ON user_number = json_extract(value, '$[0]') AND streak_id = json_extract(value, '$[1]')
+    FROM json_each($1) JOIN lynes_streaks
+    ON user_number = CAST(value ->> 0 AS BIGINT) AND streak_id = value ->> 1
 """
 _SET_POINTS = """
-    UPDATE lynes_users SET points = json_extract(value, '$[1]')
-    FROM json_each(?) WHERE user_number = json_extract(value, '$[0]')
+    UPDATE lynes_users SET points = CAST(value ->> 1 AS BIGINT)
+    FROM json_each($1) WHERE user_number = CAST(value ->> 0 AS BIGINT)
 """
 _SET_COMPLETIONS = """
     INSERT INTO lynes_completions (user_number, event_id, count, day)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-           json_extract(value, '$[3]')
-    FROM json_each(?) WHERE true
-    ON CONFLICT DO UPDATE SET count = excluded.count, day = excluded.day
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, CAST(value ->> 2 AS BIGINT), value ->> 3
+    FROM json_each($1) WHERE true
+    ON CONFLICT (user_number, event_id) DO UPDATE SET count = excluded.count, day = excluded.day
 """
 _SET_STREAKS = """
     INSERT INTO lynes_streaks (user_number, streak_id, count, longest, day, updated_at_ms)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-           json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
-    FROM json_each(?) WHERE true
-    ON CONFLICT DO UPDATE SET count = excluded.count, longest = excluded.longest,
-        day = excluded.day, updated_at_ms = excluded.updated_at_ms
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, CAST(value ->> 2 AS BIGINT),
+           CAST(value ->> 3 AS BIGINT), value ->> 4, CAST(value ->> 5 AS BIGINT)
+    FROM json_each($1) WHERE true
+    ON CONFLICT (user_number, streak_id) DO UPDATE SET count = excluded.count,
+        longest = excluded.longest, day = excluded.day, updated_at_ms = excluded.updated_at_ms
 """
 _ADD_HISTORY = """
     INSERT INTO lynes_history (user_number, at_ms, entry_id, type, source_id, points, streaks)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-           json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
-           json_extract(value, '$[6]')
-    FROM json_each(?)
+    SELECT CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT),
+           CAST(value ->> 3 AS BIGINT), value ->> 4, CAST(value ->> 5 AS BIGINT), value ->> 6
+    FROM json_each($1)
 """
 _AWARDED = f"""
     SELECT type, source_id, lynes_history.points, streaks
-    FROM batches CROSS JOIN journals USING (journal_id) CROSS JOIN lynes_users
-    ON project = game_id AND lynes_users.user_id = batches.user_id
-    CROSS JOIN lynes_history USING (user_number)
-    WHERE identity = ? AND sequence = ? AND at_ms = ? AND entry_id
+    FROM batches JOIN journals ON journals.journal_id = batches.journal_id
+    JOIN lynes_users ON project = game_id AND lynes_users.user_id = batches.user_id
+    JOIN lynes_history ON lynes_history.user_number = lynes_users.user_number
+    WHERE identity = $1 AND sequence = $2 AND at_ms = $3 AND entry_id
           BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
           AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
     ORDER BY entry_id
@@ -110,7 +109,7 @@ class Loyalty:
         return events
 
     async def award(
-        self, db: aiosqlite.Connection, events: Sequence[Occurrence], first_batch_id: int
+        self, db: Database, events: Sequence[Occurrence], first_batch_id: int
     ) -> list[Award]:
         """Award these events, of batches with consecutive ids, one after the other."""
         program = self._program
@@ -127,14 +126,14 @@ class Loyalty:
             cell = user[0], event_id, day.isoformat(), group
             cells.setdefault(cell, MetadataStats()).observe(metadata)
         await self._save(db, numbers, before, states)
-        await _run(db, _ADD_HISTORY, history)
+        await run(db, _ADD_HISTORY, history)
         await count_cells(db, cells)
         return awards
 
-    async def awarded(self, db: aiosqlite.Connection, batch: Batch, event: Occurrence) -> Award:
+    async def awarded(self, db: Database, batch: Batch, event: Occurrence) -> Award:
         """Return what was awarded for the event of a batch that is stored."""
         name = (batch.journal, batch.sequence, event.received_at_ms)
-        rows = list(await db.execute_fetchall(_AWARDED, name))
+        rows = await db.fetch(_AWARDED, *name)
         history = [
             self._entry(kind, source_id, points, event.received_at_ms)
             for kind, source_id, points, _ in rows
@@ -150,18 +149,17 @@ class Loyalty:
         return HistoryEntry(ENTRY_TYPES[kind], source_id, title, source.description, points, at_ms)
 
     async def _load(
-        self, db: aiosqlite.Connection, events: Sequence[Occurrence]
+        self, db: Database, events: Sequence[Occurrence]
     ) -> tuple[dict[User, int], dict[User, State]]:
         """Return the numbers and states of the users, who are added if they are new."""
         seen: dict[User, int] = {}
         for event in events:
             seen.setdefault(event.user, event.received_at_ms)
-        keys = json.dumps(list(seen))
-        rows = list(await db.execute_fetchall(_USERS, (keys,)))
+        rows = await run(db, _USERS, list(seen))
         if len(rows) < len(seen):
             known = {(project, user_id) for project, user_id, _, _ in rows}
-            await _run(db, _ADD_USERS, [(*u, at) for u, at in seen.items() if u not in known])
-            rows = list(await db.execute_fetchall(_USERS, (keys,)))
+            await run(db, _ADD_USERS, [(*u, at) for u, at in seen.items() if u not in known])
+            rows = await run(db, _USERS, list(seen))
         numbers = {(project, user_id): number for project, user_id, number, _ in rows}
         completions: dict[int, dict[str, Completions]] = {n: {} for n in numbers.values()}
         streaks: dict[int, dict[str, Streak]] = {n: {} for n in numbers.values()}
@@ -170,9 +168,9 @@ class Loyalty:
             if self._program.events[event_id].max_completions is not None:
                 limited.add((numbers[user], event_id))
             fed |= {(numbers[user], streak.id) for streak in self._program.streaks_of[event_id]}
-        for number, event_id, count, day in await _rows_for(db, _COMPLETIONS, limited):
+        for number, event_id, count, day in await run(db, _COMPLETIONS, list(limited)):
             completions[number][event_id] = Completions(count, date.fromisoformat(day))
-        for number, streak_id, count, longest, day, at_ms in await _rows_for(db, _STREAKS, fed):
+        for number, streak_id, count, longest, day, at_ms in await run(db, _STREAKS, list(fed)):
             streaks[number][streak_id] = Streak(count, longest, date.fromisoformat(day), at_ms)
         states = {
             (project, user_id): State(points, completions[number], streaks[number])
@@ -182,7 +180,7 @@ class Loyalty:
 
     async def _save(
         self,
-        db: aiosqlite.Connection,
+        db: Database,
         numbers: dict[User, int],
         before: dict[User, State],
         after: dict[User, State],
@@ -191,6 +189,8 @@ class Loyalty:
         points, completions, streaks = [], [], []
         for user, state in after.items():
             number, was = numbers[user], before[user]
+            if state.points > MAX_POINTS:
+                raise SinkRejected("more points than a balance can hold")
             if state.points != was.points:
                 points.append((number, state.points))
             completions += [
@@ -203,9 +203,9 @@ class Loyalty:
                 for streak_id, s in state.streaks.items()
                 if s is not was.streaks.get(streak_id)
             ]
-        await _run(db, _SET_POINTS, points)
-        await _run(db, _SET_COMPLETIONS, completions)
-        await _run(db, _SET_STREAKS, streaks)
+        await run(db, _SET_POINTS, points)
+        await run(db, _SET_COMPLETIONS, completions)
+        await run(db, _SET_STREAKS, streaks)
 
 
 def _rows(number: int, event_id: int, award: Award) -> list[tuple[Any, ...]]:
@@ -218,13 +218,3 @@ def _rows(number: int, event_id: int, award: Award) -> list[tuple[Any, ...]]:
         )
         for entry_id, entry in enumerate(award.history, event_id)
     ]
-
-
-async def _run(db: aiosqlite.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Run a statement over all rows at once, if there are any."""
-    if rows:
-        await db.execute(statement, (json.dumps(rows),))
-
-
-async def _rows_for(db: aiosqlite.Connection, query: str, keys: set[tuple[int, str]]) -> list[Any]:
-    return list(await db.execute_fetchall(query, (json.dumps(list(keys)),))) if keys else []

@@ -10,45 +10,50 @@ and ledger. Two things are written down in the transaction that deletes:
   where an audit begins to count.
 """
 
-import aiosqlite
-
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.rewards import CUSTOM, LEVEL_COMPLETED
 from playsmart_gateway.sinks.events import Expired
+from playsmart_gateway.sinks.sql import Database
 
 _RANGE = f"""
     SELECT event_id / {MAX_EVENTS_PER_BATCH} FROM event_rows
-    WHERE event_id >= ? ORDER BY event_id LIMIT 1 OFFSET ?
+    WHERE event_id >= $1 ORDER BY event_id LIMIT 1 OFFSET $2
 """  # noqa: S608 - built from our own constants
 _YOUNG = """
     SELECT batch_id FROM batches
-    WHERE batch_id BETWEEN ? AND ? AND received_at >= ? ORDER BY batch_id LIMIT 1
+    WHERE batch_id BETWEEN $1 AND $2 AND received_at >= $3 ORDER BY batch_id LIMIT 1
 """
+_LAST_BATCH = "SELECT max(batch_id) FROM batches"
 _DOOMED = f"""
-    FROM event_rows CROSS JOIN batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
-    WHERE event_id BETWEEN :first_event AND :last_event
-    AND (:game_id IS NULL OR game_id = :game_id) AND (:type IS NULL OR type = :type)
+    FROM event_rows CROSS JOIN batches
+    WHERE batch_id = event_id / {MAX_EVENTS_PER_BATCH} AND event_id BETWEEN $1 AND $2
+    AND batch_id BETWEEN $1 / {MAX_EVENTS_PER_BATCH} AND $2 / {MAX_EVENTS_PER_BATCH}
+    AND game_id = coalesce($3, game_id) AND type = coalesce($4, type)
 """
 _COUNT = f"SELECT count(*) {_DOOMED}"
 _NOTE_PAYING = f"""
     INSERT INTO expired_events (game_id, type, batch_id)
-    SELECT DISTINCT game_id, type, :last_batch {_DOOMED}
+    SELECT DISTINCT game_id, type, CAST($5 AS BIGINT) {_DOOMED}
     AND source = 'playsmart' AND type IN ('{LEVEL_COMPLETED}', '{CUSTOM}')
-    ON CONFLICT DO UPDATE SET batch_id = max(batch_id, excluded.batch_id)
+    ON CONFLICT (game_id, type) DO UPDATE SET batch_id = CASE
+        WHEN excluded.batch_id > expired_events.batch_id THEN excluded.batch_id
+        ELSE expired_events.batch_id
+    END
 """
 _NOTE_COUNTED = f"""
     INSERT INTO custom_event_baselines (player_id, game_id, count)
     SELECT player_id, game_id, count(*) FROM (
         SELECT batch_id, game_id, batches.user_id AS owner {_DOOMED}
         AND source = 'playsmart' AND type = '{CUSTOM}'
-    ) AS doomed CROSS JOIN players ON players.user_id = owner
-    WHERE 0 < (
+    ) AS doomed CROSS JOIN players
+    WHERE players.user_id = owner AND 0 < (
         SELECT trigger_threshold FROM game_rules
         WHERE game_rules.game_id = doomed.game_id AND since_batch_id <= batch_id
         ORDER BY rule_id DESC LIMIT 1
     )
     GROUP BY player_id, game_id
-    ON CONFLICT DO UPDATE SET count = count + excluded.count
+    ON CONFLICT (player_id, game_id)
+        DO UPDATE SET count = custom_event_baselines.count + excluded.count
 """  # noqa: S608 - built from our own constants
 _DELETE = f"DELETE FROM event_rows WHERE event_id IN (SELECT event_id {_DOOMED})"  # noqa: S608
 _COUNT_LEFT = f"""
@@ -57,13 +62,13 @@ _COUNT_LEFT = f"""
         WHERE event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
                        AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
     )
-    WHERE batch_id BETWEEN :first_event / {MAX_EVENTS_PER_BATCH} AND :last_batch
+    WHERE batch_id BETWEEN $1 AND $2
 """  # noqa: S608 - built from our own constants
 
 
 async def expire(
-    db: aiosqlite.Connection,
-    before: str,
+    db: Database,
+    before: object,
     game_id: str | None,
     type_: str | None,
     *,
@@ -71,33 +76,30 @@ async def expire(
     max_events: int,
     dry_run: bool,
 ) -> Expired:
-    """See ``Store.expire``."""
-    end = await _number(db, "SELECT ifnull(max(batch_id), 0) FROM batches", ())
+    """See ``Store.expire``; ``before`` is as this store holds times."""
+    end = await _number(db, _LAST_BATCH) or 0
     behind = (after_batch + 1) * MAX_EVENTS_PER_BATCH
-    first = await _number(db, _RANGE, (behind, 0))
-    if first is None or end is None:
+    first = await _number(db, _RANGE, behind, 0)
+    if first is None:
         return Expired(0, after_batch, after_batch, done=True)
-    last = await _number(db, _RANGE, (behind, max_events - 1)) or end
-    young = await _number(db, _YOUNG, (first, last, before))
+    last = await _number(db, _RANGE, behind, max_events - 1) or end
+    young = await _number(db, _YOUNG, first, last, before)
     if young is not None:
         last = young - 1
-    doomed = {
-        "first_event": first * MAX_EVENTS_PER_BATCH,
-        "last_event": last * MAX_EVENTS_PER_BATCH + MAX_EVENTS_PER_BATCH - 1,
-        "last_batch": last,
-        "game_id": game_id,
-        "type": type_,
-    }
-    ((events,),) = await db.execute_fetchall(_COUNT, doomed)
+    doomed = (
+        *(first * MAX_EVENTS_PER_BATCH, last * MAX_EVENTS_PER_BATCH + MAX_EVENTS_PER_BATCH - 1),
+        *(game_id, type_),
+    )
+    events = await _number(db, _COUNT, *doomed) or 0
     if events and not dry_run:
-        for statement in (_NOTE_PAYING, _NOTE_COUNTED, _DELETE, _COUNT_LEFT):
-            await db.execute(statement, doomed)
+        await db.fetch(_NOTE_PAYING, *doomed, last)
+        await db.fetch(_NOTE_COUNTED, *doomed)
+        await db.fetch(_DELETE, *doomed)
+        await db.fetch(_COUNT_LEFT, first, last)
     return Expired(events, last, end, done=young is not None or last >= end)
 
 
-async def _number(
-    db: aiosqlite.Connection, query: str, parameters: tuple[int | str, ...]
-) -> int | None:
-    for (number,) in await db.execute_fetchall(query, parameters):
-        return int(number)
+async def _number(db: Database, query: str, *parameters: object) -> int | None:
+    for (number,) in await db.fetch(query, *parameters):
+        return None if number is None else int(number)
     return None

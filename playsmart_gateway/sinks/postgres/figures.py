@@ -1,0 +1,113 @@
+"""The figures of a PostgreSQL store."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Self
+
+import asyncpg
+
+from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.sinks.figures import Figures, Followed
+from playsmart_gateway.sinks.postgres.connection import READ, Connection, as_it_is
+from playsmart_gateway.sinks.postgres.rollup import gather
+from playsmart_gateway.sinks.postgres.schema import printed_time
+from playsmart_gateway.sinks.sql_figures import (
+    MAX_ROWS,
+    NEWEST_BATCHES,
+    NEWEST_OF_LYNES,
+    Query,
+    read_figures,
+)
+from playsmart_gateway.sinks.sql_rollup import add
+
+_STATE = f"""
+    SELECT position, (SELECT last_batch_id FROM batch_counter), (
+        SELECT {printed_time("received_at")} FROM batches
+        WHERE batch_id <= position ORDER BY batch_id DESC LIMIT 1
+    ) FROM rollup_state
+"""  # noqa: S608 - built from our own constants
+_LEVEL_NUMBER = "coalesce(substring(level FROM '^ *([-+]?[0-9]{1,18})')::bigint, 0)"
+_FIELDS = Query(
+    f"""
+    WITH entries AS MATERIALIZED (
+        SELECT key AS name, atom, kind,
+               CASE kind WHEN 'number' THEN atom::numeric END AS number
+        FROM (
+            SELECT batch_id FROM (
+                SELECT batch_id, source, game_id FROM batches
+                ORDER BY batch_id DESC LIMIT {NEWEST_BATCHES}
+            ) AS newest
+            WHERE source = 'lynes' AND game_id = coalesce($1, game_id)
+            ORDER BY batch_id DESC LIMIT {NEWEST_OF_LYNES}
+        ) AS chosen
+        CROSS JOIN LATERAL (
+            SELECT customdata FROM event_rows
+            WHERE event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+                  AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1} OFFSET 0
+        ) AS event
+        CROSS JOIN LATERAL (
+            SELECT key, json_typeof(value) AS kind, (value #>> '{{}}') COLLATE "C" AS atom
+            FROM json_each(customdata)
+        ) AS field
+    ), told AS (
+        SELECT name, atom, count(*) AS events,
+               row_number() OVER (PARTITION BY name ORDER BY count(*) DESC, atom) AS place
+        FROM entries WHERE kind IN ('string', 'boolean') GROUP BY name, atom
+    )
+    SELECT name, 'number' AS sort, count(*) AS n, min(number)::float8 AS least,
+           avg(number)::float8 AS mean, max(number)::float8 AS most, NULL AS common
+    FROM entries WHERE abs(number) < 1e300 GROUP BY name
+    UNION ALL
+    SELECT name, 'category', sum(events)::bigint, NULL, NULL, NULL,
+           array_agg(ROW(atom, events) ORDER BY place) FILTER (WHERE place <= 5)
+    FROM told GROUP BY name
+    ORDER BY sort DESC, name LIMIT {MAX_ROWS}
+    """,  # noqa: S608 - built from our own constants
+    "name, sort, n, least, mean, most, common",
+    ("game",),
+)
+
+
+class PostgresFigures:
+    """See ``FigureKeeper``; ``store`` is the connection of the sink, which alone writes."""
+
+    def __init__(self, url: str, store: Connection) -> None:
+        self._reading = Connection(url, as_it_is)
+        self._store = store
+
+    async def __aenter__(self) -> Self:
+        """See ``FigureKeeper``."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """See ``FigureKeeper``."""
+        await self._reading.close()
+
+    async def follow(self, max_events: int) -> Followed:
+        """See ``FigureKeeper.follow``."""
+        async with self._reading.transaction(READ) as db:
+            chunk = await gather(db, max_events)
+        if chunk.position > chunk.start:
+            async with self._store.transaction() as db:
+                if not await add(db, chunk):
+                    return Followed(chunk.start, chunk.end)
+        return Followed(chunk.position, chunk.end)
+
+    async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
+        """See ``FigureKeeper.read``."""
+        async with self._reading.transaction(READ) as db:
+            position, end, counted_until = await db.fetchrow(_STATE)
+            return await read_figures(
+                partial(_rows, db), game_id, seconds, now,
+                level_number=_LEVEL_NUMBER,
+                followed=Followed(position, end),
+                counted_until=counted_until,
+                fields=_FIELDS,
+            )  # fmt: skip
+
+
+async def _rows(
+    db: asyncpg.Connection, query: Query, parameters: Sequence[Any]
+) -> Sequence[Sequence[Any]]:
+    rows: list[asyncpg.Record] = await db.fetch(query.sql, *parameters)
+    return rows

