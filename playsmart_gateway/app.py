@@ -37,7 +37,7 @@ from playsmart_gateway.loyalty import Program
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.rewards import Rule, draws_for, is_whole_millionths
-from playsmart_gateway.sinks import Store, open_sink
+from playsmart_gateway.sinks import JetStreamOptions, Store, open_sink
 
 
 class Application(Starlette):
@@ -77,7 +77,7 @@ def create_app(
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
-        sink or open_sink(config.storage.url, rules, program),
+        sink or store_for(config),
         development=development,
     )
     endpoint = playsmart.IngestEvents(
@@ -148,6 +148,27 @@ def create_app(
     )
     app.state.gateway = gateway
     return app
+
+
+def store_for(config: Config) -> Store:
+    """Return the store that the configuration describes.
+
+    Raises:
+        ConfigError: with what cannot be used of it.
+    """
+    storage = config.storage
+    return open_sink(
+        storage.url,
+        rules_for(config),
+        program_for(config),
+        reads_url=storage.reads_url,
+        jetstream=jetstream_for(config),
+    )
+
+
+def jetstream_for(config: Config) -> JetStreamOptions:
+    """Return how the stream between gateways and workers is to be."""
+    return JetStreamOptions(**msgspec.structs.asdict(config.nats))
 
 
 def verifier_for(auth: Auth) -> TokenVerifier:

@@ -8,6 +8,7 @@ or of the wrong type refuses to start, all mistakes at once. Errors name keys, n
 
 import contextlib
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from playsmart_gateway.rewards import MAX_BASE_AMOUNT, MAX_MULTIPLIER
 ENVIRONMENT_PREFIX = "PLAYSMART_"
 MASKED = "********"
 _NONE: Mapping[str, str] = {}
+_USER_INFO = re.compile(r"(?<=//)[^/?#]*@")
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -99,6 +101,29 @@ class Storage(Section, frozen=True):
     """Where events end up."""
 
     url: str = "sqlite:///data/playsmart.db"
+    reads_url: str | None = None
+
+    @property
+    def database_url(self) -> str:
+        """The database in which events end up, here or by way of workers."""
+        return self.reads_url or self.url
+
+
+class Nats(Section, frozen=True):
+    """The stream between gateways and workers."""
+
+    stream: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")] = "playsmart"
+    replicas: Literal[1, 3] = 1
+    max_age_seconds: Annotated[int, msgspec.Meta(ge=0, le=31_536_000)] = 0
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    duplicate_window_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 120
+    ack_wait_seconds: Annotated[float, msgspec.Meta(ge=0.5, le=3_600)] = 30.0
+    max_ack_pending: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 20_000
+    max_deliveries: Annotated[int, msgspec.Meta(ge=3, le=1_000)] = 10
+    credentials_file: str | None = None
+    tls_ca_file: str | None = None
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
 
 
 class App(Section, frozen=True):
@@ -200,6 +225,7 @@ class Config(Section, frozen=True):
     buffer: Buffer = Buffer()
     journal: Journal = Journal()
     storage: Storage = Storage()
+    nats: Nats = Nats()
     operator: Operator = Operator()
     app: App = App()
     games: tuple[Game, ...] = ()
@@ -334,4 +360,6 @@ def _mask(key: str, value: Any) -> Any:
         return [_mask(key, each) for each in value]
     if isinstance(value, dict):
         return {inner: _mask(inner, each) for inner, each in value.items()}
+    if key.endswith("url") and isinstance(value, str):
+        return _USER_INFO.sub(f"{MASKED}@", value)
     return MASKED if key.startswith(("secret", "api_key", "token")) and value else value

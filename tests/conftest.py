@@ -22,6 +22,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from playsmart_gateway.auth import mint
+from tests.engines.nats import nats_server
+
+__all__ = ["nats_server"]
 
 T = TypeVar("T")
 SECRET = "a secret for tests, 32 bytes or longer"

@@ -27,7 +27,7 @@ def read_config(path: Path | None) -> Config:
 
 def development_secret_file(config: Config) -> Path:
     """Return where development mode keeps its secret: in the data folder, beside the database."""
-    scheme, _, path = config.storage.url.partition(":///")
+    scheme, _, path = config.storage.database_url.partition(":///")
     folder = Path(path).parent if scheme == "sqlite" else Path("data")
     return folder / "dev-secret"
 

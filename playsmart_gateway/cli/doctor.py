@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import click
 
-from playsmart_gateway.app import rules_for, teak_apps_for, verifier_for
+from playsmart_gateway.app import store_for, teak_apps_for, verifier_for
 from playsmart_gateway.cli.common import config_option, development_secret_file, read_config
 from playsmart_gateway.cli.printing import harmless
 from playsmart_gateway.config import Config
@@ -61,7 +61,7 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
         config = read_config(config_path)
         if config.auth.has_keys:
             verifier_for(config.auth)
-        open_sink(config.storage.url, rules_for(config))
+        store_for(config)
         teak_apps_for(config)
     except ConfigError as error:
         for problem in error.problems:
@@ -100,7 +100,7 @@ def _secrets(config: Config, config_path: Path | None) -> Iterator[Finding]:
 
 
 def _folders(config: Config) -> Iterator[Finding]:
-    scheme, _, path = config.storage.url.partition(":///")
+    scheme, _, path = config.storage.database_url.partition(":///")
     folders = {"data folder": Path(path).parent} if scheme == "sqlite" else {}
     if config.journal.enabled:
         folders["journal folder"] = Path(config.journal.path)
@@ -123,7 +123,7 @@ def _folders(config: Config) -> Iterator[Finding]:
 
 
 def _database(config: Config) -> Iterator[Finding]:
-    scheme, _, path = config.storage.url.partition(":///")
+    scheme, _, path = config.storage.database_url.partition(":///")
     if scheme != "sqlite":
         yield Finding("note", "database", "none: events are lost when the process ends")
         return
@@ -132,7 +132,7 @@ def _database(config: Config) -> Iterator[Finding]:
         return
 
     try:
-        health = asyncio.run(_look(config.storage.url))
+        health = asyncio.run(_look(config.storage.database_url))
     except SinkError as error:
         yield Finding("problem", "database", str(error), error.hint)
         return

@@ -43,7 +43,7 @@ def erase_command(
         click.confirm(f"Erase everything of {user!r}? This cannot be undone", abort=True)
     erased = asyncio.run(_count(config, user) if dry_run else _erase(config, user))
     left = _set_aside(config, user)
-    log = Path(config.storage.url.partition(":///")[2] + "-wal")
+    log = Path(config.storage.database_url.partition(":///")[2] + "-wal")
     still_open = not dry_run and log.exists()
     if as_json:
         report = {"user": user, "dry_run": dry_run, "rows": erased, "left": left}
@@ -61,7 +61,7 @@ def erase_command(
 
 
 async def _count(config: Config, user: str) -> dict[str, int]:
-    url = config.storage.url
+    url = config.storage.database_url
     async with open_sink(url).reader() as reader:
         await reader.newest_event_id()  # a store that is not there must not be made by this
     async with open_sink(url) as store:
@@ -69,7 +69,7 @@ async def _count(config: Config, user: str) -> dict[str, int]:
 
 
 async def _erase(config: Config, user: str) -> dict[str, int]:
-    url = config.storage.url
+    url = config.storage.database_url
     async with open_sink(url).reader() as reader:
         await reader.newest_event_id()
     path = Path(config.journal.path)

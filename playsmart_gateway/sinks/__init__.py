@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty import Program
@@ -38,7 +39,9 @@ from playsmart_gateway.sinks.events import (
     StoreHealth,
 )
 from playsmart_gateway.sinks.figures import SPANS, FigureKeeper, Figures, Followed
+from playsmart_gateway.sinks.jetstream.options import SCHEMES, JetStreamOptions
 from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader, StreakFigures
+from playsmart_gateway.sinks.source import Delivery, Source, SourceState
 
 __all__ = [
     "EVERYTHING",
@@ -51,6 +54,7 @@ __all__ = [
     "Channel",
     "CoinTransaction",
     "CountPage",
+    "Delivery",
     "Entry",
     "EntryType",
     "EventCount",
@@ -61,12 +65,15 @@ __all__ = [
     "FigureKeeper",
     "Figures",
     "Followed",
+    "JetStreamOptions",
     "LoyaltyReader",
     "OptOutState",
     "Player",
     "PropertyValue",
     "Reader",
     "Sink",
+    "Source",
+    "SourceState",
     "Statistics",
     "Store",
     "StoreHealth",
@@ -74,20 +81,42 @@ __all__ = [
     "StreakFigures",
     "Violation",
     "Written",
+    "is_nats",
+    "open_consumer",
     "open_sink",
 ]
 
 
-def open_sink(url: str, rules: Sequence[Rule] = (), program: Program | None = None) -> Store:
+def open_sink(
+    url: str,
+    rules: Sequence[Rule] = (),
+    program: Program | None = None,
+    *,
+    reads_url: str | None = None,
+    jetstream: JetStreamOptions | None = None,
+) -> Store:
     """Return the sink that ``url`` names; enter it to open it.
 
     It pays coins by ``rules``, and points by ``program`` (none: no event is defined).
 
-    ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``.
+    ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db`` or ``memory:``. Or
+    ``nats://...`` (see ``jetstream.options``), where batches are only published; then
+    ``reads_url`` names the database to which workers write them, and which does all the rest.
 
     Raises:
         ConfigError: no sink goes by that URL.
     """
+    if is_nats(url):
+        if reads_url is None or is_nats(reads_url):
+            problem = "must name the database that the workers write to, as storage.url is NATS"
+            raise ConfigError([f"storage.reads_url: {problem}"])
+        database = open_sink(reads_url, rules, program)
+        _require_nats()
+        from playsmart_gateway.sinks.jetstream.store import JetStreamStore
+
+        return JetStreamStore(url, jetstream or JetStreamOptions(), database)
+    if reads_url is not None:
+        raise ConfigError(["storage.reads_url: is only for a storage.url of NATS"])
     if url == "memory:":
         from playsmart_gateway.sinks.memory import MemorySink
 
@@ -97,4 +126,28 @@ def open_sink(url: str, rules: Sequence[Rule] = (), program: Program | None = No
         from playsmart_gateway.sinks.sqlite import SqliteSink
 
         return SqliteSink(path, rules, program)
-    raise ConfigError(["storage.url: must be sqlite:///PATH or memory:"])
+    raise ConfigError(["storage.url: must be sqlite:///PATH, nats://HOST:PORT or memory:"])
+
+
+def open_consumer(url: str, options: JetStreamOptions) -> Source:
+    """Return what takes from the stream at ``url`` what gateways publish; enter it to open it.
+
+    Raises:
+        ConfigError: that is not a URL of NATS.
+    """
+    if not is_nats(url):
+        raise ConfigError(["worker --from: must be nats://HOST:PORT[,HOST:PORT...]"])
+    _require_nats()
+    from playsmart_gateway.sinks.jetstream.consumer import Consumer
+
+    return Consumer(url, options)
+
+
+def is_nats(url: str) -> bool:
+    """Whether a URL names NATS."""
+    return url.partition("://")[0] in SCHEMES
+
+
+def _require_nats() -> None:
+    if find_spec("nats") is None:
+        raise ConfigError(["storage.url: NATS needs pip install 'playsmart-gateway[nats]'"])

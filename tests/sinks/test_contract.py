@@ -18,6 +18,7 @@ from playsmart_gateway.sinks.memory import MemorySink
 from tests.doubles import make_batch
 
 MakeSink = Callable[..., Sink]
+JOURNAL = "0f" * 16
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -145,7 +146,9 @@ async def test_more_batches_than_one_statement_takes_keep_their_order(make_sink:
 )
 async def test_any_text_comes_back_as_it_was(make_sink: MakeSink, text: str) -> None:
     row = ["Custom", text or "x", "2026-04-22T14:30:00Z", {text: [text, None, 1.5, True, {}]}]
-    batch = Batch("playsmart", text, text or "u", 1, msgspec.json.encode([row]), "j", 1, 1)
+    batch = Batch(
+        "playsmart", text[:256], text[:256] or "u", 1, msgspec.json.encode([row]), JOURNAL, 1, 1
+    )
     async with make_sink() as sink:
         await sink.write([batch])
         assert stored_rows(sink, make_sink) == [[*row[:2], _padded(str(row[2])), row[3]]]
@@ -181,7 +184,7 @@ async def test_rows_come_back_as_they_were(make_sink: MakeSink, requests: list[l
     """Flushing twice with different boundaries, and reopening, change nothing either."""
     make_sink.path.unlink(missing_ok=True)  # type: ignore[attr-defined]
     batches = [
-        Batch("playsmart", "g", "u", len(each), msgspec.json.encode(each), "j", place + 1, 1)
+        Batch("playsmart", "g", "u", len(each), msgspec.json.encode(each), JOURNAL, place + 1, 1)
         for place, each in enumerate(requests)
     ]
     expected = [

@@ -1,0 +1,363 @@
+"""One connection to one node, thrown away at the first error, and the way to the next.
+
+nats-py could reconnect by itself. Then it would keep what is published meanwhile and send it
+afterwards, and nobody could tell what became of it. So it is told not to: a connection that fails
+is lost with all that was under way on it, whoever waited comes back, and the next is a new one. No
+text of the driver is logged: it could quote what it received.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError
+
+from playsmart_gateway.errors import ConfigError, SinkUnavailable
+from playsmart_gateway.sinks.jetstream.options import (
+    JetStreamOptions,
+    Server,
+    read_servers,
+    tls_context,
+)
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 2.0
+"""A node that has not answered by then is passed over: it may be stopped, or cut off."""
+
+ANSWER_SECONDS = 5.0
+"""A question or a window of messages that is not answered by then is given up."""
+
+START_SECONDS = 15.0
+"""How long a start waits for a cluster that still elects its leaders."""
+
+PING_SECONDS = 2.0
+WINDOW = 500
+"""Messages that may be under way at once: enough to hide the way there and back."""
+
+
+class Message(NamedTuple):
+    """What is published: where to, by which name it is known for ever, and what."""
+
+    subject: str
+    name: str
+    body: bytes
+
+
+class _Error(msgspec.Struct):
+    description: str = ""
+
+
+class Ack(msgspec.Struct):
+    """What the stream says to a message: kept, kept before (``duplicate``), or ``error``."""
+
+    seq: int = 0
+    duplicate: bool = False
+    error: _Error | None = None
+
+
+_decode_ack = msgspec.json.Decoder(Ack).decode
+
+
+class _Window:
+    """Messages under way and their acks, in the same order."""
+
+    def __init__(self, size: int) -> None:
+        self.acks: list[Ack | None] = [None] * size
+        self.left = size
+        self.done = asyncio.get_running_loop().create_future()
+
+
+class Connection:
+    """A connection that is up until it is ``lost``. Made by ``open``."""
+
+    def __init__(self, client: Client, where: str) -> None:
+        self.where = where
+        self.is_lost = False
+        self._client = client
+        self._when_lost: list[Callable[[], None]] = []
+        self._inbox = ""
+        self._windows: dict[str, _Window] = {}
+        self._published = 0
+
+    @classmethod
+    async def open(
+        cls, server: Server, options: JetStreamOptions, lost: Callable[[], None]
+    ) -> "Connection":
+        """Connect to one node; ``lost`` is called once when the connection ends by itself.
+
+        Raises what the network and the driver raise.
+        """
+        client = Client()
+        connection = cls(client, server.where)
+        connection._when_lost.append(lost)
+
+        async def ended(*_: object) -> None:
+            connection._lose()
+
+        try:
+            async with asyncio.timeout(2 * CONNECT_SECONDS):
+                await client.connect(
+                    [server.url],
+                    user=server.user,
+                    password=server.password,
+                    user_credentials=options.credentials_file,
+                    tls=tls_context(options),
+                    name="playsmart-gateway",
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
+                    connect_timeout=CONNECT_SECONDS,  # type: ignore[arg-type] # fractions are fine
+                    ping_interval=PING_SECONDS,  # type: ignore[arg-type]
+                    pending_size=0,  # keep nothing for later
+                    skip_subject_validation=True,  # they are ours
+                    error_cb=ended,
+                    disconnected_cb=ended,
+                    closed_cb=ended,
+                )
+            connection._inbox = await connection.subscribe(connection._heard, many=True)
+        except BaseException:
+            connection._when_lost.clear()
+            await connection.close()
+            raise
+        return connection
+
+    @property
+    def max_payload(self) -> int:
+        """Most bytes of headers and body together."""
+        return self._client.max_payload
+
+    @property
+    def streams(self) -> Any:
+        """What asks JetStream about streams and consumers, in the driver's words."""
+        return self._client.jsm(timeout=ANSWER_SECONDS)
+
+    def when_lost(self, tell: Callable[[], None]) -> None:
+        """Have ``tell`` called when the connection ends by itself."""
+        self._when_lost.append(tell)
+
+    async def subscribe(self, heard: Callable[[Msg], None], *, many: bool = False) -> str:
+        """Return a subject of our own; ``heard`` is called with what is sent there.
+
+        With ``many`` it is a prefix: what is sent to ``PREFIX.x`` is heard, for any x.
+        """
+        subject = self._client.new_inbox()
+
+        async def tell(message: Msg) -> None:
+            heard(message)
+
+        await self._client.subscribe(f"{subject}.*" if many else subject, cb=tell)
+        return subject
+
+    async def send(self, subject: str, body: bytes = b"", reply: str = "") -> None:
+        """Send something for which no ack comes."""
+        await self._client.publish(subject, body, reply)
+
+    async def settle(self) -> None:
+        """Return when the node has everything that was sent."""
+        await self._client.flush(ANSWER_SECONDS)  # type: ignore[arg-type]
+
+    async def publish(self, messages: Sequence[Message]) -> list[Ack]:
+        """Publish, and return what the stream says to each, which may be an error.
+
+        Raises ``TimeoutError`` when a window of them is not answered in time, and ``NatsError``
+        when the connection is lost; some of them may then be kept nevertheless.
+        """
+        acks: list[Ack] = []
+        for start in range(0, len(messages), WINDOW):
+            acks += await self._publish(messages[start : start + WINDOW])
+        return acks
+
+    async def close(self) -> None:
+        """Hang up, whatever state the connection is in."""
+        self._when_lost.clear()
+        self._lose()
+        if not self._client.is_closed:
+            with contextlib.suppress(NatsError, TimeoutError, OSError):
+                async with asyncio.timeout(1.0):
+                    await self.settle()  # acks on their way
+        self._abort()
+        with contextlib.suppress(NatsError, OSError):
+            await self._client.close()
+        for task in self._tasks():
+            task.cancel()
+
+    async def _publish(self, messages: Sequence[Message]) -> list[Ack]:
+        window = _Window(len(messages))
+        self._published += 1
+        key = str(self._published)
+        self._windows[key] = window
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                for place, (subject, name, body) in enumerate(messages):
+                    reply = f"{self._inbox}.{key}-{place}"
+                    await self._client.publish(subject, body, reply, {"Nats-Msg-Id": name})
+                await window.done
+        finally:
+            del self._windows[key]
+        if self.is_lost and window.left:
+            raise NatsError("connection lost")
+        return [ack for ack in window.acks if ack is not None]
+
+    def _heard(self, message: Msg) -> None:
+        key, _, place = message.subject.rpartition(".")[2].partition("-")
+        if (window := self._windows.get(key)) is None:
+            return  # too late
+        # Nobody takes messages of that subject: then there is a status instead of a body.
+        ack = _decode_ack(message.data) if message.data else Ack(error=_Error("no stream answers"))
+        if window.acks[int(place)] is None:
+            window.acks[int(place)] = ack
+            window.left -= 1
+            if not window.left and not window.done.done():
+                window.done.set_result(None)
+
+    def _lose(self) -> None:
+        if self.is_lost:
+            return
+        self.is_lost = True
+        for window in self._windows.values():
+            if not window.done.done():
+                window.done.set_result(None)
+        for tell in self._when_lost:
+            tell()
+
+    def _abort(self) -> None:
+        """Drop the socket: a peer that stands still would hold up an orderly end for ever."""
+        self._client._pending.clear()
+        self._client._pending_data_size = 0
+        writer = getattr(self._client._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
+    def _tasks(self) -> list["asyncio.Task[None]"]:
+        """Return what the driver leaves running when its own end comes from within."""
+        client = self._client
+        tasks = [client._reading_task, client._ping_interval_task, client._flusher_task]
+        tasks += [subscription._wait_for_msgs_task for subscription in client._subs.values()]
+        return [task for task in tasks if task is not None]
+
+
+Prepare = Callable[[Connection], Awaitable[None]]
+
+
+class Link:
+    """The way to the cluster: a connection that is made when it is needed.
+
+    ``prepare`` sees each new one first. What goes wrong with it comes out as ``SinkUnavailable``.
+    """
+
+    def __init__(self, url: str, options: JetStreamOptions, prepare: Prepare) -> None:
+        problems = options.problems()
+        if problems:
+            raise ConfigError(problems)
+        tls_context(options)
+        self._servers = read_servers(url)
+        self._options = options
+        self._prepare = prepare
+        self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect, with some patience.
+
+        Raises:
+            ConfigError: the stream is there and not as it should be.
+            SinkUnavailable: nobody answers.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + START_SECONDS
+        while True:
+            try:
+                await self._connected()
+            except SinkUnavailable:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+    async def close(self) -> None:
+        """Hang up."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Yield the connection; after an error while it was used there will be another.
+
+        Raises:
+            SinkUnavailable: there is none, or it failed.
+        """
+        connection = None
+        try:
+            connection = await self._connected()
+            yield connection
+        except ConfigError as error:  # somebody changed the stream
+            raise SinkUnavailable(str(error)) from error
+        except (NatsError, TimeoutError, OSError) as error:
+            if connection is not None:
+                await self._drop(connection)
+            raise SinkUnavailable(f"NATS: {reason(error)}", hint=_HINT) from error
+
+    async def _connected(self) -> Connection:
+        async with self._turn:
+            if self._connection is not None and self._connection.is_lost:
+                await self._drop(self._connection)
+            if self._connection is None:
+                self._connection = await self._connect()
+            return self._connection
+
+    async def _connect(self) -> Connection:
+        """Try each node once, the one that failed last at the end."""
+        reasons = []
+        for server in list(self._servers):
+            try:
+                return await self._connect_to(server)
+            except (NatsError, TimeoutError, OSError, SinkUnavailable) as error:
+                self._servers.append(self._servers.pop(0))
+                reasons.append(f"{server.where}: {reason(error)}")
+        raise SinkUnavailable(f"NATS: {'; '.join(reasons)}", hint=_HINT)
+
+    async def _connect_to(self, server: Server) -> Connection:
+        def lost() -> None:
+            logger.warning("connection to NATS at %s is lost", server.where)
+
+        connection = await Connection.open(server, self._options, lost)
+        try:
+            await self._prepare(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        logger.info("connected to NATS at %s", server.where)
+        return connection
+
+    async def _drop(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self._connection = None
+            self._servers.append(self._servers.pop(0))
+        await connection.close()
+
+
+_HINT = "Look at the servers of storage.url and at their logs; it heals by itself."
+
+
+def reason(error: Exception) -> str:
+    """Say what is wrong without quoting what was sent or configured."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, APIError):
+        return error.description or "refused"
+    if isinstance(error, OSError):
+        return error.strerror or "cannot be reached"
+    if isinstance(error, SinkUnavailable):
+        return str(error)
+    text = str(error).lower()
+    known = ("authorization violation", "authentication", "permissions violation", "tls")
+    return next((each for each in known if each in text), type(error).__name__)
