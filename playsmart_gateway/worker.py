@@ -34,10 +34,13 @@ from playsmart_gateway.stats import Stats
 logger = logging.getLogger(__name__)
 
 TOGETHER_DELIVERIES = 2
-LINGER_SECONDS = 0.1
+LINGER_SECONDS = 0.02
 """Short, as more come while a transaction is written anyhow."""
 
 FETCH_MESSAGES = 1_000
+IDLE_SECONDS = 0.01
+"""Old servers answer a request at once that finds nothing."""
+
 HELD_TRANSACTIONS = 4
 """How many full transactions a worker holds at most; more would only keep them from others."""
 
@@ -86,14 +89,14 @@ class Receipts:
         """See ``flusher.Origin``."""
         for _ in range(batches):
             self._stored += self._receipts.pop(self._held.popleft()).values()
+        if not self._held:
+            self.none_held.set()
 
     async def remove_stored(self) -> None:
         """Acknowledge what is stored; what that fails for will come again."""
         stored, self._stored = self._stored, []
         with contextlib.suppress(SinkUnavailable):
             await self._source.acknowledge(stored)
-        if not self._held:
-            self.none_held.set()
 
 
 class Worker:
@@ -193,6 +196,7 @@ class Worker:
         pause = FIRST_RETRY_SECONDS
         while True:
             await self._wait_for_room()
+            fetched = self.fetched
             try:
                 async for delivery in self._source.fetch(FETCH_MESSAGES):
                     await self._take(delivery)
@@ -204,6 +208,8 @@ class Worker:
             else:
                 self._note_source(None)
                 pause = FIRST_RETRY_SECONDS
+                if self.fetched == fetched:
+                    await asyncio.sleep(IDLE_SECONDS)
 
     async def _take(self, delivery: Delivery) -> None:
         self.fetched += 1

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 
+from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.server import SWITCH_INTERVAL_SECONDS
 from playsmart_gateway.worker import Worker
 from playsmart_gateway.worker_ops import create_worker_app
@@ -52,7 +53,10 @@ async def _watched(worker: Worker, port: int | None) -> AsyncIterator[None]:
     if port is None:
         yield
         return
-    listener = socket.create_server(("127.0.0.1", port))
+    try:
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise ConfigError([f"--port {port}: {error.strerror}"]) from error
     config = uvicorn.Config(
         create_worker_app(worker), lifespan="off", access_log=False, log_config=None
     )

@@ -63,7 +63,7 @@ class Source(Protocol):
         ...
 
     async def give_back(self, receipts: Sequence[str]) -> None:
-        """Let others have these at once, and whatever was delivered and not yielded."""
+        """Fetch no more; let others have these at once, and what was delivered and not yielded."""
         ...
 
     async def state(self) -> SourceState:

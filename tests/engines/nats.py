@@ -105,7 +105,7 @@ class Node:
     def is_healthy(self) -> bool:
         """Whether it takes connections and has caught up with the others."""
         assert self._process is None or self._process.poll() is None, self.log
-        return self.ask("/healthz") == {"status": "ok"}
+        return bool(self.ask("/healthz") == {"status": "ok"})
 
     @property
     def _running(self) -> "subprocess.Popen[bytes]":

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
@@ -40,6 +41,10 @@ START_SECONDS = 15.0
 PING_SECONDS = 2.0
 WINDOW = 500
 """Messages that may be under way at once: enough to hide the way there and back."""
+
+
+class ConnectionLost(NatsError):
+    """The connection ended while somebody waited for an answer."""
 
 
 class Message(NamedTuple):
@@ -83,6 +88,7 @@ class Connection:
         self._client = client
         self._when_lost: list[Callable[[], None]] = []
         self._inbox = ""
+        self._subscriptions: dict[str, Subscription] = {}
         self._windows: dict[str, _Window] = {}
         self._published = 0
 
@@ -152,8 +158,14 @@ class Connection:
         async def tell(message: Msg) -> None:
             heard(message)
 
-        await self._client.subscribe(f"{subject}.*" if many else subject, cb=tell)
+        heard_on = f"{subject}.*" if many else subject
+        self._subscriptions[subject] = await self._client.subscribe(heard_on, cb=tell)
         return subject
+
+    async def unsubscribe(self, subject: str) -> None:
+        """Hear no more of what is sent there; returns when the node knows."""
+        await self._subscriptions.pop(subject).unsubscribe()
+        await self.settle()
 
     async def send(self, subject: str, body: bytes = b"", reply: str = "") -> None:
         """Send something for which no ack comes."""
@@ -189,6 +201,8 @@ class Connection:
             task.cancel()
 
     async def _publish(self, messages: Sequence[Message]) -> list[Ack]:
+        if self.is_lost:
+            raise ConnectionLost
         window = _Window(len(messages))
         self._published += 1
         key = str(self._published)
@@ -202,7 +216,7 @@ class Connection:
         finally:
             del self._windows[key]
         if self.is_lost and window.left:
-            raise NatsError("connection lost")
+            raise ConnectionLost
         return [ack for ack in window.acks if ack is not None]
 
     def _heard(self, message: Msg) -> None:

@@ -9,6 +9,7 @@ from typing import Self
 
 import msgspec
 from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
 
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.sinks.jetstream.connection import Connection, Link
@@ -24,7 +25,7 @@ GRACE_SECONDS = 1.5
 
 FETCH_BYTES = 8_388_608
 _ACK, _NAK, _IN_PROGRESS, _TERM = b"+ACK", b"-NAK", b"+WPI", b"+TERM"
-_HEARTBEAT = "100"
+_HEARTBEAT, _NOBODY = "100", "503"
 
 
 class Consumer:
@@ -65,7 +66,9 @@ class Consumer:
                 if message.reply:
                     left -= 1
                     yield _delivery(message)
-                elif (message.headers or {}).get("Status") != _HEARTBEAT:
+                elif (status := (message.headers or {}).get("Status")) == _NOBODY:
+                    raise NoRespondersError
+                elif status != _HEARTBEAT:
                     return
 
     async def acknowledge(self, receipts: Sequence[str]) -> None:
@@ -82,6 +85,8 @@ class Consumer:
 
     async def give_back(self, receipts: Sequence[str]) -> None:
         """See ``Source.give_back``."""
+        async with self._link.connection() as connection:
+            await connection.unsubscribe(self._inbox)
         arrived = []
         while not self._arrived.empty():
             message = self._arrived.get_nowait()
