@@ -38,6 +38,7 @@ ANSWER_SECONDS = 5.0
 START_SECONDS = 15.0
 """How long a start waits for a cluster that still elects its leaders."""
 
+CLOSE_SECONDS = 1.0
 PING_SECONDS = 2.0
 WINDOW = 500
 """Messages that may be under way at once: enough to hide the way there and back."""
@@ -45,6 +46,18 @@ WINDOW = 500
 
 class ConnectionLost(NatsError):
     """The connection ended while somebody waited for an answer."""
+
+    def __str__(self) -> str:
+        """Say what happened."""
+        return "the connection is lost"
+
+
+class PlainText(NatsError):
+    """The URL insists on TLS, and the server does not speak it."""
+
+    def __str__(self) -> str:
+        """Say what happened."""
+        return "TLS is not spoken there"
 
 
 class Message(NamedTuple):
@@ -93,25 +106,31 @@ class Connection:
         self._published = 0
 
     @classmethod
-    async def open(
-        cls, server: Server, options: JetStreamOptions, lost: Callable[[], None]
-    ) -> "Connection":
-        """Connect to one node; ``lost`` is called once when the connection ends by itself.
+    async def open(cls, server: Server, options: JetStreamOptions) -> "Connection":
+        """Connect to one node.
 
         Raises what the network and the driver raise.
         """
         client = Client()
         connection = cls(client, server.where)
-        connection._when_lost.append(lost)
 
         async def ended(*_: object) -> None:
             connection._lose()
+
+        def require_tls() -> None:
+            # The driver would go on in plain text with a server that does not ask for TLS.
+            if server.insists_on_tls and not client._server_info.get("tls_required"):
+                raise PlainText
+
+        def user() -> str:
+            require_tls()  # called when who we are is about to be sent
+            return server.user or ""
 
         try:
             async with asyncio.timeout(2 * CONNECT_SECONDS):
                 await client.connect(
                     [server.url],
-                    user=server.user,
+                    user=user if server.user is not None else None,
                     password=server.password,
                     user_credentials=options.credentials_file,
                     tls=tls_context(options),
@@ -127,9 +146,9 @@ class Connection:
                     disconnected_cb=ended,
                     closed_cb=ended,
                 )
+            require_tls()
             connection._inbox = await connection.subscribe(connection._heard, many=True)
         except BaseException:
-            connection._when_lost.clear()
             await connection.close()
             raise
         return connection
@@ -190,13 +209,14 @@ class Connection:
         """Hang up, whatever state the connection is in."""
         self._when_lost.clear()
         self._lose()
-        if not self._client.is_closed:
+        if self._client.is_connected:
             with contextlib.suppress(NatsError, TimeoutError, OSError):
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(CLOSE_SECONDS):
                     await self.settle()  # acks on their way
         self._abort()
-        with contextlib.suppress(NatsError, OSError):
-            await self._client.close()
+        with contextlib.suppress(NatsError, TimeoutError, OSError):
+            async with asyncio.timeout(CLOSE_SECONDS):  # a failed handshake has no end by itself
+                await self._client.close()
         for task in self._tasks():
             task.cancel()
 
@@ -215,7 +235,7 @@ class Connection:
                 await window.done
         finally:
             del self._windows[key]
-        if self.is_lost and window.left:
+        if window.left:
             raise ConnectionLost
         return [ack for ack in window.acks if ack is not None]
 
@@ -277,7 +297,7 @@ class Link:
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
 
-    async def open(self) -> None:
+    async def open(self, patience_seconds: float = START_SECONDS) -> None:
         """Connect, with some patience.
 
         Raises:
@@ -285,7 +305,7 @@ class Link:
             SinkUnavailable: nobody answers.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + START_SECONDS
+        deadline = loop.time() + patience_seconds
         while True:
             try:
                 await self._connected()
@@ -340,15 +360,15 @@ class Link:
         raise SinkUnavailable(f"NATS: {'; '.join(reasons)}", hint=_HINT)
 
     async def _connect_to(self, server: Server) -> Connection:
-        def lost() -> None:
-            logger.warning("connection to NATS at %s is lost", server.where)
-
-        connection = await Connection.open(server, self._options, lost)
+        connection = await Connection.open(server, self._options)
         try:
             await self._prepare(connection)
         except BaseException:
             await connection.close()
             raise
+        connection.when_lost(
+            lambda: logger.warning("connection to NATS at %s is lost", server.where)
+        )
         logger.info("connected to NATS at %s", server.where)
         return connection
 
@@ -370,7 +390,7 @@ def reason(error: Exception) -> str:
         return error.description or "refused"
     if isinstance(error, OSError):
         return error.strerror or "cannot be reached"
-    if isinstance(error, SinkUnavailable):
+    if isinstance(error, SinkUnavailable | ConnectionLost | PlainText):
         return str(error)
     text = str(error).lower()
     known = ("authorization violation", "authentication", "permissions violation", "tls")

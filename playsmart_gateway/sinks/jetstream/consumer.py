@@ -11,8 +11,7 @@ import msgspec
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.sinks.jetstream.connection import Connection, Link
+from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost, Link
 from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
 from playsmart_gateway.sinks.jetstream.stream import DURABLE, ensure_consumer, ensure_stream
 from playsmart_gateway.sinks.source import Delivery, SourceState
@@ -126,7 +125,7 @@ async def _next(arrived: "asyncio.Queue[Msg | None]") -> Msg:
     else:
         message = arrived.get_nowait()
     if message is None:
-        raise SinkUnavailable("NATS: the connection is lost")
+        raise ConnectionLost
     return message
 
 

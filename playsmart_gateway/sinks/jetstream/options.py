@@ -56,6 +56,11 @@ class Server(NamedTuple):
     user: str | None
     password: str | None
 
+    @property
+    def insists_on_tls(self) -> bool:
+        """Whether nothing may be sent in plain text."""
+        return self.url.startswith("tls:")
+
 
 def read_servers(url: str) -> list[Server]:
     """Return the nodes that a URL names; who has no user of its own has that of the first.
