@@ -1,6 +1,7 @@
 """Publishing and consuming on a real server."""
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -286,16 +287,18 @@ async def test_tls_is_spoken_where_the_url_says_so_or_the_server_asks(tmp_path: 
 @pytest.mark.parametrize("user_info", ["", f"ada:{PASSWORD}@"])
 async def test_a_url_that_insists_on_tls_sends_nothing_in_plain_text(user_info: str) -> None:
     heard = b""
+    gone = asyncio.Event()
 
     async def pretend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal heard
         writer.write(b'INFO {"server_id": "x", "max_payload": 1048576}\r\n')
-        while line := await reader.readline():
-            heard += line
-            if line == b"PING\r\n":
-                writer.write(b"PONG\r\n")
-        writer.close()
-        await writer.wait_closed()
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                heard += line
+                if line == b"PING\r\n":
+                    writer.write(b"PONG\r\n")
+        writer.transport.abort()
+        gone.set()
 
     async def prepare(_: Connection) -> None:
         raise AssertionError
@@ -305,6 +308,7 @@ async def test_a_url_that_insists_on_tls_sends_nothing_in_plain_text(user_info: 
         link = Link(f"tls://{user_info}127.0.0.1:{port}", new_stream(), prepare)
         with pytest.raises(SinkUnavailable, match="TLS is not spoken there"):
             await link.open(patience_seconds=0)
+        await gone.wait()
     assert PASSWORD.encode() not in heard
 
 
