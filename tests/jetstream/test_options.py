@@ -82,6 +82,13 @@ def test_files_that_are_not_there_are_named_at_the_start(tmp_path: Path) -> None
     ]
 
 
+def test_a_stream_cannot_know_longer_than_it_keeps() -> None:
+    options = JetStreamOptions(max_age_seconds=60)
+    assert options.problems() == [
+        "nats.max_age_seconds: is less than nats.duplicate_window_seconds"
+    ]
+
+
 def test_files_that_hold_no_certificates_are_refused(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     with pytest.raises(ConfigError, match="no usable certificates"):

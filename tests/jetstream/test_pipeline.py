@@ -4,23 +4,32 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from nats.aio.msg import Msg
 
 from playsmart_gateway.errors import ConfigError, SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import JetStreamOptions, SourceState, Written, open_sink
-from playsmart_gateway.sinks.jetstream.connection import Connection, Link
+from playsmart_gateway.sinks import JetStreamOptions, SourceState, Store, Written, open_sink
+from playsmart_gateway.sinks.jetstream.connection import (
+    Connection,
+    ConnectionLost,
+    Link,
+    Message,
+    reason,
+)
 from playsmart_gateway.sinks.jetstream.consumer import Consumer
+from playsmart_gateway.sinks.jetstream.options import read_servers
 from playsmart_gateway.sinks.jetstream.store import JetStreamStore
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import eventually
@@ -430,3 +439,103 @@ async def test_a_stream_that_somebody_deletes_is_made_anew(nats_server: NatsServ
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.01)
     assert len(database.rows) == 2
+
+
+async def test_a_stream_that_somebody_changed_is_told_of_and_waited_for(
+    nats_server: NatsServers,
+) -> None:
+    options = new_stream()
+    async with (
+        JetStreamStore(nats_server.url, options, MemorySink()) as store,
+        connected(nats_server.url) as client,
+    ):
+        info = await client.jsm().stream_info(options.stream)
+        await client.jsm().update_stream(info.config, max_age=600.0)
+        await store._link.close()  # the next connection looks at it
+        with pytest.raises(SinkUnavailable, match=r"has nats\.max_age_seconds 600, not 0"):
+            await store.write(many(1))
+        await client.jsm().update_stream(info.config, max_age=0.0)
+        assert await store.write(many(1)) == Written(1, 0)
+
+
+# ---- A connection --------------------------------------------------------------------------------
+
+
+async def test_acks_that_come_twice_or_too_late_change_nothing(nats_server: NatsServers) -> None:
+    (server,) = read_servers(nats_server.url)
+    connection = await Connection.open(server, new_stream())
+    async with connected(nats_server.url) as client:
+        replies: list[str] = []
+
+        async def answer(message: Msg) -> None:
+            replies.append(message.reply)
+            for number in (1, 2):
+                await client.publish(message.reply, b'{"seq": %d}' % (len(replies) * 10 + number))
+
+        await client.subscribe("acks.twice", cb=answer)
+        await client.flush()
+        messages = [Message("acks.twice", str(number), b"") for number in range(3)]
+        acks = await connection.publish(messages)
+        assert [ack.seq for ack in acks] == [11, 21, 31]
+        await client.publish(replies[0], b'{"seq": 99}')
+        await client.flush()
+        assert [ack.seq for ack in await connection.publish(messages[:1])] == [41]
+    await connection.close()
+
+
+async def test_nothing_is_sent_on_a_connection_that_is_lost(own_server: NatsServers) -> None:
+    (server,) = read_servers(own_server.url)
+    connection = await Connection.open(server, new_stream())
+    own_server.nodes[0].kill()
+    await eventually(lambda: connection.is_lost or None)
+    with pytest.raises(ConnectionLost):
+        await connection.publish([Message("a", "1", b"")])
+    await connection.close()
+    await connection.close()
+    assert reason(ConnectionLost()) == "the connection is lost"
+    assert reason(OSError()) == "cannot be reached"
+
+
+async def test_all_that_is_no_writing_of_batches_goes_to_the_database() -> None:
+    class Recorder:
+        """Stands in for a database, and remembers what it was asked."""
+
+        def __init__(self) -> None:
+            self.asked: list[tuple[str, tuple[object, ...], dict[str, object]]] = []
+
+        def __getattr__(self, name: str) -> Callable[..., object]:
+            async def later(*arguments: object, **named: object) -> str:
+                self.asked.append((name, arguments, named))
+                return name
+
+            def now() -> str:
+                self.asked.append((name, (), {}))
+                return name
+
+            return now if name in ("reader", "figures") else later
+
+    recorder = Recorder()
+    store: Any = JetStreamStore("nats://one", new_stream(), cast(Store, recorder))
+    batch = make_batch(1)
+    calls: list[tuple[str, tuple[object, ...], dict[str, object]]] = [
+        ("sync", (), {}),
+        ("commit", ([batch],), {}),
+        ("bury", (batch, "because"), {}),
+        ("adjust", ("ada", 5, "because"), {"force": True}),
+        ("reader", (), {}),
+        ("figures", (), {}),
+        ("set_properties", ("app", "ada", {"level": "3"}), {}),
+        ("exclude", ("app", "ada", None), {}),
+        ("include", ("app", "ada"), {}),
+        ("set_opt_out", ("app", "ada", "push", "opt_in"), {}),
+        ("erase", ("ada",), {"dry_run": True}),
+        (
+            "expire",
+            ("2026-01-01",),
+            {"game_id": "g", "type_": "t", "after_batch": 1, "max_events": 2, "dry_run": True},
+        ),
+    ]
+    for name, arguments, named in calls:
+        result = getattr(store, name)(*arguments, **named)
+        assert (await result if asyncio.iscoroutine(result) else result) in (name, None)
+    assert recorder.asked == calls

@@ -45,6 +45,8 @@ class JetStreamOptions(msgspec.Struct, frozen=True, kw_only=True):
         ]
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             found.append("nats.tls_cert_file: needs nats.tls_key_file, and the other way round")
+        if 0 < self.max_age_seconds < self.duplicate_window_seconds:
+            found.append("nats.max_age_seconds: is less than nats.duplicate_window_seconds")
         return found
 
 
