@@ -518,8 +518,8 @@ async def test_all_that_is_no_writing_of_batches_goes_to_the_database() -> None:
     store: Any = JetStreamStore("nats://one", new_stream(), cast(Store, recorder))
     batch = make_batch(1)
     calls: list[tuple[str, tuple[object, ...], dict[str, object]]] = [
-        ("sync", (), {}),
         ("commit", ([batch],), {}),
+        ("sync", (), {}),
         ("bury", (batch, "because"), {}),
         ("adjust", ("ada", 5, "because"), {"force": True}),
         ("reader", (), {}),
@@ -539,3 +539,26 @@ async def test_all_that_is_no_writing_of_batches_goes_to_the_database() -> None:
         result = getattr(store, name)(*arguments, **named)
         assert (await result if asyncio.iscoroutine(result) else result) in (name, None)
     assert recorder.asked == calls
+
+
+async def test_only_what_was_committed_waits_for_a_sync_of_the_database() -> None:
+    """A database that is down must not keep what is published in the journal."""
+
+    class Unsynced(MemorySink):
+        is_down = True
+
+        async def sync(self) -> None:
+            if self.is_down:
+                raise SinkUnavailable("down")
+
+    database = Unsynced()
+    store = JetStreamStore("nats://one", new_stream(), database)
+    await store.sync()
+    await store.commit([])
+    for _ in range(2):
+        with pytest.raises(SinkUnavailable):
+            await store.sync()
+    database.is_down = False
+    await store.sync()
+    database.is_down = True
+    await store.sync()

@@ -42,6 +42,7 @@ class JetStreamStore:
         self._options = options
         self._database = database
         self._link = Link(url, options, self._prepare)
+        self._has_commits = False
 
     async def __aenter__(self) -> Self:
         """Open the database, connect, and see to the stream. See ``Sink``."""
@@ -81,12 +82,24 @@ class JetStreamStore:
         return Written(sum(batch.count for batch in batches) - duplicate, duplicate)
 
     async def sync(self) -> None:
-        """Sync the database: what the stream acknowledged is as durable as its servers are."""
-        await self._database.sync()
+        """Sync the database, if there is anything of ours to sync.
+
+        What the stream acknowledged is as durable as its servers are; that must not wait for a
+        database that is down.
+        """
+        if self._has_commits:
+            self._has_commits = False
+            try:
+                await self._database.sync()
+            except BaseException:
+                self._has_commits = True
+                raise
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
         """See ``Sink.commit``: in the database, as somebody waits for the awards."""
-        return await self._database.commit(batches)
+        awards = await self._database.commit(batches)
+        self._has_commits = True
+        return awards
 
     async def bury(self, batch: Batch, reason: str) -> None:
         """See ``Sink.bury``."""
