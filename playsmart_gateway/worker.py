@@ -1,9 +1,9 @@
 """One worker: takes what gateways published to the stream, and stores it.
 
 It is a gateway without a door. What the intake is there, the puller is here; ring, flusher and sink
-are the same; and what stands in the journal's place are receipts: a message is acknowledged after
-the transaction that stored it was synced, so whatever happens to a worker, its messages come again,
-here or at another. That is harmless, as a batch has a name and the sink knows it.
+are the same; and what stands in the journal's place are ``receipts``. A message is acknowledged
+after the transaction that stored it was synced, so whatever happens to a worker, its messages come
+again, here or at another. That is harmless, as a batch has a name and the sink knows it.
 
 A message that comes again and again may be what kills the workers that take it. So one that was
 delivered more than ``TOGETHER_DELIVERIES`` times is written alone, with nothing else under way but
@@ -16,8 +16,7 @@ import contextlib
 import hashlib
 import logging
 import random
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,8 +24,8 @@ from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import Detail, SinkUnavailable, where
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, Flusher
-from playsmart_gateway.journal import Fsync
 from playsmart_gateway.lane import Lane
+from playsmart_gateway.receipts import Receipts
 from playsmart_gateway.record import decode
 from playsmart_gateway.sinks import Delivery, Source, SourceState, Store
 from playsmart_gateway.stats import Stats
@@ -45,58 +44,6 @@ HELD_TRANSACTIONS = 4
 """How many full transactions a worker holds at most; more would only keep them from others."""
 
 STATE_SECONDS = 1.0
-
-
-class Receipts:
-    """What stands in the journal's place: the receipts of what is in the ring, in its order."""
-
-    fsync: Fsync = "never"
-    last_error: OSError | None = None
-
-    def __init__(self, source: Source) -> None:
-        self.none_held = asyncio.Event()
-        self.none_held.set()
-        self._source = source
-        self._held: deque[tuple[str, int]] = deque()
-        self._receipts: dict[tuple[str, int], dict[int, str]] = {}
-        self._stored: list[str] = []
-
-    def __iter__(self) -> Iterator[str]:
-        """Every receipt whose message is not stored yet."""
-        for receipts in self._receipts.values():
-            yield from receipts.values()
-
-    def hold(self, batch: Batch, delivery: Delivery) -> bool:
-        """Keep a receipt; False if the batch is held already, and this joins it.
-
-        That is a message which came again too early, or was published twice.
-        """
-        name = batch.journal, batch.sequence
-        receipts = self._receipts.setdefault(name, {})
-        is_new = not receipts
-        receipts[delivery.sequence] = delivery.receipt
-        if is_new:
-            self._held.append(name)
-            self.none_held.clear()
-        return is_new
-
-    @property
-    def removable_bytes(self) -> int:
-        """See ``flusher.Origin``: here they are counted, not weighed."""
-        return len(self._stored)
-
-    def stored(self, batches: int) -> None:
-        """See ``flusher.Origin``."""
-        for _ in range(batches):
-            self._stored += self._receipts.pop(self._held.popleft()).values()
-        if not self._held:
-            self.none_held.set()
-
-    async def remove_stored(self) -> None:
-        """Acknowledge what is stored; what that fails for will come again."""
-        stored, self._stored = self._stored, []
-        with contextlib.suppress(SinkUnavailable):
-            await self._source.acknowledge(stored)
 
 
 class Worker:

@@ -21,14 +21,9 @@ from nats.aio.msg import Msg
 from playsmart_gateway.errors import ConfigError, SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sinks import JetStreamOptions, SourceState, Store, Written, open_sink
-from playsmart_gateway.sinks.jetstream.connection import (
-    Connection,
-    ConnectionLost,
-    Link,
-    Message,
-    reason,
-)
+from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost, Message
 from playsmart_gateway.sinks.jetstream.consumer import Consumer
+from playsmart_gateway.sinks.jetstream.link import Link, reason
 from playsmart_gateway.sinks.jetstream.options import read_servers
 from playsmart_gateway.sinks.jetstream.store import JetStreamStore
 from playsmart_gateway.sinks.memory import MemorySink

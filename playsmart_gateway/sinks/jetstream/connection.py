@@ -1,15 +1,13 @@
-"""One connection to one node, thrown away at the first error, and the way to the next.
+"""One connection to one node, lost at the first error.
 
 nats-py could reconnect by itself. Then it would keep what is published meanwhile and send it
 afterwards, and nobody could tell what became of it. So it is told not to: a connection that fails
-is lost with all that was under way on it, whoever waited comes back, and the next is a new one. No
-text of the driver is logged: it could quote what it received.
+is lost with all that was under way on it, whoever waited comes back, and ``link`` makes another.
 """
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,26 +15,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.js.errors import APIError
 
-from playsmart_gateway.errors import ConfigError, SinkUnavailable
-from playsmart_gateway.sinks.jetstream.options import (
-    JetStreamOptions,
-    Server,
-    read_servers,
-    tls_context,
-)
-
-logger = logging.getLogger(__name__)
+from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, Server, tls_context
 
 CONNECT_SECONDS = 2.0
 """A node that has not answered by then is passed over: it may be stopped, or cut off."""
 
 ANSWER_SECONDS = 5.0
 """A question or a window of messages that is not answered by then is given up."""
-
-START_SECONDS = 15.0
-"""How long a start waits for a cluster that still elects its leaders."""
 
 CLOSE_SECONDS = 1.0
 PING_SECONDS = 2.0
@@ -93,10 +79,9 @@ class _Window:
 
 
 class Connection:
-    """A connection that is up until it is ``lost``. Made by ``open``."""
+    """A connection that is up until it ``is_lost``. Made by ``open``."""
 
-    def __init__(self, client: Client, where: str) -> None:
-        self.where = where
+    def __init__(self, client: Client) -> None:
         self.is_lost = False
         self._client = client
         self._when_lost: list[Callable[[], None]] = []
@@ -112,7 +97,7 @@ class Connection:
         Raises what the network and the driver raise.
         """
         client = Client()
-        connection = cls(client, server.where)
+        connection = cls(client)
 
         async def ended(*_: object) -> None:
             connection._lose()
@@ -146,6 +131,7 @@ class Connection:
                     disconnected_cb=ended,
                     closed_cb=ended,
                 )
+            connection.is_lost = client.is_closed  # an attempt that failed is no loss
             require_tls()
             connection._inbox = await connection.subscribe(connection._heard, many=True)
         except BaseException:
@@ -275,123 +261,3 @@ class Connection:
         tasks = [client._reading_task, client._ping_interval_task, client._flusher_task]
         tasks += [subscription._wait_for_msgs_task for subscription in client._subs.values()]
         return [task for task in tasks if task is not None]
-
-
-Prepare = Callable[[Connection], Awaitable[None]]
-
-
-class Link:
-    """The way to the cluster: a connection that is made when it is needed.
-
-    ``prepare`` sees each new one first. What goes wrong with it comes out as ``SinkUnavailable``.
-    """
-
-    def __init__(self, url: str, options: JetStreamOptions, prepare: Prepare) -> None:
-        problems = options.problems()
-        if problems:
-            raise ConfigError(problems)
-        tls_context(options)
-        self._servers = read_servers(url)
-        self._options = options
-        self._prepare = prepare
-        self._connection: Connection | None = None
-        self._turn = asyncio.Lock()
-
-    async def open(self, patience_seconds: float = START_SECONDS) -> None:
-        """Connect, with some patience.
-
-        Raises:
-            ConfigError: the stream is there and not as it should be.
-            SinkUnavailable: nobody answers.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience_seconds
-        while True:
-            try:
-                await self._connected()
-            except SinkUnavailable:
-                if loop.time() > deadline:
-                    raise
-                await asyncio.sleep(0.1)
-            else:
-                return
-
-    async def close(self) -> None:
-        """Hang up."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
-
-    @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """Yield the connection; after an error while it was used there will be another.
-
-        Raises:
-            SinkUnavailable: there is none, or it failed.
-        """
-        connection = None
-        try:
-            connection = await self._connected()
-            yield connection
-        except ConfigError as error:  # somebody changed the stream
-            raise SinkUnavailable(str(error)) from error
-        except (NatsError, TimeoutError, OSError) as error:
-            if connection is not None:
-                await self._drop(connection)
-            raise SinkUnavailable(f"NATS: {reason(error)}", hint=_HINT) from error
-
-    async def _connected(self) -> Connection:
-        async with self._turn:
-            if self._connection is not None and self._connection.is_lost:
-                await self._drop(self._connection)
-            if self._connection is None:
-                self._connection = await self._connect()
-            return self._connection
-
-    async def _connect(self) -> Connection:
-        """Try each node once, the one that failed last at the end."""
-        reasons = []
-        for server in list(self._servers):
-            try:
-                return await self._connect_to(server)
-            except (NatsError, TimeoutError, OSError, SinkUnavailable) as error:
-                self._servers.append(self._servers.pop(0))
-                reasons.append(f"{server.where}: {reason(error)}")
-        raise SinkUnavailable(f"NATS: {'; '.join(reasons)}", hint=_HINT)
-
-    async def _connect_to(self, server: Server) -> Connection:
-        connection = await Connection.open(server, self._options)
-        try:
-            await self._prepare(connection)
-        except BaseException:
-            await connection.close()
-            raise
-        connection.when_lost(
-            lambda: logger.warning("connection to NATS at %s is lost", server.where)
-        )
-        logger.info("connected to NATS at %s", server.where)
-        return connection
-
-    async def _drop(self, connection: Connection) -> None:
-        if connection is self._connection:
-            self._connection = None
-            self._servers.append(self._servers.pop(0))
-        await connection.close()
-
-
-_HINT = "Look at the servers of storage.url and at their logs; it heals by itself."
-
-
-def reason(error: Exception) -> str:
-    """Say what is wrong without quoting what was sent or configured."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, APIError):
-        return error.description or "refused"
-    if isinstance(error, OSError):
-        return error.strerror or "cannot be reached"
-    if isinstance(error, SinkUnavailable | ConnectionLost | PlainText):
-        return str(error)
-    text = str(error).lower()
-    known = ("authorization violation", "authentication", "permissions violation", "tls")
-    return next((each for each in known if each in text), type(error).__name__)

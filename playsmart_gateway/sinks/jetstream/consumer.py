@@ -11,7 +11,8 @@ import msgspec
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost, Link
+from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost
+from playsmart_gateway.sinks.jetstream.link import Link
 from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
 from playsmart_gateway.sinks.jetstream.stream import DURABLE, ensure_consumer, ensure_stream
 from playsmart_gateway.sinks.source import Delivery, SourceState

@@ -22,7 +22,8 @@ from playsmart_gateway.sinks.base import (
 )
 from playsmart_gateway.sinks.events import Expired
 from playsmart_gateway.sinks.figures import FigureKeeper
-from playsmart_gateway.sinks.jetstream.connection import Connection, Link, Message
+from playsmart_gateway.sinks.jetstream.connection import Connection, Message
+from playsmart_gateway.sinks.jetstream.link import Link
 from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
 from playsmart_gateway.sinks.jetstream.stream import ensure_stream, subject_of
 
