@@ -156,6 +156,14 @@ def test_check_config_masks_the_password(run: Run) -> None:
     assert PASSWORD not in output
 
 
+def test_the_driver_is_loaded_only_where_a_url_asks_for_it() -> None:
+    program = (
+        "import sys; import playsmart_gateway.cli; from playsmart_gateway.sinks import open_sink;"
+        "open_sink('memory:'); sys.exit('nats' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 def test_a_port_that_is_taken_is_said(nats_server: NatsServers, run: Run, tmp_path: Path) -> None:
     taken = str(nats_server.nodes[0].port)
     arguments = ("--from", nats_server.url, "--to", f"sqlite:///{tmp_path}/events.db")

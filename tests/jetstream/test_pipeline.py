@@ -283,9 +283,11 @@ async def test_tls_is_spoken_where_the_url_says_so_or_the_server_asks(tmp_path: 
             link = Link(url, new_stream(**options), prepare)
             await link.open(patience_seconds=5)
             await link.close()
-        link = Link(servers.url, new_stream(), prepare)
-        with pytest.raises(SinkUnavailable, match=r"NATS: 127"):
-            await link.open(patience_seconds=0)
+        for stranger in (new_stream(), new_stream(tls_ca_file=authority)):
+            link = Link(servers.url, stranger, prepare)
+            with pytest.raises(SinkUnavailable, match=r"NATS: 127"):
+                await link.open(patience_seconds=0)
+            await link.close()
 
 
 @pytest.mark.parametrize("user_info", ["", f"ada:{PASSWORD}@"])

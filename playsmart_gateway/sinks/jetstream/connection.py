@@ -75,7 +75,7 @@ class _Window:
     def __init__(self, size: int) -> None:
         self.acks: list[Ack | None] = [None] * size
         self.left = size
-        self.done = asyncio.get_running_loop().create_future()
+        self.settled = asyncio.Event()
 
 
 class Connection:
@@ -218,7 +218,7 @@ class Connection:
                 for place, (subject, name, body) in enumerate(messages):
                     reply = f"{self._inbox}.{key}-{place}"
                     await self._client.publish(subject, body, reply, {"Nats-Msg-Id": name})
-                await window.done
+                await window.settled.wait()
         finally:
             del self._windows[key]
         if window.left:
@@ -234,16 +234,15 @@ class Connection:
         if window.acks[int(place)] is None:
             window.acks[int(place)] = ack
             window.left -= 1
-            if not window.left and not window.done.done():
-                window.done.set_result(None)
+            if not window.left:
+                window.settled.set()
 
     def _lose(self) -> None:
         if self.is_lost:
             return
         self.is_lost = True
         for window in self._windows.values():
-            if not window.done.done():
-                window.done.set_result(None)
+            window.settled.set()
         for tell in self._when_lost:
             tell()
 

@@ -25,7 +25,7 @@ GRACE_SECONDS = 1.5
 
 FETCH_BYTES = 8_388_608
 _ACK, _NAK, _IN_PROGRESS, _TERM = b"+ACK", b"-NAK", b"+WPI", b"+TERM"
-_HEARTBEAT, _NOBODY = "100", "503"
+_NOBODY = "503"
 
 
 class Consumer:
@@ -66,10 +66,10 @@ class Consumer:
                 if message.reply:
                     left -= 1
                     yield _delivery(message)
-                elif (status := (message.headers or {}).get("Status")) == _NOBODY:
+                elif (message.headers or {}).get("Status") == _NOBODY:
                     raise NoRespondersError
-                elif status != _HEARTBEAT:
-                    return
+                else:
+                    return  # there is no more, or nothing at all
 
     async def acknowledge(self, receipts: Sequence[str]) -> None:
         """See ``Source.acknowledge``."""

@@ -79,15 +79,14 @@ class Link:
         Raises:
             SinkUnavailable: there is none, or it failed.
         """
-        connection = None
         try:
             connection = await self._connected()
-            yield connection
         except ConfigError as error:  # somebody changed the stream
             raise SinkUnavailable(str(error)) from error
+        try:
+            yield connection
         except (NatsError, TimeoutError, OSError) as error:
-            if connection is not None:
-                await self._drop(connection)
+            await self._drop(connection)
             raise SinkUnavailable(f"NATS: {reason(error)}", hint=_HINT) from error
 
     async def _connected(self) -> Connection:
