@@ -75,6 +75,7 @@ _QUICK = {"rounds": 1, "seconds": 1, "memory_events": 100_000, "memory_sizes": (
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it as PNG.")
 @click.option("--teak", is_flag=True, help="Measure Teak's batches instead; needs wrk.")
 @click.option("--lynes", is_flag=True, help="Measure events that wait instead; needs wrk.")
+@click.option("--jetstream", is_flag=True, help="Measure NATS JetStream and a worker instead.")
 @click.option("--check", is_flag=True, help="Exit 1 if a floor was missed.")
 def main(
     rounds: int,
@@ -90,6 +91,7 @@ def main(
     check: bool,
     teak: bool,
     lynes: bool,
+    jetstream: bool,
 ) -> None:
     """Measure durable throughput beside its ceilings, all in one run."""
     signal.signal(signal.SIGTERM, _leave)
@@ -99,6 +101,9 @@ def main(
     if lynes:
         kept = _lynes(1 if quick else rounds, 1 if quick else seconds, as_json=as_json)
         sys.exit(1 if check and not kept else 0)
+    if jetstream:
+        _jetstream(1 if quick else rounds, as_json=as_json)
+        return
     options = Options(
         sizes=sizes,
         rounds=rounds,
@@ -141,6 +146,15 @@ def _lynes(rounds: int, seconds: int, *, as_json: bool) -> bool:
 
     try:
         return lynes.main(rounds, seconds, as_json=as_json)
+    except BenchError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _jetstream(rounds: int, *, as_json: bool) -> None:
+    from tests.bench import jetstream
+
+    try:
+        jetstream.main(rounds, as_json=as_json)
     except BenchError as error:
         raise click.ClickException(str(error)) from error
 
