@@ -6,7 +6,7 @@ SPREAD := -n auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench load simulate crash fuzz install clean
+.PHONY: help run test check bench load simulate crash cluster fuzz install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
 
 crash: $(VENV)/.dev ## kill the real server again and again, and count (ARGS="--rounds 200")
 	@$(BIN)/python -m tests.crash $(ARGS)
+
+cluster: $(VENV)/.dev ## kill and cut off NATS servers, workers and gateways, and count (ARGS="--rounds 5")
+	@$(BIN)/python -m tests.cluster $(ARGS)
 
 fuzz: $(VENV)/.dev ## hold a running gateway against /openapi.json (ARGS="--examples 1000 --seed 7")
 	@$(BIN)/python -m tests.fuzz $(ARGS)

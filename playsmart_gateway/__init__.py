@@ -28,6 +28,9 @@ and ``sessions`` of players whom the ``roster`` knows, and ``dialects.players`` 
 batch there, past journal and ring, and the flusher has the sink commit what waits, at once, by
 turns with the ring. The rules of points and streaks are in ``loyalty``.
 
+**Between machines** the sink may be a stream (``sinks.jetstream``): a gateway publishes what it
+flushes, and a ``worker`` takes it from there, by way of the same ring, flusher and sinks.
+
 Two things flow back: "stored up to here", and room. ``stats`` counts what enters and what leaves,
 and the law ties it together: received = stored + duplicate + rejected + buffered. ``gateway`` is
 where the parts meet, ``app`` the application made of them; ``ops`` reports on them, ``openapi`` and

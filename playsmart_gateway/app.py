@@ -39,7 +39,8 @@ from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.rewards import Rule, draws_for, is_whole_millionths
 from playsmart_gateway.siblings import Worker
-from playsmart_gateway.sinks import Store, open_sink
+from playsmart_gateway.sinks import JetStreamOptions, Store, open_sink
+from playsmart_gateway.turnstile import TakeTurn
 
 
 class Application(Starlette):
@@ -80,13 +81,7 @@ def create_app(
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
-        sink
-        or open_sink(
-            config.storage.url,
-            rules,
-            program,
-            take_turn=worker.turnstile.turn if worker else nullcontext,
-        ),
+        sink or store_for(config, take_turn=worker.turnstile.turn if worker else nullcontext),
         development=development,
         worker=worker,
     )
@@ -160,6 +155,28 @@ def create_app(
     )
     app.state.gateway = gateway
     return app
+
+
+def store_for(config: Config, *, take_turn: TakeTurn = nullcontext) -> Store:
+    """Return the store that the configuration describes; see ``open_sink`` for ``take_turn``.
+
+    Raises:
+        ConfigError: with what cannot be used of it.
+    """
+    storage = config.storage
+    return open_sink(
+        storage.url,
+        rules_for(config),
+        program_for(config),
+        take_turn=take_turn,
+        reads_url=storage.reads_url,
+        jetstream=jetstream_for(config),
+    )
+
+
+def jetstream_for(config: Config) -> JetStreamOptions:
+    """Return how the stream between gateways and workers is to be."""
+    return JetStreamOptions(**msgspec.structs.asdict(config.nats))
 
 
 def verifier_for(auth: Auth) -> TokenVerifier:

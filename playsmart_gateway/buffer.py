@@ -18,7 +18,8 @@ class Buffer:
     """A FIFO of batches, limited to ``max_events`` events and ``max_bytes`` bytes of memory.
 
     It is ripe when it holds ``ripe_events`` events or ``ripe_bytes`` bytes; ``stirred`` is set
-    when it becomes so, and when the first batch enters an empty ring.
+    when it becomes so, and when the first batch enters an empty ring. Unless it is not ``ordered``,
+    the batches of one journal must come in the order of their numbers.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Buffer:
         max_bytes: int,
         ripe_events: int,
         ripe_bytes: int,
+        ordered: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_events = max_events
@@ -37,6 +39,7 @@ class Buffer:
         self.stirred = asyncio.Event()
         self._ripe_events = ripe_events
         self._ripe_bytes = ripe_bytes
+        self._ordered = ordered
         self._clock = clock
         self._batches: deque[Batch] = deque()
         self._oldest_since = 0.0
@@ -72,8 +75,8 @@ class Buffer:
         batches = self._batches
         if batches:
             last = batches[-1]
-            in_order = batch.journal != last.journal or batch.sequence > last.sequence
-            assert in_order, "batches arrive in order"
+            follows = batch.journal != last.journal or batch.sequence > last.sequence
+            assert follows or not self._ordered, "batches arrive in order"
         else:
             self._oldest_since = self._clock()
             self.stirred.set()

@@ -101,6 +101,29 @@ class Storage(Section, frozen=True):
     """Where events end up."""
 
     url: str = "sqlite:///data/playsmart.db"
+    reads_url: str | None = None
+
+    @property
+    def database_url(self) -> str:
+        """The database in which events end up, here or by way of workers."""
+        return self.reads_url or self.url
+
+
+class Nats(Section, frozen=True):
+    """The stream between gateways and workers."""
+
+    stream: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")] = "playsmart"
+    replicas: Literal[1, 3] = 1
+    max_age_seconds: Annotated[int, msgspec.Meta(ge=0, le=31_536_000)] = 0
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    duplicate_window_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 120
+    ack_wait_seconds: Annotated[float, msgspec.Meta(ge=0.5, le=3_600)] = 30.0
+    max_ack_pending: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 20_000
+    max_deliveries: Annotated[int, msgspec.Meta(ge=3, le=1_000)] = 10
+    credentials_file: str | None = None
+    tls_ca_file: str | None = None
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
 
 
 class App(Section, frozen=True):
@@ -202,6 +225,7 @@ class Config(Section, frozen=True):
     buffer: Buffer = Buffer()
     journal: Journal = Journal()
     storage: Storage = Storage()
+    nats: Nats = Nats()
     operator: Operator = Operator()
     app: App = App()
     games: tuple[Game, ...] = ()
@@ -332,7 +356,9 @@ def _unknown(key: str, known: Mapping[str, Any], within: str = "") -> str:
 
 
 def without_password(url: str) -> str:
-    """Return a URL as it may be shown: asterisks in the place of a password."""
+    """Return a URL as it may be shown: asterisks in the place of a password, or token of NATS."""
+    if url.startswith(("nats://", "tls://")):
+        return re.sub(r"(?<=://).*@", f"{MASKED}@", url)
     url = re.sub(r"(?<=://)([^:/@]*):.*@", rf"\1:{MASKED}@", url)
     return re.sub(r"(?<=password=)[^&]*", MASKED, url)
 

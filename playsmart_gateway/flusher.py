@@ -15,11 +15,12 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable, Unstorable
 from playsmart_gateway.event import Batch
-from playsmart_gateway.journal import SEGMENT_BYTES, Journal, NoJournal
+from playsmart_gateway.journal import SEGMENT_BYTES, Fsync
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.sinks import Sink
 from playsmart_gateway.stats import Stats
@@ -38,11 +39,31 @@ def _nobody(_: object) -> None:
     pass
 
 
+class Origin(Protocol):
+    """Where the batches of the ring are kept until they are stored: a journal, as a rule."""
+
+    fsync: Fsync
+    last_error: OSError | None
+
+    @property
+    def removable_bytes(self) -> int:
+        """How much could be let go of, as its batches are stored."""
+        ...
+
+    def stored(self, batches: int) -> None:
+        """Count the oldest ``batches`` batches as stored."""
+        ...
+
+    async def remove_stored(self) -> None:
+        """Let go of what is stored; the store must hold it durably."""
+        ...
+
+
 class Flusher:
     """Moves batches from ``buffer`` to ``sink``, oldest first, one transaction at a time.
 
-    What is stored is taken from the ``journal`` too, a segment at a time and only after the sink
-    has synced it; ``stored`` is called with batches that left the ring, then ``room_came``.
+    What is stored is taken from the ``journal`` too, when that is ``trim_bytes`` and only after the
+    sink has synced it; ``stored`` is called with batches that left the ring, then ``room_came``.
     Before a batch leaves it that is buried, ``buried`` is called with it.
 
     A flush is triggered by ``events`` or ``bytes`` (the ring is ripe), by ``age`` (the oldest
@@ -54,7 +75,7 @@ class Flusher:
     def __init__(
         self,
         buffer: Buffer,
-        journal: Journal | NoJournal,
+        journal: Origin,
         sink: Sink,
         stats: Stats,
         *,
@@ -65,6 +86,7 @@ class Flusher:
         interval_seconds: float,
         max_events: int,
         max_bytes: int,
+        trim_bytes: int = SEGMENT_BYTES,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -82,6 +104,7 @@ class Flusher:
         self._interval_seconds = interval_seconds
         self._max_events = max_events
         self._max_bytes = max_bytes
+        self._trim_bytes = trim_bytes
         self._clock = clock
         self._jitter = jitter
         self._stopping = asyncio.Event()
@@ -104,7 +127,7 @@ class Flusher:
                 continue
             self._note_success()
             pause = FIRST_RETRY_SECONDS
-            if self._journal.removable_bytes >= SEGMENT_BYTES:
+            if self._journal.removable_bytes >= self._trim_bytes:
                 await self._trim_journal()
         if self._journal.removable_bytes:
             await self._trim_journal()

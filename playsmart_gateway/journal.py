@@ -11,14 +11,9 @@ Invariants
 - Batches leave the ring in the order in which they are here, so "stored" is one number.
 - A segment is removed only when all of its batches are stored.
 
-Layout. A segment is the file ``<number>.journal``; numbers rise. All integers are little-endian.
+Layout. A segment is the file ``<number>.journal``; numbers rise. Records are those of ``record``.
 
     segment  = magic "PSJRNL1\n" (8 bytes), record*
-    record   = mark F5 50 53 47 (4), length of what follows the CRC (4), CRC-32 of that (4),
-               identity (16), sequence (8), received_at (8), count (4),
-               lengths of source, game_id and user_id (3 x 2), source, game_id, user_id, rows
-
-The byte F5 never occurs in UTF-8, so the next record after a broken one can be found by its mark.
 
 Writing. One ``writev`` for all the batches of a turn of the event loop. ``fsync`` decides when the
 kernel writes to the medium: ``always`` before the answer, ``interval`` every so often off the
@@ -36,9 +31,7 @@ import itertools
 import logging
 import os
 import re
-import struct
 import uuid
-import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -46,6 +39,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from playsmart_gateway.errors import ConfigError, JournalUnavailable
 from playsmart_gateway.event import Batch
+from playsmart_gateway.record import decode_at, encode, next_record
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +50,6 @@ SEGMENT_BYTES = 16_777_216
 """A segment that has grown to this is closed and a new one begun."""
 
 _MAGIC = b"PSJRNL1\n"
-_MARK = b"\xf5PSG"
-_FRAME = struct.Struct("<4sII")
-_HEADER = struct.Struct("<16sQQIHHH")
 _SUFFIX = ".journal"
 PROBE = "probe"
 _PROBE_BYTES = 65_536
@@ -203,8 +194,7 @@ class Journal:
         self.last_error: OSError | None = None
         self.torn_tails = 0
         self.corrupt_records = 0
-        self._identity = identity or uuid.uuid4().bytes
-        self._journal = self._identity.hex()
+        self._journal = (identity or uuid.uuid4().bytes).hex()
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._disk = disk or OsDisk()
@@ -266,7 +256,7 @@ class Journal:
             self._sequence += 1
             batch.journal = self._journal
             batch.sequence = self._sequence
-            buffers += _record(batch, self._identity)
+            buffers += encode(batch)
         size = sum(map(len, buffers))
         try:
             segment = self._writable()
@@ -471,12 +461,12 @@ class Journal:
         place = len(_MAGIC) if content.startswith(_MAGIC) else 0
         aside = []
         while place < len(content):
-            batch, end = _parse(content, place)
+            batch, end = decode_at(content, place)
             if batch is not None:
                 segment.left += 1
                 yield batch
             else:
-                end = _next_record(content, place + 1)
+                end = next_record(content, place + 1)
                 aside.append(content[place:end])
                 torn = end == len(content)
                 logger.log(
@@ -517,10 +507,10 @@ def inspect(folder: Path) -> JournalState:
         content = path.read_bytes()
         place = len(_MAGIC) if content.startswith(_MAGIC) else 0
         while place < len(content):
-            batch, end = _parse(content, place)
+            batch, end = decode_at(content, place)
             if batch is None:
                 broken += 1
-                end = _next_record(content, place + 1)
+                end = next_record(content, place + 1)
             else:
                 batches += 1
                 events += batch.count
@@ -578,45 +568,3 @@ class NoJournal:
 def _file(segment: _Segment) -> int:
     assert segment.file is not None
     return segment.file
-
-
-def _record(batch: Batch, identity: bytes) -> tuple[bytes, bytes]:
-    source, game, user = batch.source.encode(), batch.game_id.encode(), batch.user_id.encode()
-    head = _HEADER.pack(
-        identity, batch.sequence, batch.received_at, batch.count, len(source), len(game), len(user)
-    )
-    head += source + game + user
-    checksum = zlib.crc32(batch.rows, zlib.crc32(head))
-    return _FRAME.pack(_MARK, len(head) + len(batch.rows), checksum) + head, batch.rows
-
-
-def _parse(content: bytes, place: int) -> tuple[Batch | None, int]:
-    """Return the record at ``place`` and where it ends, or None if no whole valid one is there."""
-    start = place + _FRAME.size
-    if start > len(content):
-        return None, place
-    mark, length, checksum = _FRAME.unpack_from(content, place)
-    end = start + length
-    if mark != _MARK or length < _HEADER.size or end > len(content):
-        return None, place
-    if zlib.crc32(memoryview(content)[start:end]) != checksum:
-        return None, place
-    identity, sequence, received_at, count, *lengths = _HEADER.unpack_from(content, start)
-    at = start + _HEADER.size
-    texts = []
-    for size in lengths:
-        texts.append(content[at : at + size].decode())
-        at += size
-    source, game_id, user_id = texts
-    rows = content[at:end]
-    batch = Batch(source, game_id, user_id, count, rows, identity.hex(), sequence, received_at)
-    return batch, end
-
-
-def _next_record(content: bytes, place: int) -> int:
-    """Return where the next valid record begins at or after ``place``; the end if nowhere."""
-    while (place := content.find(_MARK, place)) >= 0:
-        if _parse(content, place)[0] is not None:
-            return place
-        place += 1
-    return len(content)

@@ -22,9 +22,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from playsmart_gateway.auth import mint
+from tests.engines.nats import nats_server
 from tests.engines.postgres import postgres_server, postgres_url
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["nats_server", "postgres_server", "postgres_url"]
 
 T = TypeVar("T")
 SECRET = "a secret for tests, 32 bytes or longer"

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -11,7 +12,18 @@ from tests.doubles import FakeClock, make_batch
 
 def make_buffer(clock: FakeClock | None = None, **limits: int) -> Buffer:
     defaults = {"max_events": 10, "max_bytes": 100_000, "ripe_events": 5, "ripe_bytes": 50_000}
-    return Buffer(**{**defaults, **limits}, clock=clock or FakeClock())
+    settings: dict[str, Any] = {**defaults, **limits}
+    return Buffer(**settings, clock=clock or FakeClock())
+
+
+def test_batches_of_a_journal_arrive_in_order_unless_that_is_not_asked() -> None:
+    ordered, unordered = make_buffer(), make_buffer(ordered=False)
+    for buffer in (ordered, unordered):
+        buffer.put(make_batch(2))
+    unordered.put(make_batch(1))
+    assert [batch.sequence for batch in unordered.head(10, 10_000)] == [2, 1]
+    with pytest.raises(AssertionError, match="in order"):
+        ordered.put(make_batch(1))
 
 
 def test_no_room_for_one_event_more_than_the_limit() -> None:

@@ -20,6 +20,7 @@ from playsmart_gateway.cli.retention import retention_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
 from playsmart_gateway.cli.statistics import stats_command
 from playsmart_gateway.cli.tail import tail_command
+from playsmart_gateway.cli.worker import worker_command
 from playsmart_gateway.errors import GatewayError, explained
 
 
@@ -31,6 +32,7 @@ def commands() -> None:
 
 for command in (
     serve_command,
+    worker_command,
     token_command,
     check_config_command,
     load_command,

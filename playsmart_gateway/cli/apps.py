@@ -83,7 +83,7 @@ def opt_command(
 
 
 def _change(config_path: Path | None, act: Callable[[Store], Awaitable[Any]]) -> Any:
-    url = read_config(config_path).storage.url
+    url = read_config(config_path).storage.database_url
 
     async def change() -> Any:
         store = open_sink(url)

@@ -52,7 +52,7 @@ def coins_command() -> None:
 @json_option
 def show_command(user: str, config_path: Path | None, limit: int, as_json: bool) -> None:
     """Print the balance and the ledger: the event and the rule behind every coin."""
-    url = read_config(config_path).storage.url
+    url = read_config(config_path).storage.database_url
     player, entries, causes = asyncio.run(_look_up(url, user, limit))
     if player is None:
         raise click.ClickException("no event of this player is stored")
@@ -86,7 +86,7 @@ def adjust_command(
         raise click.BadParameter("must not be 0", param_hint="--amount")
     if not reason.strip():
         raise click.BadParameter("must say why", param_hint="--reason")
-    url = read_config(config_path).storage.url
+    url = read_config(config_path).storage.database_url
     entry = asyncio.run(_adjust(url, user, amount, reason.strip(), force))
     if as_json:
         click.echo(json.dumps(msgspec.structs.asdict(entry)))
@@ -103,7 +103,7 @@ def audit_command(context: click.Context, config_path: Path | None, as_json: boo
 
     Exit code 0: all is right. 1: something is not, and is listed.
     """
-    url = read_config(config_path).storage.url
+    url = read_config(config_path).storage.database_url
     batches, violations = asyncio.run(_audit(url, show_progress=not as_json))
     if as_json:
         found = [msgspec.structs.asdict(each) for each in violations]

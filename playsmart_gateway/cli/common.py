@@ -26,8 +26,8 @@ def read_config(path: Path | None) -> Config:
 
 
 def database_file(config: Config) -> Path | None:
-    """Return the SQLite file of the store; None if it is another one."""
-    scheme, _, path = config.storage.url.partition(":///")
+    """Return the SQLite file in which events end up; None if it is another database."""
+    scheme, _, path = config.storage.database_url.partition(":///")
     return Path(path) if scheme == "sqlite" else None
 
 

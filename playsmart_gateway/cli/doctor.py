@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import click
 
-from playsmart_gateway.app import rules_for, teak_apps_for, verifier_for
+from playsmart_gateway.app import store_for, teak_apps_for, verifier_for
 from playsmart_gateway.cli.common import (
     config_option,
     database_file,
@@ -67,7 +67,7 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
         config = read_config(config_path)
         if config.auth.has_keys:
             verifier_for(config.auth)
-        open_sink(config.storage.url, rules_for(config))
+        store_for(config)
         teak_apps_for(config)
     except ConfigError as error:
         for problem in error.problems:
@@ -129,7 +129,7 @@ def _folders(config: Config) -> Iterator[Finding]:
 
 
 def _database(config: Config) -> Iterator[Finding]:
-    if config.storage.url == "memory:":
+    if config.storage.database_url == "memory:":
         yield Finding("note", "database", "none: events are lost when the process ends")
         return
     file = database_file(config)
@@ -137,7 +137,7 @@ def _database(config: Config) -> Iterator[Finding]:
         yield Finding("note", "database", f"{file} is not there yet", "serve will make it.")
         return
     try:
-        health = asyncio.run(_look(config.storage.url))
+        health = asyncio.run(_look(config.storage.database_url))
     except SinkError as error:
         yield Finding("problem", "database", str(error), error.hint)
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from playsmart_gateway.app import rules_for
+from playsmart_gateway.app import jetstream_for, rules_for
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.cli.common import config_option, database_file, read_config
 from playsmart_gateway.config import Config
@@ -17,7 +17,7 @@ from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.folders import adopt, journal_folders
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.sinks import Sink, open_sink
+from playsmart_gateway.sinks import Sink, is_nats, open_consumer, open_sink
 from playsmart_gateway.stats import Stats
 
 
@@ -63,15 +63,29 @@ def erase_command(
 
 
 async def _count(config: Config, user: str) -> dict[str, int]:
-    url = config.storage.url
+    url = config.storage.database_url
     async with open_sink(url).reader() as reader:
         await reader.newest_event_id()  # a store that is not there must not be made by this
     async with open_sink(url) as store:
         return await store.erase(user, dry_run=True)
 
 
+async def _require_empty_stream(config: Config) -> None:
+    """Refuse while messages wait for workers: they would bring the player back."""
+    if not is_nats(config.storage.url):
+        return
+    async with open_consumer(config.storage.url, jetstream_for(config)) as stream:
+        state = await stream.state()
+    if waiting := state.lag + state.ack_pending:
+        raise click.ClickException(
+            f"nothing was erased: {waiting:,} messages in the stream wait for the workers; "
+            "let them store these first"
+        )
+
+
 async def _erase(config: Config, user: str) -> dict[str, int]:
-    url = config.storage.url
+    await _require_empty_stream(config)
+    url = config.storage.database_url
     async with open_sink(url).reader() as reader:
         await reader.newest_event_id()
     path = Path(config.journal.path)

@@ -60,7 +60,7 @@ def export_command(
     to_file = output != STANDARD_OUTPUT
     if kind == "parquet" and not to_file:
         raise click.BadParameter("Parquet needs a file", param_hint="--output")
-    url = read_config(config_path).storage.url
+    url = read_config(config_path).storage.database_url
     with _opened(output) as file:
         exported = asyncio.run(_export(url, kind, file, wanted, after))
     if as_json:

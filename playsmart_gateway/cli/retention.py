@@ -44,7 +44,7 @@ def retention_command(
     except OverflowError:
         raise click.BadParameter("is longer than time itself", param_hint="--older-than") from None
     text = f"{before.isoformat(timespec='microseconds')[:26]}Z"
-    url = read_config(config_path).storage.url
+    url = read_config(config_path).storage.database_url
     events = asyncio.run(_expire(url, text, game, event_type, dry_run=dry_run))
     if as_json:
         click.echo(json.dumps({"received_before": text, "dry_run": dry_run, "events": events}))

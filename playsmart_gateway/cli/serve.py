@@ -10,8 +10,7 @@ import msgspec
 
 from playsmart_gateway.app import (
     create_app,
-    program_for,
-    rules_for,
+    store_for,
     teak_apps_for,
     verifier_for,
 )
@@ -27,7 +26,6 @@ from playsmart_gateway.config import Config, masked, without_password
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.server import serve
-from playsmart_gateway.sinks import open_sink
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 EXAMPLE_TOKEN_SECONDS = 30 * 86_400
@@ -98,7 +96,7 @@ def check_config_command(config_path: Path | None) -> None:
     config = read_config(config_path)
     if config.auth.has_keys:
         verifier_for(config.auth)
-    open_sink(config.storage.url, rules_for(config), program_for(config))
+    store_for(config)
     teak_apps_for(config)
     click.echo(json.dumps(masked(config), indent=2))
     if not config.auth.has_keys:
@@ -114,10 +112,11 @@ def _welcome(config: Config, made: bool) -> str:
         '"customdata": {"level": 5, "score": 4800}}]}'
     )
     url = f"http://{config.server.host}:{config.server.port}"
+    database = without_password(config.storage.database_url).removeprefix("sqlite:///")
     return f"""
 Development mode. The secret is {"new, random and" if made else "the one"} kept in
 {development_secret_file(config)} (mode 0600).
-Events go to {without_password(config.storage.url).removeprefix("sqlite:///")}, relation "events".
+Events go to {database}, relation "events".
 
 Watch requests as they come: {url}/inspector, and what they add up to: {url}/dashboard
 

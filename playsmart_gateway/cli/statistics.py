@@ -68,17 +68,19 @@ def stats_command(
         raise click.UsageError("--app and --event sum up everything of theirs; no filters")
     if event is not None:
         days = (first.date() if first else date.min, last.date() if last else date.max)
-        reading = read_event_stats(config.storage.url, config.lynes.project, event, *days, group)
+        reading = read_event_stats(
+            config.storage.database_url, config.lynes.project, event, *days, group
+        )
         print_event_stats(asyncio.run(reading), as_json=as_json)
         return
     if app is None:
-        counts = asyncio.run(count_all(config.storage.url, wanted))
+        counts = asyncio.run(count_all(config.storage.database_url, wanted))
         if as_json:
             click.echo(json.dumps(totals_as_json(counts)))
         else:
             print_totals(counts)
         return
-    found = asyncio.run(_read(config.storage.url, app))
+    found = asyncio.run(_read(config.storage.database_url, app))
     if as_json:
         click.echo(json.dumps({"app": app, "actions": [_as_json(each) for each in found]}))
     elif found:

@@ -39,7 +39,7 @@ def tail_command(config_path: Path | None, lines: int, wanted: EventFilter, as_j
             console.print(Text("\n").join(map(line_of, events)))
 
     with asyncio.Runner() as runner:
-        runner.run(_tail(read_config(config_path).storage.url, wanted, lines, show))
+        runner.run(_tail(read_config(config_path).storage.database_url, wanted, lines, show))
 
 
 async def _tail(

@@ -40,7 +40,9 @@ from playsmart_gateway.sinks.events import (
     StoreHealth,
 )
 from playsmart_gateway.sinks.figures import SPANS, FigureKeeper, Figures, Followed
+from playsmart_gateway.sinks.jetstream.options import SCHEMES, JetStreamOptions
 from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader, StreakFigures
+from playsmart_gateway.sinks.source import Delivery, Source, SourceState
 from playsmart_gateway.turnstile import TakeTurn
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Channel",
     "CoinTransaction",
     "CountPage",
+    "Delivery",
     "Entry",
     "EntryType",
     "EventCount",
@@ -64,12 +67,15 @@ __all__ = [
     "FigureKeeper",
     "Figures",
     "Followed",
+    "JetStreamOptions",
     "LoyaltyReader",
     "OptOutState",
     "Player",
     "PropertyValue",
     "Reader",
     "Sink",
+    "Source",
+    "SourceState",
     "Statistics",
     "Store",
     "StoreHealth",
@@ -77,6 +83,8 @@ __all__ = [
     "StreakFigures",
     "Violation",
     "Written",
+    "is_nats",
+    "open_consumer",
     "open_sink",
 ]
 
@@ -87,6 +95,8 @@ def open_sink(
     program: Program | None = None,
     *,
     take_turn: TakeTurn = contextlib.nullcontext,
+    reads_url: str | None = None,
+    jetstream: JetStreamOptions | None = None,
 ) -> Store:
     """Return the sink that ``url`` names; enter it to open it.
 
@@ -94,11 +104,24 @@ def open_sink(
     processes of a gateway write to a store that takes one at a time, they ``take_turn``.
 
     ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db``,
-    ``postgresql://user:password@host:5432/database`` or ``memory:``.
+    ``postgresql://user:password@host:5432/database`` or ``memory:``. Or ``nats://...`` (see
+    ``jetstream.options``), where batches are only published; then ``reads_url`` names the database
+    to which workers write them, and which does all the rest.
 
     Raises:
         ConfigError: no sink goes by that URL.
     """
+    if is_nats(url):
+        if reads_url is None or is_nats(reads_url):
+            problem = "must name the database that the workers write to, as storage.url is NATS"
+            raise ConfigError([f"storage.reads_url: {problem}"])
+        database = open_sink(reads_url, rules, program, take_turn=take_turn)
+        _require("nats", "NATS", "nats")
+        from playsmart_gateway.sinks.jetstream.store import JetStreamStore
+
+        return JetStreamStore(url, jetstream or JetStreamOptions(), database)
+    if reads_url is not None:
+        raise ConfigError(["storage.reads_url: is only for a storage.url of NATS"])
     if url == "memory:":
         from playsmart_gateway.sinks.memory import MemorySink
 
@@ -109,10 +132,35 @@ def open_sink(
 
         return SqliteSink(path, rules, program, take_turn)
     if url.startswith("postgresql://"):
-        if find_spec("asyncpg") is None:
-            needed = "pip install 'playsmart-gateway[postgres]'"
-            raise ConfigError([f"storage.url: PostgreSQL needs its driver: {needed}"])
+        _require("asyncpg", "PostgreSQL", "postgres")
         from playsmart_gateway.sinks.postgres import PostgresSink
 
         return PostgresSink(url, rules, program)
-    raise ConfigError(["storage.url: must be sqlite:///PATH, postgresql://... or memory:"])
+    raise ConfigError(
+        ["storage.url: must be sqlite:///PATH, postgresql://..., nats://HOST:PORT or memory:"]
+    )
+
+
+def open_consumer(url: str, options: JetStreamOptions) -> Source:
+    """Return what takes from the stream at ``url`` what gateways publish; enter it to open it.
+
+    Raises:
+        ConfigError: that is not a URL of NATS.
+    """
+    if not is_nats(url):
+        raise ConfigError(["worker --from: must be nats://HOST:PORT[,HOST:PORT...]"])
+    _require("nats", "NATS", "nats")
+    from playsmart_gateway.sinks.jetstream.consumer import Consumer
+
+    return Consumer(url, options)
+
+
+def is_nats(url: str) -> bool:
+    """Whether a URL names NATS."""
+    return url.partition("://")[0] in SCHEMES
+
+
+def _require(driver: str, engine: str, extra: str) -> None:
+    if find_spec(driver) is None:
+        needed = f"pip install 'playsmart-gateway[{extra}]'"
+        raise ConfigError([f"storage.url: {engine} needs its driver: {needed}"])

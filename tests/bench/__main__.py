@@ -86,6 +86,9 @@ _QUICK = {"rounds": 1, "seconds": 1, "memory_events": 100_000, "memory_sizes": (
     flag_value="watched",
     help="Measure what open inspectors and dashboards cost instead.",
 )
+@click.option(
+    "--jetstream", "instead", flag_value="jetstream", help="Measure JetStream and a worker instead."
+)
 @click.option("--check", is_flag=True, help="Exit 1 if a floor was missed.")
 def main(
     rounds: int,

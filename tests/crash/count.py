@@ -36,8 +36,13 @@ class Verdict:
     @property
     def good(self) -> bool:
         """Whether every promise was kept."""
+        return self.exactly_once and not self.disordered
+
+    @property
+    def exactly_once(self) -> bool:
+        """Whether every promise was kept but that of order, which many workers cannot give."""
         return self.integrity == "ok" and not (
-            self.lost or self.duplicated or self.torn or self.never_accepted or self.disordered
+            self.lost or self.duplicated or self.torn or self.never_accepted
         )
 
 

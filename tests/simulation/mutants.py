@@ -16,7 +16,8 @@ from playsmart_gateway.errors import JournalUnavailable, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake, Receipt
-from playsmart_gateway.journal import Fsync, InThread, _file, _parse, _Segment
+from playsmart_gateway.journal import Fsync, InThread, _file, _Segment
+from playsmart_gateway.record import decode_at
 from tests.simulation.disk import SimDisk
 from tests.simulation.parts import Parts, SimGateway, SimJournal
 
@@ -147,7 +148,7 @@ class _StopsAtTheFirstBrokenRecord(SimDisk):
         content = super().read(name)
         place = 8
         while place < len(content):
-            batch, end = _parse(content, place)
+            batch, end = decode_at(content, place)
             if batch is None:
                 break
             place = end

@@ -1,30 +1,40 @@
 """The stores that a suite is held against, each empty."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from playsmart_gateway.sinks import Store, open_sink
 from tests.engines import postgres
 
 SQLITE = "sqlite:///"
+MakeSink = Callable[[], Store]
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of each kind of store in turn."""
-    return _url(request.param, request, tmp_path)
+    return store_url(request.param, request, tmp_path)
+
+
+@pytest.fixture
+def make_sink(url: str) -> MakeSink:
+    """Make sinks of the same store."""
+    return partial(open_sink, url)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of each store that can be asked in SQL."""
-    return _url(request.param, request, tmp_path)
+    return store_url(request.param, request, tmp_path)
 
 
-def _url(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+def store_url(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
     if kind == "postgres":
         return str(request.getfixturevalue("postgres_url"))
     return "memory:" if kind == "memory" else f"{SQLITE}{folder}/events.db"

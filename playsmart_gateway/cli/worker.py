@@ -1,0 +1,55 @@
+"""``worker``: from the stream into the store."""
+
+from pathlib import Path
+
+import click
+
+from playsmart_gateway.app import jetstream_for, program_for, rules_for
+from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.logs import set_up_logging
+from playsmart_gateway.sinks import is_nats, open_consumer, open_sink
+from playsmart_gateway.worker import Worker
+from playsmart_gateway.worker_server import work
+
+
+@click.command("worker")
+@config_option
+@click.option("--from", "source", help="nats://... to take from, instead of storage.url.")
+@click.option("--to", "target", help="Database to write to, instead of storage.reads_url.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="Serve /metrics, /healthz and /readyz on this port of 127.0.0.1.",
+)
+@click.pass_context
+def worker_command(
+    context: click.Context,
+    config_path: Path | None,
+    source: str | None,
+    target: str | None,
+    port: int | None,
+) -> None:
+    """Store what gateways publish to NATS, until SIGTERM or Ctrl-C; run as many as you like.
+
+    The configuration is that of the gateways: [storage] and [nats] say where, [[games]] what is
+    paid, [buffer] how large a transaction may be. A URL with a password belongs there, as
+    arguments can be seen by every user of the machine.
+
+    Exit code 0: everything that was taken is stored. 1: something is not, and will be delivered
+    again. 2: the configuration cannot be used.
+    """
+    config = read_config(config_path)
+    to = target or config.storage.reads_url
+    if to is None or is_nats(to):
+        raise ConfigError(["storage.reads_url: must name the database to write to (or give --to)"])
+    consumer = open_consumer(source or config.storage.url, jetstream_for(config))
+    worker = Worker(
+        consumer,
+        open_sink(to, rules_for(config), program_for(config)),
+        flush_max_events=config.buffer.flush_max_events,
+        flush_max_bytes=config.buffer.flush_max_bytes,
+        drain_timeout_seconds=config.server.drain_timeout_seconds,
+    )
+    set_up_logging(config.log.format, config.log.level)
+    context.exit(work(worker, port))

@@ -1,0 +1,70 @@
+"""What stands in the journal's place at a worker.
+
+A gateway keeps in its journal what is in its ring; a worker's messages are kept by the stream until
+they are acknowledged, and what is to be kept here is with what to do that.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Iterator
+
+from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.event import Batch
+from playsmart_gateway.journal import Fsync
+from playsmart_gateway.sinks import Delivery, Source
+
+
+class Receipts:
+    """The receipts of what is in the ring, in its order; a ``flusher.Origin``.
+
+    ``none_held`` is set while nothing is.
+    """
+
+    fsync: Fsync = "never"
+    last_error: OSError | None = None
+
+    def __init__(self, source: Source) -> None:
+        self.none_held = asyncio.Event()
+        self.none_held.set()
+        self._source = source
+        self._held: deque[tuple[str, int]] = deque()
+        self._receipts: dict[tuple[str, int], dict[int, str]] = {}
+        self._stored: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        """Every receipt whose message is not stored yet."""
+        for receipts in self._receipts.values():
+            yield from receipts.values()
+
+    def hold(self, batch: Batch, delivery: Delivery) -> bool:
+        """Keep a receipt; False if the batch is held already, and this joins it.
+
+        That is a message which came again too early, or was published twice.
+        """
+        name = batch.journal, batch.sequence
+        receipts = self._receipts.setdefault(name, {})
+        is_new = not receipts
+        receipts[delivery.sequence] = delivery.receipt
+        if is_new:
+            self._held.append(name)
+            self.none_held.clear()
+        return is_new
+
+    @property
+    def removable_bytes(self) -> int:
+        """See ``flusher.Origin``: here they are counted, not weighed."""
+        return len(self._stored)
+
+    def stored(self, batches: int) -> None:
+        """See ``flusher.Origin``."""
+        for _ in range(batches):
+            self._stored += self._receipts.pop(self._held.popleft()).values()
+        if not self._held:
+            self.none_held.set()
+
+    async def remove_stored(self) -> None:
+        """Acknowledge what is stored; what that fails for will come again."""
+        stored, self._stored = self._stored, []
+        with contextlib.suppress(SinkUnavailable):
+            await self._source.acknowledge(stored)

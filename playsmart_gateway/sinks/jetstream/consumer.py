@@ -1,0 +1,138 @@
+"""The durable consumer that all workers of a stream share, from the side of one of them.
+
+It asks for messages and gets them as they come, with one request at a time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Self
+
+import msgspec
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+
+from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost
+from playsmart_gateway.sinks.jetstream.link import Link
+from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
+from playsmart_gateway.sinks.jetstream.stream import DURABLE, ensure_consumer, ensure_stream
+from playsmart_gateway.sinks.source import Delivery, SourceState
+
+EXPIRE_SECONDS = 2.0
+"""A request that finds nothing waits so long for the first message."""
+
+GRACE_SECONDS = 1.5
+"""A request that is not answered so long after it has expired went to somebody who is gone."""
+
+FETCH_BYTES = 8_388_608
+_ACK, _NAK, _IN_PROGRESS, _TERM = b"+ACK", b"-NAK", b"+WPI", b"+TERM"
+_NOBODY = "503"
+
+
+class Consumer:
+    """Takes messages from the stream at ``url``; a ``Source``."""
+
+    def __init__(self, url: str, options: JetStreamOptions) -> None:
+        self.ack_wait_seconds = options.ack_wait_seconds
+        self.max_deliveries = options.max_deliveries
+        self._options = options
+        self._link = Link(url, options, self._prepare)
+        self._inbox = ""
+        self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
+        self._ask = f"$JS.API.CONSUMER.MSG.NEXT.{options.stream}.{DURABLE}"
+
+    async def __aenter__(self) -> Self:
+        """Connect; see to stream and consumer. See ``Source``."""
+        await self._link.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hang up."""
+        await self._link.close()
+
+    async def fetch(self, max_messages: int) -> AsyncIterator[Delivery]:
+        """See ``Source.fetch``."""
+        async with self._link.connection() as connection:
+            request = {
+                "batch": max_messages,
+                "max_bytes": max(FETCH_BYTES, 2 * connection.max_payload),
+                "expires": int(EXPIRE_SECONDS * 1e9),
+                "no_wait": True,  # once there was something, do not wait for more
+            }
+            arrived = self._arrived
+            await connection.send(self._ask, msgspec.json.encode(request), self._inbox)
+            left = max_messages
+            while left:
+                message = await _next(arrived)
+                if message.reply:
+                    left -= 1
+                    yield _delivery(message)
+                elif (message.headers or {}).get("Status") == _NOBODY:
+                    raise NoRespondersError
+                else:
+                    return  # there is no more, or nothing at all
+
+    async def acknowledge(self, receipts: Sequence[str]) -> None:
+        """See ``Source.acknowledge``."""
+        await self._answer(receipts, _ACK)
+
+    async def work_on(self, receipts: Sequence[str]) -> None:
+        """See ``Source.work_on``."""
+        await self._answer(receipts, _IN_PROGRESS)
+
+    async def discard(self, receipts: Sequence[str]) -> None:
+        """See ``Source.discard``."""
+        await self._answer(receipts, _TERM)
+
+    async def give_back(self, receipts: Sequence[str]) -> None:
+        """See ``Source.give_back``."""
+        async with self._link.connection() as connection:
+            await connection.unsubscribe(self._inbox)
+        arrived = []
+        while not self._arrived.empty():
+            message = self._arrived.get_nowait()
+            if message is not None and message.reply:
+                arrived.append(message.reply)
+        await self._answer([*receipts, *arrived], _NAK)
+
+    async def state(self) -> SourceState:
+        """See ``Source.state``."""
+        async with self._link.connection() as connection:
+            info = await connection.streams.consumer_info(self._options.stream, DURABLE)
+            return SourceState(
+                info.num_pending or 0, info.num_ack_pending or 0, info.num_redelivered or 0
+            )
+
+    async def _answer(self, receipts: Sequence[str], answer: bytes) -> None:
+        if not receipts:
+            return
+        async with self._link.connection() as connection:
+            for receipt in receipts:
+                await connection.send(receipt, answer)
+            await connection.settle()
+
+    async def _prepare(self, connection: Connection) -> None:
+        await ensure_stream(connection, self._options)
+        await ensure_consumer(connection, self._options)
+        arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
+        self._arrived = arrived
+        connection.when_lost(lambda: arrived.put_nowait(None))
+        self._inbox = await connection.subscribe(arrived.put_nowait)
+
+
+async def _next(arrived: "asyncio.Queue[Msg | None]") -> Msg:
+    if arrived.empty():
+        async with asyncio.timeout(EXPIRE_SECONDS + GRACE_SECONDS):
+            message = await arrived.get()
+    else:
+        message = arrived.get_nowait()
+    if message is None:
+        raise ConnectionLost
+    return message
+
+
+def _delivery(message: Msg) -> Delivery:
+    # $JS.ACK.<stream>.<consumer>.<times>.<sequence>.<...> or, with domain and account in front,
+    # $JS.ACK.<domain>.<account>.<stream>.<consumer>.<times>.<sequence>.<...>
+    tokens = message.reply.split(".")
+    first = 4 if len(tokens) == 9 else 6
+    return Delivery(int(tokens[first + 1]), int(tokens[first]), message.reply, message.data)

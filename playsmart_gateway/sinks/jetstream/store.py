@@ -1,0 +1,168 @@
+"""The store of a gateway that publishes: batches go to the stream, all else to a database.
+
+The database is the one that the workers write to. What a client waits for (points of Lynes),
+players and corrections go to it directly, and whatever is read comes from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from playsmart_gateway.errors import SinkRejected, SinkUnavailable
+from playsmart_gateway.event import Batch
+from playsmart_gateway.loyalty import Award
+from playsmart_gateway.record import encode
+from playsmart_gateway.sinks.base import (
+    Channel,
+    CoinTransaction,
+    OptOutState,
+    PropertyValue,
+    Reader,
+    Store,
+    Written,
+)
+from playsmart_gateway.sinks.events import Expired
+from playsmart_gateway.sinks.figures import FigureKeeper
+from playsmart_gateway.sinks.jetstream.connection import Connection, Message
+from playsmart_gateway.sinks.jetstream.link import Link
+from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
+from playsmart_gateway.sinks.jetstream.stream import ensure_stream, subject_of
+
+HEADER_BYTES = 128
+"""Room for the headers of a message beside its body; ours take less."""
+
+
+class JetStreamStore:
+    """Publishes batches to the stream at ``url``; ``database`` takes and answers all else.
+
+    A batch is one message with a name, by which the stream knows it again within its duplicate
+    window; behind that the database does.
+    """
+
+    def __init__(self, url: str, options: JetStreamOptions, database: Store) -> None:
+        self._stream = options.stream
+        self._options = options
+        self._database = database
+        self._link = Link(url, options, self._prepare)
+        self._has_commits = False
+
+    async def __aenter__(self) -> Self:
+        """Open the database, connect, and see to the stream. See ``Sink``."""
+        await self._database.__aenter__()
+        try:
+            await self._link.open()
+        except BaseException:
+            await self._database.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hang up and close the database."""
+        await self._link.close()
+        await self._database.__aexit__()
+
+    async def write(self, batches: Sequence[Batch]) -> Written:
+        """Publish; return when the stream has acknowledged every message. See ``Sink.write``.
+
+        Not one transaction: after an error some may be there. They are known by their names when
+        they come again.
+        """
+        messages = [self._message(batch) for batch in batches]
+        async with self._link.connection() as connection:
+            limit = connection.max_payload - HEADER_BYTES
+            largest = max((len(message.body) for message in messages), default=0)
+            if largest > limit:
+                raise SinkRejected(f"{largest} bytes are more than NATS takes ({limit})")
+            acks = await connection.publish(messages)
+        for ack in acks:
+            if ack.error is not None:
+                hint = f"Look at the stream {self._stream} and the servers' disks."
+                raise SinkUnavailable(f"NATS: {ack.error.description}", hint=hint)
+        duplicate = sum(
+            batch.count for batch, ack in zip(batches, acks, strict=True) if ack.duplicate
+        )
+        return Written(sum(batch.count for batch in batches) - duplicate, duplicate)
+
+    async def sync(self) -> None:
+        """Sync the database, if there is anything of ours to sync.
+
+        What the stream acknowledged is as durable as its servers are; that must not wait for a
+        database that is down.
+        """
+        if self._has_commits:
+            self._has_commits = False
+            try:
+                await self._database.sync()
+            except BaseException:
+                self._has_commits = True
+                raise
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        """See ``Sink.commit``: in the database, as somebody waits for the awards."""
+        awards = await self._database.commit(batches)
+        self._has_commits = True
+        return awards
+
+    async def bury(self, batch: Batch, reason: str) -> None:
+        """See ``Sink.bury``."""
+        await self._database.bury(batch, reason)
+
+    async def adjust(
+        self, user_id: str, amount: int, reason: str, *, force: bool = False
+    ) -> CoinTransaction:
+        """See ``Store.adjust``."""
+        return await self._database.adjust(user_id, amount, reason, force=force)
+
+    def reader(self) -> Reader:
+        """See ``Store.reader``."""
+        return self._database.reader()
+
+    def figures(self) -> FigureKeeper | None:
+        """See ``Store.figures``."""
+        return self._database.figures()
+
+    async def set_properties(
+        self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
+    ) -> dict[str, PropertyValue]:
+        """See ``Store.set_properties``."""
+        return await self._database.set_properties(app_id, user_id, values)
+
+    async def exclude(self, app_id: str, user_id: str, expire_at: str | None) -> None:
+        """See ``Store.exclude``."""
+        await self._database.exclude(app_id, user_id, expire_at)
+
+    async def include(self, app_id: str, user_id: str) -> bool:
+        """See ``Store.include``."""
+        return await self._database.include(app_id, user_id)
+
+    async def set_opt_out(
+        self, app_id: str, user_id: str, channel: Channel, state: OptOutState
+    ) -> bool:
+        """See ``Store.set_opt_out``."""
+        return await self._database.set_opt_out(app_id, user_id, channel, state)
+
+    async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """See ``Store.erase``."""
+        return await self._database.erase(user_id, dry_run=dry_run)
+
+    async def expire(
+        self,
+        before: str,
+        *,
+        game_id: str | None = None,
+        type_: str | None = None,
+        after_batch: int = 0,
+        max_events: int,
+        dry_run: bool = False,
+    ) -> Expired:
+        """See ``Store.expire``."""
+        return await self._database.expire(
+            before, game_id=game_id, type_=type_,
+            after_batch=after_batch, max_events=max_events, dry_run=dry_run,
+        )  # fmt: skip
+
+    async def _prepare(self, connection: Connection) -> None:
+        await ensure_stream(connection, self._options)
+
+    def _message(self, batch: Batch) -> Message:
+        name = f"{batch.journal}-{batch.sequence}"
+        return Message(subject_of(self._stream, batch.game_id), name, b"".join(encode(batch)))

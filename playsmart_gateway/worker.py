@@ -1,0 +1,256 @@
+"""One worker: takes what gateways published to the stream, and stores it.
+
+It is a gateway without a door. What the intake is there, the puller is here; ring, flusher and sink
+are the same; and what stands in the journal's place are ``receipts``. A message is acknowledged
+after the transaction that stored it was synced, so whatever happens to a worker, its messages come
+again, here or at another. That is harmless, as a batch has a name and the sink knows it.
+
+A message that comes again and again may be what kills the workers that take it. So one that was
+delivered more than ``TOGETHER_DELIVERIES`` times is written alone, with nothing else under way but
+others of its kind, in random order: then of those who only stood beside it, half get through with
+every try. One that was delivered more often than the consumer allows is buried untried.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from playsmart_gateway.buffer import Buffer
+from playsmart_gateway.errors import Detail, SinkUnavailable, where
+from playsmart_gateway.event import Batch
+from playsmart_gateway.flusher import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, Flusher
+from playsmart_gateway.lane import Lane
+from playsmart_gateway.receipts import Receipts
+from playsmart_gateway.record import decode
+from playsmart_gateway.sinks import Delivery, Source, SourceState, Store
+from playsmart_gateway.stats import Stats
+
+logger = logging.getLogger(__name__)
+
+TOGETHER_DELIVERIES = 2
+LINGER_SECONDS = 0.02
+"""Short, as more come while a transaction is written anyhow."""
+
+FETCH_MESSAGES = 1_000
+IDLE_SECONDS = 0.01
+"""Old servers answer a request at once that finds nothing."""
+
+HELD_TRANSACTIONS = 4
+"""How many full transactions a worker holds at most; more would only keep them from others."""
+
+STATE_SECONDS = 1.0
+
+
+class Worker:
+    """The parts of one worker, and its life from start to drain.
+
+    A message waits ``linger_seconds`` for others to share its transaction.
+    ``on_fatal`` is called when it cannot go on. ``left_behind`` counts the events that the last
+    drain could not store in time; they will be delivered again.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        sink: Store,
+        *,
+        flush_max_events: int = 10_000,
+        flush_max_bytes: int = 2_097_152,
+        drain_timeout_seconds: float = 25.0,
+        linger_seconds: float = LINGER_SECONDS,
+        shuffle: Callable[[list[Any]], None] = random.shuffle,
+    ) -> None:
+        self.stats = Stats()
+        self.fetched = 0
+        self.fetched_again = 0
+        self.state: SourceState | None = None
+        self.source_error: SinkUnavailable | None = None
+        self.buffer = Buffer(
+            max_events=HELD_TRANSACTIONS * flush_max_events,
+            max_bytes=HELD_TRANSACTIONS * flush_max_bytes,
+            ripe_events=flush_max_events,
+            ripe_bytes=flush_max_bytes,
+            ordered=False,
+        )
+        self.receipts = Receipts(source)
+        self.flusher = Flusher(
+            self.buffer,
+            self.receipts,
+            sink,
+            self.stats,
+            lane=Lane(self.stats, wake=lambda: None),  # nobody waits for an answer here
+            room_came=self._room_came,
+            interval_seconds=linger_seconds,
+            max_events=flush_max_events,
+            max_bytes=flush_max_bytes,
+            trim_bytes=1,
+        )
+        self.on_fatal: Callable[[], None] = lambda: None
+        self.failed = False
+        self.left_behind = 0
+        self._source = source
+        self._sink = sink
+        self._drain_timeout_seconds = drain_timeout_seconds
+        self._shuffle = shuffle
+        self._room = asyncio.Event()
+        self._suspects: list[tuple[Delivery, Batch]] = []
+        self._stopping = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Take and store messages while entered; drain on the way out.
+
+        Raises:
+            GatewayError: the stream or the store could not be opened.
+        """
+        async with self._sink, self._source:
+            flushing = self._start(self.flusher.run(), "flusher")
+            keeping = self._start(self._keep(), "receipts")
+            watching = self._start(self._watch(), "state")
+            pulling = self._start(self._pull(), "puller")
+            try:
+                yield
+            finally:
+                self._stopping = True
+                await _cancel(pulling)
+                with contextlib.suppress(SinkUnavailable):  # then they come again a little later
+                    await self._source.give_back([each.receipt for each, _ in self._suspects])
+                self.flusher.stop()
+                await asyncio.wait([flushing], timeout=self._drain_timeout_seconds)
+                for task in (flushing, keeping, watching):
+                    await _cancel(task)
+                self.left_behind = self.buffer.events
+                if self.left_behind:
+                    logger.error("stopped with %d events not stored", self.left_behind)
+
+    def not_ready_because(self) -> list[Detail]:
+        """Return the reasons; none when it takes messages and can store them."""
+        reasons = []
+        if self._stopping:
+            reasons.append(Detail("worker", "stopping"))
+        if self.source_error is not None:
+            reasons.append(Detail("nats", str(self.source_error)))
+        if self.flusher.last_error is not None:
+            reasons.append(Detail("store", str(self.flusher.last_error)))
+        return reasons
+
+    async def _pull(self) -> None:
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            await self._wait_for_room()
+            fetched = self.fetched
+            try:
+                async for delivery in self._source.fetch(FETCH_MESSAGES):
+                    await self._take(delivery)
+                await self._try_suspects()
+            except SinkUnavailable as error:
+                self._note_source(error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LAST_RETRY_SECONDS)
+            else:
+                self._note_source(None)
+                pause = FIRST_RETRY_SECONDS
+                if self.fetched == fetched:
+                    await asyncio.sleep(IDLE_SECONDS)
+
+    async def _take(self, delivery: Delivery) -> None:
+        self.fetched += 1
+        self.fetched_again += delivery.times > 1
+        batch = decode(delivery.body)
+        if batch is None:
+            await self._bury(delivery, _as_it_came(delivery), "the message is not a batch")
+        elif delivery.times > self._source.max_deliveries:
+            reason = f"delivered {delivery.times - 1} times and never acknowledged"
+            await self._bury(delivery, batch, reason)
+        elif delivery.times > TOGETHER_DELIVERIES:
+            self._suspects.append((delivery, batch))
+        else:
+            self._put(delivery, batch)
+
+    def _put(self, delivery: Delivery, batch: Batch) -> None:
+        self.stats.received += batch.count
+        if self.receipts.hold(batch, delivery):
+            self.buffer.put(batch)
+        else:
+            self.stats.duplicate += batch.count
+
+    async def _try_suspects(self) -> None:
+        """Write each of them alone."""
+        self._shuffle(self._suspects)
+        while self._suspects:
+            await self.receipts.none_held.wait()
+            self._put(*self._suspects.pop())
+            await self.receipts.none_held.wait()
+
+    async def _bury(self, delivery: Delivery, batch: Batch, reason: str) -> None:
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                await self._sink.bury(batch, reason)
+                break
+            except SinkUnavailable:  # the flusher tells of it when it has something to store
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LAST_RETRY_SECONDS)
+        self.stats.received += batch.count
+        self.stats.rejected["buried"] += batch.count
+        logger.error("buried a message of %d events as dead letters: %s", batch.count, reason)
+        await self._source.discard([delivery.receipt])
+
+    async def _wait_for_room(self) -> None:
+        while not self.buffer.has_room(1, 0):
+            self._room.clear()
+            await self._room.wait()
+
+    def _room_came(self) -> None:
+        self._room.set()
+
+    async def _keep(self) -> None:
+        """Tell in time that what is held is worked on, however slow the store is."""
+        while True:
+            await asyncio.sleep(self._source.ack_wait_seconds / 3)
+            held = [*self.receipts, *(delivery.receipt for delivery, _ in self._suspects)]
+            with contextlib.suppress(SinkUnavailable):
+                await self._source.work_on(held)
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                self.state = await self._source.state()
+            except SinkUnavailable:
+                self.state = None
+            await asyncio.sleep(STATE_SECONDS)
+
+    def _note_source(self, error: SinkUnavailable | None) -> None:
+        if error is not None and self.source_error is None:
+            logger.warning("stream unavailable: %s. %s", error, error.hint)
+        if error is None and self.source_error is not None:
+            logger.warning("stream is back")
+        self.source_error = error
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        self.failed = True
+        logger.critical("task %s died, shutting down: %s", task.get_name(), where(error))
+        self.on_fatal()
+
+
+def _as_it_came(delivery: Delivery) -> Batch:
+    """What is no batch, as one that can be buried, once however often it comes."""
+    name = hashlib.blake2b(delivery.body, digest_size=16).hexdigest()
+    return Batch("nats", "", "", 0, delivery.body, name, delivery.sequence)
+
+
+async def _cancel(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,69 @@
+"""A worker as a process: signals, exit codes, and a port for those who watch."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.server import SWITCH_INTERVAL_SECONDS
+from playsmart_gateway.worker import Worker
+from playsmart_gateway.worker_ops import create_worker_app
+
+
+class _Watched(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the worker."""
+        yield
+
+
+def work(worker: Worker, port: int | None) -> int:
+    """Run ``worker`` until a signal, then drain; returns the exit code of the process.
+
+    0: all that was taken is stored. 1: something is not, and will be delivered again, or a part
+    of the worker died. With a ``port`` of 127.0.0.1 it can be watched there.
+
+    Raises:
+        GatewayError: the stream or the store could not be opened.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    config = uvicorn.Config(lambda: None)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_run(worker, port))
+    return 1 if worker.failed or worker.left_behind else 0
+
+
+async def _run(worker: Worker, port: int | None) -> None:
+    stop = asyncio.Event()
+    worker.on_fatal = stop.set
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, stop.set)
+    async with _watched(worker, port), worker.running():
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def _watched(worker: Worker, port: int | None) -> AsyncIterator[None]:
+    if port is None:
+        yield
+        return
+    try:
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise ConfigError([f"--port {port}: {error.strerror}"]) from error
+    config = uvicorn.Config(
+        create_worker_app(worker), lifespan="off", access_log=False, log_config=None
+    )
+    server = _Watched(config)
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving

@@ -1,0 +1,102 @@
+"""Gateway's end and worker's end of a stream in one process, for tests."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import count
+from typing import Any
+
+import nats
+from nats.aio.client import Client
+
+from playsmart_gateway.event import Batch
+from playsmart_gateway.sinks import JetStreamOptions, Store, Written
+from playsmart_gateway.sinks.jetstream.consumer import Consumer
+from playsmart_gateway.sinks.jetstream.store import JetStreamStore
+from playsmart_gateway.worker import Worker
+from tests.conftest import PATIENCE_SECONDS
+
+_numbers = count(1)
+
+
+def new_stream(**changes: Any) -> JetStreamOptions:
+    """Options of a stream that nobody has used before."""
+    return JetStreamOptions(**{"stream": f"test-{next(_numbers)}", **changes})
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Client]:
+    """A connection of the test's own."""
+    client = await nats.connect(url.split(","), max_reconnect_attempts=0)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@contextlib.asynccontextmanager
+async def working(
+    url: str,
+    options: JetStreamOptions,
+    sink: Store,
+    *,
+    make: Callable[..., Worker] = Worker,
+    **named: Any,
+) -> AsyncIterator[Worker]:
+    """A worker of the stream in this process."""
+    worker = make(Consumer(url, options), sink, linger_seconds=0.001, **named)
+    async with worker.running():
+        yield worker
+    assert not worker.failed
+    law(worker)
+
+
+def law(worker: Worker) -> None:
+    """What was received is stored, known, buried or waits."""
+    assert worker.stats.unaccounted(worker.buffer.events) == 0
+
+
+async def settled(url: str, options: JetStreamOptions) -> None:
+    """Wait until every message is stored or buried."""
+    async with Consumer(url, options) as consumer:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (state := await consumer.state()).lag or state.ack_pending:
+            assert time.monotonic() < deadline, f"waited in vain: {state}"
+            await asyncio.sleep(0.002)
+
+
+class PipedStore(JetStreamStore):
+    """A store that publishes, with a worker behind it; a write returns when that has stored it."""
+
+    def __init__(self, url: str, database: Store, workers_database: Store) -> None:
+        options = new_stream()
+        super().__init__(url, options, database)
+        self.url = url
+        self.options = options
+        self.workers_database = workers_database
+
+    async def __aenter__(self) -> "PipedStore":
+        await super().__aenter__()
+        self._working = working(self.url, self.options, self.workers_database)
+        self.worker = await self._working.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._working.__aexit__(None, None, None)
+        await super().__aexit__()
+        async with connected(self.url) as client:
+            await client.jsm().delete_stream(self.options.stream)
+
+    async def write(self, batches: Sequence[Batch]) -> Written:
+        written = await super().write(batches)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not await self._is_stored():
+            assert time.monotonic() < deadline, "waited in vain"
+            await asyncio.sleep(0.002)
+        return written
+
+    async def _is_stored(self) -> bool:
+        async with self._link.connection() as connection:
+            info = await connection.streams.stream_info(self.options.stream)
+            return not info.state.messages

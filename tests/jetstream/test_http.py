@@ -1,0 +1,112 @@
+"""A gateway that publishes, asked over HTTP, with a worker behind it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from playsmart_gateway.app import create_app, jetstream_for, program_for, rules_for
+from playsmart_gateway.auth import mint
+from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Lynes, Nats, Storage
+from playsmart_gateway.loyalty import EventDefinition
+from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.worker import Worker
+from tests.conftest import SECRET, in_process, make_event, make_upload
+from tests.crash.clients import until
+from tests.engines.nats import NatsServers
+from tests.jetstream.pipeline import new_stream, settled, working
+
+
+def make_config(servers: NatsServers, folder: Path) -> Config:
+    return Config(
+        auth=Auth(secret=SECRET),
+        buffer=Buffer(flush_interval_seconds=0.01),
+        journal=Journal(path=str(folder / "journal")),
+        storage=Storage(url=servers.url, reads_url=f"sqlite:///{folder}/events.db"),
+        nats=Nats(stream=new_stream().stream),
+        games=(Game(id="com.example.game", coins_enabled=True, reward_fixed_amount=10),),
+        lynes=Lynes(events=(EventDefinition(id="login", kind="fix", points=7),)),
+    )
+
+
+@asynccontextmanager
+async def system(config: Config) -> AsyncIterator[tuple[httpx.AsyncClient, Worker]]:
+    assert config.storage.reads_url is not None
+    sink = open_sink(config.storage.reads_url, rules_for(config), program_for(config))
+    async with (
+        in_process(create_app(config)) as client,
+        working(config.storage.url, jetstream_for(config), sink) as worker,
+    ):
+        yield client, worker
+
+
+def bearer(user: str) -> dict[str, str]:
+    token = mint(user, secret=SECRET, ttl_seconds=60, now=time.time())
+    return {"authorization": f"Bearer {token}"}
+
+
+async def drained(client: httpx.AsyncClient, config: Config) -> None:
+    """Wait until the gateway has published all, and the workers have stored it."""
+
+    async def is_empty() -> bool:
+        return "playsmart_buffered_events 0.0" in (await client.get("/metrics")).text
+
+    await until(is_empty, "the ring is empty")
+    await settled(config.storage.url, jetstream_for(config))
+
+
+async def test_events_are_stored_and_paid_by_the_worker_and_read_at_the_gateway(
+    nats_server: NatsServers, tmp_path: Path
+) -> None:
+    config = make_config(nats_server, tmp_path)
+    async with system(config) as (client, worker):
+        upload = make_upload("ada", *[make_event("LevelCompleted") for _ in range(5)])
+        for _ in range(3):
+            answer = await client.post("/ingest/events", json=upload, headers=bearer("ada"))
+            assert answer.status_code == 202
+        await drained(client, config)
+        player = (await client.get("/v1/players/ada", headers=bearer("ada"))).json()
+    assert worker.stats.stored == 15
+    assert player["data"]["coins_balance"] == 150
+
+
+async def test_points_are_answered_at_once_from_the_database_of_the_workers(
+    nats_server: NatsServers, tmp_path: Path
+) -> None:
+    config = make_config(nats_server, tmp_path)
+    async with system(config) as (client, worker):
+        body = {"event": "login", "userId": "ada"}
+        answer = await client.post(
+            "/event", json={"eventId": "login", "userId": "ada"}, headers=bearer("ada")
+        )
+        assert answer.status_code == 200, (answer.text, body)
+        points = await client.get("/user/ada/points", headers=bearer("ada"))
+    assert points.json()["points"] == 7
+    assert worker.fetched == 0
+
+
+async def test_a_stream_that_cannot_be_had_is_told_of_and_events_wait_in_the_ring(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("nats", reason="nats-py is not installed")
+    with NatsServers() as servers:
+        config = make_config(servers, tmp_path)
+        async with system(config) as (client, worker):
+            servers.nodes[0].kill()
+            upload = make_upload("ada")
+            answer = await client.post("/ingest/events", json=upload, headers=bearer("ada"))
+            assert answer.status_code == 202
+
+            async def is_told() -> bool:
+                answer = await client.get("/readyz")
+                return answer.status_code == 503 and "NATS" in answer.text
+
+            await until(is_told, "/readyz tells of NATS")
+            servers.nodes[0].start()
+            await asyncio.to_thread(servers.wait_healthy)
+            await drained(client, config)
+    assert worker.stats.stored == 1

@@ -1,0 +1,77 @@
+import zlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playsmart_gateway.event import Batch
+from playsmart_gateway.record import MARK, decode, decode_at, encode, next_record
+from tests.doubles import make_batch
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=256)
+batches = st.builds(
+    Batch,
+    source=texts,
+    game_id=texts,
+    user_id=texts,
+    count=st.integers(1, 256),
+    rows=st.binary(max_size=300),
+    journal=st.binary(min_size=16, max_size=16).map(bytes.hex),
+    sequence=st.integers(0, 2**64 - 1),
+    received_at=st.integers(0, 2**64 - 1),
+)
+
+
+def record_of(batch: Batch) -> bytes:
+    return b"".join(encode(batch))
+
+
+@given(batches)
+def test_any_batch_comes_back_as_it_was(batch: Batch) -> None:
+    assert decode(record_of(batch)) == batch
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_no_batch(content: bytes) -> None:
+    assert decode(content) is None
+    assert decode(MARK + content) is None
+
+
+@given(batches, st.data())
+def test_a_record_with_any_bit_flipped_cut_or_extended_is_no_batch(
+    batch: Batch, data: st.DataObject
+) -> None:
+    record = bytearray(record_of(batch))
+    assert decode(bytes(record[: data.draw(st.integers(0, len(record) - 1))])) is None
+    assert decode(bytes(record) + b"x") is None
+    bit = data.draw(st.integers(0, len(record) * 8 - 1))
+    record[bit // 8] ^= 1 << bit % 8
+    assert decode(bytes(record)) is None
+
+
+def sealed(body: bytes) -> bytes:
+    """What somebody else could have put a right checksum on."""
+    return MARK + len(body).to_bytes(4, "little") + zlib.crc32(body).to_bytes(4, "little") + body
+
+
+@given(st.binary(max_size=120))
+def test_a_right_checksum_does_not_make_a_batch(body: bytes) -> None:
+    found = decode(sealed(body))
+    assert found is None or record_of(found) == sealed(body)
+
+
+def test_texts_that_are_longer_than_the_record_or_no_utf_8_are_no_batch() -> None:
+    head, rows = encode(make_batch(1))
+    body = (head + rows)[12:]
+    lengths = 16 + 8 + 8 + 4
+    too_long = body[:lengths] + b"\xff\xff" + body[lengths + 2 :]
+    assert decode(sealed(too_long)) is None
+    not_text = body[: lengths + 6] + b"\xff" + body[lengths + 7 :]
+    assert decode(sealed(not_text)) is None
+
+
+def test_the_next_record_is_found_behind_a_broken_one() -> None:
+    good = record_of(make_batch(1))
+    broken = good[:20] + b"?" + good[21:]
+    assert decode_at(broken + good, 0)[0] is None
+    assert next_record(broken + good, 0) == len(broken)
+    assert next_record(broken, 1) == len(broken)
