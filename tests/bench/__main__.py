@@ -87,6 +87,12 @@ _QUICK = {"rounds": 1, "seconds": 1, "memory_events": 100_000, "memory_sizes": (
     help="Measure what open inspectors and dashboards cost instead.",
 )
 @click.option(
+    "--growing",
+    "instead",
+    flag_value="growing",
+    help="Measure workers, PostgreSQL and JetStream beside SQLite instead.",
+)
+@click.option(
     "--jetstream", "instead", flag_value="jetstream", help="Measure JetStream and a worker instead."
 )
 @click.option("--check", is_flag=True, help="Exit 1 if a floor was missed.")

@@ -78,18 +78,18 @@ async def _copy(db: asyncpg.Connection, batches: int) -> float:
     return time.perf_counter() - started
 
 
-def main(events: int, seconds: float) -> None:
+def run(events: int, seconds: float) -> Rates:
+    """Measure on a server of its own."""
     binaries = find_binaries()
     assert binaries is not None, "PostgreSQL is not installed"
     server = PostgresServer(binaries)
     try:
         server.stop()
         server.start(**DURABLE)
-        rates = asyncio.run(measure(server.url(), events, seconds))
+        return asyncio.run(measure(server.url(), events, seconds))
     finally:
         server.close()
-    print(msgspec.json.encode(rates).decode())
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
+    print(msgspec.json.encode(run(int(sys.argv[1]), float(sys.argv[2]))).decode())

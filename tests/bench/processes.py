@@ -53,10 +53,10 @@ class Target:
         self._folder = folder
         self._log = folder / "target.log"
         self._settings = [
-            *settings,
             f"server.port={self.port}",
             f"auth.secret={SECRET}",
             f"storage.url=sqlite:///{_DATABASE}",
+            *settings,
         ]
 
     def __enter__(self) -> Self:

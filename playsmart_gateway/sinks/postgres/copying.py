@@ -22,6 +22,7 @@ EVENTS_PER_TURN = 500
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_BETWEEN_EPOCHS = (_POSTGRES_EPOCH - _EPOCH) // timedelta(microseconds=1)
 _BATCHES = (
     "batch_id", "journal_id", "sequence", "received_at", "event_count",
     "source", "game_id", "user_id",
@@ -46,7 +47,7 @@ _decode = msgspec.json.Decoder(list[_Row]).decode
 
 
 async def prepare_times(db: asyncpg.Connection) -> None:
-    """Have a connection take and give times in its own way.
+    """Have a connection take and give times in its own way, and take microseconds since 1970.
 
     The driver's is twice as slow, and takes the last instant of the year 9999 for eternity.
     """
@@ -85,7 +86,8 @@ def _headers(
 ) -> Iterator[tuple[Any, ...]]:
     for batch_id, each in enumerate(batches, first_id):
         name = (batch_id, journals[each.journal], each.sequence)
-        yield *name, received_at(each), each.count, each.source, each.game_id, each.user_id
+        at = each.received_at  # as it is: a datetime would cost more than all the rest
+        yield *name, at, each.count, each.source, each.game_id, each.user_id
 
 
 async def _rows(
@@ -117,7 +119,9 @@ async def _rows(
         raise SinkRejected(problem) from None
 
 
-def _encode_time(when: datetime) -> tuple[int]:
+def _encode_time(when: datetime | int) -> tuple[int]:
+    if isinstance(when, int):
+        return (when - _BETWEEN_EPOCHS,)
     since = when - _POSTGRES_EPOCH
     return (since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds,)
 

@@ -214,6 +214,8 @@ class PostgresSink:
             journal_id = self._journals.get(journal) or await self._journal_id(db, journal)
             found = await db.fetch(_KNOWN, journal_id, min(numbers), max(numbers))
             known |= {(journal, sequence) for (sequence,) in found}
+        if not known and all(len(set(each)) == len(each) for each in sequences.values()):
+            return list(batches)  # as it nearly always is
         return list(
             {_name(batch): batch for batch in batches if _name(batch) not in known}.values()
         )
