@@ -117,15 +117,16 @@ class Intake:
             JournalUnavailable: the disk did not take them.
         """
         # Everything up to the await happens in one step: no other request can come between.
+        size = batch.size
         self._stats.received += batch.count
         try:
             self._require_open()
-            if not self._buffer.has_room(batch.count, batch.size):
+            if not self._buffer.has_room(batch.count, size):
                 raise self._overloaded()
         except Refused as refusal:
             self._stats.rejected[refusal.tag] += batch.count
             raise
-        self._buffer.reserve(batch.count, batch.size)
+        self._buffer.reserve(batch.count, size)
         self.arriving += batch.count
         batch.received_at = int(self._clock() * 1_000_000)
         loop = self._loop or self._find_loop()

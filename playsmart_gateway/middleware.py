@@ -33,19 +33,32 @@ _NONE: Mapping[str, Any] = {}
 _SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
-def make_request_id() -> bytes:
-    """Return a UUIDv7 (RFC 9562 section 5.7): sorts by the time at which it was made.
+class _RequestIds:
+    """Makes ids of requests: UUIDv7 (RFC 9562 section 5.7), which sort by the time of their making.
 
-    Names a request and guards nothing, so the quick source of chance will do.
+    Chance is asked once a millisecond and then counted on (section 6.2, method 2), which takes a
+    third of the time. They name requests and guard nothing, so the quick source of chance will do.
     """
-    now, chance = time.time_ns() // 1_000_000, getrandbits(74)
-    return b"%08x-%04x-7%03x-%04x-%012x" % (
-        now >> 16,
-        now & 0xFFFF,
-        chance >> 62,
-        0x8000 | chance >> 48 & 0x3FFF,
-        chance & 0xFFFFFFFFFFFF,
-    )
+
+    def __init__(self) -> None:
+        self._millisecond = 0
+        self._head = b""
+        self._tail = 0
+
+    def __call__(self) -> bytes:
+        """Return a new id."""
+        now = time.time_ns() // 1_000_000
+        if now != self._millisecond:
+            self._millisecond = now
+            self._head = b"%08x-%04x-7%03x-%04x-" % (
+                now >> 16, now & 0xFFFF, getrandbits(12), 0x8000 | getrandbits(14),
+            )  # fmt: skip
+            self._tail = getrandbits(48)
+        self._tail = (self._tail + 1) & 0xFFFF_FFFF_FFFF
+        return b"%b%012x" % (self._head, self._tail)
+
+
+make_request_id = _RequestIds()
 
 
 class RequestFrame:
