@@ -128,9 +128,9 @@ class Flusher:
             self._note_success()
             pause = FIRST_RETRY_SECONDS
             if self._journal.removable_bytes >= self._trim_bytes:
-                await self._trim_journal()
+                await self.trim_journal()
         if self._journal.removable_bytes:
-            await self._trim_journal()
+            await self.trim_journal()
 
     def stop(self) -> None:
         """Ask ``run`` to drain the ring and return; does not wait for it."""
@@ -215,8 +215,11 @@ class Flusher:
         self._stored(batches)
         self._room_came()
 
-    async def _trim_journal(self) -> None:
-        """Remove what is stored from the journal; if that fails now, the next time will do."""
+    async def trim_journal(self) -> None:
+        """Remove what is stored from the journal; if that fails now, the next time will do.
+
+        What is being synced stays until the next time, too.
+        """
         try:
             await self._sink.sync()
             await self._journal.remove_stored()
@@ -229,7 +232,7 @@ class Flusher:
         while True:
             buffer.stirred.clear()
             if self._journal.last_error is not None and self._journal.removable_bytes:
-                await self._trim_journal()  # its disk may be full of what is stored already
+                await self.trim_journal()  # its disk may be full of what is stored already
             wait = self._interval_seconds - buffer.oldest_age if len(buffer) else None
             due = self._due(wait)
             if len(self._lane) and not (due and self._committed_last):

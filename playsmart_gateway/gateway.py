@@ -157,6 +157,8 @@ class Gateway:
                     await _cancel(auditing)
                     await _cancel(healing)
                     await _cancel(syncing)
+                    if self.journal.removable_bytes:  # was being synced when the drain ended
+                        await self.flusher.trim_journal()
 
     def stop_soon(self, *, hurry: bool = False) -> None:
         """Be not ready from now on; the time to drain runs. With ``hurry`` it is over."""

@@ -69,7 +69,7 @@ class _ReservesNothing(Buffer):
 
 
 class _TrimsUnsynced(Flusher):
-    async def _trim_journal(self) -> None:
+    async def trim_journal(self) -> None:
         await self._journal.remove_stored()
 
 

@@ -65,12 +65,20 @@ class Connection:
             hint = "Start the gateway once, or point storage.url at a file that is there."
             raise SinkUnavailable(f"there is no database at {self.path}", hint=hint)
         mode = "ro" if self._read_only else "rwc"
-        db = await aiosqlite.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            timeout=BUSY_TIMEOUT_SECONDS,
+        connecting = asyncio.ensure_future(
+            aiosqlite.connect(
+                f"{self.path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                timeout=BUSY_TIMEOUT_SECONDS,
+            )
         )
+        try:
+            db = await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            db = await connecting  # left alone, its thread would outlive the loop
+            await db.close()
+            raise
         try:
             await self._prepare(db)
             self._inode = self.path.stat().st_ino

@@ -1,0 +1,32 @@
+"""The thread behind a connection to SQLite ends with it, whatever happens meanwhile."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from playsmart_gateway.sinks.sqlite.connection import Connection
+
+
+async def nothing(_: aiosqlite.Connection) -> None:
+    pass
+
+
+def threads_of_sqlite() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if "connection_worker" in each.name]
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_start_that_is_cancelled_leaves_no_thread(tmp_path: Path, turns: int) -> None:
+    connection = Connection(tmp_path / "events.db", nothing)
+    opening = asyncio.create_task(connection.open())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait([opening])
+    await connection.close()
+    for thread in threads_of_sqlite():
+        await asyncio.to_thread(thread.join, 30)
+        assert not thread.is_alive()
