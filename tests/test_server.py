@@ -243,7 +243,7 @@ def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_store_url_that_nobody_knows_is_refused_without_its_password(tmp_path: Path) -> None:
     code, told = start_and_fail(
-        tmp_path, "--port", "0", STORAGE__URL="postgresql://ada:sesame-4711@db.example/events"
+        tmp_path, "--port", "0", STORAGE__URL="mysql://ada:sesame-4711@db.example/events"
     )
     assert code == 2
     assert told.startswith("error: storage.url: must be ")
