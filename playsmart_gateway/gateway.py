@@ -105,7 +105,6 @@ class Gateway:
         self.left_behind = 0
         self._fsync_interval_seconds = journal.fsync_interval_seconds
         self._synced_commits = 0
-        self._sink = sink
         self.store = sink
         self.statistics = sink.reader()  # of its own: statistics of a year take their time
         self._audited = sink.reader()
@@ -134,7 +133,7 @@ class Gateway:
                 adopt(self._folder, journal_folders(self._folder)[1:])  # what workers left
             self._replay()
             async with (
-                self._sink,
+                self.store,
                 self.reader,
                 self.statistics,
                 self._audited,
@@ -258,7 +257,7 @@ class Gateway:
         commits = self.stats.flushes[COMMIT]
         if commits != self._synced_commits:
             with contextlib.suppress(SinkUnavailable):  # the next interval will do
-                await self._sink.sync()
+                await self.store.sync()
                 self._synced_commits = commits
 
     async def _sync_journal(self) -> None:

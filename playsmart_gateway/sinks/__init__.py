@@ -10,24 +10,7 @@ from importlib.util import find_spec
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks.base import (
-    OPT_OUT_STATES,
-    ActionStatistics,
-    AppPlayer,
-    Audited,
-    Cause,
-    Channel,
-    CoinTransaction,
-    OptOutState,
-    Player,
-    PropertyValue,
-    Reader,
-    Sink,
-    Statistics,
-    Store,
-    Violation,
-    Written,
-)
+from playsmart_gateway.sinks.base import Reader, Sink, Store
 from playsmart_gateway.sinks.events import (
     EVERYTHING,
     CountPage,
@@ -42,6 +25,21 @@ from playsmart_gateway.sinks.events import (
 from playsmart_gateway.sinks.figures import SPANS, FigureKeeper, Figures, Followed
 from playsmart_gateway.sinks.jetstream.options import SCHEMES, JetStreamOptions
 from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader, StreakFigures
+from playsmart_gateway.sinks.records import (
+    OPT_OUT_STATES,
+    ActionStatistics,
+    AppPlayer,
+    Audited,
+    Cause,
+    Channel,
+    CoinTransaction,
+    OptOutState,
+    Player,
+    PropertyValue,
+    Statistics,
+    Violation,
+    Written,
+)
 from playsmart_gateway.sinks.source import Delivery, Source, SourceState
 from playsmart_gateway.turnstile import TakeTurn
 

@@ -25,7 +25,11 @@ from playsmart_gateway.rewards import (
     Trigger,
 )
 from playsmart_gateway.sessions import INSTALLED_PLACE, SOURCE, session_of
-from playsmart_gateway.sinks.base import (
+from playsmart_gateway.sinks.events import Expired
+from playsmart_gateway.sinks.memory_apps import MemoryApps
+from playsmart_gateway.sinks.memory_events import MemoryEvents, printed
+from playsmart_gateway.sinks.memory_loyalty import MemoryLoyalty
+from playsmart_gateway.sinks.records import (
     ActionStatistics,
     Audited,
     Cause,
@@ -34,10 +38,6 @@ from playsmart_gateway.sinks.base import (
     Statistics,
     Written,
 )
-from playsmart_gateway.sinks.events import Expired
-from playsmart_gateway.sinks.memory_apps import MemoryApps
-from playsmart_gateway.sinks.memory_events import MemoryEvents, printed
-from playsmart_gateway.sinks.memory_loyalty import MemoryLoyalty
 
 
 class MemorySink(MemoryApps, MemoryEvents):

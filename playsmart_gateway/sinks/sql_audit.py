@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.rewards import CUSTOM, LEVEL_COMPLETED
-from playsmart_gateway.sinks.base import Audited, Violation
+from playsmart_gateway.sinks.records import Audited, Violation
 from playsmart_gateway.sinks.sql import LEVEL_COMPLETE, Database
 
 MAX_VIOLATIONS = 1_000

@@ -11,21 +11,20 @@ from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
 from playsmart_gateway.record import encode
-from playsmart_gateway.sinks.base import (
-    Channel,
-    CoinTransaction,
-    OptOutState,
-    PropertyValue,
-    Reader,
-    Store,
-    Written,
-)
+from playsmart_gateway.sinks.base import Reader, Store
 from playsmart_gateway.sinks.events import Expired
 from playsmart_gateway.sinks.figures import FigureKeeper
 from playsmart_gateway.sinks.jetstream.connection import Connection, Message
 from playsmart_gateway.sinks.jetstream.link import Link
 from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
 from playsmart_gateway.sinks.jetstream.stream import ensure_stream, subject_of
+from playsmart_gateway.sinks.records import (
+    Channel,
+    CoinTransaction,
+    OptOutState,
+    PropertyValue,
+    Written,
+)
 
 HEADER_BYTES = 128
 """Room for the headers of a message beside its body; ours take less."""

@@ -7,7 +7,7 @@ import asyncpg
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sessions import INSTALLED_PLACE, Session
-from playsmart_gateway.sinks.base import (
+from playsmart_gateway.sinks.records import (
     ActionStatistics,
     AppPlayer,
     Channel,

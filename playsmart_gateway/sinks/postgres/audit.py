@@ -5,8 +5,8 @@ from functools import partial
 import asyncpg
 
 from playsmart_gateway.sinks import sql_audit
-from playsmart_gateway.sinks.base import Audited
 from playsmart_gateway.sinks.postgres.coins import EARNING, RECOUNTED
+from playsmart_gateway.sinks.records import Audited
 
 AUDIT = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 """A step sees one moment; it writes temporary tables, and the first one makes them."""

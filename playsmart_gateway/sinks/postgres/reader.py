@@ -10,14 +10,6 @@ import asyncpg
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import sql_events
-from playsmart_gateway.sinks.base import (
-    ActionStatistics,
-    AppPlayer,
-    Audited,
-    Cause,
-    CoinTransaction,
-    Player,
-)
 from playsmart_gateway.sinks.events import (
     EVERYTHING,
     CountPage,
@@ -30,6 +22,14 @@ from playsmart_gateway.sinks.postgres.audit import AUDIT, audit_step
 from playsmart_gateway.sinks.postgres.connection import READ, Connection, as_it_is
 from playsmart_gateway.sinks.postgres.health import examine
 from playsmart_gateway.sinks.postgres.schema import printed_time
+from playsmart_gateway.sinks.records import (
+    ActionStatistics,
+    AppPlayer,
+    Audited,
+    Cause,
+    CoinTransaction,
+    Player,
+)
 from playsmart_gateway.sinks.sql import Database
 from playsmart_gateway.sinks.sql_loyalty_reader import SqlLoyaltyReader
 

@@ -16,13 +16,6 @@ from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sessions import SOURCE, session_of
 from playsmart_gateway.sinks import sql_retention
-from playsmart_gateway.sinks.base import (
-    Channel,
-    CoinTransaction,
-    OptOutState,
-    PropertyValue,
-    Written,
-)
 from playsmart_gateway.sinks.events import Expired
 from playsmart_gateway.sinks.postgres import apps, erasure
 from playsmart_gateway.sinks.postgres.coins import Coins
@@ -31,6 +24,13 @@ from playsmart_gateway.sinks.postgres.copying import copy_batches, prepare_times
 from playsmart_gateway.sinks.postgres.figures import PostgresFigures
 from playsmart_gateway.sinks.postgres.migrations import migrate
 from playsmart_gateway.sinks.postgres.reader import PostgresReader, read_transactions
+from playsmart_gateway.sinks.records import (
+    Channel,
+    CoinTransaction,
+    OptOutState,
+    PropertyValue,
+    Written,
+)
 from playsmart_gateway.sinks.sql_loyalty import Loyalty
 
 _KNOWN = "SELECT sequence FROM batches WHERE journal_id = $1 AND sequence BETWEEN $2 AND $3"

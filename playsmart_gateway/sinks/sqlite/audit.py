@@ -6,7 +6,7 @@ import aiosqlite
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks import sql_audit
-from playsmart_gateway.sinks.base import Audited
+from playsmart_gateway.sinks.records import Audited
 from playsmart_gateway.sinks.sqlite.coins import (
     COUNT_CUSTOM,
     EARN_BY_COUNT,

@@ -10,20 +10,20 @@ import aiosqlite
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import sql_events
-from playsmart_gateway.sinks.base import (
-    ActionStatistics,
-    AppPlayer,
-    Audited,
-    Cause,
-    CoinTransaction,
-    Player,
-)
 from playsmart_gateway.sinks.events import (
     EVERYTHING,
     CountPage,
     EventFilter,
     EventPage,
     StoreHealth,
+)
+from playsmart_gateway.sinks.records import (
+    ActionStatistics,
+    AppPlayer,
+    Audited,
+    Cause,
+    CoinTransaction,
+    Player,
 )
 from playsmart_gateway.sinks.sql_loyalty_reader import SqlLoyaltyReader
 from playsmart_gateway.sinks.sqlite import apps

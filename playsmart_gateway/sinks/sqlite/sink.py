@@ -24,14 +24,14 @@ from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sessions import SOURCE, session_of
 from playsmart_gateway.sinks import sql_retention
-from playsmart_gateway.sinks.base import (
+from playsmart_gateway.sinks.events import Expired
+from playsmart_gateway.sinks.records import (
     Channel,
     CoinTransaction,
     OptOutState,
     PropertyValue,
     Written,
 )
-from playsmart_gateway.sinks.events import Expired
 from playsmart_gateway.sinks.sql_loyalty import Loyalty
 from playsmart_gateway.sinks.sqlite import apps, erasure
 from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
