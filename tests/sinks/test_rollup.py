@@ -355,3 +355,27 @@ async def test_the_fields_of_lynes_are_told_by_kind(database_url: str) -> None:
         Field("platform", "category", 3, None, None, None, [("web", 2), ("ios", 1)]),
         Field("vip", "category", 1, None, None, None, [("true", 1)]),
     ]
+
+
+async def test_who_is_erased_stays_in_the_sums_unnamed_and_comes_back_as_somebody_new(
+    database_url: str,
+) -> None:
+    tuesday = MONDAY + timedelta(days=1)
+    level = row("LevelCompleted", level=1)
+    async with open_sink(database_url) as sink, keeper(sink) as figures:
+        await sink.write([batch(1, "ada", MONDAY, row(), level), batch(2, "eve", MONDAY, level)])
+        await follow_to_the_end(figures)
+        before = await tables(database_url)
+        await sink.write([batch(3, "ada", MONDAY, level)])  # stored, and not counted yet
+        await sink.erase("ada")
+        await follow_to_the_end(figures)
+        after = await tables(database_url)
+        for name in ("counts", "days", "levels", "coins", "actions"):
+            assert after[name] == before[name]
+        for name in ("player_days", "player_levels"):
+            assert {entry[1] for entry in after[name]} == {"eve"}, after[name]
+        await sink.write([batch(4, "ada", tuesday)])
+        await follow_to_the_end(figures)
+        days = (await tables(database_url))["days"]
+        players = [tuple(numbers[:3]) for game, _, *numbers in days if game == "a"]
+        assert players == [(2, 2, 0), (1, 1, 0)], "ada of Tuesday is new, and did not come back"
