@@ -1,9 +1,10 @@
 """A gateway that publishes, asked over HTTP, with a worker behind it."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import httpx
@@ -44,6 +45,9 @@ async def system(config: Config) -> AsyncIterator[tuple[httpx.AsyncClient, Worke
         yield client, worker
 
 
+LOGIN = {"eventId": "login", "userId": "ada"}
+
+
 def bearer(user: str) -> dict[str, str]:
     token = mint(user, secret=SECRET, ttl_seconds=60, now=time.time())
     return {"authorization": f"Bearer {token}"}
@@ -79,11 +83,8 @@ async def test_points_are_answered_at_once_from_the_database_of_the_workers(
 ) -> None:
     config = make_config(nats_server, tmp_path)
     async with system(config) as (client, worker):
-        body = {"event": "login", "userId": "ada"}
-        answer = await client.post(
-            "/event", json={"eventId": "login", "userId": "ada"}, headers=bearer("ada")
-        )
-        assert answer.status_code == 200, (answer.text, body)
+        answer = await client.post("/event", json=LOGIN, headers=bearer("ada"))
+        assert answer.status_code == 200, answer.text
         points = await client.get("/user/ada/points", headers=bearer("ada"))
     assert points.json()["points"] == 7
     assert worker.fetched == 0
@@ -110,3 +111,26 @@ async def test_a_stream_that_cannot_be_had_is_told_of_and_events_wait_in_the_rin
             await asyncio.to_thread(servers.wait_healthy)
             await drained(client, config)
     assert worker.stats.stored == 1
+
+
+async def test_a_gateway_starts_and_publishes_while_the_database_is_down(
+    nats_server: NatsServers, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = make_config(nats_server, tmp_path)
+    with closing(sqlite3.connect(tmp_path / "events.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        async with in_process(create_app(config)) as client:
+            assert "no database to read from yet: database is locked" in caplog.text
+            upload = make_upload("ada", make_event("LevelCompleted"))
+            answer = await client.post("/ingest/events", json=upload, headers=bearer("ada"))
+            assert answer.status_code == 202
+            waiting = await client.post("/event", json=LOGIN, headers=bearer("ada"))
+            assert waiting.status_code == 503
+            other.execute("ROLLBACK")
+            sink = open_sink(str(config.storage.reads_url), rules_for(config), program_for(config))
+            async with working(config.storage.url, jetstream_for(config), sink):
+                await drained(client, config)
+            player = (await client.get("/v1/players/ada", headers=bearer("ada"))).json()
+            assert player["data"]["coins_balance"] == 10
+            paid = await client.post("/event", json=LOGIN, headers=bearer("ada"))
+            assert paid.json()["data"]["pointsAwarded"] == 7

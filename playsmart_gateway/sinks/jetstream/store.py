@@ -4,6 +4,7 @@ The database is the one that the workers write to. What a client waits for (poin
 players and corrections go to it directly, and whatever is read comes from it.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -26,6 +27,8 @@ from playsmart_gateway.sinks.records import (
     Written,
 )
 
+logger = logging.getLogger(__name__)
+
 HEADER_BYTES = 128
 """Room for the headers of a message beside its body; ours take less."""
 
@@ -45,8 +48,11 @@ class JetStreamStore:
         self._has_commits = False
 
     async def __aenter__(self) -> Self:
-        """Open the database, connect, and see to the stream. See ``Sink``."""
-        await self._database.__aenter__()
+        """Connect, see to the stream, and open the database, if it is up. See ``Sink``."""
+        try:
+            await self._database.__aenter__()
+        except SinkUnavailable as error:  # what is published needs none, and it opens when used
+            logger.warning("no database to read from yet: %s. %s", error, error.hint)
         try:
             await self._link.open()
         except BaseException:
