@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from pathlib import Path
 
 import msgspec
 from starlette.applications import Starlette
@@ -13,13 +12,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway import dashboard, docs, inspector_pages, ops
-from playsmart_gateway.auth import TokenVerifier, open_verifier
-from playsmart_gateway.config import Auth, Config
+from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.config import Config
 from playsmart_gateway.dialects import players, playsmart
 from playsmart_gateway.dialects.base import ERROR_BODY, Endpoint
 from playsmart_gateway.dialects.lynes import endpoint as lynes
 from playsmart_gateway.dialects.lynes import reads
-from playsmart_gateway.dialects.teak.apps import App, read_apps
 from playsmart_gateway.dialects.teak.endpoints import (
     AnalyticsBatch,
     AnalyticsEvents,
@@ -29,18 +27,21 @@ from playsmart_gateway.dialects.teak.endpoints import (
 )
 from playsmart_gateway.disclosure import Disclosure, secrets_of
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.errors import (
-    ConfigError,
-)
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.limits import MakeLimit, in_process
-from playsmart_gateway.loyalty import Program
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
 from playsmart_gateway.operator import OperatorGate
-from playsmart_gateway.rewards import Rule, draws_for, is_whole_millionths
+from playsmart_gateway.rewards import draws_for
+from playsmart_gateway.settings import (
+    access_for,
+    program_for,
+    rules_for,
+    store_for,
+    teak_apps_for,
+    verifier_for,
+)
 from playsmart_gateway.siblings import Worker
-from playsmart_gateway.sinks import JetStreamOptions, Store, open_sink
-from playsmart_gateway.turnstile import TakeTurn
+from playsmart_gateway.sinks import Store
 
 
 class Application(Starlette):
@@ -157,120 +158,6 @@ def create_app(
     return app
 
 
-def store_for(config: Config, *, take_turn: TakeTurn = nullcontext) -> Store:
-    """Return the store that the configuration describes; see ``open_sink`` for ``take_turn``.
-
-    Raises:
-        ConfigError: with what cannot be used of it.
-    """
-    storage = config.storage
-    return open_sink(
-        storage.url,
-        rules_for(config),
-        program_for(config),
-        take_turn=take_turn,
-        reads_url=storage.reads_url,
-        jetstream=jetstream_for(config),
-    )
-
-
-def jetstream_for(config: Config) -> JetStreamOptions:
-    """Return how the stream between gateways and workers is to be."""
-    return JetStreamOptions(**msgspec.structs.asdict(config.nats))
-
-
-def verifier_for(auth: Auth) -> TokenVerifier:
-    """Return the token verifier that the configuration describes.
-
-    Raises:
-        ConfigError: with every mistake in ``[auth]``.
-    """
-    return open_verifier(
-        secret=auth.secret,
-        secrets=[(each.kid, each.secret) for each in auth.secrets],
-        public_key_file=Path(auth.public_key_file) if auth.public_key_file else None,
-        jwks_url=auth.jwks_url,
-        algorithms=auth.algorithms,
-        issuer=auth.issuer,
-        audience=auth.audience,
-        leeway_seconds=auth.leeway_seconds,
-    )
-
-
-def rules_for(config: Config) -> list[Rule]:
-    """Return what each configured game pays now.
-
-    Raises:
-        ConfigError: with every rule that could never work.
-    """
-    rules, problems, seen = [], [], set()
-    for place, game in enumerate(config.games):
-        fixed = game.reward_mode == "fixed"
-        least, most = game.reward_min_amount, game.reward_max_amount
-        found = []
-        if game.id in seen:
-            found.append("id: is there twice")
-        seen.add(game.id)
-        found += [
-            f"{key}: has more than six decimals"
-            for key in ("level_completion_multiplier", "event_trigger_multiplier")
-            if not is_whole_millionths(getattr(game, key))
-        ]
-        rule = Rule.paying(
-            game.id,
-            bounds=(game.reward_fixed_amount,) * 2 if fixed else (least, most),
-            level_multiplier=game.level_completion_multiplier,
-            trigger_threshold=game.event_trigger_threshold,
-            trigger_multiplier=game.event_trigger_multiplier,
-        )
-        if not fixed and least > most:
-            found.append("reward_min_amount: is more than reward_max_amount")
-        elif game.coins_enabled and not found:
-            found += rule.problems()
-        problems += [f"games.{place}.{problem}" for problem in found]
-        paying = config.app.is_live and game.is_active and game.coins_enabled
-        rules.append(rule if paying else Rule(game.id))
-    if problems:
-        raise ConfigError(problems)
-    return rules
-
-
-def program_for(config: Config) -> Program:
-    """Return what the events of the Lynes project pay.
-
-    Raises:
-        ConfigError: with every definition that could never work.
-    """
-    section = config.lynes
-    problems = [
-        f"lynes.events.{place}.requires_api_key: has no use without lynes.api_key"
-        for place, event in enumerate(section.events)
-        if event.requires_api_key and not section.api_keys
-    ]
-    try:
-        program = Program(
-            section.events,
-            section.streaks,
-            time_zone=section.time_zone,
-            default_group=section.default_group,
-        )
-    except ConfigError as error:
-        raise ConfigError([*error.problems, *problems]) from None
-    if problems:
-        raise ConfigError(problems)
-    return program
-
-
-def access_for(config: Config) -> lynes.Access:
-    """Return who may do what in the Lynes project."""
-    return lynes.Access(
-        config.lynes.project,
-        config.lynes.api_keys,
-        config.lynes.strict_user,
-        config.auth.trust_forwarded,
-    )
-
-
 def limited_keys(config: Config) -> int:
     """Return how many counts the limits need: one of the Lynes project, four of each Teak app."""
     return 1 + 4 * len(config.teak.apps)
@@ -301,16 +188,6 @@ def _teak_endpoints(config: Config, gateway: Gateway) -> dict[str, Endpoint]:
         SetPlayerProperties(parts, limits.player_properties),
     )
     return {endpoint.path: endpoint for endpoint in endpoints}
-
-
-def teak_apps_for(config: Config) -> dict[str, App]:
-    """Return the apps that may call Teak's API, by id.
-
-    Raises:
-        ConfigError: with every mistake in them.
-    """
-    tables = [msgspec.to_builtins(app) for app in config.teak.apps]
-    return read_apps(tables)
 
 
 def _public_games(config: Config) -> list[players.PublicGame]:

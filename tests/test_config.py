@@ -9,10 +9,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from playsmart_gateway.app import program_for
 from playsmart_gateway.config import MASKED, Config, Secret, Section, load_config, masked
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty.definitions import Definition, Milestone
+from playsmart_gateway.settings import program_for
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "config.example.toml"

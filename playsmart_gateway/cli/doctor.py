@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 
 import click
 
-from playsmart_gateway.app import store_for, teak_apps_for, verifier_for
 from playsmart_gateway.cli.common import (
     config_option,
     database_file,
@@ -24,6 +23,7 @@ from playsmart_gateway.cli.printing import harmless
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.folders import inspect_all
+from playsmart_gateway.settings import store_for, teak_apps_for, verifier_for
 from playsmart_gateway.sinks import StoreHealth, open_sink
 
 CLOCK_TOLERANCE_SECONDS = 60

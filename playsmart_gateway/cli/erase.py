@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from playsmart_gateway.app import jetstream_for, rules_for
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.cli.common import config_option, database_file, read_config
 from playsmart_gateway.config import Config
@@ -17,6 +16,7 @@ from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.folders import adopt, journal_folders
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
+from playsmart_gateway.settings import jetstream_for, rules_for
 from playsmart_gateway.sinks import Sink, is_nats, open_consumer, open_sink
 from playsmart_gateway.stats import Stats
 

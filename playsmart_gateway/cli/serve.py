@@ -8,12 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from playsmart_gateway.app import (
-    create_app,
-    store_for,
-    teak_apps_for,
-    verifier_for,
-)
+from playsmart_gateway.app import create_app
 from playsmart_gateway.auth import mint
 from playsmart_gateway.cli.common import (
     config_option,
@@ -26,6 +21,7 @@ from playsmart_gateway.config import Config, masked, without_password
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.server import serve
+from playsmart_gateway.settings import store_for, teak_apps_for, verifier_for
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 EXAMPLE_TOKEN_SECONDS = 30 * 86_400

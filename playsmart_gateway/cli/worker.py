@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from playsmart_gateway.app import jetstream_for, program_for, rules_for
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
+from playsmart_gateway.settings import jetstream_for, program_for, rules_for
 from playsmart_gateway.sinks import is_nats, open_consumer, open_sink
 from playsmart_gateway.worker import Worker
 from playsmart_gateway.worker_server import work

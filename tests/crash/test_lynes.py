@@ -19,10 +19,10 @@ from typing import Any
 import httpx
 import msgspec
 
-from playsmart_gateway.app import program_for
 from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.dialects.lynes.request import Request, batch
 from playsmart_gateway.loyalty import summarize
+from playsmart_gateway.settings import program_for
 from playsmart_gateway.sinks import open_sink
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.crash.clients import token

@@ -21,11 +21,12 @@ import httpx
 import msgspec
 import pytest
 
-from playsmart_gateway.app import create_app, program_for
+from playsmart_gateway.app import create_app
 from playsmart_gateway.auth import mint, open_verifier
 from playsmart_gateway.config import Config, Journal, Lynes, load_config
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.lane import PATIENCE_SECONDS
+from playsmart_gateway.settings import program_for
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import (
     SECRET,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from playsmart_gateway.app import create_app, teak_apps_for
+from playsmart_gateway.app import create_app
 from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.dialects.base import Answer
 from playsmart_gateway.dialects.teak.endpoints import (
@@ -19,6 +19,7 @@ from playsmart_gateway.dialects.teak.endpoints import (
     Parts,
     SetPlayerProperties,
 )
+from playsmart_gateway.settings import teak_apps_for
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import in_process
 from tests.dialects.teak.client import CREDENTIALS, ENVIRONMENT, IDENTIFY
