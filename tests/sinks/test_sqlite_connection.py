@@ -1,6 +1,7 @@
 """The thread behind a connection to SQLite ends with it, whatever happens meanwhile."""
 
 import asyncio
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -30,3 +31,10 @@ async def test_a_start_that_is_cancelled_leaves_no_thread(tmp_path: Path, turns:
     for thread in threads_of_sqlite():
         await asyncio.to_thread(thread.join, 30)
         assert not thread.is_alive()
+
+
+async def test_a_connection_that_fails_makes_no_thread(tmp_path: Path) -> None:
+    (tmp_path / "events.db").mkdir()
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        await Connection(tmp_path / "events.db", nothing).open()
+    assert not threads_of_sqlite()

@@ -64,15 +64,7 @@ class Connection:
         elif not self.path.exists():
             hint = "Start the gateway once, or point storage.url at a file that is there."
             raise SinkUnavailable(f"there is no database at {self.path}", hint=hint)
-        mode = "ro" if self._read_only else "rwc"
-        connecting = asyncio.ensure_future(
-            aiosqlite.connect(
-                f"{self.path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                isolation_level=None,
-                timeout=BUSY_TIMEOUT_SECONDS,
-            )
-        )
+        connecting = asyncio.ensure_future(self._connect())
         try:
             db = await asyncio.shield(connecting)
         except asyncio.CancelledError:
@@ -86,6 +78,19 @@ class Connection:
             await db.close()
             raise
         self._db = db
+
+    async def _connect(self) -> aiosqlite.Connection:
+        """Connect before there is a thread: one that fails to do so ends unattended, maybe late."""
+        mode = "ro" if self._read_only else "rwc"
+        db = await asyncio.to_thread(
+            sqlite3.connect,
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            check_same_thread=False,
+        )
+        return await aiosqlite.Connection(lambda: db, iter_chunk_size=64)
 
     async def close(self) -> None:
         """Close it, if it is open."""
