@@ -38,11 +38,7 @@ SCENES = ("jetstream-sqlite", "jetstream-postgres", "postgres")
 
 @dataclass
 class Figures:
-    """What the campaign saw in one scene.
-
-    ``copies_cut`` is how often an orderly stop of PostgreSQL came in the middle of rows; of a crash
-    its log does not tell.
-    """
+    """What the campaign saw in one scene."""
 
     rounds: int = 0
     faults: int = 0
@@ -52,7 +48,6 @@ class Figures:
     lost_events: int = 0
     duplicated_batches: int = 0
     buried_batches: int = 0
-    copies_cut: int = 0
     answers: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -100,8 +95,6 @@ async def play(
         figures.lost_events = verdict.lost_events
         figures.duplicated_batches = len(verdict.duplicated)
         figures.buried_batches = verdict.buried
-        if fleet.postgres is not None:
-            figures.copies_cut = fleet.postgres.log.count("CONTEXT:  COPY event_rows")
         figures.answers = {str(k): v for k, v in Counter(fleet.ledger.statuses).items()}
     return figures
 

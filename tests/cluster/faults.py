@@ -86,20 +86,20 @@ async def _end_postgres(
     server = fleet.postgres
     assert server is not None
     async with connected(fleet.url) as db:
+        await db.execute("BEGIN; LOCK TABLE coin_entries IN SHARE MODE")
 
-        async def is_copying() -> bool:
-            return bool(await db.fetchval(_COPYING))
+        async def is_held_up() -> bool:
+            return bool(await db.fetchval(_HELD_UP))
 
-        await until(is_copying, "rows are on their way")
+        await until(is_held_up, "a flush has written its rows and comes to its coins")
         await asyncio.to_thread(end, server)
     await asyncio.sleep(seconds)
     await asyncio.to_thread(server.start)
 
 
-_COPYING = """
+_HELD_UP = """
     SELECT EXISTS (
-        SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY "event_rows"%'
-        AND datname = current_database() AND pid <> pg_backend_pid()
+        SELECT FROM pg_locks WHERE relation = 'coin_entries'::regclass AND NOT granted
     )
 """
 
