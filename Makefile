@@ -36,7 +36,7 @@ simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
 crash: $(VENV)/.dev ## kill the real server again and again, and count (ARGS="--rounds 200")
 	@$(BIN)/python -m tests.crash $(ARGS)
 
-cluster: $(VENV)/.dev ## kill and cut off NATS servers, workers and gateways, and count (ARGS="--rounds 5")
+cluster: $(VENV)/.dev ## kill and cut off NATS servers, PostgreSQL, workers and gateways, and count (ARGS="--rounds 5")
 	@$(BIN)/python -m tests.cluster $(ARGS)
 
 fuzz: $(VENV)/.dev ## hold a running gateway against /openapi.json (ARGS="--examples 1000 --seed 7")

@@ -121,6 +121,9 @@ class FigureKeeper(Protocol):
     Every method raises ``SinkUnavailable`` when the store cannot be used now.
     """
 
+    rests: int
+    """To follow beside ingest, rest so many times as long as the last step took."""
+
     async def __aenter__(self) -> Self:
         """Nothing is opened yet."""
         ...
@@ -129,8 +132,11 @@ class FigureKeeper(Protocol):
         """Let go of the connection."""
         ...
 
-    async def follow(self, max_events: int) -> Followed:
-        """Count the next ``max_events`` stored events or so, each exactly once for all time."""
+    async def follow(self, max_events: int) -> Followed | None:
+        """Count the next ``max_events`` stored events or so, each exactly once for all time.
+
+        None: nothing was done, as another keeper follows this store.
+        """
         ...
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:

