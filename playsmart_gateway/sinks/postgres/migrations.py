@@ -40,7 +40,16 @@ async def migrate(db: asyncpg.Connection) -> None:
     await db.execute("COMMIT")
 
 
+# to_regclass would answer from a cache that a lock does not bring up to date.
+_IS_THERE = """
+    SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_class
+        WHERE relname = 'schema_version' AND pg_catalog.pg_table_is_visible(oid)
+    )
+"""
+
+
 async def _version(db: asyncpg.Connection) -> int:
-    if await db.fetchval("SELECT to_regclass('schema_version') IS NULL"):
+    if not await db.fetchval(_IS_THERE):
         return 0
     return int(await db.fetchval("SELECT version FROM schema_version"))
