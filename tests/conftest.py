@@ -23,9 +23,9 @@ from starlette.applications import Starlette
 
 from playsmart_gateway.auth import mint
 from tests.engines.nats import nats_server
-from tests.engines.postgres import postgres_server, postgres_url
+from tests.engines.postgres import postgres_server, postgres_store_url, postgres_url
 
-__all__ = ["nats_server", "postgres_server", "postgres_url"]
+__all__ = ["nats_server", "postgres_server", "postgres_store_url", "postgres_url"]
 
 T = TypeVar("T")
 SECRET = "a secret for tests, 32 bytes or longer"

@@ -190,8 +190,8 @@ def test_nothing_overlaps_repeats_or_has_to_be_moved_sideways(
             texts = [text for text, _ in labels]
             assert all(text != near for text, near in pairwise(texts)), axis
             assert all(box["left"] >= 0 and box["right"] <= width for _, box in labels), axis
+        axes = tick_labels(browser)
         for panel in drawn(browser):
-            axes = tick_labels(browser)
             both = [*axes[f"{panel} xtick"], *axes[f"{panel} ytick"]]
             for (text, one), (near, other) in combinations(both, 2):
                 beside = one["right"] <= other["left"] or other["right"] <= one["left"]

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sinks import open_sink
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.sinks.app_batches import Kept, analytics, session, spin
-from tests.sinks.conftest import empty
+from tests.sinks.conftest import empty, for_all
 
 PAST = "2000-01-01T00:00:00.000000Z"
 FUTURE = "2999-01-01T00:00:00.000000Z"
@@ -49,8 +48,7 @@ async def everything(kept: Kept) -> list[Any]:
         ]
 
 
-@given(st.lists(acts, min_size=5, max_size=30))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@for_all(60, acted=st.lists(acts, min_size=5, max_size=30))
 async def test_each_store_knows_of_players_what_plain_python_knows_whatever_the_flushes_were(
     database_url: str, acted: list[tuple[Any, ...]]
 ) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.errors import AdjustmentRefused, SinkUnavailable
@@ -18,7 +17,7 @@ from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import CoinTransaction, Reader, Store, Violation, open_sink
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS
-from tests.sinks.conftest import empty, execute, select
+from tests.sinks.conftest import empty, execute, for_all, select
 
 LEVELS = Rule("levels", 10, 10, 1_000_000)
 CHANCE = Rule("chance", 5, 15, 1_500_000)
@@ -388,10 +387,10 @@ async def test_an_audit_follows_what_is_written_and_starts_anew_on_a_new_connect
 
 
 async def test_a_store_that_is_not_there_is_unavailable_to_readers_who_make_none(
-    database_url: str,
+    new_database_url: str,
 ) -> None:
     for _ in range(2):
-        async with open_sink(database_url).reader() as reader:
+        async with open_sink(new_database_url).reader() as reader:
             with pytest.raises(SinkUnavailable) as caught:
                 await reader.player("ada")
             assert "Start the gateway once" in caught.value.hint
@@ -454,8 +453,13 @@ async def everything(sink: Store) -> list[Any]:
     return found
 
 
-@given(uploads, rule_sets, st.lists(st.integers(1, 5), max_size=5), st.lists(st.integers(0, 5)))
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@for_all(
+    120,
+    sent=uploads,
+    rules=rule_sets,
+    sizes=st.lists(st.integers(1, 5), max_size=5),
+    repeats=st.lists(st.integers(0, 5)),
+)
 async def test_each_store_pays_what_plain_python_pays_whatever_the_flushes_were(
     database_url: str,
     sent: list[tuple[str, str, list[list[Any]]]],

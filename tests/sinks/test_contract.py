@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.errors import SinkRejected
@@ -13,7 +12,7 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.sinks import Sink, Written
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.doubles import make_batch
-from tests.sinks.conftest import MakeSink, empty, select
+from tests.sinks.conftest import MakeSink, empty, for_all, select
 
 JOURNAL = "0f" * 16
 
@@ -161,10 +160,7 @@ rows = st.tuples(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(st.lists(st.lists(rows, min_size=1, max_size=5), min_size=1, max_size=5))
+@for_all(60, requests=st.lists(st.lists(rows, min_size=1, max_size=5), min_size=1, max_size=5))
 async def test_rows_come_back_as_they_were(
     make_sink: MakeSink, url: str, requests: list[list[Any]]
 ) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.lynes.request import Request
@@ -35,7 +34,7 @@ from playsmart_gateway.sinks import EntryType, LoyaltyReader, Sink, StreakFigure
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.sqlite.schema import LOYALTY_TABLES, MIGRATIONS
 from tests.doubles import make_batch
-from tests.sinks.conftest import empty, execute, select
+from tests.sinks.conftest import empty, execute, for_all, select
 
 PROGRAM = Program(
     [
@@ -228,8 +227,7 @@ steps = st.tuples(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(steps, min_size=1, max_size=14))
+@for_all(40, story=st.lists(steps, min_size=1, max_size=14))
 async def test_any_cut_into_transactions_awards_and_counts_what_the_twin_does(
     database_url: str, story: list[tuple[str, str, Metadata, int, bool]]
 ) -> None:

@@ -3,13 +3,12 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sinks import Store, open_sink
 from playsmart_gateway.sinks.memory_events import printed
-from tests.sinks.conftest import empty, execute, select
+from tests.sinks.conftest import empty, execute, for_all, select
 from tests.sinks.test_coins import EVENTS, RULES, batch, complaints, ledger
 
 START = 1_776_868_200_000_000
@@ -136,8 +135,7 @@ _STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=_STEPS)
+@for_all(25, steps=_STEPS)
 async def test_the_audit_is_clean_whatever_was_expired_in_between(
     database_url: str, steps: list[Any]
 ) -> None:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import aiosqlite
 import msgspec
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.event import Batch
@@ -22,7 +21,7 @@ from playsmart_gateway.sinks.sql_rollup import Chunk, add
 from playsmart_gateway.sinks.sqlite.connection import Statements
 from playsmart_gateway.sinks.sqlite.rollup import CHUNK_TABLES, gather
 from tests.engines import postgres
-from tests.sinks.conftest import SQLITE, empty, select
+from tests.sinks.conftest import SQLITE, empty, for_all, select
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PAYING = Rule("a", 7, 7, level_millionths=1_000_000)
@@ -192,8 +191,8 @@ TEAK = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
+@for_all(
+    40,
     story=st.lists(
         st.one_of(PLAYED, st.tuples(st.just(""), st.integers(0, 400), st.just("app"), TEAK)),
         max_size=12,
