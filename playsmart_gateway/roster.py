@@ -12,7 +12,7 @@ changed is not remembered elsewhere.
 from collections.abc import Collection, Sequence
 
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sessions import SOURCE, session_of
+from playsmart_gateway.sessions import SOURCE, session_of, sessions_in
 from playsmart_gateway.siblings import Known, Started, Worker
 from playsmart_gateway.sinks import Reader
 
@@ -87,13 +87,12 @@ class Roster:
         """Take note that these batches wait no longer."""
         if not self._waiting:
             return
-        for batch in batches:
-            if batch.source == SOURCE and (session := session_of(batch)) is not None:
-                key = session.app_id, session.user_id
-                count, country = self._waiting.pop(key)
-                self._remember(key, country)
-                if count > 1:
-                    self._waiting[key] = count - 1, country
+        for _, session in sessions_in(batches):
+            key = session.app_id, session.user_id
+            count, country = self._waiting.pop(key)
+            self._remember(key, country)
+            if count > 1:
+                self._waiting[key] = count - 1, country
 
     def _heard(self, known: Known) -> None:
         """Take note of a session at a sibling."""

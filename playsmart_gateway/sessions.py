@@ -6,6 +6,7 @@ decides by its unique key, and drops an ``Installed`` that came before. The emai
 customdata, as it belongs to the player and not to the event, and may have to be forgotten.
 """
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -75,3 +76,11 @@ def session_of(batch: Batch) -> Session | None:
     return Session(
         batch.game_id, batch.user_id, data.country_code, data.timezone_id, email, batch.count > 1
     )
+
+
+def sessions_in(batches: Sequence[Batch], first_id: int = 0) -> Iterator[tuple[int, Session]]:
+    """Yield the sessions among ``batches``, each with its batch's number counted from there."""
+    for number, batch in enumerate(batches, first_id):
+        # The source is looked at here, too: a call costs more than the answer for most batches.
+        if batch.source == SOURCE and (session := session_of(batch)) is not None:
+            yield number, session

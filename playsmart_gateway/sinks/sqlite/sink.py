@@ -22,7 +22,7 @@ from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavail
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sessions import SOURCE, session_of
+from playsmart_gateway.sessions import sessions_in
 from playsmart_gateway.sinks import sql_retention
 from playsmart_gateway.sinks.events import Expired
 from playsmart_gateway.sinks.records import (
@@ -254,11 +254,7 @@ class SqliteSink:
         first_id = await self._insert_batches(db, batches)
         if any(batch.source == "playsmart" for batch in batches):
             await self._coins.pay(db, first_id, first_id + len(batches) - 1, _now())
-        sessions = [
-            (batch_id, session)
-            for batch_id, batch in enumerate(batches, first_id)
-            if batch.source == SOURCE and (session := session_of(batch)) is not None
-        ]
+        sessions = list(sessions_in(batches, first_id))
         repeated = await apps.track_sessions(db, sessions) if sessions else 0
         return sum(batch.count for batch in batches) - repeated
 
