@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 
 import msgspec
 from starlette.applications import Starlette
@@ -28,7 +29,7 @@ from playsmart_gateway.dialects.teak.endpoints import (
 from playsmart_gateway.disclosure import Disclosure, secrets_of
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.gateway import Gateway
-from playsmart_gateway.limits import MakeLimit, in_process
+from playsmart_gateway.limits import MakeLimit, in_process, steady_clock
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.rewards import draws_for
@@ -64,13 +65,15 @@ def create_app(
     verifier: TokenVerifier | None = None,
     sink: Store | None = None,
     clock: Callable[[], float] = time.time,
+    steady: Callable[[], float] = steady_clock,
     development: bool = False,
     development_token: Callable[[], str] | None = None,
     worker: Worker | None = None,
 ) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
 
-    ``clock`` is the wall time in seconds by which points and streaks are paid. In ``development``
+    ``clock`` is the wall time in seconds by which points and streaks are paid; calls a second are
+    counted by ``steady``, which nobody sets. In ``development``
     the pages for operators are open, and show what was refused; ``development_token`` mints a
     token that ``/docs`` gives to everybody who asks. ``worker`` says which of several it is.
 
@@ -78,6 +81,7 @@ def create_app(
         ConfigError: the keys or the storage URL cannot be used.
     """
     rules, program = rules_for(config), program_for(config)
+    make_limit: MakeLimit = partial(worker.counts.limit if worker else in_process, clock=steady)
     pays_coins = any(game.coins_enabled for game in config.games)
     gateway = Gateway(
         config,
@@ -109,11 +113,11 @@ def create_app(
         rate_limit=config.lynes.rate_limit,
         max_body_bytes=config.server.max_body_bytes,
         clock=clock,
-        make_limit=_make_limit(worker),
+        make_limit=make_limit,
     )
     endpoints: dict[str, Endpoint] = {
         playsmart.PATH: endpoint,
-        **_teak_endpoints(config, gateway),
+        **_teak_endpoints(config, gateway, make_limit),
         **dict.fromkeys(lynes.PATHS, send_event),
     }
     gate = OperatorGate(config.operator.token, development=development)
@@ -163,11 +167,7 @@ def limited_keys(config: Config) -> int:
     return 1 + 4 * len(config.teak.apps)
 
 
-def _make_limit(worker: Worker | None) -> MakeLimit:
-    return worker.counts.limit if worker else in_process
-
-
-def _teak_endpoints(config: Config, gateway: Gateway) -> dict[str, Endpoint]:
+def _teak_endpoints(config: Config, gateway: Gateway, make_limit: MakeLimit) -> dict[str, Endpoint]:
     limits = config.teak.limits
     parts = Parts(
         apps=teak_apps_for(config),
@@ -179,7 +179,7 @@ def _teak_endpoints(config: Config, gateway: Gateway) -> dict[str, Endpoint]:
         max_body_bytes=config.server.max_body_bytes,
         store_client_ip=config.teak.store_client_ip,
         clock=time.time,
-        make_limit=_make_limit(gateway.worker),
+        make_limit=make_limit,
     )
     endpoints = (
         AnalyticsEvents(parts, limits.analytics_events),

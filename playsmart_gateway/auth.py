@@ -11,7 +11,7 @@ may be (it takes an empty ``sub``, ``exp`` as a string, duplicate claims). A tok
   itself (``jwk``, ``jku``, ``x5c``, ``x5u``) are never looked at (RFC 8725 section 3.10);
 - no JSON object in it names a member twice (RFC 7515 section 4, RFC 8725 section 2.4);
 - ``sub`` names a player; ``exp`` is an integer and not reached; ``nbf``, if any, is; ``iss`` and
-  ``aud`` are as configured, if configured; ``kind`` is not ``refresh``.
+  ``aud`` are as configured, if configured; no claim says that it is a refresh token.
 
 ``iat`` is not looked at: RFC 7519 makes no rule of it, and an issuer's fast clock must not cost a
 player's events. An ``aud`` that nobody configured is not looked at either.
@@ -46,6 +46,10 @@ _JWKS_DEFAULT = ("RS256", "ES256", "EdDSA")
 
 _COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
+# Issuers tell tokens apart by claims of different names: PlaySmart's `kind`, `token_use`, `typ` ...
+_KIND_CLAIMS = frozenset({"kind", "tokenkind", "tokentype", "tokenuse", "typ", "type", "use"})
+_REFRESH_KINDS = frozenset({"refresh", "refreshtoken", "offline"})  # Keycloak's last longest
+_not_letters = re.compile(r"[\W_]+")
 # Control characters (Unicode category Cc) would forge log lines; surrogates cannot be stored.
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
 
@@ -61,7 +65,8 @@ class TokenVerifier:
     """Checks tokens, and remembers those that passed until they expire or the keys change.
 
     Only what passed is remembered, the oldest dropped first, at most ``max_cached_tokens`` that
-    are ``max_cached_bytes`` long together: strangers cannot fill it. ``clock`` gives epoch seconds.
+    are ``max_cached_bytes`` long together: strangers cannot fill it. ``clock`` gives epoch seconds,
+    as ``exp`` is one; it is asked for every request, so a clock that is set holds at once.
     Raises ``ConfigError`` if ``algorithms`` is empty or names one that the keys are not for.
     """
 
@@ -100,7 +105,7 @@ class TokenVerifier:
         if now >= deadline or generation != self._keys.generation:
             self._forget(token)
             return None
-        return caller if now < self._keys.refresh_at else None
+        return None if self._keys.is_due() else caller
 
     async def verify(self, token: bytes) -> Caller:
         """Return the caller who holds this token.
@@ -146,7 +151,7 @@ class TokenVerifier:
         not_before: Any = claims.get("nbf", 0)
         if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
             raise ValueError
-        if claims.get("kind") == "refresh":
+        if _is_refresh_token(claims):
             raise ValueError
         if self._issuer is not None and claims.get("iss") != self._issuer:
             raise ValueError
@@ -177,8 +182,22 @@ class TokenVerifier:
             self._cached_bytes -= len(token)
 
 
-def _listed(audience: object) -> list[object]:
-    return audience if isinstance(audience, list) else [audience]
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_refresh_token(claims: Mapping[str, Any]) -> bool:
+    """Whether a claim says so, however it and its name are spelt: ``tokenType: REFRESH``."""
+    return any(
+        isinstance(kind, str) and _plain(kind) in _REFRESH_KINDS
+        for name, value in claims.items()
+        if _plain(name) in _KIND_CLAIMS
+        for kind in _listed(value)
+    )
+
+
+def _plain(text: str) -> str:
+    return _not_letters.sub("", text).lower()
 
 
 def _unbase64(segment: bytes) -> bytes:
@@ -222,6 +241,7 @@ def open_verifier(
     secrets: Sequence[tuple[str, str]] = (),
     public_key_file: str | Path | None = None,
     jwks_url: str | None = None,
+    jwks_max_age_seconds: float = 86_400.0,
     algorithms: Sequence[str] = (),
     issuer: str | None = None,
     audience: str | None = None,
@@ -242,7 +262,7 @@ def open_verifier(
     if public_key_file is not None:
         sources["public_key_file"] = lambda: public_key_file_keys(Path(public_key_file))
     if jwks_url is not None:
-        sources["jwks_url"] = lambda: Jwks(jwks_url, clock=clock)
+        sources["jwks_url"] = lambda: Jwks(jwks_url, max_age_seconds=jwks_max_age_seconds)
 
     problems = []
     keys: KeySource | None = None

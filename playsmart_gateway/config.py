@@ -65,6 +65,7 @@ class Auth(Section, frozen=True):
     secrets: tuple[Secret, ...] = ()
     public_key_file: str | None = None
     jwks_url: str | None = None
+    jwks_max_age_seconds: Annotated[int, msgspec.Meta(ge=600, le=31_536_000)] = 86_400
     algorithms: tuple[str, ...] = ()
     issuer: str | None = None
     audience: str | None = None

@@ -112,11 +112,20 @@ def routes(
 
 
 class Shelf:
-    """Figures that were read a moment ago, for all who watch; one reads at a time."""
+    """Figures that were read a moment ago, for all who watch; one reads at a time.
 
-    def __init__(self, figures: FigureKeeper, clock: Callable[[], float]) -> None:
+    ``clock`` is the wall time up to which they are, ``steady`` says how old they are.
+    """
+
+    def __init__(
+        self,
+        figures: FigureKeeper,
+        clock: Callable[[], float],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._figures = figures
         self._clock = clock
+        self._steady = steady
         self._turn = asyncio.Lock()
         self._read: dict[tuple[str | None, int], tuple[float, Figures]] = {}
 
@@ -127,15 +136,15 @@ class Shelf:
             SinkUnavailable: the store cannot be read now.
         """
         async with self._turn:
-            now = self._clock()
+            now = self._steady()
             self._read = {
                 key: (at, each)
                 for key, (at, each) in self._read.items()
-                if 0 <= now - at < FRESH_SECONDS
+                if now - at < FRESH_SECONDS
             }
             if (known := self._read.get((game_id, seconds))) is not None:
                 return known[1]
-            figures = await self._figures.read(game_id, seconds, now)
+            figures = await self._figures.read(game_id, seconds, self._clock())
             if len(self._read) < MAX_READ:
                 self._read[game_id, seconds] = now, figures
             return figures

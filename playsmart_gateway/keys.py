@@ -7,10 +7,13 @@ fetches, a key that was withdrawn goes on being trusted. So:
 
 - a fetch runs in a thread, one at a time, within ``FETCH_TIMEOUT_SECONDS`` and ``MAX_JWKS_BYTES``;
 - keys older than ``lifetime_seconds`` are refreshed beside the requests, which meanwhile use the
-  old ones; while the endpoint is down the old ones stay in use without limit;
+  old ones; while the endpoint is down the old ones stay in use until they are ``max_age_seconds``
+  old, and then nobody is believed until it is back;
 - only a request that no key we hold can serve waits for a fetch, and an unknown ``kid`` starts
   one at most every ``lookup_seconds``;
 - a fetch that brings other keys moves ``generation``, at which the verifier's cache is void.
+
+All of it goes by a monotonic clock: setting the time neither postpones a refresh nor keeps a key.
 """
 
 import asyncio
@@ -59,9 +62,8 @@ class KeySource(Protocol):
     def generation(self) -> int:
         """Changes when keys change: a token checked under another one has to be checked again."""
 
-    @property
-    def refresh_at(self) -> float:
-        """The epoch second from which ``keys_for`` should be called even for a known token."""
+    def is_due(self) -> bool:
+        """Whether ``keys_for`` should be called now even for a known token."""
 
     async def keys_for(self, kid: str | None, alg: str) -> Sequence[Any]:
         """Return the keys to try for a token, as PyJWT takes them; often none."""
@@ -76,11 +78,14 @@ class StaticKeys:
     """
 
     generation = 0
-    refresh_at = math.inf
 
     def __init__(self, keys: Sequence[tuple[str | None, Any]], algorithms: Sequence[str]) -> None:
         self.algorithms = tuple(algorithms)
         self._keys = tuple(keys)
+
+    def is_due(self) -> bool:
+        """Never: there is nothing to fetch."""
+        return False
 
     async def keys_for(self, kid: str | None, alg: str) -> Sequence[Any]:
         """Return the named key, any without a name, or all when no name is asked for."""
@@ -159,9 +164,10 @@ class Jwks:
     """The keys at an http or https URL.
 
     ``fetch`` is called in a thread with the URL and returns the body or raises; ``clock`` gives
-    epoch seconds and must be the verifier's. ``lookup_seconds`` apply to an unknown ``kid``,
-    ``retry_seconds`` after a failure. Raises ``ConfigError`` for any other kind of URL. Belongs to
-    one event loop; the first token waits for the first fetch.
+    seconds that nobody sets. ``lookup_seconds`` apply to an unknown ``kid``, ``retry_seconds``
+    after a failure; keys that were asked for more than ``max_age_seconds`` ago verify nothing.
+    Raises ``ConfigError`` for any other kind of URL. Belongs to one event loop; the first token
+    waits for the first fetch.
     """
 
     algorithms = ASYMMETRIC
@@ -171,59 +177,73 @@ class Jwks:
         url: str,
         *,
         fetch: Callable[[str], bytes] | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        max_age_seconds: float = 86_400.0,
         lifetime_seconds: float = 300.0,
         lookup_seconds: float = 60.0,
         retry_seconds: float = 15.0,
     ) -> None:
         _require_http(url)
         self.generation = 0
-        self.refresh_at = -math.inf
+        self._refresh_at = -math.inf
+        self._too_old_at = -math.inf
         self._lookup_at = -math.inf
         self._url = url
         self._fetch = fetch or fetch_document
         self._clock = clock
+        self._max_age_seconds = max_age_seconds
         self._lifetime_seconds = lifetime_seconds
         self._lookup_seconds = lookup_seconds
         self._retry_seconds = retry_seconds
         self._table: _Table = {}
-        self._fetched = False
         self._fetching: asyncio.Task[None] | None = None
+
+    def is_due(self) -> bool:
+        """Whether it is time for a refresh, or the keys are too old to be used."""
+        now = self._clock()
+        return now >= self._refresh_at or now >= self._too_old_at
 
     async def keys_for(self, kid: str | None, alg: str) -> Sequence[Any]:
         """Return the keys of that name for that algorithm; without a name all for it.
 
-        Raises ``KeysUnavailable`` as long as no fetch has succeeded: a 401 would be a lie.
+        Raises ``KeysUnavailable`` as long as no fetch has succeeded lately: a 401 would be a lie.
         """
-        found = self._table.get((kid, alg), ())
         now = self._clock()
-        due = now >= self.refresh_at or (not found and now >= self._lookup_at)
+        found = self._current(now).get((kid, alg), ())
+        due = now >= self._refresh_at or (not found and now >= self._lookup_at)
         if due and self._fetching is None:
             # Moved before the answer is in: until then nobody else has a reason to come here.
-            self.refresh_at = now + self._retry_seconds
+            self._refresh_at = now + self._retry_seconds
             self._lookup_at = now + self._lookup_seconds
             self._fetching = asyncio.create_task(self._refresh())
         if not found and self._fetching is not None:
             await asyncio.shield(self._fetching)  # a caller who hangs up must not stop the fetch
-            found = self._table.get((kid, alg), ())
-        if not self._fetched:
+            now = self._clock()
+            found = self._current(now).get((kid, alg), ())
+        if now >= self._too_old_at:
             raise KeysUnavailable(retry_after_seconds=math.ceil(self._retry_seconds))
         return found
 
+    def _current(self, now: float) -> _Table:
+        return self._table if now < self._too_old_at else {}
+
     async def _refresh(self) -> None:
+        asked = self._clock()
         try:
             async with asyncio.timeout(2 * FETCH_TIMEOUT_SECONDS):
                 table = await asyncio.to_thread(lambda: parse_jwks(self._fetch(self._url)))
         except Exception as error:  # noqa: BLE001 whatever went wrong there, ingest goes on here
-            _log.warning("auth.jwks_url: no fresh keys, the old ones stay in use: %r", error)
+            left = self._too_old_at - self._clock()
+            use = f"the old ones stay in use for {left:.0f} s" if left > 0 else "there are none"
+            _log.warning("jwks_url: no fresh keys, %s: %r", use, error)
         else:
-            self._fetched = True
-            self.refresh_at = self._clock() + self._lifetime_seconds
+            self._too_old_at = asked + self._max_age_seconds
+            self._refresh_at = self._clock() + self._lifetime_seconds
             if table != self._table:
                 self._table = table
                 self.generation += 1
             if not table:  # obeyed all the same: this is how an issuer withdraws everything
-                _log.warning("auth.jwks_url: the document holds no key that can be used")
+                _log.warning("jwks_url: the document holds no key that can be used")
         finally:
             self._fetching = None
 

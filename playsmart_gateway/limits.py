@@ -5,6 +5,7 @@ import math
 import mmap
 import os
 import struct
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -22,8 +23,18 @@ class Limit(Protocol):
         ...
 
 
-MakeLimit = Callable[[int, Sequence[str], Callable[[], float]], Limit]
-"""Makes a limit of so many calls a second (0: none) of each of these keys, by a clock."""
+MakeLimit = Callable[[int, Sequence[str]], Limit]
+"""Makes a limit of so many calls a second (0: none) of each of these keys."""
+
+_START = time.time() - time.monotonic()
+
+
+def steady_clock() -> float:
+    """Return the wall time of the start, carried on by the monotonic clock, which nobody can set.
+
+    Forked processes share it, and its seconds begin where those of the wall did.
+    """
+    return _START + time.monotonic()
 
 
 class RateLimit:
@@ -53,7 +64,7 @@ class RateLimit:
         return True
 
 
-def in_process(limit: int, _: Sequence[str], clock: Callable[[], float]) -> Limit:
+def in_process(limit: int, _: Sequence[str], clock: Callable[[], float] = steady_clock) -> Limit:
     """Return a limit that only this process knows of."""
     return RateLimit(limit, clock)
 
@@ -71,7 +82,9 @@ class SharedCounts:
         os.ftruncate(self._file, max(1, places) * _COUNT.size)
         self._memory = mmap.mmap(self._file, 0)
 
-    def limit(self, limit: int, keys: Sequence[str], clock: Callable[[], float]) -> Limit:
+    def limit(
+        self, limit: int, keys: Sequence[str], clock: Callable[[], float] = steady_clock
+    ) -> Limit:
         """Return a limit for ``keys``; all processes must ask for the same ones in one order."""
         first, self._taken = self._taken, self._taken + len(keys)
         assert self._taken <= self._places, "every count has a place"

@@ -52,6 +52,7 @@ def verifier_for(auth: Auth) -> TokenVerifier:
         secrets=[(each.kid, each.secret) for each in auth.secrets],
         public_key_file=Path(auth.public_key_file) if auth.public_key_file else None,
         jwks_url=auth.jwks_url,
+        jwks_max_age_seconds=auth.jwks_max_age_seconds,
         algorithms=auth.algorithms,
         issuer=auth.issuer,
         audience=auth.audience,

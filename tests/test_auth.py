@@ -45,7 +45,10 @@ class CountingKeys(StaticKeys):
         super().__init__([(None, secret.encode())], ["HS256"])
         self.asked = 0
         self.generation = 0
-        self.refresh_at = float("inf")
+        self.due = False
+
+    def is_due(self) -> bool:
+        return self.due
 
     async def keys_for(self, kid: str | None, alg: str) -> Sequence[Any]:
         self.asked += 1
@@ -222,6 +225,35 @@ async def test_a_refresh_token_is_no_access_token() -> None:
     """RFC 8725 section 2.8; PlaySmart tells the two apart by this claim alone."""
     assert await refusal(with_claims(kind="refresh")) == "invalid_token"
     assert (await verifier().verify(with_claims(kind="access"))).subject == "ada"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        *({"kind": "REFRESH"}, {"kind": " refresh "}, {"Kind": "refresh"}, {"kind": ["refresh"]}),
+        *({"token_type": "refresh"}, {"tokenType": "refresh_token"}, {"token-type": "Refresh"}),
+        *({"typ": "Refresh"}, {"typ": "Offline"}, {"type": "refresh"}, {"token_use": "refresh"}),
+    ],
+)
+async def test_a_refresh_token_is_told_by_any_name_and_spelling(claim: dict[str, object]) -> None:
+    assert await refusal(with_claims(**claim)) == "invalid_token"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        *({"kind": "access"}, {"typ": "Bearer"}, {"token_use": "access"}, {"token_type": "JWT"}),
+        *(
+            {"kind": None},
+            {"kind": 7},
+            {"name": "refresh"},
+            {"scope": "refresh"},
+            {"sub": "refresh"},
+        ),
+    ],
+)
+async def test_other_kinds_and_other_claims_are_no_refresh_token(claim: dict[str, object]) -> None:
+    assert (await verifier().verify(with_claims(**claim))).subject
 
 
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt"])
@@ -536,15 +568,14 @@ async def test_other_keys_void_what_is_remembered() -> None:
 
 
 async def test_a_source_that_wants_to_refresh_gets_its_turn() -> None:
-    clock, keys = Clock(), CountingKeys()
-    keys.refresh_at = NOW + 10
-    by = TokenVerifier(keys, algorithms=["HS256"], clock=clock)
+    keys = CountingKeys()
+    by = TokenVerifier(keys, algorithms=["HS256"], clock=Clock())
     await by.verify(with_claims())
-    clock.now = NOW + 10
+    keys.due = True
     assert by.recall(with_claims()) is None
     await by.verify(with_claims())
     assert keys.asked == 2
-    keys.refresh_at = NOW + 20
+    keys.due = False
     assert by.recall(with_claims()) is not None
 
 

@@ -139,9 +139,19 @@ class CountingFigures(SqliteFigures):
         return Figures(Followed(0, 0), None, empty, empty, empty, None, *[empty] * 4)
 
 
+async def test_a_clock_that_is_set_makes_no_figures_older_or_younger() -> None:
+    wall, steady, figures = FakeClock(), FakeClock(), CountingFigures()
+    shelf = Shelf(figures, wall, steady)
+    await shelf.take(None, 3_600)
+    for step in (-3_600.0, 7_200.0):
+        wall.advance(step)
+        await shelf.take(None, 3_600)
+    assert figures.reads == 1
+
+
 async def test_however_many_watch_the_store_is_asked_once_a_second() -> None:
     clock, figures = FakeClock(), CountingFigures()
-    shelf = Shelf(figures, clock)
+    shelf = Shelf(figures, FakeClock(), clock)
     for _ in range(3):
         await shelf.take(None, 3_600)
     assert figures.reads == 1

@@ -61,7 +61,7 @@ def jwks(*keys: object) -> bytes:
 
 def token(key: Any, kid: str | None, alg: str = "RS256", sub: str = "ada") -> bytes:
     headers = None if kid is None else {"kid": kid}
-    return jwt.encode({"sub": sub, "exp": NOW + 86_400}, key, alg, headers=headers).encode()
+    return jwt.encode({"sub": sub, "exp": NOW + 3 * 86_400}, key, alg, headers=headers).encode()
 
 
 class Clock:
@@ -310,6 +310,42 @@ async def test_old_keys_stay_in_use_while_the_endpoint_is_down() -> None:
         assert by.recall(token(RSA_KEY, "a")) is not None
         assert endpoint.fetches == fetches
     assert source.generation == 1
+
+
+async def test_keys_that_nobody_could_ask_for_in_a_day_are_believed_no_more() -> None:
+    clock, endpoint, source, by = opened(jwks(jwk(RSA_KEY, "a")))
+    await by.verify(token(RSA_KEY, "a"))
+    endpoint.error = OSError("cut off by who wants the key to live on")
+    clock.now += 86_399
+    assert (await by.verify(token(RSA_KEY, "a"))).subject == "ada"
+    await settle(source)
+    assert by.recall(token(RSA_KEY, "a")) is not None
+    clock.now += 1
+    assert by.recall(token(RSA_KEY, "a")) is None, "remembered or not"
+    for credential in (token(RSA_KEY, "a"), token(RSA_KEY, "a", sub="bob"), token(NEXT_KEY, "b")):
+        with pytest.raises(KeysUnavailable):
+            await by.verify(credential)
+    endpoint.error = None
+    clock.now += 15
+    assert (await by.verify(token(RSA_KEY, "a"))).subject == "ada"
+
+
+@pytest.mark.parametrize("step", [-86_400 * 365, 86_400 * 365])
+async def test_setting_the_wall_clock_neither_keeps_a_withdrawn_key_nor_keeps_out_a_new_one(
+    step: float,
+) -> None:
+    wall, steady, endpoint = Clock(), Clock(), Endpoint(jwks(jwk(RSA_KEY, "a")))
+    source = Jwks(URL, fetch=endpoint, clock=steady)
+    by = TokenVerifier(source, algorithms=("RS256",), clock=wall)
+    lasting = {"sub": "ada", "exp": NOW + 10 * 86_400 * 365}
+    old = jwt.encode(lasting, RSA_KEY, "RS256", headers={"kid": "a"}).encode()
+    new = jwt.encode(lasting, NEXT_KEY, "RS256", headers={"kid": "b"}).encode()
+    await by.verify(old)
+    wall.now += step
+    endpoint.document = jwks(jwk(NEXT_KEY, "b"))
+    steady.now += 60
+    assert (await by.verify(new)).subject == "ada"
+    await refused(by, old)
 
 
 async def test_keys_are_refreshed_once_in_five_minutes() -> None:

@@ -2,10 +2,11 @@
 
 import os
 import struct
+import time
 
 import pytest
 
-from playsmart_gateway.limits import RETRY_AFTER_SECONDS, RateLimit, SharedCounts
+from playsmart_gateway.limits import RETRY_AFTER_SECONDS, RateLimit, SharedCounts, steady_clock
 from tests.doubles import FakeClock
 
 
@@ -60,6 +61,13 @@ def test_a_clock_set_back_opens_a_new_window() -> None:
     limit.take("app")
     clock.advance(-10)
     assert limit.take("app")
+
+
+def test_the_seconds_of_the_limits_begin_with_those_of_the_wall_and_nobody_sets_them() -> None:
+    before = time.monotonic()
+    offset = steady_clock() - before
+    assert abs(offset + before - time.time()) < 60, "unless the clock is set while tests run"
+    assert steady_clock() - before - offset <= time.monotonic() - before
 
 
 def test_only_the_keys_of_one_second_are_remembered() -> None:

@@ -86,7 +86,7 @@ class SendEvent:
         self._stats = stats
         self._program = program
         self._access = access
-        self._rate = make_limit(rate_limit, (access.project,), clock)
+        self._rate = make_limit(rate_limit, (access.project,))
         self._max_body_bytes = max_body_bytes
         self._clock = clock
 

@@ -70,7 +70,7 @@ class _Endpoint(ABC):
 
     def __init__(self, parts: Parts, limit: int) -> None:
         self._parts = parts
-        self._limit = parts.make_limit(limit, tuple(parts.apps), parts.clock)
+        self._limit = parts.make_limit(limit, tuple(parts.apps))
         self._too_often = replies.rate_limited(self.path, limit)
 
     async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:

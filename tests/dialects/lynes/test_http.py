@@ -234,7 +234,8 @@ async def test_more_than_the_limit_of_a_second_is_429_before_the_body_is_looked_
     sink = MemorySink(program=program_for(config))
     verifier = open_verifier(secret=SECRET, clock=FakeClock(NOON))
     clock = FakeClock(NOON)
-    async with in_process(create_app(config, verifier=verifier, sink=sink, clock=clock)) as http:
+    app = create_app(config, verifier=verifier, sink=sink, clock=clock, steady=clock)
+    async with in_process(app) as http:
         client = Client(http, clock)
         assert (await http.post("/event")).status_code == 401, "which counts for nothing"
         found = [await client.send("daily_login", f"u{n}") for n in range(2)]
@@ -384,7 +385,7 @@ async def test_a_bug_is_answered_in_the_words_of_the_dialect() -> None:
 
     config = msgspec.structs.replace(project(), lynes=Lynes(rate_limit=0))
     verifier = open_verifier(secret=SECRET, clock=FakeClock(NOON))
-    app = create_app(config, verifier=verifier, sink=MemorySink(), clock=Broken())
+    app = create_app(config, verifier=verifier, sink=MemorySink(), steady=Broken())
     async with in_process(app) as http:
         answer = await Client(http, FakeClock()).send("daily_login")
     assert answer.status_code == 500

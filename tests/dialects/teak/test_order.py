@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from playsmart_gateway.dialects.teak.endpoints import (
     Parts,
     SetPlayerProperties,
 )
+from playsmart_gateway.limits import in_process as in_process_limit
 from playsmart_gateway.settings import teak_apps_for
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import in_process
@@ -77,6 +79,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Parts]:
             max_body_bytes=1_000,
             store_client_ip=False,
             clock=clock,
+            make_limit=partial(in_process_limit, clock=clock),
         )
 
 
