@@ -34,10 +34,11 @@ def always(**values: Any) -> None:
 
 
 def set_up_logging(form: LogFormat, level: LogLevel) -> None:
-    """Send every record of at least ``level`` to standard error in this form."""
+    """Send every record of at least ``level``, and warnings, to standard error in this form."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else ConsoleFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler])
+    logging.captureWarnings(True)
 
 
 class ConsoleFormatter(logging.Formatter):

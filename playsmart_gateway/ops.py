@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from playsmart_gateway import __version__
 from playsmart_gateway.envelope import error_body
+from playsmart_gateway.output import dropped_records
 from playsmart_gateway.report import Report
 from playsmart_gateway.stats import Histogram
 
@@ -126,6 +127,7 @@ class StatsCollector(Collector):
         yield _labelled("flush_failures", "Failed flushes.", "reason", stats.flush_failures)
         yield _gauge("audit_lag_batches", "Batches that the audit has yet to see.", stats.audit_lag)
         yield _labelled("audit_violations", "Coins that are not right.", "kind", stats.violations)
+        yield _counter("log_records_dropped", "Records that nobody read.", dropped_records())
         yield _histogram("flush_duration_seconds", "Time of a flush.", {(): stats.flush_seconds})
         yield _histogram("flush_events", "Events in a flush.", {(): stats.flush_events})
         yield _histogram(

@@ -1,10 +1,10 @@
 """``serve --workers N``: one process that serves nothing itself, and N that are whole gateways.
 
 The supervisor holds the port, deals the connections to its workers in turn (see ``dealer``), and
-starts a worker again that died. It forks before there is any thread or event loop in it, and never
-gets one: so a worker starts in the time of its replay, shares the memory of all imported code,
-knows the configuration without a second reading, and has with its siblings what no file system
-needs to hold (see ``siblings``).
+starts a worker again that died. There is never an event loop in it when it forks, and no thread but
+the one that writes the log (see ``output``): so a worker starts in the time of its replay, shares
+the memory of all imported code, knows the configuration without a second reading, and has with its
+siblings what no file system needs to hold (see ``siblings``).
 
 The first worker starts first and alone: it brings the schema up to date, and what is wrong with the
 configuration or the store is said once. A worker that never came to serve ends the supervisor with
@@ -27,6 +27,7 @@ from typing import Protocol
 
 import msgspec
 
+from playsmart_gateway import output
 from playsmart_gateway.app import Application, limited_keys
 from playsmart_gateway.board import Board
 from playsmart_gateway.config import Config
@@ -243,6 +244,7 @@ class _Supervisor:
             self._selector.close()
             os.close(self._line_end)
             always(worker=number)
+            output.count_as_worker(number)
             shared = (self._board, self._mailboxes, self._counts, self._turnstile)
             worker = Worker(number, *shared, self._lifeline)
             code = serve(self._make_app(worker=worker), self._config)
@@ -252,10 +254,7 @@ class _Supervisor:
         except BaseException as error:  # noqa: BLE001 - nothing of the supervisor may run here
             logger.critical("worker %d failed: %s", number, where(error))
         finally:
-            logging.shutdown()
-            with contextlib.suppress(OSError):
-                sys.stdout.flush()
-                sys.stderr.flush()
+            output.flush()
             os._exit(code)
 
     # ---- The end ----------------------------------------------------------------------------

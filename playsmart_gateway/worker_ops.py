@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway.envelope import error_body
+from playsmart_gateway.output import dropped_records
 from playsmart_gateway.worker import Worker
 
 
@@ -60,6 +61,7 @@ class WorkerCollector(Collector):
             "events_duplicate": ("Events the store had already.", stats.duplicate),
             "events_buried": ("Events among the dead letters.", stats.rejected["buried"]),
             "flushes": ("Transactions.", stats.flushes.total()),
+            "log_records_dropped": ("Records that nobody read.", dropped_records()),
             "flush_failures": ("Failed transactions.", stats.flush_failures.total()),
         }
         for name, (text, value) in counters.items():

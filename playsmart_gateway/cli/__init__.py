@@ -22,6 +22,7 @@ from playsmart_gateway.cli.statistics import stats_command
 from playsmart_gateway.cli.tail import tail_command
 from playsmart_gateway.cli.worker import worker_command
 from playsmart_gateway.errors import GatewayError, explained
+from playsmart_gateway.output import open_standard_descriptors
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,6 +54,7 @@ for command in (
 
 def main() -> None:
     """Run the command line."""
+    open_standard_descriptors()
     try:
         commands()
     except GatewayError as error:

@@ -20,6 +20,7 @@ from playsmart_gateway.cli.common import (
 from playsmart_gateway.config import Config, masked, without_password
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
+from playsmart_gateway.output import never_wait_for_readers
 from playsmart_gateway.server import serve
 from playsmart_gateway.settings import store_for, teak_apps_for, verifier_for
 
@@ -75,6 +76,7 @@ def serve_command(
         token = partial(_example_token, config)
     make_app = partial(create_app, config, development=dev, development_token=token)
     app = make_app() if config.server.workers == 1 else None
+    never_wait_for_readers()
     set_up_logging(config.log.format, config.log.level)
     if developing:
         click.echo(_welcome(config, made))

@@ -7,6 +7,7 @@ import click
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
+from playsmart_gateway.output import never_wait_for_readers
 from playsmart_gateway.settings import jetstream_for, program_for, rules_for
 from playsmart_gateway.sinks import is_nats, open_consumer, open_sink
 from playsmart_gateway.worker import Worker
@@ -51,5 +52,6 @@ def worker_command(
         flush_max_bytes=config.buffer.flush_max_bytes,
         drain_timeout_seconds=config.server.drain_timeout_seconds,
     )
+    never_wait_for_readers()
     set_up_logging(config.log.format, config.log.level)
     context.exit(work(worker, port))
