@@ -7,7 +7,6 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -26,7 +25,6 @@ from playsmart_gateway.folders import inspect_all
 from playsmart_gateway.settings import store_for, teak_apps_for, verifier_for
 from playsmart_gateway.sinks import StoreHealth, open_sink
 
-CLOCK_TOLERANCE_SECONDS = 60
 _RESTORE = "Restore a backup, or save what .recover of the sqlite3 shell, or pg_dump, can read."
 
 
@@ -151,13 +149,10 @@ def _database(config: Config) -> Iterator[Finding]:
         yield Finding("note", "database", text, "The next start brings it up to date.")
     elif not health.problems:
         yield Finding("ok", "database", f"is whole, schema version {health.schema_version}")
-    newest = health.newest_received_at
-    if newest is not None:
-        ahead = (datetime.fromisoformat(newest) - datetime.now(UTC)).total_seconds()
-        if ahead > CLOCK_TOLERANCE_SECONDS:
-            text = f"the newest events were received {ahead:,.0f} s from now"
-            advice = "The clock was, or is, wrong: set it; retention waits for that time."
-            yield Finding("problem", "clock", text, advice)
+    if health.ahead:
+        text = f"{health.ahead:,} batches from id {health.first_ahead} on say a time yet to come"
+        advice = "The clock was, or is, wrong: set it; retention goes by the batches behind them."
+        yield Finding("problem", "clock", text, advice)
 
 
 async def _look(url: str) -> StoreHealth:

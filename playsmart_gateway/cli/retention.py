@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+import msgspec
 
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.keys import Duration
 from playsmart_gateway.cli.printing import progress_bar
 from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.sinks.events import MAX_NAMED, latest_sane
 
 EVENTS_PER_STEP = 2_000
 """Of one transaction: a few milliseconds, for which the gateway's flush may have to wait."""
@@ -36,8 +38,9 @@ def retention_command(
 
     Coins, ledger, players and the headers of batches stay, and the audit stays clean. It goes in
     small transactions with pauses as long as they took, oldest events first, and stops at the first
-    batch that is young enough; Ctrl-C is safe. The database does not shrink, its free pages are
-    used again.
+    batch that is young enough, or that the sums of the dashboard have not counted yet, and says so;
+    Ctrl-C is safe. Batches whose time is yet to come, as the clock was wrong, are named, and go
+    with those behind them. The database does not shrink, its free pages are used again.
     """
     try:
         before = datetime.now(UTC) - timedelta(seconds=older_than)
@@ -45,20 +48,38 @@ def retention_command(
         raise click.BadParameter("is longer than time itself", param_hint="--older-than") from None
     text = f"{before.isoformat(timespec='microseconds')[:26]}Z"
     url = read_config(config_path).storage.database_url
-    events = asyncio.run(_expire(url, text, game, event_type, dry_run=dry_run))
+    whole = asyncio.run(_expire(url, text, game, event_type, dry_run=dry_run))
     if as_json:
-        click.echo(json.dumps({"received_before": text, "dry_run": dry_run, "events": events}))
-    else:
-        what = "would be deleted" if dry_run else "deleted"
-        click.echo(f"{what}: {events:,} events received before {text}")
+        report = {"received_before": text, "dry_run": dry_run, "events": whole.events}
+        told = {"uncounted_from_batch": whole.uncounted_from, "batches_ahead": whole.ahead}
+        click.echo(json.dumps({**report, **told}))
+        return
+    what = "would be deleted" if dry_run else "deleted"
+    click.echo(f"{what}: {whole.events:,} events received before {text}")
+    if whole.ahead:
+        names = ", ".join(map(str, whole.ahead[:MAX_NAMED]))
+        more = " and more" if len(whole.ahead) > MAX_NAMED else ""
+        text = f"received by a clock that was ahead: batches {names}{more}"
+        click.echo(f"note: {text}; their age is that of the batches behind them", err=True)
+    if whole.uncounted_from is not None:
+        text = f"stopped before batch {whole.uncounted_from}, as the dashboard has not counted it"
+        click.echo(f"note: {text}; a running gateway counts, run this again later", err=True)
+
+
+class _Whole(msgspec.Struct):
+    """What all steps did together."""
+
+    events: int = 0
+    ahead: list[int] = []
+    uncounted_from: int | None = None
 
 
 async def _expire(
     url: str, before: str, game: str | None, event_type: str | None, *, dry_run: bool
-) -> int:
+) -> _Whole:
     async with open_sink(url).reader() as reader:
         await reader.newest_event_id()  # a store that is not there must not be made by this
-    events, position = 0, 0
+    whole, position, latest = _Whole(), 0, latest_sane()
     with progress_bar() as bar:
         task = bar.add_task("retention", total=None)
         async with open_sink(url) as store:
@@ -66,15 +87,19 @@ async def _expire(
                 started = time.monotonic()
                 step = await store.expire(
                     before,
+                    latest=latest,
                     game_id=game,
                     type_=event_type,
                     after_batch=position,
                     max_events=EVENTS_PER_STEP,
                     dry_run=dry_run,
                 )
-                events += step.events
+                whole.events += step.events
+                whole.ahead += step.ahead if len(whole.ahead) <= MAX_NAMED else ()
                 position = step.position
                 bar.update(task, completed=position, total=step.end)
+                if step.uncounted:
+                    whole.uncounted_from = position + 1
                 if step.done:
-                    return events
+                    return whole
                 await asyncio.sleep(time.monotonic() - started)

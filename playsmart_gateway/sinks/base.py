@@ -5,7 +5,7 @@ from typing import Protocol, Self
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
-from playsmart_gateway.sinks.events import EventReader, Expired
+from playsmart_gateway.sinks.events import NEVER, EventReader, Expired
 from playsmart_gateway.sinks.figures import FigureKeeper
 from playsmart_gateway.sinks.loyalty import LoyaltyReader
 from playsmart_gateway.sinks.records import (
@@ -202,6 +202,7 @@ class Store(Sink, Protocol):
         self,
         before: str,
         *,
+        latest: str = NEVER,
         game_id: str | None = None,
         type_: str | None = None,
         after_batch: int = 0,
@@ -210,7 +211,9 @@ class Store(Sink, Protocol):
     ) -> Expired:
         """Delete about ``max_events`` events that were received before then, the oldest first.
 
-        It begins behind ``after_batch``, and is done at the first batch that was received later.
-        What they earned, and their players, stay. With ``dry_run`` they are only counted.
+        It begins behind ``after_batch``, and is done at the first batch that was received later,
+        or that the figures have not counted. A time of receipt behind ``latest`` is a wrong clock's
+        and tells nothing. What they earned, and their players, stay. With ``dry_run`` they are only
+        counted.
         """
         ...

@@ -1,5 +1,6 @@
 """What can be done with stored events beside paying for them: the other half of the contract."""
 
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -61,13 +62,34 @@ class CountPage(NamedTuple):
     position: int
 
 
+MAX_NAMED = 10
+"""Of batches with a wrong time that one step names."""
+
+NEVER = "9999-12-31T23:59:59.999999Z"
+"""Later than any time of receipt."""
+
+CLOCK_TOLERANCE = timedelta(seconds=60)
+
+
+def latest_sane() -> str:
+    """Return the time up to which a time of receipt can be right: now, and a bit."""
+    return f"{datetime.now(UTC) + CLOCK_TOLERANCE:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
 class Expired(msgspec.Struct, frozen=True):
-    """One step of deleting old events, up to the batch ``position`` of now ``end``."""
+    """One step of deleting old events, up to the batch ``position`` of now ``end``.
+
+    ``uncounted``: it is done because the dashboard's sums have not counted what follows.
+    ``ahead`` are the first batches it met, at most ``MAX_NAMED``, whose time of receipt is yet to
+    come: the clock was wrong. Batches behind them tell how old they are.
+    """
 
     events: int
     position: int
     end: int
     done: bool
+    uncounted: bool = False
+    ahead: tuple[int, ...] = ()
 
 
 class StoreHealth(msgspec.Struct, frozen=True):
@@ -75,8 +97,10 @@ class StoreHealth(msgspec.Struct, frozen=True):
 
     schema_version: int
     known_version: int
-    newest_received_at: str | None
     problems: tuple[str, ...] = ()
+    ahead: int = 0
+    first_ahead: int = 0
+    """Batches whose time of receipt is yet to come, and the id of the first one."""
 
 
 class EventReader(Protocol):

@@ -25,7 +25,7 @@ from playsmart_gateway.rewards import (
     Trigger,
 )
 from playsmart_gateway.sessions import INSTALLED_PLACE, SOURCE, session_of
-from playsmart_gateway.sinks.events import Expired
+from playsmart_gateway.sinks.events import MAX_NAMED, NEVER, Expired
 from playsmart_gateway.sinks.memory_apps import MemoryApps
 from playsmart_gateway.sinks.memory_events import MemoryEvents, printed
 from playsmart_gateway.sinks.memory_loyalty import MemoryLoyalty
@@ -135,6 +135,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         self,
         before: str,
         *,
+        latest: str = NEVER,
         game_id: str | None = None,
         type_: str | None = None,
         after_batch: int = 0,
@@ -142,17 +143,22 @@ class MemorySink(MemoryApps, MemoryEvents):
         dry_run: bool = False,
     ) -> Expired:
         """See ``Store.expire``."""
-        events = 0
+        events, last, ahead = 0, 0, []
+        for batch_id, (batch, _) in zip(self.batch_ids, self.batches.values(), strict=True):
+            if (at := printed(batch.received_at)) > latest:
+                ahead.append(batch_id)
+            elif at < before:
+                last = batch_id
+            else:
+                break
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
-            if printed(batch.received_at) >= before:
-                return Expired(events, batch_id - 1, self._last_batch_id, done=True)
-            if batch_id <= after_batch or game_id not in (None, batch.game_id):
+            if not after_batch < batch_id <= last or game_id not in (None, batch.game_id):
                 continue
             for place, row in enumerate(rows):
                 if row and type_ in (None, row[0]):
                     events += 1
                     rows[place] = row if dry_run else []
-        return Expired(events, self._last_batch_id, self._last_batch_id, done=True)
+        return Expired(events, last, self._last_batch_id, done=True, ahead=tuple(ahead[:MAX_NAMED]))
 
     async def sync(self) -> None:
         """Memory survives no power cut, and promises none."""

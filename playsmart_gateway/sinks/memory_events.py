@@ -16,6 +16,7 @@ from playsmart_gateway.sinks.events import (
     EventPage,
     StoredEvent,
     StoreHealth,
+    latest_sane,
 )
 
 
@@ -62,8 +63,13 @@ class MemoryEvents:
 
     async def examine(self) -> StoreHealth:
         """See ``EventReader.examine``."""
-        newest = max((event.received_at for event in self._all()), default=None)
-        return StoreHealth(0, 0, newest)
+        late = latest_sane()
+        ahead = [
+            batch_id
+            for batch_id, (batch, _) in zip(self.batch_ids, self.batches.values(), strict=True)
+            if printed(batch.received_at) > late
+        ]
+        return StoreHealth(0, 0, (), len(ahead), min(ahead, default=0))
 
     def _all(self) -> Iterator[StoredEvent]:
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):

@@ -2,7 +2,13 @@
 
 Batches go in the order of their ids up to the first that is young enough; so of each game and type
 what is gone is everything up to some batch. Headers stay: they make a replay a no-op. So do players
-and ledger. Two things are written down in the transaction that deletes:
+and ledger. What the dashboard's sums have not counted yet stays, too, or it would be missing there
+for good; while they are counted anew, that is everything behind the recount.
+
+A batch whose time of receipt is yet to come was received while the clock was wrong. It was stored
+before those behind it, so it is old if they are.
+
+Two things are written down in the transaction that deletes:
 
 - ``expired_events``: up to which batch the paying events of a game and type may be missing, so that
   a grant there may stand without its event.
@@ -12,7 +18,7 @@ and ledger. Two things are written down in the transaction that deletes:
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.rewards import CUSTOM, LEVEL_COMPLETED
-from playsmart_gateway.sinks.events import Expired
+from playsmart_gateway.sinks.events import MAX_NAMED, Expired
 from playsmart_gateway.sinks.sql import Database
 
 _RANGE = f"""
@@ -21,8 +27,23 @@ _RANGE = f"""
 """  # noqa: S608 - built from our own constants
 _YOUNG = """
     SELECT batch_id FROM batches
-    WHERE batch_id BETWEEN $1 AND $2 AND received_at >= $3 ORDER BY batch_id LIMIT 1
+    WHERE batch_id BETWEEN $1 AND $2 AND received_at >= $3 AND received_at <= $4
+    ORDER BY batch_id LIMIT 1
 """
+_AHEAD = f"""
+    SELECT batch_id FROM batches
+    WHERE batch_id BETWEEN $1 AND $2 AND received_at > $3 ORDER BY batch_id LIMIT {MAX_NAMED}
+"""  # noqa: S608 - built from our own constants
+_LAST_OLD = """
+    SELECT max(batch_id) FROM batches WHERE batch_id BETWEEN $1 AND $2 AND received_at < $3
+"""
+_NEXT_IS_OLD = """
+    SELECT 1 FROM (
+        SELECT received_at FROM batches
+        WHERE batch_id > $1 AND received_at <= $3 ORDER BY batch_id LIMIT 1
+    ) AS next WHERE received_at < $2
+"""
+_COUNTED = "SELECT max(position) FROM rollup_state"
 _LAST_BATCH = "SELECT max(batch_id) FROM batches"
 _DOOMED = f"""
     FROM event_rows CROSS JOIN batches
@@ -69,6 +90,7 @@ _COUNT_LEFT = f"""
 async def expire(
     db: Database,
     before: object,
+    latest: object,
     game_id: str | None,
     type_: str | None,
     *,
@@ -76,16 +98,22 @@ async def expire(
     max_events: int,
     dry_run: bool,
 ) -> Expired:
-    """See ``Store.expire``; ``before`` is as this store holds times."""
+    """See ``Store.expire``; ``before`` and ``latest`` are as this store holds times."""
     end = await _number(db, _LAST_BATCH) or 0
     behind = (after_batch + 1) * MAX_EVENTS_PER_BATCH
     first = await _number(db, _RANGE, behind, 0)
     if first is None:
         return Expired(0, after_batch, after_batch, done=True)
     last = await _number(db, _RANGE, behind, max_events - 1) or end
-    young = await _number(db, _YOUNG, first, last, before)
-    if young is not None:
-        last = young - 1
+    ahead = tuple(number for (number,) in await db.fetch(_AHEAD, first, last, latest))
+    young = await _number(db, _YOUNG, first, last, before, latest)
+    done = young is not None or last >= end
+    if young is not None or (ahead and not await db.fetch(_NEXT_IS_OLD, last, before, latest)):
+        seen = last if young is None else young - 1
+        last, done = await _number(db, _LAST_OLD, first, seen, before) or first - 1, True
+    counted = await _number(db, _COUNTED) or 0
+    if uncounted := last > counted:
+        last, done = max(counted, first - 1), True
     doomed = (
         *(first * MAX_EVENTS_PER_BATCH, last * MAX_EVENTS_PER_BATCH + MAX_EVENTS_PER_BATCH - 1),
         *(game_id, type_),
@@ -96,7 +124,7 @@ async def expire(
         await db.fetch(_NOTE_COUNTED, *doomed)
         await db.fetch(_DELETE, *doomed)
         await db.fetch(_COUNT_LEFT, first, last)
-    return Expired(events, last, end, done=young is not None or last >= end)
+    return Expired(events, last, end, done=done, uncounted=uncounted, ahead=ahead)
 
 
 async def _number(db: Database, query: str, *parameters: object) -> int | None:

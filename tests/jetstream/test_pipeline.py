@@ -529,8 +529,15 @@ async def test_all_that_is_no_writing_of_batches_goes_to_the_database() -> None:
         (
             "expire",
             ("2026-01-01",),
-            {"game_id": "g", "type_": "t", "after_batch": 1, "max_events": 2, "dry_run": True},
-        ),
+            {
+                "latest": "2026-02-01",
+                "game_id": "g",
+                "type_": "t",
+                "after_batch": 1,
+                "max_events": 2,
+                "dry_run": True,
+            },
+        ),  # fmt: skip
     ]
     for name, arguments, named in calls:
         result = getattr(store, name)(*arguments, **named)

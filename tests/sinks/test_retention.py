@@ -10,6 +10,7 @@ from playsmart_gateway.sinks import Store, open_sink
 from playsmart_gateway.sinks.memory_events import printed
 from tests.sinks.conftest import empty, execute, for_all, select
 from tests.sinks.test_coins import EVENTS, RULES, batch, complaints, ledger
+from tests.sinks.test_rollup import follow_to_the_end
 
 START = 1_776_868_200_000_000
 """When a batch was received less its sequence, in microseconds."""
@@ -28,8 +29,16 @@ def history(first: int = 1, count: int = 12) -> list[Batch]:
     return batches
 
 
+async def count_all(store: Store) -> None:
+    """Have the figures, if there are any, count all that is stored."""
+    if (figures := store.figures()) is not None:
+        async with figures:
+            await follow_to_the_end(figures)
+
+
 async def expire(store: Store, sequence: int, step: int = 4, **which: Any) -> int:
     """Delete what was received before the batch ``sequence``, in steps; return how much."""
+    await count_all(store)
     events, position = 0, 0
     while True:
         expired = await store.expire(
@@ -152,3 +161,67 @@ async def test_the_audit_is_clean_whatever_was_expired_in_between(
             async with store.reader() as reader:
                 assert await complaints(reader) == []
         assert await complaints(beside) == []
+
+
+async def test_what_the_dashboard_has_not_counted_stays(database_url: str) -> None:
+    """Nothing is deleted for good that is missing in the sums; a recount is awaited, too."""
+    everything = printed(START + 10**9)
+    async with open_sink(database_url, RULES) as store:
+        await store.write(history())
+        figures = store.figures()
+        assert figures is not None
+        async with figures:
+            followed = await figures.follow(5)
+            assert followed is not None
+            expired = await store.expire(everything, max_events=100)
+            assert (expired.position, expired.uncounted) == (followed.position, True)
+            assert 0 < expired.events < 30
+            again = await store.expire(everything, max_events=100)
+            assert (again.events, again.done, again.uncounted) == (0, True, True)
+            await follow_to_the_end(figures)
+            await execute(database_url, "UPDATE rollup_state SET position = 0")
+            recounting = await store.expire(everything, max_events=100)
+            assert (recounting.events, recounting.uncounted) == (0, True)
+            await follow_to_the_end(figures)
+            assert not (await store.expire(everything, max_events=100)).uncounted
+        assert await select(database_url, "SELECT count(*) FROM event_rows") == [(0,)]
+        counted = "SELECT sum(events) FROM rollup_counts WHERE span = 86400"
+        assert [int(n) for (n,) in await select(database_url, counted)] >= [30]
+
+
+LATEST = printed(START + 1_000)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "left"),
+    [
+        pytest.param({3}, 5, id="between old ones"),
+        pytest.param({1, 2}, 5, id="the first ones"),
+        pytest.param({6, 7}, 7, id="before a young one: nobody knows"),
+        pytest.param(set(range(1, 13)), 12, id="all of them: nobody knows"),
+    ],
+)
+async def test_a_batch_from_the_future_stops_nothing_and_is_named(
+    url: str, ahead: set[int], left: int
+) -> None:
+    """The clock was ten years ahead for a moment; what came behind says how old a batch is."""
+    batches = history()
+    for each in batches:
+        if each.sequence in ahead:
+            each.received_at += 10 * 365 * 86_400_000_000
+    async with open_sink(url, RULES) as store, store.reader() as reader:
+        await store.write(batches)
+        await count_all(store)
+        position = 0
+        named: set[int] = set()
+        while True:
+            step = await store.expire(
+                printed(START + 8), latest=LATEST, after_batch=position, max_events=4
+            )
+            position, named = step.position, named | set(step.ahead)
+            if step.done:
+                break
+        events = (await reader.events(upto=10**9, limit=100)).events
+        assert len({event.event_id // 256 for event in events}) == left
+        assert named <= ahead
+        assert min(named, default=12) == min(ahead), "it names them from the first one on"

@@ -13,7 +13,7 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
 from playsmart_gateway.record import encode
 from playsmart_gateway.sinks.base import Reader, Store
-from playsmart_gateway.sinks.events import Expired
+from playsmart_gateway.sinks.events import NEVER, Expired
 from playsmart_gateway.sinks.figures import FigureKeeper
 from playsmart_gateway.sinks.jetstream.connection import Connection, Message
 from playsmart_gateway.sinks.jetstream.link import Link
@@ -153,6 +153,7 @@ class JetStreamStore:
         self,
         before: str,
         *,
+        latest: str = NEVER,
         game_id: str | None = None,
         type_: str | None = None,
         after_batch: int = 0,
@@ -161,7 +162,7 @@ class JetStreamStore:
     ) -> Expired:
         """See ``Store.expire``."""
         return await self._database.expire(
-            before, game_id=game_id, type_=type_,
+            before, latest=latest, game_id=game_id, type_=type_,
             after_batch=after_batch, max_events=max_events, dry_run=dry_run,
         )  # fmt: skip
 

@@ -4,23 +4,23 @@ import re
 
 import asyncpg
 
-from playsmart_gateway.sinks.events import StoreHealth
-from playsmart_gateway.sinks.postgres.schema import MIGRATIONS, printed_time
+from playsmart_gateway.sinks.events import StoreHealth, latest_sane
+from playsmart_gateway.sinks.postgres.schema import MIGRATIONS
 
 _TABLES = re.findall(r"CREATE TABLE (\w+)", "".join(MIGRATIONS))
-_NEWEST = f"""
-    SELECT {printed_time("received_at")} FROM batches ORDER BY batch_id DESC LIMIT 1
-"""  # noqa: S608 - built from our own constants
+_AHEAD = """
+    SELECT count(*), min(batch_id) FROM batches WHERE received_at > $1::text::timestamptz
+"""
 
 
 async def examine(db: asyncpg.Connection) -> StoreHealth:
     """See ``EventReader.examine``."""
     if await db.fetchval("SELECT to_regclass('schema_version') IS NULL"):
-        return StoreHealth(0, len(MIGRATIONS), None)
+        return StoreHealth(0, len(MIGRATIONS))
     version = await db.fetchval("SELECT version FROM schema_version")
     problems = [each for table in _TABLES if (each := await _problem(db, table)) is not None]
-    newest = None if problems else await db.fetchval(_NEWEST)
-    return StoreHealth(version, len(MIGRATIONS), newest, tuple(problems))
+    ahead, first = (0, 0) if problems else await db.fetchrow(_AHEAD, latest_sane())
+    return StoreHealth(version, len(MIGRATIONS), tuple(problems), ahead, first or 0)
 
 
 async def _problem(db: asyncpg.Connection, table: str) -> str | None:

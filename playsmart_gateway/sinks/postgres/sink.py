@@ -16,7 +16,7 @@ from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sessions import sessions_in
 from playsmart_gateway.sinks import sql_retention
-from playsmart_gateway.sinks.events import Expired
+from playsmart_gateway.sinks.events import NEVER, Expired
 from playsmart_gateway.sinks.postgres import apps, erasure
 from playsmart_gateway.sinks.postgres.coins import Coins
 from playsmart_gateway.sinks.postgres.connection import READ, WRITE, Connection, check_url
@@ -169,6 +169,7 @@ class PostgresSink:
         self,
         before: str,
         *,
+        latest: str = NEVER,
         game_id: str | None = None,
         type_: str | None = None,
         after_batch: int = 0,
@@ -178,7 +179,7 @@ class PostgresSink:
         """See ``Store.expire``."""
         async with self._connection.transaction(READ if dry_run else WRITE, patient=True) as db:
             return await sql_retention.expire(
-                db, datetime.fromisoformat(before), game_id, type_,
+                db, datetime.fromisoformat(before), datetime.fromisoformat(latest), game_id, type_,
                 after_batch=after_batch, max_events=max_events, dry_run=dry_run,
             )  # fmt: skip
 

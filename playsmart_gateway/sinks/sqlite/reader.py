@@ -16,6 +16,7 @@ from playsmart_gateway.sinks.events import (
     EventFilter,
     EventPage,
     StoreHealth,
+    latest_sane,
 )
 from playsmart_gateway.sinks.records import (
     ActionStatistics,
@@ -70,6 +71,7 @@ _EARNED = f"""
         AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
     GROUP BY batch_id
 """  # noqa: S608 - built from our own constants
+_AHEAD = "SELECT count(*), min(batch_id) FROM batches WHERE received_at > ?"
 _NEWEST = 2**63 - 1
 
 
@@ -192,8 +194,7 @@ async def _examine(db: aiosqlite.Connection) -> StoreHealth:
     ((version,),) = await db.execute_fetchall("PRAGMA user_version")
     checked = await db.execute_fetchall("PRAGMA quick_check(10)")
     problems = tuple(text for (text,) in checked if text != "ok")
-    newest = None
+    ahead, first_ahead = 0, 0
     if version and not problems:
-        query = "SELECT received_at FROM batches ORDER BY batch_id DESC LIMIT 1"
-        newest = next((text for (text,) in await db.execute_fetchall(query)), None)
-    return StoreHealth(version, len(MIGRATIONS), newest, problems)
+        ((ahead, first_ahead),) = await db.execute_fetchall(_AHEAD, (latest_sane(),))
+    return StoreHealth(version, len(MIGRATIONS), problems, ahead, first_ahead or 0)

@@ -24,7 +24,7 @@ from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sessions import sessions_in
 from playsmart_gateway.sinks import sql_retention
-from playsmart_gateway.sinks.events import Expired
+from playsmart_gateway.sinks.events import NEVER, Expired
 from playsmart_gateway.sinks.records import (
     Channel,
     CoinTransaction,
@@ -227,6 +227,7 @@ class SqliteSink:
         self,
         before: str,
         *,
+        latest: str = NEVER,
         game_id: str | None = None,
         type_: str | None = None,
         after_batch: int = 0,
@@ -236,7 +237,7 @@ class SqliteSink:
         """See ``Store.expire``."""
         async with self._connection.transaction("BEGIN" if dry_run else "BEGIN IMMEDIATE") as db:
             return await sql_retention.expire(
-                Statements(db), before, game_id, type_,
+                Statements(db), before, latest, game_id, type_,
                 after_batch=after_batch, max_events=max_events, dry_run=dry_run,
             )  # fmt: skip
 
