@@ -2,6 +2,7 @@
 
     GatewayError
     ├── ConfigError           the configuration cannot be used; the process does not start
+    ├── NotNow                the machine does not let us start; the next try may work
     ├── Refused               a request gets an answer other than success
     │   ├── Malformed         400  the body breaks the contract
     │   ├── Unauthenticated   401  no caller could be established
@@ -26,6 +27,7 @@
 A ``Refused`` is raised by whoever finds the reason and rendered by the dialect that was asked.
 """
 
+import errno
 import traceback
 from collections.abc import Sequence
 from typing import ClassVar
@@ -53,6 +55,10 @@ class ConfigError(GatewayError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
+
+
+class NotNow(GatewayError):
+    """The machine does not let us start: a disk is full or fails, something is not writable."""
 
 
 class Refused(GatewayError):
@@ -212,7 +218,31 @@ class SinkUnavailable(SinkError):
 
 
 class SinkRejected(SinkError):
-    """The store will never take these batches: bury them and go on."""
+    """The store did not take these batches, and may take others.
+
+    It is ``certain`` that the batches are to blame when that was seen without the store.
+    """
+
+    def __init__(self, message: str, *, certain: bool = False) -> None:
+        super().__init__(message)
+        self.certain = certain
+
+
+_MISTAKES = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+def is_mistake(error: OSError) -> bool:
+    """Whether a path is to blame, which no waiting mends.
+
+    A disk may get room, a mount may come, and a folder be made writable.
+    """
+    return error.errno in _MISTAKES
+
+
+def at_start(problem: str, error: OSError) -> ConfigError | NotNow:
+    """Return what to raise when a path cannot be used at the start; ``problem`` leads with a key."""
+    told = f"{problem}: {error.strerror}"
+    return ConfigError([told]) if is_mistake(error) else NotNow(told)
 
 
 def explained(error: GatewayError) -> tuple[list[str], int]:

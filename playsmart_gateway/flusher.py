@@ -31,6 +31,7 @@ FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 
 COMMIT = "commit"
+PROBE = "probe"
 MAX_COMMIT_BATCHES = 256
 """Requests of the lane in one transaction: their awards are computed in one turn of the loop."""
 
@@ -69,7 +70,8 @@ class Flusher:
     A flush is triggered by ``events`` or ``bytes`` (the ring is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
     most ``max_events`` events and ``max_bytes`` bytes. ``commit`` is the trigger of the ``lane``,
-    and needs no other reason than that somebody waits.
+    and needs no other reason than that somebody waits. While the store is away and nothing waits,
+    ``probe`` asks whether it is back.
     """
 
     def __init__(
@@ -118,10 +120,12 @@ class Flusher:
             try:
                 if trigger == COMMIT:
                     await self.commit()
+                elif trigger == PROBE:
+                    await self._sink.trial(())
                 else:
                     await self._flush_and_bury(trigger)
             except SinkUnavailable as error:
-                self._note_failure(error)
+                self.note_failure(error)
                 await asyncio.sleep(pause * (0.5 + self._jitter()))
                 pause = min(pause * 2, LAST_RETRY_SECONDS)
                 continue
@@ -239,6 +243,8 @@ class Flusher:
                 return COMMIT
             if due or self._stopping.is_set():
                 return due
+            if self.last_error is not None:
+                return PROBE  # who is not ready may get nothing that would tell that it is back
             await _wait(buffer.stirred, wait)
 
     def _due(self, wait: float | None) -> str | None:
@@ -255,7 +261,8 @@ class Flusher:
                 self._limit = None
                 return
 
-    def _note_failure(self, error: SinkUnavailable) -> None:
+    def note_failure(self, error: SinkUnavailable) -> None:
+        """Take note that the store is away; ``run`` finds out when it is back."""
         self._stats.observe_flush_failure("unavailable")
         if self.last_error is None:
             logger.warning("store unavailable, events wait: %s. %s", error, error.hint)

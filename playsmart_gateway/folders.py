@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.errors import ConfigError, at_start
 from playsmart_gateway.journal import JournalState, OsDisk, inspect
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def adopt(folder: Path, others: Iterable[Path]) -> None:
     The caller holds the lock of the gateway. A folder of a worker is removed when it is empty.
 
     Raises:
-        ConfigError: some of it cannot be moved; the next start goes on with it.
+        GatewayError: some of it cannot be moved; the next start goes on with it.
     """
     for other in others:
         try:
@@ -65,8 +65,7 @@ def adopt(folder: Path, others: Iterable[Path]) -> None:
             problem = "is in use by another gateway; stop that one or set another journal.path"
             raise ConfigError([f"journal.path: {other} {problem}"]) from None
         except OSError as error:
-            problem = f"{other} cannot be moved to {folder}: {error.strerror}"
-            raise ConfigError([f"journal.path: {problem}"]) from error
+            raise at_start(f"journal.path: {other} cannot be moved to {folder}", error) from error
         if moved:
             logger.warning("took %d files of the journal %s over", moved, other)
 

@@ -1,7 +1,8 @@
 """One gateway: its parts, and its life from start to drain.
 
-Start: journal (lock, replay), sink, flusher, then the door opens. Stop is that list backwards: the
-door closes, the ring drains into the sink, sink and journal close.
+Start: journal (lock, replay), sink, flusher, then the door opens. It opens while the store is away,
+too: what comes waits in journal and ring, as when the store goes away later. Stop is that list
+backwards: the door closes, the ring drains into the sink, sink and journal close.
 """
 
 import asyncio
@@ -125,7 +126,7 @@ class Gateway:
         """Take and store events while entered; drain on the way out.
 
         Raises:
-            GatewayError: the journal or the store could not be opened.
+            GatewayError: the journal could not be opened, or no waiting helps with the store.
         """
         self.journal.open()
         with contextlib.closing(self.journal):
@@ -133,7 +134,7 @@ class Gateway:
                 adopt(self._folder, journal_folders(self._folder)[1:])  # what workers left
             self._replay()
             async with (
-                self.store,
+                self._store_open(),
                 self.reader,
                 self.statistics,
                 self._audited,
@@ -279,6 +280,18 @@ class Gateway:
         if self.left_behind:
             kept = "the journal keeps them" if isinstance(self.journal, Journal) else "lost"
             logger.error("stopped with %d events not stored: %s", self.left_behind, kept)
+
+    @asynccontextmanager
+    async def _store_open(self) -> AsyncIterator[None]:
+        """Hold the store open. One that is away is waited for, as one that goes away later is."""
+        try:
+            await self.store.__aenter__()
+        except SinkUnavailable as error:
+            self.flusher.note_failure(error)
+        try:
+            yield
+        finally:
+            await self.store.__aexit__()
 
     @asynccontextmanager
     async def _following(self) -> AsyncIterator[None]:

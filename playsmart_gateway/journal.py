@@ -37,7 +37,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-from playsmart_gateway.errors import ConfigError, JournalUnavailable
+from playsmart_gateway.errors import ConfigError, JournalUnavailable, at_start
 from playsmart_gateway.event import Batch
 from playsmart_gateway.record import decode_at, encode, next_record
 
@@ -215,23 +215,22 @@ class Journal:
         """Take the folder.
 
         Raises:
-            ConfigError: another process has it, or it cannot be used.
+            ConfigError: another process has it, or the path cannot be that of a folder.
+            NotNow: it cannot be used now.
         """
         try:
             self._disk.lock(self._folder)
         except BlockingIOError:
             problem = "is in use by another gateway; stop that one or set another journal.path"
+            raise ConfigError([f"journal.path: {self._folder} {problem}"]) from None
         except OSError as error:
-            problem = f"cannot be used: {error.strerror}"
-        else:
-            return
-        raise ConfigError([f"journal.path: {self._folder} {problem}"])
+            raise at_start(f"journal.path: {self._folder} cannot be used", error) from error
 
     def replay(self) -> Iterator[Batch]:
         """Yield what an earlier process left, oldest first; what is broken is set aside.
 
         Raises:
-            ConfigError: a segment cannot be read, so nobody may write behind it.
+            GatewayError: a segment cannot be read, so nobody may write behind it.
         """
         try:
             numbered = sorted(filter(_NAME.fullmatch, self._disk.list()))
@@ -242,8 +241,7 @@ class Journal:
             if numbered:
                 self._disk.sync_folder()
         except OSError as error:
-            problem = f"{self._folder} cannot be read: {error.strerror}"
-            raise ConfigError([f"journal.path: {problem}"]) from error
+            raise at_start(f"journal.path: {self._folder} cannot be read", error) from error
 
     def write(self, batches: Sequence[Batch]) -> None:
         """Name the batches by identity and sequence, and append them; all of them or none.

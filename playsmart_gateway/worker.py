@@ -18,7 +18,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import Detail, SinkUnavailable, where
@@ -99,24 +99,28 @@ class Worker:
         self._shuffle = shuffle
         self._room = asyncio.Event()
         self._suspects: list[tuple[Delivery, Batch]] = []
-        self._stopping = False
+        self._state: Literal["starting", "running", "stopping"] = "starting"
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Take and store messages while entered; drain on the way out.
 
         Raises:
-            GatewayError: the stream or the store could not be opened.
+            ConfigError: no waiting helps with the stream or the store.
         """
-        async with self._sink, self._source:
+        async with (
+            self._open(self._sink, self.flusher.note_failure),
+            self._open(self._source, self._note_source),
+        ):
             flushing = self._start(self.flusher.run(), "flusher")
             keeping = self._start(self._keep(), "receipts")
             watching = self._start(self._watch(), "state")
             pulling = self._start(self._pull(), "puller")
+            self._state = "running"
             try:
                 yield
             finally:
-                self._stopping = True
+                self._state = "stopping"
                 await _cancel(pulling)
                 with contextlib.suppress(SinkUnavailable):  # then they come again a little later
                     await self._source.give_back([each.receipt for each, _ in self._suspects])
@@ -131,8 +135,8 @@ class Worker:
     def not_ready_because(self) -> list[Detail]:
         """Return the reasons; none when it takes messages and can store them."""
         reasons = []
-        if self._stopping:
-            reasons.append(Detail("worker", "stopping"))
+        if self._state != "running":
+            reasons.append(Detail("worker", self._state))
         if self.source_error is not None:
             reasons.append(Detail("nats", str(self.source_error)))
         if self.flusher.last_error is not None:
@@ -231,6 +235,20 @@ class Worker:
         if error is None and self.source_error is not None:
             logger.warning("stream is back")
         self.source_error = error
+
+    @asynccontextmanager
+    async def _open(
+        self, end: Store | Source, note: Callable[[SinkUnavailable], None]
+    ) -> AsyncIterator[None]:
+        """Hold one end open. One that is away is waited for, as one that goes away later is."""
+        try:
+            await end.__aenter__()
+        except SinkUnavailable as error:
+            note(error)
+        try:
+            yield
+        finally:
+            await end.__aexit__()
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         task = asyncio.create_task(work, name=name)

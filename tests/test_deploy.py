@@ -74,13 +74,15 @@ def test_systemd_accepts_the_unit_and_finds_it_well_locked_up(tmp_path: Path) ->
     assert judged.returncode == 0, judged.stdout
 
 
-def test_systemd_does_not_start_again_what_no_restart_mends() -> None:
+def test_systemd_starts_it_again_for_ever_but_not_what_no_restart_mends() -> None:
     settings = dict(re.findall(r"^(\w+)=(.*)$", block("ini"), re.MULTILINE))
     command = [sys.executable, "-m", "playsmart_gateway", *shlex.split(settings["ExecStart"])[1:-1]]
     ended = subprocess.run(
         [*command, os.devnull], env=clean_environment(), capture_output=True, check=False
     )
     assert str(ended.returncode) == settings["RestartPreventExitStatus"]
+    assert (settings["Restart"], settings["StartLimitIntervalSec"]) == ("on-failure", "0")
+    assert 1 <= float(settings["RestartSec"]) <= 10  # for ever, with a pause
     assert float(settings["TimeoutStopSec"]) > Server().drain_timeout_seconds
 
 

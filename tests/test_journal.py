@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.errors import ConfigError, JournalUnavailable
+from playsmart_gateway.errors import ConfigError, JournalUnavailable, NotNow
 from playsmart_gateway.event import Batch
 from playsmart_gateway.journal import Fsync, Journal, NoJournal, OsDisk
 from tests.doubles import make_batch
@@ -112,7 +112,7 @@ def test_a_segment_that_cannot_be_read_stops_the_start(
     open_journal().write([make_batch()])
     journal = open_journal()
     disk.broken = {"read"}
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(NotNow, match="cannot be read"):
         list(journal.replay())
 
 

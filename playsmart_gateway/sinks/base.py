@@ -84,7 +84,8 @@ class Sink(Protocol):
     """A store that takes flushes.
 
     Entering it opens it (creating what is missing), leaving it closes it. Entering raises
-    ``ConfigError`` when no restart without a change could help, ``SinkUnavailable`` otherwise.
+    ``ConfigError`` when no waiting could help, ``SinkUnavailable`` otherwise. After the latter it
+    can be used all the same, and opens with the first call that finds the store there.
     """
 
     async def __aenter__(self) -> Self:
@@ -119,6 +120,15 @@ class Sink(Protocol):
         Raises:
             SinkUnavailable: the same call may work later.
             SinkRejected: it never will; an event that is not defined is one reason.
+        """
+        ...
+
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        """Do all that ``write`` does and take it back; with no batches, see whether it could begin.
+
+        Raises:
+            SinkUnavailable: the same call may work later.
+            SinkRejected: the store does not take them.
         """
         ...
 

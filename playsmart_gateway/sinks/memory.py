@@ -66,14 +66,7 @@ class MemorySink(MemoryApps, MemoryEvents):
 
     async def write(self, batches: Sequence[Batch]) -> Written:
         """See ``Sink.write``."""
-        try:
-            new = {
-                _name(batch): (batch, json.loads(batch.rows))  # as lenient with numbers as SQLite
-                for batch in batches
-                if _name(batch) not in self.batches
-            }
-        except ValueError as error:
-            raise SinkRejected("rows that are not JSON arrays") from error
+        new = _parsed([batch for batch in batches if _name(batch) not in self.batches])
         for name, (batch, rows) in new.items():
             self._last_batch_id += 1
             self.batch_ids.append(self._last_batch_id)
@@ -94,6 +87,10 @@ class MemorySink(MemoryApps, MemoryEvents):
             await MemorySink.write(self, [batch])  # a double may have its own
             self.loyalty.award(batch, self._last_batch_id)
         return [self.loyalty.awarded(batch) for batch in batches]
+
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        """See ``Sink.trial``."""
+        _parsed(batches)
 
     async def bury(self, batch: Batch, reason: str) -> None:
         """See ``Sink.bury``."""
@@ -299,6 +296,13 @@ def _exact_data(batch: Batch) -> list[dict[str, Any]]:
 
 def _name(batch: Batch) -> tuple[str, int]:
     return batch.journal, batch.sequence
+
+
+def _parsed(batches: Sequence[Batch]) -> dict[tuple[str, int], tuple[Batch, list[Any]]]:
+    try:  # as lenient with numbers as SQLite
+        return {_name(batch): (batch, json.loads(batch.rows)) for batch in batches}
+    except ValueError as error:
+        raise SinkRejected("rows that are not JSON arrays", certain=True) from error
 
 
 def _is_finite(score: float) -> bool:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from playsmart_gateway.errors import ConfigError, SinkUnavailable
+from playsmart_gateway.errors import ConfigError, NotNow
 from tests.simulation.chance import Tell
 from tests.simulation.check import check
 from tests.simulation.client import Client
@@ -25,7 +25,6 @@ START_FAULTS = (
     "disk: read error at start",
     "disk: save error at start",
     "disk: folder sync error",
-    "store: cannot open",
 )
 
 
@@ -156,7 +155,7 @@ class _Life:
                     self._loop.call_later(chance.between(0.0005, 3.0), self._loop.die)
                 if hurry:
                     chance.count("shutdown: in a hurry")
-        except (ConfigError, SinkUnavailable) as error:
+        except (ConfigError, NotNow) as error:
             world.say(f"no start: {error}")
             if self._start_failures() == before:
                 world.failures.append(f"the start failed for no reason: {error}")

@@ -82,6 +82,9 @@ class SimSink:
         assert isinstance(written, Written)
         return written
 
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        await self._in_thread(lambda: self._require_fit(list(batches)))
+
     async def bury(self, batch: Batch, reason: str) -> None:
         await self._in_thread(lambda: self._bury(batch))
 
@@ -111,10 +114,7 @@ class SimSink:
         return await self._loop.in_thread(work, slow)
 
     def _write(self, batches: list[Batch]) -> Written:
-        self._require_up()
-        new = self._new(batches)
-        if any(POISON in batch.rows for batch in new):
-            raise SinkRejected("poison")
+        new = self._require_fit(batches)
         if self._chance.traced:
             self._chance.say(f"store: commits {[_name(batch)[1] for batch in new]}")
         self._store.commit(new, [])
@@ -122,8 +122,12 @@ class SimSink:
         stored = sum(batch.count for batch in new)
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
-    def _new(self, batches: list[Batch]) -> list[Batch]:
-        return [batch for batch in batches if _name(batch) not in self._store.rows]
+    def _require_fit(self, batches: list[Batch]) -> list[Batch]:
+        self._require_up()
+        new = [batch for batch in batches if _name(batch) not in self._store.rows]
+        if any(POISON in batch.rows for batch in new):
+            raise SinkRejected("poison", certain=True)
+        return new
 
     def _bury(self, batch: Batch) -> None:
         self._require_up()

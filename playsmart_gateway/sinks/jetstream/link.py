@@ -22,8 +22,8 @@ from playsmart_gateway.sinks.jetstream.options import (
 
 logger = logging.getLogger(__name__)
 
-START_SECONDS = 15.0
-"""How long a start waits for a cluster that still elects its leaders."""
+START_SECONDS = 3.0
+"""How long a start waits for a cluster that still elects its leaders; it goes on without."""
 
 _HINT = "Look at the servers of storage.url and at their logs; it heals by itself."
 

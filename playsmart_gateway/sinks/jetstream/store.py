@@ -73,10 +73,7 @@ class JetStreamStore:
         """
         messages = [self._message(batch) for batch in batches]
         async with self._link.connection() as connection:
-            limit = connection.max_payload - HEADER_BYTES
-            largest = max((len(message.body) for message in messages), default=0)
-            if largest > limit:
-                raise SinkRejected(f"{largest} bytes are more than NATS takes ({limit})")
+            self._require_room(connection, messages)
             acks = await connection.publish(messages)
         for ack in acks:
             if ack.error is not None:
@@ -86,6 +83,12 @@ class JetStreamStore:
             batch.count for batch, ack in zip(batches, acks, strict=True) if ack.duplicate
         )
         return Written(sum(batch.count for batch in batches) - duplicate, duplicate)
+
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        """See ``Sink.trial``: a message cannot be taken back, so only its size is looked at."""
+        messages = [self._message(batch) for batch in batches]
+        async with self._link.connection() as connection:
+            self._require_room(connection, messages)
 
     async def sync(self) -> None:
         """Sync the database, if there is anything of ours to sync.
@@ -168,6 +171,13 @@ class JetStreamStore:
 
     async def _prepare(self, connection: Connection) -> None:
         await ensure_stream(connection, self._options)
+
+    def _require_room(self, connection: Connection, messages: Sequence[Message]) -> None:
+        limit = connection.max_payload - HEADER_BYTES
+        largest = max((len(message.body) for message in messages), default=0)
+        if largest > limit:
+            problem = f"{largest} bytes are more than NATS takes ({limit})"
+            raise SinkRejected(problem, certain=True)
 
     def _message(self, batch: Batch) -> Message:
         name = f"{batch.journal}-{batch.sequence}"

@@ -75,6 +75,10 @@ _HOPELESS = {
 """What no restart without a change helps against."""
 
 
+class Undone(Exception):
+    """Raised in a transaction that is to leave nothing."""
+
+
 class Connection:
     """The connection to ``url``, opened when it is needed; ``prepare`` sees each new one first."""
 

@@ -4,6 +4,7 @@ Batches that are stored already are looked for first: under the lock of the one 
 store them in between. What is new goes by ``copying``, and is paid by ``coins``.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Self
@@ -19,7 +20,13 @@ from playsmart_gateway.sinks import sql_retention
 from playsmart_gateway.sinks.events import NEVER, Expired
 from playsmart_gateway.sinks.postgres import apps, erasure
 from playsmart_gateway.sinks.postgres.coins import Coins
-from playsmart_gateway.sinks.postgres.connection import READ, WRITE, Connection, check_url
+from playsmart_gateway.sinks.postgres.connection import (
+    READ,
+    WRITE,
+    Connection,
+    Undone,
+    check_url,
+)
 from playsmart_gateway.sinks.postgres.copying import copy_batches, prepare_times, received_at
 from playsmart_gateway.sinks.postgres.figures import PostgresFigures
 from playsmart_gateway.sinks.postgres.migrations import migrate
@@ -103,6 +110,14 @@ class PostgresSink:
                 or await self._loyalty.awarded(db, batch, events[_name(batch)])
                 for batch in batches
             ]
+
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        """See ``Sink.trial``."""
+        with contextlib.suppress(Undone):
+            async with self._connection.transaction() as db:
+                if batches:
+                    await self._store(db, await self._unknown(db, batches))
+                    raise Undone
 
     async def bury(self, batch: Batch, reason: str) -> None:
         """See ``Sink.bury``."""

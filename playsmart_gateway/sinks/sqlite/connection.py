@@ -13,7 +13,13 @@ from typing import Any
 
 import aiosqlite
 
-from playsmart_gateway.errors import ConfigError, SinkError, SinkRejected, SinkUnavailable
+from playsmart_gateway.errors import (
+    ConfigError,
+    SinkError,
+    SinkRejected,
+    SinkUnavailable,
+    is_mistake,
+)
 from playsmart_gateway.turnstile import TakeTurn
 
 BUSY_TIMEOUT_SECONDS = 1.0
@@ -32,6 +38,10 @@ _HINTS = {
     sqlite3.SQLITE_NOTADB: "Point storage.url at a SQLite file, or move this file away.",
     sqlite3.SQLITE_IOERR: "Check the disk.",
 }
+
+
+class Undone(Exception):
+    """Raised in a transaction that is to leave nothing."""
 
 
 class Connection:
@@ -163,3 +173,17 @@ def classify(error: Exception) -> SinkError:
         return SinkRejected("the store cannot parse these rows")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return SinkUnavailable(str(error), hint=_HINTS.get(code, ""))
+
+
+def at_opening(path: Path, error: OSError | sqlite3.Error) -> ConfigError | SinkError:
+    """Tell what may work later from what no waiting mends, when a store is opened."""
+    if isinstance(error, OSError):
+        problem = f"cannot open {path}: {error.strerror}"
+        if is_mistake(error):
+            return ConfigError([f"storage.url: {problem}"])
+        return SinkUnavailable(problem, hint="Check its folder and the disk.")
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB or path.is_dir():
+        problem = "is a folder" if path.is_dir() else "is no SQLite database"
+        return ConfigError([f"storage.url: {path} {problem}; name another, or move it away"])
+    return classify(error)

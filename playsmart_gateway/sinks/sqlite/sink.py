@@ -35,7 +35,7 @@ from playsmart_gateway.sinks.records import (
 from playsmart_gateway.sinks.sql_loyalty import Loyalty
 from playsmart_gateway.sinks.sqlite import apps, erasure
 from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
-from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, classify
+from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, Undone, at_opening
 from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
@@ -106,11 +106,8 @@ class SqliteSink:
         """Open the file and bring its schema up to date. See ``Sink``."""
         try:
             await self._connection.open()
-        except OSError as error:
-            problem = f"cannot open {self._path}: {error.strerror}"
-            raise ConfigError([f"storage.url: {problem}"]) from error
-        except sqlite3.Error as error:
-            raise classify(error) from error
+        except (OSError, sqlite3.Error) as error:
+            raise at_opening(self._path, error) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -160,6 +157,14 @@ class SqliteSink:
                 or await self._loyalty.awarded(sql, batch, events[_name(batch)])
                 for batch in batches
             ]
+
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        """See ``Sink.trial``."""
+        with contextlib.suppress(Undone):
+            async with self._connection.transaction() as db:
+                await self._insert(db, batches)
+                if batches:
+                    raise Undone
 
     async def bury(self, batch: Batch, reason: str) -> None:
         """See ``Sink.bury``."""
