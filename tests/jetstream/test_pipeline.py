@@ -537,7 +537,7 @@ async def test_all_that_is_no_writing_of_batches_goes_to_the_database() -> None:
                 "max_events": 2,
                 "dry_run": True,
             },
-        ),  # fmt: skip
+        ),
     ]
     for name, arguments, named in calls:
         result = getattr(store, name)(*arguments, **named)
