@@ -35,6 +35,7 @@ from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.rewards import draws_for
 from playsmart_gateway.settings import (
     access_for,
+    lynes_verifier_for,
     program_for,
     rules_for,
     store_for,
@@ -104,9 +105,10 @@ def create_app(
         async with gateway.running():
             yield
 
+    lynes_verifier = lynes_verifier_for(config) or gateway.verifier
     send_event = lynes.SendEvent(
         gateway.lane,
-        gateway.verifier,
+        lynes_verifier,
         gateway.stats,
         program,
         access_for(config),
@@ -143,7 +145,7 @@ def create_app(
             *reads.routes(
                 program,
                 gateway.statistics.loyalty,
-                gateway.verifier,
+                lynes_verifier,
                 access_for(config),
                 clock=clock,
             ),

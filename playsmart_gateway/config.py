@@ -1,9 +1,10 @@
 """The configuration: frozen structs over a TOML file and the environment.
 
 Every key has a default here and a sentence in ``config.example.toml``. A variable
-``PLAYSMART_<SECTION>__<KEY>`` overrides the file; its value is read as TOML, or else as plain
-text. An array of tables is replaced as a whole, by ``PLAYSMART_GAMES`` for one. Whatever is unknown
-or of the wrong type refuses to start, all mistakes at once. Errors name keys, never values.
+``PLAYSMART_<SECTION>__<KEY>`` overrides the file, and ``PLAYSMART_LYNES__AUTH__<KEY>`` a table in
+a section; its value is read as TOML, or else as plain text. An array of tables is replaced as a
+whole, by ``PLAYSMART_GAMES`` for one. Whatever is unknown or of the wrong type refuses to start,
+all mistakes at once. Errors name keys, never values.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, TypeGuard, get_args, get_origin
 
 import msgspec
@@ -165,13 +167,18 @@ ApiKey = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Lynes(Section, frozen=True):
-    """The project that ``POST /event`` is for: its events, its streaks, who may send."""
+    """The project that ``POST /event`` is for: its events, its streaks, who may send.
+
+    ``auth`` and ``strict_user`` are None if nothing was written down, which is as if they were
+    ``[auth]`` and false.
+    """
 
     project: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] = "default"
     time_zone: str = "UTC"
     default_group: str = "default"
     api_key: ApiKey | tuple[ApiKey, ...] | None = None
-    strict_user: bool = False
+    auth: Auth | None = None
+    strict_user: bool | None = None
     rate_limit: Annotated[int, msgspec.Meta(ge=0)] = 2_000
     events: tuple[EventDefinition, ...] = ()
     streaks: tuple[StreakDefinition, ...] = ()
@@ -288,9 +295,15 @@ class _Reader:
             return None
         fields = {field.name: field for field in msgspec.structs.fields(section)}
         values = {}
-        for key in {**table, **overrides}:
+        deeper = _deeper(overrides)  # PLAYSMART_LYNES__AUTH__SECRET
+        for key in {**table, **overrides, **deeper}:
+            if "__" in key:
+                continue
             if key not in fields:
                 self.problems.append(_unknown(key, fields, within=f"{path}."))
+            elif key in deeper and (inner := _section_in(fields[key].type)):
+                below = table.get(key, {})
+                values[key] = self.table(inner, f"{path}.{key}", below, deeper[key])
             elif key in overrides:
                 values[key] = self.override(fields[key].type, f"{path}.{key}", overrides[key])
             else:
@@ -301,8 +314,8 @@ class _Reader:
 
     def value(self, kind: Any, path: str, value: Any) -> Any:
         """Return a value as what its key is declared to hold; None after a mistake."""
-        if _is_section(kind):
-            return self.table(kind, path, value)
+        if section := _section_in(kind):
+            return self.table(section, path, value)
         item = (get_args(kind) or (None,))[0]
         if get_origin(kind) is tuple and _is_section(item):
             if isinstance(value, list):
@@ -332,6 +345,22 @@ class _Reader:
 
 def _is_section(kind: Any) -> TypeGuard[type[Table]]:
     return isinstance(kind, type) and issubclass(kind, Section | Definition)
+
+
+def _section_in(kind: Any) -> type[Table] | None:
+    """Return the section that a value of this kind is, if it is one or ``Section | None``."""
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return next(filter(_is_section, kinds), None)
+
+
+def _deeper(overrides: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the overrides of tables in this table, by the name of the table."""
+    deeper: dict[str, dict[str, str]] = {}
+    for key, text in overrides.items():
+        table, separator, rest = key.partition("__")
+        if separator:
+            deeper.setdefault(table, {})[rest] = text
+    return deeper
 
 
 def _overrides(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -36,9 +36,72 @@ def store_for(config: Config, *, take_turn: TakeTurn = nullcontext) -> Store:
     )
 
 
+def check(config: Config) -> None:
+    """Look at all that ``serve`` would use but the keys, if none are configured.
+
+    Raises:
+        ConfigError: with every mistake in the first part that has any.
+    """
+    if config.auth.has_keys:
+        verifier_for(config.auth)
+    if config.auth.has_keys or (config.lynes.auth and config.lynes.auth.has_keys):
+        lynes_verifier_for(config)
+    store_for(config)
+    teak_apps_for(config)
+
+
 def jetstream_for(config: Config) -> JetStreamOptions:
     """Return how the stream between gateways and workers is to be."""
     return JetStreamOptions(**msgspec.structs.asdict(config.nats))
+
+
+def lynes_auth(config: Config) -> Auth:
+    """Return whose tokens open Lynes: those of ``[lynes.auth]``, or else those of ``[auth]``.
+
+    A section with keys of its own stands alone; without, it says what is different from ``[auth]``.
+    """
+    own = config.lynes.auth
+    if own is None or own.has_keys:
+        return own or config.auth
+    usual = msgspec.structs.asdict(Auth())
+    changes = {
+        key: value for key, value in msgspec.structs.asdict(own).items() if value != usual[key]
+    }
+    return msgspec.structs.replace(config.auth, **changes)
+
+
+def players_open_lynes(config: Config) -> bool:
+    """Whether a player's token opens Lynes for every user, and nobody wrote down that it should."""
+    lynes, players, own = config.lynes, config.auth, lynes_auth(config)
+    is_apart = any(
+        wanted not in (None, usual)
+        for wanted, usual in ((own.issuer, players.issuer), (own.audience, players.audience))
+    )
+    return (
+        bool(lynes.events or lynes.streaks)
+        and lynes.strict_user is None
+        and not is_apart
+        and not _keys_named(players).isdisjoint(_keys_named(own))
+    )
+
+
+def _keys_named(auth: Auth) -> set[str | None]:
+    secrets = {each.secret for each in auth.secrets}
+    return {auth.secret, auth.public_key_file, auth.jwks_url, *secrets} - {None}
+
+
+def lynes_verifier_for(config: Config) -> TokenVerifier | None:
+    """Return what checks the tokens of Lynes, if it is not what checks those of players.
+
+    Raises:
+        ConfigError: with every mistake in ``[lynes.auth]``.
+    """
+    if config.lynes.auth is None:
+        return None
+    try:
+        return verifier_for(lynes_auth(config))
+    except ConfigError as error:
+        raise ConfigError([f"lynes.{problem}" for problem in error.problems]) from None
 
 
 def verifier_for(auth: Auth) -> TokenVerifier:
@@ -129,8 +192,8 @@ def access_for(config: Config) -> lynes.Access:
     return lynes.Access(
         config.lynes.project,
         config.lynes.api_keys,
-        config.lynes.strict_user,
-        config.auth.trust_forwarded,
+        bool(config.lynes.strict_user),
+        lynes_auth(config).trust_forwarded,
     )
 
 

@@ -290,6 +290,18 @@ def test_a_token_says_what_the_configuration_asks_for() -> None:
     assert claims["iss"] == "https://id.example"
 
 
+def test_a_token_for_lynes_is_one_of_the_keys_and_the_audience_of_lynes() -> None:
+    other = "known to servers and to no player's device"
+    settings = {"AUTH__SECRET": SECRET, "LYNES__AUTH__AUDIENCE": "lynes"}
+    token = invoke("token", "--lynes", "--sub", "my-server", **settings).stdout.strip()
+    assert jwt.decode(token, SECRET, algorithms=["HS256"], audience="lynes")["sub"] == "my-server"
+    assert "aud" not in jwt.decode(
+        invoke("token", "--sub", "ada", **settings).stdout.strip(), SECRET, algorithms=["HS256"]
+    )
+    token = invoke("token", "--lynes", "--sub", "s", LYNES__AUTH__SECRET=other).stdout.strip()
+    assert jwt.decode(token, other, algorithms=["HS256"])["sub"] == "s"
+
+
 def test_a_token_cannot_be_signed_without_a_secret(run_here: Run) -> None:
     for settings in ({}, {"AUTH__JWKS_URL": "https://id.example/keys"}):
         finished = run_here("token", "--sub", "ada", **settings)

@@ -332,10 +332,12 @@ def test_the_example_can_be_used_as_it_is() -> None:
 
 
 def test_the_values_that_the_example_comments_out_are_of_the_right_type(tmp_path: Path) -> None:
-    text = re.sub(r"^# (?=[a-z_]+ = |\[\[)", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
+    text = re.sub(r"^# (?=[a-z_]+ = |\[)", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
     config = load_config(write(tmp_path, text), {})
     assert config.auth.has_keys
     assert len(config.auth.secrets) == 2
+    assert config.lynes.auth
+    assert config.lynes.auth.has_keys
     assert [game.reward_mode for game in config.games] == ["fixed", "random_range"]
     assert [event.kind for event in config.lynes.events] == ["fix", "conditional", "transactional"]
     assert set(program_for(config).streaks) == {"daily_app_use"}

@@ -103,6 +103,21 @@ def test_secrets_that_others_can_read_are_a_problem(diagnose: Diagnose, tmp_path
     assert diagnose("--config", "gateway.toml").exit_code == 0
 
 
+def test_players_who_open_lynes_are_a_problem_until_something_is_written_down(
+    diagnose: Diagnose,
+) -> None:
+    events = '[{id = "daily_login", kind = "fix", points = 10}]'
+    told = diagnose(AUTH__SECRET=SECRET, LYNES__EVENTS=events)
+    assert told.exit_code == 1
+    assert "for every user" in told.findings["problem", "lynes"]
+    for written in (
+        {"LYNES__STRICT_USER": "false"},
+        {"LYNES__AUTH__AUDIENCE": "lynes"},
+        {"LYNES__AUTH__SECRET": "known to servers and to no player's device"},
+    ):
+        assert diagnose(AUTH__SECRET=SECRET, LYNES__EVENTS=events, **written).exit_code == 0
+
+
 def test_a_disk_that_is_nearly_full_is_a_problem(diagnose: Diagnose, stored: Path) -> None:
     told = diagnose(BUFFER__MAX_BYTES=str(2**60))
     assert {("problem", "data folder"), ("problem", "journal folder")} <= set(told.findings)

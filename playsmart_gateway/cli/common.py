@@ -72,7 +72,9 @@ def with_examples(config: Config) -> Config:
         app = TeakApp(id=APP, secret_key=SECRET_KEY, properties={"player_level": "string"})
         config = replace(config, teak=replace(config.teak, apps=(app,)))
     if not config.lynes.events and not config.lynes.streaks:
-        config = replace(config, lynes=replace(config.lynes, events=EVENTS, streaks=STREAKS))
+        strict = bool(config.lynes.strict_user)  # decided: the example's player is everybody here
+        lynes = replace(config.lynes, events=EVENTS, streaks=STREAKS, strict_user=strict)
+        config = replace(config, lynes=lynes)
     return config
 
 

@@ -22,7 +22,7 @@ from playsmart_gateway.cli.printing import harmless
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.folders import inspect_all
-from playsmart_gateway.settings import store_for, teak_apps_for, verifier_for
+from playsmart_gateway.settings import check, players_open_lynes
 from playsmart_gateway.sinks import StoreHealth, open_sink
 
 _RESTORE = "Restore a backup, or save what .recover of the sqlite3 shell, or pg_dump, can read."
@@ -63,10 +63,7 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
     wall, steady = time.time(), time.monotonic()
     try:
         config = read_config(config_path)
-        if config.auth.has_keys:
-            verifier_for(config.auth)
-        store_for(config)
-        teak_apps_for(config)
+        check(config)
     except ConfigError as error:
         for problem in error.problems:
             yield Finding("problem", "configuration", problem, "Mend it; check-config tells more.")
@@ -91,6 +88,13 @@ def _secrets(config: Config, config_path: Path | None) -> Iterator[Finding]:
         kept = "the one of development mode" if development.exists() else "none"
         advice = "Set auth.secret, or another key, before anybody else uses this gateway."
         yield Finding("note", "keys", f"no key is configured; there is {kept}", advice)
+    if players_open_lynes(config):
+        text = "the tokens of players open it, for every user"
+        advice = (
+            "Give [lynes.auth] keys or an audience of its own, or write down lynes.strict_user: "
+            "true for tokens of users, false if players get no token."
+        )
+        yield Finding("problem", "lynes", text, advice)
     holders = [development] if development.exists() else []
     if config_path is not None and (config.auth.secret or config.auth.secrets or config.teak.apps):
         holders.append(config_path)

@@ -15,6 +15,7 @@ from playsmart_gateway.cli.common import (
     signing_key,
     with_development_secret,
 )
+from playsmart_gateway.settings import lynes_auth
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -59,23 +60,27 @@ def _claim(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     metavar="KEY=VALUE",
     help="A further claim, its value as JSON or else as text. May be repeated.",
 )
-def token_command(config_path: Path | None, sub: str, ttl: int, claims: dict[str, Any]) -> None:
+@click.option("--lynes", is_flag=True, help="For a server that calls Lynes, see [lynes.auth].")
+def token_command(
+    config_path: Path | None, sub: str, ttl: int, claims: dict[str, Any], lynes: bool
+) -> None:
     """Print a signed token, for trying things out.
 
     Signs with the configured secret, or with the one that development mode has made.
     """
     config = read_config(config_path)
-    if not config.auth.has_keys:
+    if not (lynes_auth(config) if lynes else config.auth).has_keys:
         config, _ = with_development_secret(config, create=False)
-    secret, kid = signing_key(config.auth)
-    added = {"iss": config.auth.issuer, "aud": config.auth.audience}
+    auth = lynes_auth(config) if lynes else config.auth
+    secret, kid = signing_key(auth)
+    added = {"iss": auth.issuer, "aud": auth.audience}
     standard = {key: value for key, value in added.items() if value is not None}
     click.echo(
         mint(
             sub,
             secret=secret,
             kid=kid,
-            algorithm=next(iter(config.auth.algorithms), "HS256"),
+            algorithm=next(iter(auth.algorithms), "HS256"),
             ttl_seconds=ttl,
             now=time.time(),
             claims={**standard, **claims},

@@ -1,6 +1,7 @@
 """``serve`` and ``check-config``."""
 
 import json
+import logging
 import time
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,9 @@ from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.output import never_wait_for_readers
 from playsmart_gateway.server import serve
-from playsmart_gateway.settings import store_for, teak_apps_for, verifier_for
+from playsmart_gateway.settings import check, players_open_lynes
+
+logger = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 EXAMPLE_TOKEN_SECONDS = 30 * 86_400
@@ -78,6 +81,11 @@ def serve_command(
     app = make_app() if config.server.workers == 1 else None
     never_wait_for_readers()
     set_up_logging(config.log.format, config.log.level)
+    if players_open_lynes(config):
+        logger.warning(
+            "the tokens of players open Lynes, for every user: give [lynes.auth] keys or an "
+            "audience of its own, or write down lynes.strict_user"
+        )
     if developing:
         click.echo(_welcome(config, made))
     if app is not None:
@@ -92,10 +100,7 @@ def serve_command(
 def check_config_command(config_path: Path | None) -> None:
     """Print the effective configuration, secrets masked, or every mistake in it."""
     config = read_config(config_path)
-    if config.auth.has_keys:
-        verifier_for(config.auth)
-    store_for(config)
-    teak_apps_for(config)
+    check(config)
     click.echo(json.dumps(masked(config), indent=2))
     if not config.auth.has_keys:
         click.echo("note: no keys are configured; serve will need --dev", err=True)
@@ -126,6 +131,12 @@ curl -i {url}/ingest/events \\
   -d '{body}'
 
 Or try everything in a browser: {url}/docs
+
+Lynes (POST {url}/event) is for your servers. Before players get tokens, give it keys that they
+have not, in a configuration, and mint its tokens with `playsmart-gateway token --lynes`:
+
+[lynes.auth]
+secret = "..."  # what `openssl rand -hex 32` prints
 """
 
 

@@ -242,7 +242,9 @@ _POST = operation(
 PIECE = Piece(
     "Lynes",
     "Lynes' loyalty API: events that earn points and feed streaks, and what applications read "
-    "back. Each path is also there under `/v1` to `/v3` and `/v0`: see its servers.",
+    "back. Each path is also there under `/v1` to `/v3` and `/v0`: see its servers. The token is "
+    "that of a server: where `[lynes.auth]` is configured, of its keys or its audience, and then a "
+    "player's token is refused with 401.",
     {
         "/event": {"post": _POST},
         "/user/{userId}/points": _get(
