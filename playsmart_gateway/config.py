@@ -3,42 +3,31 @@
 Every key has a default here and a sentence in ``config.example.toml``. A variable
 ``PLAYSMART_<SECTION>__<KEY>`` overrides the file, and ``PLAYSMART_LYNES__AUTH__<KEY>`` a table in
 a section; its value is read as TOML, or else as plain text. An array of tables is replaced as a
-whole, by ``PLAYSMART_GAMES`` for one. Whatever is unknown or of the wrong type refuses to start,
-all mistakes at once. Errors name keys, never values.
+whole, by ``PLAYSMART_GAMES`` for one (see ``environment``). ``~`` at the start of a path is the
+home of whoever runs this. Whatever is unknown or of the wrong type refuses to start, all mistakes
+at once. Errors name keys, never values.
 """
 
-import contextlib
-import difflib
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeGuard, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from playsmart_gateway.environment import read_environment
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import LogFormat, LogLevel
 from playsmart_gateway.loyalty import EventDefinition, StreakDefinition
-from playsmart_gateway.loyalty.definitions import Definition
 from playsmart_gateway.rewards import MAX_BASE_AMOUNT, MAX_MULTIPLIER
+from playsmart_gateway.tables import Reader, Section, is_section, keys_of, read_toml, unknown
 
-ENVIRONMENT_PREFIX = "PLAYSMART_"
 MASKED = "********"
-_NONE: Mapping[str, str] = {}
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 PerSecond = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file."""
-
-
-Table = Section | Definition
 
 
 class Server(Section, frozen=True):
@@ -196,8 +185,8 @@ class TeakApp(Section, frozen=True):
     id: str
     secret_key: str | tuple[str, ...]
     link_domains: tuple[str, ...] = ()
-    links: dict[str, str] = {}
-    properties: dict[str, str] = {}
+    links: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
+    properties: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
 
 
 class TeakLimits(Section, frozen=True):
@@ -248,23 +237,17 @@ def load_config(path: Path | None, environment: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: with every mistake found.
     """
-    tables: dict[str, Any] = {}
-    if path is not None:
-        try:
-            tables = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError([f"{path}: cannot be read: {type(error).__name__}"]) from None
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError([f"{path}: is not TOML: {error}"]) from None
-    overrides = _overrides(environment)
-    reader = _Reader()
+    tables = {} if path is None else read_toml(path)
     kinds = {field.name: field.type for field in msgspec.structs.fields(Config)}
-    named = {**tables, **overrides}
-    reader.problems += [_unknown(name, kinds) for name in named if name not in kinds]
+    found = read_environment(environment, {name: keys_of(kind) for name, kind in kinds.items()})
+    overrides = found.sections
+    reader = Reader()
+    reader.problems += found.problems
+    reader.problems += [unknown(key, kinds) for key in {**tables, **overrides} if key not in kinds]
     values = {}
     for name, kind in kinds.items():
-        whole = environment.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
-        if _is_section(kind):
+        whole = found.arrays.get(name)
+        if is_section(kind):
             values[name] = reader.table(kind, name, tables.get(name, {}), overrides.get(name, {}))
         elif whole is not None:
             values[name] = reader.override(kind, name, whole)
@@ -278,111 +261,6 @@ def load_config(path: Path | None, environment: Mapping[str, str]) -> Config:
 def masked(config: Config) -> dict[str, Any]:
     """Return the effective configuration as plain values, secrets replaced by asterisks."""
     return {name: _mask(name, value) for name, value in msgspec.to_builtins(config).items()}
-
-
-class _Reader:
-    """Turns TOML values into sections and collects every mistake, each led by its key."""
-
-    def __init__(self) -> None:
-        self.problems: list[str] = []
-
-    def table(
-        self, section: type[Table], path: str, table: Any, overrides: Mapping[str, str] = _NONE
-    ) -> Table | None:
-        """Return the section, or None after a mistake anywhere."""
-        if not isinstance(table, dict):
-            self.problems.append(f"{path}: must be a table")
-            return None
-        fields = {field.name: field for field in msgspec.structs.fields(section)}
-        values = {}
-        deeper = _deeper(overrides)  # PLAYSMART_LYNES__AUTH__SECRET
-        for key in {**table, **overrides, **deeper}:
-            if "__" in key:
-                continue
-            if key not in fields:
-                self.problems.append(_unknown(key, fields, within=f"{path}."))
-            elif key in deeper and (inner := _section_in(fields[key].type)):
-                below = table.get(key, {})
-                values[key] = self.table(inner, f"{path}.{key}", below, deeper[key])
-            elif key in overrides:
-                values[key] = self.override(fields[key].type, f"{path}.{key}", overrides[key])
-            else:
-                values[key] = self.value(fields[key].type, f"{path}.{key}", table[key])
-        missing = [key for key, field in fields.items() if field.required and key not in values]
-        self.problems += [f"{path}.{key}: is required" for key in missing]
-        return None if self.problems else section(**values)
-
-    def value(self, kind: Any, path: str, value: Any) -> Any:
-        """Return a value as what its key is declared to hold; None after a mistake."""
-        if section := _section_in(kind):
-            return self.table(section, path, value)
-        item = (get_args(kind) or (None,))[0]
-        if get_origin(kind) is tuple and _is_section(item):
-            if isinstance(value, list):
-                return tuple(
-                    self.table(item, f"{path}.{place}", each) for place, each in enumerate(value)
-                )
-            self.problems.append(f"{path}: must be an array of tables")
-            return None
-        try:
-            return msgspec.convert(value, kind)
-        except msgspec.ValidationError as error:
-            self.problems.append(f"{path}: {error}")
-            return None
-
-    def override(self, kind: Any, path: str, text: str) -> Any:
-        """Return the first meaning of ``text`` that fits; else what is wrong with the first."""
-        attempts = []
-        for candidate in _from_text(text):
-            attempt = _Reader()
-            value = attempt.value(kind, path, candidate)
-            if not attempt.problems:
-                return value
-            attempts.append(attempt)
-        self.problems += attempts[0].problems
-        return None
-
-
-def _is_section(kind: Any) -> TypeGuard[type[Table]]:
-    return isinstance(kind, type) and issubclass(kind, Section | Definition)
-
-
-def _section_in(kind: Any) -> type[Table] | None:
-    """Return the section that a value of this kind is, if it is one or ``Section | None``."""
-    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-    return next(filter(_is_section, kinds), None)
-
-
-def _deeper(overrides: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the overrides of tables in this table, by the name of the table."""
-    deeper: dict[str, dict[str, str]] = {}
-    for key, text in overrides.items():
-        table, separator, rest = key.partition("__")
-        if separator:
-            deeper.setdefault(table, {})[rest] = text
-    return deeper
-
-
-def _overrides(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    overrides: dict[str, dict[str, str]] = {}
-    for variable, text in environment.items():
-        if variable.startswith(ENVIRONMENT_PREFIX) and "__" in variable:
-            section, _, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
-            overrides.setdefault(section, {})[key] = text
-    return overrides
-
-
-def _from_text(text: str) -> Iterator[Any]:
-    """Yield what a variable can mean: a TOML value, or the text itself."""
-    with contextlib.suppress(tomllib.TOMLDecodeError):
-        yield tomllib.loads(f"value = {text}")["value"]
-    yield text
-
-
-def _unknown(key: str, known: Mapping[str, Any], within: str = "") -> str:
-    close = difflib.get_close_matches(key, list(known), n=1)
-    hint = f"; did you mean {within}{close[0]}?" if close else ""
-    return f"{within}{key}: unknown key{hint}"
 
 
 def without_password(url: str) -> str:

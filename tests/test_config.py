@@ -9,10 +9,11 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from playsmart_gateway.config import MASKED, Config, Secret, Section, load_config, masked
+from playsmart_gateway.config import MASKED, Config, Secret, Storage, load_config, masked
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty.definitions import Definition, Milestone
-from playsmart_gateway.settings import program_for
+from playsmart_gateway.settings import program_for, store_for
+from playsmart_gateway.tables import Section
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "config.example.toml"
@@ -120,12 +121,26 @@ def test_what_is_not_toml_is_refused_by_its_place(tmp_path: Path, text: str) -> 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     assert problems(tmp_path / "none.toml") == [
-        f"{tmp_path}/none.toml: cannot be read: FileNotFoundError"
+        f"{tmp_path}/none.toml: cannot be read: no such file or directory"
     ]
-    assert problems(tmp_path) == [f"{tmp_path}: cannot be read: IsADirectoryError"]
+    assert problems(tmp_path) == [f"{tmp_path}: cannot be read: is a directory"]
     path = write(tmp_path, "")
-    path.write_bytes(b"\xff")
-    assert problems(path) == [f"{path}: cannot be read: UnicodeDecodeError"]
+    path.write_bytes(b"[auth]\nissuer = '\xe9'")
+    assert problems(path) == [f"{path}: is not UTF-8 (line 2)"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_bytes(f"\ufeff[server]{end}port = 1{end}".encode())
+    assert load_config(path, {}).server.port == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_file_in_utf_16_is_called_that(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_bytes("\ufeff[server]\nport = 1\n".encode(encoding))
+    assert problems(path) == [f"{path}: is UTF-{encoding[4:6]}; save it as UTF-8"]
 
 
 # --- where values come from ----------------------------------------------------------------------
@@ -180,8 +195,182 @@ def test_a_variable_replaces_an_array_of_tables(tmp_path: Path) -> None:
 
 
 def test_variables_of_others_are_left_alone() -> None:
-    others = {"PLAYSMART": "1", "PLAYSMART_HOME": "1", "PLAY__SMART": "1", "SERVER__PORT": "1"}
+    others = {"PLAYSMART": "1", "PLAY__SMART": "1", "SERVER__PORT": "1", "XPLAYSMART_SERVR": "1"}
     assert load_config(None, others) == Config()
+
+
+@pytest.mark.parametrize("service", ["", "GATEWAY_", "PORT_", "SERVER_", "A_1_", "A__B_"])
+def test_variables_that_kubernetes_makes_for_a_service_are_left_alone(service: str) -> None:
+    made = {
+        "SERVICE_HOST": "10.96.0.7",
+        "SERVICE_PORT": "8000",
+        "SERVICE_PORT_HTTP": "8000",
+        "SERVICE_PORT_HTTP_METRICS": "9000",
+        "PORT": "tcp://10.96.0.7:8000",
+        "PORT_8000_TCP": "tcp://10.96.0.7:8000",
+        "PORT_8000_TCP_PROTO": "tcp",
+        "PORT_8000_TCP_PORT": "8000",
+        "PORT_8000_TCP_ADDR": "10.96.0.7",
+        "PORT_53_UDP": "udp://[fd00::7]:53",
+    }
+    variables = {f"PLAYSMART_{service}{name}": value for name, value in made.items()}
+    assert load_config(None, variables) == Config()
+
+
+@pytest.mark.parametrize(
+    ("variable", "problem"),
+    [
+        ("SERVER_PORT", "unknown variable; did you mean PLAYSMART_SERVER__PORT?"),
+        ("SEVER__PORT", None),
+        ("PORT", "unknown variable; did you mean PLAYSMART_SERVER__PORT?"),
+        ("AUTH_SECRET", "unknown variable; did you mean PLAYSMART_AUTH__SECRET?"),
+        ("AUTH_SECRET_FILE", "unknown variable; did you mean PLAYSMART_AUTH__SECRET?"),
+        ("GAME", "unknown variable; did you mean PLAYSMART_GAMES?"),
+        ("XYZZY", "unknown variable"),
+        ("GAMES__ID", "is set as a whole, by PLAYSMART_GAMES"),
+        ("SERVER", "is set key by key, as by PLAYSMART_SERVER__DRAIN_TIMEOUT_SECONDS"),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_a_mistake(variable: str, problem: str | None) -> None:
+    told = f"PLAYSMART_{variable}: {problem}"
+    assert problems(None, **{variable: "sesame"}) == [
+        told if problem else "sever: unknown key; did you mean server?"
+    ]
+
+
+def test_a_variable_may_set_a_key_of_a_table_in_a_section() -> None:
+    config = load_config(None, {"PLAYSMART_TEAK__LIMITS__BATCH": "7"})
+    assert config.teak.limits.batch == 7
+    assert problems(None, TEAK__LIMITS__BACH="7") == [
+        "teak.limits.bach: unknown key; did you mean teak.limits.batch?"
+    ]
+
+
+# --- values in files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n\n"])
+def test_a_variable_may_name_a_file_with_its_value(tmp_path: Path, end: bytes) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(SECRET.encode() + end)
+    config = load_config(None, {"PLAYSMART_AUTH__SECRET_FILE": str(path)})
+    assert config.auth.secret == SECRET
+    path.write_text("9_000\n")
+    assert load_config(None, {"PLAYSMART_SERVER__PORT_FILE": str(path)}).server.port == 9_000
+    path.write_text('[\n  {id = "a"},\n  {id = "b"},\n]\n')
+    games = load_config(None, {"PLAYSMART_GAMES_FILE": str(path)}).games
+    assert [game.id for game in games] == ["a", "b"]
+
+
+def test_a_key_that_names_a_file_is_not_read() -> None:
+    config = load_config(None, {"PLAYSMART_AUTH__PUBLIC_KEY_FILE": "none.pem"})
+    assert config.auth.public_key_file == "none.pem"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "the file that it names cannot be read: no such file or directory"),
+        (b"", "the file that it names is empty"),
+        (b"\n", "the file that it names is empty"),
+        (b"sesame\xff", "is not UTF-8"),
+        (b"sesame" * 200_000, "the file that it names has more than 1,048,576 bytes"),
+    ],
+)
+def test_a_file_that_cannot_be_a_value_is_told_by_its_variable(
+    tmp_path: Path, content: bytes | None, problem: str
+) -> None:
+    path = tmp_path / "sesame"
+    if content is not None:
+        path.write_bytes(content)
+    assert problems(None, AUTH__SECRET_FILE=str(path)) == [
+        f"PLAYSMART_AUTH__SECRET_FILE: {problem}"
+    ]
+
+
+def test_a_folder_is_no_value_and_neither_is_a_secret_in_the_place_of_its_file(
+    tmp_path: Path,
+) -> None:
+    assert problems(None, AUTH__SECRET_FILE=str(tmp_path), GAMES_FILE=SECRET) == [
+        "PLAYSMART_AUTH__SECRET_FILE: the file that it names cannot be read: is a directory",
+        "PLAYSMART_GAMES_FILE: the file that it names cannot be read: no such file or directory",
+    ]
+
+
+def test_a_value_and_a_file_with_it_are_one_too_many(tmp_path: Path) -> None:
+    path = write(tmp_path, SECRET)
+    told = "PLAYSMART_AUTH__SECRET: is set twice, by itself and by PLAYSMART_AUTH__SECRET_FILE"
+    assert problems(None, AUTH__SECRET=SECRET, AUTH__SECRET_FILE=str(path)) == [told]
+    assert problems(None, AUTH__SECRET_FILE=str(path), AUTH__SECRET=SECRET) == [told]
+
+
+def test_what_a_file_says_is_checked_like_any_value(tmp_path: Path) -> None:
+    assert problems(None, SERVER__PORT_FILE=str(write(tmp_path, "sesame"))) == [
+        "server.port: Expected `int`, got `str`"
+    ]
+
+
+def test_a_variable_that_is_not_utf_8_is_refused() -> None:
+    assert problems(None, AUTH__SECRET="sesame\udcff") == ["PLAYSMART_AUTH__SECRET: is not UTF-8"]
+
+
+# --- paths ---------------------------------------------------------------------------------------
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    paths = {
+        (section, field.name)
+        for section, field in KEYS
+        if field.name == "path" or field.name.endswith("_file")
+    }
+    assert ("auth", "public_key_file") in paths
+    for section, key in paths:
+        text = f'[{section}]\n{key} = "~/x/y"\n'
+        found: Any = load_config(write(tmp_path, text), {})
+        for name in (*section.split("."), key):
+            found = getattr(found, name)
+        assert found == "/home/ada/x/y"
+    storage = '[storage]\nurl = "sqlite:///~/x.db"\nreads_url = "sqlite:///data/~/x.db"'
+    config = load_config(write(tmp_path, storage), {"PLAYSMART_JOURNAL__PATH": "~"})
+    assert config.storage.url == "sqlite:////home/ada/x.db"
+    assert config.storage.reads_url == "sqlite:///data/~/x.db"
+    assert config.journal.path == "/home/ada"
+
+
+def test_the_home_of_nobody_is_refused() -> None:
+    (told,) = problems(None, JOURNAL__PATH="~no-such-user/sesame")
+    assert told == "journal.path: Could not determine home directory."
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("sqlite:///:memory:", "memory: is for trying things out"),
+        ("sqlite://:memory:", "memory: is for trying things out"),
+        ("sqlite::memory:", "memory: is for trying things out"),
+        (":memory:", "memory: is for trying things out"),
+        ("sqlite:///file::memory:?cache=shared", "memory: is for trying things out"),
+        ("file::memory:", "memory: is for trying things out"),
+        ("sqlite:///", "memory: is for trying things out"),
+        ("sqlite://", "must be sqlite:///relative/path.db or sqlite:////absolute/path.db"),
+        ("sqlite://relative.db", "sqlite:///relative/path.db"),
+        ("sqlite:relative.db", "sqlite:///relative/path.db"),
+        ("sqlite:/absolute.db", "sqlite:////absolute/path.db"),
+        ("file:relative.db", "sqlite:///relative/path.db"),
+        ("file:///absolute.db", "sqlite:////absolute/path.db"),
+        ("sqlite:///a.db?mode=ro", "takes no parameters"),
+        ("sqlite:///folder/", "names a folder"),
+        ("relative.db", "must be sqlite:///PATH"),
+        ("sqlite3:///a.db", "must be sqlite:///PATH"),
+    ],
+)
+def test_a_url_of_sqlite_has_one_meaning_or_is_refused(url: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=r"^storage\.url: ") as caught:
+        store_for(Config(storage=Storage(url=url)))
+    assert problem in str(caught.value)
 
 
 # --- secrets -------------------------------------------------------------------------------------

@@ -124,8 +124,8 @@ def open_sink(
         from playsmart_gateway.sinks.memory import MemorySink
 
         return MemorySink(rules, program)
-    prefix, path = url[: len("sqlite:///")], url[len("sqlite:///") :]
-    if prefix == "sqlite:///" and path:
+    if url.startswith(("sqlite:", "file:", ":memory:")):
+        path = _sqlite_path(url)
         from playsmart_gateway.sinks.sqlite import SqliteSink
 
         return SqliteSink(path, rules, program, take_turn)
@@ -137,6 +137,22 @@ def open_sink(
     raise ConfigError(
         ["storage.url: must be sqlite:///PATH, postgresql://..., nats://HOST:PORT or memory:"]
     )
+
+
+def _sqlite_path(url: str) -> str:
+    """Return the path in a URL of SQLite, which has one meaning or is refused."""
+    path = url.removeprefix("sqlite:///")
+    if ":memory:" in url or not path:
+        problem = "a database in memory would lose every event; memory: is for trying things out"
+    elif path == url:
+        problem = "must be sqlite:///relative/path.db or sqlite:////absolute/path.db"
+    elif {"?", "#"} & {*path}:
+        problem = "sqlite:///PATH takes no parameters, and a path with ? or # cannot be used"
+    elif path.endswith("/"):
+        problem = "names a folder; must be sqlite:///PATH of a file"
+    else:
+        return path
+    raise ConfigError([f"storage.url: {problem}"])
 
 
 def open_consumer(url: str, options: JetStreamOptions) -> Source:

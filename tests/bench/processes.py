@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
-from playsmart_gateway.config import ENVIRONMENT_PREFIX
+from playsmart_gateway.environment import PREFIX
 from tests.bench.generators import BenchError
 from tests.bench.requests import SECRET
 
@@ -26,9 +26,7 @@ _POLL_SECONDS = 0.005
 
 def environment(settings: Iterable[str] = ()) -> dict[str, str]:
     """Return the environment for a process that sees only these ``section.key=value``."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
-    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return {**inherited, "PYTHONPATH": str(_ROOT), **variables(settings)}
 
 
@@ -39,7 +37,7 @@ def variables(settings: Iterable[str]) -> dict[str, str]:
         match = re.fullmatch(r"(\w+(?:\.\w+)?)=(.*)", setting, re.DOTALL)
         if match is None:
             raise BenchError(f"{setting!r} is not SECTION.KEY=VALUE")
-        found[f"{ENVIRONMENT_PREFIX}{match[1].replace('.', '__')}".upper()] = match[2]
+        found[f"{PREFIX}{match[1].replace('.', '__')}".upper()] = match[2]
     return found
 
 
