@@ -2,7 +2,7 @@
 
 It reads a body as slowly and plainly as possible. Where the contract is silent it follows the
 decisions of the dialect: of two members of one name the last counts, ids have 256 characters at
-most, no name holds a NUL, half a surrogate pair is no text, customdata nests 500 deep at most.
+most, no name holds a NUL, half a surrogate pair is U+FFFD, customdata nests 500 deep at most.
 """
 
 import json
@@ -10,19 +10,20 @@ import re
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, NoReturn
 
 TYPES = ("AppOpen", "LevelCompleted", "GameEnd", "AdImpression", "IAPPurchase", "Custom")
 MAX_DEPTH = 500
 
 _TIMESTAMP = re.compile(
     r"""
-    (?: (?P<calendar> \d{4}-\d\d-\d\d | \d{8} ) | (?P<week> \d{4}-W\d\d-\d | \d{4}W\d{3} ) )
+    (?: (?P<calendar> \d{4}-\d\d-\d\d | \d{8} ) | (?P<week> \d{4}-W\d\d-\d | \d{4}W\d{3} )
+      | (?P<ordinal> \d{4}-?\d{3} ) )
     [Tt ]
     (?P<hour> \d\d )
     (?: (?P<colon> : )? (?P<minute> \d\d )
         (?: (?(colon) : ) (?P<second> \d\d ) (?: [.,] (?P<fraction> \d+ ) )? )? )?
-    (?P<offset> [Zz] | (?P<sign> [+-] ) (?P<hours> \d\d ) (?: :? (?P<minutes> \d\d ) )? )
+    (?P<offset> [Zz] | (?P<sign> [+\u2212-] ) (?P<hours> \d\d ) (?: :? (?P<minutes> \d\d ) )? )
     """,
     re.ASCII | re.VERBOSE,
 )
@@ -64,15 +65,27 @@ class Reading:
 
 def parse(text: str) -> Any:
     """Read JSON (RFC 8259), numbers as they are written. Raises ``ValueError``."""
-    value = json.loads(text, parse_constant=_refuse, parse_int=Number, parse_float=Number)
-    _find_surrogates(value, json.loads(text, object_pairs_hook=list, parse_int=Number))
-    return value
+    text = well_formed(text)
+    return json.loads(text, parse_constant=_refuse, parse_int=Number, parse_float=Number)
+
+
+def well_formed(text: str) -> str:
+    """Write each string of a JSON text anew, with U+FFFD for what UTF-16 cannot say."""
+
+    def mend(literal: re.Match[str]) -> str:
+        try:
+            units = json.loads(literal[0]).encode("utf-16-le", "surrogatepass")
+        except ValueError:
+            return literal[0]
+        return json.dumps(units.decode("utf-16-le", "replace"))
+
+    return re.sub(r'"(?:[^"\\]|\\.)*"', mend, text)
 
 
 def read(body: bytes) -> Reading:
     """Say what the contract says about ``body``."""
     try:
-        upload = parse(body.decode("utf-8"))
+        upload = parse(body.decode("utf-8").lstrip("\ufeff"))
     except ValueError:
         return Reading({""})
     if not isinstance(upload, dict):
@@ -98,32 +111,46 @@ def read_timestamp(text: object) -> Fraction | None:
     if not isinstance(text, str) or not (match := _TIMESTAMP.fullmatch(text)):
         return None
     parts = {name: int(value or 0) for name, value in match.groupdict().items() if name in _NUMBERS}
-    if max(parts["hour"], parts["hours"]) > 23:
+    fraction = Fraction(int(match["fraction"] or "0"), 10 ** len(match["fraction"] or ""))
+    minutes = parts["hour"] * 60 + parts["minute"]
+    if parts["hour"] > 23 and (minutes, parts["second"], fraction) != (24 * 60, 0, Fraction(0)):
         return None
-    if max(parts["minute"], parts["second"], parts["minutes"]) > 59:
+    if max(parts["minute"], parts["minutes"]) > 59 or parts["second"] > 60 or parts["hours"] > 23:
         return None
     try:
-        day = _day(match["calendar"], match["week"])
+        day = _day(match["calendar"], match["week"], match["ordinal"])
     except ValueError:
         return None
-    offset = (parts["hours"] * 60 + parts["minutes"]) * (-1 if match["sign"] == "-" else 1)
+    offset = (parts["hours"] * 60 + parts["minutes"]) * (1 if match["sign"] == "+" else -1)
     seconds = ((day - date(1, 1, 1)) // _DAY) * 86_400
     seconds += parts["hour"] * 3600 + (parts["minute"] - offset) * 60 + parts["second"]
-    fraction = match["fraction"] or "0"
-    instant = seconds + Fraction(int(fraction), 10 ** len(fraction))
+    if parts["second"] == 60 and seconds % 86_400:
+        return None
+    instant = seconds + Fraction(fraction * 1_000_000 // 1, 1_000_000)
     return instant if _FIRST_INSTANT <= instant < _END_OF_TIME else None
 
 
 _NUMBERS = ("hour", "minute", "second", "hours", "minutes")
 
 
-def _day(calendar: str | None, week: str | None) -> date:
+def _day(calendar: str | None, week: str | None, ordinal: str | None) -> date:
+    if ordinal is not None:
+        year, number = int(ordinal[:4]), int(ordinal[-3:])
+        days = [date(year, 1, 1) + _DAY * place for place in range(365)]
+        if is_leap_year(year):
+            days.append(date(year, 12, 31))
+        return dict(enumerate(days, 1)).get(number) or _refuse(ordinal)
     if calendar is not None:
         digits = calendar.replace("-", "")
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     assert week is not None
     digits = week.replace("-", "").replace("W", "")
     return date.fromisocalendar(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+
+
+def is_leap_year(year: int) -> bool:
+    """Whether the year has 366 days."""
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
 def _read_event(path: str, event: object, reading: Reading) -> None:
@@ -160,18 +187,5 @@ def depth(value: object) -> int:
     return deepest
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
-
-
-def _find_surrogates(*values: object) -> None:
-    """Raise ``ValueError`` when a text in ``values`` holds half a surrogate pair."""
-    rest = list(values)
-    while rest:
-        each = rest.pop()
-        if isinstance(each, str):
-            each.encode("utf-8")
-        elif isinstance(each, list | tuple):
-            rest += each
-        elif isinstance(each, dict):
-            rest += [*each.keys(), *each.values()]
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(text)

@@ -1,9 +1,10 @@
 """What a game sends to ``POST /event``, and the batch that is kept of it.
 
 A body is decoded by one typed decode in C and a look at each metadata value; what those refuse
-goes through ``_examine``, field by field, which names every wrong field. Numbers with a fraction
-or an exponent become decimals of the same digits, never floats. The contract sets no limits but
-the 10 fields; the others are there because metadata is stored, summed and counted.
+is mended (see ``loose``) and goes through ``_examine``, field by field, which names every wrong
+field. Numbers with a fraction or an exponent become decimals of the same digits, never floats. The
+contract sets no limits but the 10 fields; the others are there because metadata is stored, summed
+and counted.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
-from playsmart_gateway.dialects.loose import decode_loosely
+from playsmart_gateway.dialects.loose import decode_loosely, mended
 from playsmart_gateway.errors import Detail, Malformed
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty.definitions import MAX_ID_LENGTH, MAX_NAME_LENGTH
@@ -77,7 +78,8 @@ def decode(body: bytes) -> Request:
         str(body, "utf-8")  # msgspec does not look inside the strings that it skips
         request = _decode_request(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError):
-        return _examine(body)
+        well_formed = mended(body)
+        return _examine(body) if well_formed == body else decode(well_formed)
     if _ESCAPED_NUL in body or not all(map(_is_value, request.metadata.values())):
         return _examine(body)
     return request
