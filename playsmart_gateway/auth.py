@@ -10,11 +10,12 @@ may be (it takes an empty ``sub``, ``exp`` as a string, duplicate claims). A tok
 - a configured key of the type for that ``alg`` verifies it; keys or key addresses in the token
   itself (``jwk``, ``jku``, ``x5c``, ``x5u``) are never looked at (RFC 8725 section 3.10);
 - no JSON object in it names a member twice (RFC 7515 section 4, RFC 8725 section 2.4);
-- ``sub`` names a player; ``exp`` is an integer and not reached; ``nbf``, if any, is; ``iss`` and
-  ``aud`` are as configured, if configured; no claim says that it is a refresh token.
+- ``sub`` names a player; ``exp`` is not reached; ``nbf``, if any, is; ``iss`` and ``aud`` are as
+  configured, if configured; no claim says that it is a refresh token.
 
-``iat`` is not looked at: RFC 7519 makes no rule of it, and an issuer's fast clock must not cost a
-player's events. An ``aud`` that nobody configured is not looked at either.
+Times are numbers that may have a fraction (RFC 7519 section 2, NumericDate). ``iat`` is not looked
+at: RFC 7519 makes no rule of it, and an issuer's fast clock must not cost a player's events. An
+``aud`` that nobody configured is not looked at either.
 """
 
 import base64
@@ -58,7 +59,7 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who sent a request, and the epoch second at which the proof of it ends."""
 
     subject: str
-    expires_at: int
+    expires_at: float
 
 
 class TokenVerifier:
@@ -92,7 +93,7 @@ class TokenVerifier:
         self._clock = clock
         self._max_cached_tokens = max_cached_tokens
         self._max_cached_bytes = max_cached_bytes
-        self._cached: dict[bytes, tuple[int, int, Caller]] = {}
+        self._cached: dict[bytes, tuple[float, int, Caller]] = {}
         self._cached_bytes = 0
 
     def recall(self, token: bytes) -> Caller | None:
@@ -110,8 +111,9 @@ class TokenVerifier:
     async def verify(self, token: bytes) -> Caller:
         """Return the caller who holds this token.
 
-        Raises ``Unauthenticated``, whatever the bytes are: ``token_expired`` if time is all that
-        is wrong with the token, ``invalid_token`` otherwise; and ``KeysUnavailable``.
+        Raises ``Unauthenticated``, whatever the bytes are: ``token_expired`` or
+        ``token_not_yet_valid`` if time is all that is wrong with the token, ``invalid_token``
+        otherwise; and ``KeysUnavailable``.
         """
         caller = self.recall(token)
         if caller is None:
@@ -157,13 +159,13 @@ class TokenVerifier:
             raise ValueError
         if self._audience is not None and self._audience not in _listed(claims.get("aud")):
             raise ValueError
-        if not _is_time(not_before, int, float) or not _is_time(expires_at, int):
+        if not _is_time(not_before) or not _is_time(expires_at):
             raise ValueError
-        if now < not_before - self._leeway_seconds:
-            raise ValueError
-        # Last, as "expired" is the answer only if nothing else is wrong with the token.
+        # Last, as time is the answer only if nothing else is wrong with the token.
         if now >= expires_at + self._leeway_seconds:
             raise Unauthenticated("token_expired")
+        if now < not_before - self._leeway_seconds:
+            raise Unauthenticated("token_not_yet_valid")
         return Caller(subject, expires_at)
 
     def _remember(self, token: bytes, caller: Caller) -> None:
@@ -230,9 +232,9 @@ def _json_object(document: bytes) -> dict[str, Any]:
     return value
 
 
-def _is_time(value: Any, *types: type) -> bool:
+def _is_time(value: Any) -> bool:
     # By exact type, as a bool is an int too; the range also keeps out infinity (1e999).
-    return type(value) in types and 0 <= value <= MAX_TIME
+    return type(value) in (int, float) and 0 <= value <= MAX_TIME
 
 
 def open_verifier(

@@ -15,6 +15,7 @@ TOKEN_REFUSED = refusal(
     "missing_bearer_token",
     "invalid_token",
     "token_expired",
+    "token_not_yet_valid",
 )
 
 PLAYER = "device-abc-123"
