@@ -21,7 +21,7 @@ from starlette.routing import Route
 from playsmart_gateway import __version__
 from playsmart_gateway.assets import Asset, package_folder
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.errors import SinkError
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.recent import Recent
 from playsmart_gateway.report import Report
@@ -89,7 +89,7 @@ def routes(
         else:
             try:
                 figures = await shelf.take(game_id or None, RANGES[wanted])
-            except SinkUnavailable as error:
+            except SinkError as error:
                 trouble = str(error)
         span = SPANS[RANGES[wanted]]
         await watched.refresh()
@@ -133,7 +133,7 @@ class Shelf:
         """Return the figures of a game, or of all, in the last ``seconds``.
 
         Raises:
-            SinkUnavailable: the store cannot be read now.
+            SinkError: the store cannot be read now.
         """
         async with self._turn:
             now = self._steady()

@@ -240,7 +240,7 @@ def is_mistake(error: OSError) -> bool:
 
 
 def at_start(problem: str, error: OSError) -> ConfigError | NotNow:
-    """Return what to raise when a path cannot be used at the start; ``problem`` leads with a key."""
+    """Return what to raise when a path cannot be used; ``problem`` leads with its key."""
     told = f"{problem}: {error.strerror}"
     return ConfigError([told]) if is_mistake(error) else NotNow(told)
 

@@ -2,9 +2,9 @@
 
 It waits for the first of four things (somebody waits in the lane, the ring is ripe, the oldest
 batch is old enough, stop) and then does one pass. Batches leave the ring only after the sink
-committed them, so whatever goes wrong here, the same batches are tried again. When the sink says
-that some batches will never fit, flushes get half as large until the one at fault stands alone and
-is buried.
+committed them, so whatever goes wrong here, the same batches are tried again. When the sink refuses
+some batches, flushes get half as large until one of them stands alone, and is buried if it is to
+blame (see ``verdict``).
 
 The lane goes first, as clients wait for it, and then by turns with the ring, if that has a reason
 to be flushed: a turn is one transaction, so neither can starve the other.
@@ -24,6 +24,7 @@ from playsmart_gateway.journal import SEGMENT_BYTES, Fsync
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.sinks import Sink
 from playsmart_gateway.stats import Stats
+from playsmart_gateway.verdict import Judge
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class Flusher:
         self._trim_bytes = trim_bytes
         self._clock = clock
         self._jitter = jitter
+        self._judging = Judge(sink, chance=jitter)
         self._stopping = asyncio.Event()
         self.last_error: SinkUnavailable | None = None
 
@@ -157,9 +159,11 @@ class Flusher:
             if len(batches) > 1:
                 self._limit = len(batches) // 2
                 return 0
+            await self._judge(batches[0], error, self._waiting())
             return await self._bury(batches[0], str(error))
         seconds = self._clock() - started
         events = written.stored + written.duplicate
+        self._judging.stored()
         self._stats.stored += written.stored
         self._stats.duplicate += written.duplicate
         self._stats.observe_flush(trigger, events, seconds)
@@ -193,19 +197,44 @@ class Flusher:
                 lane.put_back(tickets)
                 self._commits_alone = len(tickets)
                 return 0
+            try:
+                await self._judge(tickets[0].batch, error, ())
+            except BaseException:
+                lane.put_back(tickets)
+                raise
             logger.error("the store rejects an event that a client waits for: %s", error)
             lane.refused(tickets[0], Unstorable())
         except BaseException:
             lane.put_back(tickets)
             raise
         else:
+            self._judging.stored()
             lane.stored(tickets, awards)
             self._stats.observe_commit(len(tickets), self._clock() - started)
         self._commits_alone = max(0, self._commits_alone - 1)
         return sum(ticket.batch.count for ticket in tickets)
 
+    def _waiting(self) -> list[Batch]:
+        return self._buffer.head(self._max_events, self._max_bytes)[1:]
+
+    async def _judge(self, batch: Batch, refusal: SinkRejected, waiting: Sequence[Batch]) -> None:
+        """Return if the batch is to blame that the store refuses it.
+
+        Raises:
+            SinkUnavailable: the store is. The next try is with as many batches as ever, so that
+                one that is mended has not to prove itself batch by batch.
+        """
+        try:
+            await self._judging.judge(batch, refusal, waiting)
+        except SinkUnavailable:
+            self._limit, self._commits_alone = None, 0
+            raise
+
     async def _bury(self, batch: Batch, reason: str) -> int:
-        await self._sink.bury(batch, reason)
+        try:
+            await self._sink.bury(batch, reason)
+        except SinkRejected as error:  # then it stays where it is
+            raise SinkUnavailable(f"dead letters are refused: {error}") from error
         self._limit = None
         self._stats.rejected["buried"] += batch.count
         self._buried(batch)

@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from playsmart_gateway.buffer import Buffer
-from playsmart_gateway.errors import Detail, SinkUnavailable, where
+from playsmart_gateway.errors import Detail, SinkError, SinkUnavailable, where
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, Flusher
 from playsmart_gateway.lane import Lane
@@ -197,7 +197,7 @@ class Worker:
             try:
                 await self._sink.bury(batch, reason)
                 break
-            except SinkUnavailable:  # the flusher tells of it when it has something to store
+            except SinkError:  # the flusher tells of it when it has something to store
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_RETRY_SECONDS)
         self.stats.received += batch.count

@@ -47,6 +47,11 @@ class TroubledSink(MemorySink):
             raise SinkRejected("poison")
         return await super().write(batches)
 
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        if self.poison & {batch.sequence for batch in batches if batch.journal != "trial"}:
+            raise SinkRejected("poison")
+        await super().trial(batches)
+
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
         self.attempts += 1
         if self.errors:

@@ -20,7 +20,7 @@ from playsmart_gateway.errors import (
     Forbidden,
     Malformed,
     Refused,
-    SinkUnavailable,
+    SinkError,
     StoreUnavailable,
 )
 from playsmart_gateway.sinks import Player, Reader
@@ -94,7 +94,7 @@ def _refusing(endpoint: _Endpoint) -> _Endpoint:
         try:
             try:
                 return await endpoint(request)
-            except SinkUnavailable as error:
+            except SinkError as error:
                 raise StoreUnavailable(retry_after_seconds=1) from error
         except Refused as refusal:
             body = error_body(refusal.status, refusal.message, refusal.details)

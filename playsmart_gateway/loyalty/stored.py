@@ -36,6 +36,6 @@ def occurrence(batch: Batch) -> Occurrence:
     try:
         ((event_id, _, _, metadata),) = _decode(batch.rows)
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
-        raise SinkRejected("not the row of one event with metadata") from None
+        raise SinkRejected("not the row of one event with metadata", certain=True) from None
     user = batch.game_id, batch.user_id
     return Occurrence(user, event_id, metadata or {}, batch.received_at // 1_000)

@@ -37,7 +37,7 @@ class MemoryLoyalty:
     def require_known(self, batches: Sequence[Batch]) -> None:
         """Raise ``SinkRejected`` if any of the events cannot be awarded."""
         if any(occurrence(batch).event_id not in self.program.events for batch in batches):
-            raise SinkRejected("an event that is not defined")
+            raise SinkRejected("an event that is not defined", certain=True)
 
     def award(self, batch: Batch, batch_id: int) -> None:
         """Award the one event of a batch."""

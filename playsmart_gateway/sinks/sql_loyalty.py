@@ -105,7 +105,7 @@ class Loyalty:
         """
         events = [occurrence(batch) for batch in batches]
         if any(event.event_id not in self._program.events for event in events):
-            raise SinkRejected("an event that is not defined")
+            raise SinkRejected("an event that is not defined", certain=True)
         return events
 
     async def award(
@@ -190,7 +190,7 @@ class Loyalty:
         for user, state in after.items():
             number, was = numbers[user], before[user]
             if state.points > MAX_POINTS:
-                raise SinkRejected("more points than a balance can hold")
+                raise SinkRejected("more points than a balance can hold", certain=True)
             if state.points != was.points:
                 points.append((number, state.points))
             completions += [

@@ -23,7 +23,7 @@ from playsmart_gateway.envelope import JSON_TYPE
 from playsmart_gateway.errors import (
     NotFound,
     Refused,
-    SinkUnavailable,
+    SinkError,
     StoreUnavailable,
 )
 from playsmart_gateway.loyalty import Program, Streak, StreakDefinition, summarize
@@ -88,7 +88,7 @@ def _answering(endpoint: _Endpoint) -> Callable[[Request], Awaitable[Response]]:
         try:
             try:
                 return _response(Answer(200, _encode(await endpoint(request)), [JSON_TYPE]))
-            except SinkUnavailable as error:
+            except SinkError as error:
                 raise StoreUnavailable(retry_after_seconds=1) from error
         except Refused as refusal:
             return _response(refused(refusal))

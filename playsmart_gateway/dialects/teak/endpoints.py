@@ -34,7 +34,7 @@ from playsmart_gateway.dialects.teak.body import open_body
 from playsmart_gateway.dialects.teak.identify import decode_identify
 from playsmart_gateway.dialects.teak.properties import decode_properties
 from playsmart_gateway.envelope import JSON_TYPE, error_headers
-from playsmart_gateway.errors import Refused, SinkUnavailable, StoreUnavailable
+from playsmart_gateway.errors import Refused, SinkError, StoreUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, in_process
@@ -89,7 +89,7 @@ class _Endpoint(ABC):
                 return self._refuse("rate_limited", 429, self._too_often, _RETRY_AFTER)
             try:
                 return await self._act(app, body.fields())
-            except SinkUnavailable as error:
+            except SinkError as error:
                 raise StoreUnavailable(retry_after_seconds=1) from error
         except Disconnected:
             return None

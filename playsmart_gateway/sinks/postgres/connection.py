@@ -13,6 +13,7 @@ by their names, so writing them again is harmless.
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import parse_qs, urlsplit
 
@@ -48,6 +49,8 @@ _HINTS = {
     "25006": "The server is a standby or read-only; point storage.url at the primary.",
     "25P03": "The gateway was held up in a transaction; look at its load.",
     "26000": "A pooler in transaction mode is in between; use session mode.",
+    "42501": "Grant the user what was revoked.",
+    "42703": "Undo the change of the table.",
     "42P01": "Start the gateway once: it makes the tables.",
     "53100": "Free space on the server's disk.",
     "53300": "Raise max_connections, or start fewer gateways.",
@@ -57,8 +60,9 @@ _HINTS = {
     "57P03": "The server is starting or stopping.",
     "58030": "Check the server's disk.",
 }
-_UNFIT = ("22", "23", "54")
-"""Classes of states: bad data, a broken constraint, more than the server can hold."""
+_UNFIT = ("22", "23", "27", "44", "54", "P0")
+"""Classes of states: bad data, a broken constraint, a trigger, a view, more than the server can
+hold, an error that a function raised."""
 _OF_THE_STORE = (
     asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError,
     OSError, UnicodeError, OverflowError,
@@ -158,13 +162,30 @@ def classify(error: Exception) -> SinkError:
     """Tell what may work later from what never will."""
     state = getattr(error, "sqlstate", None) or ""
     if state[:2] in _UNFIT or isinstance(error, asyncpg.DataError | UnicodeError | OverflowError):
-        return SinkRejected(f"the store cannot represent these rows: {type(error).__name__}")
+        return SinkRejected(f"the store refuses these rows: {_place(error)}")
     if isinstance(error, TimeoutError):
         return SinkUnavailable("the database does not answer", hint=_UNREACHABLE)
     # Beside its message an error has details, which may quote what somebody sent.
     text = str(error.args[0] if error.args and isinstance(error.args[0], str) else error)
     hint = _HINTS.get(state, "" if state and state[:2] != "08" else _UNREACHABLE)
     return SinkUnavailable(text.partition("\n")[0], hint=hint)
+
+
+_NAMED = ("constraint", "column", "table")
+_IN_FUNCTION = re.compile(r"PL/pgSQL function (\w+)\(")
+_IN_COPY = re.compile(r"^COPY (\w+), line \d+(?:, column (\w+))?")
+
+
+def _place(error: Exception) -> str:
+    """Name what refused: constraint, column, table, trigger's function; never a value."""
+    names = ((name, getattr(error, f"{name}_name", None)) for name in _NAMED)
+    found = [type(error).__name__, *(f"{name} {text}" for name, text in names if text)]
+    context = getattr(error, "context", None) or ""
+    if function := _IN_FUNCTION.search(context):
+        found.append(f"function {function[1]}")
+    if len(found) == 1 and (copied := _IN_COPY.search(context)):
+        found += [f"column {copied[2]}"] * bool(copied[2]) + [f"table {copied[1]}"]
+    return ", ".join(found)
 
 
 def check_url(url: str) -> None:

@@ -116,7 +116,7 @@ async def _rows(
                 await asyncio.sleep(0)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         problem = f"the store cannot parse these rows: {type(error).__name__}"
-        raise SinkRejected(problem) from None
+        raise SinkRejected(problem, certain=True) from None
 
 
 def _encode_time(when: datetime | int) -> tuple[int]:

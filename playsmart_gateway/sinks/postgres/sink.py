@@ -116,7 +116,8 @@ class PostgresSink:
         with contextlib.suppress(Undone):
             async with self._connection.transaction() as db:
                 if batches:
-                    await self._store(db, await self._unknown(db, batches))
+                    if new := await self._unknown(db, batches):
+                        await self._store(db, new)
                     raise Undone
 
     async def bury(self, batch: Batch, reason: str) -> None:

@@ -29,6 +29,10 @@ WRITE = "BEGIN IMMEDIATE"
 
 Prepare = Callable[[aiosqlite.Connection], Awaitable[None]]
 
+_FOREIGN_TRIGGERS = """
+    SELECT name FROM sqlite_master WHERE type = 'trigger'
+    AND name NOT IN ('coin_entries_stay', 'coin_entries_stay_as_they_are') ORDER BY name
+"""
 _HINTS = {
     sqlite3.SQLITE_BUSY: "Another program holds a lock on it; end its transaction.",
     sqlite3.SQLITE_FULL: "Free space on its disk.",
@@ -124,10 +128,13 @@ class Connection:
                 await db.execute("COMMIT")
             except BaseException as error:
                 self._inode = 0
+                triggers = await self._triggers(error)
+                if isinstance(error, Exception):  # now, as it may hold the lock of a writer
+                    await self.close()
                 if isinstance(error, ConfigError):
                     raise SinkUnavailable(str(error)) from error
                 if isinstance(error, sqlite3.Error | OverflowError | OSError):
-                    raise classify(error) from error
+                    raise classify(error, triggers) from error
                 raise
 
     @contextlib.asynccontextmanager
@@ -135,6 +142,16 @@ class Connection:
         """Open a transaction that only reads, for statements of ``sinks.sql``."""
         async with self.transaction("BEGIN") as db:
             yield Statements(db)
+
+    async def _triggers(self, error: BaseException) -> str:
+        """Name the triggers that are not ours, if one may have raised ``error``."""
+        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+            return ""
+        with contextlib.suppress(sqlite3.Error):
+            assert self._db is not None
+            found = await self._db.execute_fetchall(_FOREIGN_TRIGGERS)
+            return ", ".join(name for (name,) in found)
+        return ""
 
     async def _usable(self) -> aiosqlite.Connection:
         """Return the connection, opened anew if it is not to the file at our path any more."""
@@ -165,12 +182,15 @@ def numbered(parameters: Sequence[Any]) -> dict[str, Any]:
     return {str(place): each for place, each in enumerate(parameters, 1)}
 
 
-def classify(error: Exception) -> SinkError:
-    """Tell what may work later from what never will."""
+def classify(error: Exception, triggers: str = "") -> SinkError:
+    """Tell what may work later from what the store refuses; ``triggers`` are those not ours."""
     if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError | OverflowError):
-        return SinkRejected(f"the store cannot represent these rows: {type(error).__name__}")
+        reason = str(error) if isinstance(error, sqlite3.IntegrityError) else type(error).__name__
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+            reason = f"a trigger raised an error ({triggers})"  # its text may quote what was sent
+        return SinkRejected(f"the store refuses these rows: {reason}")
     if "malformed JSON" in str(error):
-        return SinkRejected("the store cannot parse these rows")
+        return SinkRejected("the store cannot parse these rows", certain=True)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return SinkUnavailable(str(error), hint=_HINTS.get(code, ""))
 

@@ -162,8 +162,8 @@ class SqliteSink:
         """See ``Sink.trial``."""
         with contextlib.suppress(Undone):
             async with self._connection.transaction() as db:
-                await self._insert(db, batches)
                 if batches:
+                    await self._insert(db, await self._without_known(db, batches))
                     raise Undone
 
     async def bury(self, batch: Batch, reason: str) -> None:
