@@ -29,9 +29,15 @@ from playsmart_gateway.dialects.teak.endpoints import (
 from playsmart_gateway.disclosure import Disclosure, secrets_of
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.gateway import Gateway
-from playsmart_gateway.limits import MakeLimit, in_process, steady_clock
+from playsmart_gateway.limits import (
+    MAX_WRONG_TRIES,
+    MakeLimit,
+    WrongTries,
+    in_process,
+    steady_clock,
+)
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
-from playsmart_gateway.operator import OperatorGate
+from playsmart_gateway.operator import Home, OperatorGate
 from playsmart_gateway.rewards import draws_for
 from playsmart_gateway.settings import (
     access_for,
@@ -74,9 +80,10 @@ def create_app(
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
 
     ``clock`` is the wall time in seconds by which points and streaks are paid; calls a second are
-    counted by ``steady``, which nobody sets. In ``development``
-    the pages for operators are open, and show what was refused; ``development_token`` mints a
-    token that ``/docs`` gives to everybody who asks. ``worker`` says which of several it is.
+    counted by ``steady``, which nobody sets. In ``development`` the pages for operators are there
+    for this machine, without a token if none is configured, and show what was refused;
+    ``development_token`` mints a token that ``/docs`` gives to who asks from this machine.
+    ``worker`` says which of several it is.
 
     Raises:
         ConfigError: the keys or the storage URL cannot be used.
@@ -105,7 +112,13 @@ def create_app(
         async with gateway.running():
             yield
 
+    tries = WrongTries(
+        gateway.stats.count_auth_failure,
+        max_waiting=min(MAX_WRONG_TRIES, max(1, config.server.max_connections // 10)),
+    )
     lynes_verifier = lynes_verifier_for(config) or gateway.verifier
+    gateway.verifier.on_invalid = partial(gateway.stats.count_auth_failure, "token")
+    lynes_verifier.on_invalid = gateway.verifier.on_invalid
     send_event = lynes.SendEvent(
         gateway.lane,
         lynes_verifier,
@@ -116,17 +129,19 @@ def create_app(
         max_body_bytes=config.server.max_body_bytes,
         clock=clock,
         make_limit=make_limit,
+        tries=tries,
     )
     endpoints: dict[str, Endpoint] = {
         playsmart.PATH: endpoint,
-        **_teak_endpoints(config, gateway, make_limit),
+        **_teak_endpoints(config, gateway, make_limit, tries),
         **dict.fromkeys(lynes.PATHS, send_event),
     }
-    gate = OperatorGate(config.operator.token, development=development)
+    home = Home(config.server.host)
+    gate = OperatorGate(config.operator.token, tries, home=home, development=development)
     app = Application(
         routes=[
             *ops.routes(gateway, of_process=worker is None),
-            *docs.routes(development_token),
+            *docs.routes(development_token, home),
             *inspector_pages.routes(
                 gateway.inspector,
                 gate,
@@ -169,7 +184,9 @@ def limited_keys(config: Config) -> int:
     return 1 + 4 * len(config.teak.apps)
 
 
-def _teak_endpoints(config: Config, gateway: Gateway, make_limit: MakeLimit) -> dict[str, Endpoint]:
+def _teak_endpoints(
+    config: Config, gateway: Gateway, make_limit: MakeLimit, tries: WrongTries
+) -> dict[str, Endpoint]:
     limits = config.teak.limits
     parts = Parts(
         apps=teak_apps_for(config),
@@ -182,6 +199,7 @@ def _teak_endpoints(config: Config, gateway: Gateway, make_limit: MakeLimit) -> 
         store_client_ip=config.teak.store_client_ip,
         clock=time.time,
         make_limit=make_limit,
+        tries=tries,
     )
     endpoints = (
         AnalyticsEvents(parts, limits.analytics_events),

@@ -67,8 +67,9 @@ class TokenVerifier:
 
     Only what passed is remembered, the oldest dropped first, at most ``max_cached_tokens`` that
     are ``max_cached_bytes`` long together: strangers cannot fill it. ``clock`` gives epoch seconds,
-    as ``exp`` is one; it is asked for every request, so a clock that is set holds at once.
-    Raises ``ConfigError`` if ``algorithms`` is empty or names one that the keys are not for.
+    as ``exp`` is one, and is asked for every request, so a clock that is set holds at once.
+    ``on_invalid`` is called for each token that was never good. Raises ``ConfigError`` if
+    ``algorithms`` is empty or names one that the keys are not for.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class TokenVerifier:
         self._max_cached_bytes = max_cached_bytes
         self._cached: dict[bytes, tuple[float, int, Caller]] = {}
         self._cached_bytes = 0
+        self.on_invalid: Callable[[], None] = lambda: None
 
     def recall(self, token: bytes) -> Caller | None:
         """Return the caller if this very token passed before and still would, else None."""
@@ -120,6 +122,7 @@ class TokenVerifier:
             try:
                 caller = self._caller(_json_object(await self._signed_claims(token)))
             except (ValueError, RecursionError):
+                self.on_invalid()
                 # From None: the cause would show parts of the token to whoever logs the refusal.
                 raise Unauthenticated("invalid_token") from None
             self._remember(token, caller)

@@ -175,8 +175,7 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 
 def _guarded(gate: OperatorGate, endpoint: _Endpoint) -> _Endpoint:
     async def answer(request: Request) -> Response:
-        allowed = gate.allows(request.headers)
-        response = await endpoint(request) if allowed else gate.refusal()
+        response = await gate.refusal(request.headers) or await endpoint(request)
         for name, value in SECURITY_HEADERS.items():
             response.headers[name] = value
         response.headers.setdefault("cache-control", "no-store")

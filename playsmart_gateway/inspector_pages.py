@@ -82,15 +82,15 @@ def routes(
         content = (folder / name).read_bytes()
 
         async def answer(request: Request) -> Response:
-            if not gate.allows(request.headers):
-                return gate.refusal()
+            if (refusal := await gate.refusal(request.headers)) is not None:
+                return refusal
             return Response(content, headers={**_HEADERS, "content-type": media_type})
 
         return Route(path, answer, include_in_schema=False)
 
     async def events(request: Request) -> Response:
-        if not gate.allows(request.headers):
-            return gate.refusal()
+        if (refusal := await gate.refusal(request.headers)) is not None:
+            return refusal
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
         interest = _interest(request.query_params)

@@ -1,16 +1,29 @@
-"""How often something may be called: by one process, or by several together."""
+"""How often something may be called, by one process or by several; what a wrong secret costs."""
 
+import asyncio
 import fcntl
+import logging
 import math
 import mmap
 import os
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 RETRY_AFTER_SECONDS = 1
 """Who is refused may come back after this: a window is one second long."""
+
+WRONG_TRY_SECONDS = 0.5
+"""How long the answer to a wrong secret takes."""
+
+MAX_WRONG_TRIES = 64
+"""Answers that wait for that at once; it is what strangers can hold of our connections."""
+
+TOLD_SECONDS = 60.0
+"""Wrong secrets are logged once in so many seconds, with their number."""
+
+logger = logging.getLogger(__name__)
 
 _COUNT = struct.Struct("<qq")  # the second, and how many calls it has seen
 
@@ -126,3 +139,48 @@ class _SharedRateLimit:
             return True
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, _COUNT.size, place)
+
+
+class WrongTries:
+    """Makes guessing secrets slow and seen: a wrong one is counted, and answered after a pause.
+
+    The right one never waits and is never refused, however many wrong ones there were: a lock that
+    strangers could close would keep out the operator. ``max_waiting`` answers wait at once, what is
+    more is answered immediately. ``count`` is told the door, a name from a closed set; ``pause``
+    sleeps for seconds, and ``clock`` measures them.
+    """
+
+    def __init__(
+        self,
+        count: Callable[[str], None],
+        *,
+        max_waiting: int = MAX_WRONG_TRIES,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._count = count
+        self._max_waiting = max_waiting
+        self._pause = pause
+        self._clock = clock
+        self._waiting = 0
+        self._untold: dict[str, int] = {}
+        self._told_at: dict[str, float] = {}
+
+    async def pay(self, door: str) -> None:
+        """Count a wrong secret, and wait before it is answered."""
+        self._count(door)
+        self._tell(door)
+        if self._waiting >= self._max_waiting:
+            return
+        self._waiting += 1
+        try:
+            await self._pause(WRONG_TRY_SECONDS)
+        finally:
+            self._waiting -= 1
+
+    def _tell(self, door: str) -> None:
+        self._untold[door] = self._untold.get(door, 0) + 1
+        now = self._clock()
+        if now - self._told_at.get(door, -math.inf) >= TOLD_SECONDS:
+            logger.warning("wrong secrets for %s: %d", door, self._untold.pop(door))
+            self._told_at[door] = now

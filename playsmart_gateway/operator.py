@@ -1,46 +1,139 @@
-"""Who may see the pages for operators: everybody in development mode, else who has the token."""
+"""Who may see the pages for operators: whoever has the token, or this machine in development mode.
+
+A page of a stranger, open in a browser on this machine, must not get at them. It can send requests
+here under a name of its own (DNS rebinding), so in development mode only names of this machine are
+answered; and it can have the browser send some along with the operator's password, so none that a
+page of another site began is answered at all, but for following a link to a page.
+"""
 
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from starlette.responses import Response
 
 from playsmart_gateway.envelope import error_body
+from playsmart_gateway.limits import WrongTries
+
+DOOR = "operator"
 
 _CHALLENGE = 'Basic realm="playsmart_gateway", charset="UTF-8"'
+_HOME = frozenset({"localhost", "127.0.0.1", "::1"})
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - what these mean is the point
+_authority = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]@/\s]+)(?::[0-9]*)?").fullmatch
+
+Headers = Mapping[str, str]
+"""Those of a request, by lower-case name."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
+    name = _name(host)
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+class Home:
+    """The names under which this machine is asked by itself: loopback, and where it listens.
+
+    Where it listens everywhere, any address is one: a stranger's page comes under a name.
+    """
+
+    def __init__(self, host: str) -> None:
+        self._names = _HOME | {_name(host)}
+        self._takes_addresses = _name(host) in _EVERYWHERE
+
+    def was_asked(self, headers: Headers) -> bool:
+        """Whether a request was sent to such a name, and by no page that is not ours."""
+        host = headers.get("host", "")
+        origin = headers.get("origin")
+        is_ours = origin is None or origin.partition("://")[2] == host
+        return is_ours and self._knows(host) and not is_cross_site(headers)
+
+    def _knows(self, host: str) -> bool:
+        if (match := _authority(host)) is None:
+            return False
+        name = _name(match[1])
+        return name in self._names or (self._takes_addresses and _is_address(name))
+
+
+def is_cross_site(headers: Headers) -> bool:
+    """Whether a page of another site had the browser send this; following a link is not that."""
+    if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+        return False
+    return (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) != (
+        "navigate",
+        "document",
+    )
+
+
+def _name(host: str) -> str:
+    name = host.strip("[]").lower()
+    return str(ip_address(name)) if _is_address(name) else name
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 class OperatorGate:
-    """Believes whoever sends ``token`` as a bearer, or as the password of any user (HTTP Basic)."""
+    """Believes whoever sends ``token`` as a bearer, or as the password of any user (HTTP Basic).
 
-    def __init__(self, token: str | None, *, development: bool = False) -> None:
+    In ``development`` it answers only what was sent to ``home``, and if there is no token it
+    believes everybody there. A wrong token costs what ``tries`` says.
+    """
+
+    def __init__(
+        self,
+        token: str | None,
+        tries: WrongTries,
+        *,
+        home: Home | None = None,
+        development: bool = False,
+    ) -> None:
         self._token = token.encode() if token else None
+        self._tries = tries
+        self._home = home or Home("localhost")
         self._development = development
 
-    def allows(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request with these headers (by lower-case name) may see the page."""
-        if self._development:
-            return True
-        scheme, _, credential = headers.get("authorization", "").partition(" ")
-        sent = credential.strip(" ").encode("latin-1", "replace")
-        if scheme.lower() == "basic":
-            try:
-                sent = base64.b64decode(sent, validate=True).partition(b":")[2]
-            except binascii.Error:
-                return False
-        elif scheme.lower() != "bearer":
-            return False
-        return self._token is not None and hmac.compare_digest(sent, self._token)
+    async def refusal(self, headers: Headers) -> Response | None:
+        """Return None for who may see the page, and the answer for all others.
 
-    def refusal(self) -> Response:
-        """Return the answer for all others: 401, or 404 where there is no token to know."""
+        That is 403 for pages of other sites, 401, or 404 where there is no token to know.
+        """
+        if is_cross_site(headers) or (self._development and not self._home.was_asked(headers)):
+            return _refused(403, "not_for_other_sites")
         if self._token is None:
-            return Response(error_body(404, "not_found"), 404, media_type="application/json")
-        return Response(
-            error_body(401, "operator_token_required"),
-            401,
-            {"www-authenticate": _CHALLENGE},
-            "application/json",
-        )
+            return None if self._development else _refused(404, "not_found")
+        sent = _credential(headers.get("authorization", ""))
+        if sent is not None and hmac.compare_digest(sent, self._token):
+            return None
+        if sent:
+            await self._tries.pay(DOOR)
+        refusal = _refused(401, "operator_token_required")
+        refusal.headers["www-authenticate"] = _CHALLENGE
+        return refusal
+
+
+def _credential(authorization: str) -> bytes | None:
+    scheme, _, credential = authorization.partition(" ")
+    sent = credential.strip(" ").encode("latin-1", "replace")
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(sent, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return None
+    return sent if scheme.lower() == "bearer" else None
+
+
+def _refused(status: int, message: str) -> Response:
+    return Response(error_body(status, message), status, media_type="application/json")

@@ -111,6 +111,7 @@ class StatsCollector(Collector):
         yield _labelled(
             "requests_refused", "Ingest requests refused.", "reason", stats.refused_requests
         )
+        yield _labelled("auth_failures", "Wrong secrets and tokens.", "door", stats.auth_failures)
         yield _gauge("buffered_events", "Events that wait for the store.", gauges.waiting)
         yield _gauge("lane_events", "Of those, events whose answer waits.", gauges.in_lane)
         yield _gauge("buffered_bytes", "Memory of the events that wait.", gauges.buffered_bytes)

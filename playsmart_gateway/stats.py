@@ -62,6 +62,8 @@ class Stats(msgspec.Struct):
     ``refused_requests`` (by reason). ``torn_tails`` and ``corrupt_records`` were found when the
     journal was read.
 
+    ``auth_failures`` are wrong secrets and tokens, by the door that they were tried at.
+
     The audit of the coins: ``violations`` by kind since its beginning, and ``audit_lag``, how many
     batches it has not looked at yet.
     """
@@ -73,6 +75,7 @@ class Stats(msgspec.Struct):
     duplicate: int = 0
     rejected: Counter[str] = msgspec.field(default_factory=Counter)
     refused_requests: Counter[str] = msgspec.field(default_factory=Counter)
+    auth_failures: Counter[str] = msgspec.field(default_factory=Counter)
     requests: dict[tuple[str, int], Histogram] = {}
     flushes: Counter[str] = msgspec.field(default_factory=Counter)
     flush_failures: Counter[str] = msgspec.field(default_factory=Counter)
@@ -85,6 +88,10 @@ class Stats(msgspec.Struct):
     violations: Counter[str] = msgspec.field(default_factory=Counter)
     audit_lag: int = 0
     events_per_second: float | None = None
+
+    def count_auth_failure(self, door: str) -> None:
+        """Count a wrong secret or token."""
+        self.auth_failures[door] += 1
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request; ``route`` is a path template, never a raw path."""

@@ -278,7 +278,7 @@ async def eventually(probe: Callable[[], T | None]) -> T:
 @asynccontextmanager
 async def in_process(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     """Run ``app`` with its lifespan in this process, without a socket; yield a client of it."""
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
     async with app.router.lifespan_context(app), client:
         yield client
 

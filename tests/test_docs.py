@@ -56,7 +56,7 @@ def test_with_keys_of_its_own_development_mode_gives_no_token(start_gateway: Sta
 
 
 def test_development_mode_gives_nothing_to_other_machines(start_gateway: StartGateway) -> None:
-    gateway = start_gateway("--dev", "--host", "0.0.0.0", secret=None)  # noqa: S104
+    gateway = start_gateway("--dev", "--allow-remote", "--host", "0.0.0.0", secret=None)  # noqa: S104
     assert token_in(gateway.client.get("/docs")) is None
     assert gateway.client.post("/v2/identify", json=EXAMPLE_APP).status_code == 404
 

@@ -319,7 +319,7 @@ def test_one_that_never_reads_slows_nobody_and_does_not_hold_up_the_end(tmp_path
             idle = stack.enter_context(closing(socket.socket()))
             idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             idle.connect(("127.0.0.1", running.port))
-            idle.sendall(b"GET /inspector/events HTTP/1.1\r\nhost: x\r\n\r\n")
+            idle.sendall(b"GET /inspector/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
             with watching(running) as watch:
                 pad = [make_event(customdata={"pad": "x" * 900})] * 100
                 for _ in range(60):

@@ -11,6 +11,7 @@ from playsmart_gateway.disclosure import Disclosure
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.inspector import Inspector
 from playsmart_gateway.inspector_pages import HANG_UP, Patience, routes
+from playsmart_gateway.limits import WrongTries
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import eventually
@@ -33,7 +34,7 @@ class Client:
         self.text = ""
         self.hung_up = 0
         self.left = asyncio.Event()
-        gate = OperatorGate(None, development=True)
+        gate = OperatorGate(None, WrongTries(lambda _: None), development=True)
         found = routes(
             self.inspector,
             gate,
@@ -46,7 +47,7 @@ class Client:
             "type": "http",
             "method": "GET",
             "path": "/inspector/events",
-            "headers": [],
+            "headers": [(b"host", b"localhost")],
             "query_string": b"",
             "extensions": {HANG_UP: self._hang_up},
         }

@@ -19,15 +19,16 @@ from playsmart_gateway.cli.common import (
     with_examples,
 )
 from playsmart_gateway.config import Config, masked, without_password
+from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
+from playsmart_gateway.operator import is_loopback
 from playsmart_gateway.output import never_wait_for_readers
 from playsmart_gateway.server import serve
 from playsmart_gateway.settings import check, players_open_lynes
 
 logger = logging.getLogger(__name__)
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 EXAMPLE_TOKEN_SECONDS = 30 * 86_400
 
 
@@ -47,8 +48,13 @@ EXAMPLE_TOKEN_SECONDS = 30 * 86_400
 @click.option(
     "--dev",
     is_flag=True,
-    help="Development mode: without configured keys, make a random secret and keep it; the"
-    " pages for operators are open to everybody.",
+    help="Development mode: without configured keys, make a random secret and keep it; without an"
+    " operator token, the pages for operators are open to this machine.",
+)
+@click.option(
+    "--allow-remote",
+    is_flag=True,
+    help="With --dev: listen where other machines reach, whose people then see these pages, too.",
 )
 @click.pass_context
 def serve_command(
@@ -58,6 +64,7 @@ def serve_command(
     port: int | None,
     workers: int | None,
     dev: bool,
+    allow_remote: bool,
 ) -> None:
     """Take events until SIGTERM or Ctrl-C, then store what is buffered and exit.
 
@@ -69,18 +76,28 @@ def serve_command(
     changes = {key: value for key, value in options.items() if value is not None}
     server = msgspec.convert({**msgspec.to_builtins(config.server), **changes}, type(config.server))
     config = msgspec.structs.replace(config, server=server)
+    at_home = is_loopback(config.server.host)
+    if dev and not at_home and not allow_remote:
+        raise ConfigError(
+            [
+                "server.host: development mode opens pages and a secret for trying out, so it "
+                "listens on loopback; give --allow-remote if other machines are to reach it"
+            ]
+        )
     made = False
     developing = dev and not config.auth.has_keys
     if developing:
         config, made = with_development_secret(config, create=True)
     token = None
-    if developing and config.server.host in LOOPBACK:  # what everybody may use stays at home
+    if developing and at_home:  # what everybody may use stays at home
         config = with_examples(config)
         token = partial(_example_token, config)
     make_app = partial(create_app, config, development=dev, development_token=token)
     app = make_app() if config.server.workers == 1 else None
     never_wait_for_readers()
     set_up_logging(config.log.format, config.log.level)
+    if dev and not at_home:
+        logger.warning("development mode, open to every machine that reaches this one")
     if players_open_lynes(config):
         logger.warning(
             "the tokens of players open Lynes, for every user: give [lynes.auth] keys or an "

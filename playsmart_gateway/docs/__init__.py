@@ -4,7 +4,6 @@ In development mode, and only to this machine, the page gives a token for the pl
 examples. Otherwise there is none to be had here.
 """
 
-import re
 from collections.abc import Callable
 from functools import cache
 from html import escape
@@ -17,6 +16,7 @@ from starlette.routing import Route
 
 from playsmart_gateway.assets import Asset, package_folder
 from playsmart_gateway.openapi import document_json
+from playsmart_gateway.operator import Home
 
 _HERE = Path(__file__).parent
 _ASSETS = {
@@ -25,8 +25,6 @@ _ASSETS = {
     "page.js": "text/javascript",
     "page.css": "text/css",
 }
-# A stranger's page whose name leads to this machine comes under that name, and gets no token.
-_is_home = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?").fullmatch
 _META = '<meta name="development-token" content="{}">'
 
 SECURITY_HEADERS = {
@@ -36,18 +34,22 @@ SECURITY_HEADERS = {
     "frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
 }
 
 
-def routes(development_token: Callable[[], str] | None) -> list[Route]:
-    """Return the routes; ``development_token`` mints what the page offers, None in production."""
+def routes(development_token: Callable[[], str] | None, home: Home) -> list[Route]:
+    """Return the routes; ``development_token`` mints what the page offers, None in production.
+
+    Only who asks this machine by a name of ``home`` gets it.
+    """
 
     async def openapi(request: Request) -> Response:
         return _openapi().answer(request, SECURITY_HEADERS)
 
     async def page(request: Request) -> Response:
         token = ""
-        if development_token is not None and _is_home(request.headers.get("host", "")):
+        if development_token is not None and home.was_asked(request.headers):
             token = _META.format(escape(development_token()))
         html = (_HERE / "page.html").read_text("utf-8").replace("<!-- token -->", token)
         headers = {**SECURITY_HEADERS, "cache-control": "no-store"}

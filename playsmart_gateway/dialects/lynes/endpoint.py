@@ -25,7 +25,7 @@ from playsmart_gateway.dialects.lynes.request import Request, batch, decode
 from playsmart_gateway.envelope import JSON_TYPE, error_headers
 from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, in_process
+from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, WrongTries, in_process
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.stats import Stats
 
@@ -37,6 +37,7 @@ PATHS = tuple(f"{prefix}/event" for prefix in PREFIXES)
 WANTS_KEY = "This event requires an API key"
 NOT_THEIRS = "The token is for another user"
 NO_EVENT = "Event not found or inactive"
+DOOR = "lynes_api_key"
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -78,6 +79,7 @@ class SendEvent:
         *,
         rate_limit: int,
         max_body_bytes: int,
+        tries: WrongTries,
         clock: Callable[[], float] = time.time,
         make_limit: MakeLimit = in_process,
     ) -> None:
@@ -88,6 +90,7 @@ class SendEvent:
         self._access = access
         self._rate = make_limit(rate_limit, (access.project,))
         self._max_body_bytes = max_body_bytes
+        self._tries = tries
         self._clock = clock
 
     async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
@@ -101,7 +104,7 @@ class SendEvent:
             if not self._rate.take(access.project):
                 raise RateLimited(retry_after_seconds=RETRY_AFTER_SECONDS)
             request = decode(body)
-            self._require_allowed(request, caller.subject, headers)
+            await self._require_allowed(request, caller.subject, headers)
             received_at_ms = int(self._clock() * 1_000)
             accepted = batch(request, project=access.project, received_at_ms=received_at_ms)
             award = await self._lane.submit(accepted)
@@ -117,11 +120,13 @@ class SendEvent:
         """See ``Endpoint``."""
         return error_body(status)
 
-    def _require_allowed(self, request: Request, subject: str, headers: Headers) -> None:
+    async def _require_allowed(self, request: Request, subject: str, headers: Headers) -> None:
         event = self._program.active_event(request.event_id)
         if event is None:
             raise NotFound(NO_EVENT)
         if event.requires_api_key and not self._access.has_key(headers):
+            if headers.get(b"x-api-key"):
+                await self._tries.pay(DOOR)
             raise Forbidden(WANTS_KEY)
         self._access.require_user(subject, request.user_id)
 

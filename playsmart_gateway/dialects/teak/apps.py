@@ -29,7 +29,7 @@ class App(msgspec.Struct, frozen=True):
 
     def believes(self, secret_key: str) -> bool:
         """Whether this is one of the secrets, in a time that does not tell which or how nearly."""
-        given = secret_key.encode()
+        given = secret_key.encode("utf-8", "surrogatepass")
         found = False
         for secret in self.secrets:
             found |= hmac.compare_digest(secret, given)

@@ -37,13 +37,14 @@ from playsmart_gateway.envelope import JSON_TYPE, error_headers
 from playsmart_gateway.errors import Refused, SinkError, StoreUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.intake import Intake
-from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, in_process
+from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, WrongTries, in_process
 from playsmart_gateway.links import render, resolve
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.sessions import SOURCE, Session, session_batch
 from playsmart_gateway.sinks import AppPlayer, Reader, Store
 from playsmart_gateway.stats import Stats
 
+DOOR = "teak"
 _RETRY_AFTER = (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)
 
 
@@ -60,6 +61,7 @@ class Parts(NamedTuple):
     store_client_ip: bool
     clock: Callable[[], float]
     """Wall time in seconds."""
+    tries: WrongTries
     make_limit: MakeLimit = in_process
 
 
@@ -84,6 +86,7 @@ class _Endpoint(ABC):
             if app is None:
                 return self._refuse("unknown_app", 404, self._unknown_app(body.game_id))
             if not app.believes(body.secret_key):
+                await parts.tries.pay(DOOR)
                 return self._refuse("forbidden", 403, replies.WRONG_SECRET)
             if not self._limit.take(app.id):
                 return self._refuse("rate_limited", 429, self._too_often, _RETRY_AFTER)

@@ -20,6 +20,7 @@ from playsmart_gateway.dialects.teak.endpoints import (
     Parts,
     SetPlayerProperties,
 )
+from playsmart_gateway.limits import WrongTries
 from playsmart_gateway.limits import in_process as in_process_limit
 from playsmart_gateway.settings import teak_apps_for
 from playsmart_gateway.sinks.memory import MemorySink
@@ -62,6 +63,10 @@ class Door:
         return (await self(**{**BODIES[self.path], **fields})).status
 
 
+async def at_once(_: float) -> None:
+    """Instead of the pause after a wrong secret."""
+
+
 @asynccontextmanager
 async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Parts]:
     environment = {**ENVIRONMENT, "PLAYSMART_JOURNAL__PATH": str(folder / "journal")}
@@ -79,6 +84,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Parts]:
             max_body_bytes=1_000,
             store_client_ip=False,
             clock=clock,
+            tries=WrongTries(gateway.stats.count_auth_failure, pause=at_once),
             make_limit=partial(in_process_limit, clock=clock),
         )
 
