@@ -10,6 +10,9 @@ from playsmart_gateway.errors import Detail, Malformed
 
 T = TypeVar("T")
 
+_NONE = msgspec.Raw(b"null")
+"""Where a list has no item. Told by identity from a ``null`` that was sent."""
+
 _BYTE_ORDER_MARKS = re.compile(b"(?:\xef\xbb\xbf)*")
 _ESCAPED_BACKSLASH = b"\\\\"
 _NO_UTF_8 = b"\xff\xff"
@@ -61,3 +64,18 @@ def decode_loosely(body: bytes, decode: Callable[[bytes], T], *, path: str = "")
     except msgspec.DecodeError as error:
         problem = f"is not JSON: {error}"
     raise Malformed(details=[Detail(path, problem)])
+
+
+def at_most(count: int) -> Callable[[bytes | msgspec.Raw], list[msgspec.Raw]]:
+    """Return a decoder of arrays that makes one object more than ``count``, however many come.
+
+    What is behind them is read over in C, so a list that is refused for its length costs no more
+    than one that is taken. The decoder raises what msgspec raises.
+    """
+    fields = [(f"item_{place}", msgspec.Raw, _NONE) for place in range(count + 1)]
+    decode = msgspec.json.Decoder(msgspec.defstruct("Items", fields, array_like=True)).decode
+
+    def items(text: bytes | msgspec.Raw) -> list[msgspec.Raw]:
+        return [item for item in msgspec.structs.astuple(decode(text)) if item is not _NONE]
+
+    return items

@@ -25,7 +25,8 @@ from playsmart_gateway.dialects.base import (
     require_json,
 )
 from playsmart_gateway.dialects.iso8601 import read_date_time
-from playsmart_gateway.dialects.loose import decode_loosely, mended
+from playsmart_gateway.dialects.loose import at_most, decode_loosely, mended
+from playsmart_gateway.dialects.nesting import nests_deeper
 from playsmart_gateway.envelope import JSON_TYPE, error_body, error_headers
 from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
 from playsmart_gateway.event import Batch
@@ -139,7 +140,6 @@ _Row = tuple[str, str | None, datetime, msgspec.Raw]
 _NO_ROW: _Row = ("", None, datetime.min, ABSENT)
 _ESCAPED_NUL = rb"\u0000"
 _OPEN_BRACE = {ord("{")}
-_STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _LONG_FRACTION = re.compile(rb"\.(?<=:\d\d\.)\d{7}")
 _MICROSECOND = timedelta(microseconds=1)
 _TIMESTAMP_RULE = (
@@ -225,21 +225,9 @@ def _hold_objects(events: "Sequence[Event | _LooseEvent]") -> bool:
     if set(map(_first_byte, texts)) != _OPEN_BRACE:
         return False
     # Each level costs two bytes at least, so nearly every text is told shallow by its length.
-    return len(max(texts, key=len)) <= 2 * MAX_DEPTH or not any(map(_is_deep, texts))
-
-
-def _is_deep(text: bytes) -> bool:
-    if text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
-        return False
-    depth = 0
-    for token in _STRINGS_AND_BRACKETS.finditer(text):
-        if token[0] in b"{[":
-            depth += 1
-            if depth > MAX_DEPTH:
-                return True
-        elif token[0] in b"}]":
-            depth -= 1
-    return False
+    return len(max(texts, key=len)) <= 2 * MAX_DEPTH or not any(
+        nests_deeper(text, MAX_DEPTH) for text in texts
+    )
 
 
 # ---- The slow way: field by field -----------------------------------------------------------
@@ -262,7 +250,7 @@ _ID_RULE = f"must be a string of 1 to {MAX_ID_LENGTH} characters, none of them N
 _TYPES = tuple(kind.type for kind in get_args(Event))
 _decode_loose_upload = msgspec.json.Decoder(_LooseUpload).decode
 _decode_loose_event = msgspec.json.Decoder(_LooseEvent).decode
-_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_list = at_most(MAX_EVENTS)
 _decode_identifier = msgspec.json.Decoder(Identifier).decode
 _decode_name = msgspec.json.Decoder(EventName).decode
 _decode_string = msgspec.json.Decoder(str).decode

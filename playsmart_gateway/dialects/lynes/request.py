@@ -31,6 +31,9 @@ MAX_STRINGS = 100
 NUMBER_LIMIT = 10**309
 """Numbers are nearer to 0 than this: every double, and no sum that fills the memory."""
 
+MAX_NUMBER_LENGTH = 1_024
+"""Characters of a number; longer ones have digits that count for nothing."""
+
 MAX_DECIMAL_PLACES = 400
 """Digits of a number behind the point; a double as it is usually printed has up to 342."""
 
@@ -64,7 +67,24 @@ class Request(msgspec.Struct, gc=False, rename="camel"):
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPED_NUL = rb"\u0000"
-_decode_request = msgspec.json.Decoder(Request, float_hook=Decimal).decode
+_DIGITS = b"-0123456789"
+_Strings = Annotated[
+    list[Annotated[str, msgspec.Meta(max_length=MAX_STRING_LENGTH)]],
+    msgspec.Meta(max_length=MAX_STRINGS),
+]
+
+
+class _Request(msgspec.Struct, gc=False, rename="camel"):
+    """A request whose metadata are read one by one: they may hold anything, at any length."""
+
+    event_id: Identifier
+    user_id: Identifier
+    metadata: Annotated[dict[FieldName, msgspec.Raw], msgspec.Meta(max_length=MAX_FIELDS)] = {}
+
+
+_decode_request = msgspec.json.Decoder(_Request).decode
+_decode_strings = msgspec.json.Decoder(_Strings).decode
+_decode_value = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -76,13 +96,14 @@ def decode(body: bytes) -> Request:
     """
     try:
         str(body, "utf-8")  # msgspec does not look inside the strings that it skips
-        request = _decode_request(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError):
+        sent = _decode_request(body)
+        metadata = {name: _read_value(raw) for name, raw in sent.metadata.items()}
+    except (msgspec.MsgspecError, ValueError, RecursionError, ArithmeticError):
         well_formed = mended(body)
         return _examine(body) if well_formed == body else decode(well_formed)
-    if _ESCAPED_NUL in body or not all(map(_is_value, request.metadata.values())):
+    if _ESCAPED_NUL in body:
         return _examine(body)
-    return request
+    return Request(sent.event_id, sent.user_id, metadata)
 
 
 def batch(request: Request, *, project: str, received_at_ms: int) -> Batch:
@@ -96,23 +117,27 @@ def batch(request: Request, *, project: str, received_at_ms: int) -> Batch:
     return Batch("lynes", project, request.user_id, 1, rows, received_at=received_at_ms * 1_000)
 
 
-def _is_value(value: object) -> bool:
-    """Whether metadata may hold a decoded value, by type and size."""
+def _read_value(raw: msgspec.Raw) -> Value:
+    """Return what metadata may hold, decoded; its beginning tells what it is before it costs much.
+
+    Raises ``ValueError`` or ``ArithmeticError``, or what msgspec does, for anything else.
+    """
+    text = bytes(raw)
+    if text.startswith(b"["):
+        return _decode_strings(text)
+    if text.startswith(b"{") or (text[0] in _DIGITS and len(text) > MAX_NUMBER_LENGTH):
+        raise ValueError
+    value: Value = _decode_value(text)
     match value:
-        case str():
-            return len(value) <= MAX_STRING_LENGTH
-        case None | bool():
-            return True
-        case int():
-            return -NUMBER_LIMIT < value < NUMBER_LIMIT
+        case str() if len(value) > MAX_STRING_LENGTH:
+            raise ValueError
+        case int() | Decimal() if not -NUMBER_LIMIT < value < NUMBER_LIMIT:
+            raise ValueError
         case Decimal():
             places = -cast(int, value.as_tuple().exponent)  # what JSON can say is finite
-            return places <= MAX_DECIMAL_PLACES and -NUMBER_LIMIT < value < NUMBER_LIMIT
-        case list():
-            return len(value) <= MAX_STRINGS and all(
-                isinstance(each, str) and len(each) <= MAX_STRING_LENGTH for each in value
-            )
-    return False
+            if places > MAX_DECIMAL_PLACES:
+                raise ValueError
+    return value
 
 
 # ---- The slow way: field by field -----------------------------------------------------------
@@ -139,7 +164,6 @@ _VALUE_RULE = (
 _decode_loose_request = msgspec.json.Decoder(_LooseRequest).decode
 _decode_string = msgspec.json.Decoder(str).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_value = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def _examine(body: bytes) -> Request:
@@ -186,14 +210,14 @@ def _read_metadata(raw: msgspec.Raw, problems: list[Detail]) -> dict[str, Value]
     metadata = {}
     for name, value in fields.items():
         try:
-            metadata[name] = _decode_value(value)
-        except (msgspec.MsgspecError, ArithmeticError):  # a number of thousands of digits
-            metadata[name] = {}
-        if not _is_value(metadata[name]) or _has_nul(metadata[name]):
+            metadata[name] = _without_nul(_read_value(value))
+        except (msgspec.MsgspecError, ValueError, RecursionError, ArithmeticError):
             problems.append(Detail(f"metadata.{name}", _VALUE_RULE))
     return metadata
 
 
-def _has_nul(value: Value) -> bool:
+def _without_nul(value: Value) -> Value:
     """Databases end a text there: SQLite's JSON functions silently, PostgreSQL with an error."""
-    return isinstance(value, str | list) and any("\0" in each for each in value)
+    if isinstance(value, str | list) and any("\0" in each for each in value):
+        raise ValueError
+    return value

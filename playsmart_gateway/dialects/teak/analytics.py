@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from playsmart_gateway.dialects.loose import at_most
 from playsmart_gateway.dialects.teak.parameters import (
     NULL,
     UNREADABLE,
@@ -101,7 +102,7 @@ _decode_batch = msgspec.json.Decoder(_Batch).decode
 _decode_event = msgspec.json.Decoder(AnalyticsEvent).decode
 _decode_loose_batch = msgspec.json.Decoder(_LooseBatch).decode
 _decode_loose_event = msgspec.json.Decoder(EventParameters).decode
-_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_list = at_most(MAX_EVENTS)
 _encode = msgspec.json.Encoder().encode
 
 
