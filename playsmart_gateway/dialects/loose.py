@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -66,16 +66,17 @@ def decode_loosely(body: bytes, decode: Callable[[bytes], T], *, path: str = "")
     raise Malformed(details=[Detail(path, problem)])
 
 
-def at_most(count: int) -> Callable[[bytes | msgspec.Raw], list[msgspec.Raw]]:
+def at_most(count: int, item: Any = msgspec.Raw) -> Callable[[bytes | msgspec.Raw], list[Any]]:
     """Return a decoder of arrays that makes one object more than ``count``, however many come.
 
     What is behind them is read over in C, so a list that is refused for its length costs no more
-    than one that is taken. The decoder raises what msgspec raises.
+    than one that is taken. ``item`` is the type of the others. The decoder raises what msgspec
+    raises.
     """
-    fields = [(f"item_{place}", msgspec.Raw, _NONE) for place in range(count + 1)]
+    fields = [(f"item_{place}", item, _NONE) for place in range(count + 1)]
     decode = msgspec.json.Decoder(msgspec.defstruct("Items", fields, array_like=True)).decode
 
-    def items(text: bytes | msgspec.Raw) -> list[msgspec.Raw]:
-        return [item for item in msgspec.structs.astuple(decode(text)) if item is not _NONE]
+    def items(text: bytes | msgspec.Raw) -> list[Any]:
+        return [each for each in msgspec.structs.astuple(decode(text)) if each is not _NONE]
 
     return items

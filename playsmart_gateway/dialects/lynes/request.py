@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
-from playsmart_gateway.dialects.loose import decode_loosely, mended
+from playsmart_gateway.dialects.loose import at_most, decode_loosely, mended
 from playsmart_gateway.errors import Detail, Malformed
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty.definitions import MAX_ID_LENGTH, MAX_NAME_LENGTH
@@ -66,24 +66,8 @@ class Request(msgspec.Struct, gc=False, rename="camel"):
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ESCAPED_NUL = rb"\u0000"
 _DIGITS = b"-0123456789"
-_Strings = Annotated[
-    list[Annotated[str, msgspec.Meta(max_length=MAX_STRING_LENGTH)]],
-    msgspec.Meta(max_length=MAX_STRINGS),
-]
-
-
-class _Request(msgspec.Struct, gc=False, rename="camel"):
-    """A request whose metadata are read one by one: they may hold anything, at any length."""
-
-    event_id: Identifier
-    user_id: Identifier
-    metadata: Annotated[dict[FieldName, msgspec.Raw], msgspec.Meta(max_length=MAX_FIELDS)] = {}
-
-
-_decode_request = msgspec.json.Decoder(_Request).decode
-_decode_strings = msgspec.json.Decoder(_Strings).decode
+_decode_strings = at_most(MAX_STRINGS, Annotated[str, msgspec.Meta(max_length=MAX_STRING_LENGTH)])
 _decode_value = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -95,15 +79,12 @@ def decode(body: bytes) -> Request:
         Malformed: the body breaks the contract; ``details`` has an entry for each wrong field.
     """
     try:
-        str(body, "utf-8")  # msgspec does not look inside the strings that it skips
-        sent = _decode_request(body)
-        metadata = {name: _read_value(raw) for name, raw in sent.metadata.items()}
-    except (msgspec.MsgspecError, ValueError, RecursionError, ArithmeticError):
+        return _read(body)
+    except Malformed:
         well_formed = mended(body)
-        return _examine(body) if well_formed == body else decode(well_formed)
-    if _ESCAPED_NUL in body:
-        return _examine(body)
-    return Request(sent.event_id, sent.user_id, metadata)
+        if well_formed == body:
+            raise
+        return _read(well_formed)
 
 
 def batch(request: Request, *, project: str, received_at_ms: int) -> Batch:
@@ -124,7 +105,10 @@ def _read_value(raw: msgspec.Raw) -> Value:
     """
     text = bytes(raw)
     if text.startswith(b"["):
-        return _decode_strings(text)
+        strings = _decode_strings(text)
+        if len(strings) > MAX_STRINGS:
+            raise ValueError
+        return strings
     if text.startswith(b"{") or (text[0] in _DIGITS and len(text) > MAX_NUMBER_LENGTH):
         raise ValueError
     value: Value = _decode_value(text)
@@ -140,7 +124,7 @@ def _read_value(raw: msgspec.Raw) -> Value:
     return value
 
 
-# ---- The slow way: field by field -----------------------------------------------------------
+# ---- Field by field -------------------------------------------------------------------------
 
 
 _ABSENT = msgspec.Raw(b"null")  # told by identity from a null that was sent
@@ -166,8 +150,7 @@ _decode_string = msgspec.json.Decoder(str).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def _examine(body: bytes) -> Request:
-    """Check each field by itself; return the request if it was only suspected."""
+def _read(body: bytes) -> Request:
     loose = decode_loosely(body, _decode_loose_request)
     problems: list[Detail] = []
     event_id = _read_id("eventId", loose.event_id, problems)
