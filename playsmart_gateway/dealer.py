@@ -5,6 +5,7 @@ Workers that accept on one listening socket share unevenly: of 16 connections an
 those of a dead worker wait for it. Dealt, they are 9 to 8 each time, and the living get them all.
 """
 
+import ipaddress
 import logging
 import selectors
 import socket
@@ -22,6 +23,15 @@ PAUSE_SECONDS = 0.02
 """After a connection could not be accepted: too many open files do not go away at once."""
 
 
+def is_wildcard(host: str) -> bool:
+    """Whether a host is all addresses of a machine, as IPv6 has it; IPv4 is meant too."""
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return address == ipaddress.IPv6Address("::")
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 is any that is free.
 
@@ -35,6 +45,8 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and is_wildcard(host):
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
         listener.bind(address)
         listener.listen(BACKLOG)
@@ -42,7 +54,8 @@ def listen(host: str, port: int) -> socket.socket:
         if listener is not None:
             listener.close()
         told = (error.strerror or "").lower()
-        raise GatewayError(f"cannot listen on {host}:{port}: {told}") from error
+        shown = f"[{host}]" if ":" in host else host
+        raise GatewayError(f"cannot listen on {shown}:{port}: {told}") from error
     listener.setblocking(False)
     return listener
 

@@ -27,6 +27,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from playsmart_gateway.app import Application
 from playsmart_gateway.config import Config
+from playsmart_gateway.dealer import is_wildcard, listen
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.inspector_pages import HANG_UP
@@ -191,9 +192,14 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
-        await super().startup([] if self._worker else sockets)
+        listeners = [] if self._worker else sockets
+        if not self._worker and is_wildcard(self.config.host):
+            listeners = [listen(self.config.host, self.config.port)]
+        await super().startup(listeners)
         if self._worker:
             self._worker.serves(self._take_over)
+        elif listeners:
+            self._log_started_message(listeners)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what was begun."""
@@ -284,6 +290,7 @@ def serve(app: Application, config: Config) -> int:
     # uvicorn listens to signals only while it serves; the store is opened before and drained after.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, server.handle_exit)
+    ignore_hangup()
     if gateway.worker:
         signal.signal(HURRY, server.handle_exit)
         # Blocked at the fork, as there was nobody yet to heed them.
@@ -294,6 +301,12 @@ def serve(app: Application, config: Config) -> int:
     except SystemExit:
         return 1  # uvicorn cannot listen there, and logged why
     return 1 if gateway.failed or gateway.left_behind else 0
+
+
+def ignore_hangup() -> None:
+    """Have SIGHUP, which ends a process that does not expect it, change nothing and say so."""
+    told = "SIGHUP is ignored: the configuration is read at the start"
+    signal.signal(signal.SIGHUP, lambda *_: logger.warning(told))
 
 
 def uvicorn_config(app: ASGIApp, config: Config) -> uvicorn.Config:

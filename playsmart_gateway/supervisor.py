@@ -38,7 +38,7 @@ from playsmart_gateway.journal import Journal
 from playsmart_gateway.limits import SharedCounts
 from playsmart_gateway.logs import always
 from playsmart_gateway.mailboxes import Mailboxes
-from playsmart_gateway.server import HURRY, serve
+from playsmart_gateway.server import HURRY, ignore_hangup, serve
 from playsmart_gateway.siblings import Worker
 from playsmart_gateway.turnstile import Turnstile
 
@@ -129,6 +129,7 @@ class _Supervisor:
 
     def supervise(self) -> int:
         """Go on until every worker has ended after a signal, or one could not start."""
+        ignore_hangup()
         with self._signals() as woken:
             self._selector.register(woken, selectors.EVENT_READ)
             self._lives[0].due_at = 0.0
@@ -173,7 +174,7 @@ class _Supervisor:
 
     def _heed(self, signals: bytes) -> None:
         for number in signals:
-            if number == signal.SIGCHLD:
+            if number in (signal.SIGCHLD, signal.SIGHUP):
                 continue
             if self._stopping_since is None:
                 logger.info("stopping %d workers", len(self._lives))

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.server import SWITCH_INTERVAL_SECONDS
+from playsmart_gateway.server import SWITCH_INTERVAL_SECONDS, ignore_hangup
 from playsmart_gateway.worker import Worker
 from playsmart_gateway.worker_ops import create_worker_app
 
@@ -44,6 +44,7 @@ async def _run(worker: Worker, port: int | None) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, stop.set)
+    ignore_hangup()
     async with _watched(worker, port), worker.running():
         await stop.wait()
 

@@ -4,6 +4,7 @@
 configuration.
 """
 
+import signal
 import sys
 
 import click
@@ -55,6 +56,7 @@ for command in (
 def main() -> None:
     """Run the command line."""
     open_standard_descriptors()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         commands()
     except GatewayError as error:
