@@ -13,7 +13,7 @@ T = TypeVar("T")
 _NONE = msgspec.Raw(b"null")
 """Where a list has no item. Told by identity from a ``null`` that was sent."""
 
-_BYTE_ORDER_MARKS = re.compile(b"(?:\xef\xbb\xbf)*")
+_BYTE_ORDER_MARKS = re.compile(b"(?:\xef\xbb\xbf)+")
 _ESCAPED_BACKSLASH = b"\\\\"
 _NO_UTF_8 = b"\xff\xff"
 _HALF_A_PAIR = re.compile(
@@ -23,16 +23,21 @@ _HALF_A_PAIR = re.compile(
 )
 
 
+def without_mark(body: bytes) -> bytes:
+    """Return ``body`` without byte order marks before it: .NET and editors write them."""
+    marks = _BYTE_ORDER_MARKS.match(body)
+    return body[marks.end() :] if marks else body
+
+
 def mended(body: bytes) -> bytes:
     r"""Return JSON without a byte order mark, and with U+FFFD for each half of a surrogate pair.
 
-    Programs that write the mark and cut texts in the middle of an emoji (``\ud83d``) are many, and
-    the JSON they make is well-formed to the letter of RFC 8259. Pairs stay as they are, and so
-    does what only looks like an escape, behind an escaped backslash. Linear in the body, in C; to
-    mend what was mended changes nothing.
+    Programs that cut texts in the middle of an emoji (``\ud83d``) are many, and the JSON that they
+    make is well-formed to the letter of RFC 8259. Pairs stay as they are, and so does what only
+    looks like an escape, behind an escaped backslash. Linear in the body, in C; to mend what was
+    mended changes nothing.
     """
-    if marks := _BYTE_ORDER_MARKS.match(body)[0]:  # type: ignore[index] # none match, too
-        body = body[len(marks) :]
+    body = without_mark(body)
     if rb"\u" not in body:
         return body
     if _ESCAPED_BACKSLASH not in body:

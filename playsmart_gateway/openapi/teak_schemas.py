@@ -6,7 +6,7 @@ from typing import Any
 
 from playsmart_gateway.dialects.teak.analytics import MAX_EVENTS, EventParameters
 from playsmart_gateway.dialects.teak.identify import IdentifyParameters
-from playsmart_gateway.dialects.teak.parameters import PRESENT
+from playsmart_gateway.dialects.teak.parameters import COUNTRY, PRESENT
 from playsmart_gateway.dialects.teak.properties import PropertyParameters
 from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of
 
@@ -49,9 +49,6 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """The example of each request, and what it shows."""
 
-_UNSENT_IN_FORMS = {"value": "1", "sum_of_squares": "1"}
-"""A form cannot leave a field out; of these an empty text is not as good."""
-
 _EVENT_FIELDS = {
     "user_id": "The game's own id of a player that identify has seen.",
     "action_type": "What happened, such as `level_up` or `purchase`.",
@@ -61,15 +58,16 @@ _EVENT_FIELDS = {
     "value": "Any number, added up over all occurrences; 1 unless sent. Kept digit for digit.",
     "sum_of_squares": "The squares of the values added up, for the variance; 1 unless sent.",
     "client_ip": "The player's address. Becomes a country and beats `country_code`.",
-    "country_code": "ISO 3166-1 alpha-2, in either case.",
+    "country_code": "ISO 3166-1 alpha-2, in either case. Not looked at beside a `client_ip`.",
 }
 _IDENTIFY_FIELDS = {
     "user_id": "The game's own id of the player.",
     "client_ip": "The player's address; send `127.0.0.1` when neither is known. One that cannot "
     "be read or looked up is an unknown country, not an error.",
-    "country_code": "ISO 3166-1 alpha-2, in either case; for when the address is unknown.",
+    "country_code": "ISO 3166-1 alpha-2, in either case; for when the address is unknown. "
+    "Not looked at beside a `client_ip`.",
     "timezone_id": "IANA name; UTC unless sent.",
-    "email": "Kept for the player, unless excluded; has to look like an address.",
+    "email": "Kept for the player, unless excluded; has to have an `@`.",
     "deep_link": "A link to work out and return: a Liquid template if it begins with `teak` or is "
     "on a link domain, else returned unchanged.",
 }
@@ -78,10 +76,15 @@ _PROPERTY_FIELDS = {
     "properties": "Values by name: strings up to 16,384 characters, or numbers, as configured. "
     "Names that are not configured are reported, and the others set.",
 }
+_HAS_ADDRESS: Schema = {"required": ["client_ip"], "properties": {"client_ip": PRESENT}}
+_MAY_HAVE_COUNTRY: Schema = {"anyOf": [_HAS_ADDRESS, {"properties": {"country_code": COUNTRY}}]}
 _HAS_LOCATION: Schema = {
     "anyOf": [
-        {"required": ["client_ip"], "properties": {"client_ip": PRESENT}},
-        {"required": ["country_code"], "properties": {"country_code": PRESENT}},
+        _HAS_ADDRESS,
+        {
+            "required": ["country_code"],
+            "properties": {"country_code": {"enum": [code for code in COUNTRY["enum"] if code]}},
+        },
     ]
 }
 
@@ -112,7 +115,7 @@ def _as_form(schema: Schema, example: Mapping[str, Any]) -> Schema:
 
     Swagger UI fills in forms by the examples of the fields.
     """
-    texts = {**_UNSENT_IN_FORMS, **as_texts(example)}
+    texts = as_texts(example)
     properties = {
         name: {**_as_text(field), "examples": [texts.get(name, "")]}
         for name, field in schema["properties"].items()
@@ -137,14 +140,19 @@ def _as_text(field: Schema) -> Schema:
 
 
 def _can_be_text(field: Schema) -> bool:
-    return "string" in field.get("type", "") or "" in field.get("enum", ())
+    return "string" in field.get("type", "string")
 
 
 def schemas() -> dict[str, Schema]:
     """Return all of them by name; each request also as a form."""
     found = schemas_of(EventParameters, IdentifyParameters, PropertyParameters)
     event = described(found["EventParameters"], _EVENT_FIELDS)
-    event = {**event, "title": "AnalyticsEvent", "required": ["user_id", "action_type"]}
+    event = {
+        **event,
+        **_MAY_HAVE_COUNTRY,
+        "title": "AnalyticsEvent",
+        "required": ["user_id", "action_type"],
+    }
     batch = {
         "title": "AnalyticsBatch",
         "type": "object",

@@ -15,12 +15,12 @@ from playsmart_gateway.dialects.teak.parameters import (
     NULL,
     UNREADABLE,
     Count,
-    Country,
     Errors,
     Examiner,
     Identifier,
+    Name,
     Number,
-    PresentText,
+    PresentName,
     ShortText,
     Text,
     grouped,
@@ -52,6 +52,7 @@ class AnalyticsEvent(msgspec.Struct, frozen=True, gc=False):
     sum_of_squares: msgspec.Raw = ONE
     client_ip: ShortText = ""
     country_code: ShortText = ""
+    """Whatever was sent where there is an address, which beats it."""
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -75,15 +76,15 @@ class _LooseBatch(msgspec.Struct):
 class EventParameters(msgspec.Struct):
     """One event as it may be sent; null and blank count as absent."""
 
-    user_id: PresentText = NULL
-    action_type: PresentText = NULL
-    object_type: Text = NULL
-    object_instance_id: Text = NULL
+    user_id: PresentName = NULL
+    action_type: PresentName = NULL
+    object_type: Name = NULL
+    object_instance_id: Name = NULL
     event_count: Count = NULL
     value: Number = NULL
     sum_of_squares: Number = NULL
     client_ip: Text = NULL
-    country_code: Country = NULL
+    country_code: msgspec.Raw = NULL
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -197,7 +198,7 @@ def _outcome(raw: msgspec.Raw) -> Outcome:
     try:
         return decode_event(raw)
     except Malformed as refusal:
-        user_id = Examiner().text("user_id", _loose(raw).user_id)
+        user_id = Examiner().name("user_id", _loose(raw).user_id)
         return Rejected(user_id or None, grouped(refusal.details))
 
 
@@ -211,7 +212,7 @@ def _checked(event: AnalyticsEvent) -> AnalyticsEvent | None:
         or event.client_ip.isspace()
     ):
         return None
-    if event.country_code and not is_country_code(event.country_code):
+    if event.country_code and not event.client_ip and not is_country_code(event.country_code):
         return None
     count, value, squares = event.event_count, event.value, event.sum_of_squares
     if count is ONE and value is ONE and squares is ONE:
@@ -232,15 +233,14 @@ def _examined(raw: bytes | msgspec.Raw) -> AnalyticsEvent:
     fields = _loose(raw)
     examiner = Examiner()
     event = AnalyticsEvent(
-        examiner.text("user_id", fields.user_id, required=True),
-        examiner.text("action_type", fields.action_type, required=True),
-        examiner.text("object_type", fields.object_type),
-        examiner.text("object_instance_id", fields.object_instance_id),
+        examiner.name("user_id", fields.user_id, required=True),
+        examiner.name("action_type", fields.action_type, required=True),
+        examiner.name("object_type", fields.object_type),
+        examiner.name("object_instance_id", fields.object_instance_id),
         examiner.count("event_count", fields.event_count, ONE),
         examiner.number("value", fields.value, ONE),
         examiner.number("sum_of_squares", fields.sum_of_squares, ONE),
-        examiner.text("client_ip", fields.client_ip),
-        examiner.country("country_code", fields.country_code),
+        *examiner.place(fields.client_ip, fields.country_code),
     )
     examiner.finish()
     return event

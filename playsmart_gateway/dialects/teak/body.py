@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from playsmart_gateway.dialects.loose import decode_loosely
+from playsmart_gateway.dialects.loose import decode_loosely, mended, without_mark
 from playsmart_gateway.dialects.teak import forms
-from playsmart_gateway.dialects.teak.parameters import NULL, UNREADABLE
-from playsmart_gateway.errors import UnsupportedMedia
+from playsmart_gateway.dialects.teak.parameters import NULL, UNREADABLE, read_name
+from playsmart_gateway.errors import Detail, Malformed, UnsupportedMedia
 
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
@@ -46,28 +46,58 @@ class Body(NamedTuple):
         if "events" in fields:
             fields["events"] = forms.listed(fields["events"])
         for name in ("events", "properties"):
-            if isinstance(text := fields.get(name), str) and _is_json(text):
-                fields[name] = msgspec.Raw(text.encode())
+            if isinstance(text := fields.get(name), str):
+                content = mended(text.encode())
+                if _is_json(content):
+                    fields[name] = msgspec.Raw(content)
         return msgspec.json.encode(fields)
 
 
 def open_body(content: bytes, media_type: bytes | None) -> Body:
     """Find the credentials of a body with this ``Content-Type``; none counts as JSON.
 
-    In a form, ``game_id`` and ``secret_key`` have to be spelled without escapes.
+    In a form, ``game_id`` and ``secret_key`` have to be spelled without escapes. JSON is mended
+    (see ``loose``) where it has to be.
 
     Raises:
         UnsupportedMedia: it is neither JSON nor a form.
-        Malformed: it is not UTF-8, not JSON, no object, or its credentials are broken escapes.
+        Malformed: it is not UTF-8, not JSON, no object, the other of JSON and form, or its
+            credentials are broken escapes.
     """
     media_type = (media_type or JSON).partition(b";")[0].strip().lower()
     if media_type == FORM:
-        padded = b"&" + content
-        return Body(_last(padded, "game_id"), _last(padded, "secret_key"), content, True)
+        return _open_form(without_mark(content))
     if media_type != JSON:
         raise UnsupportedMedia
-    head = decode_loosely(content, _decode_head, path="body")
-    return Body(_text(head.game_id), _text(head.secret_key), content, False)
+    try:
+        head = decode_loosely(content, _decode_head, path="body")
+    except Malformed:
+        if _looks_like_a_form(content):
+            raise _sent_as("a form", FORM) from None
+        content, sent = mended(content), content
+        if content == sent:
+            raise
+        head = decode_loosely(content, _decode_head, path="body")
+    return Body(_name(head.game_id), _text(head.secret_key), content, False)
+
+
+def _open_form(content: bytes) -> Body:
+    # No form has line breaks; files that curl sends with --data-binary do.
+    content = content.translate(None, b"\r\n")
+    padded = b"&" + content
+    body = Body(_last(padded, "game_id").strip(), _last(padded, "secret_key"), content, True)
+    if not body.game_id and content.lstrip().startswith(b"{"):
+        raise _sent_as("JSON", JSON)
+    return body
+
+
+def _looks_like_a_form(content: bytes) -> bool:
+    return not content.lstrip().startswith((b"{", b"[")) and b"game_id=" in content
+
+
+def _sent_as(kind: str, media_type: bytes) -> Malformed:
+    problem = f"is {kind}, which needs the Content-Type {media_type.decode()}"
+    return Malformed(details=[Detail("body", problem)])
 
 
 def _last(padded: bytes, name: str) -> str:
@@ -79,6 +109,10 @@ def _last(padded: bytes, name: str) -> str:
     return str(value)
 
 
+def _name(raw: msgspec.Raw) -> str:
+    return read_name(raw) or ""
+
+
 def _text(raw: msgspec.Raw) -> str:
     try:
         return _decode_text(raw)
@@ -86,9 +120,9 @@ def _text(raw: msgspec.Raw) -> str:
         return ""
 
 
-def _is_json(text: str) -> bool:
+def _is_json(text: bytes) -> bool:
     try:
-        _skim(text.encode())
+        _skim(text)
     except UNREADABLE:
         return False
     return True

@@ -4,7 +4,8 @@ Names nest as in Rack: ``a[b]=1`` is a map, ``a[]=1`` a list, and ``a[][b]=1`` a
 which a new map begins where the last one has the name already. Of a plain name given twice the
 last value wins; a name used as two kinds of value (``a=1&a[b]=2``) is refused. A name that is
 no such path (``a[b``, ``[b]``, ``a[][]``) is taken whole. A name without ``=`` is null. Unlike
-Rack, maps whose names are all numbers can be had as lists, see ``listed``.
+Rack, maps whose names are all numbers can be had as lists, see ``listed``. White space around a
+value is not part of it, as people write forms by hand.
 """
 
 import re
@@ -44,7 +45,7 @@ def parse(body: bytes) -> dict[str, Any]:
         for pair in text.split("&"):
             if pair:
                 name, equals, value = pair.partition("=")
-                _put(fields, _path(_decoded(name)), _decoded(value) if equals else None)
+                _put(fields, _path(_decoded(name)), _decoded(value).strip() if equals else None)
     except UnicodeDecodeError:
         raise _malformed("is not UTF-8") from None
     return fields

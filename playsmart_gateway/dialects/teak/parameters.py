@@ -1,8 +1,8 @@
 """The rules that the parameters of all Teak endpoints share, and an examiner that collects errors.
 
 Null counts as absent, and so does a text of nothing but white space: forms cannot leave a value
-out. A JSON number is no text: forms carry only strings, and 7, 7.0 and "7" must not become three
-players.
+out. An id may be a JSON number and is then what a form would carry; 7, 7.0 and "7" are one player.
+Booleans are no ids: libraries put them into forms in several ways.
 """
 
 import re
@@ -25,6 +25,9 @@ UNREADABLE = (msgspec.MsgspecError, RecursionError)
 MAX_TEXT_LENGTH = 256
 """Characters of an id or any other short text, and digits of a number; the contract sets none."""
 
+MAX_EMAIL_LENGTH = 512
+"""Characters of an email; none that is in use has more than 254 (RFC 5321 section 4.5.3.1.3)."""
+
 MAX_COUNT = 2**63 - 1
 """Largest ``event_count``; databases count in signed 64 bits."""
 
@@ -35,17 +38,27 @@ Errors = dict[str, list[str]]
 # What an examiner reads, as those see it who read the schema.
 _BLANK = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _TEXT = {"type": ["string", "null"], "maxLength": MAX_TEXT_LENGTH, "pattern": r"^[^\u0000]*$"}
+_NAME = {**_TEXT, "type": ["string", "number", "null"]}
+_BLANK_TEXT = {"type": "string", "pattern": rf"^[{_BLANK}]*$"}
 PRESENT = {
     "type": "string",
     "minLength": 1,
     "maxLength": MAX_TEXT_LENGTH,
     "pattern": rf"^[^\u0000]*[^\u0000{_BLANK}][^\u0000]*$",
 }
-_EMAIL = {"anyOf": [{"type": "string", "format": "email"}, {"enum": [None, ""]}]}
+PRESENT_NAME = {**PRESENT, "type": ["string", "number"]}
+_EMAIL = {
+    "anyOf": [
+        {"type": "string", "maxLength": MAX_EMAIL_LENGTH, "pattern": r"^[^\u0000]*@[^\u0000]*$"},
+        _BLANK_TEXT,
+        {"type": "null"},
+    ]
+}
 _NUMBER = {
     "anyOf": [
         {"type": "number"},
         {"type": "string", "pattern": "^-?(0|[1-9][0-9]{0,99})([.][0-9]{1,100})?$"},
+        _BLANK_TEXT,
         {"type": "null"},
     ]
 }
@@ -53,6 +66,7 @@ _COUNT = {
     "anyOf": [
         {"type": "integer", "minimum": 1, "maximum": MAX_COUNT},
         {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
+        _BLANK_TEXT,
         {"type": "null"},
     ]
 }
@@ -61,12 +75,11 @@ LongText = Annotated[
     msgspec.Raw, msgspec.Meta(extra_json_schema={**_TEXT, "maxLength": MAX_LINK_LENGTH})
 ]
 Email = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_EMAIL)]
-PresentText = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=PRESENT)]
+Name = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_NAME)]
+PresentName = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=PRESENT_NAME)]
 Number = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_NUMBER)]
 Count = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_COUNT)]
-Country = Annotated[
-    msgspec.Raw, msgspec.Meta(extra_json_schema={"enum": [None, "", *sorted(COUNTRIES)]})
-]
+COUNTRY = {"enum": [None, "", *sorted(COUNTRIES)]}
 TimeZone = Annotated[
     msgspec.Raw, msgspec.Meta(extra_json_schema={"enum": [None, "", *sorted(TIME_ZONES)]})
 ]
@@ -104,6 +117,26 @@ def read_count(number: msgspec.Raw) -> msgspec.Raw | None:
     return msgspec.Raw(b"%d" % int(count))
 
 
+def is_blank(raw: msgspec.Raw) -> bool:
+    """Whether a JSON value is a text of nothing but white space."""
+    return bytes(raw)[0] == _QUOTE and not _decode_text(raw).strip()
+
+
+def read_name(raw: msgspec.Raw) -> str | None:
+    """Return a JSON string, or a JSON number as digits: 7.0 as 7, 7.5 as it is; else None.
+
+    ``raw`` is one JSON value.
+    """
+    text = bytes(raw)
+    if text[0] == _QUOTE:
+        return _decode_text(raw)
+    if _is_number(text) is None:
+        return None
+    number = Decimal(text.decode())
+    is_whole = number.adjusted() <= MAX_TEXT_LENGTH and number == number.to_integral_value()
+    return str(int(number)) if is_whole else text.decode()
+
+
 def grouped(details: Sequence[Detail]) -> Errors:
     """Return messages by parameter, as the contract shows them."""
     errors: Errors = {}
@@ -127,21 +160,31 @@ class Examiner:
         name: str,
         raw: msgspec.Raw,
         *,
-        required: bool = False,
         max_length: int = MAX_TEXT_LENGTH,
     ) -> str:
         """Return a text; empty when it is absent, blank or wrong."""
         if bytes(raw) == _NULL_TEXT:
-            text = ""
-        else:
-            try:
-                text = _decode_text(raw)
-            except msgspec.MsgspecError:
-                self.refuse(name, "must be a string")
-                return ""
+            return ""
+        try:
+            return self._checked(name, _decode_text(raw), max_length)
+        except msgspec.MsgspecError:
+            self.refuse(name, "must be a string")
+            return ""
+
+    def name(self, name: str, raw: msgspec.Raw, *, required: bool = False) -> str:
+        """Return an id, see ``read_name``; empty when it is absent, blank or wrong."""
+        problems = len(self.problems)
+        text = "" if bytes(raw) == _NULL_TEXT else read_name(raw)
+        if text is None:
+            self.refuse(name, "must be a string")
+            return ""
+        text = self._checked(name, text, MAX_TEXT_LENGTH)
+        if required and not text and len(self.problems) == problems:
+            self.refuse(name, "must be present")
+        return text
+
+    def _checked(self, name: str, text: str, max_length: int) -> str:
         if not text or text.isspace():
-            if required:
-                self.refuse(name, "must be present")
             return ""
         if len(text) > max_length:
             self.refuse(name, f"must be at most {max_length} characters")
@@ -152,8 +195,8 @@ class Examiner:
         return text
 
     def number(self, name: str, raw: msgspec.Raw, default: msgspec.Raw) -> msgspec.Raw:
-        """Return a number as it was written, ``default`` when it is absent or wrong."""
-        if bytes(raw) == _NULL_TEXT:
+        """Return a number as it was written, ``default`` when it is absent, blank or wrong."""
+        if bytes(raw) == _NULL_TEXT or is_blank(raw):
             return default
         number = read_number(raw)
         if number is None:
@@ -169,13 +212,16 @@ class Examiner:
             self.refuse(name, f"must be an integer from 1 to {MAX_COUNT}")
         return count or default
 
-    def country(self, name: str, raw: msgspec.Raw) -> str:
-        """Return a country code as it was written; empty when it is absent, blank or wrong."""
-        text = self.text(name, raw)
-        if text and not is_country_code(text):
-            self.refuse(name, "is not a recognized ISO country code")
-            return ""
-        return text
+    def place(self, client_ip: msgspec.Raw, country_code: msgspec.Raw) -> tuple[str, str]:
+        """Return ``client_ip`` and ``country_code``, the latter as it was written; empty if absent.
+
+        A code beside an address is not used, and not even looked at.
+        """
+        address = self.text("client_ip", client_ip)
+        code = "" if address else self.text("country_code", country_code)
+        if code and not is_country_code(code):
+            self.refuse("country_code", "is not a recognized ISO country code")
+        return address, code
 
     def finish(self) -> None:
         """Raise ``Malformed`` with all that was noted, if anything was."""

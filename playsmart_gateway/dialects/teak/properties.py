@@ -10,7 +10,8 @@ from playsmart_gateway.dialects.teak.parameters import (
     NULL,
     UNREADABLE,
     Examiner,
-    PresentText,
+    PresentName,
+    is_blank,
     read_number,
 )
 
@@ -42,7 +43,7 @@ class PlayerProperties(NamedTuple):
 class PropertyParameters(msgspec.Struct):
     """A request as it may be sent."""
 
-    user_id: PresentText = NULL
+    user_id: PresentName = NULL
     properties: Annotated[
         msgspec.Raw,
         msgspec.Meta(extra_json_schema={"type": "object", "maxProperties": _MAX_PROPERTIES}),
@@ -65,7 +66,7 @@ def decode_properties(fields: bytes, kinds: Mapping[str, Kind]) -> PlayerPropert
     except UNREADABLE:
         sent = PropertyParameters()
     examiner = Examiner()
-    user_id = examiner.text("user_id", sent.user_id, required=True)
+    user_id = examiner.name("user_id", sent.user_id, required=True)
     properties: dict[str, msgspec.Raw] | None
     try:
         properties = _decode_map(sent.properties)
@@ -80,6 +81,8 @@ def decode_properties(fields: bytes, kinds: Mapping[str, Kind]) -> PlayerPropert
         kind = kinds.get(name)
         if kind is None:
             unknown.append(name)
+        elif kind == "number" and is_blank(raw):
+            continue  # a form could not leave it out
         elif (value := _READERS[kind](raw)) is None:
             examiner.refuse("properties", f"{name} {_RULES[kind]}")
         else:

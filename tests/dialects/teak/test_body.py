@@ -8,7 +8,7 @@ from playsmart_gateway.dialects.teak.body import FORM, JSON, open_body
 from playsmart_gateway.errors import Malformed, UnsupportedMedia
 
 
-def problem(content: bytes, media_type: bytes = JSON) -> str:
+def problem(content: bytes, media_type: bytes | None = JSON) -> str:
     with pytest.raises(Malformed) as caught:
         open_body(content, media_type)
     ((path, message),) = [(each.path, each.message) for each in caught.value.details]
@@ -38,7 +38,7 @@ def test_the_credentials_are_found(content: bytes, media_type: bytes | None) -> 
         (b"{}", JSON),
         (b'{"game_id": null, "secret_key": 5}', JSON),
         (b'{"game_id": ["g"], "secret_key": {"a": "s"}}', JSON),
-        (b'{"game_id": 1.5, "secret_key": true}', JSON),
+        (b'{"game_id": false, "secret_key": true}', JSON),
         (b"", FORM),
         (b"game_id&secret_key=", FORM),
         (b"game_id[]=g&secret_key[a]=s", FORM),
@@ -51,6 +51,61 @@ def test_credentials_that_are_absent_or_no_strings_are_empty(
     assert (body.game_id, body.secret_key) == ("", "")
 
 
+@pytest.mark.parametrize("sent", [b"42", b"42.0", b'"42"'])
+def test_a_numeric_app_id_is_its_digits(sent: bytes) -> None:
+    assert open_body(b'{"game_id": %b, "secret_key": "s"}' % sent, JSON).game_id == "42"
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    fields = {"game_id": "g", "secret_key": "s", "a": "x"}
+    marks = b"\xef\xbb\xbf"
+    for content, media_type in (
+        (json.dumps(fields).encode(), JSON),
+        (b"game_id=g&secret_key=s&a=x", FORM),
+    ):
+        body = open_body(marks + content, media_type)
+        assert (body.game_id, body.secret_key) == ("g", "s")
+        assert json.loads(body.fields()) == fields
+
+
+def test_half_an_emoji_anywhere_is_the_replacement_character() -> None:
+    body = open_body(
+        rb'{"game_id":"g\ud83d","secret_key":"\ude00s","\ud83d":["\ud83d\ude00"]}', JSON
+    )
+    assert (body.game_id, body.secret_key) == ("g\ufffd", "\ufffds")
+    assert json.loads(body.fields())["\ufffd"] == ["\U0001f600"]
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"game_id":"g","secret_key":"s=&"}', b' \n{"game_id":1}', b"{"]
+)
+def test_json_that_is_called_a_form_is_told_so(content: bytes) -> None:
+    assert problem(content, FORM) == "is JSON, which needs the Content-Type application/json"
+
+
+@pytest.mark.parametrize("media_type", [JSON, None])
+def test_a_form_that_is_called_json_is_told_so(media_type: bytes | None) -> None:
+    for content in (b"game_id=g&secret_key=s", b"a=%zz&game_id=g", b"events=[{}]&game_id=\xff"):
+        assert problem(content, media_type) == (
+            "is a form, which needs the Content-Type application/x-www-form-urlencoded"
+        )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"game_id=g&secret_key=s&a=x\r\n",
+        b"game_id=g&a=x&secret_key=s\n",
+        b"secret_key=s&\ngame_id=g&\na=x\n",
+        b"game_id=+g%0D%0A&secret_key=s&a=%20x%0a",
+    ],
+)
+def test_white_space_around_the_values_of_a_form_is_not_part_of_them(content: bytes) -> None:
+    body = open_body(content, FORM)
+    assert (body.game_id, body.secret_key) == ("g", "s")
+    assert json.loads(body.fields()) == {"game_id": "g", "secret_key": "s", "a": "x"}
+
+
 @pytest.mark.parametrize(
     "media_type", [b"text/plain", b"multipart/form-data", b"application/jsonx"]
 )
@@ -61,8 +116,8 @@ def test_other_media_types_are_not_read(media_type: bytes) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"{'a': 1}", b"{} {}", b'{"a": NaN}', b'{"a": 01}', b'{"a": "\\ud800"}',
-     b'{"a": "\t"}', b'{"a": "\0"}', b"\xef\xbb\xbf{}"],
+    [b"", b"{", b"{'a': 1}", b"{} {}", b'{"a": NaN}', b'{"a": 01}', b'{"a": "\\ud80"}',
+     b'{"a": "\t"}', b'{"a": "\0"}', b"\xef\xbb\xbf", b"a=1"],
 )  # fmt: skip
 def test_what_is_not_json_is_refused(content: bytes) -> None:
     assert problem(content).startswith("is not JSON: ")

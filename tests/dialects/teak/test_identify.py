@@ -64,7 +64,7 @@ def test_the_contract_s_error_body_comes_out_to_the_letter() -> None:
 
 
 def test_everything_wrong_is_told_at_once() -> None:
-    fields = {"user_id": "", "timezone_id": "Mars/Olympus_Mons", "client_ip": 5, "email": "ada",
+    fields = {"user_id": "", "timezone_id": "Mars/Olympus_Mons", "client_ip": {}, "email": "ada",
               "country_code": "Mars", "deep_link": ["a"]}  # fmt: skip
     assert errors(**fields) == {
         "user_id": ["must be present"],
@@ -91,6 +91,8 @@ def test_a_location_must_be_given(blank: str | None) -> None:
     [
         ("193.0.6.139", None, "NL"),
         ("193.0.6.139", "US", "NL"),
+        ("193.0.6.139", "UK", "NL"),
+        ("nowhere", "UK", ""),
         ("127.0.0.1", "US", ""),
         ("nowhere", None, ""),
         (None, "US", "US"),
@@ -104,13 +106,8 @@ def test_the_country_is_looked_up_or_echoed(
     assert identify(client_ip=client_ip, country_code=country_code).country == country
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    ["ada", "@", "a@", "@b.example", "a@@b.example", "a b@c.example", "a@b..example", "a@-b.com",
-     "Ada <a@b.example>", "a@b.example\n", "a@[127.0.0.1]",
-     "a@" + "b." * 123 + "example"],
-)  # fmt: skip
-def test_what_is_no_email_address_is_refused(wrong: str) -> None:
+@pytest.mark.parametrize("wrong", ["ada", "a.example", "a at b.example", "\uff20"])
+def test_what_has_no_at_sign_is_no_email_address(wrong: str) -> None:
     assert errors(email=wrong) == {"email": ["is not a valid email address"]}
 
 
@@ -119,11 +116,19 @@ def test_what_is_no_email_address_is_refused(wrong: str) -> None:
     [
         ("player@example.com", "player@example.com"),
         ("Ada.L+tag@EXAMPLE.com", "Ada.L+tag@example.com"),
-        ("a@qa.test", "a@qa.test"),
-        ("a@intranet", "a@intranet"),
         ("e\u0301@example.com", "\u00e9@example.com"),
+        (" a@b.example\r\n", "a@b.example"),
+        *(
+            (unusual, unusual)
+            for unusual in (
+                "taro..yamada@docomo.ne.jp", "taro.@docomo.ne.jp", "dev@localhost", "a@qa.test",
+                '"taro yamada"@example.jp', '"a@b"@c.example', "taro@example.jp.", "@", "a@",
+                "a@@b.example", "a@[127.0.0.1]", "a@-b.com", "\u592a\u90ce@\u4f8b.jp",
+                "a@" + "b." * 200 + "example",
+            )
+        ),
     ],
-)
+)  # fmt: skip
 def test_an_email_address_is_kept_in_normal_form(sent: str, kept: str) -> None:
     assert identify(email=sent).email == kept
 
@@ -137,6 +142,7 @@ def test_texts_are_limited() -> None:
         "user_id": too_long,
         "timezone_id": too_long,
     }
+    assert errors(email="@" * 513) == {"email": ["must be at most 512 characters"]}
     assert errors(email="a\0@example.com") == {"email": ["must not contain NUL"]}
 
 
