@@ -12,6 +12,7 @@ import click
 from playsmart_gateway import __version__
 from playsmart_gateway.cli.apps import exclude_command, include_command, opt_command
 from playsmart_gateway.cli.coins import audit_command, coins_command
+from playsmart_gateway.cli.dead_letters import dead_letters_command
 from playsmart_gateway.cli.doctor import doctor_command
 from playsmart_gateway.cli.erase import erase_command
 from playsmart_gateway.cli.export import export_command
@@ -43,6 +44,7 @@ for command in (
     erase_command,
     retention_command,
     doctor_command,
+    dead_letters_command,
     coins_command,
     audit_command,
     exclude_command,

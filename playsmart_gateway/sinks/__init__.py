@@ -11,6 +11,7 @@ from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks.base import Reader, Sink, Store
+from playsmart_gateway.sinks.dead_letters import DeadLetter
 from playsmart_gateway.sinks.events import (
     EVERYTHING,
     CountPage,
@@ -54,6 +55,7 @@ __all__ = [
     "Channel",
     "CoinTransaction",
     "CountPage",
+    "DeadLetter",
     "Delivery",
     "Entry",
     "EntryType",

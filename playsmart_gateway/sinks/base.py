@@ -5,6 +5,7 @@ from typing import Protocol, Self
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
+from playsmart_gateway.sinks.dead_letters import DeadLetter
 from playsmart_gateway.sinks.events import NEVER, EventReader, Expired
 from playsmart_gateway.sinks.figures import FigureKeeper
 from playsmart_gateway.sinks.loyalty import LoyaltyReader
@@ -73,6 +74,14 @@ class Reader(EventReader, Protocol):
 
     async def app_player(self, app_id: str, user_id: str) -> AppPlayer:
         """Return what is stored of one player of an app, be it nothing."""
+        ...
+
+    async def buried(self) -> list[DeadLetter]:
+        """Return every dead letter, in the order in which they were received."""
+        ...
+
+    async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
+        """Return the batch of a dead letter; None if there is no such letter."""
         ...
 
     async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
@@ -174,6 +183,16 @@ class Store(Sink, Protocol):
 
     def figures(self) -> FigureKeeper | None:
         """Return what keeps the figures of this store while it is open; None if nothing does."""
+        ...
+
+    async def replay(self, journal: str, sequence: int) -> Written | None:
+        """Store the batch of a dead letter as ``write`` does, and remove the letter, or neither.
+
+        None if there is no such letter, any more. May be called again as ``write`` may.
+
+        Raises:
+            SinkRejected: the store still refuses it; the letter stays.
+        """
         ...
 
     async def set_properties(

@@ -25,6 +25,7 @@ from playsmart_gateway.rewards import (
     Trigger,
 )
 from playsmart_gateway.sessions import INSTALLED_PLACE, SOURCE, session_of
+from playsmart_gateway.sinks.dead_letters import DeadLetter
 from playsmart_gateway.sinks.events import MAX_NAMED, NEVER, Expired
 from playsmart_gateway.sinks.memory_apps import MemoryApps
 from playsmart_gateway.sinks.memory_events import MemoryEvents, printed
@@ -95,6 +96,30 @@ class MemorySink(MemoryApps, MemoryEvents):
     async def bury(self, batch: Batch, reason: str) -> None:
         """See ``Sink.bury``."""
         self.dead_letters[_name(batch)] = (batch, reason)
+
+    async def buried(self) -> list[DeadLetter]:
+        """See ``Reader.buried``."""
+        return [
+            DeadLetter(
+                *name, reason, batch.source, batch.game_id, batch.user_id,
+                printed(batch.received_at), batch.count, len(batch.rows), "",
+            )
+            for name, (batch, reason) in self.dead_letters.items()
+        ]  # fmt: skip
+
+    async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
+        """See ``Reader.buried_batch``."""
+        found = self.dead_letters.get((journal, sequence))
+        return None if found is None else found[0]
+
+    async def replay(self, journal: str, sequence: int) -> Written | None:
+        """See ``Store.replay``."""
+        batch = await self.buried_batch(journal, sequence)
+        if batch is None:
+            return None
+        written = await self.write([batch])
+        del self.dead_letters[journal, sequence]
+        return written
 
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False

@@ -114,6 +114,10 @@ class JetStreamStore:
         """See ``Sink.bury``."""
         await self._database.bury(batch, reason)
 
+    async def replay(self, journal: str, sequence: int) -> Written | None:
+        """See ``Store.replay``: into the database, where dead letters are."""
+        return await self._database.replay(journal, sequence)
+
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False
     ) -> CoinTransaction:

@@ -16,7 +16,7 @@ from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sessions import sessions_in
-from playsmart_gateway.sinks import sql_retention
+from playsmart_gateway.sinks import dead_letters, sql_retention
 from playsmart_gateway.sinks.events import NEVER, Expired
 from playsmart_gateway.sinks.postgres import apps, erasure
 from playsmart_gateway.sinks.postgres.coins import Coins
@@ -31,6 +31,7 @@ from playsmart_gateway.sinks.postgres.copying import copy_batches, prepare_times
 from playsmart_gateway.sinks.postgres.figures import PostgresFigures
 from playsmart_gateway.sinks.postgres.migrations import migrate
 from playsmart_gateway.sinks.postgres.reader import PostgresReader, read_transactions
+from playsmart_gateway.sinks.postgres.schema import printed_time
 from playsmart_gateway.sinks.records import (
     Channel,
     CoinTransaction,
@@ -127,6 +128,17 @@ class PostgresSink:
             await db.execute(
                 _BURY, batch.journal, batch.sequence, reason, *header, bytes(batch.rows)
             )
+
+    async def replay(self, journal: str, sequence: int) -> Written | None:
+        """See ``Store.replay``."""
+        async with self._connection.transaction() as db:
+            batch = await dead_letters.buried_batch(db, printed_time, journal, sequence)
+            if batch is None:
+                return None
+            new = await self._unknown(db, [batch])
+            stored = await self._store(db, new) if new else 0
+            await dead_letters.unbury(db, journal, sequence)
+        return Written(stored, batch.count - stored)
 
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False

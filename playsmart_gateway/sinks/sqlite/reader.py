@@ -7,9 +7,10 @@ from typing import Self
 
 import aiosqlite
 
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import sql_events
+from playsmart_gateway.sinks import dead_letters, sql_events
+from playsmart_gateway.sinks.dead_letters import DeadLetter
 from playsmart_gateway.sinks.events import (
     EVERYTHING,
     CountPage,
@@ -140,6 +141,16 @@ class SqliteReader:
         """See ``Reader.action_statistics``."""
         async with self._connection.transaction("BEGIN") as db:
             return await apps.action_statistics(db, app_id)
+
+    async def buried(self) -> list[DeadLetter]:
+        """See ``Reader.buried``."""
+        async with self._connection.reading() as db:
+            return await dead_letters.buried(db, str)
+
+    async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
+        """See ``Reader.buried_batch``."""
+        async with self._connection.reading() as db:
+            return await dead_letters.buried_batch(db, str, journal, sequence)
 
     async def newest_event_id(self) -> int:
         """See ``EventReader.newest_event_id``."""

@@ -23,7 +23,7 @@ from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sessions import sessions_in
-from playsmart_gateway.sinks import sql_retention
+from playsmart_gateway.sinks import dead_letters, sql_retention
 from playsmart_gateway.sinks.events import NEVER, Expired
 from playsmart_gateway.sinks.records import (
     Channel,
@@ -172,6 +172,17 @@ class SqliteSink:
             name = (batch.journal, batch.sequence, reason)
             header = (batch.source, batch.game_id, batch.user_id, batch.received_at, batch.count)
             await db.execute(_BURY, (*name, *header, batch.rows))
+
+    async def replay(self, journal: str, sequence: int) -> Written | None:
+        """See ``Store.replay``."""
+        async with self._connection.transaction() as db:
+            sql = Statements(db)
+            batch = await dead_letters.buried_batch(sql, str, journal, sequence)
+            if batch is None:
+                return None
+            stored = await self._insert(db, await self._without_known(db, [batch]))
+            await dead_letters.unbury(sql, journal, sequence)
+        return Written(stored, batch.count - stored)
 
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False

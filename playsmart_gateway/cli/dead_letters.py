@@ -1,0 +1,242 @@
+"""``dead-letters``: what the store refused, and storing it once what was in the way is gone."""
+
+import asyncio
+import functools
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from playsmart_gateway.cli.apps import Instant
+from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.printing import harmless
+from playsmart_gateway.config import Config
+from playsmart_gateway.errors import SinkRejected, SinkUnavailable
+from playsmart_gateway.event import Batch
+from playsmart_gateway.settings import program_for, rules_for
+from playsmart_gateway.sinks import DeadLetter, Reader, Store, Written, open_sink
+
+TRIES = 10
+"""To replay one: a gateway that is busy may hold the lock of the one writer for a while."""
+
+PAUSE_SECONDS = 0.2
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which dead letters are meant: those for which all that is given holds."""
+
+    names: tuple[str, ...] = ()
+    since: datetime | None = None
+    game: str | None = None
+    player: str | None = None
+    reason: str | None = None
+    source: str | None = None
+
+    def fits(self, letter: DeadLetter) -> bool:
+        """Whether ``letter`` is meant, as far as can be told without its rows."""
+        return (
+            (not self.names or letter.name in self.names)
+            and (self.since is None or self.since <= _instant(letter.buried_at))
+            and self.game in (None, letter.game_id)
+            and (self.player in (None, letter.user_id) or not letter.user_id)
+            and (self.reason is None or self.reason.casefold() in letter.reason.casefold())
+            and self.source in (None, letter.source)
+        )
+
+
+_OPTIONS = (
+    click.option("--since", type=Instant(), help="Only those buried then or later (UTC)."),
+    click.option("--game", help="Only those of this game (or app)."),
+    click.option("--player", help="Only those with events of this player."),
+    click.option("--reason", help="Only those whose reason has this text in it."),
+    click.option("--source", help="Only those of this source: playsmart, teak, nats."),
+)
+
+
+def _wanted_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def with_wanted(
+        *arguments: Any, since: Any, game: Any, player: Any, reason: Any, source: Any, **named: Any
+    ) -> Any:
+        names = named.pop("names", ())
+        wanted = Wanted(names, since, game, player, reason, source)
+        return command(*arguments, wanted=wanted, **named)
+
+    for option in reversed(_OPTIONS):
+        with_wanted = option(with_wanted)
+    return with_wanted
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+@click.group("dead-letters")
+def dead_letters_command() -> None:
+    """List, show and replay batches that the store refused; beside a running gateway, too."""
+
+
+@dead_letters_command.command("list")
+@_wanted_options
+@config_option
+@json_option
+def list_command(wanted: Wanted, config_path: Path | None, as_json: bool) -> None:
+    """Print every dead letter, in the order in which they were received: never what is in it."""
+    letters = asyncio.run(_find(read_config(config_path), wanted))
+    if as_json:
+        click.echo(json.dumps({"dead_letters": [_as_json(each) for each in letters]}))
+        return
+    for letter in letters:
+        click.echo(_line(letter))
+    click.echo(_sum(letters))
+
+
+@dead_letters_command.command("show")
+@click.argument("name")
+@config_option
+@json_option
+def show_command(name: str, config_path: Path | None, as_json: bool) -> None:
+    """Print one dead letter with its rows, which hold what a player sent."""
+    letter, batch = asyncio.run(_load(read_config(config_path), name))
+    if letter is None or batch is None:
+        raise click.ClickException("there is no such dead letter; see dead-letters list")
+    rows = _rows(batch)
+    if as_json:
+        text = batch.rows.decode("utf-8", "replace")
+        content = {"rows": rows} if rows is not None else {"rows": None, "text": text}
+        click.echo(json.dumps({**_as_json(letter), **content}))
+        return
+    click.echo(_line(letter))
+    for row in rows if rows is not None else [batch.rows.decode("utf-8", "backslashreplace")]:
+        click.echo(harmless(json.dumps(row, ensure_ascii=False)))
+
+
+@dead_letters_command.command("replay")
+@click.argument("names", nargs=-1)
+@_wanted_options
+@click.option("--dry-run", is_flag=True, help="Only say what would be replayed.")
+@config_option
+@json_option
+@click.pass_context
+def replay_command(
+    context: click.Context,
+    wanted: Wanted,
+    dry_run: bool,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Store dead letters, the named ones or all that the options leave, exactly once each.
+
+    Each is stored, paid and removed from the dead letters in one transaction. So this may be killed
+    and run again, and run beside a gateway that still has the batch in its journal. What the store
+    still refuses stays. Exit code 1: some of it does.
+    """
+    config = read_config(config_path)
+    letters = asyncio.run(_find(config, wanted))
+    if unknown := set(wanted.names) - {letter.name for letter in letters}:
+        click.echo(f"note: not among the dead letters: {', '.join(sorted(unknown))}", err=True)
+    if dry_run:
+        if as_json:
+            click.echo(json.dumps({"dry_run": True, "dead_letters": list(map(_as_json, letters))}))
+        else:
+            for letter in letters:
+                click.echo(_line(letter))
+            click.echo(f"would be replayed: {_sum(letters)}")
+        return
+    outcomes = asyncio.run(_replay(config, letters))
+    stored = sum(each.stored for each in outcomes.values() if isinstance(each, Written))
+    known = sum(each.duplicate for each in outcomes.values() if isinstance(each, Written))
+    refused = {name: text for name, text in outcomes.items() if isinstance(text, str)}
+    replayed = sum(isinstance(each, Written) for each in outcomes.values())
+    if as_json:
+        counts = {"replayed": replayed, "stored": stored, "duplicate": known, "refused": refused}
+        click.echo(json.dumps({"dry_run": False, **counts}))
+    else:
+        for name, text in refused.items():
+            click.echo(f"refused: {name}: {harmless(text)}", err=True)
+        click.echo(
+            f"replayed {replayed:,} dead letters: {stored:,} events stored, {known:,} there "
+            f"already; {len(refused):,} refused"
+        )
+    context.exit(1 if refused else 0)
+
+
+async def _find(config: Config, wanted: Wanted) -> list[DeadLetter]:
+    async with open_sink(config.storage.database_url).reader() as reader:
+        letters = [each for each in await reader.buried() if wanted.fits(each)]
+        if wanted.player is None:
+            return letters
+        return [each for each in letters if await _is_of(reader, each, wanted.player)]
+
+
+async def _is_of(reader: Reader, letter: DeadLetter, player: str) -> bool:
+    if letter.user_id:
+        return letter.user_id == player
+    batch = await reader.buried_batch(letter.journal, letter.sequence)
+    rows = None if batch is None else _rows(batch)
+    return any(isinstance(row, list) and player in row[5:6] for row in rows or ())
+
+
+async def _load(config: Config, name: str) -> tuple[DeadLetter | None, Batch | None]:
+    async with open_sink(config.storage.database_url).reader() as reader:
+        for letter in await reader.buried():
+            if letter.name == name:
+                return letter, await reader.buried_batch(letter.journal, letter.sequence)
+    return None, None
+
+
+async def _replay(config: Config, letters: Sequence[DeadLetter]) -> dict[str, Written | str | None]:
+    """Return what became of each: written, gone meanwhile (None), or why it is refused."""
+    outcomes: dict[str, Written | str | None] = {}
+    if not letters:
+        return outcomes
+    url = config.storage.database_url
+    async with open_sink(url, rules_for(config), program_for(config)) as sink:
+        for letter in letters:
+            try:
+                outcomes[letter.name] = await _patiently(sink, letter)
+            except SinkRejected as error:
+                outcomes[letter.name] = str(error)
+    return outcomes
+
+
+async def _patiently(sink: Store, letter: DeadLetter) -> Written | None:
+    for _ in range(TRIES - 1):
+        try:
+            return await sink.replay(letter.journal, letter.sequence)
+        except SinkUnavailable:
+            await asyncio.sleep(PAUSE_SECONDS)
+    return await sink.replay(letter.journal, letter.sequence)
+
+
+def _rows(batch: Batch) -> list[Any] | None:
+    try:
+        rows = json.loads(batch.rows)
+    except (ValueError, RecursionError):
+        return None
+    return rows if isinstance(rows, list) else None
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _as_json(letter: DeadLetter) -> dict[str, Any]:
+    return {"id": letter.name, **msgspec.structs.asdict(letter)}
+
+
+def _line(letter: DeadLetter) -> str:
+    parts = (
+        letter.name, f"buried {letter.buried_at[:19]}Z", letter.source or "-",
+        letter.game_id or "-", letter.user_id or "-",
+        f"{letter.event_count} events", f"{letter.size} bytes", letter.reason,
+    )  # fmt: skip
+    return "  ".join(map(harmless, parts))
+
+
+def _sum(letters: Sequence[DeadLetter]) -> str:
+    events = sum(letter.event_count for letter in letters)
+    return f"{len(letters):,} dead letters with {events:,} events"
