@@ -43,6 +43,7 @@ from playsmart_gateway.settings import (
     access_for,
     lynes_verifier_for,
     program_for,
+    require_strong_secrets,
     rules_for,
     store_for,
     teak_apps_for,
@@ -86,8 +87,9 @@ def create_app(
     ``worker`` says which of several it is.
 
     Raises:
-        ConfigError: the keys or the storage URL cannot be used.
+        ConfigError: the secrets, the keys or the storage URL cannot be used.
     """
+    require_strong_secrets(config)
     rules, program = rules_for(config), program_for(config)
     make_limit: MakeLimit = partial(worker.counts.limit if worker else in_process, clock=steady)
     pays_coins = any(game.coins_enabled for game in config.games)

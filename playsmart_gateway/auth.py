@@ -94,7 +94,7 @@ class TokenVerifier:
         self._clock = clock
         self._max_cached_tokens = max_cached_tokens
         self._max_cached_bytes = max_cached_bytes
-        self._cached: dict[bytes, tuple[float, int, Caller]] = {}
+        self._cached: dict[bytes, tuple[float, float, int, Caller]] = {}
         self._cached_bytes = 0
         self.on_invalid: Callable[[], None] = lambda: None
 
@@ -103,9 +103,8 @@ class TokenVerifier:
         remembered = self._cached.get(token)
         if remembered is None:
             return None
-        deadline, generation, caller = remembered
-        now = self._clock()
-        if now >= deadline or generation != self._keys.generation:
+        begin, deadline, generation, caller = remembered
+        if not begin <= self._clock() < deadline or generation != self._keys.generation:
             self._forget(token)
             return None
         return None if self._keys.is_due() else caller
@@ -120,12 +119,13 @@ class TokenVerifier:
         caller = self.recall(token)
         if caller is None:
             try:
-                caller = self._caller(_json_object(await self._signed_claims(token)))
+                claims = _json_object(await self._signed_claims(token))
+                caller = self._caller(claims)
             except (ValueError, RecursionError):
                 self.on_invalid()
                 # From None: the cause would show parts of the token to whoever logs the refusal.
                 raise Unauthenticated("invalid_token") from None
-            self._remember(token, caller)
+            self._remember(token, claims.get("nbf", 0), caller)
         return caller
 
     async def _signed_claims(self, token: bytes) -> bytes:
@@ -171,10 +171,11 @@ class TokenVerifier:
             raise Unauthenticated("token_not_yet_valid")
         return Caller(subject, expires_at)
 
-    def _remember(self, token: bytes, caller: Caller) -> None:
+    def _remember(self, token: bytes, not_before: float, caller: Caller) -> None:
         self._forget(token)  # two requests may have checked the same token at once
         deadline = caller.expires_at + self._leeway_seconds
-        self._cached[token] = (deadline, self._keys.generation, caller)
+        begin = not_before - self._leeway_seconds
+        self._cached[token] = (begin, deadline, self._keys.generation, caller)
         self._cached_bytes += len(token)
         while (
             len(self._cached) > self._max_cached_tokens

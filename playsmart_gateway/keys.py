@@ -43,6 +43,7 @@ ASYMMETRIC = (
 """Every algorithm that a public key may verify; of those that fit a key, the usual one is first."""
 
 MIN_SECRET_BYTES = 32
+MIN_DIFFERENT_CHARACTERS = 4
 MAX_JWKS_BYTES = 65_536
 FETCH_TIMEOUT_SECONDS = 5.0
 
@@ -115,6 +116,15 @@ def shared_secrets(secrets: Sequence[tuple[str | None, str]]) -> StaticKeys:
         raise ConfigError(problems)
     keys = [(name, secret.encode()) for name, secret in secrets]
     return StaticKeys(keys, [alg for alg in SYMMETRIC if all(fits(key, alg) for _, key in keys)])
+
+
+def weakness(secret: str, least_length: int) -> str | None:
+    """Return why a secret can be guessed: it is too short, or of few characters; else None."""
+    if len(secret) < least_length:
+        return f"is {len(secret)} characters long, must be {least_length} at least"
+    if len(set(secret)) < MIN_DIFFERENT_CHARACTERS:
+        return f"has fewer than {MIN_DIFFERENT_CHARACTERS} different characters, must be random"
+    return None
 
 
 def _secret_problem(secret: str) -> str | None:

@@ -3,6 +3,7 @@
 Each function raises ``ConfigError`` with every mistake in its part, led by the key.
 """
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,10 +14,19 @@ from playsmart_gateway.config import Auth, Config
 from playsmart_gateway.dialects.lynes import endpoint as lynes
 from playsmart_gateway.dialects.teak.apps import App, read_apps
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.keys import weakness
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.rewards import Rule, is_whole_millionths
 from playsmart_gateway.sinks import JetStreamOptions, Store, open_sink
 from playsmart_gateway.turnstile import TakeTurn
+
+MIN_OPERATOR_TOKEN_LENGTH = 16
+MIN_SECRET_LENGTH = 8
+"""Characters of what others chose: Teak's secrets, and API keys that applications have."""
+
+ADVISED_SECRET_LENGTH = 16
+EXAMPLE_OPERATOR_TOKEN = "some-long-random-text"  # noqa: S105 - in config.example.toml
+EXAMPLE_TEAK_SECRET = "your_server_secret"  # noqa: S105 - in Teak's manual, and in ours
 
 
 def store_for(config: Config, *, take_turn: TakeTurn = nullcontext) -> Store:
@@ -36,18 +46,69 @@ def store_for(config: Config, *, take_turn: TakeTurn = nullcontext) -> Store:
     )
 
 
+def require_strong_secrets(config: Config) -> None:
+    """Look at every secret that opens something.
+
+    Raises:
+        ConfigError: with every one that can be guessed, or is printed in the manual.
+    """
+    found = [
+        *_hmac_secrets("auth", config.auth),
+        *_hmac_secrets("lynes.auth", config.lynes.auth or Auth()),
+        *((path, secret, MIN_SECRET_LENGTH) for path, secret in _chosen_by_others(config)),
+    ]
+    if (token := config.operator.token) is not None:
+        found.append(("operator.token", token, MIN_OPERATOR_TOKEN_LENGTH))
+    problems = [
+        f"{key}: {problem}" for key, secret, least in found if (problem := weakness(secret, least))
+    ]
+    if token == EXAMPLE_OPERATOR_TOKEN:
+        problems.append("operator.token: is the one of the manual, must be random")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _hmac_secrets(path: str, auth: Auth) -> Iterator[tuple[str, str, int]]:
+    # How long they are is for `open_verifier` to say, in bytes.
+    if auth.secret:
+        yield f"{path}.secret", auth.secret, 0
+    for place, each in enumerate(auth.secrets):
+        yield f"{path}.secrets.{place}.secret", each.secret, 0
+
+
+def doubtful_secrets(config: Config) -> Iterator[str]:
+    """Yield the secrets that are taken but should be longer, by their keys."""
+    for path, secret in _chosen_by_others(config):
+        if len(secret) < ADVISED_SECRET_LENGTH:
+            yield f"{path} has {len(secret)} characters"
+
+
+def printed_secrets(config: Config) -> list[str]:
+    """Return the keys of the secrets that everybody can read in a manual."""
+    return [path for path, secret in _chosen_by_others(config) if secret == EXAMPLE_TEAK_SECRET]
+
+
+def _chosen_by_others(config: Config) -> Iterator[tuple[str, str]]:
+    for place, app in enumerate(config.teak.apps):
+        secrets = (app.secret_key,) if isinstance(app.secret_key, str) else app.secret_key
+        # That one is empty is for `teak_apps_for` to say.
+        yield from ((f"teak.apps.{place}.secret_key", secret) for secret in secrets if secret)
+    yield from (("lynes.api_key", key) for key in config.lynes.api_keys)
+
+
 def check(config: Config) -> None:
     """Look at all that ``serve`` would use but the keys, if none are configured.
 
     Raises:
         ConfigError: with every mistake in the first part that has any.
     """
+    teak_apps_for(config)
+    require_strong_secrets(config)
     if config.auth.has_keys:
         verifier_for(config.auth)
     if config.auth.has_keys or (config.lynes.auth and config.lynes.auth.has_keys):
         lynes_verifier_for(config)
     store_for(config)
-    teak_apps_for(config)
 
 
 def jetstream_for(config: Config) -> JetStreamOptions:

@@ -577,6 +577,18 @@ async def test_a_token_is_checked_once() -> None:
     assert keys.asked == 1
 
 
+async def test_a_clock_that_is_set_holds_at_once_for_what_is_remembered() -> None:
+    clock = Clock()
+    by = verifier(clock)
+    token = with_claims(nbf=NOW - 100, exp=NOW + 100)
+    await by.verify(token)
+    for now, passes in ((NOW - 100, True), (NOW - 101, False), (NOW + 100, False)):
+        clock.now = NOW
+        await by.verify(token)
+        clock.now = now
+        assert (by.recall(token) is not None) is passes
+
+
 async def test_other_keys_void_what_is_remembered() -> None:
     keys = CountingKeys()
     by = TokenVerifier(keys, algorithms=["HS256"], clock=Clock())

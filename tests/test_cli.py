@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from playsmart_gateway import __version__
 from playsmart_gateway.cli import commands, main
 from playsmart_gateway.config import MASKED
+from playsmart_gateway.settings import EXAMPLE_OPERATOR_TOKEN, EXAMPLE_TEAK_SECRET
 from tests.conftest import (
     PATIENCE_SECONDS,
     SECRET,
@@ -227,6 +228,54 @@ def test_the_secret_of_development_mode_is_not_used_without_it(run: Run, tmp_pat
     secret_file(tmp_path).parent.mkdir()
     secret_file(tmp_path).write_text(SECRET)
     assert run("serve", "--port", "0").returncode == 2
+
+
+# --- secrets ----------------------------------------------------------------------------------
+
+
+GUESSED = [
+    ("AUTH__SECRET", "x" * 40, "auth.secret: has fewer than 4 different"),
+    ("AUTH__SECRETS", f'[{{kid = "a", secret = "{"ab" * 20}"}}]', "auth.secrets.0.secret: has"),
+    ("LYNES__AUTH__SECRET", "=" * 40, "lynes.auth.secret: has fewer than 4 different"),
+    ("LYNES__AUTH__SECRET", "short", "lynes.auth.secret: is 5 bytes long"),
+    ("OPERATOR__TOKEN", "aaaaaaaaaaaaaaaaaaaa", "operator.token: has fewer than 4 different"),
+    ("OPERATOR__TOKEN", "fifteen letters", "operator.token: "),
+    ("OPERATOR__TOKEN", "some-long-random-text", "operator.token: is the one of the manual"),
+    ("LYNES__API_KEY", "seven..", "lynes.api_key: is 7 characters long, must be 8"),
+    ("LYNES__API_KEY", '["a long enough key", "11111111"]', "lynes.api_key: has fewer than 4"),
+    (
+        "TEAK__APPS",
+        '[{id = "a", secret_key = "seven.."}]',
+        "teak.apps.0.secret_key: is 7 characters",
+    ),
+    ("TEAK__APPS", '[{id = "a", secret_key = ["abcdefgh", "aaaaaaaa"]}]', "secret_key: has fewer"),
+]
+
+
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+@pytest.mark.parametrize(("key", "value", "problem"), GUESSED)
+def test_a_secret_that_can_be_guessed_refuses_to_start(
+    run_here: Run, command: str, key: str, value: str, problem: str
+) -> None:
+    finished = run_here(command, **{"AUTH__SECRET": SECRET, key: value})
+    if key == "AUTH__SECRETS":
+        finished = run_here(command, **{key: value})
+    assert finished.returncode == 2
+    assert problem in finished.stderr
+    assert value not in finished.stderr
+
+
+def test_the_secrets_of_the_contracts_and_of_the_manual_start(run_here: Run) -> None:
+    apps = (
+        '[{id = "app2", secret_key = "plainsecret"}, {id = "b", secret_key = "your_server_secret"}]'
+    )
+    assert run_here("check-config", AUTH__SECRET=SECRET, TEAK__APPS=apps).returncode == 0
+
+
+def test_the_operators_token_of_the_example_file_is_the_one_that_is_refused() -> None:
+    example = (Path(__file__).parent.parent / "config.example.toml").read_text("utf-8")
+    assert f'# token = "{EXAMPLE_OPERATOR_TOKEN}"' in example
+    assert f'# secret_key = "{EXAMPLE_TEAK_SECRET}"' in example
 
 
 # --- token ---------------------------------------------------------------------------------------

@@ -103,6 +103,21 @@ def test_secrets_that_others_can_read_are_a_problem(diagnose: Diagnose, tmp_path
     assert diagnose("--config", "gateway.toml").exit_code == 0
 
 
+def test_secrets_that_are_short_are_noted_and_that_of_the_manual_is_a_problem(
+    diagnose: Diagnose,
+) -> None:
+    app = '[{{id = "a", secret_key = "{}"}}]'
+    told = diagnose(AUTH__SECRET=SECRET, TEAK__APPS=app.format("plainsecret"))
+    assert told.exit_code == 0
+    assert told.findings["note", "secrets"] == "teak.apps.0.secret_key has 11 characters"
+    told = diagnose(AUTH__SECRET=SECRET, LYNES__API_KEY="eightnow")
+    assert told.findings["note", "secrets"] == "lynes.api_key has 8 characters"
+    told = diagnose(AUTH__SECRET=SECRET, TEAK__APPS=app.format("your_server_secret"))
+    assert told.exit_code == 1
+    assert "the one of the manual" in told.findings["problem", "secrets"]
+    assert diagnose(AUTH__SECRET=SECRET, TEAK__APPS=app.format("k" * 3 + SECRET)).exit_code == 0
+
+
 def test_players_who_open_lynes_are_a_problem_until_something_is_written_down(
     diagnose: Diagnose,
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import logging
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.responses import Response
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.limits import WRONG_TRY_SECONDS, WrongTries
 from playsmart_gateway.operator import Home, OperatorGate, is_loopback
-from tests.conftest import StartGateway
+from tests.conftest import StartGateway, make_upload
 from tests.doubles import FakeClock
 from tests.test_cli import invoke
 
@@ -305,3 +306,49 @@ async def test_wrong_secrets_are_logged_once_a_minute_with_their_number(
         "wrong secrets for operator: 1",
         "wrong secrets for teak: 50",
     ]
+
+
+def test_wrong_secrets_are_counted_by_door_and_ingest_goes_on(
+    start_gateway: StartGateway,
+) -> None:
+    events = '[{id = "gift", kind = "fix", points = 1, requires_api_key = true}]'
+    app = '[{id = "app2", secret_key = "plainsecret"}]'
+    running = start_gateway(
+        OPERATOR__TOKEN=TOKEN, TEAK__APPS=app, LYNES__EVENTS=events, LYNES__API_KEY="a key to try"
+    )
+    gift = {"eventId": "gift", "userId": "ada"}
+    session = {"game_id": "app2", "user_id": "ada", "country_code": "DE"}
+    with ThreadPoolExecutor(8) as pool:
+        wrong = [
+            pool.submit(running.client.get, "/dashboard", auth=("me", f"guess {number}"))
+            for number in range(4)
+        ]
+        wrong += [
+            pool.submit(running.client.post, "/v2/identify", json={**session, "secret_key": guess})
+            for guess in ("guess", "\u00e4", "plainsecre")
+        ]
+        player = {"authorization": f"Bearer {running.token('ada')}"}
+        for headers in ({**player, "x-api-key": "guess"}, player):
+            wrong.append(pool.submit(running.client.post, "/event", json=gift, headers=headers))
+        assert running.post(make_upload("ada"), sub="ada").status_code == 202
+        assert running.client.get("/dashboard", auth=("me", TOKEN)).status_code == 200
+        right = {**session, "secret_key": "plainsecret"}
+        assert running.client.post("/v2/identify", json=right).status_code == 201
+        found = [each.result().status_code for each in wrong]
+    assert found == [401] * 4 + [403] * 5
+    for token in ("not.a.token", running.token("ada", ttl_seconds=-5)):
+        headers = {"authorization": f"Bearer {token}"}
+        assert running.client.get("/v1/players/ada", headers=headers).status_code == 401
+    counted = {
+        name: value
+        for name, value in running.metrics().items()
+        if name.startswith("playsmart_auth_failures_total")
+    }
+    assert counted == {
+        "playsmart_auth_failures_total{door=operator}": 4,
+        "playsmart_auth_failures_total{door=teak}": 3,
+        "playsmart_auth_failures_total{door=lynes_api_key}": 1,
+        "playsmart_auth_failures_total{door=token}": 1,
+    }
+    assert running.stop() == 0
+    assert "guess" not in running.log

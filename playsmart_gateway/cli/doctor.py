@@ -22,7 +22,7 @@ from playsmart_gateway.cli.printing import harmless
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.folders import inspect_all
-from playsmart_gateway.settings import check, players_open_lynes
+from playsmart_gateway.settings import check, doubtful_secrets, players_open_lynes, printed_secrets
 from playsmart_gateway.sinks import StoreHealth, open_sink
 
 _RESTORE = "Restore a backup, or save what .recover of the sqlite3 shell, or pg_dump, can read."
@@ -95,8 +95,13 @@ def _secrets(config: Config, config_path: Path | None) -> Iterator[Finding]:
             "true for tokens of users, false if players get no token."
         )
         yield Finding("problem", "lynes", text, advice)
+    for key in printed_secrets(config):
+        advice = "Everybody can read it: put another one first, and remove it when nobody uses it."
+        yield Finding("problem", "secrets", f"{key} is the one of the manual", advice)
+    for text in doubtful_secrets(config):
+        yield Finding("note", "secrets", text, "32 random ones are good: openssl rand -hex 16.")
     holders = [development] if development.exists() else []
-    if config_path is not None and (config.auth.secret or config.auth.secrets or config.teak.apps):
+    if config_path is not None and _holds_secrets(config):
         holders.append(config_path)
     for path in holders:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -105,6 +110,16 @@ def _secrets(config: Config, config_path: Path | None) -> Iterator[Finding]:
             yield Finding("problem", "secrets", text, f"chmod 600 {path}")
         else:
             yield Finding("ok", "secrets", f"{path} is its owner's alone")
+
+
+def _holds_secrets(config: Config) -> bool:
+    doors = (config.auth, config.lynes.auth or config.auth)
+    return bool(
+        any(each.secret or each.secrets for each in doors)
+        or config.teak.apps
+        or config.lynes.api_keys
+        or config.operator.token
+    )
 
 
 def _folders(config: Config) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.operator import is_loopback
 from playsmart_gateway.output import never_wait_for_readers
 from playsmart_gateway.server import serve
-from playsmart_gateway.settings import check, players_open_lynes
+from playsmart_gateway.settings import check, players_open_lynes, printed_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,8 @@ def serve_command(
     set_up_logging(config.log.format, config.log.level)
     if dev and not at_home:
         logger.warning("development mode, open to every machine that reaches this one")
+    for key in printed_secrets(config) if not developing else ():
+        logger.warning("%s: is the one of the manual, everybody can read it", key)
     if players_open_lynes(config):
         logger.warning(
             "the tokens of players open Lynes, for every user: give [lynes.auth] keys or an "
