@@ -2,7 +2,8 @@
 
 What is written is the relation ``events`` in its order. Customdata is embedded in NDJSON digit for
 digit as it is stored, and is JSON text in the others; null is an empty field in CSV (RFC 4180) and
-null in Parquet, whose times are timestamps (UTC, microseconds).
+null in Parquet, whose times are timestamps (UTC, microseconds). What a terminal or a spreadsheet
+would obey is made ``harmless``, unless the raw texts are wanted: in NDJSON that changes no value.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from typing import IO, Any, Literal, Protocol
 import msgspec
 
 from playsmart_gateway.errors import ExportError
+from playsmart_gateway.harmless import harmless_cell, harmless_json
 from playsmart_gateway.sinks import EventFilter, EventReader, StoredEvent
 
 Format = Literal["ndjson", "csv", "parquet"]
@@ -74,15 +76,15 @@ async def export_events(
     return Exported(count, position, position == end)
 
 
-def open_writer(kind: Format, file: IO[bytes]) -> Writer:
-    """Return what writes ``kind`` into ``file``.
+def open_writer(kind: Format, file: IO[bytes], *, raw: bool = False) -> Writer:
+    """Return what writes ``kind`` into ``file``; ``raw``: with the texts as they are stored.
 
     Raises:
         ExportError: it needs a package that is not installed.
     """
     if kind == "parquet":
         return ParquetWriter(file)
-    return CsvWriter(file) if kind == "csv" else NdjsonWriter(file)
+    return CsvWriter(file, raw=raw) if kind == "csv" else NdjsonWriter(file, raw=raw)
 
 
 @contextlib.contextmanager
@@ -114,23 +116,25 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 class NdjsonWriter:
     """One JSON object a line."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], *, raw: bool = False) -> None:
         self._file = file
+        self._raw = raw
 
     def write(self, events: Sequence[StoredEvent]) -> None:
         """See ``Writer``."""
-        self._file.write(as_lines(events))
+        self._file.write(as_lines(events, raw=self._raw))
 
     def close(self) -> None:
         """See ``Writer``."""
 
 
-def as_lines(events: Sequence[StoredEvent]) -> bytes:
+def as_lines(events: Sequence[StoredEvent], *, raw: bool = False) -> bytes:
     """Return events as NDJSON."""
     names = StoredEvent._fields
-    return _encode_lines(
+    lines = _encode_lines(
         [dict(zip(names, (*event[:-1], _raw(event.customdata)), strict=True)) for event in events]
     )
+    return lines if raw else harmless_json(lines)
 
 
 def _raw(text: str | None) -> msgspec.Raw:
@@ -140,14 +144,19 @@ def _raw(text: str | None) -> msgspec.Raw:
 class CsvWriter:
     """A header, then a record an event."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], *, raw: bool = False) -> None:
+        self._raw = raw
         self._text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
         self._csv = csv.writer(self._text)
         self._csv.writerow(StoredEvent._fields)
 
     def write(self, events: Sequence[StoredEvent]) -> None:
         """See ``Writer``."""
-        self._csv.writerows(events)
+        if self._raw:
+            self._csv.writerows(events)
+            return
+        for event_id, *texts in events:
+            self._csv.writerow([event_id, *map(harmless_cell, texts)])
 
     def close(self) -> None:
         """See ``Writer``."""

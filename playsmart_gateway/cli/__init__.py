@@ -18,6 +18,7 @@ from playsmart_gateway.cli.erase import erase_command
 from playsmart_gateway.cli.export import export_command
 from playsmart_gateway.cli.keys import token_command
 from playsmart_gateway.cli.load import load_command
+from playsmart_gateway.cli.printing import say
 from playsmart_gateway.cli.retention import retention_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
 from playsmart_gateway.cli.statistics import stats_command
@@ -64,5 +65,5 @@ def main() -> None:
     except GatewayError as error:
         lines, code = explained(error)
         for line in lines:
-            click.echo(line, err=True)
+            say(line, err=True)
         sys.exit(code)

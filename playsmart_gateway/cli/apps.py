@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 
 from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.printing import say
 from playsmart_gateway.sinks import Channel, OptOutState, Store, open_sink
 
 
@@ -44,7 +45,7 @@ def exclude_command(user: str, app: str, until: datetime | None, config_path: Pa
         await store.exclude(app, user, expire_at)
 
     _change(config_path, act)
-    click.echo(f"excluded {user} of {app} {f'until {expire_at}' if expire_at else 'for good'}")
+    say(f"excluded {user} of {app} {f'until {expire_at}' if expire_at else 'for good'}")
 
 
 @click.command("include")
@@ -59,7 +60,7 @@ def include_command(user: str, app: str, config_path: Path | None) -> None:
 
     if not _change(config_path, act):
         raise click.ClickException("that player is not excluded")
-    click.echo(f"included {user} of {app}")
+    say(f"included {user} of {app}")
 
 
 @click.command("opt")
@@ -79,7 +80,7 @@ def opt_command(
 
     if not _change(config_path, act):
         raise click.ClickException("no session of that player is stored")
-    click.echo(f"{user} of {app}: {channel} {state}")
+    say(f"{user} of {app}: {channel} {state}")
 
 
 def _change(config_path: Path | None, act: Callable[[Store], Awaitable[Any]]) -> Any:

@@ -1,7 +1,6 @@
 """``coins``: what a player has and why, and corrections; ``audit``: whether all of it is right."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
@@ -16,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
 from playsmart_gateway.rewards import EVENT_TRIGGER, MILLION
 from playsmart_gateway.sinks import Cause, CoinTransaction, Player, Violation, open_sink
 
@@ -49,8 +49,9 @@ def coins_command() -> None:
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, help="Newest entries."
 )
+@raw_option
 @json_option
-def show_command(user: str, config_path: Path | None, limit: int, as_json: bool) -> None:
+def show_command(user: str, config_path: Path | None, limit: int, raw: bool, as_json: bool) -> None:
     """Print the balance and the ledger: the event and the rule behind every coin."""
     url = read_config(config_path).storage.database_url
     player, entries, causes = asyncio.run(_look_up(url, user, limit))
@@ -61,9 +62,9 @@ def show_command(user: str, config_path: Path | None, limit: int, as_json: bool)
             {**msgspec.structs.asdict(entry), "because": _because(entry, causes)}
             for entry in entries
         ]
-        click.echo(json.dumps({"player": msgspec.structs.asdict(player), "ledger": ledger}))
+        print_json({"player": msgspec.structs.asdict(player), "ledger": ledger})
     else:
-        _print_ledger(player, entries, causes)
+        _print_ledger(player, entries, causes, shown(raw=raw))
 
 
 @coins_command.command("adjust")
@@ -89,16 +90,19 @@ def adjust_command(
     url = read_config(config_path).storage.database_url
     entry = asyncio.run(_adjust(url, user, amount, reason.strip(), force))
     if as_json:
-        click.echo(json.dumps(msgspec.structs.asdict(entry)))
+        print_json(msgspec.structs.asdict(entry))
     else:
-        click.echo(f"{entry.type} {entry.amount}: {entry.balance_before} -> {entry.balance_after}")
+        say(f"{entry.type} {entry.amount}: {entry.balance_before} -> {entry.balance_after}")
 
 
 @click.command("audit")
 @config_option
+@raw_option
 @json_option
 @click.pass_context
-def audit_command(context: click.Context, config_path: Path | None, as_json: bool) -> None:
+def audit_command(
+    context: click.Context, config_path: Path | None, raw: bool, as_json: bool
+) -> None:
     """Check every coin: each grant has its event, each event its grant, each chain its balance.
 
     Exit code 0: all is right. 1: something is not, and is listed.
@@ -107,12 +111,12 @@ def audit_command(context: click.Context, config_path: Path | None, as_json: boo
     batches, violations = asyncio.run(_audit(url, show_progress=not as_json))
     if as_json:
         found = [msgspec.structs.asdict(each) for each in violations]
-        click.echo(json.dumps({"batches": batches, "violations": found}))
+        print_json({"batches": batches, "violations": found})
     else:
         for each in violations:
-            click.echo(f"{each.kind}: {each.text}")
+            click.echo(f"{each.kind}: {shown(raw=raw)(each.text)}")
         verdict = f"{len(violations):,} violations" if violations else "every coin is right"
-        click.echo(f"audited {batches:,} batches: {verdict}")
+        say(f"audited {batches:,} batches: {verdict}")
     context.exit(1 if violations else 0)
 
 
@@ -176,13 +180,13 @@ def _because(entry: CoinTransaction, causes: dict[int, Cause]) -> str:
 
 
 def _print_ledger(
-    player: Player, entries: Sequence[CoinTransaction], causes: dict[int, Cause]
+    player: Player, entries: Sequence[CoinTransaction], causes: dict[int, Cause], show: Show
 ) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200
     # What players and operators wrote is text, never markup.
-    console.print(f"{player.user_id}: {player.coins_balance:,} coins", markup=False)
+    console.print(show(f"{player.user_id}: {player.coins_balance:,} coins"), markup=False)
     table = Table("id", "when", "coins", "balance", "because", "game", "event", box=None)
     for place in (0, 2, 3):
         table.columns[place].justify = "right"
@@ -198,5 +202,5 @@ def _print_ledger(
             entry.game_id or "",
             f"{cause.name or cause.type} {cause.occurred_at}" if cause else "",
         ]
-        table.add_row(*(Text(str(each), overflow="fold") for each in row))
+        table.add_row(*(Text(show(str(each)), overflow="fold") for each in row))
     console.print(table)

@@ -1,7 +1,6 @@
 """``doctor``: is everything as it should be, and if not, what to do."""
 
 import asyncio
-import json
 import os
 import shutil
 import stat
@@ -18,7 +17,7 @@ from playsmart_gateway.cli.common import (
     development_secret_file,
     read_config,
 )
-from playsmart_gateway.cli.printing import harmless
+from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.folders import inspect_all
@@ -49,12 +48,12 @@ def doctor_command(context: click.Context, config_path: Path | None, as_json: bo
     """
     findings = list(examine(config_path))
     if as_json:
-        click.echo(json.dumps([finding._asdict() for finding in findings]))
+        print_json([finding._asdict() for finding in findings])
     else:
         for finding in findings:
-            click.echo(f"{finding.level:<8} {finding.subject}: {harmless(finding.text)}")
+            say(f"{finding.level:<8} {finding.subject}: {finding.text}")
             if finding.advice:
-                click.echo(f"{'':<8} {finding.advice}")
+                say(f"{'':<8} {finding.advice}")
     context.exit(1 if any(finding.level == "problem" for finding in findings) else 0)
 
 

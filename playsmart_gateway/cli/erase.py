@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.cli.common import config_option, database_file, read_config
+from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.flusher import Flusher
@@ -49,17 +49,17 @@ def erase_command(
     still_open = not dry_run and file is not None and file.with_name(f"{file.name}-wal").exists()
     if as_json:
         report = {"user": user, "dry_run": dry_run, "rows": erased, "left": left}
-        click.echo(json.dumps({**report, "write_ahead_log_left": still_open}))
+        print_json({**report, "write_ahead_log_left": still_open})
         return
     for table, rows in erased.items():
-        click.echo(f"{table:<22} {rows:>10,}")
+        say(f"{table:<22} {rows:>10,}")
     what = "would be erased" if dry_run else "erased"
-    click.echo(f"{what}: {sum(erased.values()):,} rows" if any(erased.values()) else "nothing")
+    say(f"{what}: {sum(erased.values()):,} rows" if any(erased.values()) else "nothing")
     for name in left:
-        click.echo(f"note: {name} holds broken records that name the player; remove it", err=True)
+        say(f"note: {name} holds broken records that name the player; remove it", err=True)
     if still_open:
         text = "another program has the database open; what was erased leaves the disk with it"
-        click.echo(f"note: {text}", err=True)
+        say(f"note: {text}", err=True)
 
 
 async def _count(config: Config, user: str) -> dict[str, int]:

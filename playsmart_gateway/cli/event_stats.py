@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from playsmart_gateway.cli.printing import Show, say, shown
+from playsmart_gateway.harmless import harmless_json
 from playsmart_gateway.loyalty import MetadataSummary, summarize
 from playsmart_gateway.loyalty.summary import Bucket, FieldSummary
 from playsmart_gateway.sinks import open_sink
@@ -40,34 +42,35 @@ async def read_event_stats(
     return EventStats(event, group, days, summarize(stats))
 
 
-def print_event_stats(found: EventStats, *, as_json: bool) -> None:
+def print_event_stats(found: EventStats, *, as_json: bool, raw: bool = False) -> None:
     """Print them for people, or as JSON."""
     if as_json:
-        click.echo(_encode(found))
+        content = _encode(found)
+        click.echo(content if raw else harmless_json(content))
     elif not found.summary.events:
-        click.echo(f"no events {found.event} are stored", err=True)
+        say(f"no events {found.event} are stored", err=True)
     else:
-        _print(found)
+        _print(found, shown(raw=raw))
 
 
-def _print(found: EventStats) -> None:
+def _print(found: EventStats, show: Show) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 120
     group = f" of {found.group}" if found.group is not None else ""
     # What clients and operators wrote is text, never markup.
-    console.print(f"{found.event}{group}: {found.summary.events:,} events", markup=False)
+    console.print(show(f"{found.event}{group}: {found.summary.events:,} events"), markup=False)
     days = list(found.days.items())[-MAX_DAYS_SHOWN:]
-    console.print(_bars([(f"{day}", events) for day, events in days]))
+    console.print(_bars([(f"{day}", events) for day, events in days], show))
     if len(found.days) > len(days):
         console.print(f"and {len(found.days) - len(days):,} days before")
     for name, field in found.summary.fields.items():
         console.print()
-        console.print(f"{name}: in {field.events:,} events", markup=False, style="bold")
+        console.print(show(f"{name}: in {field.events:,} events"), markup=False, style="bold")
         for line, rows in _parts(field):
             if line:
                 console.print(line, markup=False)
-            console.print(_bars(rows))
+            console.print(_bars(rows, show))
     if found.summary.unnamed:
         console.print(f"\nand {found.summary.unnamed:,} values of further fields")
 
@@ -91,7 +94,7 @@ def _parts(field: FieldSummary) -> list[tuple[str, list[tuple[str, int]]]]:
     return parts
 
 
-def _bars(rows: Sequence[tuple[str, int]]) -> Table:
+def _bars(rows: Sequence[tuple[str, int]], show: Show) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
     table.add_column(justify="right", max_width=40, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", no_wrap=True)
@@ -99,7 +102,7 @@ def _bars(rows: Sequence[tuple[str, int]]) -> Table:
     most = max(count for _, count in rows)
     for label, count in rows:
         bar = "█" * max(1, round(BAR_WIDTH * count / most))
-        table.add_row(*(Text(cell) for cell in (label, f"{count:,}", bar)))
+        table.add_row(*(Text(cell) for cell in (show(label), f"{count:,}", bar)))
     return table
 
 

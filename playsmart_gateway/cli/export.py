@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import io
-import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,8 +14,15 @@ import msgspec
 
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.filters import filter_options
-from playsmart_gateway.cli.printing import progress_bar
-from playsmart_gateway.exports import Exported, Format, export_events, open_writer, whole_file
+from playsmart_gateway.cli.printing import print_json, progress_bar, raw_option, say
+from playsmart_gateway.exports import (
+    Exported,
+    Format,
+    Writer,
+    export_events,
+    open_writer,
+    whole_file,
+)
 from playsmart_gateway.sinks import EventFilter, open_sink
 
 STANDARD_OUTPUT = Path("-")
@@ -39,6 +45,7 @@ _SUFFIXES: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
 )
 @click.option("--after", type=click.IntRange(0), default=0, help="Begin behind this event_id.")
 @filter_options
+@raw_option
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_context
 def export_command(
@@ -48,6 +55,7 @@ def export_command(
     output: Path,
     after: int,
     wanted: EventFilter,
+    raw: bool,
     as_json: bool,
 ) -> None:
     """Write stored events to a file, beside a running gateway or without one.
@@ -55,6 +63,9 @@ def export_command(
     Every event of the range is looked at, as there is no index by player, game or type. Ctrl-C ends
     the export early: what is written is whole up to the event_id that is printed at the end, and
     --after continues there. Exit code 1 then.
+
+    In CSV, control characters are written as the escapes of JSON, and a text that a spreadsheet
+    would calculate gets a ' in front, unless --raw is given. In NDJSON no value changes.
     """
     kind = kind or _SUFFIXES.get(output.suffix, "ndjson")
     to_file = output != STANDARD_OUTPUT
@@ -62,13 +73,14 @@ def export_command(
         raise click.BadParameter("Parquet needs a file", param_hint="--output")
     url = read_config(config_path).storage.database_url
     with _opened(output) as file:
-        exported = asyncio.run(_export(url, kind, file, wanted, after))
+        writer = open_writer(kind, file, raw=raw)
+        exported = asyncio.run(_export(url, writer, wanted, after))
     if as_json:
-        click.echo(json.dumps(msgspec.structs.asdict(exported)), err=not to_file)
+        print_json(msgspec.structs.asdict(exported), err=not to_file)
     else:
         state = "exported" if exported.complete else "interrupted after"
         text = f"{state} {exported.events:,} events; to go on, --after {exported.cursor}"
-        click.echo(text, err=not to_file)
+        say(text, err=not to_file)
     context.exit(0 if exported.complete else 1)
 
 
@@ -86,12 +98,9 @@ def _opened(output: Path) -> Iterator[IO[bytes]]:
             yield aside
 
 
-async def _export(
-    url: str, kind: Format, file: IO[bytes], wanted: EventFilter, after: int
-) -> Exported:
+async def _export(url: str, writer: Writer, wanted: EventFilter, after: int) -> Exported:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
-    writer = open_writer(kind, file)
     with progress_bar() as bar:
         task = bar.add_task("export", total=None)
         async with open_sink(url).reader() as reader:

@@ -20,7 +20,9 @@ from rich.progress import Progress as Bar
 
 from playsmart_gateway.auth import mint
 from playsmart_gateway.cli.common import read_config, signing_key, with_development_secret
+from playsmart_gateway.cli.printing import say
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.harmless import harmless_json
 from playsmart_gateway.load import (
     GAME_ID,
     Baseline,
@@ -296,10 +298,10 @@ def _bar(figures: str) -> Bar:
 
 def _show(report: Report, *, as_json: bool) -> None:
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
+        click.echo(harmless_json(msgspec.json.format(msgspec.json.encode(report), indent=2)))
     else:
         Console(highlight=False).print(table(report))
     if report.requests_sent and not report.responses_2xx:
         click.echo("Nothing was accepted; the answers above say why.", err=True)
     if report.verify is not None and report.verify.problem:
-        click.echo(f"error: {report.verify.problem}", err=True)
+        say(f"error: {report.verify.problem}", err=True)

@@ -1,10 +1,26 @@
-"""What commands print for people: progress bars, and texts of players made harmless."""
+"""What commands print for people and machines; texts of players are made harmless on the way."""
 
-import re
+import json
 import sys
+from collections.abc import Callable
+from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from playsmart_gateway.harmless import harmless, harmless_json
+
+__all__ = ["Show", "harmless", "print_json", "progress_bar", "raw_option", "say", "shown"]
+
+Show = Callable[[str], str]
+"""Makes a text of a player what is shown of it."""
+
+raw_option = click.option(
+    "--raw",
+    is_flag=True,
+    help="Write texts of players as they are; a terminal or a spreadsheet may obey them.",
+)
 
 
 def progress_bar() -> Progress:
@@ -20,10 +36,16 @@ def progress_bar() -> Progress:
     )
 
 
-# Controls, what ends a line, and what reorders text: a terminal would obey them.
-_UNSAFE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
+def shown(*, raw: bool) -> Show:
+    """Return what makes texts of players harmless, or leaves them alone."""
+    return str if raw else harmless
 
 
-def harmless(text: str) -> str:
-    """Return ``text`` with everything that a terminal would obey written as an escape."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line, in which nothing can do anything to a terminal."""
+    click.echo(harmless(text), err=err)
+
+
+def print_json(value: Any, *, err: bool = False) -> None:
+    """Print a value as JSON on a line, in which nothing can do anything to a terminal."""
+    click.echo(harmless_json(json.dumps(value).encode()), err=err)

@@ -1,7 +1,6 @@
 """``retention``: old events go."""
 
 import asyncio
-import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ import msgspec
 
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.keys import Duration
-from playsmart_gateway.cli.printing import progress_bar
+from playsmart_gateway.cli.printing import print_json, progress_bar, say
 from playsmart_gateway.sinks import open_sink
 from playsmart_gateway.sinks.events import MAX_NAMED, latest_sane
 
@@ -52,18 +51,18 @@ def retention_command(
     if as_json:
         report = {"received_before": text, "dry_run": dry_run, "events": whole.events}
         told = {"uncounted_from_batch": whole.uncounted_from, "batches_ahead": whole.ahead}
-        click.echo(json.dumps({**report, **told}))
+        print_json({**report, **told})
         return
     what = "would be deleted" if dry_run else "deleted"
-    click.echo(f"{what}: {whole.events:,} events received before {text}")
+    say(f"{what}: {whole.events:,} events received before {text}")
     if whole.ahead:
         names = ", ".join(map(str, whole.ahead[:MAX_NAMED]))
         more = " and more" if len(whole.ahead) > MAX_NAMED else ""
         text = f"received by a clock that was ahead: batches {names}{more}"
-        click.echo(f"note: {text}; their age is that of the batches behind them", err=True)
+        say(f"note: {text}; their age is that of the batches behind them", err=True)
     if whole.uncounted_from is not None:
         text = f"stopped before batch {whole.uncounted_from}, as the dashboard has not counted it"
-        click.echo(f"note: {text}; a running gateway counts, run this again later", err=True)
+        say(f"note: {text}; a running gateway counts, run this again later", err=True)
 
 
 class _Whole(msgspec.Struct):

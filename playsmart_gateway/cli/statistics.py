@@ -1,7 +1,6 @@
 """``stats``: what the stored events add up to."""
 
 import asyncio
-import json
 import math
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -19,6 +18,7 @@ from rich.text import Text
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stats
 from playsmart_gateway.cli.filters import filter_options
+from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
 from playsmart_gateway.cli.totals import count_all, print_totals, totals_as_json
 from playsmart_gateway.sinks import (
     EVERYTHING,
@@ -40,6 +40,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--to", "last", type=DAY, help="With --event: the last day.")
 @click.option("--group", help="With --event: only users of this group.")
 @filter_options
+@raw_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def stats_command(
     config_path: Path | None,
@@ -49,6 +50,7 @@ def stats_command(
     last: datetime | None,
     group: str | None,
     wanted: EventFilter,
+    raw: bool,
     as_json: bool,
 ) -> None:
     """Count the events of each game, type and day; or sum up those of an app, or of a Lynes event.
@@ -71,22 +73,22 @@ def stats_command(
         reading = read_event_stats(
             config.storage.database_url, config.lynes.project, event, *days, group
         )
-        print_event_stats(asyncio.run(reading), as_json=as_json)
+        print_event_stats(asyncio.run(reading), as_json=as_json, raw=raw)
         return
     if app is None:
         counts = asyncio.run(count_all(config.storage.database_url, wanted))
         if as_json:
-            click.echo(json.dumps(totals_as_json(counts)))
+            print_json(totals_as_json(counts))
         else:
-            print_totals(counts)
+            print_totals(counts, shown(raw=raw))
         return
     found = asyncio.run(_read(config.storage.database_url, app))
     if as_json:
-        click.echo(json.dumps({"app": app, "actions": [_as_json(each) for each in found]}))
+        print_json({"app": app, "actions": [_as_json(each) for each in found]})
     elif found:
-        _print(app, found)
+        _print(app, found, shown(raw=raw))
     else:
-        click.echo(f"no events of {app} are stored", err=True)
+        say(f"no events of {app} are stored", err=True)
 
 
 async def _read(url: str, app: str) -> list[ActionStatistics]:
@@ -113,12 +115,12 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _print(app: str, found: Sequence[ActionStatistics]) -> None:
+def _print(app: str, found: Sequence[ActionStatistics], show: Show) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160
     table = Table(
-        title=Text(f"analytics events of {app}"),
+        title=Text(show(f"analytics events of {app}")),
         title_justify="left",
         box=None,
         padding=(0, 1, 0, 0),
@@ -133,9 +135,9 @@ def _print(app: str, found: Sequence[ActionStatistics]) -> None:
         for each in parts:
             sums = each.statistics
             total.add(sums.occurrences, sums.value, sums.squares, sums.events)
-        table.add_row(*_row(action, "all", total, max(most, total.events)), style="bold")
+        table.add_row(*_row(show(action), "all", total, max(most, total.events)), style="bold")
         for each in parts:
-            table.add_row(*_row("", each.country_code or "unknown", each.statistics, most))
+            table.add_row(*_row("", show(each.country_code or "unknown"), each.statistics, most))
     console.print(table)
 
 

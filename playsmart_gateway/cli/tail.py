@@ -12,7 +12,7 @@ from rich.text import Text
 
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.filters import filter_options
-from playsmart_gateway.cli.printing import harmless
+from playsmart_gateway.cli.printing import Show, harmless, raw_option, shown
 from playsmart_gateway.exports import as_lines
 from playsmart_gateway.sinks import EventFilter, EventReader, StoredEvent, open_sink
 
@@ -27,16 +27,19 @@ POLL_SECONDS = 0.25
     help="Begin with so many of the last events.",
 )  # fmt: skip
 @filter_options
+@raw_option
 @click.option("--json", "as_json", is_flag=True, help="Print NDJSON, as export does.")
-def tail_command(config_path: Path | None, lines: int, wanted: EventFilter, as_json: bool) -> None:
+def tail_command(
+    config_path: Path | None, lines: int, wanted: EventFilter, raw: bool, as_json: bool
+) -> None:
     """Print the last stored events, then new ones as they are stored, until Ctrl-C."""
     console = Console(highlight=False, soft_wrap=True)
 
     def show(events: list[StoredEvent]) -> None:
         if as_json and events:
-            click.echo(as_lines(events), nl=False)
+            click.echo(as_lines(events, raw=raw), nl=False)
         elif events:
-            console.print(Text("\n").join(map(line_of, events)))
+            console.print(Text("\n").join(line_of(event, shown(raw=raw)) for event in events))
 
     with asyncio.Runner() as runner:
         runner.run(_tail(read_config(config_path).storage.database_url, wanted, lines, show))
@@ -75,14 +78,14 @@ async def last_events(
     return found[:count][::-1]
 
 
-def line_of(event: StoredEvent) -> Text:
+def line_of(event: StoredEvent, show: Show = harmless) -> Text:
     """Return an event on one line, in which what players wrote can do nothing to a terminal."""
     name = f" {event.custom_event_name}" if event.custom_event_name else ""
     return Text.assemble(
         (event.occurred_at[:23].replace("T", " "), "dim"), " ",
-        (harmless(event.source), "dim"), " ",
-        (harmless(event.game_id), "cyan"), " ",
-        (harmless(event.user_id), "green"), " ",
-        (harmless(event.type + name), "bold"), " ",
-        harmless(event.customdata or ""),
+        (show(event.source), "dim"), " ",
+        (show(event.game_id), "cyan"), " ",
+        (show(event.user_id), "green"), " ",
+        (show(event.type + name), "bold"), " ",
+        show(event.customdata or ""),
     )  # fmt: skip

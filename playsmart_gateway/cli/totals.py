@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from playsmart_gateway.cli.printing import harmless, progress_bar
+from playsmart_gateway.cli.printing import Show, harmless, progress_bar
 from playsmart_gateway.sinks import EventCount, EventFilter, open_sink
 
 EVENTS_PER_READ = 200_000
@@ -44,7 +44,7 @@ def totals_as_json(found: Sequence[EventCount]) -> dict[str, Any]:
     }
 
 
-def print_totals(found: Sequence[EventCount]) -> None:
+def print_totals(found: Sequence[EventCount], show: Show = harmless) -> None:
     """Print a table for the types of each game, and one for the days."""
     if not found:
         click.echo("no such events are stored", err=True)
@@ -57,9 +57,9 @@ def print_totals(found: Sequence[EventCount]) -> None:
     for each in found:
         types[each.source, each.game_id, each.type] += each.events
         days[(each.day,)] += each.events
-    console.print(_table(("source", "game", "type"), types, types.most_common()))
+    console.print(_table(("source", "game", "type"), types, types.most_common(), show))
     console.print()
-    console.print(_table(("day",), days, sorted(days.items())))
+    console.print(_table(("day",), days, sorted(days.items()), show))
     console.print(f"\n{sum(days.values()):,} events", markup=False)
 
 
@@ -67,6 +67,7 @@ def _table(
     headings: tuple[str, ...],
     counts: Counter[tuple[str, ...]],
     rows: Sequence[tuple[tuple[str, ...], int]],
+    show: Show,
 ) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in headings:
@@ -76,6 +77,6 @@ def _table(
     most = max(counts.values())
     for key, events in rows:
         bar = "█" * max(1, round(BAR_WIDTH * events / most))
-        cells = (*map(harmless, key), f"{events:,}", bar)
+        cells = (*map(show, key), f"{events:,}", bar)
         table.add_row(*map(Text, cells))
     return table
