@@ -26,10 +26,12 @@ from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.figures import DAY, SPANS
 from playsmart_gateway.sinks.sql import Database
 
-MAX_LEVEL = 1_000_000
+MAX_LEVEL = "1.7e308"
+MIN_LEVEL = "1e-300"
 MAX_LEVEL_LENGTH = 40
-"""A level is a whole number so near to 0, or a text of at most so many printable ASCII
-characters."""
+"""A level is a finite number, or a text of at most so many characters without NUL. Numbers are
+written as one does: 5.0 is ``5``, 5.5 is ``5.5``, with 15 digits where they are not whole; nearer
+to 0 than ``MIN_LEVEL`` they are ``0``."""
 
 MAX_SECONDS = 86_400
 """A completion that says it took longer does not say how long it took."""

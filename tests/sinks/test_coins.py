@@ -292,6 +292,28 @@ async def test_the_ledger_is_append_only(database_url: str, statement: str) -> N
         await execute(database_url, statement)
 
 
+@pytest.mark.parametrize(
+    ("data", "best", "last"),
+    [
+        ('{"score":1,"score":2}', 2, 2),
+        ('{"score":9,"x":{"score":7},"sc\\u006fre":3}', 3, 3),
+        ('{"score":9,"score":"none"}', None, None),
+        ('{"score":null,"score":4}', 4, 4),
+        ('{"a":{"score":1,"score":2}}', None, None),
+    ],
+)
+async def test_of_two_members_of_one_name_every_store_reads_the_last(
+    url: str, data: str, best: int | None, last: int | None
+) -> None:
+    one = batch(1, end(0))
+    one.rows = f'[["GameEnd",null,"2026-04-22T14:30:00Z",{data}]]'.encode()
+    async with open_sink(url) as sink, sink.reader() as reader:
+        await sink.write([one])
+        player = await reader.player("ada")
+        assert player is not None
+        assert (player.best_score, player.last_score) == (best, last)
+
+
 async def test_an_older_file_gets_players_for_the_events_it_holds(tmp_path: Path) -> None:
     """Nothing is paid for them: no rule was in force."""
     path = tmp_path / "events.db"

@@ -115,11 +115,11 @@ async def recounted(url: str) -> dict[str, list[tuple[Any, ...]]]:
         lost = (kind == "GameEnd" and data.get("reason") != "completed") or (
             kind == "Custom" and name in ("LevelFailed", "level_failed", "FAIL")
         )
-        if source == "playsmart" and (done or lost) and is_level(level):
-            cell = levels[game, day, str(level)]
+        if source == "playsmart" and (done or lost) and (level := level_of(level)) is not None:
+            cell = levels[game, day, level]
             cell[0 if done else 1] += 1
-            if done and (game, user, str(level)) not in completed:
-                completed[game, user, str(level)] = day
+            if done and (game, user, level) not in completed:
+                completed[game, user, level] = day
                 cell[2] += 1
             seconds = data.get("duration_seconds")
             if done and type(seconds) in (int, float) and 0 <= seconds <= 86_400:
@@ -147,15 +147,28 @@ async def recounted(url: str) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def is_level(level: object) -> bool:
-    if type(level) is int:
-        return abs(level) <= 1_000_000
-    if not isinstance(level, str):
-        return False
-    return 1 <= len(level) <= 40 and all(" " <= letter <= "~" for letter in level)
+def level_of(level: object) -> str | None:
+    """What a level is called, None if it is none."""
+    if isinstance(level, str):
+        return level if 1 <= len(level) <= 40 and "\0" not in level else None
+    if type(level) is int and -(2**63) <= level < 2**63:
+        return str(level)
+    if type(level) not in (int, float):
+        return None
+    number = float(level)  # type: ignore[arg-type]
+    if abs(number) > 1.7e308:
+        return None
+    if abs(number) < 1e-300:
+        return "0"
+    is_whole = abs(number) < 9.2e18 and number.is_integer()
+    return str(int(number)) if is_whole else f"{number:.15g}"
 
 
-LEVEL = st.sampled_from([1, 2, "1", "boss", -3, 2.5, 2**70, True, None, "", "x" * 41, "é", [1]])
+LEVEL = st.sampled_from(
+    [1, 2, "1", "boss", -3, 2.5, 5.0, 5, 20260422, -0.0, 1e15, 1e22, 0.1 + 0.2, 1e-7, 2**63 - 1,
+     2**53 + 1, 2**70, 1e300, 1e-310, True, None, "", "x" * 40, "x" * 41, "é", "レベル1", "😀",
+     "a\0", [1]]
+)  # fmt: skip
 SECONDS = st.sampled_from([0, 12, 3.25, -1, 90_000, "9", True, None, 1e300])
 ROWS = st.one_of(
     st.builds(row, st.sampled_from(["AppOpen", "AdImpression", "IAPPurchase"])),
@@ -299,7 +312,42 @@ async def test_customdata_that_no_column_could_hold_does_not_stop_a_follower(
         async with keeper(sink) as figures:
             await follow_to_the_end(figures)
     levels = (await tables(database_url))["levels"]
-    assert [level for _, _, level, *_ in levels] == ["boss"]
+    assert sorted(level for _, _, level, *_ in levels) == ["0", "boss"]
+
+
+async def test_of_two_members_of_one_name_the_last_counts(database_url: str) -> None:
+    one = batch(1, "ada", MONDAY)
+    events = [
+        b'"LevelCompleted",null,"2026-04-22T14:30:00Z",{"level":1,"level":2,'
+        b'"duration_seconds":5,"duration_seconds":7}',
+        b'"GameEnd",null,"2026-04-22T14:30:00Z",{"level":2,"reason":"completed","reason":"quit"}',
+        b'"GameEnd",null,"2026-04-22T14:30:00Z",{"level":2,"reason":"quit","reason":"completed"}',
+        b'"LevelCompleted",null,"2026-04-22T14:30:00Z",{"level":3,"l\\u0065vel":{"level":4}}',
+    ]
+    one.rows, one.count = b"[[%s]]" % b"],[".join(events), len(events)
+    async with open_sink(database_url) as sink:
+        await sink.write([one])
+        async with keeper(sink) as figures:
+            await follow_to_the_end(figures)
+    (counted,) = (await tables(database_url))["levels"]
+    assert counted[2:] == ("2", 1, 1, 1, 1, 7.0)
+
+
+async def test_levels_are_any_finite_numbers_and_short_texts_in_the_order_of_numbers(
+    database_url: str,
+) -> None:
+    sent = [5.0, 5, "5", 5.5, 20260422, -1, "レベル1", "10", 1e300, "x" * 41, "", True]
+    async with open_sink(database_url) as sink:
+        await sink.write(
+            [batch(1, "ada", MONDAY, *(row("LevelCompleted", level=level) for level in sent))]
+        )
+        async with keeper(sink) as figures:
+            await follow_to_the_end(figures)
+            found = await figures.read(None, 30 * DAY, MONDAY.timestamp())
+    assert [(each.level, each.completions) for each in found.levels][:6] == [
+        ("-1", 1), ("レベル1", 1), ("5", 3), ("5.5", 1), ("10", 1), ("20260422", 1),
+    ]  # fmt: skip
+    assert [each.level for each in found.levels][6:] == ["1e+300"]
 
 
 async def test_retention_is_of_those_who_come_back_on_the_very_day(database_url: str) -> None:

@@ -26,7 +26,8 @@ _STATE = f"""
         WHERE batch_id <= position ORDER BY batch_id DESC LIMIT 1
     ) FROM rollup_state
 """  # noqa: S608 - built from our own constants
-_LEVEL_NUMBER = "coalesce(substring(level FROM '^ *([-+]?[0-9]{1,18})')::bigint, 0)"
+_BEGINNING = r"^ *([-+]?[0-9]{1,40}(?:\.[0-9]*)?(?:e\+[0-9]{2})?)"
+_LEVEL_NUMBER = f"coalesce(substring(level FROM '{_BEGINNING}')::float8, 0)"
 _FIELDS = Query(
     f"""
     WITH entries AS MATERIALIZED (

@@ -5,7 +5,6 @@ import asyncpg
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.figures import DAY
 from playsmart_gateway.sinks.sql_rollup import (
-    MAX_LEVEL,
     MAX_LEVEL_LENGTH,
     MAX_SECONDS,
     MOST,
@@ -49,14 +48,22 @@ _SEE_PLAYERS = f"""
 """  # noqa: S608 - built from our own constants
 _LEVEL = rf"""
     CASE json_typeof(said_level)
-        WHEN 'string' THEN substring(said_level #>> '{{}}' FROM '^[ -~]{{1,{MAX_LEVEL_LENGTH}}}$')
+        WHEN 'string' THEN CASE
+            WHEN char_length(said_level #>> '{{}}') BETWEEN 1 AND {MAX_LEVEL_LENGTH}
+                 AND (strpos(said_level #>> '{{}}', U&'\FFFD') = 0
+                      OR strpos(customdata::text, '\u0000') = 0)
+            THEN said_level #>> '{{}}'
+        END
         WHEN 'number' THEN CASE
-            WHEN said_level::text ~ '^-?[0-9]{{1,18}}$'
-                 AND abs(said_level::text::bigint) <= {MAX_LEVEL}
-            THEN said_level::text::bigint::text
+            WHEN length(said_level::text) > 1000 THEN NULL
+            WHEN said_level::text ~ '[eE]-0*[1-9][0-9]{{4,}}$' THEN '0'
+            WHEN said_level::text ~ '^[^eE]*([eE][-+]?0*[0-9]{{1,4}})?$'
+            THEN level_of(said_level::text::numeric)
         END
     END
 """
+"""What may be beyond ``numeric`` is not even tried, and U+FFFD beside a NUL may be that NUL."""
+
 _SECONDS = rf"""
     CASE WHEN done AND json_typeof(said_seconds) = 'number' AND length(said_seconds::text) <= 300
          AND said_seconds::text ~ '^[^eE]*([eE][-+]?0*[0-9]{{1,2}})?$'
@@ -70,7 +77,7 @@ _GATHER_LEVELS = f"""
         SELECT game_id, user_id AS player, event_id, at / {DAY} AS day, done,
                {_LEVEL} AS level, {_SECONDS} AS seconds
         FROM (
-            SELECT game_id, user_id, event_id, at, type = 'LevelCompleted' AS done,
+            SELECT game_id, user_id, event_id, at, customdata, type = 'LevelCompleted' AS done,
                    data -> 'level' AS said_level, data -> 'duration_seconds' AS said_seconds
             FROM (
                 SELECT *, readable(customdata) AS data FROM {_CHUNK}

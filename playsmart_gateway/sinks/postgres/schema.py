@@ -23,6 +23,7 @@ from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.postgres.loyalty_tables import LOYALTY_TABLES
 from playsmart_gateway.sinks.postgres.rollup_tables import ROLLUP_TABLES
 from playsmart_gateway.sinks.sql import EVENT_TRIGGER, LEVEL_COMPLETE
+from playsmart_gateway.sinks.sql_rollup import MAX_LEVEL, MIN_LEVEL
 
 
 def printed_time(when: str) -> str:
@@ -194,5 +195,31 @@ VERSION_TABLE = """
     INSERT INTO schema_version VALUES (0);
 """
 
-MIGRATIONS = (READABLE + EVENTS + COINS + APPS + LOYALTY_TABLES + ROLLUP_TABLES,)
+LEVELS = rf"""
+    CREATE OR REPLACE FUNCTION readable(data json) RETURNS json
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT CASE WHEN strpos(data::text, '\u') = 0 THEN data ELSE
+            regexp_replace(
+                data::text,
+                '(?<!\\)((?:\\\\)*)\\u(?:0000|[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])'
+                '|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F]..))',
+                '\1\\ufffd', 'g'
+            )::json END
+    $$;
+    CREATE FUNCTION level_of(number numeric) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET extra_float_digits = 0 AS $$
+        SELECT CASE
+            WHEN abs(number) > {MAX_LEVEL} THEN NULL
+            WHEN abs(number) < {MIN_LEVEL} THEN '0'
+            WHEN number = trunc(number) AND number BETWEEN -9223372036854775808
+                 AND 9223372036854775807 THEN number::bigint::text
+            WHEN abs(number) < 9.2e18 AND number::float8 = trunc(number::float8)
+                THEN number::float8::bigint::text
+            ELSE number::float8::text
+        END
+    $$;
+"""
+"""Pairs are left alone, and so is what only looks like an escape. Levels: see ``sql_rollup``."""
+
+MIGRATIONS = (READABLE + EVENTS + COINS + APPS + LOYALTY_TABLES + ROLLUP_TABLES, LEVELS)
 """One script a schema version; never edited once released, only appended to."""

@@ -100,7 +100,7 @@ class SqliteFigures:
             ((position, end, counted_until),) = await db.execute_fetchall(_STATE)
             return await read_figures(
                 partial(_rows, db), game_id, seconds, now,
-                level_number="CAST(level AS INTEGER)",
+                level_number="CAST(level AS REAL)",
                 followed=Followed(position, end or 0),
                 counted_until=counted_until,
                 fields=_FIELDS,

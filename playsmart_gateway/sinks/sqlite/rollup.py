@@ -8,12 +8,14 @@ from playsmart_gateway.sinks.sql_rollup import (
     MAX_LEVEL,
     MAX_LEVEL_LENGTH,
     MAX_SECONDS,
+    MIN_LEVEL,
     MOST,
     Chunk,
     Gathered,
     next_chunk,
 )
 from playsmart_gateway.sinks.sqlite.connection import Statements
+from playsmart_gateway.sinks.sqlite.schema import last_member
 
 CHUNK_TABLES = """
     CREATE TEMP TABLE chunk_batches (
@@ -50,28 +52,38 @@ _SEE_PLAYERS = f"""
         FROM {_CHUNK} AND chunk_batches.user_id = '' AND event_rows.user_id <> ''
     ) GROUP BY game_id, player, day
 """  # noqa: S608 - built from our own constants
+_LEVEL = last_member(
+    "level",
+    f"""CASE
+        WHEN type = 'text' AND instr(atom, char(0)) = 0
+             AND length(atom) BETWEEN 1 AND {MAX_LEVEL_LENGTH} THEN atom
+        WHEN type NOT IN ('integer', 'real') OR abs(atom + 0.0) > {MAX_LEVEL} THEN NULL
+        WHEN typeof(atom) = 'integer' THEN CAST(atom AS TEXT)
+        WHEN abs(atom) < {MIN_LEVEL} THEN '0'
+        WHEN abs(atom) < 9.2e18 AND atom = CAST(atom AS INTEGER)
+             THEN CAST(CAST(atom AS INTEGER) AS TEXT)
+        ELSE printf('%.15g', atom)
+    END""",
+)
+_SECONDS = last_member(
+    "duration_seconds",
+    f"iif(type IN ('integer', 'real') AND atom BETWEEN 0 AND {MAX_SECONDS}, atom, NULL)",
+)
 _LIST_LEVELS = f"""
     INSERT INTO chunk_levels
-    SELECT game_id, player, event_id, day, done, level,
-           iif(done AND json_type(customdata, '$.duration_seconds') IN ('integer', 'real')
-               AND json_extract(customdata, '$.duration_seconds') BETWEEN 0 AND {MAX_SECONDS},
-               json_extract(customdata, '$.duration_seconds'), NULL)
+    SELECT game_id, player, event_id, day, done, level, seconds
     FROM (
         SELECT game_id, chunk_batches.user_id AS player, event_id, at / {DAY} AS day,
-               type = 'LevelCompleted' AS done, type, customdata,
-               json_extract(customdata, '$.level') AS level
+               type = 'LevelCompleted' AS done, {_LEVEL} AS level,
+               iif(type = 'LevelCompleted', {_SECONDS}, NULL) AS seconds
         FROM {_CHUNK} AND source = 'playsmart' AND (
-            type IN ('LevelCompleted', 'GameEnd') OR type = 'Custom'
+            type = 'LevelCompleted'
+            OR type = 'GameEnd' AND {last_member("reason")} IS NOT 'completed'
+            OR type = 'Custom'
             AND lower(replace(custom_event_name, '_', '')) IN ('levelfailed', 'fail')
         )
     )
-    WHERE CASE typeof(level)
-        WHEN 'integer' THEN json_type(customdata, '$.level') = 'integer'
-             AND level BETWEEN -{MAX_LEVEL} AND {MAX_LEVEL}
-        WHEN 'text' THEN json_type(customdata, '$.level') = 'text'
-             AND level NOT GLOB '*[^ -~]*' AND length(level) BETWEEN 1 AND {MAX_LEVEL_LENGTH}
-    END
-    AND (type <> 'GameEnd' OR json_extract(customdata, '$.reason') IS NOT 'completed')
+    WHERE level IS NOT NULL
 """  # noqa: S608 - built from our own constants
 _COUNT_LEVELS = """
     SELECT row_number() OVER () AS place, json_array(

@@ -29,6 +29,24 @@ def printed_time(microseconds: str) -> str:
     )
 
 
+def last_member(name: str, value: str = "atom") -> str:
+    """Return SQL of ``value``, of the columns of ``json_each``, for a member of ``customdata``.
+
+    Of two members of one name that is the last, as for all other readers of JSON: ``json_extract``
+    takes the first. NULL if there is none.
+    """
+    return (
+        f"(SELECT {value} FROM json_each(customdata)"  # noqa: S608 - built from our own constants
+        f" WHERE key = '{name}' ORDER BY id DESC LIMIT 1)"
+    )
+
+
+_SCORE = last_member(
+    "score",
+    "iif(type IN ('integer', 'real') AND atom BETWEEN -1.7e308 AND 1.7e308, atom, NULL)",
+)
+
+
 def count_activity(batches: str, which: str) -> str:
     """Return SQL that adds what events say about their players (contract section 4).
 
@@ -41,17 +59,14 @@ def count_activity(batches: str, which: str) -> str:
         total_games_played = total_games_played + ended,
         best_score = coalesce(max(best_score, best), best, best_score),
         last_score = ifnull(
-            (SELECT json_extract(customdata, '$.score') FROM event_rows WHERE event_id = last),
-            last_score
+            (SELECT {_SCORE} FROM event_rows WHERE event_id = last), last_score
         )
     FROM (
         SELECT player_id AS whose, sum(type = 'AppOpen') AS opened, sum(type = 'GameEnd') AS ended,
                max(score) AS best, max(iif(score IS NULL, NULL, event_id)) AS last
         FROM (
             SELECT player_id, event_id, type,
-                   iif(type = 'GameEnd' AND json_type(customdata, '$.score') IN ('integer', 'real')
-                       AND json_extract(customdata, '$.score') BETWEEN -1.7e308 AND 1.7e308,
-                       json_extract(customdata, '$.score'), NULL) AS score
+                   iif(type = 'GameEnd', {_SCORE}, NULL) AS score
             FROM event_rows CROSS JOIN {batches}
             WHERE batch_id = event_id / {MAX_EVENTS_PER_BATCH}
             AND type IN ('AppOpen', 'GameEnd') AND {which}
