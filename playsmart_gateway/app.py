@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, closing, nullcontext
 from functools import partial
 
 import msgspec
@@ -38,6 +38,7 @@ from playsmart_gateway.limits import (
 )
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
 from playsmart_gateway.operator import Home, OperatorGate
+from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.rewards import draws_for
 from playsmart_gateway.settings import (
     access_for,
@@ -109,10 +110,13 @@ def create_app(
         trust_forwarded=config.auth.trust_forwarded,
     )
 
+    renderer = Renderer()
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with gateway.running():
-            yield
+        with closing(renderer):
+            async with gateway.running():
+                yield
 
     tries = WrongTries(
         gateway.stats.count_auth_failure,
@@ -135,7 +139,7 @@ def create_app(
     )
     endpoints: dict[str, Endpoint] = {
         playsmart.PATH: endpoint,
-        **_teak_endpoints(config, gateway, make_limit, tries),
+        **_teak_endpoints(config, gateway, renderer, make_limit, tries),
         **dict.fromkeys(lynes.PATHS, send_event),
     }
     home = Home(config.server.host)
@@ -187,7 +191,11 @@ def limited_keys(config: Config) -> int:
 
 
 def _teak_endpoints(
-    config: Config, gateway: Gateway, make_limit: MakeLimit, tries: WrongTries
+    config: Config,
+    gateway: Gateway,
+    renderer: Renderer,
+    make_limit: MakeLimit,
+    tries: WrongTries,
 ) -> dict[str, Endpoint]:
     limits = config.teak.limits
     parts = Parts(
@@ -196,6 +204,7 @@ def _teak_endpoints(
         roster=gateway.roster,
         reader=gateway.reader,
         store=gateway.store,
+        renderer=renderer,
         stats=gateway.stats,
         max_body_bytes=config.server.max_body_bytes,
         store_client_ip=config.teak.store_client_ip,

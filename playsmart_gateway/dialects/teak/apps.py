@@ -10,7 +10,8 @@ import msgspec
 from playsmart_gateway.dialects.teak.parameters import MAX_TEXT_LENGTH, Identifier
 from playsmart_gateway.dialects.teak.properties import MAX_OF_EACH_KIND, Kind
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.links import is_template, short_link
+from playsmart_gateway.links import short_link
+from playsmart_gateway.templates import is_template
 
 _KEYS = ("id", "secret_key", "link_domains", "links", "properties")
 _KINDS = get_args(Kind)

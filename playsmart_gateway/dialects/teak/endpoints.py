@@ -38,7 +38,8 @@ from playsmart_gateway.errors import Refused, SinkError, StoreUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, WrongTries, in_process
-from playsmart_gateway.links import render, resolve
+from playsmart_gateway.links import resolve
+from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.sessions import SOURCE, Session, session_batch
 from playsmart_gateway.sinks import AppPlayer, Reader, Store
@@ -56,6 +57,7 @@ class Parts(NamedTuple):
     roster: Roster
     reader: Reader
     store: Store
+    renderer: Renderer
     stats: Stats
     max_body_bytes: int
     store_client_ip: bool
@@ -203,9 +205,16 @@ class IdentifyPlayer(_Endpoint):
         client_ip = sent.client_ip if parts.store_client_ip and sent.client_ip else None
         batch = session_batch(session, session_id, self._now(), client_ip)
         await parts.intake.accept(batch)
-        link = _worked_out(app, sent.deep_link, player) if sent.deep_link else None
+        link = await self._worked_out(app, sent.deep_link, player) if sent.deep_link else None
         body = replies.session(sent.country, session_id, player.opt_out_states, link)
         return Answer(201, body, [JSON_TYPE], batch)
+
+    async def _worked_out(self, app: App, link: str, player: AppPlayer) -> str:
+        """Return where a link leads this player: a managed one is looked up and filled in."""
+        template = resolve(link, app.link_domains, app.links)
+        if template is None:
+            return link
+        return await self._parts.renderer.render(template, player.properties)
 
     def _unknown_app(self, game_id: str) -> bytes:
         return replies.unknown_game(game_id)
@@ -223,9 +232,3 @@ class SetPlayerProperties(_Endpoint):
             return self._refuse(replies.NOT_FOUND_TAG, 404, replies.PLAYER_UNKNOWN)
         before = await parts.store.set_properties(app.id, sent.user_id, sent.values)
         return Answer(200, replies.properties(sent.values, before, sent.unknown), [JSON_TYPE])
-
-
-def _worked_out(app: App, link: str, player: AppPlayer) -> str:
-    """Return where a link leads this player: a managed one is looked up and filled in."""
-    template = resolve(link, app.link_domains, app.links)
-    return link if template is None else render(template, player.properties)

@@ -22,6 +22,7 @@ from playsmart_gateway.dialects.teak.endpoints import (
 )
 from playsmart_gateway.limits import WrongTries
 from playsmart_gateway.limits import in_process as in_process_limit
+from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.settings import teak_apps_for
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import in_process
@@ -80,6 +81,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Parts]:
             roster=gateway.roster,
             reader=gateway.reader,
             store=gateway.store,
+            renderer=Renderer(),
             stats=gateway.stats,
             max_body_bytes=1_000,
             store_client_ip=False,

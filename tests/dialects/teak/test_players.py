@@ -118,6 +118,23 @@ def test_a_property_may_be_set_and_named_before_the_first_flush(waiting: Running
     assert identify(waiting, "ada", deep_link=link)["deep_link"] == "teak1:///elite/300144/300145"
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        'teak1:///{% if (1..9000000000000000000) contains "x" %}y{% endif %}',
+        "teak1:///{{ long" + " | squish" * 200 + " }}",
+        "teak1:///" + "{%case 1%}{%when 1,1,1,1,1,1,1,1,1,1,1,1%}" * 10 + "{%endcase%}" * 10,
+    ],
+)
+def test_no_deep_link_stops_the_gateway(waiting: RunningGateway, link: str) -> None:
+    assert identify(waiting, "ada", deep_link=link)["deep_link"] in (link, "teak1:///")
+    assert waiting.client.get("/healthz").status_code == 200
+    assert (
+        identify(waiting, "ada", deep_link="teak1:///{{ 1 | plus: 1 }}")["deep_link"]
+        == "teak1:///2"
+    )
+
+
 # --- crashes and restarts ------------------------------------------------------------------------
 
 
