@@ -17,6 +17,7 @@
     │   ├── JournalUnavailable 503 the disk did not take the batch; nothing of it is kept
     │   ├── StoreUnavailable  503  the store cannot be read now
     │   ├── Overloaded        503  no room; come back in ``retry_after_seconds``
+    │   ├── Overcrowded       503  too many bytes of bodies are on their way at once
     │   └── Closing           503  shutting down, or unable to promise anything
     ├── ExportError           events cannot be written in that format or to that place
     ├── AdjustmentRefused     a correction of somebody's coins would be a mistake
@@ -187,6 +188,14 @@ class Overloaded(Refused):
     tag = "buffer_full"
     status = 503
     default_message = "buffer_full"
+
+
+class Overcrowded(Refused):
+    """Bodies that are on their way hold all the memory there is for them."""
+
+    tag = "too_many_bodies"
+    status = 503
+    default_message = "too_many_bodies"
 
 
 class Closing(Refused):

@@ -36,6 +36,7 @@ from playsmart_gateway.report import Gauges, Report
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.siblings import Worker
 from playsmart_gateway.sinks import Store
+from playsmart_gateway.slots import Limits, Slots
 from playsmart_gateway.stats import Stats
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Gateway:
         self.worker = worker
         self._inherited = worker.inherited() if worker else None
         self.stats = self._inherited.stats if self._inherited else Stats()
+        self.slots = Slots(_limits(config), self.stats)
         self._folder = Path(journal.path)
         folder = worker_folder(self._folder, worker.number) if worker else self._folder
         self.journal = Journal(folder, fsync=journal.fsync) if journal.enabled else NoJournal()
@@ -193,6 +195,9 @@ class Gateway:
             journal_bytes=journal.size,
             journal_up=journal.last_error is None,
             store_up=self.flusher.last_error is None,
+            connections=self.slots.states(),
+            max_connections=self.slots.limits.max_connections,
+            body_bytes=self.slots.body_bytes,
         )
         return Report(self.stats, gauges, self.not_ready_because())
 
@@ -345,3 +350,14 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
 
 async def _nothing() -> None:
     pass
+
+
+def _limits(config: Config) -> Limits:
+    server = config.server
+    return Limits(
+        max_connections=server.max_connections,
+        max_of_address=server.max_connections_per_address,
+        max_body_bytes=max(server.max_body_bytes, server.max_body_bytes_in_flight),
+        request_seconds=server.request_timeout_seconds,
+        keep_alive_seconds=server.keep_alive_seconds,
+    )

@@ -28,6 +28,9 @@ ANSWER = "playsmart.answer"
 """An ASGI extension of our own server: ``(status, headers, body) -> bool`` sends a whole answer at
 once. ``send`` would check and copy each header and make two system calls."""
 
+HEADERS = "playsmart.headers"
+"""A key of the ASGI scope, of our own server: the headers by name, as it made them already."""
+
 INTERNAL_ERROR = error_body(500, "internal_error")
 _NONE: Mapping[str, Any] = {}
 _SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -97,7 +100,7 @@ class RequestFrame:
             await self._app(scope, receive, send)
             return
         started = self._clock()
-        headers = dict(scope["headers"])
+        headers = scope.get(HEADERS) or dict(scope["headers"])
         request_id = headers.get(b"x-request-id")
         if request_id is None or not _SANE_REQUEST_ID.fullmatch(request_id):
             request_id = make_request_id()

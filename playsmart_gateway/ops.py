@@ -37,6 +37,9 @@ LINKS = {
     "/metrics": "Prometheus metrics",
 }
 
+PROBES = ("/healthz", "/readyz", "/metrics")
+"""Answered even when there are more connections than may be; see ``slots``."""
+
 
 class Observed(Protocol):
     """The gateway that is reported on."""
@@ -112,6 +115,20 @@ class StatsCollector(Collector):
             "requests_refused", "Ingest requests refused.", "reason", stats.refused_requests
         )
         yield _labelled("auth_failures", "Wrong secrets and tokens.", "door", stats.auth_failures)
+        states = GaugeMetricFamily(
+            "playsmart_connections", "Connections, by what they do.", labels=["state"]
+        )
+        for state, count in gauges.connections.items():
+            states.add_metric([state], count)
+        yield states
+        yield _gauge("max_connections", "Connections that may be.", gauges.max_connections)
+        yield _labelled(
+            "connections_refused", "Connections refused.", "reason", stats.connections_refused
+        )
+        yield _labelled(
+            "connections_closed", "Closed for a reason.", "reason", stats.connections_closed
+        )
+        yield _gauge("body_bytes", "Bodies that are on their way or answered.", gauges.body_bytes)
         yield _gauge("buffered_events", "Events that wait for the store.", gauges.waiting)
         yield _gauge("lane_events", "Of those, events whose answer waits.", gauges.in_lane)
         yield _gauge("buffered_bytes", "Memory of the events that wait.", gauges.buffered_bytes)

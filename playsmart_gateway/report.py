@@ -29,6 +29,9 @@ class Gauges(msgspec.Struct):
     journal_bytes: int
     journal_up: bool
     store_up: bool
+    connections: Counter[str]
+    max_connections: int
+    body_bytes: int
 
     @property
     def waiting(self) -> int:
@@ -39,7 +42,9 @@ class Gauges(msgspec.Struct):
         """Add what another one has; the oldest and the worst of both hold."""
         for name in self.__struct_fields__:
             mine, theirs = getattr(self, name), getattr(other, name)
-            if isinstance(mine, bool):
+            if isinstance(mine, Counter):
+                mine.update(theirs)
+            elif isinstance(mine, bool):
                 setattr(self, name, mine and theirs)
             elif name == "oldest_age":
                 self.oldest_age = max(mine, theirs)

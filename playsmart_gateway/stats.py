@@ -59,8 +59,9 @@ class Stats(msgspec.Struct):
     Events: ``received`` reached the intake whole and valid, or were ``replayed`` from the journal;
     ``accepted`` were promised a place; ``rejected`` were refused or buried there or later (by
     reason). Requests that were refused before their events could be counted are in
-    ``refused_requests`` (by reason). ``torn_tails`` and ``corrupt_records`` were found when the
-    journal was read.
+    ``refused_requests`` (by reason). ``connections_refused`` got no place, ``connections_closed``
+    lost theirs (by reason; ``request_timeout`` are the 408). ``torn_tails`` and ``corrupt_records``
+    were found when the journal was read.
 
     ``auth_failures`` are wrong secrets and tokens, by the door that they were tried at.
 
@@ -76,6 +77,8 @@ class Stats(msgspec.Struct):
     rejected: Counter[str] = msgspec.field(default_factory=Counter)
     refused_requests: Counter[str] = msgspec.field(default_factory=Counter)
     auth_failures: Counter[str] = msgspec.field(default_factory=Counter)
+    connections_refused: Counter[str] = msgspec.field(default_factory=Counter)
+    connections_closed: Counter[str] = msgspec.field(default_factory=Counter)
     requests: dict[tuple[str, int], Histogram] = {}
     flushes: Counter[str] = msgspec.field(default_factory=Counter)
     flush_failures: Counter[str] = msgspec.field(default_factory=Counter)

@@ -208,7 +208,7 @@ def test_a_broken_chunk_behind_a_large_one_is_broken_http(gateway: RunningGatewa
 
 @refused
 def test_trailers_of_a_chunked_body_are_limited_like_headers(gateway: RunningGateway) -> None:
-    head = request_bytes(gateway, b"", "Transfer-Encoding: chunked", length=None, sub=None)
+    head = request_bytes(gateway, b"", "Transfer-Encoding: chunked", length=None)
     trailers = b"".join(b"x-trailer-%d: %b\r\n" % (place, b"y" * 1000) for place in range(100))
     answers = exchange(gateway, head + b"1\r\n \r\n0\r\n", *[trailers] * 100)
     assert [error_of(answer)[0] for answer in answers] == [431]
@@ -369,14 +369,6 @@ def test_http_1_0_is_answered_and_closed(gateway: RunningGateway) -> None:
         gateway, request_bytes(gateway, payload(), line="POST /ingest/events HTTP/1.0")
     )
     assert answer.status == 202
-
-
-def test_a_wish_to_upgrade_is_ignored(gateway: RunningGateway) -> None:
-    for protocol in ("websocket", "h2c", MARKER):
-        wish = ("Connection: Upgrade", f"Upgrade: {protocol}")
-        with gateway.connect() as connection:
-            connection.send(request_bytes(gateway, payload(), *wish))
-            assert connection.read_answer().status in (202, 400)
 
 
 def test_a_client_that_asks_before_it_sends_is_told_to_continue(gateway: RunningGateway) -> None:
@@ -575,7 +567,7 @@ def test_a_forwarded_authorization_wins_when_configured(hasty_gateway: RunningGa
 
 @refused
 def test_what_is_wrong_is_found_in_the_agreed_order(gateway: RunningGateway) -> None:
-    """Media type, size, token, body, player: each request mends what the one before was told."""
+    """Token, media type, size, body, player: each request mends what the one before was told."""
     huge, broken, foreign = b" " * (MAX_BODY_BYTES + 1), b"{", payload("eve")
     text, token = (
         {"content-type": "text/plain"},
@@ -583,12 +575,12 @@ def test_what_is_wrong_is_found_in_the_agreed_order(gateway: RunningGateway) -> 
     )
     told = [
         gateway.post(huge, headers=text),
-        gateway.post(huge),
-        gateway.post(broken),
+        gateway.post(huge, headers=text | token),
+        gateway.post(huge, headers=token),
         gateway.post(broken, headers=token),
         gateway.post(foreign, headers=token),
     ]
-    assert [answer.status_code for answer in told] == [415, 413, 401, 400, 403]
+    assert [answer.status_code for answer in told] == [401, 415, 413, 400, 403]
 
 
 # --- request ids ---------------------------------------------------------------------------------

@@ -158,8 +158,11 @@ async def test_every_refusal_is_counted_by_its_reason(client: Client) -> None:
     await client.post(sub="eve")
     await client.post(201)
     await client.http.post("/ingest/events", content=b"{}")
-    await client.http.post("/ingest/events", content=b"{}", headers={"content-type": "text/plain"})
-    await client.http.post("/ingest/events", content=b" " * 1_048_577)
+    token = mint("ada", secret=SECRET, ttl_seconds=3600, now=NOW)
+    headers = {"authorization": f"Bearer {token}"}
+    text = {**headers, "content-type": "text/plain"}
+    await client.http.post("/ingest/events", content=b"{}", headers=text)
+    await client.http.post("/ingest/events", content=b" " * 1_048_577, headers=headers)
     metrics = await client.metrics()
     for reason in (
         "forbidden", "malformed", "unauthenticated", "unsupported_media", "too_large",
@@ -206,7 +209,7 @@ async def test_no_label_holds_a_player_a_token_or_free_text(client: Client) -> N
     await client.http.request("ADA", "/healthz")
     families = text_string_to_metric_families((await client.http.get("/metrics")).text)
     labels = {pair for f in families for each in f.samples for pair in each.labels.items()}
-    assert {name for name, _ in labels} <= {"reason", "trigger", "route", "status", "le"}
+    assert {name for name, _ in labels} <= {"reason", "trigger", "route", "status", "state", "le"}
     assert not [value for _, value in labels if "ada" in value.lower() or "zoe" in value.lower()]
 
 

@@ -1,5 +1,7 @@
 """The counts of a process that died, and of several together: the law holds in all of them."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +12,8 @@ from playsmart_gateway.stats import Stats
 
 
 def make_gauges(**changes: float | bool) -> Gauges:
-    values: dict[str, float | bool] = dict.fromkeys(Gauges.__struct_fields__, 0)
-    values |= {"journal_up": True, "store_up": True}
+    values: dict[str, float | bool | Counter[str]] = dict.fromkeys(Gauges.__struct_fields__, 0)
+    values |= {"journal_up": True, "store_up": True, "connections": Counter(idle=2)}
     return Gauges(**{**values, **changes})  # type: ignore[arg-type] # all are numbers
 
 
@@ -50,6 +52,7 @@ def test_gauges_add_up_but_the_oldest_and_the_worst_hold() -> None:
     whole = make_gauges(in_ring=1, in_lane=2, arriving=3, oldest_age=1.5)
     whole.add(make_gauges(in_ring=10, oldest_age=0.5, store_up=False))
     assert (whole.in_ring, whole.waiting) == (11, 16)
+    assert whole.connections == {"idle": 4}
     assert (whole.oldest_age, whole.store_up, whole.journal_up) == (1.5, False, True)
 
 

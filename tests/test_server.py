@@ -1,6 +1,5 @@
 """The life of the process: how it starts, how it stops, and what its exit code says."""
 
-import contextlib
 import json
 import os
 import signal
@@ -10,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.conftest import (
@@ -82,26 +80,6 @@ def test_a_request_in_flight_at_sigterm_is_finished_and_stored(start_gateway: St
     assert answer.headers["connection"] == "close"
     assert running.process.wait(PATIENCE_SECONDS) == 0
     assert stored(running) == 1
-
-
-def test_a_connection_too_many_is_refused_with_retry_after_and_there_is_room_again(
-    start_gateway: StartGateway,
-) -> None:
-    running = start_gateway(SERVER__MAX_CONNECTIONS="3")
-    with contextlib.ExitStack() as opened:
-        *_, one_too_many = [opened.enter_context(running.connect()) for _ in range(4)]
-        (answer,) = one_too_many.read_to_end()
-    assert answer.status == 503
-    assert answer.headers["retry-after"] == "1"
-    assert answer.headers["x-request-id"]
-    assert b'"too_many_connections"' in answer.body
-
-    def healthy() -> bool | None:
-        with contextlib.suppress(httpx.TransportError):
-            return running.client.get("/healthz").is_success or None
-        return None
-
-    assert wait_until(healthy)
 
 
 def test_a_second_signal_stops_at_once_and_the_journal_keeps_what_is_not_stored(

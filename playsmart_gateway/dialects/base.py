@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol
 
 from starlette.types import Receive
 
-from playsmart_gateway.errors import TooLarge, Unauthenticated, UnsupportedMedia
+from playsmart_gateway.errors import Refused, TooLarge, Unauthenticated, UnsupportedMedia
 from playsmart_gateway.event import Batch
 
 _JSON = b"application/json"
@@ -15,6 +15,11 @@ Headers = dict[bytes, bytes]
 
 ERROR_BODY = "playsmart.error_body"
 """A key of the ASGI scope: the body of a 500, set by routes that do not sound like the envelope."""
+
+
+CUT = "playsmart.cut"
+"""A message of our own server in the place of the rest of a body: ``refusal`` is why there is no
+more of it, and what to answer."""
 
 
 class Answer(NamedTuple):
@@ -68,19 +73,26 @@ async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes
     Raises:
         TooLarge: it is announced as, or turns out to be, over ``max_bytes`` bytes.
         Disconnected: the client left first.
+        Refused: the server reads no more of it: too slow, too many bodies at once, or stopping.
     """
     if int(headers.get(b"content-length", b"0")) > max_bytes:
         raise TooLarge
-    body: bytes = b""
+    chunks: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
-        body += message.get("body", b"")
-        if len(body) > max_bytes:
+        if message["type"] == CUT:
+            refusal: Refused = message["refusal"]
+            raise refusal
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > max_bytes:
             raise TooLarge
+        chunks.append(chunk)
         if not message.get("more_body", False):
-            return body
+            return chunk if len(chunks) == 1 else b"".join(chunks)
 
 
 def bearer_token(authorization: bytes | None) -> bytes:

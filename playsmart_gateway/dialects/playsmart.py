@@ -369,10 +369,10 @@ class IngestEvents:
         """Answer one request; see ``Endpoint``."""
         intake = self._intake
         try:
-            require_json(headers)
-            body = await read_body(headers, receive, self._max_body_bytes)
             token = bearer_of(headers, trust_forwarded=self._trust_forwarded)
             caller = self._verifier.recall(token) or await self._verifier.verify(token)
+            require_json(headers)
+            body = await read_body(headers, receive, self._max_body_bytes)
             if not intake.has_room_for(len(body), MAX_EVENTS):
                 await intake.room_for(len(body), MAX_EVENTS)
             batch = decode(body, self._draws)

@@ -133,7 +133,12 @@ EVERYWHERE: Answers = {
         "request_headers_too_large",
     ),
     **refusal(500, "Our mistake; the log has the request id.", "internal_error"),
-    **refusal(503, "More connections than are served at once.", "too_many_connections"),
+    **refusal(
+        503,
+        "More connections than are served at once, of all or of one address.",
+        "too_many_connections",
+        "too_many_connections_of_address",
+    ),
 }
 """What any operation can answer; the operation's own words for a status win."""
 

@@ -148,6 +148,7 @@ PIECE = Piece(
                         "journal_unavailable",
                         "keys_unavailable",
                         "shutting_down",
+                        "too_many_bodies",
                         "too_many_connections",
                     ),
                 },

@@ -97,12 +97,12 @@ class SendEvent:
         """Answer one request; see ``Endpoint``."""
         access = self._access
         try:
-            require_json(headers)
-            body = await read_body(headers, receive, self._max_body_bytes)
             token = bearer_of(headers, trust_forwarded=access.trust_forwarded)
             caller = self._verifier.recall(token) or await self._verifier.verify(token)
             if not self._rate.take(access.project):
                 raise RateLimited(retry_after_seconds=RETRY_AFTER_SECONDS)
+            require_json(headers)
+            body = await read_body(headers, receive, self._max_body_bytes)
             request = decode(body)
             await self._require_allowed(request, caller.subject, headers)
             received_at_ms = int(self._clock() * 1_000)

@@ -1,0 +1,509 @@
+"""One connection: uvicorn's HTTP with a limit wherever a client could cost what it does not send.
+
+What differs from uvicorn. Everything has a deadline (see ``slots``). A wish to upgrade is ignored
+(RFC 9110 section 7.8), where uvicorn takes the body for the next request. Trailers are dropped.
+What another parser could read in another way is refused. Few requests of a pipeline are read ahead
+of their turn. A body can be cut: the endpoint that reads it is told why, and answers in its words.
+"""
+
+import asyncio
+import logging
+import urllib.parse
+from collections import deque
+from typing import Any
+
+import httptools
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from playsmart_gateway.cycle import Cycle, Flow
+from playsmart_gateway.envelope import error_body
+from playsmart_gateway.errors import Closing, Refused, TooSlow
+from playsmart_gateway.heads import require_host, require_one_meaning, without_upgrade
+from playsmart_gateway.inspector_pages import HANG_UP
+from playsmart_gateway.middleware import ANSWER, HEADERS, RawHeaders, make_request_id
+from playsmart_gateway.ops import PROBES
+from playsmart_gateway.slots import (
+    ANSWERING,
+    BODY,
+    HEAD,
+    IDLE,
+    LINGERING,
+    PROGRESS_BYTES,
+    TOO_MANY,
+    TOO_MANY_OF_ADDRESS,
+    WAITING,
+    Slots,
+    group_of,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_HEAD_BYTES = 32_768
+"""Request line and headers together; a token may take 8 KB of them."""
+
+MAX_QUEUED = 8
+"""Requests of a pipeline that are read before their turn; the rest waits unread."""
+
+KEPT_BODY_BYTES = 65_536
+"""What may be missing of a body that was refused unread, if the connection is to be kept."""
+
+LINGER_BYTES = 1_048_576
+"""What is thrown away at most after hanging up."""
+
+_ASGI: Any = {"version": "3.0", "spec_version": "2.3"}
+_HEAD_END = b"\r\n\r\n"
+_PIECE_BYTES = 1_024
+_NOTHING = memoryview(b"")
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection; it notes its ``stage`` and ``since`` when, and ``slots`` does the rest."""
+
+    cycle: Cycle
+    pipeline: deque[tuple[Cycle, ASGI3Application]]  # type: ignore[assignment]
+
+    def __init__(self, *arguments: Any, slots: Slots, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.stage, self.since = WAITING, 0.0
+        self.address = ""
+        self.flow: Flow
+        self._slots = slots
+        self._clock = slots.clock
+        self._is_extra = False
+        self._refusal: tuple[int, str] | None = None
+        self._is_broken = False
+        self._head_bytes = 0
+        self._in_body = False
+        self._body_left = 0
+        self._upgrade: bytes | None = None
+        self._host: bytes | None = None
+        self._known_url = b""
+        self._target = "", b"", b""
+        self._unparsed = _NOTHING
+        self._discarded = 0
+        self._unsent, self._unsent_since = 0, 0.0
+        self._answering: Cycle | None = None
+        self._extensions: dict[str, Any] = {ANSWER: self.answer, HANG_UP: self.hang_up}
+
+    # ---- What the transport tells -----------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock: a client that connects owes a request."""
+        self.since = self._clock()
+        super().connection_made(transport)
+        self.flow = Flow(transport)
+        slots = self._slots
+        if slots.limits.max_of_address:
+            self.address = group_of(self.client[0]) if self.client else ""
+        if (refused := slots.enter(self)) is not None:
+            self.refuse(503, refused)
+        self._is_extra = slots.excess > 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everybody who waits for this client."""
+        self._abandon()
+        super().connection_lost(exc)
+        self._slots.leave(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, which must not get to know of more requests than may wait."""
+        if self.stage == LINGERING or self._is_broken:
+            self._discard(len(data))
+        elif self._unparsed:  # it was on its way when reading was paused
+            self._unparsed = memoryview(b"".join((self._unparsed, data)))
+        elif self._in_body and len(data) <= self._body_left:
+            self._feed(data)
+        elif not self._in_body and not -1 < data.find(_HEAD_END) < len(data) - 4:
+            self._feed(data)  # the end of one head at most
+        else:
+            self._unparsed = memoryview(data)
+            self._feed_in_pieces()
+
+    def _feed_in_pieces(self) -> None:
+        """Feed the parser one request after the other while there is room for them."""
+        view = self._unparsed
+        data: bytes = view.obj  # type: ignore[assignment] # made of bytes, always
+        start, size = len(data) - len(view), len(data)
+        whole = memoryview(data)
+        while start < size and self.stage != LINGERING and not self._is_broken:
+            if len(self.pipeline) >= MAX_QUEUED:
+                self._unparsed = whole[start:]
+                self.flow.pause_reading()
+                self.flow.held = True
+                return
+            if self._in_body and self._body_left > 0:
+                end = min(start + self._body_left, size)
+            else:  # of chunks no end is known: small pieces will do
+                end = data.find(_HEAD_END, start + _PIECE_BYTES if self._in_body else start) + 4
+                end = size if end < 4 else end
+            self._feed(whole[start:end])
+            start = end
+        self._unparsed = _NOTHING
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Feed the parser, unless what is no body (head, trailers, empty lines) grows too large."""
+        self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(bytes(data[upgrade.args[0] :]))
+        except httptools.HttpParserError:
+            self._is_broken = True
+            large = self._head_bytes > MAX_HEAD_BYTES
+            status, message = (431, "request_headers_too_large") if large else (400, "invalid_http")
+            self.refuse(*(self._refusal or (status, message)))
+        else:
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.refuse(431, "request_headers_too_large")
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > LINGER_BYTES:
+            self.transport.close()
+
+    # ---- What the parser tells --------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Start the clock of a request."""
+        self.stage, self.since = HEAD, self._clock()
+        self.url = b""
+        self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take one header."""
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Hand the request to the application, unless its head is too large or says two things.
+
+        An exception stops the parser, and ``_feed`` answers.
+        """
+        # Only a read of more than the limit can have brought a whole head that is over it.
+        if self._head_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
+            raise ValueError
+        self._head_bytes = 0
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        headers = dict(self.headers)
+        require_one_meaning(self.headers, headers, version)
+        if (host := headers.get(b"host")) != self._host or host is None:
+            require_host(host, version)
+            self._host = host  # nearly always that of the request before
+        if self.parser.should_upgrade():
+            self._upgrade = without_upgrade(method, self.url, version, self.headers)
+            return
+        keeps = version == "1.1" and self.parser.should_keep_alive()
+        if self._is_extra:
+            self._require_probe(method)
+            keeps = keeps and not self._is_extra
+        if self.url != self._known_url:
+            self._read_url()  # nearly always that of the request before
+        path, raw_path, query = self._target
+        slots = self._slots
+        keeps = keeps and slots.stopping_since is None
+        scope: Any = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": "http",
+            "method": method.decode("ascii"),
+            "root_path": "",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            # One for all requests: a reference from a request to itself would be work for the
+            # garbage collector.
+            "extensions": self._extensions,
+            HEADERS: headers,
+        }
+        self.headers = []  # for trailers, which nobody looks at
+        before: Cycle | None = self.cycle
+        self.cycle = cycle = Cycle(
+            scope,
+            self.transport,
+            self.flow,
+            slots.kept_headers if keeps else self.server_state.default_headers,
+            self.on_response_complete,
+            keep_alive=keeps,
+            waiting_for_100_continue=headers.get(b"expect", b"").lower() == b"100-continue",
+        )
+        self.stage = BODY
+        self._in_body = True
+        self._body_left = int(headers.get(b"content-length", 0))
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _read_url(self) -> None:
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        path = urllib.parse.unquote(path) if "%" in path else path
+        self._target = path, url.path, url.query or b""
+        self._known_url = self.url
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; how large that may be is the application's to say."""
+        self._head_bytes = 0
+        size = len(body)
+        self._body_left -= size
+        cycle = self.cycle
+        if cycle.response_complete or cycle.cut is not None:
+            return
+        cycle.chunks.append(body)
+        cycle.held += size
+        cycle.unread += size
+        if cycle.unread > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+        self._slots.hold(size)
+
+    def on_message_complete(self) -> None:
+        """Go on to answer: what takes time now is ours."""
+        if self._upgrade is not None:
+            return
+        self._head_bytes = 0
+        self._in_body = False
+        cycle = self.cycle
+        cycle.more_body = False
+        if cycle.response_complete:  # before its body was here
+            self.stage, self.since = IDLE, self._clock()
+        else:
+            self.stage = ANSWERING
+            cycle.message_event.set()
+
+    def _require_probe(self, method: bytes) -> None:
+        """Raise ``ValueError`` unless there is room by now, or a probe asks."""
+        self._is_extra = self._slots.excess > 0
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        if self._is_extra and not (method in (b"GET", b"HEAD") and path in PROBES):
+            self._refusal = 503, TOO_MANY
+            raise ValueError
+
+    # ---- A wish to upgrade ------------------------------------------------------------------
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read the head once more, without the wish; to the old parser the request is over.
+
+        ``rest`` is what followed the head in the same piece.
+        """
+        head, self._upgrade = self._upgrade, None
+        assert head is not None
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._head_bytes = 0
+        self._feed(head + rest)
+
+    # ---- Answers ----------------------------------------------------------------------------
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        assert isinstance(cycle, Cycle)
+        self._answering = cycle  # of pipelined requests one is started after the other
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def answer(self, status: int, headers: RawHeaders, body: bytes) -> bool:
+        """Send a whole answer in one system call; see ``middleware.ANSWER``.
+
+        What ``send`` would do with two messages, for an answer that is whole and well-formed. It
+        does nothing and returns False while the client does not read.
+        """
+        cycle = self._answering
+        assert cycle is not None
+        if self.flow.write_paused:
+            return False
+        if not cycle.disconnected:
+            if cycle.more_body and cycle.keep_alive:
+                cycle.keep_alive = (
+                    0 < self._body_left <= KEPT_BODY_BYTES and not cycle.waiting_for_100_continue
+                )
+            slots = self._slots
+            parts = [STATUS_LINE[status], slots.kept_head if cycle.keep_alive else slots.last_head]
+            for name, value in headers:
+                parts += (name, b": ", value, b"\r\n")
+            parts += (b"\r\n", body)
+            self.transport.write(b"".join(parts))
+            cycle.waiting_for_100_continue = False
+            cycle.response_started = cycle.response_complete = True
+            cycle.lingers |= not cycle.keep_alive and cycle.more_body
+            if not cycle.keep_alive and not cycle.lingers:
+                self.transport.close()
+            cycle.on_response()
+        return True
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request: of the pipeline, of what is unparsed, or still to come."""
+        cycle = self._answering
+        assert cycle is not None
+        self._release(cycle)
+        if self.transport.is_closing() or self.stage == LINGERING:
+            return
+        if cycle.lingers:
+            self._hang_up()
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.stage == ANSWERING:
+            self.stage, self.since = IDLE, self._clock()
+        if self._unparsed:
+            self.flow.held = False
+            self._feed_in_pieces()
+        self.flow.resume_reading()
+
+    def refuse(self, status: int, message: str) -> None:
+        """Answer with an error, if it is this request's turn to be answered, and hang up."""
+        if self.transport.is_closing() or self.stage == LINGERING:
+            return
+        refused = message in (TOO_MANY, TOO_MANY_OF_ADDRESS)
+        stats = self._slots.stats
+        (stats.connections_refused if refused else stats.connections_closed)[message] += 1
+        if self._in_body and self.pipeline:  # others are to be answered before this one
+            self._release(self.pipeline.popleft()[0])
+            assert self._answering is not None
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._answering
+            self._in_body = False
+        # Outside of a body the cycle, if any, is that of the request before.
+        if not self._in_body and self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False  # hang up, but only behind the answer that is due first
+            self.cycle.lingers = self._is_broken = True
+            self.stage = ANSWERING
+            self.flow.pause_reading()
+            self.flow.held = True
+            return
+        if not self._in_body or not self.cycle.response_started:
+            body = error_body(status, message)
+            self.transport.write(
+                STATUS_LINE[status]
+                + self._slots.last_head
+                + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+                + (b"retry-after: 1\r\n" if status == 503 else b"")
+                + b"x-request-id: %b\r\n\r\n" % make_request_id()
+                + body
+            )
+        self._hang_up()
+
+    def cut(self, refusal: Refused) -> None:
+        """Read no more of the body; whoever reads it is told why, answers, and that is the end."""
+        cycle = self.cycle
+        cycle.cut = refusal
+        cycle.keep_alive = False
+        cycle.chunks = []
+        self._release(cycle)
+        cycle.message_event.set()
+        self.stage, self.since = ANSWERING, self._clock()
+
+    def hang_up(self) -> None:
+        """Cut a connection whose client does not read; see ``inspector_pages.HANG_UP``."""
+        self.transport.abort()
+
+    def _hang_up(self) -> None:
+        """Say that no more comes, and throw away for a moment what the client still sends.
+
+        To close at once would be answered by a reset, which can overtake the answer.
+        """
+        self.stage, self.since = LINGERING, self._clock()
+        self._abandon()
+        self.flow.held = False
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
+    def _abandon(self) -> None:
+        """Tell whoever works for this client that nobody waits for it any more."""
+        for cycle in {self._answering, self.cycle, *(cycle for cycle, _ in self.pipeline)}:
+            if cycle is not None:
+                cycle.disconnected = not cycle.response_complete
+                cycle.message_event.set()
+                self._release(cycle)
+        self.pipeline.clear()
+        self._unparsed = _NOTHING
+
+    # ---- Its place --------------------------------------------------------------------------
+
+    @property
+    def unread_body(self) -> int | None:
+        """See ``Held``."""
+        cycle: Cycle | None = self.cycle
+        if not self._in_body or cycle is None or cycle.response_complete or cycle.cut is not None:
+            return None
+        return cycle.held
+
+    def give_way(self) -> None:
+        """See ``Held``."""
+        if self.stage in (HEAD, BODY):
+            self.refuse(503, TOO_MANY)
+        self._close()
+
+    def look(self, now: float) -> None:
+        """See ``Held``."""
+        slots = self._slots
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent:
+            self._unsent = 0
+        elif not self._unsent or unsent <= self._unsent - PROGRESS_BYTES:
+            self._unsent, self._unsent_since = unsent, now
+        elif now - self._unsent_since > slots.limits.request_seconds:
+            self._end("answer_not_read")
+            return
+        if self.transport.is_closing():
+            return
+        if slots.stopping_since is not None and self.stage in (WAITING, IDLE):
+            self._close()
+            return
+        seconds = slots.seconds[self.stage]
+        stops = slots.stopping_since is not None and self.stage in (HEAD, BODY)
+        if stops:
+            begun = max(self.since, slots.stopping_since or 0.0)
+            seconds = min(seconds, begun + slots.stop_seconds - self.since)
+        if now - self.since > seconds:
+            self._expire(Closing(retry_after_seconds=1) if stops else TooSlow())
+
+    def _expire(self, refusal: Refused) -> None:
+        """End what took too long."""
+        if self.stage == BODY:
+            if self.cycle.response_complete:
+                self._end(refusal.message)  # there is no second answer
+            else:
+                self._slots.stats.connections_closed[refusal.message] += 1
+                self.cut(refusal)
+        elif self.stage in (WAITING, HEAD):
+            self.refuse(refusal.status, refusal.message)
+        elif self.stage == IDLE:
+            self._end("idle")
+        elif self.stage == LINGERING:
+            self._close()
+        elif self._answering is not None and not self._answering.response_started:
+            self._end("not_answered")
+
+    def shutdown(self) -> None:
+        """End now if nothing is under way, else with the answer to it."""
+        if self.stage in (WAITING, IDLE, LINGERING):
+            self._close()
+        elif self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def _end(self, reason: str) -> None:
+        self._slots.stats.connections_closed[reason] += 1
+        self._close()
+
+    def _close(self) -> None:
+        """Close at once; what the client did not read by now is lost."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _release(self, cycle: Cycle) -> None:
+        self._slots.body_bytes -= cycle.held
+        cycle.held = 0
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)

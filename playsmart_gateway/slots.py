@@ -1,0 +1,206 @@
+"""Who may hold a connection, how long, and with how many bytes of bodies: for all of a process.
+
+A connection is in one stage at every moment, and each stage has a limit, so nobody holds one for
+nothing. ``sweep`` looks at all of them a few times a second; a request only notes its stage.
+
+When there are as many as there may be, those go first that do nothing, the longest idle one before
+all others; then those with a part of a head, and those whose body is long on its way. If none can
+go, a few more are let in for those who watch: a request on these is answered if it is a probe.
+"""
+
+import ipaddress
+import time
+from collections import Counter
+from collections.abc import Callable
+from heapq import nsmallest
+from typing import NamedTuple, Protocol
+
+from playsmart_gateway.errors import Overcrowded, Refused
+from playsmart_gateway.stats import Stats
+
+WAITING, HEAD, BODY, ANSWERING, IDLE, LINGERING = range(6)
+STAGES = ("waiting", "head", "body", "answering", "idle", "lingering")
+"""Nothing came yet; a head comes; its body comes; it is being answered; it was; hung up, and what
+the client still sends is thrown away."""
+
+PROBE_SLOTS = 8
+"""Connections beyond the limit, for ``/healthz``, ``/readyz`` and ``/metrics``."""
+
+YIELD_SECONDS = 2.0
+"""A body that is on its way for so long gives its place to a newcomer when there is no other."""
+
+ANSWER_SECONDS = 300.0
+"""No answer takes so long to begin; each part of the gateway has a shorter limit of its own."""
+
+LINGER_SECONDS = 2.0
+PROGRESS_BYTES = 16_384
+"""What a client must read of its answer in each request timeout, at least."""
+
+TOO_MANY = "too_many_connections"
+TOO_MANY_OF_ADDRESS = "too_many_connections_of_address"
+
+_STAYS = 3
+
+
+class Limits(NamedTuple):
+    """What one process takes; an address may hold ``max_of_address`` connections, 0 is no limit."""
+
+    max_connections: int = 1_000
+    max_of_address: int = 0
+    max_body_bytes: int = 67_108_864
+    request_seconds: float = 10.0
+    keep_alive_seconds: float = 90.0
+
+
+class Held(Protocol):
+    """A connection, as far as its place is concerned; ``since`` is when its stage began."""
+
+    stage: int
+    since: float
+    address: str
+
+    @property
+    def unread_body(self) -> int | None:
+        """Bytes held of a body that is not whole yet; None without one."""
+        ...
+
+    def look(self, now: float) -> None:
+        """Do what is due at ``now``."""
+        ...
+
+    def give_way(self) -> None:
+        """Hang up, for another."""
+        ...
+
+    def cut(self, refusal: Refused) -> None:
+        """Read no more of the body, and have its request answered with ``refusal``."""
+        ...
+
+
+class Slots:
+    """The connections of one process, ``connections``, and their limits.
+
+    ``clock`` never goes back; ``stopping_since`` is set once the process stops: what is not whole
+    ``stop_seconds`` later is refused.
+    """
+
+    def __init__(
+        self, limits: Limits, stats: Stats, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.limits = limits
+        self.stats = stats
+        self.clock = clock
+        self.connections: set[Held] = set()
+        self.body_bytes = 0
+        self.stopping_since: float | None = None
+        self.stop_seconds = 0.0
+        self.seconds = [0.0] * len(STAGES)
+        self.seconds[WAITING] = self.seconds[HEAD] = self.seconds[BODY] = limits.request_seconds
+        self.seconds[ANSWERING] = ANSWER_SECONDS
+        self.seconds[IDLE] = limits.keep_alive_seconds
+        self.seconds[LINGERING] = LINGER_SECONDS
+        self.kept_headers: list[tuple[bytes, bytes]] = []
+        self.kept_head, self.last_head = b"", b"connection: close\r\n"
+        self._of_address: Counter[str] = Counter()
+        self._at_once = max(1, limits.max_connections // 64)
+
+    def announce(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Take over the headers of all answers; those that keep the connection say how long."""
+        seconds = int(self.limits.keep_alive_seconds)
+        kept = (b"keep-alive", b"timeout=%d" % seconds)
+        self.kept_headers = [*headers, kept] if seconds else headers
+        self.kept_head = b"".join(b"%b: %b\r\n" % each for each in self.kept_headers)
+        self.last_head = b"".join(b"%b: %b\r\n" % each for each in headers)
+        self.last_head += b"connection: close\r\n"
+
+    # ---- Places -----------------------------------------------------------------------------
+
+    def enter(self, connection: Held) -> str | None:
+        """Give a new connection its place; returns why it gets none."""
+        self.connections.add(connection)
+        limits = self.limits
+        if limits.max_of_address:
+            self._of_address[connection.address] += 1
+            if self._of_address[connection.address] > limits.max_of_address:
+                return TOO_MANY_OF_ADDRESS
+        if len(self.connections) > limits.max_connections:
+            self._make_room(connection)
+        return TOO_MANY if self.excess > PROBE_SLOTS else None
+
+    def leave(self, connection: Held) -> None:
+        """Take note that a connection is gone."""
+        self.connections.discard(connection)
+        if self.limits.max_of_address:
+            self._of_address[connection.address] -= 1
+            if not self._of_address[connection.address]:
+                del self._of_address[connection.address]
+
+    @property
+    def excess(self) -> int:
+        """Connections beyond those that may be; zero or less is no excess."""
+        return len(self.connections) - self.limits.max_connections
+
+    def states(self) -> Counter[str]:
+        """Count the connections by stage."""
+        counted = Counter(STAGES[each.stage] for each in self.connections)
+        return Counter({stage: counted[stage] for stage in STAGES})
+
+    def _make_room(self, newcomer: Held) -> None:
+        """Close some of the longest idle at once, as looking for them costs a look at all."""
+        now = self.clock()
+
+        def rank(connection: Held) -> tuple[int, float]:
+            stage, since = connection.stage, connection.since
+            if connection is newcomer or stage == ANSWERING:
+                return _STAYS, since
+            if stage == BODY:
+                return (2 if now - since > YIELD_SECONDS else _STAYS), since
+            return (1 if stage == HEAD else 0), since
+
+        for each in nsmallest(self._at_once, self.connections, key=rank):
+            if rank(each)[0] != _STAYS:
+                self.stats.connections_closed["for_another"] += 1
+                self.connections.discard(each)
+                each.give_way()
+
+    # ---- Bodies -----------------------------------------------------------------------------
+
+    def hold(self, size: int) -> None:
+        """Count bytes of bodies; if they are too many, the largest unfinished one is refused.
+
+        So who sends endless bodies is refused, and not who sends a small one beside them.
+        """
+        self.body_bytes += size
+        if self.body_bytes > self.limits.max_body_bytes:
+            unfinished = [each for each in self.connections if each.unread_body is not None]
+            if unfinished:
+                largest = max(unfinished, key=lambda each: each.unread_body or 0)
+                largest.cut(Overcrowded(retry_after_seconds=1))
+
+    # ---- Deadlines --------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Have every connection do what is due."""
+        now = self.clock()
+        for connection in list(self.connections):
+            connection.look(now)
+
+    def stop(self, seconds: float) -> None:
+        """Give requests that are not whole now so many seconds more."""
+        self.stopping_since, self.stop_seconds = self.clock(), seconds
+
+
+def group_of(address: str) -> str:
+    """Return whose connections are counted together: an IPv4 address, or a network of IPv6.
+
+    Who has one address of IPv6 has the 2^64 beside it.
+    """
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
