@@ -372,7 +372,9 @@ async def test_a_client_that_leaves_before_its_body_is_whole_gets_no_answer() ->
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/event", "headers": []}
+    token = mint("ada", secret=SECRET, ttl_seconds=3600, now=time.time())
+    headers = [(b"authorization", f"Bearer {token}".encode())]
+    scope = {"type": "http", "method": "POST", "path": "/event", "headers": headers}
     await app(scope, receive, send)
     assert sent == []
     assert app.state.gateway.stats.received == 0
