@@ -1,6 +1,7 @@
 """The audit beside ingest: from the beginning at each start, then close behind what is stored."""
 
 import logging
+from functools import partial
 
 from playsmart_gateway.sinks import Reader
 from playsmart_gateway.stats import Stats
@@ -33,4 +34,5 @@ def auditor(reader: Reader, stats: Stats) -> Throttled:
         return stats.audit_lag > 0
 
     trouble = "the audit cannot read the store"
-    return Throttled(step, trouble, rests=RESTS, idle_seconds=IDLE_SECONDS)
+    failed = partial(stats.count_side_failure, "audit")
+    return Throttled(step, trouble, rests=RESTS, idle_seconds=IDLE_SECONDS, failed=failed)

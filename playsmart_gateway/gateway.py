@@ -41,6 +41,12 @@ from playsmart_gateway.stats import Stats
 
 logger = logging.getLogger(__name__)
 
+FIRST_PAUSE_SECONDS = 1.0
+LAST_PAUSE_SECONDS = 60.0
+"""Before what ingest does not need is started again after it failed."""
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
 
 class Gateway:
     """The parts of one gateway, and its life from start to drain.
@@ -95,7 +101,7 @@ class Gateway:
             lane=self.lane,
             room_came=self.intake.room_came,
             stored=self._left_the_ring,
-            buried=lambda batch: self.inspector.buried(batch),
+            buried=lambda batch: self._tell("inspector", self.inspector.buried, batch),
             interval_seconds=buffer.flush_interval_seconds,
             max_events=buffer.flush_max_events,
             max_bytes=buffer.flush_max_bytes,
@@ -146,9 +152,9 @@ class Gateway:
             ):
                 flushing = self._start(self.flusher.run(), "flusher")
                 syncing = self._start(self._keep_synced(), "journal sync")
-                healing = self._start(self._keep_healthy(), "journal health")
-                audit = auditor(self._audited, self.stats).run() if self.is_first else _nothing()
-                auditing = self._start(audit, "audit")
+                healing = self._start_beside(self._keep_healthy, "journal health")
+                audit = auditor(self._audited, self.stats).run if self.is_first else _nothing
+                auditing = self._start_beside(audit, "audit")
                 try:
                     yield
                 finally:
@@ -217,8 +223,16 @@ class Gateway:
         return reasons
 
     def _left_the_ring(self, batches: Sequence[Batch]) -> None:
-        self.roster.stored(batches)
-        self.inspector.left_the_ring(batches)
+        self._tell("roster", self.roster.stored, batches)
+        self._tell("inspector", self.inspector.left_the_ring, batches)
+
+    def _tell(self, name: str, tell: Callable[[Any], None], what: object) -> None:
+        """Have a bystander know what the flusher did, which goes on whatever that makes of it."""
+        try:
+            tell(what)
+        except Exception as error:  # noqa: BLE001
+            self.stats.count_side_failure(name)
+            logger.error("%s failed: %s", name, where(error))
 
     def _replay(self) -> None:
         """Put what an earlier process left in the journal back into the ring."""
@@ -308,7 +322,7 @@ class Gateway:
             if not self.is_first:
                 yield
                 return
-            following = self._start(follower(self.figures).run(), "figures")
+            following = self._start_beside(follower(self.figures, self.stats).run, "figures")
             try:
                 yield
             finally:
@@ -321,7 +335,7 @@ class Gateway:
             yield
             return
         with self.worker.listening(self._own_report):
-            publishing = self._start(self.worker.keep_publishing(), "reports")
+            publishing = self._start_beside(self.worker.keep_publishing, "reports")
             try:
                 yield
             finally:
@@ -331,6 +345,22 @@ class Gateway:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
         return task
+
+    def _start_beside(self, work: Work, name: str) -> asyncio.Task[None]:
+        """Start what ingest does not need, and must not take it down."""
+        return asyncio.create_task(self._keep_up(work, name), name=name)
+
+    async def _keep_up(self, work: Work, name: str) -> None:
+        """Do ``work`` again, after a pause, when it fails."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, ingest goes on
+                self.stats.count_side_failure(name)
+                logger.error("%s failed and is started again: %s", name, where(error))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE_SECONDS)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Close the door if a part of the gateway died of a bug."""

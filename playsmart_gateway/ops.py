@@ -144,6 +144,11 @@ class StatsCollector(Collector):
         yield _labelled("flushes", "Transactions, by trigger.", "trigger", stats.flushes)
         yield _labelled("flush_failures", "Failed flushes.", "reason", stats.flush_failures)
         yield _gauge("audit_lag_batches", "Batches that the audit has yet to see.", stats.audit_lag)
+        yield _gauge("figures_lag_batches", "Batches that are not counted yet.", stats.figures_lag)
+        yield _counter("figures_skipped_batches", "Batches left out.", stats.figures_skipped)
+        yield _labelled(
+            "side_task_failures", "Failures beside ingest.", "task", stats.side_failures
+        )
         yield _labelled("audit_violations", "Coins that are not right.", "kind", stats.violations)
         yield _counter("log_records_dropped", "Records that nobody read.", dropped_records())
         yield _histogram("flush_duration_seconds", "Time of a flush.", {(): stats.flush_seconds})

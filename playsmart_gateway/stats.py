@@ -90,11 +90,18 @@ class Stats(msgspec.Struct):
     corrupt_records: int = 0
     violations: Counter[str] = msgspec.field(default_factory=Counter)
     audit_lag: int = 0
+    side_failures: Counter[str] = msgspec.field(default_factory=Counter)
+    figures_lag: int = 0
+    figures_skipped: int = 0
     events_per_second: float | None = None
 
     def count_auth_failure(self, door: str) -> None:
         """Count a wrong secret or token."""
         self.auth_failures[door] += 1
+
+    def count_side_failure(self, task: str) -> None:
+        """Count one failure of what goes on beside ingest, which goes on without."""
+        self.side_failures[task] += 1
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request; ``route`` is a path template, never a raw path."""
@@ -142,7 +149,7 @@ class Stats(msgspec.Struct):
         self.received += more - arrived
         self.replayed += replayed
         self.stored += max(0, in_ring - replayed)
-        self.audit_lag = 0
+        self.audit_lag = self.figures_lag = 0
         self.events_per_second = None
 
     def add(self, other: "Stats") -> None:

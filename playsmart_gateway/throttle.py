@@ -21,7 +21,8 @@ class Throttled:
 
     It rests ``rests`` times as long as a step took, so it takes one part in ``rests + 1`` of a core
     at most; ``idle_seconds`` when there is no more to do, and ``TROUBLED_SECONDS`` after an error
-    of the store, which is logged once, led by what then cannot be done (``trouble``).
+    of the store, which is logged once, led by what then cannot be done (``trouble``), and of which
+    ``failed`` is told each time.
     """
 
     def __init__(
@@ -32,7 +33,9 @@ class Throttled:
         rests: int,
         idle_seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
+        self._failed = failed
         self._step = step
         self._trouble = trouble
         self._rests = rests
@@ -55,6 +58,7 @@ class Throttled:
             if not self._failing:
                 logger.warning("%s: %s", self._trouble, error)
             self._failing = True
+            self._failed()
             return TROUBLED_SECONDS
         self._failing = False
         return self._rests * (self._clock() - started) if more else self._idle_seconds

@@ -139,6 +139,14 @@ class FigureKeeper(Protocol):
         """
         ...
 
+    async def skip(self) -> Followed:
+        """Leave out the next batch, which cannot be counted, for good.
+
+        Raises:
+            SinkRejected: the sums take nothing else either; nothing is left out.
+        """
+        ...
+
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
         """Return the figures of one game, or of all, in the last ``seconds`` (see ``SPANS``)."""
         ...

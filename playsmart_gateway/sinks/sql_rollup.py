@@ -22,6 +22,7 @@ sums stay, as they name nobody. To erase a player, delete their rows in ``rollup
 
 from typing import NamedTuple
 
+from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.figures import DAY, SPANS
 from playsmart_gateway.sinks.sql import Database
@@ -42,6 +43,8 @@ MOST = 1e18
 NOTHING = "{}"
 """What is gathered of a chunk that has none."""
 
+_HINT = "To count all anew, empty the rollup_ tables and INSERT INTO rollup_state VALUES (0)."
+_MOVE = "UPDATE rollup_state SET position = $1 WHERE position = $2 RETURNING 1"
 _BEYOND = f"""
     SELECT event_id / {MAX_EVENTS_PER_BATCH} FROM event_rows
     WHERE event_id >= $1 ORDER BY event_id LIMIT 1 OFFSET $2
@@ -157,6 +160,17 @@ _ADDING = (
 """The statements that add each of ``Gathered``; a level is there before its players."""
 
 
+_PLAIN = Gathered(
+    counts='{"1":[0,"trial","playsmart","Custom",1]}',
+    players='{"1":["trial","trial",0]}',
+    levels='{"1":["trial",0,"1",1,0,1,1.0]}',
+    player_levels='{"1":["trial","trial","1",0]}',
+    coins='{"1":[0,"trial",1]}',
+    actions='{"1":["trial",0,"trial",1,1.0,1.0]}',
+)
+"""What any sums can take."""
+
+
 class Chunk(NamedTuple):
     """The batches behind ``start`` up to ``position``, of now ``end``; nothing if they are one."""
 
@@ -168,7 +182,7 @@ class Chunk(NamedTuple):
 
 async def next_chunk(db: Database, end: int, max_events: int) -> Chunk:
     """Return the batches with the next ``max_events`` events or so, nothing gathered yet."""
-    ((start,),) = await db.fetch("SELECT position FROM rollup_state")
+    start = await position_of(db)
     if start >= end:
         return Chunk(start, start, end)
     position = end
@@ -177,17 +191,40 @@ async def next_chunk(db: Database, end: int, max_events: int) -> Chunk:
     return Chunk(start, position, end)
 
 
+async def position_of(db: Database) -> int:
+    """Return the batch up to which all are counted.
+
+    Raises:
+        SinkUnavailable: somebody removed the mark.
+    """
+    rows = await db.fetch("SELECT position FROM rollup_state")
+    if len(rows) != 1:
+        raise SinkUnavailable(f"rollup_state has {len(rows)} rows, not one", hint=_HINT)
+    return int(rows[0][0])
+
+
+async def try_plain(db: Database) -> None:
+    """Add something that any sums can take, in a write transaction that is to be rolled back."""
+    await _add(db, _PLAIN)
+
+
+async def leave_out(db: Database, chunk: Chunk) -> None:
+    """Move the position behind a chunk that is not counted, in a write transaction."""
+    await db.fetch(_MOVE, chunk.position, chunk.start)
+
+
 async def add(db: Database, chunk: Chunk) -> bool:
     """Add a chunk, in a write transaction; False if somebody else moved the position meanwhile."""
-    moved = await db.fetch(
-        "UPDATE rollup_state SET position = $1 WHERE position = $2 RETURNING 1",
-        *(chunk.position, chunk.start),
-    )
-    if not moved:
+    if not await db.fetch(_MOVE, chunk.position, chunk.start):
         return False
-    for statements, text in zip(_ADDING, chunk.gathered or (), strict=True):
+    assert chunk.gathered is not None
+    await _add(db, chunk.gathered)
+    await db.fetch(_FORGET_COUNTS)
+    return True
+
+
+async def _add(db: Database, gathered: Gathered) -> None:
+    for statements, text in zip(_ADDING, gathered, strict=True):
         if text != NOTHING:
             for statement in statements:
                 await db.fetch(statement, text)
-    await db.fetch(_FORGET_COUNTS)
-    return True

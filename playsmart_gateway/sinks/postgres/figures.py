@@ -1,6 +1,7 @@
 """The figures of a PostgreSQL store."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
@@ -8,8 +9,8 @@ import asyncpg
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.figures import Figures, Followed
-from playsmart_gateway.sinks.postgres.connection import READ, WRITER_LOCK, Connection
-from playsmart_gateway.sinks.postgres.rollup import gather
+from playsmart_gateway.sinks.postgres.connection import READ, WRITER_LOCK, Connection, Undone
+from playsmart_gateway.sinks.postgres.rollup import ahead, gather
 from playsmart_gateway.sinks.postgres.schema import printed_time
 from playsmart_gateway.sinks.sql_figures import (
     MAX_ROWS,
@@ -18,7 +19,7 @@ from playsmart_gateway.sinks.sql_figures import (
     Query,
     read_figures,
 )
-from playsmart_gateway.sinks.sql_rollup import add
+from playsmart_gateway.sinks.sql_rollup import add, leave_out, position_of, try_plain
 
 _STATE = f"""
     SELECT position, (SELECT last_batch_id FROM batch_counter), (
@@ -118,9 +119,22 @@ class PostgresFigures:
                     return Followed(chunk.start, chunk.end)
         return Followed(chunk.position, chunk.end)
 
+    async def skip(self) -> Followed:
+        """See ``FigureKeeper.skip``."""
+        async with self._reading.transaction(READ) as db:
+            chunk = await ahead(db, 1)
+        with suppress(Undone):
+            async with self._store.transaction() as db:
+                await try_plain(db)
+                raise Undone
+        async with self._store.transaction() as db:
+            await leave_out(db, chunk)
+        return Followed(chunk.position, chunk.end)
+
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
         """See ``FigureKeeper.read``."""
         async with self._reading.transaction(READ) as db:
+            await position_of(db)
             position, end, counted_until = await db.fetchrow(_STATE)
             return await read_figures(
                 partial(_rows, db), game_id, seconds, now,

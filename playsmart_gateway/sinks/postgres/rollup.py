@@ -134,10 +134,15 @@ _COUNT_ACTIONS = f"""
 """  # noqa: S608 - built from our own constants
 
 
+async def ahead(db: asyncpg.Connection, max_events: int) -> Chunk:
+    """Return the batches with the next ``max_events`` events or so, nothing gathered yet."""
+    end = await db.fetchval("SELECT last_batch_id FROM batch_counter")
+    return await next_chunk(db, end, max_events)
+
+
 async def gather(db: asyncpg.Connection, max_events: int) -> Chunk:
     """Read the next ``max_events`` events or so, in a read transaction."""
-    end = await db.fetchval("SELECT last_batch_id FROM batch_counter")
-    chunk = await next_chunk(db, end, max_events)
+    chunk = await ahead(db, max_events)
     if chunk.position == chunk.start:
         return chunk
     batches = (chunk.start + 1, chunk.position)

@@ -189,7 +189,7 @@ def classify(error: Exception, triggers: str = "") -> SinkError:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
             reason = f"a trigger raised an error ({triggers})"  # its text may quote what was sent
         return SinkRejected(f"the store refuses these rows: {reason}")
-    if "malformed JSON" in str(error):
+    if str(error).startswith(("malformed JSON", "integer overflow", "Could not decode")):
         return SinkRejected("the store cannot parse these rows", certain=True)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return SinkUnavailable(str(error), hint=_HINTS.get(code, ""))

@@ -4,6 +4,7 @@ Each query returns one row, a JSON text, as to fetch each row would cost a turn 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -20,9 +21,9 @@ from playsmart_gateway.sinks.sql_figures import (
     Query,
     read_figures,
 )
-from playsmart_gateway.sinks.sql_rollup import add
-from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, numbered
-from playsmart_gateway.sinks.sqlite.rollup import CHUNK_TABLES, gather
+from playsmart_gateway.sinks.sql_rollup import add, leave_out, position_of, try_plain
+from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, Undone, numbered
+from playsmart_gateway.sinks.sqlite.rollup import CHUNK_TABLES, ahead, gather
 
 _STATE = """
     SELECT position, (SELECT max(seq) FROM sqlite_sequence WHERE name = 'batches'), (
@@ -94,9 +95,22 @@ class SqliteFigures:
                     return Followed(chunk.start, chunk.end)
         return Followed(chunk.position, chunk.end)
 
+    async def skip(self) -> Followed:
+        """See ``FigureKeeper.skip``."""
+        async with self._reading.transaction("BEGIN") as db:
+            chunk = await ahead(db, 1)
+        with suppress(Undone):
+            async with self._store.transaction() as db:
+                await try_plain(Statements(db))
+                raise Undone
+        async with self._store.transaction() as db:
+            await leave_out(Statements(db), chunk)
+        return Followed(chunk.position, chunk.end)
+
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
         """See ``FigureKeeper.read``."""
         async with self._reading.transaction("BEGIN") as db:
+            await position_of(Statements(db))
             ((position, end, counted_until),) = await db.execute_fetchall(_STATE)
             return await read_figures(
                 partial(_rows, db), game_id, seconds, now,

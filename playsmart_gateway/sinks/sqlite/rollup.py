@@ -123,11 +123,15 @@ _GATHERING = (
 """One for each of ``Gathered``."""
 
 
+async def ahead(db: aiosqlite.Connection, max_events: int) -> Chunk:
+    """Return the batches with the next ``max_events`` events or so, nothing gathered yet."""
+    ((end,),) = await db.execute_fetchall(_END)
+    return await next_chunk(Statements(db), end or 0, max_events)
+
+
 async def gather(db: aiosqlite.Connection, max_events: int) -> Chunk:
     """Read the next ``max_events`` events or so, in a read transaction."""
-    last_batch = "SELECT max(seq) FROM sqlite_sequence WHERE name = 'batches'"
-    ((end,),) = await db.execute_fetchall(last_batch)
-    chunk = await next_chunk(Statements(db), end or 0, max_events)
+    chunk = await ahead(db, max_events)
     if chunk.position == chunk.start:
         return chunk
     await db.execute("DELETE FROM chunk_batches")
