@@ -36,7 +36,7 @@ from playsmart_gateway.limits import (
     in_process,
     steady_clock,
 )
-from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame
+from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame, SlashRedirect
 from playsmart_gateway.operator import Home, OperatorGate
 from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.rewards import draws_for
@@ -174,6 +174,8 @@ def create_app(
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # its Location would say http, and a host
+    app.router.default = SlashRedirect(app.router)
     app.frame = RequestFrame(
         app.call_starlette,
         gateway.stats,

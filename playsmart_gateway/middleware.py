@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from random import getrandbits
 from typing import Any
+from urllib.parse import quote
 
+from starlette.responses import Response
+from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playsmart_gateway.dialects.base import Answer, Endpoint
@@ -170,6 +173,32 @@ class RequestFrame:
             self._stats.observe_request(label, status, seconds)
             if self._log_access:
                 _log_answer(scope["method"], label, status, seconds, request_id)
+
+
+class SlashRedirect:
+    """Where nothing was found: redirects a path with slashes behind it to the one without.
+
+    The ``Location`` is relative. An absolute one would have to know the scheme and the host that
+    the client asked for, which proxies tell or do not tell in many ways.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 307, or 404."""
+        path = scope.get("path", "")
+        if scope["type"] == "http" and path.endswith("/"):
+            bare = {**scope, "path": path.rstrip("/")}
+            if any(route.matches(bare)[0] is not Match.NONE for route in self._router.routes):
+                location = quote(bare["path"])
+                if query := scope["query_string"].decode("latin-1"):
+                    location += f"?{query}"
+                await Response(status_code=307, headers={"location": location})(
+                    scope, receive, send
+                )
+                return
+        await self._router.not_found(scope, receive, send)
 
 
 def _not_post(endpoint: Endpoint) -> Answer:

@@ -432,6 +432,35 @@ def test_an_unknown_path_is_404_in_the_envelope(gateway: RunningGateway, path: s
 
 
 @refused
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/v1/games/", "/v1/games"),
+        ("/v1/games/?bundle_id=a%26b&x=%22", "/v1/games?bundle_id=a%26b&x=%22"),
+        ("/healthz//", "/healthz"),
+        ("/user/a%20b%2Fc/points/", "/user/a%20b/c/points"),
+    ],
+)
+def test_a_redirect_is_relative_whatever_host_and_scheme_were_asked_for(
+    gateway: RunningGateway, path: str, location: str
+) -> None:
+    proxied = {"host": "events.example.com", "x-forwarded-proto": "https"}
+    answer = gateway.client.get(path, headers=proxied)
+    assert (answer.status_code, answer.headers["location"]) == (307, location)
+    assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["/nothing/", "//evil.example/", "//", "//healthz/", "/a/b//"])
+def test_what_is_not_there_is_not_there_with_a_slash_either(
+    gateway: RunningGateway, path: str
+) -> None:
+    (answer,) = exchange(
+        gateway, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+    )
+    assert answer.status == 404
+    assert "location" not in answer.headers
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE"])
 def test_another_method_is_405_in_the_envelope(gateway: RunningGateway, method: str) -> None:
     answer = gateway.client.request(method, "/ingest/events")

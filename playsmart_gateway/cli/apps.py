@@ -1,8 +1,9 @@
 """``exclude``, ``include`` and ``opt``: how a player of an app may be contacted."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,6 +11,7 @@ import click
 
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import say
+from playsmart_gateway.dialects.iso8601 import read_date_time
 from playsmart_gateway.sinks import Channel, OptOutState, Store, open_sink
 
 
@@ -22,11 +24,10 @@ class Instant(click.ParamType[datetime]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
         """See ``click.ParamType``."""
-        try:
-            when = datetime.fromisoformat(value)
-            return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail("must be an ISO 8601 date or date-time", param, ctx)
+        for text in (value, f"{value}Z", f"{value}T00:00Z"):
+            with contextlib.suppress(ValueError, OverflowError):
+                return read_date_time(text)
+        raise click.BadParameter("must be an ISO 8601 date or date-time", ctx, param)
 
 
 app_option = click.option("--app", required=True, help="Teak App ID.")

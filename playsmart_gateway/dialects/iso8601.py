@@ -27,7 +27,8 @@ def read_date_time(text: str) -> datetime:
     can tell: ``23:59:60`` in UTC. The minus of an offset may be U+2212.
 
     Raises:
-        ValueError: the text is none, or its instant is not in the years 1 to 9999.
+        ValueError: the text is none.
+        OverflowError: its instant, in UTC, is not in the years 1 to 9999.
     """
     match = _DATE_TIME.fullmatch(text)
     if match is None:
@@ -39,13 +40,10 @@ def read_date_time(text: str) -> datetime:
         raise ValueError
     since_midnight = timedelta(hours=hour, minutes=minute, seconds=second)
     midnight = datetime.combine(_day(match["date"]), datetime.min.time(), UTC)
-    try:
-        when = midnight + (since_midnight - _offset(match))
-        if second == 60 and (when.hour, when.minute, when.second) != (0, 0, 0):
-            raise ValueError
-        return when.replace(microsecond=microsecond)
-    except OverflowError:
-        raise ValueError from None
+    when = midnight + (since_midnight - _offset(match))
+    if second == 60 and (when.hour, when.minute, when.second) != (0, 0, 0):
+        raise ValueError
+    return when.replace(microsecond=microsecond)
 
 
 def _day(text: str) -> date:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from playsmart_gateway.auth import TokenVerifier
 from playsmart_gateway.dialects.base import ERROR_BODY, Answer, bearer_of
 from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, Access, refused
-from playsmart_gateway.dialects.lynes.query import MAX_MS, day, instant, number, wrong
+from playsmart_gateway.dialects.lynes.query import MAX_MS, day, instant, listed, number, wrong
 from playsmart_gateway.dialects.lynes.reply import error_body, iso_8601
 from playsmart_gateway.envelope import JSON_TYPE
 from playsmart_gateway.errors import (
@@ -132,8 +132,7 @@ class _Reads:
 
     async def history(self, request: Request) -> dict[str, Any]:
         user_id = await self._allowed_user(request)
-        query = request.query_params
-        wanted = query.get("types", ",".join(HISTORY_TYPES)).split(",")
+        wanted = listed(request, "types", ",".join(HISTORY_TYPES))
         if not set(wanted) <= set(HISTORY_TYPES):
             raise wrong("types", f"must be some of {','.join(HISTORY_TYPES)}")
         limit = number(request, "limit", DEFAULT_PAGE, 1, MAX_PAGE)

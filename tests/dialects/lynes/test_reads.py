@@ -88,9 +88,12 @@ async def test_what_is_not_there_is_not_found(client: Client, path: str, message
      ("/user/ada/history?offset=-1", "offset"), ("/user/ada/history?offset=%C2%B2", "offset"),
      ("/user/ada/history?types=event,coins", "types"), ("/user/ada/history?types=", "types"),
      ("/user/ada/history?from=yesterday", "from"), ("/user/ada/history?to=2026-02-30", "to"),
-     ("/user/ada/history?to=2026-04-22T12:00:00", "to"), ("/user/ada/history?to=9999-12-31", "to"),
+     ("/user/ada/history?to=2026-04-22T12:00:00", "to"), ("/user/ada/history?to=10000-01-01", "to"),
+     ("/user/ada/history?to=0000-12-31", "to"),
+     ("/user/ada/history?from=2026-04-22%2010:00", "from"),
      (f"/user/ada/history?from={10**30}", "from"), ("/user/ada/history?from=", "from"),
-     (f"/user/ada/history?from={10**15 - 1}", "from"),
+     ("/user/ada/history?limit=5&limit=x", "limit"),
+     ("/user/ada/history?types=event&types=x", "types"),
      ("/stats/event", "eventId"), ("/stats/event?eventId=daily_login&interval=week", "interval"),
      ("/stats/event?eventId=daily_login&from=2026-4-1", "from"),
      ("/stats/event?eventId=daily_login&to=20260401", "to")],
@@ -188,11 +191,52 @@ async def test_history_is_told_newest_first_in_pages(client: Client) -> None:
      ("from=2026-04-24", [2]), (f"from={int(NOON * 1000) + 1}", [2, 1]),
      (f"to={int(NOON * 1000)}", [0]), ("from=2026-04-23T12:00:00.001Z", [2]),
      ("to=2026-04-23T14:00:00+02:00", [1, 0]), ("to=2026-04-23T14:00:00%2B02:00", [1, 0]),
-     ("from=2027-01-01", [])],
+     ("from=2027-01-01", []), ("from=2026-04-24&to=2026-04-22", []),
+     ("from=2026-04-23T24:00Z", [2]), ("from=2026-114T00:00Z", [2]),
+     ("from=2026-04-24T02:00%E2%88%9201:00", [2]), ("from=2026-04-23%2012:00:00.0009999Z", [2, 1])],
 )  # fmt: skip
 async def test_history_is_told_for_a_time(client: Client, query: str, days: list[int]) -> None:
     entries = (await client.get(f"/user/ada/history?types=event&{query}"))["data"]
     assert [(each["timestamp"] / 1_000 - NOON) / DAY for each in entries] == days
+
+
+@pytest.mark.parametrize(
+    ("ever", "end"),
+    [
+        ("0001-01-01", "9999-12-31"),
+        ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z"),
+        ("0001-01-01T00:00:00%2B09:00", "9999-12-31T23:59:59.9999999-05:00"),
+        ("1969-12-31", "9999-12-31T24:00Z"),
+        ("-62135596800000", "253402300799999"),
+        ("-9223372036854775808", "9223372036854775807"),
+    ],
+)
+async def test_since_ever_and_for_ever_are_the_first_and_last_dates_that_clients_know(
+    client: Client, ever: str, end: str
+) -> None:
+    assert len((await client.get(f"/user/ada/history?from={ever}&to={end}"))["data"]) == 4
+    assert not (await client.get(f"/user/ada/history?from={end}"))["data"]
+    assert not (await client.get(f"/user/ada/history?to={ever}"))["data"]
+
+
+async def test_of_a_parameter_given_twice_the_last_counts_and_a_list_takes_all(
+    client: Client,
+) -> None:
+    answer = await client.get("/user/ada/history?limit=1&limit=2&from=yesterday&from=2026-04-01")
+    assert (answer["limit"], len(answer["data"])) == (2, 2)
+    for types in ("types=event&types=streak_milestone", "types=event,streak_milestone"):
+        assert len((await client.get(f"/user/ada/history?{types}"))["data"]) == 4
+    path = "/stats/event?eventId=x&eventId=daily_login&from=2026-04-22&from=2026-04-23"
+    assert (await client.get(path))["data"]["events"] == 3
+
+
+async def test_statistics_are_told_from_the_first_day_to_the_last_and_not_backwards(
+    client: Client,
+) -> None:
+    path = "/stats/event?eventId=daily_login"
+    whole = await client.get(path)
+    assert await client.get(f"{path}&from=0001-01-01&to=9999-12-31") == whole
+    assert (await client.get(f"{path}&from=9999-12-31&to=0001-01-01"))["data"]["events"] == 0
 
 
 @pytest.mark.parametrize(
@@ -266,3 +310,19 @@ async def test_too_many_days_are_not_summarized_one_by_one(client: Client) -> No
     path = "/stats/event?eventId=daily_login&interval=day"
     assert error_of(await client.ask(path))[0] == 400
     assert len((await client.get(f"{path}&from=2026-04-23"))["data"]["days"]) == MAX_SUMMARIZED_DAYS
+
+
+@pytest.mark.parametrize("name", ["points", "history", "streak", "a b"])
+async def test_a_streak_may_have_any_name_that_a_path_can_hold(tmp_path: Path, name: str) -> None:
+    streaks = f'[{{id = "{name}", events = ["daily_login"]}}]'
+    config = project(
+        PLAYSMART_STORAGE__URL=f"sqlite:///{tmp_path}/events.db", PLAYSMART_LYNES__STREAKS=streaks
+    )
+    clock = FakeClock(NOON)
+    verifier = open_verifier(secret=SECRET, clock=FakeClock(NOON))
+    async with in_process(create_app(config, verifier=verifier, clock=clock)) as http:
+        client = Client(http, clock)
+        await client.send("daily_login")
+        for prefix in PREFIXES:
+            told = await client.get(f"{prefix}/user/ada/streak/{quote(name)}")
+            assert (told["data"]["streakId"], told["data"]["currentCount"]) == (name, 1)
