@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway import dashboard, docs, inspector_pages, ops
+from playsmart_gateway.allowance import Allowance
 from playsmart_gateway.auth import TokenVerifier
 from playsmart_gateway.config import Config
 from playsmart_gateway.dialects import players, playsmart
@@ -42,6 +43,7 @@ from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.rewards import draws_for
 from playsmart_gateway.settings import (
     access_for,
+    allowance_for,
     lynes_verifier_for,
     program_for,
     require_strong_secrets,
@@ -77,6 +79,7 @@ def create_app(
     steady: Callable[[], float] = steady_clock,
     development: bool = False,
     development_token: Callable[[], str] | None = None,
+    allowance: Allowance | None = None,
     worker: Worker | None = None,
 ) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
@@ -85,7 +88,7 @@ def create_app(
     counted by ``steady``, which nobody sets. In ``development`` the pages for operators are there
     for this machine, without a token if none is configured, and show what was refused;
     ``development_token`` mints a token that ``/docs`` gives to who asks from this machine.
-    ``worker`` says which of several it is.
+    ``worker`` says which of several it is; they share an ``allowance`` that was made before them.
 
     Raises:
         ConfigError: the secrets, the keys or the storage URL cannot be used.
@@ -108,6 +111,7 @@ def create_app(
         draws=draws_for(rules),
         max_body_bytes=config.server.max_body_bytes,
         trust_forwarded=config.auth.trust_forwarded,
+        allowance=allowance or allowance_for(config),
     )
 
     renderer = Renderer()

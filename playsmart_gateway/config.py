@@ -72,6 +72,13 @@ class Auth(Section, frozen=True):
         return bool(self.secret or self.secrets or self.public_key_file or self.jwks_url)
 
 
+class Ingest(Section, frozen=True):
+    """What one player may send to PlaySmart's endpoint in a second; 0 sets no limit."""
+
+    player_events_per_second: PerSecond = 0
+    player_bytes_per_second: PerSecond = 0
+
+
 class Buffer(Section, frozen=True):
     """The ring, and when it is flushed."""
 
@@ -222,6 +229,7 @@ class Config(Section, frozen=True):
 
     server: Server = Server()
     auth: Auth = Auth()
+    ingest: Ingest = Ingest()
     buffer: Buffer = Buffer()
     journal: Journal = Journal()
     storage: Storage = Storage()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from playsmart_gateway.allowance import Allowance
 from playsmart_gateway.auth import TokenVerifier, open_verifier
 from playsmart_gateway.config import Auth, Config
 from playsmart_gateway.dialects.lynes import endpoint as lynes
@@ -109,6 +110,17 @@ def check(config: Config) -> None:
     if config.auth.has_keys or (config.lynes.auth and config.lynes.auth.has_keys):
         lynes_verifier_for(config)
     store_for(config)
+
+
+def allowance_for(config: Config) -> Allowance | None:
+    """Return what one player may send, None without limits; of forked processes it is one."""
+    limits = config.ingest
+    if not limits.player_events_per_second and not limits.player_bytes_per_second:
+        return None
+    return Allowance(
+        events_per_second=limits.player_events_per_second,
+        bytes_per_second=limits.player_bytes_per_second,
+    )
 
 
 def jetstream_for(config: Config) -> JetStreamOptions:

@@ -86,7 +86,10 @@ def test_beside_a_running_gateway_everything_is_well(
 ) -> None:
     running = start_gateway()
     told = diagnose(AUTH__SECRET=SECRET)
+    assert "without limit" in told.findings.pop(("note", "ingest"))
     assert (told.exit_code, levels(told)) == (0, {"ok"})
+    limited = diagnose(AUTH__SECRET=SECRET, INGEST__PLAYER_EVENTS_PER_SECOND="50")
+    assert levels(limited) == {"ok"}
     assert told.findings["ok", "journal"] == "is held by a running gateway"
     result = CliRunner().invoke(commands, ["doctor"], env={"PLAYSMART_AUTH__SECRET": SECRET})
     assert result.stdout.startswith("ok       configuration: can be used\n")

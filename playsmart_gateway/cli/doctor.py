@@ -21,7 +21,13 @@ from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.folders import inspect_all
-from playsmart_gateway.settings import check, doubtful_secrets, players_open_lynes, printed_secrets
+from playsmart_gateway.settings import (
+    allowance_for,
+    check,
+    doubtful_secrets,
+    players_open_lynes,
+    printed_secrets,
+)
 from playsmart_gateway.sinks import StoreHealth, open_sink
 
 _RESTORE = "Restore a backup, or save what .recover of the sqlite3 shell, or pg_dump, can read."
@@ -69,6 +75,7 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
         return
     yield Finding("ok", "configuration", "can be used")
     yield from _secrets(config, config_path)
+    yield from _limits(config)
     yield from _folders(config)
     yield from _database(config)
     if config.journal.enabled:
@@ -109,6 +116,15 @@ def _secrets(config: Config, config_path: Path | None) -> Iterator[Finding]:
             yield Finding("problem", "secrets", text, f"chmod 600 {path}")
         else:
             yield Finding("ok", "secrets", f"{path} is its owner's alone")
+
+
+def _limits(config: Config) -> Iterator[Finding]:
+    if config.auth.has_keys and allowance_for(config) is None:
+        advice = (
+            "Set ingest.player_events_per_second = 50 and ingest.player_bytes_per_second = 50_000, "
+            "unless a load test sends with one token."
+        )
+        yield Finding("note", "ingest", "one player may send without limit", advice)
 
 
 def _holds_secrets(config: Config) -> bool:

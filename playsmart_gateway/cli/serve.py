@@ -25,7 +25,7 @@ from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.operator import is_loopback
 from playsmart_gateway.output import never_wait_for_readers
 from playsmart_gateway.server import serve
-from playsmart_gateway.settings import check, players_open_lynes, printed_secrets
+from playsmart_gateway.settings import allowance_for, check, players_open_lynes, printed_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,13 @@ def serve_command(
     if developing and at_home:  # what everybody may use stays at home
         config = with_examples(config)
         token = partial(_example_token, config)
-    make_app = partial(create_app, config, development=dev, development_token=token)
+    make_app = partial(
+        create_app,
+        config,
+        development=dev,
+        development_token=token,
+        allowance=allowance_for(config),
+    )
     app = make_app() if config.server.workers == 1 else None
     never_wait_for_readers()
     set_up_logging(config.log.format, config.log.level)

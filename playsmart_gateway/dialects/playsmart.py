@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, get_args
 import msgspec
 from starlette.types import Receive
 
+from playsmart_gateway.allowance import Allowance
 from playsmart_gateway.auth import TokenVerifier
 from playsmart_gateway.dialects.base import (
     Answer,
@@ -357,7 +358,9 @@ class IngestEvents:
         draws: Draws,
         max_body_bytes: int,
         trust_forwarded: bool,
+        allowance: Allowance | None = None,
     ) -> None:
+        self._allowance = allowance
         self._intake = intake
         self._verifier = verifier
         self._stats = stats
@@ -367,10 +370,12 @@ class IngestEvents:
 
     async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
         """Answer one request; see ``Endpoint``."""
-        intake = self._intake
+        intake, allowance = self._intake, self._allowance
         try:
             token = bearer_of(headers, trust_forwarded=self._trust_forwarded)
             caller = self._verifier.recall(token) or await self._verifier.verify(token)
+            if allowance is not None:
+                allowance.admit(caller.subject)
             require_json(headers)
             body = await read_body(headers, receive, self._max_body_bytes)
             if not intake.has_room_for(len(body), MAX_EVENTS):
@@ -379,11 +384,21 @@ class IngestEvents:
             if batch.user_id != caller.subject:
                 raise Forbidden
             batch.user_id = caller.subject  # the same text; share one object among all batches
-            receipt = await intake.accept(batch)
+            if allowance is None:
+                receipt = await intake.accept(batch)
+            else:
+                allowance.take(caller.subject, batch.count, len(body))
+                try:
+                    receipt = await intake.accept(batch)
+                except Refused:
+                    allowance.give_back_events(caller.subject, batch.count)
+                    raise
         except Disconnected:
             return None
         except Refused as refusal:
             self._stats.refused_requests[refusal.tag] += 1
+            if allowance is not None and isinstance(refusal, Malformed | Forbidden):
+                allowance.charge_bytes(caller.subject, len(body))
             body = error_body(refusal.status, refusal.message, refusal.details)
             return Answer(refusal.status, body, error_headers(refusal))
         return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], batch)

@@ -122,7 +122,12 @@ HEADERS: dict[str, Any] = {
     },
 }
 
-_HEADERS_OF = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
+_HEADERS_OF = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 
 EVERYWHERE: Answers = {
     **refusal(400, "What was sent is not HTTP.", "invalid_http"),
@@ -151,7 +156,7 @@ ELSEWHERE: Answers = {
     ),
     **refusal(
         429,
-        "Too often; only Teak's endpoints and Lynes' limit, in words of their own.",
+        "Too often. Teak's endpoints and Lynes' say so in words of their own.",
         "rate_limited",
     ),
 }

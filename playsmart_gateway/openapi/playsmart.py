@@ -142,6 +142,12 @@ PIECE = Piece(
                         "unsupported_content_encoding",
                     ),
                     **refusal(
+                        429,
+                        "The player sent more than `[ingest]` allows, where that is configured. "
+                        "Nothing was kept; send the same again when `Retry-After` has passed.",
+                        "rate_limited",
+                    ),
+                    **refusal(
                         503,
                         "Nothing was kept; send it again.",
                         "buffer_full",
