@@ -125,7 +125,8 @@ def allowance_for(config: Config) -> Allowance | None:
 
 def jetstream_for(config: Config) -> JetStreamOptions:
     """Return how the stream between gateways and workers is to be."""
-    return JetStreamOptions(**msgspec.structs.asdict(config.nats))
+    largest = config.server.max_body_bytes
+    return JetStreamOptions(**msgspec.structs.asdict(config.nats), largest_batch_bytes=largest)
 
 
 def lynes_auth(config: Config) -> Auth:

@@ -263,7 +263,7 @@ async def test_a_password_is_used_and_never_shown(caplog: pytest.LogCaptureFixtu
                 await link.open(patience_seconds=5)
                 await link.close()
             else:
-                with pytest.raises(SinkUnavailable, match="authorization violation"):
+                with pytest.raises(ConfigError, match="refuses the user, the password"):
                     await link.open(patience_seconds=0)
     assert PASSWORD not in caplog.text
 

@@ -20,6 +20,9 @@ async def ask(worker: Worker, path: str) -> httpx.Response:
 async def test_it_is_alive_and_ready_unless_something_is_wrong() -> None:
     worker = Worker(FakeSource(), MemorySink())
     assert (await ask(worker, "/healthz")).json() == {"status": "alive"}
+    starting = (await ask(worker, "/readyz")).json()["error"]["details"]
+    assert starting == [{"path": "worker", "message": "starting"}]
+    worker._state = "running"
     assert (await ask(worker, "/readyz")).json() == {"status": "ready"}
     worker.source_error = SinkUnavailable("nobody there")
     answer = await ask(worker, "/readyz")

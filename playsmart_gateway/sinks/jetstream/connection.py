@@ -56,6 +56,7 @@ class Message(NamedTuple):
 
 class _Error(msgspec.Struct):
     description: str = ""
+    err_code: int = 0
 
 
 class Ack(msgspec.Struct):
@@ -143,6 +144,11 @@ class Connection:
     def max_payload(self) -> int:
         """Most bytes of headers and body together."""
         return self._client.max_payload
+
+    @property
+    def is_clustered(self) -> bool:
+        """Whether the node is one of several."""
+        return bool(self._client._server_info.get("cluster"))
 
     @property
     def streams(self) -> Any:

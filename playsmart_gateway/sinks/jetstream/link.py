@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from nats.errors import Error as NatsError
-from nats.js.errors import APIError
+from nats.js.errors import APIError, ServiceUnavailableError
 
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost, PlainText
@@ -51,7 +51,7 @@ class Link:
         """Connect, with some patience.
 
         Raises:
-            ConfigError: the stream is there and not as it should be.
+            ConfigError: the stream is not as it should be, we are refused, or there is none.
             SinkUnavailable: nobody answers.
         """
         loop = asyncio.get_running_loop()
@@ -105,6 +105,8 @@ class Link:
                 return await self._connect_to(server)
             except (NatsError, TimeoutError, OSError, SinkUnavailable) as error:
                 self._servers.append(self._servers.pop(0))
+                if problem := _hopeless(error):
+                    raise ConfigError([f"storage.url: {server.where} {problem}"]) from None
                 reasons.append(f"{server.where}: {reason(error)}")
         raise SinkUnavailable(f"NATS: {'; '.join(reasons)}", hint=_HINT)
 
@@ -112,6 +114,12 @@ class Link:
         connection = await Connection.open(server, self._options)
         try:
             await self._prepare(connection)
+        except ServiceUnavailableError as error:
+            await connection.close()
+            if error.err_code or connection.is_clustered:  # it, or those that have it, may come
+                raise
+            problem = "runs without JetStream; start it with one (nats-server -js)"
+            raise ConfigError([f"storage.url: {server.where} {problem}"]) from None
         except BaseException:
             await connection.close()
             raise
@@ -126,6 +134,18 @@ class Link:
             self._connection = None
             self._servers.append(self._servers.pop(0))
         await connection.close()
+
+
+_NO_JETSTREAM = (10_039, 10_076)
+
+
+def _hopeless(error: Exception) -> str | None:
+    """Say what is wrong that no waiting mends; None if it may mend itself."""
+    if isinstance(error, APIError) and error.err_code in _NO_JETSTREAM:
+        return "has no JetStream for this account; enable it there"
+    if isinstance(error, NatsError) and "authorization" in str(error).lower():
+        return "refuses the user, the password or the credentials"
+    return None
 
 
 def reason(error: Exception) -> str:

@@ -20,7 +20,8 @@ DEFAULT_PORT = 4222
 class JetStreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How the stream is to be, how workers consume it, and how to prove who we are.
 
-    ``max_age_seconds`` and ``max_bytes`` set no limit when they are 0.
+    ``max_age_seconds`` and ``max_bytes`` set no limit when they are 0. ``largest_batch_bytes`` is
+    what may have to be published, 0 if that is unknown.
     """
 
     stream: str = "playsmart"
@@ -35,6 +36,7 @@ class JetStreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     tls_ca_file: str | None = None
     tls_cert_file: str | None = None
     tls_key_file: str | None = None
+    largest_batch_bytes: int = 0
 
     def problems(self) -> list[str]:
         """Return what could never work, each led by its key."""

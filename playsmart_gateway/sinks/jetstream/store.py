@@ -29,6 +29,7 @@ from playsmart_gateway.sinks.records import (
 
 logger = logging.getLogger(__name__)
 
+_TOO_LARGE = 10_054
 HEADER_BYTES = 128
 """Room for the headers of a message beside its body; ours take less."""
 
@@ -46,6 +47,7 @@ class JetStreamStore:
         self._database = database
         self._link = Link(url, options, self._prepare)
         self._has_commits = False
+        self._takes = 0
 
     async def __aenter__(self) -> Self:
         """Connect, see to the stream, and open the database, if it is up. See ``Sink``."""
@@ -73,10 +75,12 @@ class JetStreamStore:
         """
         messages = [self._message(batch) for batch in batches]
         async with self._link.connection() as connection:
-            self._require_room(connection, messages)
+            self._require_room(messages)
             acks = await connection.publish(messages)
         for ack in acks:
             if ack.error is not None:
+                if ack.error.err_code == _TOO_LARGE:  # somebody changed the stream meanwhile
+                    raise SinkRejected(f"NATS: {ack.error.description}", certain=True)
                 hint = f"Look at the stream {self._stream} and the servers' disks."
                 raise SinkUnavailable(f"NATS: {ack.error.description}", hint=hint)
         duplicate = sum(
@@ -87,8 +91,8 @@ class JetStreamStore:
     async def trial(self, batches: Sequence[Batch]) -> None:
         """See ``Sink.trial``: a message cannot be taken back, so only its size is looked at."""
         messages = [self._message(batch) for batch in batches]
-        async with self._link.connection() as connection:
-            self._require_room(connection, messages)
+        async with self._link.connection():
+            self._require_room(messages)
 
     async def sync(self) -> None:
         """Sync the database, if there is anything of ours to sync.
@@ -174,13 +178,19 @@ class JetStreamStore:
         )  # fmt: skip
 
     async def _prepare(self, connection: Connection) -> None:
-        await ensure_stream(connection, self._options)
+        self._takes = await ensure_stream(connection, self._options) - HEADER_BYTES
+        largest = self._options.largest_batch_bytes
+        if self._takes < largest:
+            logger.warning(
+                "NATS takes messages of %d bytes, requests may have %d: what is larger is buried; "
+                "raise max_payload and the stream's limits, or lower server.max_body_bytes",
+                self._takes, largest,
+            )  # fmt: skip
 
-    def _require_room(self, connection: Connection, messages: Sequence[Message]) -> None:
-        limit = connection.max_payload - HEADER_BYTES
+    def _require_room(self, messages: Sequence[Message]) -> None:
         largest = max((len(message.body) for message in messages), default=0)
-        if largest > limit:
-            problem = f"{largest} bytes are more than NATS takes ({limit})"
+        if largest > self._takes:
+            problem = f"{largest} bytes are more than NATS takes ({self._takes})"
             raise SinkRejected(problem, certain=True)
 
     def _message(self, batch: Batch) -> Message:

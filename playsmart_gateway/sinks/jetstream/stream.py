@@ -37,8 +37,8 @@ def subject_of(stream: str, game_id: str) -> str:
     return f"{stream}.events.{token.decode() or '%'}"
 
 
-async def ensure_stream(connection: Connection, options: JetStreamOptions) -> None:
-    """Make the stream, or look whether it is as configured.
+async def ensure_stream(connection: Connection, options: JetStreamOptions) -> int:
+    """Make the stream, or look at it; return how many bytes a message there may have.
 
     Raises:
         ConfigError: it is not; names every setting that differs.
@@ -64,6 +64,8 @@ async def ensure_stream(connection: Connection, options: JetStreamOptions) -> No
     ]
     if problems:
         raise ConfigError(problems)
+    limits = (connection.max_payload, found.max_msg_size, found.max_bytes)
+    return min(limit for limit in limits if limit is not None and limit > 0)
 
 
 async def ensure_consumer(connection: Connection, options: JetStreamOptions) -> None:
