@@ -222,8 +222,19 @@ class Store(Sink, Protocol):
         """Remove all that is stored of a player in every game; return the rows by table.
 
         Batches of the player stay known by journal and sequence, so a replay does not bring them
-        back. No gateway may run: what it holds in memory would be stored afterwards. With
-        ``dry_run`` rows are only counted.
+        back. It goes in short transactions, so a gateway may run; what that holds in memory of the
+        player has to be stored before. With ``dry_run`` rows are only counted.
+        """
+        ...
+
+    async def scrub(self, *, rewrite: bool = True) -> None:
+        """Leave nothing of what was deleted in files, as far as they are ours.
+
+        With ``rewrite`` their free space, too: a file is written anew, some ten seconds a gigabyte
+        in which nobody else can write. The log beside it is emptied in any case.
+
+        Raises:
+            SinkUnavailable: others use the files.
         """
         ...
 

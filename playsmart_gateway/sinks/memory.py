@@ -153,6 +153,9 @@ class MemorySink(MemoryApps, MemoryEvents):
         self.loyalty.forget(user_id)
         return erased
 
+    async def scrub(self, *, rewrite: bool = True) -> None:
+        """See ``Store.scrub``: there are no files."""
+
     async def expire(
         self,
         before: str,

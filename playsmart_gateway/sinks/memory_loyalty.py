@@ -11,6 +11,7 @@ from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import (
     Award,
+    Metadata,
     MetadataStats,
     Program,
     State,
@@ -21,7 +22,13 @@ from playsmart_gateway.loyalty import (
 from playsmart_gateway.loyalty.stored import occurrence
 from playsmart_gateway.sinks.loyalty import MAX_COUNTS, Entry, EntryType, StreakFigures
 
+Cell = tuple[str, str, date, str]
 NOBODY = State()
+
+
+def values_in(stats: MetadataStats) -> int:
+    """Return how many values of fields were counted, by name or without."""
+    return stats.unnamed + sum(field.events for field in stats.fields.values())
 
 
 class MemoryLoyalty:
@@ -30,9 +37,10 @@ class MemoryLoyalty:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.states: dict[tuple[str, str], State] = {}
-        self.cells: dict[tuple[str, str, date, str], MetadataStats] = {}
+        self.cells: dict[Cell, MetadataStats] = {}
         self._entries: dict[tuple[str, str], list[Entry]] = {}
         self._awards: dict[tuple[str, int], Award] = {}
+        self._said: list[tuple[tuple[str, str], Cell, Metadata]] = []
 
     def require_known(self, batches: Sequence[Batch]) -> None:
         """Raise ``SinkRejected`` if any of the events cannot be awarded."""
@@ -55,11 +63,22 @@ class MemoryLoyalty:
         day, group = program.calendar.day(event.received_at_ms), program.group_of(event.metadata)
         cell = event.user[0], event.event_id, day, group
         self.cells.setdefault(cell, MetadataStats()).observe(event.metadata)
+        self._said.append((event.user, cell, event.metadata))
 
     def forget(self, user_id: str) -> None:
-        """Forget a user in every project; the statistics name nobody."""
+        """Forget a user in every project; in the statistics what they said has no names."""
         for user in [user for user in self.states if user[1] == user_id]:
             del self.states[user], self._entries[user]
+        self._said = [
+            (user, cell, {} if user[1] == user_id else metadata)
+            for user, cell, metadata in self._said
+        ]
+        totals = {cell: values_in(stats) for cell, stats in self.cells.items()}
+        self.cells = {cell: MetadataStats() for cell in self.cells}
+        for _, cell, metadata in self._said:
+            self.cells[cell].observe(metadata)
+        for cell, stats in self.cells.items():
+            stats.unnamed += totals[cell] - values_in(stats)
 
     def awarded(self, batch: Batch) -> Award:
         """Return what was awarded for a stored batch."""

@@ -8,7 +8,8 @@ player's entries must form a chain that begins at 0, and its end must be the bal
 a player's amounts is the balance.
 
 Events may only be missing where ``retention`` says that it deleted them, and custom events that it
-deleted are counted by what it wrote down. After each of its deletions the audit begins anew.
+deleted are counted by what it wrote down. After each of its deletions, and after a
+player was erased, the audit begins anew.
 
 Everything is keyed by batch ids, which also order the ledger; one step looks at one range of them
 in one read transaction. How far it came is in temporary tables, so it is gone with the connection:
@@ -26,7 +27,12 @@ from playsmart_gateway.sinks.sql import LEVEL_COMPLETE, Database
 MAX_VIOLATIONS = 1_000
 """Of each kind in one step; one is too many already."""
 
-_EXPIRED = "SELECT CAST(coalesce(sum(batch_id), 0) AS BIGINT) FROM expired_events"
+_EXPIRED = """
+    SELECT CAST(coalesce(sum(batch_id), 0) AS BIGINT)
+           + (SELECT coalesce(max(count), 0) FROM erasures)
+    FROM expired_events
+"""
+"""Changes with every deletion."""
 _AUDITED = "SELECT position, expired FROM audited"
 _NOTHING_PAID = """
     SELECT NOT EXISTS (SELECT 1 FROM game_rules) AND NOT EXISTS (SELECT 1 FROM coin_entries)

@@ -95,7 +95,7 @@ class Loyalty:
     """Awards events by ``program``."""
 
     def __init__(self, program: Program) -> None:
-        self._program = program
+        self.program = program
 
     def occurrences(self, batches: Sequence[Batch]) -> list[Occurrence]:
         """Return the event of each batch.
@@ -104,7 +104,7 @@ class Loyalty:
             SinkRejected: one of them cannot be awarded.
         """
         events = [occurrence(batch) for batch in batches]
-        if any(event.event_id not in self._program.events for event in events):
+        if any(event.event_id not in self.program.events for event in events):
             raise SinkRejected("an event that is not defined", certain=True)
         return events
 
@@ -112,7 +112,7 @@ class Loyalty:
         self, db: Database, events: Sequence[Occurrence], first_batch_id: int
     ) -> list[Award]:
         """Award these events, of batches with consecutive ids, one after the other."""
-        program = self._program
+        program = self.program
         numbers, before = await self._load(db, events)
         states = dict(before)
         awards, history = [], []
@@ -144,7 +144,7 @@ class Loyalty:
         )
 
     def _entry(self, kind: int, source_id: str, points: int, at_ms: int) -> HistoryEntry:
-        source = self._program.streaks[source_id] if kind else self._program.events[source_id]
+        source = self.program.streaks[source_id] if kind else self.program.events[source_id]
         title = source.title or source_id
         return HistoryEntry(ENTRY_TYPES[kind], source_id, title, source.description, points, at_ms)
 
@@ -165,9 +165,9 @@ class Loyalty:
         streaks: dict[int, dict[str, Streak]] = {n: {} for n in numbers.values()}
         limited, fed = set(), set()
         for user, event_id, _, _ in events:
-            if self._program.events[event_id].max_completions is not None:
+            if self.program.events[event_id].max_completions is not None:
                 limited.add((numbers[user], event_id))
-            fed |= {(numbers[user], streak.id) for streak in self._program.streaks_of[event_id]}
+            fed |= {(numbers[user], streak.id) for streak in self.program.streaks_of[event_id]}
         for number, event_id, count, day in await run(db, _COMPLETIONS, list(limited)):
             completions[number][event_id] = Completions(count, date.fromisoformat(day))
         for number, streak_id, count, longest, day, at_ms in await run(db, _STREAKS, list(fed)):

@@ -50,6 +50,8 @@ _BEYOND = f"""
     WHERE event_id >= $1 ORDER BY event_id LIMIT 1 OFFSET $2
 """  # noqa: S608 - built from our own constants
 
+_ERASURES = "SELECT coalesce(max(count), 0) FROM erasures"
+
 _WIDTHS = ", ".join(f"({width})" for width in (*SPANS.values(), DAY))
 _KEPT = ", ".join(f"({width}, {2 * seconds})" for seconds, width in SPANS.items())
 _ADD_COUNTS = f"""
@@ -172,12 +174,16 @@ _PLAIN = Gathered(
 
 
 class Chunk(NamedTuple):
-    """The batches behind ``start`` up to ``position``, of now ``end``; nothing if they are one."""
+    """The batches behind ``start`` up to ``position``, of now ``end``; nothing if they are one.
+
+    ``erasures`` is how many players had been erased when it was gathered.
+    """
 
     start: int
     position: int
     end: int
     gathered: Gathered | None = None
+    erasures: int = 0
 
 
 async def next_chunk(db: Database, end: int, max_events: int) -> Chunk:
@@ -185,10 +191,11 @@ async def next_chunk(db: Database, end: int, max_events: int) -> Chunk:
     start = await position_of(db)
     if start >= end:
         return Chunk(start, start, end)
+    ((erasures,),) = await db.fetch(_ERASURES)
     position = end
     for (beyond,) in await db.fetch(_BEYOND, (start + 1) * MAX_EVENTS_PER_BATCH, max_events - 1):
         position = min(end, max(beyond, start + 1))
-    return Chunk(start, position, end)
+    return Chunk(start, position, end, erasures=erasures)
 
 
 async def position_of(db: Database) -> int:
@@ -214,8 +221,12 @@ async def leave_out(db: Database, chunk: Chunk) -> None:
 
 
 async def add(db: Database, chunk: Chunk) -> bool:
-    """Add a chunk, in a write transaction; False if somebody else moved the position meanwhile."""
-    if not await db.fetch(_MOVE, chunk.position, chunk.start):
+    """Add a chunk, in a write transaction.
+
+    False if somebody else moved the position meanwhile, or a player was erased who may be in it.
+    """
+    ((erasures,),) = await db.fetch(_ERASURES)
+    if erasures != chunk.erasures or not await db.fetch(_MOVE, chunk.position, chunk.start):
         return False
     assert chunk.gathered is not None
     await _add(db, chunk.gathered)

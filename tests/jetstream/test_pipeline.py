@@ -526,6 +526,7 @@ async def test_all_that_is_no_writing_of_batches_goes_to_the_database() -> None:
         ("include", ("app", "ada"), {}),
         ("set_opt_out", ("app", "ada", "push", "opt_in"), {}),
         ("erase", ("ada",), {"dry_run": True}),
+        ("scrub", (), {"rewrite": False}),
         (
             "expire",
             ("2026-01-01",),

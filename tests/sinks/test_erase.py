@@ -14,6 +14,9 @@ from playsmart_gateway.sinks import AppPlayer, Store, Written, open_sink
 from playsmart_gateway.sinks.sql_erasure import PERSONAL_ROWS
 from tests.sinks.conftest import execute, select
 from tests.sinks.test_coins import EVENTS, RULES, balance, batch, complaints, ledger
+from tests.sinks.test_loyalty import ALWAYS, PROGRAM
+from tests.sinks.test_retention import count_all
+from tests.sinks.test_rollup import following_by_hand
 
 ADA = "ada-lovelace"
 COUNTED = [EVENTS["custom"]] * 3
@@ -37,10 +40,9 @@ def mixed(sequence: int) -> Batch:
 
 
 def history() -> list[Batch]:
-    level = EVENTS["level"]
     return [
-        batch(1, level, EVENTS["open"], user=ADA),
-        batch(2, level, user="eve"),
+        batch(1, EVENTS["level"], EVENTS["open"], user=ADA),
+        batch(2, EVENTS["level"], user="eve"),
         batch(3, *COUNTED, user=ADA, game="counts"),
         batch(4, *COUNTED, user="eve", game="counts"),
         mixed(5),
@@ -133,13 +135,177 @@ async def test_no_table_names_the_player(database_url: str) -> None:
             await execute(database_url, "DELETE FROM coin_entries")
 
 
-async def test_no_page_of_a_file_names_the_player(tmp_path: Path) -> None:
-    path = tmp_path / "events.db"
-    async with open_sink(f"sqlite:///{path}", RULES) as store:
-        await fill(store)
+PRIVATE = ["ada-lovelace", "of-ada@example.org", "her own value", "her own field", "4915112345678"]
+"""What only she said, in any of the dialects: id, email, value, field, number."""
+
+HER_METADATA = {
+    "plan": "her own value",
+    "mail": "of-ada@example.org",
+    "tags": ["her own value", "gold"],
+    "her own field": True,
+    "phone": 4915112345678,
+    "size": 5,
+}
+OTHERS_METADATA = {"plan": "gold", "mail": "of-eve@example.org", "phone": 17, "size": 5}
+
+
+def occasion(sequence: int, user: str, metadata: dict[str, Any], event: str = "login") -> Batch:
+    rows = [[event, None, "2026-04-22T14:30:00Z", metadata]]
+    return batch(sequence, *rows, user=user, game="loyal", source="lynes")
+
+
+def level(text: str) -> list[Any]:
+    return ["LevelCompleted", None, "2026-04-22T14:30:00Z", {"level": text}]
+
+
+def failed(text: str) -> list[Any]:
+    return ["GameEnd", None, "2026-04-22T14:30:00Z", {"level": text, "reason": text}]
+
+
+async def fill_by_all_dialects(store: Store, copies: int = 1) -> None:
+    """Ada and others, in turn, in everything that is kept of them, and the figures up to date."""
+    await fill(store)
+    number = 100
+    for _ in range(copies):
+        for user, metadata, text in (
+            (ADA, HER_METADATA, "her own value"),
+            ("eve", OTHERS_METADATA, "boss"),
+            (f"guest-{number}", OTHERS_METADATA, "boss"),
+        ):
+            number += 10
+            action: list[Any] = [f"{text} action", None, "2026-04-22T14:30:00Z", {}]
+            await store.write(
+                [
+                    batch(number, level(text), failed(text), level("57"), user=user),
+                    batch(number + 1, action, user=user, game="spin", source="teak"),
+                    mixed(number + 2),
+                ]
+            )
+            await store.commit(
+                [occasion(number + n, user, metadata, event)
+                 for n, event in enumerate(("login", "buy"), 3)]
+            )  # fmt: skip
+            started = session_batch(
+                Session("spin", user, "GB", "UTC", f"of-{user[:3]}@example.org", installs=True),
+                f"session-{number}", datetime(2026, 4, 22, tzinfo=UTC),
+            )  # fmt: skip
+            started.journal, started.sequence, started.received_at = "44" * 16, number, 10**15
+            await store.write([started])
+            await store.set_properties("spin", user, {"title": text})
+    await count_all(store)
+
+
+async def everything(url: str) -> str:
+    """All tables as text."""
+    found = [repr(await select(url, f"SELECT * FROM {table}")) for table in await tables(url)]
+    return "\n".join(found).replace("\\\\", "\\")
+
+
+async def retain(store: Store) -> None:
+    """Delete all events that are older than now; everything is."""
+    position, done = 0, False
+    while not done:
+        step = await store.expire("2027-01-01T00:00:00.000000Z", after_batch=position, max_events=9)
+        position, done = step.position, step.done
+
+
+@pytest.mark.parametrize("retained", [False, True], ids=["all there", "after retention"])
+async def test_no_table_has_id_email_or_metadata(database_url: str, retained: bool) -> None:
+    """Statistics, sums, ledgers, rosters, dead letters: whatever they have by name."""
+    async with open_sink(database_url, RULES, PROGRAM) as store, store.reader() as reader:
+        await fill_by_all_dialects(store)
+        before = await everything(database_url)
+        assert all(text in before for text in PRIVATE)
+        if retained:
+            await retain(store)
+            assert "her own value" in await everything(database_url), "in the statistics"
         await store.erase(ADA)
-    assert ADA.encode() not in path.read_bytes()
-    assert not path.with_name("events.db-wal").exists()
+        after = await everything(database_url)
+        assert [text for text in PRIVATE if text in after] == []
+        assert "boss" in after
+        stats = await reader.loyalty.event_stats("loyal", "login", **ALWAYS, group=None)
+        assert stats.events == 3
+        if not retained:
+            assert stats.fields["plan"].strings.named == {"gold": 2}
+            assert stats.fields["size"].numbers.sum == 10
+            assert "tags" not in stats.fields, "nobody else has one"
+        assert stats.fields["mail"].strings.named == {"of-eve@example.org": 2}
+        assert stats.fields["phone"].numbers.max != 4915112345678
+        assert await complaints(reader) == []
+
+
+async def test_what_two_said_goes_with_the_second(url: str) -> None:
+    async with open_sink(url, RULES, PROGRAM) as store, store.reader() as reader:
+        names = [f"twin-{n}" for n in range(3)]
+        for n, user in enumerate(names, 1):
+            await store.commit([occasion(n, user, {"word": "shared secret", "n": 7})])
+        for n, user in enumerate(names, 1):
+            await store.erase(user)
+            stats = await reader.loyalty.event_stats("loyal", "login", **ALWAYS, group=None)
+            assert (stats.events, stats.unnamed) == (3, 2 * n)
+            left = {"shared secret": 3 - n} if n < 3 else {}
+            assert {text: number for field in stats.fields.values()
+                    for text, number in field.strings.named.items()} == left  # fmt: skip
+            if url != "memory:":
+                assert ("shared secret" in await everything(url)) == bool(left)
+
+
+async def test_what_two_said_whose_events_expired_goes_with_the_second(database_url: str) -> None:
+    async with open_sink(database_url, RULES, PROGRAM) as store:
+        names = [f"twin-{n}" for n in range(2)]
+        for n, user in enumerate(names, 1):
+            await store.commit([occasion(n, user, {"word": "shared secret"})])
+        await count_all(store)
+        await retain(store)
+        for user in names:
+            await store.erase(user)
+        assert "shared secret" not in await everything(database_url)
+
+
+@pytest.mark.parametrize("retained", [False, True], ids=["all there", "after retention"])
+async def test_no_byte_of_a_file_has_id_email_or_metadata(tmp_path: Path, retained: bool) -> None:
+    """SQLite may have been built to leave what it deletes, and leaves copies of rows it moves."""
+    path = tmp_path / "events.db"
+    async with open_sink(f"sqlite:///{path}", RULES, PROGRAM) as store, store.reader() as reader:
+        await fill_by_all_dialects(store, copies=40)
+        await execute(
+            f"sqlite:///{path}",
+            "PRAGMA secure_delete = OFF; CREATE TABLE left AS SELECT * FROM event_rows;"
+            "DELETE FROM left; DROP TABLE left;",
+        )
+        if retained:
+            await retain(store)
+        await store.erase(ADA)
+        await store.scrub()
+        await reader.newest_event_id()
+        files = contents(tmp_path)
+        assert set(files) >= {"events.db", "events.db-wal", "events.db-shm"}, "it is in use"
+        assert [(name, text) for name, content in files.items()
+                for text in PRIVATE if text.encode() in content] == []  # fmt: skip
+        assert await complaints(reader) == []
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files in a folder."""
+    return {each.name: each.read_bytes() for each in folder.iterdir()}
+
+
+async def test_an_audit_on_its_way_and_a_follower_are_not_confused(database_url: str) -> None:
+    """The player's number may be given to somebody else, and what was gathered is stale."""
+    async with open_sink(database_url, RULES) as store, store.reader() as reader:
+        await store.write([batch(1, *COUNTED[:2], user="eve", game="counts")])
+        await store.write([batch(2, *COUNTED[:2], user=ADA, game="counts")])
+        assert (await reader.audit(100)).violations == ()
+        await store.erase(ADA)
+        await store.write([batch(3, *COUNTED, user="new", game="counts")])
+        assert await complaints(reader) == []
+        await store.write([batch(4, EVENTS["level"], user=ADA)])
+        async with following_by_hand(database_url) as by_hand:
+            gathered = await by_hand.gather(100)
+            await store.erase(ADA)
+            assert not await by_hand.add(gathered)
+        await count_all(store)
+        assert ADA not in await everything(database_url)
 
 
 async def tables(url: str) -> dict[str, set[str]]:

@@ -160,6 +160,10 @@ class JetStreamStore:
         """See ``Store.erase``."""
         return await self._database.erase(user_id, dry_run=dry_run)
 
+    async def scrub(self, *, rewrite: bool = True) -> None:
+        """See ``Store.scrub``."""
+        await self._database.scrub(rewrite=rewrite)
+
     async def expire(
         self,
         before: str,

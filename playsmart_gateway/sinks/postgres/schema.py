@@ -221,5 +221,23 @@ LEVELS = rf"""
 """
 """Pairs are left alone, and so is what only looks like an escape. Levels: see ``sql_rollup``."""
 
-MIGRATIONS = (READABLE + EVENTS + COINS + APPS + LOYALTY_TABLES + ROLLUP_TABLES, LEVELS)
+CAPS_AND_ERASURES = """
+    ALTER TABLE game_rules ADD COLUMN max_per_day bigint NOT NULL DEFAULT 0;
+    CREATE TABLE coin_days (
+        player_id bigint NOT NULL,
+        game_id text COLLATE "C" NOT NULL,
+        day text COLLATE "C" NOT NULL,
+        coins bigint NOT NULL,
+        PRIMARY KEY (player_id, game_id, day)
+    ) WITH (fillfactor = 60);
+    ALTER TABLE lynes_cells ADD COLUMN erased bigint NOT NULL DEFAULT 0;
+    CREATE TABLE erasures (count bigint NOT NULL);
+    INSERT INTO erasures VALUES (0);
+"""
+
+MIGRATIONS = (
+    READABLE + EVENTS + COINS + APPS + LOYALTY_TABLES + ROLLUP_TABLES,
+    LEVELS,
+    CAPS_AND_ERASURES,
+)
 """One script a schema version; never edited once released, only appended to."""

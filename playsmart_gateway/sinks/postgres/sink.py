@@ -190,8 +190,12 @@ class PostgresSink:
 
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
         """See ``Store.erase``."""
-        async with self._connection.transaction(READ if dry_run else WRITE, patient=True) as db:
-            return await erasure.erase(db, user_id, dry_run=dry_run)
+        return await erasure.erase(
+            self._connection, user_id, self._loyalty.program, dry_run=dry_run
+        )
+
+    async def scrub(self, *, rewrite: bool = True) -> None:
+        """See ``Store.scrub``: the server frees what was deleted in its own time."""
 
     async def expire(
         self,

@@ -138,6 +138,15 @@ class Connection:
                 raise
 
     @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Give the connection for a statement that cannot be in a transaction; errors as there."""
+        async with self._turn:
+            try:
+                yield await self._usable()
+            except sqlite3.Error as error:
+                raise classify(error) from error
+
+    @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator["Statements"]:
         """Open a transaction that only reads, for statements of ``sinks.sql``."""
         async with self.transaction("BEGIN") as db:

@@ -14,6 +14,10 @@ decides which ``Installed`` is the first. In a batch of many players each event 
 which batch on, so that an audit can tell what each event should have earned; ``expired_events`` and
 ``custom_event_baselines`` tell it what ``retention`` took away. The ``rollup_`` tables are the sums
 that ``rollup`` keeps for the dashboard.
+
+``coin_days`` is what a day has paid where a game has a cap (``max_per_day``). ``erasures`` counts
+how often a player was erased; ``lynes_cells.erased`` counts events of erased players that
+``retention`` had deleted.
 """
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
@@ -316,5 +320,18 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     """,
     ROLLUP_TABLES,
+    """
+    ALTER TABLE game_rules ADD COLUMN max_per_day INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE coin_days (
+        player_id INTEGER NOT NULL REFERENCES players,
+        game_id TEXT NOT NULL,
+        day TEXT NOT NULL,
+        coins INTEGER NOT NULL,
+        PRIMARY KEY (player_id, game_id, day)
+    ) WITHOUT ROWID;
+    ALTER TABLE lynes_cells ADD COLUMN erased INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE erasures (count INTEGER NOT NULL);
+    INSERT INTO erasures VALUES (0);
+    """,
 )
 """One script a schema version; never edited once released, only appended to."""

@@ -235,9 +235,13 @@ class SqliteSink:
 
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
         """See ``Store.erase``."""
-        begin = "BEGIN" if dry_run else "BEGIN IMMEDIATE"
-        async with self._connection.transaction(begin) as db:
-            return await erasure.erase(db, user_id, dry_run=dry_run)
+        return await erasure.erase(
+            self._connection, user_id, self._loyalty.program, dry_run=dry_run
+        )
+
+    async def scrub(self, *, rewrite: bool = True) -> None:
+        """See ``Store.scrub``."""
+        await erasure.scrub(self._path, rewrite=rewrite)
 
     async def expire(
         self,
