@@ -13,6 +13,7 @@ from playsmart_gateway.sinks import FigureKeeper, Followed, Reader, open_sink
 from playsmart_gateway.sinks.events import StoreHealth
 from playsmart_gateway.sinks.postgres.connection import Connection, as_it_is
 from playsmart_gateway.sinks.postgres.figures import PostgresFigures
+from playsmart_gateway.sinks.postgres.schema import MIGRATIONS
 from tests.crash.clients import until
 from tests.engines.postgres import PostgresServer, connected, execute, fetch
 from tests.sinks.test_coins import EVENTS, RULES, batch, complaints
@@ -157,11 +158,11 @@ async def test_a_score_is_a_number_of_json(postgres_url: str, score: Any, kept: 
 
 async def test_the_health_of_a_store_is_told_from_its_tables(postgres_url: str) -> None:
     async with open_sink(postgres_url).reader() as reader:
-        assert await reader.examine() == StoreHealth(0, 1)
+        assert await reader.examine() == StoreHealth(0, len(MIGRATIONS))
         async with open_sink(postgres_url) as sink:
-            assert await reader.examine() == StoreHealth(1, 1)
+            assert await reader.examine() == StoreHealth(len(MIGRATIONS), len(MIGRATIONS))
             await sink.write([batch(1, EVENTS["open"])])
-        assert await reader.examine() == StoreHealth(1, 1)
+        assert await reader.examine() == StoreHealth(len(MIGRATIONS), len(MIGRATIONS))
         await execute(postgres_url, "UPDATE schema_version SET version = 7")
         assert (await reader.examine()).schema_version == 7
 
