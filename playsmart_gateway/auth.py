@@ -183,6 +183,11 @@ class TokenVerifier:
         ):
             self._forget(next(iter(self._cached)))
 
+    def forget_subject(self, subject: str) -> None:
+        """Remember no token of a caller; one that comes again is checked again."""
+        for token in [token for token, kept in self._cached.items() if kept[3].subject == subject]:
+            self._forget(token)
+
     def _forget(self, token: bytes) -> None:
         if self._cached.pop(token, None):
             self._cached_bytes -= len(token)

@@ -112,6 +112,9 @@ class Flusher:
         self._jitter = jitter
         self._judging = Judge(sink, chance=jitter)
         self._stopping = asyncio.Event()
+        self._left = 0
+        self._urgent_until = 0
+        self._moved = asyncio.Event()
         self.last_error: SinkUnavailable | None = None
 
     async def run(self) -> None:
@@ -142,6 +145,15 @@ class Flusher:
         """Ask ``run`` to drain the ring and return; does not wait for it."""
         self._stopping.set()
         self._buffer.stirred.set()
+
+    async def settle(self) -> None:
+        """Return when all that waits in the ring now has left it; ``run`` makes haste with it."""
+        target = self._left + len(self._buffer)
+        self._urgent_until = max(self._urgent_until, target)
+        self._buffer.stirred.set()
+        while self._left < target:
+            self._moved.clear()
+            await self._moved.wait()
 
     async def flush(self, trigger: str = "explicit") -> int:
         """Write the head of the ring in one transaction and return how many events left the ring.
@@ -244,6 +256,8 @@ class Flusher:
 
     def _let_go(self, batches: Sequence[Batch]) -> None:
         self._buffer.drop(len(batches))
+        self._left += len(batches)
+        self._moved.set()
         self._journal.stored(len(batches))
         self._stored(batches)
         self._room_came()
@@ -280,6 +294,8 @@ class Flusher:
         """Return why the ring should be flushed now, if ``wait`` seconds are left to its age."""
         if self._stopping.is_set():
             return "drain" if len(self._buffer) else None
+        if self._left < self._urgent_until and len(self._buffer):
+            return "age"
         return self._buffer.ripe or ("age" if wait is not None and wait <= 0 else None)
 
     async def _flush_and_bury(self, trigger: str) -> None:

@@ -7,15 +7,21 @@ another number of workers left is moved to a folder that somebody reads.
 """
 
 import contextlib
+import json
 import logging
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from playsmart_gateway.errors import ConfigError, at_start
 from playsmart_gateway.journal import JournalState, OsDisk, inspect
+from playsmart_gateway.record import MARK, owner_of_broken
 
 logger = logging.getLogger(__name__)
+
+MIN_TELLING_BYTES = 6
+"""Of a name that is looked for anywhere; a shorter one only as an owner, or in quotes."""
 
 _FOLDER = re.compile(r"worker-\d+")
 _FILE = re.compile(r"(\d{16})\.(journal|bad)")
@@ -30,6 +36,18 @@ def journal_folders(path: Path) -> list[Path]:
     """Return every folder that may hold segments: ``path``, and those of workers in it."""
     workers = [each for each in path.glob("worker-*") if _FOLDER.fullmatch(each.name)]
     return [path, *sorted(workers, key=lambda each: int(each.name.partition("-")[2]))]
+
+
+def held_folders(path: Path) -> list[Path]:
+    """Return the folders whose processes run, or are about to: they have what is to be stored.
+
+    Of several workers that is not ``path``, which their supervisor holds.
+    """
+    if not inspect(path).held:
+        return []
+    workers = journal_folders(path)[1:]
+    running = [folder for folder in workers if (state := inspect(folder)).held or state.batches]
+    return running or [path]
 
 
 def inspect_all(path: Path) -> JournalState:
@@ -48,6 +66,60 @@ def inspect_all(path: Path) -> JournalState:
         events=sum(state.events for state in states),
         broken=sum(state.broken for state in states),
     )
+
+
+def cut_set_aside(path: Path, names: Collection[str], *, dry_run: bool = False) -> list[str]:
+    """Take out of what was set aside the broken records with one of ``names``; return the files.
+
+    A record begins at its mark; it goes as a whole, and a file of which nothing is left, too.
+    With ``dry_run`` nothing is changed.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    changed = []
+    for file in [file for folder in journal_folders(path) for file in sorted(folder.glob("*.bad"))]:
+        first, *rest = file.read_bytes().split(MARK)
+        parts = [first, *(MARK + each for each in rest)]
+        kept = [part for part in parts if not _names_any(part, names)]
+        if len(kept) == len(parts):
+            continue
+        changed.append(str(file))
+        if dry_run:
+            continue
+        if b"".join(kept):
+            _replace(file, b"".join(kept))
+        else:
+            file.unlink()
+    return changed
+
+
+def _names_any(part: bytes, names: Collection[str]) -> bool:
+    for name in names:
+        text = name.encode("utf-8", "surrogateescape")
+        quoted = [
+            json.dumps(name).encode(),
+            json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogateescape"),
+        ]
+        is_telling = len(text) >= MIN_TELLING_BYTES
+        if owner_of_broken(part) == text or any(
+            (each[1:-1] if is_telling else each) in part for each in (*quoted, b'"%b"' % text)
+        ):
+            return True
+    return False
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Write a file anew, durably, with the owner and mode it had."""
+    before = file.stat()
+    draft = file.with_suffix(".cut")
+    with draft.open("wb") as opened:
+        os.fchmod(opened.fileno(), before.st_mode)
+        os.fchown(opened.fileno(), before.st_uid, before.st_gid)
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+    draft.rename(file)
 
 
 def adopt(folder: Path, others: Iterable[Path]) -> None:

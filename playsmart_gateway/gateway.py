@@ -18,6 +18,7 @@ from playsmart_gateway.auditor import auditor
 from playsmart_gateway.auth import TokenVerifier
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.config import Config
+from playsmart_gateway.errands import Errands
 from playsmart_gateway.errors import (
     Detail,
     JournalUnavailable,
@@ -47,6 +48,8 @@ LAST_PAUSE_SECONDS = 60.0
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
+_LOOK_SECONDS = 0.02
+
 
 class Gateway:
     """The parts of one gateway, and its life from start to drain.
@@ -73,6 +76,7 @@ class Gateway:
         self.slots = Slots(_limits(config), self.stats)
         self._folder = Path(journal.path)
         folder = worker_folder(self._folder, worker.number) if worker else self._folder
+        self._own_folder = folder
         self.journal = Journal(folder, fsync=journal.fsync) if journal.enabled else NoJournal()
         self.verifier = verifier
         self.buffer = Buffer(
@@ -155,9 +159,12 @@ class Gateway:
                 healing = self._start_beside(self._keep_healthy, "journal health")
                 audit = auditor(self._audited, self.stats).run if self.is_first else _nothing
                 auditing = self._start_beside(audit, "audit")
+                errands = Errands(self._own_folder, self.settle)
+                running_errands = self._start_beside(errands.run, "errands")
                 try:
                     yield
                 finally:
+                    await _cancel(running_errands)
                     self.inspector.close()
                     self.intake.close("shutting_down")
                     self.lane.close("shutting_down")
@@ -177,6 +184,24 @@ class Gateway:
             self.worker.publish()
         if hurry:
             self._hurry.set()
+
+    async def settle(self, user_id: str) -> None:
+        """Store all that is accepted by now, leave nothing of it in the journal, forget a player.
+
+        Meanwhile events are accepted as ever, into the ring and a new segment of the journal.
+        """
+        while (sealed := self.journal.seal()) is None:  # noqa: ASYNC110 - a sync takes milliseconds
+            await asyncio.sleep(_LOOK_SECONDS)
+        in_lane = self.lane.newest
+        await self.flusher.settle()
+        while self.lane.holds(in_lane):  # noqa: ASYNC110 - a commit takes milliseconds
+            await asyncio.sleep(_LOOK_SECONDS)
+        while self.journal.holds(sealed):
+            await self.flusher.trim_journal()
+            await asyncio.sleep(_LOOK_SECONDS)
+        self.roster.forget(user_id)
+        self.verifier.forget_subject(user_id)
+        self.inspector.forget(user_id)
 
     async def refresh(self) -> None:
         """Have the siblings, if there are any, say how things stand before ``report`` is called."""

@@ -111,6 +111,11 @@ class Inspector:
         self._watchers.remove(watcher)
         self.watched = bool(self._watchers)
 
+    def forget(self, user_id: str) -> None:
+        """Show nothing more of what a player has sent so far."""
+        for watcher in self._watchers:
+            watcher.forget(user_id)
+
     def close(self) -> None:
         """End every watch; nobody can begin another."""
         self._closed = True

@@ -267,6 +267,21 @@ class Journal:
         self._undo = (segment, size, len(batches))
         segment.dirty = self.fsync != "never"
 
+    def seal(self) -> int | None:
+        """Have the next batch begin a new segment; return the number of the one before it.
+
+        None if that cannot be now, as a batch is being synced that may have to be taken back.
+        """
+        current = self._current
+        if self.fsync == "always" and current and (current.dirty or current.syncing):
+            return None
+        self._abandon_current()
+        return self._number
+
+    def holds(self, upto: int) -> bool:
+        """Whether one of the segments up to that number is here still."""
+        return any(int(segment.name.partition(".")[0]) <= upto for segment in self._segments)
+
     def undo(self) -> None:
         """Take the last ``write`` back: it could not be synced, and its batches are refused."""
         assert self._undo is not None
@@ -543,6 +558,14 @@ class NoJournal:
             self._sequence += 1
             batch.journal = self._journal
             batch.sequence = self._sequence
+
+    def seal(self) -> int:
+        """Nothing to close; see ``Journal.seal``."""
+        return 0
+
+    def holds(self, _: int) -> bool:
+        """Nothing is kept."""
+        return False
 
     def undo(self) -> None:
         """Nothing to take back."""

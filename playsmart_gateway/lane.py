@@ -73,6 +73,16 @@ class Lane:
         """How many batches wait to be taken."""
         return len(self._waiting)
 
+    @property
+    def newest(self) -> int:
+        """The number of the batch that came last."""
+        return self._sequence
+
+    def holds(self, upto: int) -> bool:
+        """Whether one of the batches up to that number is here still."""
+        here = (*self._being_written, *self._waiting)
+        return any(ticket.batch.sequence <= upto for ticket in here)
+
     async def submit(self, batch: Batch) -> Award:
         """Return what the event of ``batch`` earned, once that is stored.
 

@@ -69,6 +69,16 @@ def decode_at(content: bytes, place: int) -> tuple[Batch | None, int]:
     return batch, end
 
 
+def owner_of_broken(part: bytes) -> bytes | None:
+    """Return the ``user_id`` of a record that may be broken; None where none can be read."""
+    start = _FRAME.size
+    if not part.startswith(MARK) or len(part) < start + _HEADER.size:
+        return None
+    *_, source, game, user = _HEADER.unpack_from(part, start)
+    at = start + _HEADER.size + source + game
+    return part[at : at + user]
+
+
 def next_record(content: bytes, place: int) -> int:
     """Return where the next valid record begins at or after ``place``; the end if nowhere."""
     while (place := content.find(MARK, place)) >= 0:

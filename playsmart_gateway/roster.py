@@ -94,6 +94,11 @@ class Roster:
             if count > 1:
                 self._waiting[key] = count - 1, country
 
+    def forget(self, user_id: str) -> None:
+        """Forget a player in every app, of whom nothing waits."""
+        for key in [key for key in self._cached if key[1] == user_id]:
+            del self._cached[key]
+
     def _heard(self, known: Known) -> None:
         """Take note of a session at a sibling."""
         key = known.app_id, known.user_id

@@ -175,6 +175,19 @@ class Watcher:
         self._queued_bytes -= seen.cost
         return seen
 
+    def forget(self, user_id: str) -> None:
+        """Drop requests in which a player is, by batch or anywhere in it; they count as dropped."""
+        text = user_id.encode()
+        kept = [
+            seen
+            for seen in self._queue
+            if not (seen.batch is not None and seen.batch.user_id == user_id)
+            and text not in (seen.rows or seen.body or b"")
+        ]
+        self.dropped += len(self._queue) - len(kept)
+        self._queue = deque(kept)
+        self._queued_bytes = sum(seen.cost for seen in kept)
+
     def take_fates(self) -> list[Fate]:
         """Return what became of batches since the last call; some may wait to be taken yet."""
         fates = list(self._fates)

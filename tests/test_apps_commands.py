@@ -40,7 +40,7 @@ def invoke(played: RunningGateway) -> Invoke:
 
     def invoke_command(*arguments: str) -> Result:
         url = f"sqlite:///{played.folder}/data/playsmart.db"
-        environment = {"PLAYSMART_STORAGE__URL": url}
+        environment = {"PLAYSMART_STORAGE__URL": url, "PLAYSMART_TEAK__APPS": APPS}
         return CliRunner().invoke(commands, arguments, env=environment)
 
     return invoke_command
@@ -52,6 +52,17 @@ def email(running: RunningGateway) -> str | None:
 
 
 # --- mistakes ------------------------------------------------------------------------------------
+
+
+def test_a_player_or_an_app_that_nobody_knows_is_told(invoke: Invoke) -> None:
+    nope = ("--app", "nope")
+    for command in (("exclude",), ("opt", "in", "--channel", "push")):
+        name, *more = command
+        result = invoke(name, "nobody", *more, *APP)
+        assert (result.exit_code, "no session of that player" in result.output) == (1, True)
+        result = invoke(name, "[b]ada", *more, *nope)
+        assert (result.exit_code, "no app goes by that id" in result.output) == (1, True)
+    assert invoke("include", "nobody", *nope).exit_code == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import click
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.dialects.iso8601 import read_date_time
-from playsmart_gateway.sinks import Channel, OptOutState, Store, open_sink
+from playsmart_gateway.sinks import AppPlayer, Channel, OptOutState, Store, open_sink
 
 
 class Instant(click.ParamType[datetime]):
@@ -39,13 +39,21 @@ app_option = click.option("--app", required=True, help="Teak App ID.")
 @click.option("--until", type=Instant(), help="When it ends; without, it lasts until include.")
 @config_option
 def exclude_command(user: str, app: str, until: datetime | None, config_path: Path | None) -> None:
-    """Forget how to contact a player, and record no contact for as long as this lasts."""
+    """Forget how to contact a player, and record no contact for as long as this lasts.
+
+    The player is one of whom the store has a session or properties in this app.
+    """
     expire_at = None if until is None else f"{until:%Y-%m-%dT%H:%M:%S.%fZ}"
 
-    async def act(store: Store) -> None:
-        await store.exclude(app, user, expire_at)
+    async def act(store: Store) -> bool:
+        async with store.reader() as reader:
+            known = await reader.countries(app, [user]) or await reader.app_player(app, user)
+        if known != AppPlayer():
+            await store.exclude(app, user, expire_at)
+        return known != AppPlayer()
 
-    _change(config_path, act)
+    if not _change(config_path, act):
+        raise click.ClickException(_unknown(config_path, app))
     say(f"excluded {user} of {app} {f'until {expire_at}' if expire_at else 'for good'}")
 
 
@@ -80,8 +88,16 @@ def opt_command(
         return await store.set_opt_out(app, user, channel, state)
 
     if not _change(config_path, act):
-        raise click.ClickException("no session of that player is stored")
+        raise click.ClickException(_unknown(config_path, app))
     say(f"{user} of {app}: {channel} {state}")
+
+
+def _unknown(config_path: Path | None, app: str) -> str:
+    """Tell why a player is not known in an app."""
+    apps = [each.id for each in read_config(config_path).teak.apps]
+    if app in apps:
+        return "no session of that player is stored"
+    return f"no app goes by that id; configured are: {', '.join(apps) or 'none'}"
 
 
 def _change(config_path: Path | None, act: Callable[[Store], Awaitable[Any]]) -> Any:

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import shutil
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,95 +14,194 @@ from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.cli.common import config_option, database_file, read_config
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
+from playsmart_gateway.errands import Unanswered, ask_to_settle
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.flusher import Flusher
-from playsmart_gateway.folders import adopt, journal_folders
+from playsmart_gateway.folders import adopt, cut_set_aside, held_folders, journal_folders
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.settings import jetstream_for, rules_for
+from playsmart_gateway.settings import jetstream_for, program_for, rules_for
 from playsmart_gateway.sinks import Sink, is_nats, open_consumer, open_sink
 from playsmart_gateway.stats import Stats
+
+PATIENCE_SECONDS = 60.0
+"""For a gateway to store what it has accepted, and for workers to store what is in the stream."""
 
 
 @click.command("erase")
 @click.argument("user")
 @config_option
-@click.option("--dry-run", is_flag=True, help="Only say what would go; beside a gateway, too.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.option(
+    "--wait",
+    "patience",
+    type=click.FloatRange(1, 3_600),
+    default=PATIENCE_SECONDS,
+    show_default=True,
+    help="Seconds that a running gateway has to store what it accepted.",
+)
+@click.option(
+    "--no-rewrite",
+    is_flag=True,
+    help="Leave the free space of a SQLite file as it is: copies of what was erased may be there.",
+)
 def erase_command(
-    user: str, config_path: Path | None, dry_run: bool, yes: bool, as_json: bool
+    user: str,
+    config_path: Path | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    patience: float,
+    no_rewrite: bool,
 ) -> None:
-    """Remove every row of a player from every table and game. The gateway must be stopped.
+    """Remove every row of a player from every table and game, beside a running gateway, too.
 
-    What waits in the journal is stored first, as at a start, and the journal is emptied; otherwise
-    the player's events in it would come back. So stop every gateway of the database, and run this
-    where each of them has its journal. Deleted content is overwritten in a SQLite file; PostgreSQL
-    does so in its own time, with VACUUM. Left are backups and exports, other players' events that
-    name this one, and the headers of the player's batches, without the name.
+    What was accepted so far is stored first and leaves the journal, or it would come back: by the
+    gateway that runs, which goes on taking events, or by this command if none does. Run it on each
+    machine that has a gateway of the database. Then rows go in short transactions, texts of the
+    player in statistics go with them, and a SQLite file is written anew, for which it is locked
+    some ten seconds a gigabyte and needs twice its room on the disk; events wait in the gateway.
+    PostgreSQL frees what was deleted in its own time, with VACUUM.
+
+    Left are backups and exports, logs, other players' events that name this one, and the headers of
+    the player's batches, without the name. Exit code 1: nothing is known of the player, or not all
+    of it could be done, which is told.
     """
     config = read_config(config_path)
     if not dry_run and not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("this cannot be undone; give --yes, or --dry-run")
         click.confirm(f"Erase everything of {user!r}? This cannot be undone", abort=True)
-    erased = asyncio.run(_count(config, user) if dry_run else _erase(config, user))
-    left = _set_aside(config, user)
-    file = database_file(config)
-    still_open = not dry_run and file is not None and file.with_name(f"{file.name}-wal").exists()
+    rewrite = not no_rewrite and not dry_run
+    if rewrite:
+        _require_room(config)
+    job = _Erasure(config, user, patience)
+    erased = asyncio.run(job.count() if dry_run else job.erase(rewrite=rewrite))
+    left = job.set_aside if dry_run else []
     if as_json:
         report = {"user": user, "dry_run": dry_run, "rows": erased, "left": left}
-        print_json({**report, "write_ahead_log_left": still_open})
-        return
-    for table, rows in erased.items():
-        say(f"{table:<22} {rows:>10,}")
-    what = "would be erased" if dry_run else "erased"
-    say(f"{what}: {sum(erased.values()):,} rows" if any(erased.values()) else "nothing")
-    for name in left:
-        say(f"note: {name} holds broken records that name the player; remove it", err=True)
-    if still_open:
-        text = "another program has the database open; what was erased leaves the disk with it"
-        say(f"note: {text}", err=True)
+        print_json({**report, "write_ahead_log_left": False})
+    else:
+        for table, rows in erased.items():
+            say(f"{table:<22} {rows:>10,}")
+        what = "would be erased" if dry_run else "erased"
+        say(f"{what}: {sum(erased.values()):,} rows")
+        for name in job.set_aside:
+            verb = "holds" if dry_run else "held"
+            say(f"note: {name} {verb} broken records that name the player", err=True)
+    if not (any(erased.values()) or job.set_aside):
+        raise click.ClickException(f"no player goes by that id: nothing of {user!r} is known")
+    if not dry_run and not config.journal.enabled:
+        text = "the journal is off: a gateway that runs may store later what it had in memory"
+        say(f"note: {text}; run this again then", err=True)
 
 
-async def _count(config: Config, user: str) -> dict[str, int]:
-    url = config.storage.database_url
-    async with open_sink(url).reader() as reader:
-        await reader.newest_event_id()  # a store that is not there must not be made by this
-    async with open_sink(url) as store:
-        return await store.erase(user, dry_run=True)
+class _Erasure:
+    """One run of the command; ``set_aside`` are the files of broken records with the player."""
 
+    def __init__(self, config: Config, user: str, patience_seconds: float) -> None:
+        self._config = config
+        self._user = user
+        self._path = Path(config.journal.path)
+        self._patience_seconds = patience_seconds
+        self.set_aside: list[str] = []
 
-async def _require_empty_stream(config: Config) -> None:
-    """Refuse while messages wait for workers: they would bring the player back."""
-    if not is_nats(config.storage.url):
-        return
-    async with open_consumer(config.storage.url, jetstream_for(config)) as stream:
-        state = await stream.state()
-    if waiting := state.lag + state.ack_pending:
-        raise click.ClickException(
-            f"nothing was erased: {waiting:,} messages in the stream wait for the workers; "
-            "let them store these first"
-        )
+    async def count(self) -> dict[str, int]:
+        """Return how many rows would go, by table."""
+        await _require_store(self._config)
+        async with open_sink(self._config.storage.database_url) as store:
+            self._cut(await store.names(self._user), dry_run=True)
+            return await store.erase(self._user, dry_run=True)
 
+    async def erase(self, *, rewrite: bool) -> dict[str, int]:
+        """Erase, with the gateway if one runs; return how many rows went, by table."""
+        config = self._config
+        await _require_store(config)
+        url, rules, program = config.storage.database_url, rules_for(config), program_for(config)
+        async with contextlib.AsyncExitStack() as stack:
+            running = self._running()
+            journal = None if running else stack.enter_context(self._journal())
+            store = await stack.enter_async_context(open_sink(url, rules, program))
+            if journal is not None:
+                await _store_what_waits(config, journal, store)
+            await self._settle(running, "nothing was erased")
+            await self._let_stream_run_dry()
+            names = await store.names(self._user)
+            erased = await store.erase(self._user)
+            # What came in the meantime is not to stay in the journal either.
+            await self._settle(running, "the rows are gone, but not from the journal")
+            self._cut(names, dry_run=False)
+            try:
+                await store.scrub(rewrite=rewrite)
+            except SinkUnavailable as error:
+                text = f"the rows are gone, but the files still have copies: {error}"
+                raise click.ClickException(f"{text}. {error.hint} Run this again.") from error
+            return erased
 
-async def _erase(config: Config, user: str) -> dict[str, int]:
-    await _require_empty_stream(config)
-    url = config.storage.database_url
-    async with open_sink(url).reader() as reader:
-        await reader.newest_event_id()
-    path = Path(config.journal.path)
-    journal = Journal(path) if config.journal.enabled else NoJournal()
-    try:
+    def _running(self) -> list[Path]:
+        try:
+            return held_folders(self._path) if self._config.journal.enabled else []
+        except OSError as error:
+            problem = f"journal.path: {self._path} cannot be looked at: {error.strerror}"
+            raise ConfigError([problem]) from error
+
+    @contextlib.contextmanager
+    def _journal(self) -> Any:
+        """Hold the journal of a gateway that does not run."""
+        journal = Journal(self._path) if self._config.journal.enabled else NoJournal()
         journal.open()
-    except ConfigError as error:
-        raise click.ClickException(f"stop the gateway first; {error}") from error
-    with contextlib.closing(journal):
-        if config.journal.enabled:
-            adopt(path, journal_folders(path)[1:])
-        async with open_sink(url, rules_for(config)) as store:
-            await _store_what_waits(config, journal, store)
-            return await store.erase(user)
+        with contextlib.closing(journal):
+            if self._config.journal.enabled:
+                adopt(self._path, journal_folders(self._path)[1:])
+            yield journal
+
+    async def _settle(self, running: list[Path], outcome: str) -> None:
+        try:
+            await ask_to_settle(running, self._user, self._patience_seconds)
+        except Unanswered as error:
+            text = f"the gateway with the journal {error.folder} does not answer"
+            hint = "Is its store away? See /readyz; or stop it, or give more time with --wait"
+            raise click.ClickException(
+                f"{outcome}: {text} in {self._patience_seconds:g} s. {hint}"
+            ) from None
+
+    async def _let_stream_run_dry(self) -> None:
+        """Wait until no message waits for workers: they would bring the player back."""
+        if not is_nats(self._config.storage.url):
+            return
+        deadline = time.monotonic() + self._patience_seconds
+        async with open_consumer(self._config.storage.url, jetstream_for(self._config)) as stream:
+            while (state := await stream.state()).lag + state.ack_pending:
+                if time.monotonic() > deadline:
+                    waiting = state.lag + state.ack_pending
+                    raise click.ClickException(
+                        f"nothing was erased: {waiting:,} messages in the stream wait for the "
+                        "workers; let them store these first"
+                    )
+                await asyncio.sleep(0.1)
+
+    def _cut(self, names: set[str], *, dry_run: bool) -> None:
+        self.set_aside = cut_set_aside(self._path, names, dry_run=dry_run)
+
+
+async def _require_store(config: Config) -> None:
+    async with open_sink(config.storage.database_url).reader() as reader:
+        await reader.newest_event_id()  # a store that is not there must not be made by this
+
+
+def _require_room(config: Config) -> None:
+    """Refuse where a file could not be written anew: once beside itself, once in its log."""
+    file = database_file(config)
+    if file is None or not file.exists():
+        return
+    needed, free = 2 * file.stat().st_size, shutil.disk_usage(file.parent).free
+    if free < needed:
+        raise click.ClickException(
+            f"nothing was erased: to write {file} anew takes {needed / 2**20:,.0f} MiB, and "
+            f"{free / 2**20:,.0f} MiB are free. Free some, or give --no-rewrite"
+        )
 
 
 async def _store_what_waits(config: Config, journal: Journal | NoJournal, sink: Sink) -> None:
@@ -135,10 +237,3 @@ async def _store_what_waits(config: Config, journal: Journal | NoJournal, sink: 
     await flusher.run()  # the ring is empty; the journal is next
     if journal.size:
         raise click.ClickException("nothing was erased: the journal could not be emptied")
-
-
-def _set_aside(config: Config, user: str) -> list[str]:
-    """Name the files of broken records in which the player's id can be read."""
-    folders = journal_folders(Path(config.journal.path))
-    files = [file for folder in folders for file in sorted(folder.glob("*.bad"))]
-    return [str(file) for file in files if user.encode() in file.read_bytes()]

@@ -218,6 +218,10 @@ class Store(Sink, Protocol):
         """Set whether a player may be contacted on a channel; False if the player is unknown."""
         ...
 
+    async def names(self, user_id: str) -> set[str]:
+        """Return the texts by which a player is known here: the id, and emails of now."""
+        ...
+
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
         """Remove all that is stored of a player in every game; return the rows by table.
 

@@ -133,6 +133,10 @@ class MemorySink(MemoryApps, MemoryEvents):
         entry_id = self._last_batch_id * MAX_EVENTS_PER_BATCH
         return self._enter(entry_id, user_id, None, None, amount, reason)
 
+    async def names(self, user_id: str) -> set[str]:
+        """See ``Store.names``."""
+        return {user_id, *(email for key, email in self.emails.items() if key[1] == user_id)}
+
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
         """See ``Store.erase``."""
         theirs = {event.event_id for event in self._all() if event.user_id == user_id}

@@ -111,6 +111,11 @@ async def count(db: Database, user_id: str) -> dict[str, int]:
     return counted
 
 
+async def names(db: Database, user_id: str) -> set[str]:
+    """See ``Store.names``."""
+    return {user_id, *(email for (email,) in await db.fetch(_EMAILS, user_id))}
+
+
 async def erase(
     user_id: str,
     program: Program,
@@ -123,7 +128,7 @@ async def erase(
     erased: Counter[str] = Counter(dict.fromkeys((*PERSONAL_ROWS, "batches", "dead_letters"), 0))
     said = Said(user_id, program)
     async with writing() as db:
-        said.names.update(email for (email,) in await db.fetch(_EMAILS, user_id))
+        said.names = await names(db, user_id)
         await _delete(db, user_id, _COINS, erased, ledger_open)
     position = 0
     while True:
@@ -206,11 +211,11 @@ async def _take(
 
 
 async def _dead_letters(
-    db: Database, user_id: str, names: Collection[str]
+    db: Database, user_id: str, others_names: Collection[str]
 ) -> list[tuple[str, int, list[list[Any]] | None]]:
     """Return those in which the player is, and what of each may stay; None if nothing.
 
-    Of what cannot be read nothing stays if the id, or another of ``names``, is anywhere in it.
+    Of what cannot be read nothing stays if the id, or another name of theirs, is anywhere in it.
     """
     found: list[tuple[str, int, list[list[Any]] | None]] = []
     for journal, sequence, owner, text in await db.fetch(_LETTERS, user_id):
@@ -221,7 +226,7 @@ async def _dead_letters(
             rows = json.loads(text)
             others = [row for row in rows if row[5] != user_id]
         except (ValueError, LookupError, TypeError, RecursionError):
-            if any(each.encode() in bytes(text) for each in {user_id, *names}):
+            if any(each.encode() in bytes(text) for each in {user_id, *others_names}):
                 found.append((journal, sequence, None))
         else:
             if len(others) < len(rows):

@@ -185,6 +185,6 @@ def test_erase_waits_for_the_stream_to_be_empty(
     assert gateway.post(make_upload("ada"), sub="ada").status_code == 202
     gateway.settle()
     assert gateway.stop() == 0
-    code, output = outcome(run("erase", "ada", "--yes", **settings))
+    code, output = outcome(run("erase", "ada", "--yes", "--wait", "1", **settings))
     assert code == 1
     assert "1 messages in the stream wait for the workers" in output

@@ -525,6 +525,7 @@ async def test_all_that_is_no_writing_of_batches_goes_to_the_database() -> None:
         ("exclude", ("app", "ada", None), {}),
         ("include", ("app", "ada"), {}),
         ("set_opt_out", ("app", "ada", "push", "opt_in"), {}),
+        ("names", ("ada",), {}),
         ("erase", ("ada",), {"dry_run": True}),
         ("scrub", (), {"rewrite": False}),
         (

@@ -156,6 +156,10 @@ class JetStreamStore:
         """See ``Store.set_opt_out``."""
         return await self._database.set_opt_out(app_id, user_id, channel, state)
 
+    async def names(self, user_id: str) -> set[str]:
+        """See ``Store.names``."""
+        return await self._database.names(user_id)
+
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
         """See ``Store.erase``."""
         return await self._database.erase(user_id, dry_run=dry_run)

@@ -23,7 +23,7 @@ from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sessions import sessions_in
-from playsmart_gateway.sinks import dead_letters, sql_retention
+from playsmart_gateway.sinks import dead_letters, sql_erasure, sql_retention
 from playsmart_gateway.sinks.events import NEVER, Expired
 from playsmart_gateway.sinks.records import (
     Channel,
@@ -232,6 +232,11 @@ class SqliteSink:
         """See ``Store.set_opt_out``."""
         async with self._connection.transaction() as db:
             return await apps.set_opt_out(db, app_id, user_id, channel, state)
+
+    async def names(self, user_id: str) -> set[str]:
+        """See ``Store.names``."""
+        async with self._connection.reading() as db:
+            return await sql_erasure.names(db, user_id)
 
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
         """See ``Store.erase``."""
