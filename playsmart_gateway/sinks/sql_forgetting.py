@@ -79,7 +79,7 @@ _DROP_LEVELS = """
         AND rollup_players.game_id = rollup_levels.game_id
     )
 """
-"""Texts, and long numbers, that nobody else has completed, on days on which the player was there."""
+"""Texts and long numbers that nobody else completed, on days on which the player was there."""
 
 _OURS = ("Played", "Installed")
 _ACTIONS = "SELECT action, sum(events) FROM rollup_actions WHERE game_id = $1 GROUP BY action"
