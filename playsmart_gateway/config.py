@@ -37,7 +37,7 @@ class Server(Section, frozen=True):
     port: Port = 8000
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=1_073_741_824)] = 1_048_576
-    max_body_bytes_in_flight: Positive = 67_108_864
+    max_body_bytes_in_flight: Positive = 33_554_432
     max_connections: Positive = 1_000
     max_connections_per_address: Annotated[int, msgspec.Meta(ge=0)] = 0
     request_timeout_seconds: Seconds = 10.0

@@ -8,6 +8,7 @@ of their turn. A body can be cut: the endpoint that reads it is told why, and an
 
 import asyncio
 import logging
+import socket
 import urllib.parse
 from collections import deque
 from typing import Any
@@ -23,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from playsmart_gateway.cycle import Cycle, Flow
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.errors import Closing, Refused, TooSlow
+from playsmart_gateway.errors import Closing, Refused, TooLarge, TooSlow
 from playsmart_gateway.heads import require_host, require_one_meaning, without_upgrade
 from playsmart_gateway.inspector_pages import HANG_UP
 from playsmart_gateway.middleware import ANSWER, HEADERS, RawHeaders, make_request_id
@@ -53,6 +54,13 @@ MAX_QUEUED = 8
 KEPT_BODY_BYTES = 65_536
 """What may be missing of a body that was refused unread, if the connection is to be kept."""
 
+MAX_PIECES = 4_096
+"""In so many chunks or reads a body may come: each costs what some hundred bytes in one do."""
+
+KERNEL_BUFFER_BYTES = 65_536
+"""What the kernel keeps in each direction for a client that does not read, or sends without end;
+left to itself it would be megabytes."""
+
 LINGER_BYTES = 1_048_576
 """What is thrown away at most after hanging up."""
 
@@ -80,7 +88,7 @@ class Protocol(HttpToolsProtocol):
         self._is_broken = False
         self._head_bytes = 0
         self._in_body = False
-        self._body_left = 0
+        self._body_left = self._pieces = 0
         self._upgrade: bytes | None = None
         self._host: bytes | None = None
         self._known_url = b""
@@ -97,6 +105,9 @@ class Protocol(HttpToolsProtocol):
         """Start the clock: a client that connects owes a request."""
         self.since = self._clock()
         super().connection_made(transport)
+        if (connection := transport.get_extra_info("socket")) is not None:
+            for direction in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                connection.setsockopt(socket.SOL_SOCKET, direction, KERNEL_BUFFER_BYTES)
         self.flow = Flow(transport)
         slots = self._slots
         if slots.limits.max_of_address:
@@ -238,6 +249,7 @@ class Protocol(HttpToolsProtocol):
         self.stage = BODY
         self._in_body = True
         self._body_left = int(headers.get(b"content-length", 0))
+        self._pieces = 0
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, self.app)
         else:
@@ -256,7 +268,7 @@ class Protocol(HttpToolsProtocol):
         size = len(body)
         self._body_left -= size
         cycle = self.cycle
-        if cycle.response_complete or cycle.cut is not None:
+        if cycle.response_complete or cycle.is_cut:
             return
         cycle.chunks.append(body)
         cycle.held += size
@@ -264,6 +276,9 @@ class Protocol(HttpToolsProtocol):
         if cycle.unread > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()
+        self._pieces += 1
+        if self._pieces > MAX_PIECES:
+            self.cut(TooLarge())
         self._slots.hold(size)
 
     def on_message_complete(self) -> None:
@@ -374,10 +389,9 @@ class Protocol(HttpToolsProtocol):
         # Outside of a body the cycle, if any, is that of the request before.
         if not self._in_body and self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False  # hang up, but only behind the answer that is due first
-            self.cycle.lingers = self._is_broken = True
+            self.cycle.lingers = True
             self.stage = ANSWERING
-            self.flow.pause_reading()
-            self.flow.held = True
+            self._stop_reading()
             return
         if not self._in_body or not self.cycle.response_started:
             body = error_body(status, message)
@@ -394,11 +408,11 @@ class Protocol(HttpToolsProtocol):
     def cut(self, refusal: Refused) -> None:
         """Read no more of the body; whoever reads it is told why, answers, and that is the end."""
         cycle = self.cycle
-        cycle.cut = refusal
+        cycle.is_cut, cycle.cut = True, refusal
         cycle.keep_alive = False
-        cycle.chunks = []
         self._release(cycle)
         cycle.message_event.set()
+        self._stop_reading()
         self.stage, self.since = ANSWERING, self._clock()
 
     def hang_up(self) -> None:
@@ -429,12 +443,9 @@ class Protocol(HttpToolsProtocol):
     # ---- Its place --------------------------------------------------------------------------
 
     @property
-    def unread_body(self) -> int | None:
+    def unread_body(self) -> int:
         """See ``Held``."""
-        cycle: Cycle | None = self.cycle
-        if not self._in_body or cycle is None or cycle.response_complete or cycle.cut is not None:
-            return None
-        return cycle.held
+        return self.cycle.held if self._in_body else 0  # nothing of one that is answered or cut
 
     def give_way(self) -> None:
         """See ``Held``."""
@@ -501,9 +512,15 @@ class Protocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _stop_reading(self) -> None:
+        self._is_broken = True
+        self.flow.pause_reading()
+        self.flow.held = True
+
     def _release(self, cycle: Cycle) -> None:
         self._slots.body_bytes -= cycle.held
         cycle.held = 0
+        cycle.chunks.clear()
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)

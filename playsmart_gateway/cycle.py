@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Cycle(RequestResponseCycle):
-    """One request and its answer; ``cut`` is why its body is not read to the end.
+    """One request and its answer; if ``is_cut``, ``cut`` is why, until it was told.
 
     ``held`` are the bytes of the body that count as in flight, ``unread`` those of them that the
     application has not asked for; with ``lingers`` the connection ends behind this answer, gently.
@@ -32,6 +32,7 @@ class Cycle(RequestResponseCycle):
     expected_content_length = 0
     held = 0
     unread = 0
+    is_cut = False
     cut: Refused | None = None
     lingers = False
 
@@ -81,7 +82,8 @@ class Cycle(RequestResponseCycle):
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
         if self.cut is not None:
-            return {"type": CUT, "refusal": self.cut}  # type: ignore[return-value]
+            refusal, self.cut = self.cut, None  # or it would be held by what it holds, once raised
+            return {"type": CUT, "refusal": refusal}  # type: ignore[return-value]
         chunks = self.chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self.chunks = []

@@ -12,7 +12,7 @@ import ipaddress
 import time
 from collections import Counter
 from collections.abc import Callable
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 from typing import NamedTuple, Protocol
 
 from playsmart_gateway.errors import Overcrowded, Refused
@@ -40,6 +40,7 @@ TOO_MANY = "too_many_connections"
 TOO_MANY_OF_ADDRESS = "too_many_connections_of_address"
 
 _STAYS = 3
+_CUT_AT_ONCE = 64
 
 
 class Limits(NamedTuple):
@@ -47,7 +48,7 @@ class Limits(NamedTuple):
 
     max_connections: int = 1_000
     max_of_address: int = 0
-    max_body_bytes: int = 67_108_864
+    max_body_bytes: int = 33_554_432
     request_seconds: float = 10.0
     keep_alive_seconds: float = 90.0
 
@@ -60,8 +61,8 @@ class Held(Protocol):
     address: str
 
     @property
-    def unread_body(self) -> int | None:
-        """Bytes held of a body that is not whole yet; None without one."""
+    def unread_body(self) -> int:
+        """Bytes held of a body that is not whole yet; 0 without one."""
         ...
 
     def look(self, now: float) -> None:
@@ -166,16 +167,18 @@ class Slots:
     # ---- Bodies -----------------------------------------------------------------------------
 
     def hold(self, size: int) -> None:
-        """Count bytes of bodies; if they are too many, the largest unfinished one is refused.
+        """Count bytes of bodies; if they are too many, the largest unfinished ones are refused.
 
         So who sends endless bodies is refused, and not who sends a small one beside them.
         """
         self.body_bytes += size
-        if self.body_bytes > self.limits.max_body_bytes:
-            unfinished = [each for each in self.connections if each.unread_body is not None]
-            if unfinished:
-                largest = max(unfinished, key=lambda each: each.unread_body or 0)
-                largest.cut(Overcrowded(retry_after_seconds=1))
+        most = self.limits.max_body_bytes
+        if self.body_bytes > most:
+            unfinished = [each for each in self.connections if each.unread_body]
+            for each in nlargest(_CUT_AT_ONCE, unfinished, key=lambda each: each.unread_body):
+                each.cut(Overcrowded(retry_after_seconds=1))
+                if self.body_bytes <= most * 15 // 16:  # or the next read looks at all again
+                    break
 
     # ---- Deadlines --------------------------------------------------------------------------
 

@@ -232,7 +232,7 @@ def test_thousands_of_requests_in_a_pipeline_are_all_answered_and_read_when_thei
     start_gateway: StartGateway,
 ) -> None:
     running = start_gateway()
-    count = 5_000
+    count = 2_000
     with running.connect() as connection:
         assert connection.send(GET * (count - 1))  # what does not fit waits on the way
         connection.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
@@ -332,3 +332,21 @@ def test_half_a_body_at_the_end_is_refused_in_the_words_of_its_dialect(
     assert running.process.wait(PATIENCE_SECONDS) == 0
     assert "CancelledError" not in running.log
     assert "Traceback" not in running.log
+
+
+def test_a_body_in_crumbs_is_refused_before_they_cost_much(gateway: RunningGateway) -> None:
+    """Each chunk costs as much as some hundred bytes in one chunk do."""
+    head = request_bytes(gateway, b"", "Transfer-Encoding: chunked", length=None)
+    with gateway.connect() as connection:
+        connection.send(head + b"2\r\n  \r\n" * 20_000)
+        (answer,) = connection.read_to_end()
+    assert error_of(answer) == (413, "PAYLOAD_TOO_LARGE", "body_too_large")
+
+
+def test_what_was_refused_is_not_kept(gateway: RunningGateway) -> None:
+    head = request_bytes(gateway, b" " * 60_000, length=1_000_000, sub=None)
+    with contextlib.ExitStack() as opened:
+        for connection in connect(opened, gateway, 20):
+            connection.send(head)
+            assert connection.read_answer().status == 401
+            assert gateway.metrics()["playsmart_body_bytes"] == 0

@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol
 
 from starlette.types import Receive
 
-from playsmart_gateway.errors import Refused, TooLarge, Unauthenticated, UnsupportedMedia
+from playsmart_gateway.errors import TooLarge, Unauthenticated, UnsupportedMedia
 from playsmart_gateway.event import Batch
 
 _JSON = b"application/json"
@@ -84,8 +84,8 @@ async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes
         if message["type"] == "http.disconnect":
             raise Disconnected
         if message["type"] == CUT:
-            refusal: Refused = message["refusal"]
-            raise refusal
+            chunks.clear()  # an error that a local name holds keeps them all in a circle
+            raise message.pop("refusal")
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > max_bytes:
