@@ -141,7 +141,7 @@ _Row = tuple[str, str | None, datetime, msgspec.Raw]
 _NO_ROW: _Row = ("", None, datetime.min, ABSENT)
 _ESCAPED_NUL = rb"\u0000"
 _OPEN_BRACE = {ord("{")}
-_LONG_FRACTION = re.compile(rb"\.(?<=:\d\d\.)\d{7}")
+_ROUNDED_FRACTION = re.compile(rb"\.(?<=:\d\d\.)\d{6}[5-9]")
 _MICROSECOND = timedelta(microseconds=1)
 _TIMESTAMP_RULE = (
     "must be an ISO 8601 date-time with an explicit offset, in the years 1 to 9999 in UTC"
@@ -158,7 +158,8 @@ def decode(body: bytes, draws: Draws = NO_DRAWS) -> Batch:
         Malformed: the body breaks the contract; ``details`` has an entry for each wrong field.
     """
     try:
-        str(body, "utf-8")  # msgspec does not look inside the strings that it skips
+        if not body.isascii():
+            str(body, "utf-8")  # msgspec does not look inside the strings that it skips
         upload = _decode_upload(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         well_formed = mended(body)
@@ -170,7 +171,7 @@ def decode(body: bytes, draws: Draws = NO_DRAWS) -> Batch:
         return _examine(body, draws)
     rows = [(event.type, event.name, event.timestamp, event.customdata) for event in events]
     # Most ids have a dot, and come before the events.
-    if body.find(b".", body.find(b'"events"')) >= 0 and _LONG_FRACTION.search(body) is not None:
+    if body.find(b".", body.find(b'"events"')) >= 0 and _ROUNDED_FRACTION.search(body):
         rows = _truncated(rows, body)
     for row in rows:  # quicker than a set of the zones
         if row[2].tzinfo is not UTC:
