@@ -7,7 +7,7 @@ SPREAD := -n auto --maxprocesses 4 --dist loadfile --ignore tests/cluster
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check bench load simulate crash cluster fuzz install clean
+.PHONY: help run test lint check bench load simulate crash abuse cluster fuzz install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
 
 crash: $(VENV)/.dev ## kill the real server again and again, and count (ARGS="--rounds 200")
 	@$(BIN)/python -m tests.crash $(ARGS)
+
+abuse: $(VENV)/.dev ## attack the real server beside a player, and measure (ARGS="--seconds 10 --workers 2")
+	@$(BIN)/python -m tests.abuse $(ARGS)
 
 cluster: $(VENV)/.dev ## kill and cut off NATS servers, PostgreSQL, workers and gateways, and count (ARGS="--rounds 5")
 	@$(BIN)/python -m tests.cluster $(ARGS)

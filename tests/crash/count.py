@@ -21,7 +21,7 @@ SQLITE = "sqlite:///"
 _ROWS = """
     SELECT user_id, CAST(customdata ->> 'b' AS BIGINT), CAST(customdata ->> 'n' AS BIGINT),
            customdata ->> 'c', event_id
-    FROM events WHERE event_id > {} ORDER BY event_id
+    FROM events WHERE event_id > {} AND source = 'playsmart' ORDER BY event_id
 """
 _INTEGRITY = """
     SELECT CASE WHEN (SELECT coalesce(sum(event_count), 0) FROM batches)
