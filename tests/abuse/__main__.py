@@ -63,7 +63,7 @@ async def run(options: argparse.Namespace) -> tuple[dict[str, list[Round]], list
             where = f"{workers} process" if workers == 1 else f"{workers} workers"
             Random(options.seed).shuffle(names)
             with target(folder / str(len(rounds)), workers=workers) as server:
-                server.life_seconds = 3_600
+                server.life_seconds = 1_800
                 await server.up()
                 campaign = Campaign(server, Scale(seconds=options.seconds))
                 rounds[where] = []
