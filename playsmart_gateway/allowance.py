@@ -1,10 +1,10 @@
 """What one player may send: so many events and bytes a second, whoever asks for more waits.
 
-The contract knows no such limit, so there is none unless ``[ingest]`` has one. Each is a token
-bucket that lets a player be ahead by ``BURST_SECONDS`` and by the request that gets there, so a
-batch of 200 is taken at any limit and a phone that was offline catches up at the limit's pace. What
-is kept of a bucket is one number: until when what was sent is paid for (GCRA). Who owes nothing
-needs no place.
+The contract knows no such limit, so there is none unless ``[ingest]`` has one. It is a token bucket
+that lets a player be ahead by ``BURST_SECONDS`` and by the request that gets there, so a batch of
+200 is taken at any limit and a phone that was offline catches up at the limit's pace. A request
+takes the time that its events or its bytes take, whichever is longer, so one number is all that is
+kept of a player: until when what was sent is paid for (GCRA). Who owes nothing needs no place.
 
 The places are memory that forked processes share, so the limits hold for all workers of a gateway
 together, whichever of them a player's connections reach. There is no lock: two that count the same
@@ -25,18 +25,22 @@ BURST_SECONDS = 2.0
 """How far ahead of the limit a player may be before the next request."""
 
 SETS = 65_536
-"""Places for four players each: as many as may owe at once. 6 MiB, of which what is used exists."""
+"""Places for four players each: as many as may owe at once. 4 MiB, of which what is used exists."""
+
+MAX_KNOWN_AHEAD = 10_000
+"""Players that a process remembers to be ahead, which only saves it reading what they send."""
 
 _WAYS = 4
-_WIDTH = 3  # of a place, in words of 8 bytes: whose it is, events paid until, bytes paid until
+_WIDTH = 2  # of a place, in words of 8 bytes: whose it is, and until when what was sent is paid for
 _STRIDE = _WAYS * _WIDTH
-_EVENTS, _BYTES = 1, 2
 
 
 class Allowance:
     """The limits of every player, 0 for none; ``clock`` is in seconds, the same in all processes.
 
     Made before the processes are forked that share it. Players go by the ``sub`` of their tokens.
+    ``ahead`` are those who have to wait as far as this process knows: look there, and call
+    ``admit`` for them, before reading what they send.
     """
 
     def __init__(
@@ -47,7 +51,8 @@ class Allowance:
         clock: Callable[[], float] = time.monotonic,
         sets: int = SETS,
     ) -> None:
-        memory = memoryview(mmap.mmap(-1, sets * _WAYS * _WIDTH * 8))
+        memory = memoryview(mmap.mmap(-1, sets * _STRIDE * 8))
+        self.ahead: dict[str, float] = {}
         self._names = memory.cast("q")
         self._paid = memory.cast("d")
         self._clock = clock
@@ -56,72 +61,66 @@ class Allowance:
         self._byte_seconds = 1 / bytes_per_second if bytes_per_second else 0.0
 
     def admit(self, subject: str) -> None:
-        """Look before anything is read for the player.
+        """Look whether one of ``ahead`` still is.
 
         Raises:
-            RateLimited: the player owes too much; ``retry_after_seconds`` says for how long.
+            RateLimited: ``retry_after_seconds`` says for how long.
         """
-        name = hash(subject)
-        place = name % self._sets * _STRIDE
-        if self._names[place] != name and (place := self._find(name)) < 0:
-            return
-        paid, most = self._paid, self._clock() + BURST_SECONDS
-        if paid[place + _EVENTS] > most or paid[place + _BYTES] > most:
-            self._refuse(place, most)
+        self._refuse_ahead(self.ahead[subject] - self._clock())
+        del self.ahead[subject]
 
     def take(self, subject: str, events: int, size: int) -> None:
         """Count the events of a body of ``size`` bytes, which is about to be accepted.
 
         Raises:
-            RateLimited: others of the player's requests came first; nothing is counted.
+            RateLimited: the player is ahead too far; nothing is counted.
         """
-        name = hash(subject)
-        place = name % self._sets * _STRIDE
-        if self._names[place] != name and (place := self._find(name)) < 0:
-            place = self._claim(name)
-        paid, now = self._paid, self._clock()
-        until_events, until_bytes = paid[place + _EVENTS], paid[place + _BYTES]
-        most = now + BURST_SECONDS
-        if until_events > most or until_bytes > most:
-            self._refuse(place, most)
-        start = until_events if until_events > now else now
-        paid[place + _EVENTS] = start + events * self._event_seconds
-        start = until_bytes if until_bytes > now else now
-        paid[place + _BYTES] = start + size * self._byte_seconds
+        now = self._clock()
+        place = self._place(subject)
+        owed = self._paid[place] - now
+        if owed > 0:
+            if owed > BURST_SECONDS:
+                self._know_ahead(subject, now + owed)
+                self._refuse_ahead(owed)
+        else:
+            owed = 0.0
+        seconds, others = events * self._event_seconds, size * self._byte_seconds
+        owed += seconds if seconds > others else others
+        self._paid[place] = now + owed
+        if owed > BURST_SECONDS:
+            self._know_ahead(subject, now + owed)
 
-    def charge_bytes(self, subject: str, size: int) -> None:
+    def charge(self, subject: str, size: int) -> None:
         """Count a body that was read and refused."""
         with contextlib.suppress(RateLimited):
             self.take(subject, 0, size)
 
-    def give_back_events(self, subject: str, count: int) -> None:
-        """Forget events that were not accepted after all."""
-        if (place := self._find(hash(subject))) >= 0:
-            self._paid[place + _EVENTS] -= count * self._event_seconds
+    def give_back(self, subject: str, events: int, size: int) -> None:
+        """Forget what was taken and not accepted after all."""
+        seconds = max(events * self._event_seconds, size * self._byte_seconds)
+        self._paid[self._place(subject)] -= seconds
+        self.ahead.pop(subject, None)
 
-    def _refuse(self, place: int, most: float) -> None:
-        until = max(self._paid[place + _EVENTS], self._paid[place + _BYTES])
-        raise RateLimited(retry_after_seconds=math.ceil(until - most))
+    def _know_ahead(self, subject: str, until: float) -> None:
+        if len(self.ahead) >= MAX_KNOWN_AHEAD:
+            self.ahead.clear()
+        self.ahead[subject] = until
 
-    def _find(self, name: int) -> int:
-        """Return the player's place, -1 if there is none."""
-        names = self._names
-        for place in self._places(name):
-            if names[place] == name:
-                return place
-        return -1
+    def _refuse_ahead(self, owed: float) -> None:
+        if owed > BURST_SECONDS:
+            raise RateLimited(retry_after_seconds=math.ceil(owed - BURST_SECONDS))
 
-    def _claim(self, name: int) -> int:
-        """Return a place that is the player's from now on: the first of who owes least."""
-        paid, now = self._paid, self._clock()
-        place = min(
-            self._places(name),
-            key=lambda each: max(paid[each + _EVENTS], paid[each + _BYTES], now),
-        )
-        paid[place + _EVENTS] = paid[place + _BYTES] = 0.0
-        self._names[place] = name
-        return place
-
-    def _places(self, name: int) -> range:
+    def _place(self, subject: str) -> int:
+        """Return where it is kept until when a player has paid."""
+        name, names = hash(subject), self._names
         first = name % self._sets * _STRIDE
-        return range(first, first + _STRIDE, _WIDTH)
+        if names[first] == name:
+            return first + 1
+        places = range(first, first + _STRIDE, _WIDTH)
+        for place in places:
+            if names[place] == name:
+                return place + 1
+        paid, now = self._paid, self._clock()
+        least = min(places, key=lambda each: max(paid[each + 1], now))  # the first who owes nothing
+        names[least], paid[least + 1] = name, 0.0
+        return least + 1

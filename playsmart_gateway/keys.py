@@ -121,7 +121,7 @@ def shared_secrets(secrets: Sequence[tuple[str | None, str]]) -> StaticKeys:
 def weakness(secret: str, least_length: int) -> str | None:
     """Return why a secret can be guessed: it is too short, or of few characters; else None."""
     if len(secret) < least_length:
-        return f"is {len(secret)} characters long, must be {least_length} at least"
+        return f"must have {least_length} characters at least, has {len(secret)}"
     if len(set(secret)) < MIN_DIFFERENT_CHARACTERS:
         return f"has fewer than {MIN_DIFFERENT_CHARACTERS} different characters, must be random"
     return None

@@ -241,12 +241,12 @@ GUESSED = [
     ("OPERATOR__TOKEN", "aaaaaaaaaaaaaaaaaaaa", "operator.token: has fewer than 4 different"),
     ("OPERATOR__TOKEN", "fifteen letters", "operator.token: "),
     ("OPERATOR__TOKEN", "some-long-random-text", "operator.token: is the one of the manual"),
-    ("LYNES__API_KEY", "seven..", "lynes.api_key: is 7 characters long, must be 8"),
+    ("LYNES__API_KEY", "seven..", "lynes.api_key: must have 8 characters"),
     ("LYNES__API_KEY", '["a long enough key", "11111111"]', "lynes.api_key: has fewer than 4"),
     (
         "TEAK__APPS",
         '[{id = "a", secret_key = "seven.."}]',
-        "teak.apps.0.secret_key: is 7 characters",
+        "teak.apps.0.secret_key: must have 8",
     ),
     ("TEAK__APPS", '[{id = "a", secret_key = ["abcdefgh", "aaaaaaaa"]}]', "secret_key: has fewer"),
 ]

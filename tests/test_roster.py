@@ -145,14 +145,14 @@ async def test_only_sessions_make_players_known() -> None:
 
 # --- where the gateway tells it ------------------------------------------------------------------
 
-IDENTIFY = {"game_id": "app", "secret_key": "s", "user_id": "ada", "country_code": "US"}
+IDENTIFY = {"game_id": "app", "secret_key": "sesame-4711", "user_id": "ada", "country_code": "US"}
 
 
 def settings(folder: Any, **more: str) -> dict[str, str]:
     return {
         "PLAYSMART_AUTH__SECRET": SECRET,
         "PLAYSMART_JOURNAL__PATH": str(folder / "journal"),
-        "PLAYSMART_TEAK__APPS": '[{id = "app", secret_key = "s"}]',
+        "PLAYSMART_TEAK__APPS": '[{id = "app", secret_key = "sesame-4711"}]',
         **{f"PLAYSMART_{name}": value for name, value in more.items()},
     }
 

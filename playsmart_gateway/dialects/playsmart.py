@@ -375,7 +375,7 @@ class IngestEvents:
         try:
             token = bearer_of(headers, trust_forwarded=self._trust_forwarded)
             caller = self._verifier.recall(token) or await self._verifier.verify(token)
-            if allowance is not None:
+            if allowance is not None and caller.subject in allowance.ahead:
                 allowance.admit(caller.subject)
             require_json(headers)
             body = await read_body(headers, receive, self._max_body_bytes)
@@ -392,14 +392,14 @@ class IngestEvents:
                 try:
                     receipt = await intake.accept(batch)
                 except Refused:
-                    allowance.give_back_events(caller.subject, batch.count)
+                    allowance.give_back(caller.subject, batch.count, len(body))
                     raise
         except Disconnected:
             return None
         except Refused as refusal:
             self._stats.refused_requests[refusal.tag] += 1
             if allowance is not None and isinstance(refusal, Malformed | Forbidden):
-                allowance.charge_bytes(caller.subject, len(body))
+                allowance.charge(caller.subject, len(body))
             body = error_body(refusal.status, refusal.message, refusal.details)
             return Answer(refusal.status, body, error_headers(refusal))
         return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], batch)
