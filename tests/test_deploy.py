@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -201,6 +202,49 @@ def test_a_request_through_the_proxy_is_stored(proxied: Proxied) -> None:
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])  # made by nginx
     assert proxied.gateway.stop() == 0
     assert [tuple(row) for row in proxied.gateway.select("SELECT count(*) FROM events")] == [(3,)]
+
+
+USUAL_SECONDS = 5.2
+"""Servers often hang up after five seconds, ours once did: case 6 of the habits of real clients."""
+
+PROXY_SECONDS = 75
+"""How long usual proxies keep a connection to us: nginx and AWS 60 s, some 75."""
+
+
+def test_a_request_after_a_silence_is_answered_through_the_proxy_and_beside_it(
+    proxied: Proxied,
+) -> None:
+    """The one test that waits: no clock of ours is in nginx, or in the socket between."""
+    token = f"Bearer {proxied.gateway.token(PLAYER)}"
+    body = json.dumps(make_upload(PLAYER)).encode()
+    sent = b"".join((
+        b"POST /ingest/events HTTP/1.1\r\nHost: a\r\nAuthorization: %b\r\n" % token.encode(),
+        b"Content-Length: %d\r\n\r\n%b" % (len(body), body),
+    ))  # fmt: skip
+
+    def kept() -> int:
+        return int(proxied.gateway.metrics()["playsmart_connections{state=idle}"])
+
+    with proxied.gateway.connect() as connection:
+        connection.send(sent)
+        announced = connection.read_answer().headers["keep-alive"]
+        assert proxied.post(make_upload(PLAYER), {"authorization": token}).status_code == 202
+        before = kept()
+        assert before >= 2, "nginx keeps its connection, and so do we"
+        time.sleep(USUAL_SECONDS)
+        assert kept() == before
+        assert proxied.post(make_upload(PLAYER), {"authorization": token}).status_code == 202
+        connection.send(sent)
+        assert connection.read_answer().status == 202
+    assert kept() <= before, "it was the same connection"
+    assert announced == f"timeout={Server().keep_alive_seconds:g}"
+
+
+def test_an_idle_connection_outlives_those_of_usual_proxies() -> None:
+    assert Server().keep_alive_seconds > PROXY_SECONDS
+    kept = re.search(r"keepalive_timeout (\d+)s?;", block("nginx"))
+    assert kept, "nginx's own 60 s are written down"
+    assert Server().keep_alive_seconds > int(kept[1])
 
 
 def test_no_client_can_forward_itself_through_the_proxy(proxied: Proxied) -> None:

@@ -111,7 +111,6 @@ def error_of(answer: Answer) -> tuple[int, str, str]:
         payload().replace(f'"{MARKER}"'.encode(), b"NaN"),
         payload().replace(f'"{MARKER}"'.encode(), b"-Infinity"),
         payload().decode().encode("utf-16"),
-        b"\xef\xbb\xbf" + payload(),
         b"[" * 100_000,
         payload().replace(f'"{MARKER}"'.encode(), b"[" * 100_000 + b"]" * 100_000),
         payload().replace(f'"{MARKER}"'.encode(), b"[" * 500 + b"]" * 500),
