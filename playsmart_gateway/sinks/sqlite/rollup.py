@@ -81,7 +81,7 @@ _LIST_LEVELS = f"""
             OR type = 'GameEnd' AND {last_member("reason")} IS NOT 'completed'
             OR type = 'Custom'
             AND lower(replace(custom_event_name, '_', '')) IN ('levelfailed', 'fail')
-        )
+        ) LIMIT -1
     )
     WHERE level IS NOT NULL
 """  # noqa: S608 - built from our own constants
