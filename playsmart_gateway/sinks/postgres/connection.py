@@ -14,26 +14,28 @@ by their names, so writing them again is harmless.
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
 from playsmart_gateway.errors import ConfigError, SinkError, SinkRejected, SinkUnavailable
+from playsmart_gateway.sinks.postgres.url import Target, read_url
 
-CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 TRANSACTION_SECONDS = 60.0
 """A server that cannot be reached any more does not say so."""
-_SESSION = {
-    "application_name": "playsmart-gateway",
-    "lock_timeout": "5s",
-    "statement_timeout": "30s",
-    "idle_in_transaction_session_timeout": "15s",
-}
-"""A writer waits for the others so long, then the flusher comes back; and where a gateway went away
-in mid-transaction, the server ends that, and frees the lock. The URL may say otherwise, as in
-``?lock_timeout=1s``."""
+
+_SET = """
+    SELECT set_config(name, value, false)
+    FROM unnest($1::text[], $2::text[]) AS settings (name, value)
+"""
+_PARAMETER = re.compile(r'parameter "([\w.]+)"')
+_PID = "SELECT pg_backend_pid()"
+_SECOND_SECONDS = 5.0
+_NO_SETTING = ("22023", "42501", "42704", "55P02")
+_MAY_BE_RENEWED = (9, 10)
+"""A certificate that is not valid yet, or not any more: of OpenSSL's codes."""
 
 WRITER_LOCK = 0x706C_6179_736D_7274
 """Ours among the advisory locks of the database."""
@@ -69,12 +71,23 @@ _OF_THE_STORE = (
 )  # fmt: skip
 _UNREACHABLE = "Check that the server runs, and the network in between."
 _FORBIDDEN = "the user must own the tables, or be granted CREATE on the schema to make them"
+_LENT = "a pooler in transaction mode is in between; it must be in session mode"
 _HOPELESS = {
     "28000": "the server refuses this user; see its pg_hba.conf",
     "28P01": "the password is wrong",
+    "26000": _LENT,
     "3D000": "there is no such database; create it",
     "3F000": _FORBIDDEN,
     "42501": _FORBIDDEN,
+    "42P05": _LENT,
+}
+_SAID_BY_POOLERS = {
+    "no such database": _HOPELESS["3D000"],
+    "does not exist": _HOPELESS["3D000"],
+    "statement pooling": _LENT,
+    "no such user": _HOPELESS["28000"],
+    "authentication failed": _HOPELESS["28P01"],
+    "unsupported startup parameter": "the pooler refuses a startup parameter; see its log",
 }
 """What no restart without a change helps against."""
 
@@ -89,7 +102,7 @@ class Connection:
     def __init__(
         self, url: str, prepare: Prepare, *, patience_seconds: float = TRANSACTION_SECONDS
     ) -> None:
-        self._url = url
+        self._target = read_url(url)
         self._patience_seconds = patience_seconds
         self._prepare = prepare
         self._db: asyncpg.Connection | None = None
@@ -104,7 +117,7 @@ class Connection:
         """
         db = None
         try:
-            db = await _connect(self._url)
+            db = await connect(self._target)
             await self._prepare(db)
         except _OF_THE_STORE as error:
             raise _at_opening(error) from error
@@ -188,36 +201,77 @@ def _place(error: Exception) -> str:
     return ", ".join(found)
 
 
-def check_url(url: str) -> None:
-    """Look at what can be seen without a server.
+async def connect(target: Target) -> asyncpg.Connection:
+    """Connect, and set what the session is to have.
 
-    Raises:
-        ConfigError: it cannot be the URL of a database; the text has nothing of it.
+    Raises what the driver raises, and ``ConfigError``.
     """
     try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname or "host=" in parts.query) and parts.path.strip("/")
-        if "," not in parts.netloc:
-            _ = parts.port
-    except ValueError:
-        usable = False
-    if not usable:
-        form = "postgresql://USER:PASSWORD@HOST:5432/DATABASE, the password percent-encoded"
-        raise ConfigError([f"storage.url: must be {form}"])
-
-
-async def _connect(url: str) -> asyncpg.Connection:
-    given = parse_qs(urlsplit(url).query)
-    settings = {name: text for name, text in _SESSION.items() if name not in given}
-    try:
-        return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=settings)
+        db = await asyncpg.connect(target.url, timeout=target.connect_seconds)
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code in _MAY_BE_RENEWED:
+            raise
+        problem = f"the server's certificate is not to be trusted: {error.verify_message}"
+        raise ConfigError([f"storage.url: {problem}"]) from None
+    except ConnectionError as error:
+        if "rejected SSL upgrade" not in str(error):
+            raise
+        raise ConfigError(["storage.url: sslmode wants TLS, the server does not do it"]) from None
+    except ssl.SSLError as error:
+        raise ConfigError([f"storage.url: TLS fails: {error.reason}"]) from None
     except ValueError as error:  # what it says may quote the password
-        raise ConfigError([f"storage.url: cannot be used ({type(error).__name__})"]) from None
+        raise ConfigError([f"storage.url: {_told(error)}"]) from None
+    try:
+        await db.fetch(_SET, list(target.settings), list(target.settings.values()))
+    except asyncpg.PostgresError as error:
+        db.terminate()
+        if error.sqlstate not in _NO_SETTING:
+            raise
+        name = found[1] if (found := _PARAMETER.search(str(error))) else "of a session"
+        raise ConfigError([f"storage.url: the server refuses the setting {name}"]) from None
+    except BaseException:
+        db.terminate()
+        raise
+    return db
+
+
+async def require_session(db: asyncpg.Connection, target: Target) -> None:
+    """Look whether ``db`` keeps its session, as it does not behind a pooler that lends it out.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    mine = await db.fetchval(_PID)
+    if mine == db.get_server_pid():
+        return  # nobody is in between
+    try:
+        async with asyncio.timeout(_SECOND_SECONDS):
+            other = await asyncpg.connect(target.url)
+    except TimeoutError:
+        return  # the pool is used up, so nobody's session is lent out
+    try:
+        await other.execute("BEGIN")
+        is_lent = mine == await other.fetchval(_PID) or mine != await db.fetchval(_PID)
+    finally:
+        other.terminate()
+    if is_lent:
+        raise ConfigError([f"storage.url: {_LENT}"])
+
+
+def _told(error: ValueError) -> str:
+    """Say what the driver does not like, if that is one of its own words."""
+    if isinstance(error, asyncpg.InterfaceError) and "root certificate" in str(error):
+        return "sslmode wants the certificate of an authority: name its file by sslrootcert"
+    return f"cannot be used ({type(error).__name__})"
 
 
 def _at_opening(error: Exception) -> ConfigError | SinkUnavailable:
     state = getattr(error, "sqlstate", None) or ""
     if state in _HOPELESS:
         return ConfigError([f"storage.url: {_HOPELESS[state]}"])
+    pooler = str(error).lower()
+    for words, problem in _SAID_BY_POOLERS.items():
+        if state[:2] == "08" and words in pooler:
+            return ConfigError([f"storage.url: {problem}"])
     found = classify(error)
     return SinkUnavailable(str(found), hint=found.hint)

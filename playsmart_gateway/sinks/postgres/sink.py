@@ -25,13 +25,14 @@ from playsmart_gateway.sinks.postgres.connection import (
     WRITE,
     Connection,
     Undone,
-    check_url,
+    require_session,
 )
 from playsmart_gateway.sinks.postgres.copying import copy_batches, prepare_times, received_at
 from playsmart_gateway.sinks.postgres.figures import PostgresFigures
 from playsmart_gateway.sinks.postgres.migrations import migrate
 from playsmart_gateway.sinks.postgres.reader import PostgresReader, read_transactions
 from playsmart_gateway.sinks.postgres.schema import printed_time
+from playsmart_gateway.sinks.postgres.url import read_url
 from playsmart_gateway.sinks.records import (
     Channel,
     CoinTransaction,
@@ -65,7 +66,7 @@ class PostgresSink:
     def __init__(
         self, url: str, rules: Sequence[Rule] = (), program: Program | None = None
     ) -> None:
-        check_url(url)
+        self._target = read_url(url)
         self._url = url
         self._coins = Coins(rules)
         self._loyalty = Loyalty(program or Program())
@@ -277,6 +278,7 @@ class PostgresSink:
         self._coins.forget()
         if await db.fetchval("SHOW server_encoding") != "UTF8":
             raise ConfigError(["storage.url: the encoding of the database must be UTF8"])
+        await require_session(db, self._target)
         await prepare_times(db)
         self._syncs_commits = await db.fetchval("SHOW synchronous_commit") != "off"
         await migrate(db)
