@@ -60,11 +60,21 @@ async def ask_to_settle(folders: Sequence[Path], user_id: str, patience_seconds:
 
 
 class Errands:
-    """Does the errands in ``folder``, one after the other: ``settle`` is called with a player."""
+    """Does the errands in ``folder``, one after the other: ``settle`` is called with a player.
 
-    def __init__(self, folder: Path, settle: Callable[[str], Awaitable[object]]) -> None:
+    ``clock`` is in seconds that nobody sets; the times of files are those of the wall.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settle: Callable[[str], Awaitable[object]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._folder = folder
         self._settle = settle
+        self._clock = clock
+        self._answered: dict[str, float] = {}
 
     async def run(self) -> None:
         """Look for errands again and again, until cancelled."""
@@ -75,11 +85,18 @@ class Errands:
     async def look(self) -> None:
         """Do what is asked for now."""
         with contextlib.suppress(FileNotFoundError):  # the folder is the journal's to look after
-            for entry in list(os.scandir(self._folder)):
+            entries = list(os.scandir(self._folder))
+            self._remove_stale([entry.name for entry in entries if entry.name.endswith(_DONE)])
+            for entry in entries:
                 if entry.name.endswith(_ASKED):
                     await self._do(Path(entry.path))
-                elif entry.name.endswith(_DONE):
-                    _remove_stale(Path(entry.path))
+
+    def _remove_stale(self, answers: Sequence[str]) -> None:
+        now = self._clock()
+        self._answered = {name: self._answered.get(name, now) for name in answers}
+        for name, seen_at in self._answered.items():
+            if now - seen_at > STALE_SECONDS:
+                (self._folder / name).unlink(missing_ok=True)
 
     async def _do(self, path: Path) -> None:
         user_id = _read(path)
@@ -122,9 +139,3 @@ def _read(path: Path) -> str | None:
     finally:
         os.close(file)
     return None if content is None else content.decode("utf-8", "surrogateescape")
-
-
-def _remove_stale(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if time.time() - path.stat().st_mtime > STALE_SECONDS:
-            path.unlink()
