@@ -7,6 +7,7 @@ when the supervisor does.
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import time
@@ -22,6 +23,8 @@ from playsmart_gateway.limits import SharedCounts
 from playsmart_gateway.mailboxes import MAX_LETTER_BYTES, Mailboxes
 from playsmart_gateway.report import Report
 from playsmart_gateway.turnstile import Turnstile
+
+logger = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 0.25
 """How old a report on the board may be, if nobody asks for a fresh one."""
@@ -211,8 +214,11 @@ class Worker:
     def read(self) -> None:
         """Read what is in the mailbox."""
         while (letter := self._mailboxes.take(self.number)) is not None:
-            if letter.file is not None:
-                self._take_connection(letter.file)
+            if letter.content == CONNECTION:
+                if letter.file is None:  # the kernel gives no descriptor beyond the limit
+                    logger.warning("a connection was lost: too many open files")
+                else:
+                    self._take_connection(letter.file)
                 continue
             message = _decode(letter.content)
             for handle in self._handlers.get(type(message), ()):

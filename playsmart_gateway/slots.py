@@ -158,7 +158,8 @@ class Slots:
                 return (2 if now - since > YIELD_SECONDS else _STAYS), since
             return (1 if stage == HEAD else 0), since
 
-        for each in nsmallest(self._at_once, self.connections, key=rank):
+        wanted = max(self._at_once, self.excess)
+        for each in nsmallest(wanted, self.connections, key=rank):
             if rank(each)[0] != _STAYS:
                 self.stats.connections_closed["for_another"] += 1
                 self.connections.discard(each)

@@ -287,3 +287,18 @@ async def test_a_sibling_that_has_too_many_watchers_or_no_room_for_letters(crew:
         await eventually(lambda: watcher.dropped or None)
         there.close()
         await eventually(lambda: None if there.watched else True)
+
+
+async def test_a_connection_without_its_descriptor_is_told_and_the_next_letter_is_read(
+    crew: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So the kernel delivers it to a process that has too many files open."""
+    taken: list[int] = []
+    async with crew.running(0):
+        crew.workers[0].serves(taken.append)
+        crew.mailboxes.put(0, CONNECTION)
+        crew.mailboxes.put(0, CONNECTION, [crew.lifeline])  # any descriptor will do
+        crew.workers[0].read()
+        (descriptor,) = taken
+        os.close(descriptor)
+    assert "a connection was lost: too many open files" in caplog.text
