@@ -257,7 +257,7 @@ function levelPanel({ id, title, unit, axis, sub, empty, series, keep, whole }) 
     pick: ({ figures }) => figures.levels.filter(keep),
     isEmpty: (levels) => !levels.length,
     draw: (host, levels) => bars(host, {
-      labels: levels.map((each) => (each.level.length > 12 ? `${each.level.slice(0, 11)}…` : each.level)),
+      labels: levels.map((each) => (each.level.length > 12 ? `${[...each.level].slice(0, 11).join("")}…` : each.level)),
       titles: levels.map((each) => `Level ${each.level}${unit === "attempts" ? `, ${percent(each.completions, each.completions + each.failures)} completed` : ""}`),
       series: series.map((one) => ({ ...one, values: levels.map(one.of) })), unit, axis, whole,
       summary: `${title}, ${levels.length} levels`,

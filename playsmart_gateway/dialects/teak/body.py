@@ -85,7 +85,7 @@ def _open_form(content: bytes) -> Body:
     # No form has line breaks; files that curl sends with --data-binary do.
     content = content.translate(None, b"\r\n")
     padded = b"&" + content
-    body = Body(_last(padded, "game_id").strip(), _last(padded, "secret_key"), content, True)
+    body = Body(_last(padded, "game_id"), _last(padded, "secret_key"), content, True)
     if not body.game_id and content.lstrip().startswith(b"{"):
         raise _sent_as("JSON", JSON)
     return body
