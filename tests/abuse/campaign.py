@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import resource
 import sys
 import time
@@ -109,8 +110,8 @@ class Campaign:
                 await attackers
                 healed = await self._heal(f"healed-{name}-{turn}")
                 found.healed_after_seconds = max(found.healed_after_seconds, healed)
-        found.p99_alone_seconds = p99(alone)
-        found.p99_beside_seconds = p99(beside)
+        found.p99_alone_seconds = _p99(alone)
+        found.p99_beside_seconds = _p99(beside)
         return found
 
     async def finish(self) -> Verdict:
@@ -201,3 +202,8 @@ class Campaign:
         finally:
             await newcomer.close()
         return time.perf_counter() - started
+
+
+def _p99(seconds: list[float]) -> float:
+    """Return the 99th percentile; of a player who was never answered it is infinite."""
+    return p99(seconds) if len(seconds) > 1 else max(seconds, default=math.inf)
