@@ -157,6 +157,7 @@ class Game(Section, frozen=True):
     level_completion_multiplier: Multiplier = 1.0
     event_trigger_threshold: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
     event_trigger_multiplier: Multiplier = 0.5
+    max_coins_per_day: Annotated[int, msgspec.Meta(ge=0, le=10**15)] = 0
     ads_enabled: bool = False
     game_mode: str = "standard"
     maintenance: bool = False

@@ -5,6 +5,10 @@ among a player's custom events in a game earns the base amount times the trigger
 base amount is fixed or drawn between two inclusive bounds; products are rounded down. Multipliers
 are whole millionths, so that every store computes the same integers.
 
+A game may have a cap: what one player is paid there for events that were received on one day of UTC
+while the cap was in force. The event that reaches it is paid up to it, those after it are stored
+and pay nothing. So a day's sum is the smaller of cap and awards, however the events were stored.
+
 Chance is drawn at the door and travels in the row, so a flush that is tried again pays the same.
 All else is decided when events are stored: by the rule then in force, which also bounds a draw
 made under an older one.
@@ -42,6 +46,7 @@ class Rule(msgspec.Struct, frozen=True):
     level_millionths: int = 0
     trigger_threshold: int = 0
     trigger_millionths: int = 0
+    max_per_day: int = 0
 
     @classmethod
     def paying(
@@ -52,14 +57,16 @@ class Rule(msgspec.Struct, frozen=True):
         level_multiplier: float,
         trigger_threshold: int,
         trigger_multiplier: float,
+        max_per_day: int = 0,
     ) -> Self:
-        """Return the rule of a game that pays; the threshold 0 turns the event trigger off."""
+        """Return the rule of a game that pays; 0 turns the event trigger off, and the cap."""
         return cls(
             game_id,
             *bounds,
             _millionths(level_multiplier),
             trigger_threshold,
             _millionths(trigger_multiplier) if trigger_threshold else 0,
+            max_per_day,
         )
 
     @property
@@ -82,6 +89,10 @@ class Rule(msgspec.Struct, frozen=True):
         if not self.trigger_threshold or count % self.trigger_threshold:
             return 0
         return self.base_amount(draw) * self.trigger_millionths // MILLION
+
+    def capped(self, award: int, paid: int) -> int:
+        """Return what is paid of an award where so much was paid on that day already."""
+        return min(award, max(0, self.max_per_day - paid)) if self.max_per_day else award
 
     def problems(self) -> list[str]:
         """Name what can never work about a rule that is meant to pay, each led by its key."""

@@ -222,6 +222,7 @@ def rules_for(config: Config) -> list[Rule]:
             level_multiplier=game.level_completion_multiplier,
             trigger_threshold=game.event_trigger_threshold,
             trigger_multiplier=game.event_trigger_multiplier,
+            max_per_day=game.max_coins_per_day,
         )
         if not fixed and least > most:
             found.append("reward_min_amount: is more than reward_max_amount")

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from playsmart_gateway.cli import commands
 from playsmart_gateway.errors import AdjustmentRefused, SinkUnavailable
-from tests.conftest import SECRET, RunningGateway, make_event, make_upload
+from tests.conftest import SECRET, RunningGateway, StartGateway, make_event, make_upload
 from tests.dialects.test_players import as_toml
 
 GAMES = json.dumps(
@@ -164,3 +164,23 @@ def test_the_audit_lists_what_is_wrong_with_exit_code_1(
     assert result.exit_code == 1
     (violation,) = json.loads(result.output)["violations"]
     assert violation["kind"] == "wrong_balance"
+
+
+def test_an_award_that_a_cap_cut_says_so(start_gateway: StartGateway, tmp_path: Path) -> None:
+    rules = (
+        '[{id = "com.example.game", coins_enabled = true, reward_fixed_amount = 10,'
+        " max_coins_per_day = 25}]"
+    )
+    running = start_gateway(BUFFER__FLUSH_INTERVAL_SECONDS="0.01", GAMES=rules)
+    for _ in range(2):
+        running.post(make_upload("ada", *[make_event("LevelCompleted")] * 2), sub="ada")
+        running.settle()
+    environment = {"PLAYSMART_STORAGE__URL": f"sqlite:///{tmp_path}/data/playsmart.db"}
+    ledger = CliRunner().invoke(commands, ("coins", "ada"), env=environment)
+    assert ledger.stdout.startswith("ada: 25 coins")
+    assert ledger.stdout.count("up to the day's cap of 25") == 1
+    audit = CliRunner().invoke(commands, ("audit",), env=environment)
+    assert "2 awards were cut by max_coins_per_day" in audit.stdout
+    assert audit.stdout.endswith("every coin is right\n")
+    assert running.stop() == 0
+    assert len(running.events_after(0)) == 4

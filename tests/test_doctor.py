@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from playsmart_gateway.cli import commands
-from playsmart_gateway.cli.doctor import examine
+from playsmart_gateway.cli.doctor import Finding, examine
 from playsmart_gateway.journal import Journal
 from tests.conftest import SECRET, StartGateway, clean_environment, make_upload
 from tests.doubles import make_batch
@@ -207,3 +207,23 @@ def test_what_waits_in_the_journal_is_counted_and_left_alone(
 def test_a_journal_that_cannot_be_read_is_a_problem(diagnose: Diagnose, stored: Path) -> None:
     (stored / "journal" / "0000000000000007.journal").mkdir()
     assert "Is a directory" in diagnose().findings["problem", "journal"]
+
+
+def test_a_game_that_pays_without_limit_is_told_with_a_value(
+    tmp_path: Path,
+) -> None:
+    game = '[[games]]\nid = "g"\ncoins_enabled = true\nreward_fixed_amount = 20\n'
+    told = examine_config(tmp_path, game)
+    assert [(each.subject, each.advice[:29]) for each in told if each.subject == "coins"] == [
+        ("coins", "Set max_coins_per_day = 6000 ")
+    ]
+    told = examine_config(tmp_path, f"{game}max_coins_per_day = 100\n")
+    assert [each for each in told if each.subject == "coins"] == []
+
+
+def examine_config(folder: Path, text: str) -> list[Finding]:
+    path = folder / "gateway.toml"
+    path.write_text(
+        f'[storage]\nurl = "sqlite:///{folder}/none.db"\n[journal]\npath = "{folder}/j"\n{text}'
+    )
+    return list(examine(path))

@@ -108,14 +108,16 @@ def audit_command(
     Exit code 0: all is right. 1: something is not, and is listed.
     """
     url = read_config(config_path).storage.database_url
-    batches, violations = asyncio.run(_audit(url, show_progress=not as_json))
+    batches, violations, capped = asyncio.run(_audit(url, show_progress=not as_json))
     if as_json:
         found = [msgspec.structs.asdict(each) for each in violations]
-        print_json({"batches": batches, "violations": found})
+        print_json({"batches": batches, "violations": found, "capped": capped})
     else:
         for each in violations:
             click.echo(f"{each.kind}: {shown(raw=raw)(each.text)}")
         verdict = f"{len(violations):,} violations" if violations else "every coin is right"
+        if capped:
+            say(f"{capped:,} awards were cut by max_coins_per_day")
         say(f"audited {batches:,} batches: {verdict}")
     context.exit(1 if violations else 0)
 
@@ -146,8 +148,9 @@ async def _adjust(url: str, user: str, amount: int, reason: str, force: bool) ->
         return await sink.adjust(user, amount, reason, force=force)
 
 
-async def _audit(url: str, *, show_progress: bool) -> tuple[int, Sequence[Violation]]:
+async def _audit(url: str, *, show_progress: bool) -> tuple[int, Sequence[Violation], int]:
     violations: list[Violation] = []
+    capped = 0
     columns = (TextColumn("audit"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     shown = show_progress and sys.stderr.isatty()
     progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
@@ -157,9 +160,10 @@ async def _audit(url: str, *, show_progress: bool) -> tuple[int, Sequence[Violat
             while True:
                 audited = await reader.audit(EVENTS_PER_STEP)
                 violations += audited.violations
+                capped += audited.capped
                 progress.update(bar, total=audited.end, completed=audited.position)
                 if audited.position == audited.end:
-                    return audited.end, violations
+                    return audited.end, violations, capped
 
 
 def _because(entry: CoinTransaction, causes: dict[int, Cause]) -> str:
@@ -176,7 +180,9 @@ def _because(entry: CoinTransaction, causes: dict[int, Cause]) -> str:
         millionths = rule.trigger_millionths
     else:
         how, millionths = "level completed: ", rule.level_millionths
-    return f"{how}{base} x {Decimal(millionths) / MILLION}"
+    award = rule.base_amount(cause.draw) * millionths // MILLION
+    cut = f", up to the day's cap of {rule.max_per_day}" if entry.amount < award else ""
+    return f"{how}{base} x {Decimal(millionths) / MILLION}{cut}"
 
 
 def _print_ledger(

@@ -27,10 +27,15 @@ from playsmart_gateway.settings import (
     doubtful_secrets,
     players_open_lynes,
     printed_secrets,
+    rules_for,
 )
 from playsmart_gateway.sinks import StoreHealth, open_sink
 
 _RESTORE = "Restore a backup, or save what .recover of the sqlite3 shell, or pg_dump, can read."
+
+
+AWARDS_A_DAY = 300
+"""What is recommended as a cap: more than one every five minutes, day and night."""
 
 
 class Finding(NamedTuple):
@@ -76,6 +81,7 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
     yield Finding("ok", "configuration", "can be used")
     yield from _secrets(config, config_path)
     yield from _limits(config)
+    yield from _caps(config)
     yield from _folders(config)
     yield from _database(config)
     if config.journal.enabled:
@@ -125,6 +131,18 @@ def _limits(config: Config) -> Iterator[Finding]:
             "unless a load test sends with one token."
         )
         yield Finding("note", "ingest", "one player may send without limit", advice)
+
+
+def _caps(config: Config) -> Iterator[Finding]:
+    for rule in rules_for(config):
+        award = max(rule.level_award(rule.max_amount), rule.trigger_award(rule.max_amount, 0))
+        if rule.pays and not rule.max_per_day:
+            advice = (
+                f"Set max_coins_per_day = {AWARDS_A_DAY * max(award, 1)} there: {AWARDS_A_DAY} of "
+                "its largest awards, or what the most eager player can earn in a day."
+            )
+            text = f"{rule.game_id} pays one player without limit"
+            yield Finding("note", "coins", text, advice)
 
 
 def _holds_secrets(config: Config) -> bool:

@@ -56,6 +56,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         self.ledger: list[CoinTransaction] = []
         self._rules = {rule.game_id: rule for rule in rules}
         self._custom_events: Counter[tuple[str, str]] = Counter()
+        self._coin_days: Counter[tuple[str, str, str]] = Counter()
         self._last_batch_id = 0
 
     async def __aenter__(self) -> Self:
@@ -153,6 +154,8 @@ class MemorySink(MemoryApps, MemoryEvents):
         self.ledger = [entry for entry in self.ledger if entry.user_id != user_id]
         for key in [key for key in self._custom_events if key[0] == user_id]:
             del self._custom_events[key]
+        for day in [day for day in self._coin_days if day[0] == user_id]:
+            del self._coin_days[day]
         self.forget(user_id)
         self.loyalty.forget(user_id)
         return erased
@@ -277,6 +280,10 @@ class MemorySink(MemoryApps, MemoryEvents):
                 award, trigger = rule.trigger_award(draw, count), EVENT_TRIGGER
             else:
                 continue
+            if rule.max_per_day:
+                day = batch.user_id, batch.game_id, seen_at[:10]
+                award = rule.capped(award, self._coin_days[day])
+                self._coin_days[day] += award
             if award:
                 self._enter(event_id, batch.user_id, batch.game_id, trigger, award, None)
 

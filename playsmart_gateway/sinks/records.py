@@ -148,9 +148,13 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 class Audited(msgspec.Struct, frozen=True):
-    """One step of an audit, from ``start`` (0: the beginning) to ``position``, of now ``end``."""
+    """One step of an audit, from ``start`` (0: the beginning) to ``position``, of now ``end``.
+
+    ``capped`` awards were paid in part or not at all, as a game's cap of a day says.
+    """
 
     start: int
     position: int
     end: int
     violations: tuple[Violation, ...] = ()
+    capped: int = 0

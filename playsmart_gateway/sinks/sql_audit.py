@@ -11,10 +11,13 @@ Events may only be missing where ``retention`` says that it deleted them, and cu
 deleted are counted by what it wrote down. After each of its deletions, and after a
 player was erased, the audit begins anew.
 
+Where a game has a cap, an event should have earned what the ledger leaves of it: what the entries
+before it paid on that day is in the ledger, whatever became of their events.
+
 Everything is keyed by batch ids, which also order the ledger; one step looks at one range of them
 in one read transaction. How far it came is in temporary tables, so it is gone with the connection:
-``audited``, with one row, and ``custom_event_counts``, whose name hides the store's own counts. A
-third one, ``earned``, has what was earned in a step.
+``audited``, with one row, and ``custom_event_counts`` and ``coin_days``, whose names hide the
+store's own. A fourth one, ``earned``, has what was earned in a step.
 """
 
 from collections.abc import Awaitable, Callable
@@ -100,12 +103,12 @@ _CHECKS = {
 
 
 async def audit_step(
-    db: Database, max_events: int, *, end: int, earn: Callable[[int, int], Awaitable[object]]
+    db: Database, max_events: int, *, end: int, earn: Callable[[int, int], Awaitable[int]]
 ) -> Audited:
     """Check the next ``max_events`` events or so.
 
     ``end`` is the last batch id there is; ``earn`` fills the empty ``earned``, for the batches from
-    the one to the other.
+    the one to the other, and returns how many awards a cap has cut.
     """
     ((expired,),) = await db.fetch(_EXPIRED)
     ((start, known_expired),) = await db.fetch(_AUDITED)
@@ -113,17 +116,19 @@ async def audit_step(
         start = 0
         await db.fetch("DELETE FROM custom_event_counts")
         await db.fetch("INSERT INTO custom_event_counts SELECT * FROM custom_event_baselines")
+        await db.fetch("DELETE FROM coin_days")
     position = end
     ((nothing_paid,),) = await db.fetch(_NOTHING_PAID)
     if not nothing_paid:
         for (beyond,) in await db.fetch(_BEYOND, (start + 1) * MAX_EVENTS_PER_BATCH, max_events):
             position = beyond
     violations: list[Violation] = []
+    capped = 0
     if position > start:
-        await earn(start + 1, position)
+        capped = await earn(start + 1, position)
         violations = await _check(db, start + 1, position)
     await db.fetch("UPDATE audited SET position = $1, expired = $2", position, expired)
-    return Audited(start, position, end, tuple(violations))
+    return Audited(start, position, end, tuple(violations), capped)
 
 
 async def _check(db: Database, first_batch: int, last_batch: int) -> list[Violation]:

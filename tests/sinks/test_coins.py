@@ -226,6 +226,87 @@ async def test_two_processes_with_different_rules_each_pay_by_their_own(database
             assert await complaints(reader) == []
 
 
+# --- caps ----------------------------------------------------------------------------------------
+
+CAPPED = Rule("levels", 10, 10, 1_000_000, max_per_day=25)
+
+
+async def test_a_cap_bounds_what_a_player_is_paid_on_a_day_and_all_events_are_stored(
+    url: str,
+) -> None:
+    """Up to the cap, and then nothing; of each player, game and day of UTC."""
+    level = EVENTS["level"]
+    other = Rule("other", 10, 10, 1_000_000, max_per_day=25)
+    async with open_sink(url, [CAPPED, other]) as sink, sink.reader() as reader:
+        await sink.write([batch(1, level), batch(2, level, level, level)])
+        await sink.write([batch(3, level), batch(4, level, user="eve")])
+        await sink.write([batch(5, level, level, game="other"), on_day(1, batch(6, level))])
+        await sink.write([batch(7, level), on_day(1, batch(8, *[level] * 5))])
+        assert (await sink.write([batch(1, level)])).stored == 0
+        assert [entry.amount for entry in await ledger(reader)] == [10, 10, 5, 10, 10, 10, 10, 5]
+        assert await balance(reader, "eve") == 10
+        assert len((await reader.events(upto=10**9, limit=100)).events) == 15
+        assert await complaints(reader) == []
+
+
+async def test_the_audit_says_how_many_awards_a_cap_cut(database_url: str) -> None:
+    async with open_sink(database_url, [CAPPED]) as sink, sink.reader() as reader:
+        await sink.write([batch(n, EVENTS["level"]) for n in range(1, 6)])
+        for max_events in (2, 1_000):
+            capped = 0
+            async with sink.reader() as auditing:
+                while True:
+                    audited = await auditing.audit(max_events)
+                    assert audited.violations == ()
+                    capped += audited.capped
+                    if audited.position == audited.end:
+                        break
+            assert capped == 3
+        (cause,) = (await reader.causes([256 * 3])).values()
+        assert cause.rule.max_per_day == 25
+
+
+@pytest.mark.parametrize(
+    ("tampering", "kinds"),
+    [
+        (
+            "INSERT INTO coin_entries (id, player_id, trigger, amount, balance_after, created_at)"
+            " SELECT 1024, player_id, 1, 10, 35, created_at FROM coin_entries WHERE id = 256",
+            {"unearned_grant", "wrong_balance"},
+        ),
+        (
+            "DELETE FROM coin_entries WHERE id = 768",
+            {"missing_grant", "wrong_balance"},
+        ),
+    ],
+)
+async def test_the_audit_finds_what_a_cap_does_not_allow_or_does_not_take(
+    database_url: str, tampering: str, kinds: set[str]
+) -> None:
+    async with open_sink(database_url, [CAPPED]) as sink:
+        await sink.write([batch(n, EVENTS["level"]) for n in range(1, 6)])
+    await execute(database_url, OPEN_LEDGER[database_url.partition(":")[0]])
+    await execute(database_url, tampering)
+    for max_events in (1, 1_000):
+        async with open_sink(database_url).reader() as reader:
+            found = {each.kind for each in await complaints(reader, max_events)}
+            assert kinds <= found
+
+
+async def test_a_cap_that_changes_counts_what_was_paid_while_there_was_one(
+    database_url: str,
+) -> None:
+    level = EVENTS["level"]
+    sequence = iter(range(1, 100))
+    for cap, expected in ((0, 20), (25, 40), (35, 55), (5, 55), (0, 75)):
+        rule = msgspec.structs.replace(CAPPED, max_per_day=cap)
+        async with open_sink(database_url, [rule]) as sink, sink.reader() as reader:
+            await sink.write([batch(next(sequence), level, level)])
+            assert await balance(reader) == expected, cap
+            assert await complaints(reader) == []
+            await sink.write([batch(next(sequence), EVENTS["open"])])
+
+
 # --- adjustments ---------------------------------------------------------------------------------
 
 
@@ -431,8 +512,9 @@ rows = st.one_of(
     st.one_of(st.integers(-5, 5), st.floats(-9, 9), st.text(max_size=2), st.none()).map(end),
 )
 uploads = st.lists(
-    st.tuples(users, games, st.lists(rows, min_size=1, max_size=6)), min_size=1, max_size=12
-)
+    st.tuples(users, games, st.lists(rows, min_size=1, max_size=6), st.integers(0, 2)),
+    min_size=1, max_size=12,
+)  # fmt: skip
 rule_sets = st.lists(
     st.builds(
         Rule,
@@ -442,6 +524,7 @@ rule_sets = st.lists(
         level_millionths=st.sampled_from([0, 1, 333_333, 1_000_000, 2_500_000]),
         trigger_threshold=st.integers(0, 4),
         trigger_millionths=st.sampled_from([0, 500_000, 1_000_000]),
+        max_per_day=st.sampled_from([0, 0, 1, 7, 20]),
     ),
     min_size=4,
     max_size=4,
@@ -451,6 +534,12 @@ rule_sets = st.lists(
         for rule, game in zip(rules, ["levels", "chance", "counts", "both"], strict=True)
     ]
 )
+
+
+def on_day(day: int, one: Batch) -> Batch:
+    """Have a batch received so many days later."""
+    one.received_at += day * 86_400_000_000
+    return one
 
 
 def cut(batches: list[Batch], sizes: list[int]) -> Iterator[list[Batch]]:
@@ -484,15 +573,15 @@ async def everything(sink: Store) -> list[Any]:
 )
 async def test_each_store_pays_what_plain_python_pays_whatever_the_flushes_were(
     database_url: str,
-    sent: list[tuple[str, str, list[list[Any]]]],
+    sent: list[tuple[str, str, list[list[Any]], int]],
     rules: list[Rule],
     sizes: list[int],
     repeats: list[int],
 ) -> None:
     """Python stores one batch at a time; a database in flushes of any size, some of them twice."""
     batches = [
-        batch(sequence, *rows, user=user, game=game)
-        for sequence, (user, game, rows) in enumerate(sent, 1)
+        on_day(day, batch(sequence, *rows, user=user, game=game))
+        for sequence, (user, game, rows, day) in enumerate(sent, 1)
     ]
     oracle = MemorySink(rules)
     for each in batches:

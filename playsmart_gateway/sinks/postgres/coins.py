@@ -33,6 +33,7 @@ def _earning(types: str) -> str:
     return f"""
     happened AS MATERIALIZED (
         SELECT event_id, type, score, player_id, coins_balance, game_id, counted, trigger_threshold,
+               max_per_day, day,
                {_BASE_AMOUNT} * level_millionths / {MILLION} AS level_award,
                {_BASE_AMOUNT} * trigger_millionths / {MILLION} AS trigger_award
         FROM fresh FULL JOIN (
@@ -44,24 +45,54 @@ def _earning(types: str) -> str:
             AND type = ANY({types})
         ) AS event USING (batch_id)
     ), counting AS MATERIALIZED (
-        SELECT event_id, player_id, coins_balance, game_id, trigger_threshold, trigger_award,
-               counted + row_number() OVER (
+        SELECT event_id, player_id, coins_balance, game_id, max_per_day, day, trigger_threshold,
+               trigger_award, counted + row_number() OVER (
                    PARTITION BY player_id, game_id ORDER BY event_id
                ) AS place
         FROM happened WHERE type = '{CUSTOM}' AND trigger_threshold > 0
-    ), earned AS MATERIALIZED (
-        SELECT event_id, player_id, coins_balance, {LEVEL_COMPLETE} AS trigger,
-               level_award AS amount
+    ), due AS MATERIALIZED (
+        SELECT event_id, player_id, coins_balance, game_id, max_per_day, day,
+               {LEVEL_COMPLETE} AS trigger, level_award AS amount
         FROM happened WHERE type = '{LEVEL_COMPLETED}' AND level_award > 0
         UNION ALL
-        SELECT event_id, player_id, coins_balance, {EVENT_TRIGGER}, trigger_award
+        SELECT event_id, player_id, coins_balance, game_id, max_per_day, day, {EVENT_TRIGGER},
+               trigger_award
         FROM counting WHERE place % trigger_threshold = 0 AND trigger_award > 0
     )
     """  # noqa: S608 - built from our own constants
 
 
 EARNING = _earning(f"ARRAY['{LEVEL_COMPLETED}', '{CUSTOM}']")
-"""What the ``fresh`` ones of the batches ``$1`` to ``$2`` earned, event by event."""
+"""What is ``due`` to the ``fresh`` ones of the batches ``$1`` to ``$2``, event by event."""
+DAY = "to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') COLLATE \"C\""
+_UNCAPPED = "earned AS (SELECT event_id, player_id, coins_balance, trigger, amount FROM due)"
+_CAPPED = """
+    reckoned AS MATERIALIZED (
+        SELECT event_id, player_id, coins_balance, trigger, game_id, day, CASE
+            WHEN max_per_day = 0 THEN amount
+            ELSE least(max_per_day, before + running)
+                 - least(max_per_day, before + running - amount)
+        END AS amount
+        FROM (
+            SELECT due.*, coalesce(coins, 0) AS before, (sum(amount) OVER (
+                PARTITION BY player_id, game_id, day ORDER BY event_id
+            ))::bigint AS running
+            FROM due LEFT JOIN LATERAL (
+                SELECT coins FROM coin_days AS paid
+                WHERE paid.player_id = due.player_id AND paid.game_id = due.game_id
+                AND paid.day = due.day OFFSET 0
+            ) AS paid ON true
+        ) AS summed
+    ), earned AS MATERIALIZED (
+        SELECT event_id, player_id, coins_balance, trigger, amount FROM reckoned WHERE amount > 0
+    ), spent AS (
+        INSERT INTO coin_days AS known (player_id, game_id, day, coins)
+        SELECT player_id, game_id, day, sum(amount)::bigint FROM reckoned
+        WHERE day IS NOT NULL AND amount > 0 GROUP BY player_id, game_id, day
+        ON CONFLICT (player_id, game_id, day) DO UPDATE SET coins = known.coins + excluded.coins
+    )
+"""
+"""As in ``Rule.capped``, event after event; a day is there only where there is a cap."""
 RECOUNTED = """
     recounted AS (
         INSERT INTO custom_event_counts AS known (player_id, game_id, count)
@@ -76,7 +107,10 @@ _SEE_PLAYERS = """
     WHERE batch_id BETWEEN $1 AND $2 AND source = 'playsmart' GROUP BY user_id
     ON CONFLICT (user_id) DO NOTHING
 """
-_PAY = f"""
+
+
+def _pay(capping: str) -> str:
+    return f"""
     WITH stored AS MATERIALIZED (
         SELECT batch_id, received_at, game_id, user_id FROM batches
         WHERE batch_id BETWEEN $1 AND $2 AND source = 'playsmart'
@@ -88,20 +122,21 @@ _PAY = f"""
         ) AS known
     ), fresh AS MATERIALIZED (
         SELECT batch_id, received_at, player_id, coins_balance, coalesce(count, 0) AS counted,
-               rule.*
+               rule.*, CASE WHEN max_per_day > 0 THEN {DAY} END AS day
         FROM stored FULL JOIN player USING (user_id)
         LEFT JOIN unnest(
-            $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]
+            $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+            $10::bigint[]
         ) AS rule (
             game_id, min_amount, max_amount,
-            level_millionths, trigger_threshold, trigger_millionths
+            level_millionths, trigger_threshold, trigger_millionths, max_per_day
         ) USING (game_id)
         LEFT JOIN LATERAL (
             SELECT count FROM custom_event_counts AS so_far
             WHERE so_far.player_id = player.player_id AND so_far.game_id = rule.game_id
             AND trigger_threshold > 0 OFFSET 0
         ) AS so_far ON true
-    ), {_earning("$3")}, {RECOUNTED}, entered AS (
+    ), {_earning("$3")}, {RECOUNTED}, {capping}, entered AS (
         INSERT INTO coin_entries (id, player_id, amount, balance_after, created_at, trigger)
         SELECT event_id, player_id, amount,
                coins_balance + sum(amount) OVER (PARTITION BY player_id ORDER BY event_id),
@@ -135,19 +170,23 @@ _PAY = f"""
         GROUP BY player_id
     ) AS sums
     WHERE player_id = whose
-"""  # noqa: S608 - built from our own constants
+    """  # noqa: S608 - built from our own constants
+
+
+_PAY, _PAY_CAPPED = _pay(_UNCAPPED), _pay(_CAPPED)
 """All of it sees balances and counts as they were before."""
 
 _LAST_RULE = "SELECT coalesce(max(rule_id), 0) FROM game_rules"
 _LATEST_RULES = """
-    SELECT game_id, min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths
+    SELECT game_id, min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths,
+           max_per_day
     FROM game_rules
     WHERE rule_id IN (SELECT max(rule_id) FROM game_rules GROUP BY game_id)
 """
 _ADD_RULE = """
     INSERT INTO game_rules (since_batch_id, game_id, min_amount, max_amount,
-        level_millionths, trigger_threshold, trigger_millionths)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+        level_millionths, trigger_threshold, trigger_millionths, max_per_day)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 
 
@@ -163,6 +202,7 @@ class Coins:
         self._types = ["AppOpen", "GameEnd", *([LEVEL_COMPLETED] if self._rules else [])]
         if any(rule.trigger_threshold for rule in rules):
             self._types.append(CUSTOM)
+        self._pay = _PAY_CAPPED if any(rule.max_per_day for rule in rules) else _PAY
         self._last_rule: int | None = None
 
     def draws_for(self, game_id: str) -> bool:
@@ -179,7 +219,7 @@ class Coins:
         if await db.fetchval(_LAST_RULE) != self._last_rule:  # another gateway has other rules
             self._last_rule = await self._put_in_force(db, first_batch)
         await db.execute(_SEE_PLAYERS, first_batch, last_batch)
-        await db.execute(_PAY, first_batch, last_batch, self._types, *self._columns)
+        await db.execute(self._pay, first_batch, last_batch, self._types, *self._columns)
 
     async def _put_in_force(self, db: asyncpg.Connection, since_batch: int) -> int:
         """Record the rules that differ from what held so far; return the number of the latest."""

@@ -53,7 +53,7 @@ _TRANSACTIONS = """
 _CAUSES = f"""
     SELECT coin_entries.id, event_rows.type, custom_event_name, {printed_time("occurred_at")}, draw,
            batches.game_id, min_amount, max_amount, level_millionths, trigger_threshold,
-           trigger_millionths
+           trigger_millionths, max_per_day
     FROM coin_entries JOIN event_rows ON event_id = coin_entries.id
     JOIN batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
     JOIN game_rules ON rule_id = (

@@ -1,8 +1,9 @@
 """What a flush pays: players, ledger and balances from the rows just written, in set-based SQL.
 
 One event in three may earn coins, so nothing here goes row by row: seven statements a flush,
-whatever it holds. The joins start at ``event_rows``, which is read by its primary key; the other
-way around SQLite builds an index of the whole table for itself.
+whatever it holds, and three more where a game has a cap. The joins start at ``event_rows``, which
+is read by its primary key; the other way around SQLite builds an index of the whole table for
+itself.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ TEMPORARY_TABLES = """
     CREATE TEMP TABLE fresh_batches (
         batch_id INTEGER PRIMARY KEY, player_id INTEGER, game_id TEXT,
         min_amount INTEGER, max_amount INTEGER, level_millionths INTEGER,
-        trigger_threshold INTEGER, trigger_millionths INTEGER
+        trigger_threshold INTEGER, trigger_millionths INTEGER, max_per_day INTEGER
     );
     CREATE TEMP TABLE earned (
         event_id INTEGER PRIMARY KEY, player_id INTEGER, trigger INTEGER, amount INTEGER
@@ -27,7 +28,7 @@ TEMPORARY_TABLES = """
     CREATE TEMP TABLE rules_in_force (
         game_id TEXT PRIMARY KEY,
         min_amount INTEGER, max_amount INTEGER, level_millionths INTEGER,
-        trigger_threshold INTEGER, trigger_millionths INTEGER
+        trigger_threshold INTEGER, trigger_millionths INTEGER, max_per_day INTEGER
     ) WITHOUT ROWID;
 """
 """What a flush needs in between; never on disk."""
@@ -43,7 +44,8 @@ _SEE_PLAYERS = """
 _LIST_BATCHES = """
     INSERT INTO fresh_batches
     SELECT batch_id, player_id, game_id, ifnull(min_amount, 0), ifnull(max_amount, 0),
-           ifnull(level_millionths, 0), ifnull(trigger_threshold, 0), ifnull(trigger_millionths, 0)
+           ifnull(level_millionths, 0), ifnull(trigger_threshold, 0), ifnull(trigger_millionths, 0),
+           ifnull(max_per_day, 0)
     FROM batches CROSS JOIN players USING (user_id) LEFT JOIN rules_in_force USING (game_id)
     WHERE batch_id BETWEEN ? AND ? AND source = 'playsmart'
 """
@@ -79,6 +81,34 @@ COUNT_CUSTOM = f"""
     GROUP BY player_id, game_id
     ON CONFLICT DO UPDATE SET count = count + excluded.count
 """  # noqa: S608 - built from our own constants
+DUE = f"""
+    SELECT event_id, earned.player_id, amount, game_id, max_per_day,
+           substr(received_at, 1, 10) AS day
+    FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+    CROSS JOIN batches USING (batch_id, game_id) WHERE max_per_day > 0
+"""  # noqa: S608 - built from our own constants
+"""What was earned where there is a cap, and the day that it counts on."""
+_CAP = f"""
+    UPDATE earned SET amount = paid FROM (
+        SELECT event_id AS which,
+               min(max_per_day, before + running) - min(max_per_day, before + running - due) AS paid
+        FROM (
+            SELECT event_id, max_per_day, amount AS due, ifnull(coins, 0) AS before,
+                   sum(amount) OVER (
+                       PARTITION BY player_id, game_id, day ORDER BY event_id
+                   ) AS running
+            FROM ({DUE}) LEFT JOIN coin_days USING (player_id, game_id, day)
+        )
+    ) WHERE event_id = which
+"""  # noqa: S608 - built from our own constants
+"""As in ``Rule.capped``, event after event."""
+DROP_UNPAID = "DELETE FROM earned WHERE amount <= 0"
+_COUNT_DAYS = f"""
+    INSERT INTO coin_days (player_id, game_id, day, coins)
+    SELECT player_id, game_id, day, sum(amount) FROM ({DUE}) WHERE true
+    GROUP BY player_id, game_id, day
+    ON CONFLICT DO UPDATE SET coins = coins + excluded.coins
+"""  # noqa: S608 - built from our own constants
 _ENTER = """
     INSERT INTO coin_entries (id, player_id, trigger, amount, balance_after, created_at)
     SELECT event_id, player_id, trigger, amount, coins_balance + running, ?
@@ -95,7 +125,8 @@ _RAISE_BALANCES = """
 """
 _LAST_RULE = "SELECT ifnull(max(rule_id), 0) FROM game_rules"
 _LATEST_RULES = """
-    SELECT game_id, min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths
+    SELECT game_id, min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths,
+           max_per_day
     FROM game_rules
     WHERE rule_id IN (SELECT max(rule_id) FROM game_rules GROUP BY game_id)
 """
@@ -107,6 +138,7 @@ class Coins:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = {rule.game_id: rule for rule in rules if rule.pays}
         self._counting = any(rule.trigger_threshold for rule in rules)
+        self._capping = any(rule.max_per_day for rule in rules)
         self._last_rule: int | None = None
 
     def draws_for(self, game_id: str) -> bool:
@@ -141,6 +173,10 @@ class Coins:
         if self._counting:
             await db.execute(EARN_BY_COUNT, events)
             await db.execute(COUNT_CUSTOM, events)
+        if self._capping:
+            await db.execute(_CAP)
+            await db.execute(DROP_UNPAID)
+            await db.execute(_COUNT_DAYS)
         await db.execute(_ENTER, (now,))
         await db.execute(_RAISE_BALANCES)
 
@@ -156,13 +192,13 @@ class Coins:
         ]
         await db.executemany(
             "INSERT INTO game_rules (since_batch_id, game_id, min_amount, max_amount,"
-            " level_millionths, trigger_threshold, trigger_millionths)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            " level_millionths, trigger_threshold, trigger_millionths, max_per_day)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             changed,
         )
         await db.execute("DELETE FROM rules_in_force")
         await db.executemany(
-            "INSERT INTO rules_in_force VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rules_in_force VALUES (?, ?, ?, ?, ?, ?, ?)",
             [msgspec.structs.astuple(rule) for rule in self._rules.values()],
         )
         ((last_rule,),) = await db.execute_fetchall(

@@ -51,7 +51,8 @@ _TRANSACTIONS = """
 """
 _CAUSES = f"""
     SELECT coin_entries.id, event_rows.type, custom_event_name, occurred_at, draw, batches.game_id,
-           min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths
+           min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths,
+           max_per_day
     FROM json_each(?) AS wanted CROSS JOIN coin_entries ON coin_entries.id = wanted.value
     CROSS JOIN event_rows ON event_id = coin_entries.id
     CROSS JOIN batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
