@@ -67,21 +67,25 @@ EARNING = _earning(f"ARRAY['{LEVEL_COMPLETED}', '{CUSTOM}']")
 DAY = "to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') COLLATE \"C\""
 _UNCAPPED = "earned AS (SELECT event_id, player_id, coins_balance, trigger, amount FROM due)"
 _CAPPED = """
-    reckoned AS MATERIALIZED (
+    before AS MATERIALIZED (
+        SELECT player_id, game_id, day, coalesce(coins, 0) AS before
+        FROM (SELECT DISTINCT player_id, game_id, day FROM due WHERE day IS NOT NULL) AS days
+        LEFT JOIN LATERAL (
+            SELECT coins FROM coin_days AS paid
+            WHERE paid.player_id = days.player_id AND paid.game_id = days.game_id
+            AND paid.day = days.day OFFSET 0
+        ) AS paid ON true
+    ), reckoned AS MATERIALIZED (
         SELECT event_id, player_id, coins_balance, trigger, game_id, day, CASE
             WHEN max_per_day = 0 THEN amount
             ELSE least(max_per_day, before + running)
                  - least(max_per_day, before + running - amount)
         END AS amount
         FROM (
-            SELECT due.*, coalesce(coins, 0) AS before, (sum(amount) OVER (
+            SELECT due.*, before, (sum(amount) OVER (
                 PARTITION BY player_id, game_id, day ORDER BY event_id
             ))::bigint AS running
-            FROM due LEFT JOIN LATERAL (
-                SELECT coins FROM coin_days AS paid
-                WHERE paid.player_id = due.player_id AND paid.game_id = due.game_id
-                AND paid.day = due.day OFFSET 0
-            ) AS paid ON true
+            FROM due FULL JOIN before USING (player_id, game_id, day)
         ) AS summed
     ), earned AS MATERIALIZED (
         SELECT event_id, player_id, coins_balance, trigger, amount FROM reckoned WHERE amount > 0

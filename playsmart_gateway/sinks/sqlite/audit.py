@@ -10,7 +10,6 @@ from playsmart_gateway.sinks.records import Audited
 from playsmart_gateway.sinks.sqlite.coins import (
     COUNT_CUSTOM,
     DROP_UNPAID,
-    DUE,
     EARN_BY_COUNT,
     EARN_BY_LEVEL,
     TEMPORARY_TABLES,
@@ -35,20 +34,24 @@ AUDIT_TABLES = f"""
 _LIST_BATCHES = """
     INSERT INTO fresh_batches
     SELECT batch_id, player_id, game_id, min_amount, max_amount, level_millionths,
-           trigger_threshold, trigger_millionths, max_per_day
+           trigger_threshold, trigger_millionths, max_per_day,
+           iif(max_per_day > 0, substr(received_at, 1, 10), NULL)
     FROM batches CROSS JOIN players USING (user_id) CROSS JOIN game_rules USING (game_id)
     WHERE batch_id BETWEEN ? AND ? AND source = 'playsmart' AND rule_id = (
         SELECT max(rule_id) FROM game_rules AS known
         WHERE known.game_id = batches.game_id AND since_batch_id <= batch_id
     )
 """
-_IS_CAPPED = "SELECT EXISTS (SELECT 1 FROM fresh_batches WHERE max_per_day > 0)"
+_IS_CAPPED = "SELECT EXISTS (SELECT 1 FROM fresh_batches WHERE day IS NOT NULL)"
+_DUE = f"""
+    SELECT event_id, earned.player_id, game_id, max_per_day, day, 0 AS paid
+    FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+    WHERE day IS NOT NULL
+"""  # noqa: S608 - built from our own constants
 _PAID = f"""
-    SELECT id AS event_id, coin_entries.player_id, amount, game_id, max_per_day,
-           substr(received_at, 1, 10) AS day
+    SELECT id AS event_id, coin_entries.player_id, game_id, max_per_day, day, amount AS paid
     FROM coin_entries CROSS JOIN fresh_batches ON batch_id = id / {MAX_EVENTS_PER_BATCH}
-    CROSS JOIN batches USING (batch_id, game_id)
-    WHERE id BETWEEN ?1 AND ?2 AND trigger IS NOT NULL AND max_per_day > 0
+    WHERE id BETWEEN ?1 AND ?2 AND trigger IS NOT NULL AND day IS NOT NULL
 """  # noqa: S608 - built from our own constants
 _CAP_BY_LEDGER = f"""
     UPDATE earned SET amount = max(0, min(amount, max_per_day - paid)) FROM (
@@ -57,17 +60,14 @@ _CAP_BY_LEDGER = f"""
                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
                ), 0) AS paid
         FROM (
-            SELECT event_id, player_id, game_id, max_per_day, day, sum(paid) AS paid FROM (
-                SELECT event_id, player_id, game_id, max_per_day, day, 0 AS paid FROM ({DUE})
-                UNION ALL
-                SELECT event_id, player_id, game_id, max_per_day, day, amount FROM ({_PAID})
-            ) GROUP BY event_id
+            SELECT event_id, player_id, game_id, max_per_day, day, sum(paid) AS paid
+            FROM ({_DUE} UNION ALL {_PAID}) GROUP BY event_id
         ) LEFT JOIN coin_days USING (player_id, game_id, day)
     ) WHERE event_id = which AND amount > max_per_day - paid
 """  # noqa: S608 - built from our own constants
 _COUNT_PAID = f"""
     INSERT INTO coin_days (player_id, game_id, day, coins)
-    SELECT player_id, game_id, day, sum(amount) FROM ({_PAID}) WHERE true
+    SELECT player_id, game_id, day, sum(paid) FROM ({_PAID}) WHERE true
     GROUP BY player_id, game_id, day
     ON CONFLICT DO UPDATE SET coins = coins + excluded.coins
 """  # noqa: S608 - built from our own constants

@@ -1,7 +1,7 @@
 """What a flush pays: players, ledger and balances from the rows just written, in set-based SQL.
 
 One event in three may earn coins, so nothing here goes row by row: seven statements a flush,
-whatever it holds, and three more where a game has a cap. The joins start at ``event_rows``, which
+whatever it holds, and four more where a game has a cap. The joins start at ``event_rows``, which
 is read by its primary key; the other way around SQLite builds an index of the whole table for
 itself.
 """
@@ -20,7 +20,10 @@ TEMPORARY_TABLES = """
     CREATE TEMP TABLE fresh_batches (
         batch_id INTEGER PRIMARY KEY, player_id INTEGER, game_id TEXT,
         min_amount INTEGER, max_amount INTEGER, level_millionths INTEGER,
-        trigger_threshold INTEGER, trigger_millionths INTEGER, max_per_day INTEGER
+        trigger_threshold INTEGER, trigger_millionths INTEGER, max_per_day INTEGER, day TEXT
+    );
+    CREATE TEMP TABLE fresh_days (
+        player_id INTEGER, game_id TEXT, day TEXT, coins INTEGER, left_of_cap INTEGER
     );
     CREATE TEMP TABLE earned (
         event_id INTEGER PRIMARY KEY, player_id INTEGER, trigger INTEGER, amount INTEGER
@@ -45,7 +48,7 @@ _LIST_BATCHES = """
     INSERT INTO fresh_batches
     SELECT batch_id, player_id, game_id, ifnull(min_amount, 0), ifnull(max_amount, 0),
            ifnull(level_millionths, 0), ifnull(trigger_threshold, 0), ifnull(trigger_millionths, 0),
-           ifnull(max_per_day, 0)
+           ifnull(max_per_day, 0), iif(max_per_day > 0, substr(received_at, 1, 10), NULL)
     FROM batches CROSS JOIN players USING (user_id) LEFT JOIN rules_in_force USING (game_id)
     WHERE batch_id BETWEEN ? AND ? AND source = 'playsmart'
 """
@@ -81,34 +84,35 @@ COUNT_CUSTOM = f"""
     GROUP BY player_id, game_id
     ON CONFLICT DO UPDATE SET count = count + excluded.count
 """  # noqa: S608 - built from our own constants
-DUE = f"""
-    SELECT event_id, earned.player_id, amount, game_id, max_per_day,
-           substr(received_at, 1, 10) AS day
-    FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
-    CROSS JOIN batches USING (batch_id, game_id) WHERE max_per_day > 0
+_SUM_DAYS = f"""
+    INSERT INTO fresh_days
+    SELECT player_id, game_id, day, due, max_per_day - ifnull(
+        (SELECT coins FROM coin_days WHERE coin_days.player_id = sums.player_id
+         AND coin_days.game_id = sums.game_id AND coin_days.day = sums.day), 0
+    )
+    FROM (
+        SELECT earned.player_id, game_id, day, max(max_per_day) AS max_per_day, sum(amount) AS due
+        FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+        WHERE day IS NOT NULL GROUP BY earned.player_id, game_id, day
+    ) AS sums
 """  # noqa: S608 - built from our own constants
-"""What was earned where there is a cap, and the day that it counts on."""
+_IS_BEYOND = "SELECT EXISTS (SELECT 1 FROM fresh_days WHERE coins > left_of_cap)"
 _CAP = f"""
-    UPDATE earned SET amount = paid FROM (
-        SELECT event_id AS which,
-               min(max_per_day, before + running) - min(max_per_day, before + running - due) AS paid
-        FROM (
-            SELECT event_id, max_per_day, amount AS due, ifnull(coins, 0) AS before,
-                   sum(amount) OVER (
-                       PARTITION BY player_id, game_id, day ORDER BY event_id
-                   ) AS running
-            FROM ({DUE}) LEFT JOIN coin_days USING (player_id, game_id, day)
-        )
+    UPDATE earned SET amount = max(0, min(amount, left_of_cap - before)) FROM (
+        SELECT event_id AS which, left_of_cap, sum(amount) OVER (
+            PARTITION BY earned.player_id, game_id, day ORDER BY event_id
+        ) - amount AS before
+        FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+        CROSS JOIN fresh_days USING (player_id, game_id, day) WHERE coins > left_of_cap
     ) WHERE event_id = which
 """  # noqa: S608 - built from our own constants
-"""As in ``Rule.capped``, event after event."""
+"""As in ``Rule.capped``, event after event, on the days on which they are more than the cap."""
 DROP_UNPAID = "DELETE FROM earned WHERE amount <= 0"
-_COUNT_DAYS = f"""
+_COUNT_DAYS = """
     INSERT INTO coin_days (player_id, game_id, day, coins)
-    SELECT player_id, game_id, day, sum(amount) FROM ({DUE}) WHERE true
-    GROUP BY player_id, game_id, day
+    SELECT player_id, game_id, day, min(coins, left_of_cap) FROM fresh_days WHERE left_of_cap > 0
     ON CONFLICT DO UPDATE SET coins = coins + excluded.coins
-"""  # noqa: S608 - built from our own constants
+"""
 _ENTER = """
     INSERT INTO coin_entries (id, player_id, trigger, amount, balance_after, created_at)
     SELECT event_id, player_id, trigger, amount, coins_balance + running, ?
@@ -174,11 +178,22 @@ class Coins:
             await db.execute(EARN_BY_COUNT, events)
             await db.execute(COUNT_CUSTOM, events)
         if self._capping:
-            await db.execute(_CAP)
-            await db.execute(DROP_UNPAID)
-            await db.execute(_COUNT_DAYS)
+            await self._cap(db)
         await db.execute(_ENTER, (now,))
         await db.execute(_RAISE_BALANCES)
+
+    async def _cap(self, db: aiosqlite.Connection) -> None:
+        """Take from ``earned`` what is more than the caps, and count the rest.
+
+        Most days are far below: then nothing is looked at event by event.
+        """
+        await db.execute("DELETE FROM fresh_days")
+        await db.execute(_SUM_DAYS)
+        ((is_beyond,),) = await db.execute_fetchall(_IS_BEYOND)
+        if is_beyond:
+            await db.execute(_CAP)
+            await db.execute(DROP_UNPAID)
+        await db.execute(_COUNT_DAYS)
 
     async def _put_in_force(self, db: aiosqlite.Connection, since_batch: int) -> int:
         """Record the rules that differ from what held so far; return the number of the latest."""
