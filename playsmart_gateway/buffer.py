@@ -8,7 +8,7 @@ non-event.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from playsmart_gateway.event import Batch
@@ -51,6 +51,10 @@ class Buffer:
     def __len__(self) -> int:
         """How many batches wait."""
         return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Every batch that waits, oldest first."""
+        return iter(self._batches)
 
     def has_room(self, events: int, size: int) -> bool:
         """Whether ``events`` events in ``size`` bytes fit beside what is here and reserved."""

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from playsmart_gateway.buffer import Buffer
@@ -33,6 +33,7 @@ LAST_RETRY_SECONDS = 5.0
 
 COMMIT = "commit"
 PROBE = "probe"
+RENEWAL = "renewal"
 MAX_COMMIT_BATCHES = 256
 """Requests of the lane in one transaction: their awards are computed in one turn of the loop."""
 
@@ -60,6 +61,10 @@ class Origin(Protocol):
         """Let go of what is stored; the store must hold it durably."""
         ...
 
+    def once_more(self) -> AsyncIterator[list[Batch]]:
+        """Yield what is stored and was not let go of: the store may have lost it."""
+        ...
+
 
 class Flusher:
     """Moves batches from ``buffer`` to ``sink``, oldest first, one transaction at a time.
@@ -72,7 +77,8 @@ class Flusher:
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
     most ``max_events`` events and ``max_bytes`` bytes. ``commit`` is the trigger of the ``lane``,
     and needs no other reason than that somebody waits. While the store is away and nothing waits,
-    ``probe`` asks whether it is back.
+    ``probe`` asks whether it is back. When the store has become another one, ``renewal`` comes
+    first: what the journal has of the stored batches is written once more.
     """
 
     def __init__(
@@ -115,6 +121,7 @@ class Flusher:
         self._left = 0
         self._urgent_until = 0
         self._moved = asyncio.Event()
+        self._renewals = sink.renewals
         self.last_error: SinkUnavailable | None = None
 
     async def run(self) -> None:
@@ -127,6 +134,8 @@ class Flusher:
                     await self.commit()
                 elif trigger == PROBE:
                     await self._sink.trial(())
+                elif trigger == RENEWAL:
+                    await self._store_once_more()
                 else:
                     await self._flush_and_bury(trigger)
             except SinkUnavailable as error:
@@ -262,13 +271,40 @@ class Flusher:
         self._stored(batches)
         self._room_came()
 
+    async def _store_once_more(self) -> None:
+        """Give a store that became another one what it may lack; it knows the rest by its names.
+
+        It was counted when it was stored first, so it is not counted now.
+
+        Raises:
+            SinkUnavailable: not all of it is there; the next time begins anew.
+        """
+        renewals, events = self._sink.renewals, 0
+        async for batches in self._journal.once_more():
+            for start in range(0, len(batches), MAX_COMMIT_BATCHES):
+                piece = batches[start : start + MAX_COMMIT_BATCHES]
+                try:
+                    events += (await self._sink.write(piece)).stored
+                except SinkRejected:
+                    for batch in piece:
+                        events += await self._write_or_bury(batch)
+        self._renewals = renewals
+        logger.warning("the store is another one: it was given %d events once more", events)
+
+    async def _write_or_bury(self, batch: Batch) -> int:
+        try:
+            return (await self._sink.write([batch])).stored
+        except SinkRejected as error:
+            await self._sink.bury(batch, str(error))
+            return 0
+
     async def trim_journal(self) -> None:
         """Remove what is stored from the journal; if that fails now, the next time will do.
 
         What is being synced stays until the next time, too.
         """
         try:
-            await self._sink.sync()
+            await self._sink.keep()
             await self._journal.remove_stored()
         except SinkUnavailable as error:
             logger.warning("the journal keeps what is stored already: %s", error)
@@ -278,6 +314,8 @@ class Flusher:
         buffer = self._buffer
         while True:
             buffer.stirred.clear()
+            if self._sink.renewals != self._renewals:
+                return RENEWAL
             if self._journal.last_error is not None and self._journal.removable_bytes:
                 await self.trim_journal()  # its disk may be full of what is stored already
             wait = self._interval_seconds - buffer.oldest_age if len(buffer) else None

@@ -14,8 +14,9 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from playsmart_gateway.disk import OsDisk
 from playsmart_gateway.errors import ConfigError, at_start
-from playsmart_gateway.journal import JournalState, OsDisk, inspect
+from playsmart_gateway.journal import JournalState, inspect
 from playsmart_gateway.record import MARK, owner_of_broken
 
 logger = logging.getLogger(__name__)

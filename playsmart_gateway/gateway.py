@@ -49,6 +49,8 @@ LAST_PAUSE_SECONDS = 60.0
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 _LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.5
+"""How often it is looked whether the store is still there, if nothing else finds out."""
 
 
 class Gateway:
@@ -77,7 +79,9 @@ class Gateway:
         self._folder = Path(journal.path)
         folder = worker_folder(self._folder, worker.number) if worker else self._folder
         self._own_folder = folder
-        self.journal = Journal(folder, fsync=journal.fsync) if journal.enabled else NoJournal()
+        self.journal: Journal | NoJournal = NoJournal()
+        if journal.enabled:
+            self.journal = Journal(folder, fsync=journal.fsync, waiting=lambda: self.buffer)
         self.verifier = verifier
         self.buffer = Buffer(
             max_events=buffer.max_events,
@@ -157,6 +161,7 @@ class Gateway:
                 flushing = self._start(self.flusher.run(), "flusher")
                 syncing = self._start(self._keep_synced(), "journal sync")
                 healing = self._start_beside(self._keep_healthy, "journal health")
+                looking = self._start_beside(self._look_after_store, "store health")
                 audit = auditor(self._audited, self.stats).run if self.is_first else _nothing
                 auditing = self._start_beside(audit, "audit")
                 errands = Errands(self._own_folder, self.settle)
@@ -170,6 +175,7 @@ class Gateway:
                     self.lane.close("shutting_down")
                     await self._drain(flushing)
                     await _cancel(auditing)
+                    await _cancel(looking)
                     await _cancel(healing)
                     await _cancel(syncing)
                     if self.journal.removable_bytes:  # was being synced when the drain ended
@@ -225,12 +231,17 @@ class Gateway:
             requests_waiting=self.intake.waiting,
             journal_bytes=journal.size,
             journal_up=journal.last_error is None,
-            store_up=self.flusher.last_error is None,
+            store_up=self._store_trouble is None,
+            store_log_bytes=self.store.log_bytes,
             connections=self.slots.states(),
             max_connections=self.slots.limits.max_connections,
             body_bytes=self.slots.body_bytes,
         )
         return Report(self.stats, gauges, self.not_ready_because())
+
+    @property
+    def _store_trouble(self) -> SinkUnavailable | None:
+        return self.flusher.last_error or self.store.damage
 
     def not_ready_because(self) -> list[Detail]:
         """Return why this process is not ready; nothing when it takes events and can store them."""
@@ -239,8 +250,8 @@ class Gateway:
             reasons.append(Detail("gateway", "stopping"))
         if self.intake.closed_because is not None:
             reasons.append(Detail("intake", self.intake.closed_because))
-        if self.flusher.last_error is not None:
-            reasons.append(Detail("store", str(self.flusher.last_error)))
+        if self._store_trouble is not None:
+            reasons.append(Detail("store", str(self._store_trouble)))
         if self.journal.last_error is not None:
             reasons.append(Detail("journal", str(self.journal.last_error.strerror)))
         if not self.buffer.has_room(1, 0):
@@ -296,6 +307,20 @@ class Gateway:
         while True:
             await asyncio.sleep(self._fsync_interval_seconds)
             await self.journal.heal()
+
+    async def _look_after_store(self) -> None:
+        """Find out when the store was moved or replaced, though nothing is to be stored.
+
+        The flusher then asks it until it is back.
+        """
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self.flusher.last_error is None:
+                try:
+                    await self.store.look()
+                except SinkUnavailable as error:
+                    self.flusher.note_failure(error)
+                    self.buffer.stirred.set()
 
     async def _sync_commits(self) -> None:
         """Sync what the lane has committed, which is in no journal, as often as that."""

@@ -19,6 +19,11 @@ Writing. One ``writev`` for all the batches of a turn of the event loop. ``fsync
 kernel writes to the medium: ``always`` before the answer, ``interval`` every so often off the
 event loop, ``never`` when it likes. A write that fails is cut off again before anything follows.
 
+Looking. With each sync it is seen whether folder, lock and segments are still where they were: a
+file that was removed takes what is written to it along when the process dies. If not, nothing is
+taken until the folder is made and locked anew, and all that waits in the ring is written there once
+more, under its old names.
+
 Reading. Bytes that are no valid record are set aside in ``<number>.bad``, which nobody removes, and
 reading goes on at the next valid one. If there is none they are a torn tail: what a write that was
 cut short leaves, for which no answer was sent.
@@ -26,17 +31,21 @@ cut short leaves, for which no answer was sent.
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import itertools
 import logging
 import os
 import re
+import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
+from playsmart_gateway.disk import LOCK, Disk, OsDisk
 from playsmart_gateway.errors import ConfigError, JournalUnavailable, at_start
 from playsmart_gateway.event import Batch
 from playsmart_gateway.record import decode_at, encode, next_record
@@ -52,121 +61,23 @@ SEGMENT_BYTES = 16_777_216
 _MAGIC = b"PSJRNL1\n"
 _SUFFIX = ".journal"
 PROBE = "probe"
+RETAKE_SECONDS = 1.0
+"""How long a place is left alone from which the journal was taken away: it may be under way yet."""
+
 _PROBE_BYTES = 65_536
 _NAME = re.compile(r"\d{16}\.(journal|bad)")
 _MAX_BUFFERS = 1_000  # the kernel takes 1,024 at once (IOV_MAX)
 
 
-class Disk(Protocol):
-    """The system calls that the journal needs; each raises ``OSError`` as the kernel would."""
-
-    def lock(self, folder: Path) -> None:
-        """Create ``folder`` if needed and lock it until ``unlock``; ``BlockingIOError`` if held."""
-
-    def unlock(self) -> None:
-        """Let go of the folder."""
-
-    def list(self) -> list[str]:
-        """Name the files in the folder, in no order."""
-
-    def read(self, name: str) -> bytes:
-        """Return a whole file, and bring what it returns to the medium."""
-
-    def create(self, name: str) -> int:
-        """Create a file that must not exist; return its descriptor."""
-
-    def write(self, file: int, buffers: Sequence[bytes]) -> int:
-        """Append; return how many bytes were written, which may be fewer."""
-
-    def truncate(self, file: int, size: int) -> None:
-        """Cut a file off."""
-
-    def sync(self, file: int) -> None:
-        """Return when what was written is on the medium."""
-
-    def sync_folder(self) -> None:
-        """Return when the names of the files are on the medium."""
-
-    def close(self, file: int) -> None:
-        """Close a descriptor."""
-
-    def save(self, name: str, content: bytes) -> None:
-        """Write a whole file aside, durably."""
-
-    def remove(self, name: str) -> None:
-        """Remove a file."""
-
-
-class OsDisk:
-    """The real disk."""
-
-    def lock(self, folder: Path) -> None:
-        """See ``Disk``."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._directory = os.open(folder, os.O_RDONLY)
-        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def unlock(self) -> None:
-        """See ``Disk``."""
-        os.close(self._lock)
-        os.close(self._directory)
-
-    def list(self) -> list[str]:
-        """See ``Disk``."""
-        return [path.name for path in self._folder.iterdir()]
-
-    def read(self, name: str) -> bytes:
-        """See ``Disk``."""
-        with (self._folder / name).open("rb") as file:
-            os.fdatasync(file.fileno())
-            return file.read()
-
-    def create(self, name: str) -> int:
-        """See ``Disk``."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        return os.open(self._folder / name, flags, 0o600)
-
-    def write(self, file: int, buffers: Sequence[bytes]) -> int:
-        """See ``Disk``."""
-        return os.writev(file, buffers)
-
-    def truncate(self, file: int, size: int) -> None:
-        """See ``Disk``."""
-        os.ftruncate(file, size)
-
-    def sync(self, file: int) -> None:
-        """See ``Disk``."""
-        os.fdatasync(file)
-
-    def sync_folder(self) -> None:
-        """See ``Disk``."""
-        os.fsync(self._directory)
-
-    def close(self, file: int) -> None:
-        """See ``Disk``."""
-        os.close(file)
-
-    def save(self, name: str, content: bytes) -> None:
-        """See ``Disk``."""
-        with (self._folder / name).open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def remove(self, name: str) -> None:
-        """See ``Disk``."""
-        (self._folder / name).unlink()
-
-
 class _Segment:
-    """One file: ``size`` bytes of it are good, ``left`` of its batches are not stored yet."""
+    """One file: ``size`` bytes of it are good, ``left`` of its ``total`` batches not stored yet."""
 
-    def __init__(self, name: str, file: int | None, size: int) -> None:
+    def __init__(self, name: str, file: int | None, size: int, identity: int = 0) -> None:
         self.name = name
         self.file = file
         self.size = size
+        self.identity = identity
+        self.total = 0
         self.left = 0
         self.dirty = False
         self.syncing = False
@@ -177,7 +88,8 @@ class Journal:
 
     Between ``open`` and ``close``: ``replay`` once, then ``write`` and ``stored`` in any order.
     ``last_error`` is why the disk failed last, until ``heal`` finds that it works again.
-    ``in_thread`` runs what may block.
+    ``waiting`` returns the batches that are written and not stored, oldest first: what is written
+    anew where the folder was lost. ``in_thread`` runs what may block.
     """
 
     def __init__(
@@ -189,6 +101,8 @@ class Journal:
         disk: Disk | None = None,
         in_thread: InThread = asyncio.to_thread,
         identity: bytes | None = None,
+        waiting: Callable[[], Iterable[Batch]] = tuple,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.fsync = fsync
         self.last_error: OSError | None = None
@@ -205,6 +119,9 @@ class Journal:
         self._current: _Segment | None = None
         self._names_dirty = False
         self._undo: tuple[_Segment, int, int] | None = None
+        self._waiting = waiting
+        self._clock = clock
+        self._lost_since: float | None = None
 
     @property
     def size(self) -> int:
@@ -235,13 +152,15 @@ class Journal:
         try:
             numbered = sorted(filter(_NAME.fullmatch, self._disk.list()))
             self._number = max((int(name.partition(".")[0]) for name in numbered), default=0)
+            batches: list[Batch] = []
             for name in numbered:
                 if name.endswith(_SUFFIX):
-                    yield from self._read(name)
+                    batches += self._read(name)
             if numbered:
                 self._disk.sync_folder()
         except OSError as error:
             raise at_start(f"journal.path: {self._folder} cannot be read", error) from error
+        yield from self._in_order(batches)
 
     def write(self, batches: Sequence[Batch]) -> None:
         """Name the batches by identity and sequence, and append them; all of them or none.
@@ -249,6 +168,8 @@ class Journal:
         Raises:
             JournalUnavailable: the disk did not take them; nothing of them is left there.
         """
+        if self._lost_since is not None:
+            raise JournalUnavailable
         buffers: list[bytes] = []
         for batch in batches:
             self._sequence += 1
@@ -264,6 +185,7 @@ class Journal:
             raise JournalUnavailable from error
         segment.size += size
         segment.left += len(batches)
+        segment.total += len(batches)
         self._undo = (segment, size, len(batches))
         segment.dirty = self.fsync != "never"
 
@@ -288,6 +210,7 @@ class Journal:
         segment, size, batches = self._undo
         segment.size -= size
         segment.left -= batches
+        segment.total -= batches
         self._cut(segment)
         self._abandon_current()
 
@@ -307,7 +230,7 @@ class Journal:
             segment.syncing = True
             files.append(_file(segment))
         try:
-            await self._finish_in_thread(lambda: self._sync_files(files, names_dirty))
+            await self._look(lambda: self._sync_files(files, names_dirty))
         except OSError as error:
             # After a failed sync the kernel may call the pages clean, so a second try proves
             # nothing; the next batch goes into a file of its own.
@@ -322,14 +245,17 @@ class Journal:
                 self._release(segment)
 
     async def heal(self) -> None:
-        """After trouble, find out whether the disk takes, syncs and removes a file again."""
-        if self.last_error is not None:
-            try:
+        """Find out whether trouble began unseen, or has ended: the disk takes and syncs again."""
+        try:
+            if self._lost_since is None:
+                await self._look()
+            elif self._clock() - self._lost_since >= RETAKE_SECONDS:
+                await self._take_anew()
+            if self.last_error is not None and self._lost_since is None:
                 await self._finish_in_thread(self._probe)
-            except OSError as error:
-                self.last_error = error
-            else:
                 self.last_error = None
+        except OSError as error:
+            self._failed(error)
 
     def stored(self, batches: int) -> None:
         """Count the oldest ``batches`` batches as stored."""
@@ -362,6 +288,20 @@ class Journal:
         except OSError as error:  # the next start replays them and finds every batch stored
             self._failed(error)
 
+    async def once_more(self) -> AsyncIterator[list[Batch]]:
+        """Yield the batches that are stored and still here, a segment at a time, oldest first.
+
+        What cannot be read is left out.
+        """
+        for segment in list(self._segments):
+            batches: list[Batch] = []
+            read = partial(self._read_again, segment.name, segment.total - segment.left, batches)
+            try:
+                await self._finish_in_thread(read)
+            except OSError as error:
+                self._failed(error)
+            yield batches
+
     def close(self) -> None:
         """Let go of the folder. What is not stored stays there for the next start."""
         self._current = None
@@ -391,7 +331,7 @@ class Journal:
                 self._disk.close(file)
                 self._disk.remove(name)
                 raise
-            self._current = _Segment(name, file, len(_MAGIC))
+            self._current = _Segment(name, file, len(_MAGIC), self._disk.identity(file))
             self._segments.append(self._current)
             self._names_dirty = True
         return self._current
@@ -445,6 +385,74 @@ class Journal:
             for file in reversed(files):
                 rest.callback(self._disk.sync, file)
 
+    async def _look(self, first: Callable[[], object] = bool) -> None:
+        """Look whether folder, lock and segments are where they were; ``first`` is done before.
+
+        Raises:
+            OSError: they are not, and nothing is taken from now on; or that of ``first``.
+        """
+        files = {each.name: (each.identity, each.size) for each in self._segments}
+        found: dict[str, str] = {}
+
+        def in_thread() -> None:
+            first()
+            found.update(self._disk.look(files))
+
+        await self._finish_in_thread(in_thread)
+        sizes = {each.name: each.size for each in self._segments}
+        for name, text in found.items():  # but for what was removed or taken back meanwhile
+            if name == LOCK or (name in files and sizes.get(name, -1) >= files[name][1]):
+                if self._lost_since is None:
+                    self._lost_since = self._clock()
+                raise OSError(errno.ENOENT, text)
+
+    async def _take_anew(self) -> None:
+        """Make and lock the folder anew, and write what waits in the ring there once more."""
+        if any(segment.syncing for segment in self._segments):
+            return
+        batches = list(self._waiting())
+        names = [segment.name for segment in self._segments]
+        self._current = None
+        for old in self._segments:
+            old.dirty = False
+            self._release(old)
+        buffers = [_MAGIC, *itertools.chain.from_iterable(map(encode, batches))]
+        self._number += 1
+        segment = _Segment(f"{self._number:016d}{_SUFFIX}", None, sum(map(len, buffers)))
+        segment.left = segment.total = len(batches)
+        segment.syncing = True
+        self._segments = deque([segment])
+        try:
+            await self._finish_in_thread(lambda: self._write_anew(segment, buffers, names))
+        finally:
+            segment.syncing = False
+        self._lost_since = None
+        logger.warning(
+            "the journal %s is made anew, with %d batches that waited", self._folder, len(batches)
+        )
+
+    def _write_anew(self, segment: _Segment, buffers: list[bytes], names: list[str]) -> None:
+        """Write a whole segment; only then remove those before it, as far as they are there."""
+        disk = self._disk
+        try:
+            disk.relock(self._folder)
+        except BlockingIOError as error:
+            raise OSError(error.errno, f"{self._folder} is in use by another gateway") from error
+        file = disk.create(segment.name)
+        try:
+            for start in range(0, len(buffers), _MAX_BUFFERS):
+                self._write_all(file, buffers[start : start + _MAX_BUFFERS])
+            disk.sync(file)
+            segment.identity = disk.identity(file)
+        except OSError:
+            disk.remove(segment.name)
+            raise
+        finally:
+            disk.close(file)
+        disk.sync_folder()
+        present = set(disk.list())
+        self._remove_files([name for name in names if name in present])
+
     def _probe(self) -> None:
         with contextlib.suppress(OSError):  # one that could not be removed before
             self._disk.remove(PROBE)
@@ -458,7 +466,8 @@ class Journal:
 
     def _remove_files(self, names: list[str]) -> None:
         for name in names:
-            self._disk.remove(name)
+            with contextlib.suppress(FileNotFoundError):  # ``_look`` tells of that
+                self._disk.remove(name)
 
     def _failed(self, error: OSError) -> None:
         if self.last_error is None:
@@ -467,31 +476,67 @@ class Journal:
 
     # ---- Reading ----------------------------------------------------------------------------
 
-    def _read(self, name: str) -> Iterator[Batch]:
+    def _read(self, name: str) -> list[Batch]:
         content = self._disk.read(name)
         segment = _Segment(name, None, len(content))
         self._segments.append(segment)
-        place = len(_MAGIC) if content.startswith(_MAGIC) else 0
-        aside = []
-        while place < len(content):
-            batch, end = decode_at(content, place)
+        batches, aside = [], []
+        for batch, place, end in _records(content):
             if batch is not None:
-                segment.left += 1
-                yield batch
-            else:
-                end = next_record(content, place + 1)
-                aside.append(content[place:end])
-                torn = end == len(content)
-                logger.log(
-                    logging.WARNING if torn else logging.ERROR,
-                    "journal %s: %s at byte %d, %d bytes set aside",
-                    name, "torn tail" if torn else "corrupt record", place, end - place,
-                )  # fmt: skip
-                self.torn_tails += torn
-                self.corrupt_records += not torn
-            place = end
+                batches.append(batch)
+                continue
+            aside.append(content[place:end])
+            torn = end == len(content)
+            logger.log(
+                logging.WARNING if torn else logging.ERROR,
+                "journal %s: %s at byte %d, %d bytes set aside",
+                name, "torn tail" if torn else "corrupt record", place, end - place,
+            )  # fmt: skip
+            self.torn_tails += torn
+            self.corrupt_records += not torn
+        segment.left = segment.total = len(batches)
         if aside:
             self._disk.save(name.removesuffix(_SUFFIX) + ".bad", b"".join(aside))
+        return batches
+
+    def _read_again(self, name: str, count: int, batches: list[Batch]) -> None:
+        found = (batch for batch, _, _ in _records(self._disk.read(name)) if batch is not None)
+        batches += itertools.islice(found, count)
+
+    def _in_order(self, batches: list[Batch]) -> list[Batch]:
+        """Return each batch once, those of one journal in their order.
+
+        They are out of it only if the process died while it wrote anew what waited. Then the
+        segments go together, when all of them is stored.
+        """
+        newest: dict[str, int] = {}
+        for batch in batches:
+            if batch.sequence <= newest.get(batch.journal, 0):
+                break
+            newest[batch.journal] = batch.sequence
+        else:
+            return batches
+        by_name = {(batch.journal, batch.sequence): batch for batch in batches}
+        places = {
+            name: place for place, name in enumerate(dict.fromkeys(b.journal for b in batches))
+        }
+        for segment in self._segments:
+            segment.left = 0
+        self._segments[0].left = self._segments[0].total = len(by_name)
+        return [
+            by_name[name] for name in sorted(by_name, key=lambda name: (places[name[0]], name[1]))
+        ]
+
+
+def _records(content: bytes) -> Iterator[tuple[Batch | None, int, int]]:
+    """Yield what a segment has, from byte to byte: batches, and None for what is none."""
+    place = len(_MAGIC) if content.startswith(_MAGIC) else 0
+    while place < len(content):
+        batch, end = decode_at(content, place)
+        if batch is None:
+            end = next_record(content, place + 1)
+        yield batch, place, end
+        place = end
 
 
 class JournalState(NamedTuple):
@@ -517,17 +562,11 @@ def inspect(folder: Path) -> JournalState:
             os.close(lock)
     batches = events = broken = 0
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        content = path.read_bytes()
-        place = len(_MAGIC) if content.startswith(_MAGIC) else 0
-        while place < len(content):
-            batch, end = decode_at(content, place)
-            if batch is None:
-                broken += 1
-                end = next_record(content, place + 1)
-            else:
+        for batch, _, _ in _records(path.read_bytes()):
+            broken += batch is None
+            if batch is not None:
                 batches += 1
                 events += batch.count
-            place = end
     return JournalState(False, set_aside, batches, events, broken)
 
 
@@ -581,6 +620,11 @@ class NoJournal:
 
     async def remove_stored(self) -> None:
         """Nothing to remove."""
+
+    async def once_more(self) -> AsyncIterator[list[Batch]]:
+        """Nothing was kept."""
+        for _ in ():
+            yield []
 
     def close(self) -> None:
         """Nothing to let go of."""

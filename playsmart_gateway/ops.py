@@ -141,6 +141,11 @@ class StatsCollector(Collector):
         yield _counter("journal_torn_tails", "Torn tails set aside.", stats.torn_tails)
         yield _counter("journal_corrupt_records", "Records set aside.", stats.corrupt_records)
         yield _gauge("store_up", "1 unless the store fails.", gauges.store_up)
+        yield _gauge(
+            "store_log_bytes",
+            "Size of the database's write-ahead log; it grows while a reader holds it.",
+            gauges.store_log_bytes,
+        )
         yield _labelled("flushes", "Transactions, by trigger.", "trigger", stats.flushes)
         yield _labelled("flush_failures", "Failed flushes.", "reason", stats.flush_failures)
         yield _gauge("audit_lag_batches", "Batches that the audit has yet to see.", stats.audit_lag)

@@ -7,7 +7,7 @@ they are acknowledged, and what is to be kept here is with what to do that.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.event import Batch
@@ -68,3 +68,11 @@ class Receipts:
         stored, self._stored = self._stored, []
         with contextlib.suppress(SinkUnavailable):
             await self._source.acknowledge(stored)
+
+    async def once_more(self) -> AsyncIterator[list[Batch]]:
+        """See ``flusher.Origin``: the stream keeps them, and delivers them again."""
+        stored, self._stored = self._stored, []
+        with contextlib.suppress(SinkUnavailable):
+            await self._source.give_back(stored)
+        for _ in ():
+            yield []

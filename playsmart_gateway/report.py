@@ -29,6 +29,7 @@ class Gauges(msgspec.Struct):
     journal_bytes: int
     journal_up: bool
     store_up: bool
+    store_log_bytes: int
     connections: Counter[str]
     max_connections: int
     body_bytes: int
@@ -46,8 +47,8 @@ class Gauges(msgspec.Struct):
                 mine.update(theirs)
             elif isinstance(mine, bool):
                 setattr(self, name, mine and theirs)
-            elif name == "oldest_age":
-                self.oldest_age = max(mine, theirs)
+            elif name in ("oldest_age", "store_log_bytes"):  # of which there is one
+                setattr(self, name, max(mine, theirs))
             else:
                 setattr(self, name, mine + theirs)
 

@@ -113,7 +113,7 @@ async def test_a_store_that_cannot_be_read_is_named(tmp_path: Path) -> None:
             (tmp_path / f"gone.db{suffix}").unlink()
         shown = (await http.get("/dashboard/data?range=7d")).json()
     assert shown["figures"] is None
-    assert "there is no database" in shown["trouble"]
+    assert "was removed" in shown["trouble"]
 
 
 @pytest.mark.parametrize("query", ["range=2h", "range=", f"game={'x' * 257}"])

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from playsmart_gateway.disk import OsDisk
 from playsmart_gateway.errors import ConfigError, JournalUnavailable, NotNow
 from playsmart_gateway.event import Batch
-from playsmart_gateway.journal import Fsync, Journal, NoJournal, OsDisk
-from tests.doubles import make_batch
+from playsmart_gateway.journal import RETAKE_SECONDS, Fsync, Journal, NoJournal
+from tests.doubles import FakeClock, make_batch
 
 
 class FailingDisk(OsDisk):
@@ -391,3 +392,92 @@ async def test_the_twin_names_batches_and_keeps_nothing() -> None:
     await journal.sync()
     await journal.remove_stored()
     journal.close()
+
+
+async def test_a_folder_that_another_gateway_has_taken_meanwhile_is_left_to_it(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    batches = [make_batch(count=2), make_batch(count=3)]
+    journal = Journal(tmp_path / "j", waiting=lambda: batches, clock=clock)
+    journal.open()
+    journal.write(batches)
+    (tmp_path / "j").rename(tmp_path / "moved")
+    other = Journal(tmp_path / "j")
+    other.open()
+    await journal.heal()
+    assert "gone" in str(journal.last_error) or "replaced" in str(journal.last_error)
+    with pytest.raises(JournalUnavailable):
+        journal.write([make_batch()])
+    await journal.heal()
+    assert "in use" not in str(journal.last_error), "it is left alone for a moment"
+    clock.advance(RETAKE_SECONDS)
+    await journal.heal()
+    assert "is in use by another gateway" in str(journal.last_error)
+    other.close()
+    await journal.heal()
+    assert journal.last_error is None
+    journal.write([third := make_batch()])
+    journal.stored(1)
+    journal.close()
+    again = Journal(tmp_path / "j")
+    again.open()
+    assert names(list(again.replay())) == names([*batches, third])
+    again.close()
+
+
+async def test_what_waits_is_written_anew_before_the_old_segments_go(tmp_path: Path) -> None:
+    """A crash between the two leaves both: each batch is replayed once, in its order."""
+    clock = FakeClock()
+    waiting = [make_batch() for _ in range(6)]
+    journal = Journal(
+        tmp_path, segment_bytes=600, waiting=lambda: waiting, clock=clock, disk=(disk := OsDisk())
+    )
+    journal.open()
+    for batch in waiting:
+        journal.write([batch])
+    first, *others = files_of(tmp_path)
+    assert others
+    first.unlink()
+    kept = {each: each.read_bytes() for each in others}
+    await journal.heal()
+    clock.advance(RETAKE_SECONDS)
+    await journal.heal()
+    assert disk.list() != []
+    (made,) = files_of(tmp_path)
+    for path, content in kept.items():
+        path.write_bytes(content)
+    journal.close()
+    again = Journal(tmp_path)
+    again.open()
+    replayed = list(again.replay())
+    assert names(replayed) == names(waiting)
+    again.stored(5)
+    await again.remove_stored()
+    assert made in files_of(tmp_path), "they go together"
+    again.stored(1)
+    await again.remove_stored()
+    assert files_of(tmp_path) == []
+    again.close()
+
+
+async def test_what_is_stored_and_still_here_can_be_had_once_more(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, segment_bytes=300)
+    journal.open()
+    batches = [make_batch(number) for number in range(6)]
+    for batch in batches:
+        journal.write([batch])
+    journal.stored(4)
+    found = [batch async for piece in journal.once_more() for batch in piece]
+    assert names(found) == names(batches[:4])
+    files_of(tmp_path)[0].unlink()
+    found = [batch async for piece in journal.once_more() for batch in piece]
+    assert 0 < len(found) < 4
+    assert journal.last_error is not None
+    journal.close()
+    nothing = NoJournal()
+    assert [piece async for piece in nothing.once_more()] == []
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.journal"))

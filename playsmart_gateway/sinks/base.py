@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, Self
 
+from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
 from playsmart_gateway.sinks.dead_letters import DeadLetter
@@ -157,6 +158,21 @@ class Sink(Protocol):
         """
         ...
 
+    async def keep(self) -> None:
+        """Return when everything written so far is in the store itself, as ``sync`` has it.
+
+        A file can be moved or copied without what lies beside it.
+
+        Raises:
+            SinkUnavailable: some of it may not be.
+        """
+        ...
+
+    @property
+    def renewals(self) -> int:
+        """How often the store became another one, which may lack what was written before."""
+        ...
+
 
 class Store(Sink, Protocol):
     """A sink with what is kept beside events, and can be read back and corrected.
@@ -164,6 +180,24 @@ class Store(Sink, Protocol):
     Every method may be called beside ``write``; each is a transaction of its own and raises
     ``SinkUnavailable`` when nothing was changed.
     """
+
+    @property
+    def damage(self) -> SinkUnavailable | None:
+        """What is broken in the store, as far as anybody has met it."""
+        ...
+
+    @property
+    def log_bytes(self) -> int:
+        """Size of what was written and is not in the store itself yet; 0 where there is no such."""
+        ...
+
+    async def look(self) -> None:
+        """See, though nothing is to be written, whether the store is still there and the same.
+
+        Raises:
+            SinkUnavailable: it is not, or not yet again.
+        """
+        ...
 
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False

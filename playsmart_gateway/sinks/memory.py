@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import msgspec
 
-from playsmart_gateway.errors import AdjustmentRefused, SinkRejected
+from playsmart_gateway.errors import AdjustmentRefused, SinkRejected, SinkUnavailable
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import (
@@ -46,6 +46,10 @@ class MemorySink(MemoryApps, MemoryEvents):
 
     It is its own reader.
     """
+
+    renewals = 0
+    damage: SinkUnavailable | None = None
+    log_bytes = 0
 
     def __init__(self, rules: Sequence[Rule] = (), program: Program | None = None) -> None:
         MemoryApps.__init__(self)
@@ -194,6 +198,13 @@ class MemorySink(MemoryApps, MemoryEvents):
 
     async def sync(self) -> None:
         """Memory survives no power cut, and promises none."""
+
+    async def keep(self) -> None:
+        """See ``Sink.keep``."""
+        await self.sync()
+
+    async def look(self) -> None:
+        """See ``Store.look``."""
 
     def reader(self) -> Self:
         """See ``Sink.reader``."""

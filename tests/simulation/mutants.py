@@ -10,13 +10,14 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import JournalUnavailable, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake, Receipt
-from playsmart_gateway.journal import Fsync, InThread, _file, _Segment
+from playsmart_gateway.journal import _file, _Segment
 from playsmart_gateway.record import decode_at
 from tests.simulation.disk import SimDisk
 from tests.simulation.parts import Parts, SimGateway, SimJournal
@@ -74,24 +75,8 @@ class _TrimsUnsynced(Flusher):
 
 
 class _ReusesIdentity(SimJournal):
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        fsync: Fsync,
-        segment_bytes: int,
-        disk: SimDisk,
-        in_thread: InThread,
-        identity: bytes,
-    ) -> None:
-        super().__init__(
-            folder,
-            fsync=fsync,
-            segment_bytes=segment_bytes,
-            disk=disk,
-            in_thread=in_thread,
-            identity=bytes(len(identity)),
-        )
+    def __init__(self, folder: Path, *, identity: bytes, **named: Any) -> None:
+        super().__init__(folder, identity=bytes(len(identity)), **named)
 
 
 class _LeavesFailedWrites(SimJournal):

@@ -125,6 +125,8 @@ class SimGateway(Gateway):
             disk=disk,
             in_thread=self._journal_thread,
             identity=chance.randbytes(16),
+            waiting=lambda: self.buffer,
+            clock=loop.time,
         )
         journal.clock = loop.time
         journal.weight = SEGMENT_BYTES // limits.segment_bytes

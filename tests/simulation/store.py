@@ -51,6 +51,10 @@ class Store:
 class SimSink:
     """Implements ``playsmart_gateway.sinks.Sink`` for one process, with a thread as aiosqlite's."""
 
+    renewals = 0
+    damage = None
+    log_bytes = 0
+
     def __init__(self, store: Store, chance: Chance, loop: SimLoop) -> None:
         self.misuse: list[str] = []
         self._store = store
@@ -96,6 +100,12 @@ class SimSink:
 
     async def sync(self) -> None:
         await self._in_thread(self._sync)
+
+    async def keep(self) -> None:
+        await self.sync()
+
+    async def look(self) -> None:
+        """It is where it was; what happens to it happens in ``write``."""
 
     async def _in_thread(self, function: Callable[[], object], slow: float = 0.0) -> object:
         if self._loop.dead:

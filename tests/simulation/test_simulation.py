@@ -13,10 +13,10 @@ from tests.simulation.mutants import MUTANTS
 from tests.simulation.scenario import quiet, simulate
 
 SEEDS = 400
-MUTANT_SEEDS = 3_000
+MUTANT_SEEDS = 8_000
 
 CAUGHT_AT = {
-    "gives up at the first failed sync": 572,
+    "gives up at the first failed sync": 6042,
     "stops syncing before the store closed": 572,
     "believes a failed sync": 375,
     "does not sync what it replays": 274,

@@ -5,13 +5,13 @@ import sqlite3
 import threading
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
 from playsmart_gateway.sinks.sqlite.connection import Connection
+from playsmart_gateway.sinks.sqlite.file import StoreFile
 
 
-async def nothing(_: aiosqlite.Connection) -> None:
+async def nothing(*_: object) -> None:
     pass
 
 
@@ -21,7 +21,7 @@ def threads_of_sqlite() -> list[threading.Thread]:
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_start_that_is_cancelled_leaves_no_thread(tmp_path: Path, turns: int) -> None:
-    connection = Connection(tmp_path / "events.db", nothing)
+    connection = Connection(StoreFile(tmp_path / "events.db"), nothing)
     opening = asyncio.create_task(connection.open())
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -36,5 +36,5 @@ async def test_a_start_that_is_cancelled_leaves_no_thread(tmp_path: Path, turns:
 async def test_a_connection_that_fails_makes_no_thread(tmp_path: Path) -> None:
     (tmp_path / "events.db").mkdir()
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
-        await Connection(tmp_path / "events.db", nothing).open()
+        await Connection(StoreFile(tmp_path / "events.db"), nothing).open()
     assert not threads_of_sqlite()

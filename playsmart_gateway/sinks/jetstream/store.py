@@ -108,6 +108,30 @@ class JetStreamStore:
                 self._has_commits = True
                 raise
 
+    async def keep(self) -> None:
+        """See ``Sink.keep``; as with ``sync``, the stream has the batches themselves."""
+        if self._has_commits:
+            await self._database.keep()
+            self._has_commits = False
+
+    @property
+    def renewals(self) -> int:
+        """A stream is what it is; what another database lacks the workers had."""
+        return 0
+
+    @property
+    def damage(self) -> SinkUnavailable | None:
+        """See ``Store.damage``."""
+        return self._database.damage
+
+    @property
+    def log_bytes(self) -> int:
+        """See ``Store.log_bytes``."""
+        return self._database.log_bytes
+
+    async def look(self) -> None:
+        """See ``Store.look``: what is published needs no database, and heals when it is used."""
+
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
         """See ``Sink.commit``: in the database, as somebody waits for the awards."""
         awards = await self._database.commit(batches)

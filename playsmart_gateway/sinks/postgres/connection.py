@@ -13,8 +13,10 @@ by their names, so writing them again is harmless.
 
 import asyncio
 import contextlib
+import logging
 import re
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
@@ -22,7 +24,10 @@ import asyncpg
 from playsmart_gateway.errors import ConfigError, SinkError, SinkRejected, SinkUnavailable
 from playsmart_gateway.sinks.postgres.url import Target, read_url
 
+logger = logging.getLogger(__name__)
+
 CLOSE_SECONDS = 1.0
+DAMAGE_SECONDS = 60.0
 TRANSACTION_SECONDS = 60.0
 """A server that cannot be reached any more does not say so."""
 
@@ -61,6 +66,8 @@ _HINTS = {
     "57P01": "The server is stopping, or somebody ended the connection.",
     "57P03": "The server is starting or stopping.",
     "58030": "Check the server's disk.",
+    "XX001": "Restore a backup; the server's log names the file.",
+    "XX002": "REINDEX what is named; look at the server's disk.",
 }
 _UNFIT = ("22", "23", "27", "44", "54", "P0")
 """Classes of states: bad data, a broken constraint, a trigger, a view, more than the server can
@@ -69,6 +76,7 @@ _OF_THE_STORE = (
     asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError,
     OSError, UnicodeError, OverflowError,
 )  # fmt: skip
+_DAMAGED = ("XX001", "XX002")
 _UNREACHABLE = "Check that the server runs, and the network in between."
 _FORBIDDEN = "the user must own the tables, or be granted CREATE on the schema to make them"
 _LENT = "a pooler in transaction mode is in between; it must be in session mode"
@@ -96,13 +104,40 @@ class Undone(Exception):
     """Raised in a transaction that is to leave nothing."""
 
 
+class Damage:
+    """What is broken in a database, as far as any connection of a gateway has met it lately."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._met: SinkUnavailable | None = None
+        self._met_at = 0.0
+
+    @property
+    def found(self) -> SinkUnavailable | None:
+        """What was met in the last minute; who mends it is not to start us again."""
+        is_news = self._clock() - self._met_at < DAMAGE_SECONDS
+        return self._met if is_news else None
+
+    def met(self, error: SinkUnavailable) -> None:
+        """Take note of it."""
+        if self.found is None:
+            logger.error("the database is damaged: %s. %s", error, error.hint)
+        self._met, self._met_at = error, self._clock()
+
+
 class Connection:
     """The connection to ``url``, opened when it is needed; ``prepare`` sees each new one first."""
 
     def __init__(
-        self, url: str, prepare: Prepare, *, patience_seconds: float = TRANSACTION_SECONDS
+        self,
+        url: str,
+        prepare: Prepare,
+        *,
+        damage: Damage | None = None,
+        patience_seconds: float = TRANSACTION_SECONDS,
     ) -> None:
         self._target = read_url(url)
+        self._damage = damage or Damage()
         self._patience_seconds = patience_seconds
         self._prepare = prepare
         self._db: asyncpg.Connection | None = None
@@ -163,7 +198,10 @@ class Connection:
                 if isinstance(error, ConfigError):
                     raise SinkUnavailable(str(error)) from None
                 if isinstance(error, _OF_THE_STORE):
-                    raise classify(error) from error
+                    known = classify(error)
+                    if getattr(error, "sqlstate", None) in _DAMAGED:
+                        self._damage.met(SinkUnavailable(str(known), hint=known.hint))
+                    raise known from error
                 raise
 
 

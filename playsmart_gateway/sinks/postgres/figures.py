@@ -9,7 +9,13 @@ import asyncpg
 
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.figures import Figures, Followed
-from playsmart_gateway.sinks.postgres.connection import READ, WRITER_LOCK, Connection, Undone
+from playsmart_gateway.sinks.postgres.connection import (
+    READ,
+    WRITER_LOCK,
+    Connection,
+    Damage,
+    Undone,
+)
 from playsmart_gateway.sinks.postgres.rollup import ahead, gather
 from playsmart_gateway.sinks.postgres.schema import printed_time
 from playsmart_gateway.sinks.sql_figures import (
@@ -89,9 +95,14 @@ class PostgresFigures:
     """A fifth of one core at most, whatever the number of gateways; and it is the server's."""
 
     def __init__(
-        self, url: str, store: Connection, *, silent_seconds: float = SILENT_SECONDS
+        self,
+        url: str,
+        store: Connection,
+        *,
+        damage: Damage | None = None,
+        silent_seconds: float = SILENT_SECONDS,
     ) -> None:
-        self._reading = Connection(url, self._prepare)
+        self._reading = Connection(url, self._prepare, damage=damage)
         self._store = store
         self._silent_ms = round(silent_seconds * 1_000)
         self._leads = False

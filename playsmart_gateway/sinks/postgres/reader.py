@@ -20,7 +20,7 @@ from playsmart_gateway.sinks.events import (
 )
 from playsmart_gateway.sinks.postgres import apps
 from playsmart_gateway.sinks.postgres.audit import AUDIT, audit_step
-from playsmart_gateway.sinks.postgres.connection import READ, Connection, as_it_is
+from playsmart_gateway.sinks.postgres.connection import READ, Connection, Damage, as_it_is
 from playsmart_gateway.sinks.postgres.health import examine
 from playsmart_gateway.sinks.postgres.schema import printed_time
 from playsmart_gateway.sinks.records import (
@@ -79,8 +79,8 @@ _NEWEST = 2**63 - 1
 class PostgresReader:
     """See ``Reader``."""
 
-    def __init__(self, url: str) -> None:
-        self._connection = Connection(url, as_it_is)
+    def __init__(self, url: str, damage: Damage | None = None) -> None:
+        self._connection = Connection(url, as_it_is, damage=damage)
         self.loyalty = SqlLoyaltyReader(self._reading)
 
     async def __aenter__(self) -> Self:

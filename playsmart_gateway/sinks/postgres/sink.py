@@ -11,7 +11,7 @@ from typing import Self
 
 import asyncpg
 
-from playsmart_gateway.errors import AdjustmentRefused, ConfigError
+from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
@@ -24,6 +24,7 @@ from playsmart_gateway.sinks.postgres.connection import (
     READ,
     WRITE,
     Connection,
+    Damage,
     Undone,
     require_session,
 )
@@ -63,6 +64,9 @@ class PostgresSink:
         ConfigError: that cannot be the URL of a database.
     """
 
+    renewals = 0
+    log_bytes = 0
+
     def __init__(
         self, url: str, rules: Sequence[Rule] = (), program: Program | None = None
     ) -> None:
@@ -70,7 +74,8 @@ class PostgresSink:
         self._url = url
         self._coins = Coins(rules)
         self._loyalty = Loyalty(program or Program())
-        self._connection = Connection(url, self._prepare)
+        self._damage = Damage()
+        self._connection = Connection(url, self._prepare, damage=self._damage)
         self._journals: dict[str, int] = {}
         self._syncs_commits = True
 
@@ -85,11 +90,11 @@ class PostgresSink:
 
     def reader(self) -> PostgresReader:
         """See ``Sink.reader``."""
-        return PostgresReader(self._url)
+        return PostgresReader(self._url, self._damage)
 
     def figures(self) -> PostgresFigures:
         """See ``Store.figures``."""
-        return PostgresFigures(self._url, self._connection)
+        return PostgresFigures(self._url, self._connection, damage=self._damage)
 
     async def write(self, batches: Sequence[Batch]) -> Written:
         """See ``Sink.write``."""
@@ -230,6 +235,18 @@ class PostgresSink:
             async with self._connection.transaction() as db:
                 await db.execute("SET LOCAL synchronous_commit = on")
                 await db.fetchval(_TAKE_IDS, 0)
+
+    async def keep(self) -> None:
+        """See ``Sink.keep``: the server keeps its files itself."""
+        await self.sync()
+
+    @property
+    def damage(self) -> SinkUnavailable | None:
+        """See ``Store.damage``."""
+        return self._damage.found
+
+    async def look(self) -> None:
+        """See ``Store.look``: a connection that broke is made anew when it is used."""
 
     async def _store(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:
         first_id = await self._insert(db, batches)

@@ -1,7 +1,8 @@
 """A connection to a SQLite file that survives what happens to the file, and what its errors mean.
 
-The file is checked by its inode before each use: SQLite itself goes on writing into a file that
-was deleted or replaced under it. Then, and after any other trouble, it is opened anew.
+Before each use ``file`` looks whether the file is still there and ours: SQLite itself goes on
+writing into one that was deleted or replaced under it. Then, and after any other trouble, it is
+opened anew.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from playsmart_gateway.errors import (
     SinkUnavailable,
     is_mistake,
 )
+from playsmart_gateway.sinks.sqlite.file import StoreFile
 from playsmart_gateway.turnstile import TakeTurn
 
 BUSY_TIMEOUT_SECONDS = 1.0
@@ -27,7 +29,8 @@ BUSY_TIMEOUT_SECONDS = 1.0
 
 WRITE = "BEGIN IMMEDIATE"
 
-Prepare = Callable[[aiosqlite.Connection], Awaitable[None]]
+Prepare = Callable[[aiosqlite.Connection, Callable[[], str]], Awaitable[None]]
+"""Is also given what returns the statement that stamps the file; see ``wal``."""
 
 _FOREIGN_TRIGGERS = """
     SELECT name FROM sqlite_master WHERE type = 'trigger'
@@ -49,35 +52,42 @@ class Undone(Exception):
 
 
 class Connection:
-    """The connection to ``path``, opened when it is needed; ``prepare`` sees each new one first.
+    """A connection to ``file``, opened when it is needed; ``prepare`` sees each new one first.
 
     Unless ``read_only`` the file and its folder are created when missing. ``take_turn`` is what to
-    enter before a transaction that writes.
+    enter before a transaction that writes. ``db`` is what is open; not ``idle`` it is in use.
     """
 
     def __init__(
         self,
-        path: Path,
+        file: StoreFile,
         prepare: Prepare,
         *,
         read_only: bool = False,
         take_turn: TakeTurn = contextlib.nullcontext,
     ) -> None:
-        self.path = path
+        self.read_only = read_only
+        self.db: aiosqlite.Connection | None = None
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._file = file
         self._prepare = prepare
-        self._read_only = read_only
-        self._db: aiosqlite.Connection | None = None
-        self._inode = 0
+        self._is_doubtful = False
         self._turn = asyncio.Lock()
         self._take_turn = take_turn
+        file.add(self)
 
     async def open(self) -> None:
         """Open it; raises what SQLite, the system and ``prepare`` raise."""
-        if not self._read_only:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        elif not self.path.exists():
-            hint = "Start the gateway once, or point storage.url at a file that is there."
-            raise SinkUnavailable(f"there is no database at {self.path}", hint=hint)
+        async with self._file.opening:
+            await self._open()
+
+    async def _open(self) -> None:
+        self._file.prepare(read_only=self.read_only)
+        with self._file.being_opened() as stamp:
+            await self._make(stamp)
+
+    async def _make(self, stamp: Callable[[], str]) -> None:
         connecting = asyncio.ensure_future(self._connect())
         try:
             db = await asyncio.shield(connecting)
@@ -86,19 +96,21 @@ class Connection:
             await db.close()
             raise
         try:
-            await self._prepare(db)
-            self._inode = self.path.stat().st_ino
+            self._file.require_same()
+            await self._prepare(db, stamp)
+            self._file.opened(read_only=self.read_only)
         except BaseException:
             await db.close()
             raise
-        self._db = db
+        self.db = db
+        self._is_doubtful = False
 
     async def _connect(self) -> aiosqlite.Connection:
         """Connect before there is a thread: one that fails to do so ends unattended, maybe late."""
-        mode = "ro" if self._read_only else "rwc"
+        mode = "ro" if self.read_only else "rw"
         db = await asyncio.to_thread(
             sqlite3.connect,
-            f"{self.path.absolute().as_uri()}?mode={mode}",
+            f"{self._file.path.absolute().as_uri()}?mode={mode}",
             uri=True,
             isolation_level=None,
             timeout=BUSY_TIMEOUT_SECONDS,
@@ -108,9 +120,42 @@ class Connection:
 
     async def close(self) -> None:
         """Close it, if it is open."""
-        db, self._db = self._db, None
+        db, self.db = self.db, None
         if db is not None:
             await db.close()
+
+    async def leave(self) -> None:
+        """Close it for good."""
+        await self._file.left(self)
+
+    async def look(self) -> None:
+        """Look whether the file is still there and ours, and open it if it is not open.
+
+        Raises:
+            SinkUnavailable: it cannot be used now.
+        """
+        async with self._turn, self._take_turn():
+            try:
+                await self._usable()
+            except (ConfigError, sqlite3.Error, OSError) as error:
+                raise self._explained(error) from error
+
+    async def checkpoint(self) -> None:
+        """Bring everything that was committed into the file itself, and that to the medium.
+
+        Raises:
+            SinkUnavailable: some of it is in the log yet, as somebody reads what was before it.
+        """
+        async with self._turn, self._take_turn():
+            try:
+                db = await self._usable()
+                query = "PRAGMA wal_checkpoint(PASSIVE)"
+                ((_, pages, moved),) = await db.execute_fetchall(query)
+                await self._file.require()
+            except (ConfigError, sqlite3.Error, OSError) as error:
+                raise self._explained(error) from error
+            if moved < pages:
+                raise SinkUnavailable("a reader holds the write-ahead log")
 
     @contextlib.asynccontextmanager
     async def transaction(self, begin: str = WRITE) -> AsyncIterator[aiosqlite.Connection]:
@@ -123,19 +168,24 @@ class Connection:
         async with self._turn, self._take_turn() if writes else contextlib.nullcontext():
             try:
                 db = await self._usable()
+                self.idle.clear()
                 await db.execute(begin)
                 yield db
+                if writes:
+                    await self._file.before_commit(db)
                 await db.execute("COMMIT")
-            except BaseException as error:
-                self._inode = 0
+            except (ConfigError, sqlite3.Error, OverflowError, OSError) as error:
+                self._is_doubtful = True
                 triggers = await self._triggers(error)
-                if isinstance(error, Exception):  # now, as it may hold the lock of a writer
+                await self.close()  # now, as it may hold the lock of a writer
+                raise self._explained(error, triggers) from error
+            except BaseException as error:
+                self._is_doubtful = True
+                if isinstance(error, Exception):
                     await self.close()
-                if isinstance(error, ConfigError):
-                    raise SinkUnavailable(str(error)) from error
-                if isinstance(error, sqlite3.Error | OverflowError | OSError):
-                    raise classify(error, triggers) from error
                 raise
+            finally:
+                self.idle.set()
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -144,7 +194,7 @@ class Connection:
             try:
                 yield await self._usable()
             except sqlite3.Error as error:
-                raise classify(error) from error
+                raise self._explained(error) from error
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator["Statements"]:
@@ -157,22 +207,28 @@ class Connection:
         if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_CONSTRAINT_TRIGGER:
             return ""
         with contextlib.suppress(sqlite3.Error):
-            assert self._db is not None
-            found = await self._db.execute_fetchall(_FOREIGN_TRIGGERS)
+            assert self.db is not None
+            found = await self.db.execute_fetchall(_FOREIGN_TRIGGERS)
             return ", ".join(name for (name,) in found)
         return ""
 
     async def _usable(self) -> aiosqlite.Connection:
         """Return the connection, opened anew if it is not to the file at our path any more."""
-        try:
-            inode = self.path.stat().st_ino
-        except FileNotFoundError:
-            inode = 0
-        if self._db is None or not inode or inode != self._inode:
-            await self.close()
-            await self.open()
-        assert self._db is not None
-        return self._db
+        await self._file.require()
+        if self.db is None or self._is_doubtful:
+            async with self._file.opening:
+                await self.close()
+                await self._open()
+        assert self.db is not None
+        return self.db
+
+    def _explained(self, error: Exception, triggers: str = "") -> SinkError:
+        """Return an error as those who call us know it."""
+        if isinstance(error, ConfigError):
+            return SinkUnavailable(str(error))
+        known = classify(error, triggers)
+        self._file.failed(known, getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        return known
 
 
 class Statements:

@@ -21,6 +21,7 @@ from playsmart_gateway.loyalty import Program
 from playsmart_gateway.sinks import sql_erasure
 from playsmart_gateway.sinks.sql import Database
 from playsmart_gateway.sinks.sqlite.connection import WRITE, Connection, Statements
+from playsmart_gateway.sinks.sqlite.file import StoreFile
 
 PATIENCE_SECONDS = 30.0
 """How long to try for a moment in which nobody else holds a lock."""
@@ -51,16 +52,16 @@ async def erase(
 
 async def scrub(path: Path, *, rewrite: bool) -> None:
     """See ``Store.scrub``; on a connection of its own."""
-    connection = Connection(path, _prepare)
+    connection = Connection(StoreFile(path), _prepare)
     try:
         if rewrite:
             await _until_free(connection, "VACUUM")
         await _until_free(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
-        await connection.close()
+        await connection.leave()
 
 
-async def _prepare(db: aiosqlite.Connection) -> None:
+async def _prepare(db: aiosqlite.Connection, _: object) -> None:
     ((pages,),) = await db.execute_fetchall("PRAGMA page_count")
     ((page_bytes,),) = await db.execute_fetchall("PRAGMA page_size")
     kept = "MEMORY" if pages * page_bytes <= MAX_IN_MEMORY_BYTES else "FILE"

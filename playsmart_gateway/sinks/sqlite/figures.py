@@ -6,7 +6,6 @@ Each query returns one row, a JSON text, as to fetch each row would cost a turn 
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
@@ -23,6 +22,7 @@ from playsmart_gateway.sinks.sql_figures import (
 )
 from playsmart_gateway.sinks.sql_rollup import add, leave_out, position_of, try_plain
 from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, Undone, numbered
+from playsmart_gateway.sinks.sqlite.file import StoreFile
 from playsmart_gateway.sinks.sqlite.rollup import CHUNK_TABLES, ahead, gather
 
 _STATE = """
@@ -73,8 +73,8 @@ class SqliteFigures:
     rests = 49
     """A fiftieth of one core at most. A tenth took a twentieth of the requests at saturation."""
 
-    def __init__(self, path: Path, store: Connection) -> None:
-        self._reading = Connection(path, _prepare, read_only=True)
+    def __init__(self, file: StoreFile, store: Connection) -> None:
+        self._reading = Connection(file, _prepare, read_only=True)
         self._store = store
 
     async def __aenter__(self) -> Self:
@@ -83,7 +83,7 @@ class SqliteFigures:
 
     async def __aexit__(self, *_: object) -> None:
         """See ``FigureKeeper``."""
-        await self._reading.close()
+        await self._reading.leave()
 
     async def follow(self, max_events: int) -> Followed:
         """See ``FigureKeeper.follow``."""
@@ -127,7 +127,7 @@ async def _rows(db: aiosqlite.Connection, query: Query, parameters: Sequence[Any
     return _decode(text)
 
 
-async def _prepare(db: aiosqlite.Connection) -> None:
+async def _prepare(db: aiosqlite.Connection, _: object) -> None:
     await db.execute("PRAGMA temp_store = MEMORY")
     for statement in CHUNK_TABLES.split(";\n"):
         if statement.strip():

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Self
 
 import aiosqlite
@@ -31,6 +30,7 @@ from playsmart_gateway.sinks.sql_loyalty_reader import SqlLoyaltyReader
 from playsmart_gateway.sinks.sqlite import apps
 from playsmart_gateway.sinks.sqlite.audit import AUDIT_TABLES, audit_step
 from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, numbered
+from playsmart_gateway.sinks.sqlite.file import StoreFile
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS
 
 _PLAYER = """
@@ -80,8 +80,8 @@ _NEWEST = 2**63 - 1
 class SqliteReader:
     """See ``Reader``."""
 
-    def __init__(self, path: Path) -> None:
-        self._connection = Connection(path, self._prepare, read_only=True)
+    def __init__(self, file: StoreFile) -> None:
+        self._connection = Connection(file, self._prepare, read_only=True)
         self.loyalty = SqlLoyaltyReader(self._connection.reading)
 
     async def __aenter__(self) -> Self:
@@ -90,7 +90,7 @@ class SqliteReader:
 
     async def __aexit__(self, *_: object) -> None:
         """See ``Reader``."""
-        await self._connection.close()
+        await self._connection.leave()
 
     async def player(self, user_id: str) -> Player | None:
         """See ``Reader.player``."""
@@ -187,7 +187,7 @@ class SqliteReader:
         async with self._connection.transaction("BEGIN") as db:
             return await _examine(db)
 
-    async def _prepare(self, db: aiosqlite.Connection) -> None:
+    async def _prepare(self, db: aiosqlite.Connection, _: object) -> None:
         await db.execute("PRAGMA temp_store = MEMORY")
         for statement in AUDIT_TABLES.split(";\n"):
             if statement.strip():
