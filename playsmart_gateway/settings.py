@@ -27,6 +27,10 @@ MIN_SECRET_LENGTH = 8
 
 ADVISED_SECRET_LENGTH = 16
 EXAMPLE_OPERATOR_TOKEN = "some-long-random-text"  # noqa: S105 - in config.example.toml
+PRINTED = (
+    EXAMPLE_OPERATOR_TOKEN,
+    "a-string-secret-at-least-256-bits-long",  # what jwt.io fills in
+)
 EXAMPLE_TEAK_SECRET = "your_server_secret"  # noqa: S105 - in Teak's manual, and in ours
 
 
@@ -63,8 +67,11 @@ def require_strong_secrets(config: Config) -> None:
     problems = [
         f"{key}: {problem}" for key, secret, least in found if (problem := weakness(secret, least))
     ]
-    if token == EXAMPLE_OPERATOR_TOKEN:
-        problems.append("operator.token: is the one of the manual, must be random")
+    problems += [
+        f"{key}: is the one of a manual, must be random"
+        for key, secret, _ in found
+        if secret in PRINTED
+    ]
     if problems:
         raise ConfigError(problems)
 

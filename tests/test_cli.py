@@ -240,7 +240,8 @@ GUESSED = [
     ("LYNES__AUTH__SECRET", "short", "lynes.auth.secret: is 5 bytes long"),
     ("OPERATOR__TOKEN", "aaaaaaaaaaaaaaaaaaaa", "operator.token: has fewer than 4 different"),
     ("OPERATOR__TOKEN", "fifteen letters", "operator.token: "),
-    ("OPERATOR__TOKEN", "some-long-random-text", "operator.token: is the one of the manual"),
+    ("OPERATOR__TOKEN", "some-long-random-text", "operator.token: is the one of a manual"),
+    ("AUTH__SECRET", "a-string-secret-at-least-256-bits-long", "auth.secret: is the one of a"),
     ("LYNES__API_KEY", "seven..", "lynes.api_key: must have 8 characters"),
     ("LYNES__API_KEY", '["a long enough key", "11111111"]', "lynes.api_key: has fewer than 4"),
     (
