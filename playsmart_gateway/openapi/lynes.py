@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from playsmart_gateway.dialects.lynes.endpoint import NO_EVENT, NOT_THEIRS, PREFIXES, WANTS_KEY
-from playsmart_gateway.dialects.lynes.query import WRONG_QUERY
+from playsmart_gateway.dialects.lynes.query import MAX_NUMBER, MIN_NUMBER, WRONG_QUERY
 from playsmart_gateway.dialects.lynes.reads import (
     DEFAULT_PAGE,
     HISTORY_TYPES,
@@ -76,7 +76,7 @@ def _id(name: str, place: str, description: str, example: str | None = None) -> 
 _DAY: Schema = {"type": "string", "format": "date"}
 _INSTANT: Schema = {
     "anyOf": [
-        {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+        {"type": "integer", "minimum": MIN_NUMBER, "maximum": MAX_NUMBER},
         _DAY,
         {"type": "string", "format": "date-time"},
     ]

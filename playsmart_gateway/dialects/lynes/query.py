@@ -17,6 +17,8 @@ WRONG_QUERY = "Invalid query"
 MAX_MS = 253_402_300_799_999
 """The end of the year 9999."""
 
+MIN_NUMBER, MAX_NUMBER = -(2**63), 2**63 - 1
+"""What clients can call milliseconds; what is beyond the years is cut to them."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -74,6 +76,8 @@ def instant(request: Request, name: str, default: int, calendar: Calendar) -> in
 
 def _instant(text: str, calendar: Calendar, *, is_end: bool) -> int:
     if _is_number(text):
+        if not MIN_NUMBER <= int(text) <= MAX_NUMBER:
+            raise ValueError
         return int(text)
     if len(text) == len("2026-04-22"):
         first = _day(text)
