@@ -9,7 +9,6 @@ of their turn. A body can be cut: the endpoint that reads it is told why, and an
 import asyncio
 import logging
 import socket
-import urllib.parse
 from collections import deque
 from typing import Any
 
@@ -24,8 +23,8 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from playsmart_gateway.cycle import Cycle, Flow
 from playsmart_gateway.envelope import error_body
-from playsmart_gateway.errors import Closing, Refused, TooLarge, TooSlow
-from playsmart_gateway.heads import require_host, require_one_meaning, without_upgrade
+from playsmart_gateway.errors import Refused, TooLarge
+from playsmart_gateway.heads import Heads, without_upgrade
 from playsmart_gateway.inspector_pages import HANG_UP
 from playsmart_gateway.middleware import ANSWER, HEADERS, RawHeaders, make_request_id
 from playsmart_gateway.ops import PROBES
@@ -35,7 +34,6 @@ from playsmart_gateway.slots import (
     HEAD,
     IDLE,
     LINGERING,
-    PROGRESS_BYTES,
     TOO_MANY,
     TOO_MANY_OF_ADDRESS,
     WAITING,
@@ -90,12 +88,10 @@ class Protocol(HttpToolsProtocol):
         self._in_body = False
         self._body_left = self._pieces = 0
         self._upgrade: bytes | None = None
-        self._host: bytes | None = None
-        self._known_url = b""
-        self._target = "", b"", b""
+        self._heads = Heads()
         self._unparsed = _NOTHING
         self._discarded = 0
-        self._unsent, self._unsent_since = 0, 0.0
+        self.stuck_at, self.stuck_since = 0, 0.0
         self._answering: Cycle | None = None
         self._extensions: dict[str, Any] = {ANSWER: self.answer, HANG_UP: self.hang_up}
 
@@ -130,11 +126,19 @@ class Protocol(HttpToolsProtocol):
             self._unparsed = memoryview(b"".join((self._unparsed, data)))
         elif self._in_body and len(data) <= self._body_left:
             self._feed(data)
-        elif not self._in_body and not -1 < data.find(_HEAD_END) < len(data) - 4:
-            self._feed(data)  # the end of one head at most
         else:
-            self._unparsed = memoryview(data)
-            self._feed_in_pieces()
+            end = 0 if self._in_body else data.find(_HEAD_END) + 4
+            if end in (3, len(data)):  # the end of one head at most
+                self._feed(data)
+                return
+            if end:
+                self._feed(data[:end])
+            rest = memoryview(data)[end:]
+            if self._in_body and len(rest) <= self._body_left:
+                self._feed(rest)
+            else:
+                self._unparsed = rest
+                self._feed_in_pieces()
 
     def _feed_in_pieces(self) -> None:
         """Feed the parser one request after the other while there is room for them."""
@@ -145,8 +149,6 @@ class Protocol(HttpToolsProtocol):
         while start < size and self.stage != LINGERING and not self._is_broken:
             if len(self.pipeline) >= MAX_QUEUED:
                 self._unparsed = whole[start:]
-                self.flow.pause_reading()
-                self.flow.held = True
                 return
             if self._in_body and self._body_left > 0:
                 end = min(start + self._body_left, size)
@@ -200,11 +202,7 @@ class Protocol(HttpToolsProtocol):
             raise ValueError
         self._head_bytes = 0
         method, version = self.parser.get_method(), self.parser.get_http_version()
-        headers = dict(self.headers)
-        require_one_meaning(self.headers, headers, version)
-        if (host := headers.get(b"host")) != self._host or host is None:
-            require_host(host, version)
-            self._host = host  # nearly always that of the request before
+        headers = self._heads.read(self.headers, version)
         if self.parser.should_upgrade():
             self._upgrade = without_upgrade(method, self.url, version, self.headers)
             return
@@ -212,9 +210,7 @@ class Protocol(HttpToolsProtocol):
         if self._is_extra:
             self._require_probe(method)
             keeps = keeps and not self._is_extra
-        if self.url != self._known_url:
-            self._read_url()  # nearly always that of the request before
-        path, raw_path, query = self._target
+        path, raw_path, query = self._heads.target(self.url)
         slots = self._slots
         keeps = keeps and slots.stopping_since is None
         scope: Any = {
@@ -254,13 +250,8 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, self.app)
         else:
             self.pipeline.appendleft((cycle, self.app))
-
-    def _read_url(self) -> None:
-        url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
-        path = urllib.parse.unquote(path) if "%" in path else path
-        self._target = path, url.path, url.query or b""
-        self._known_url = self.url
+            if len(self.pipeline) >= MAX_QUEUED:
+                self._hold_reading()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; how large that may be is the application's to say."""
@@ -369,7 +360,7 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
         elif self.stage == ANSWERING:
             self.stage, self.since = IDLE, self._clock()
-        if self._unparsed:
+        if self.flow.held and not self._is_broken:
             self.flow.held = False
             self._feed_in_pieces()
         self.flow.resume_reading()
@@ -447,73 +438,47 @@ class Protocol(HttpToolsProtocol):
         """See ``Held``."""
         return self.cycle.held if self._in_body else 0  # nothing of one that is answered or cut
 
+    @property
+    def unsent(self) -> int:
+        """See ``Held``."""
+        return self.transport.get_write_buffer_size()
+
+    @property
+    def is_closing(self) -> bool:
+        """See ``Held``."""
+        return self.transport.is_closing()
+
+    @property
+    def has_begun_to_answer(self) -> bool:
+        """See ``Held``."""
+        cycle = self.cycle if self._in_body else self._answering
+        return cycle is not None and cycle.response_started
+
     def give_way(self) -> None:
         """See ``Held``."""
         if self.stage in (HEAD, BODY):
             self.refuse(503, TOO_MANY)
-        self._close()
-
-    def look(self, now: float) -> None:
-        """See ``Held``."""
-        slots = self._slots
-        unsent = self.transport.get_write_buffer_size()
-        if not unsent:
-            self._unsent = 0
-        elif not self._unsent or unsent <= self._unsent - PROGRESS_BYTES:
-            self._unsent, self._unsent_since = unsent, now
-        elif now - self._unsent_since > slots.limits.request_seconds:
-            self._end("answer_not_read")
-            return
-        if self.transport.is_closing():
-            return
-        if slots.stopping_since is not None and self.stage in (WAITING, IDLE):
-            self._close()
-            return
-        seconds = slots.seconds[self.stage]
-        stops = slots.stopping_since is not None and self.stage in (HEAD, BODY)
-        if stops:
-            begun = max(self.since, slots.stopping_since or 0.0)
-            seconds = min(seconds, begun + slots.stop_seconds - self.since)
-        if now - self.since > seconds:
-            self._expire(Closing(retry_after_seconds=1) if stops else TooSlow())
-
-    def _expire(self, refusal: Refused) -> None:
-        """End what took too long."""
-        if self.stage == BODY:
-            if self.cycle.response_complete:
-                self._end(refusal.message)  # there is no second answer
-            else:
-                self._slots.stats.connections_closed[refusal.message] += 1
-                self.cut(refusal)
-        elif self.stage in (WAITING, HEAD):
-            self.refuse(refusal.status, refusal.message)
-        elif self.stage == IDLE:
-            self._end("idle")
-        elif self.stage == LINGERING:
-            self._close()
-        elif self._answering is not None and not self._answering.response_started:
-            self._end("not_answered")
+        self.close()
 
     def shutdown(self) -> None:
         """End now if nothing is under way, else with the answer to it."""
         if self.stage in (WAITING, IDLE, LINGERING):
-            self._close()
+            self.close()
         elif self.cycle is not None:
             self.cycle.keep_alive = False
 
-    def _end(self, reason: str) -> None:
-        self._slots.stats.connections_closed[reason] += 1
-        self._close()
-
-    def _close(self) -> None:
-        """Close at once; what the client did not read by now is lost."""
-        if self.transport.get_write_buffer_size():
+    def close(self) -> None:
+        """See ``Held``."""
+        if self.unsent:
             self.transport.abort()
         else:
             self.transport.close()
 
     def _stop_reading(self) -> None:
         self._is_broken = True
+        self._hold_reading()
+
+    def _hold_reading(self) -> None:
         self.flow.pause_reading()
         self.flow.held = True
 

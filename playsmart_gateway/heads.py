@@ -5,6 +5,9 @@ bare line feeds. What it lets through, and a proxy before us could read in anoth
 """
 
 import re
+import urllib.parse
+
+import httptools
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -22,29 +25,48 @@ _SINGLE = (
 """Headers that decide who asks for what: of two of a name, each reader could take another."""
 
 
-def require_one_meaning(raw: RawHeaders, headers: dict[bytes, bytes], version: str) -> None:
-    """Raise ``ValueError`` for a head that another parser could read in another way.
+class Heads:
+    """Reads the heads of one connection; what each repeats of the one before is not read again."""
 
-    ``headers`` are those of ``raw`` by name.
-    """
-    if len(headers) != len(raw):
-        names = [name for name, _ in raw]
-        if any(names.count(name) > 1 for name in _SINGLE):
+    def __init__(self) -> None:
+        self._host: bytes | None = None
+        self._url = b""
+        self._target = "", b"", b""
+
+    def read(self, raw: RawHeaders, version: str) -> dict[bytes, bytes]:
+        """Return the headers by name, in small letters.
+
+        Raises:
+            ValueError: another parser could read this head in another way.
+        """
+        headers = dict(raw)
+        if len(headers) != len(raw):
+            names = [name for name, _ in raw]
+            if any(names.count(name) > 1 for name in _SINGLE):
+                raise ValueError
+        if version != "1.1" and version != "1.0":
             raise ValueError
-    if version != "1.1" and version != "1.0":
-        raise ValueError
-    coding = headers.get(b"transfer-encoding")
-    if coding is not None and (coding.lower() != b"chunked" or version == "1.0"):
-        raise ValueError
-
-
-def require_host(host: bytes | None, version: str) -> None:
-    """Raise ``ValueError`` unless there is a host that can be one; HTTP/1.0 needs none."""
-    if host is None:
-        if version != "1.0":
+        host = headers.get(b"host")
+        if host != self._host or host is None:
+            if host is None and version != "1.0":
+                raise ValueError
+            if not _VALID_HOST.fullmatch(host or b""):
+                raise ValueError
+            self._host = host
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None and (coding.lower() != b"chunked" or version == "1.0"):
             raise ValueError
-    elif not _VALID_HOST.fullmatch(host):
-        raise ValueError
+        return headers
+
+    def target(self, url: bytes) -> tuple[str, bytes, bytes]:
+        """Return the path, unquoted and as it came, and the query of a request target."""
+        if url != self._url:
+            parsed = httptools.parse_url(url)
+            path = parsed.path.decode("ascii")
+            path = urllib.parse.unquote(path) if "%" in path else path
+            self._target = path, parsed.path, parsed.query or b""
+            self._url = url
+        return self._target
 
 
 def without_upgrade(method: bytes, url: bytes, version: str, raw: RawHeaders) -> bytes:

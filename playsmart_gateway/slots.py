@@ -15,7 +15,7 @@ from collections.abc import Callable
 from heapq import nlargest, nsmallest
 from typing import NamedTuple, Protocol
 
-from playsmart_gateway.errors import Overcrowded, Refused
+from playsmart_gateway.errors import Closing, Overcrowded, Refused, TooSlow
 from playsmart_gateway.stats import Stats
 
 WAITING, HEAD, BODY, ANSWERING, IDLE, LINGERING = range(6)
@@ -59,14 +59,36 @@ class Held(Protocol):
     stage: int
     since: float
     address: str
+    stuck_at: int
+    stuck_since: float
+    """What was unsent when the client last read something of it, and when; 0 if all was sent."""
 
     @property
     def unread_body(self) -> int:
         """Bytes held of a body that is not whole yet; 0 without one."""
         ...
 
-    def look(self, now: float) -> None:
-        """Do what is due at ``now``."""
+    @property
+    def unsent(self) -> int:
+        """Bytes of answers that wait for the client to read."""
+        ...
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it is closed but for what is unsent."""
+        ...
+
+    @property
+    def has_begun_to_answer(self) -> bool:
+        """Whether a part of the answer to the request that it is about was sent."""
+        ...
+
+    def refuse(self, status: int, message: str) -> None:
+        """Answer with an error, when it is its turn, and hang up."""
+        ...
+
+    def close(self) -> None:
+        """Close at once; what the client did not read by now is lost."""
         ...
 
     def give_way(self) -> None:
@@ -184,14 +206,61 @@ class Slots:
     # ---- Deadlines --------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """Have every connection do what is due."""
+        """End what took too long."""
         now = self.clock()
         for connection in list(self.connections):
-            connection.look(now)
+            if self._is_stuck(connection, now):
+                self._end(connection, "answer_not_read")
+            elif not connection.is_closing:
+                self._look(connection, now)
 
     def stop(self, seconds: float) -> None:
         """Give requests that are not whole now so many seconds more."""
         self.stopping_since, self.stop_seconds = self.clock(), seconds
+
+    def _is_stuck(self, connection: Held, now: float) -> bool:
+        unsent = connection.unsent
+        if not unsent:
+            connection.stuck_at = 0
+        elif not connection.stuck_at or unsent <= connection.stuck_at - PROGRESS_BYTES:
+            connection.stuck_at, connection.stuck_since = unsent, now
+        else:
+            return now - connection.stuck_since > self.limits.request_seconds
+        return False
+
+    def _look(self, connection: Held, now: float) -> None:
+        stage, since = connection.stage, connection.since
+        refusal: Refused = TooSlow()
+        end = since + self.seconds[stage]
+        if self.stopping_since is not None:
+            if stage in (WAITING, IDLE):
+                connection.close()
+                return
+            if stage in (HEAD, BODY):
+                refusal = Closing(retry_after_seconds=1)
+                end = min(end, max(since, self.stopping_since) + self.stop_seconds)
+        if now > end:
+            self._expire(connection, refusal)
+
+    def _expire(self, connection: Held, refusal: Refused) -> None:
+        stage, answered = connection.stage, connection.has_begun_to_answer
+        if stage in (WAITING, HEAD):
+            connection.refuse(refusal.status, refusal.message)
+        elif stage == BODY and answered:  # there is no second answer
+            self._end(connection, refusal.message)
+        elif stage == BODY:
+            self.stats.connections_closed[refusal.message] += 1
+            connection.cut(refusal)
+        elif stage == IDLE:
+            self._end(connection, "idle")
+        elif stage == LINGERING:
+            connection.close()
+        elif not answered:
+            self._end(connection, "not_answered")
+
+    def _end(self, connection: Held, reason: str) -> None:
+        self.stats.connections_closed[reason] += 1
+        connection.close()
 
 
 def group_of(address: str) -> str:

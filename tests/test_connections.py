@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import resource
 import signal
 import socket
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -351,3 +353,33 @@ def test_what_was_refused_is_not_kept(gateway: RunningGateway) -> None:
             connection.send(head)
             assert connection.read_answer().status == 401
             assert gateway.metrics()["playsmart_body_bytes"] == 0
+
+
+# --- open files ----------------------------------------------------------------------------------
+
+
+def files_allowed(running: RunningGateway) -> int:
+    limits = Path(f"/proc/{running.process.pid}/limits")
+    if not limits.exists():
+        pytest.skip("needs /proc to see how many files a process may open")
+    (line,) = [each for each in limits.read_text().splitlines() if "open files" in each]
+    return int(line.split()[3])
+
+
+def test_connections_leave_files_for_journal_and_store(start_gateway: StartGateway) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))  # a gateway inherits it
+    try:
+        running = start_gateway(SERVER__MAX_CONNECTIONS="300")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert files_allowed(running) > 300 + 200
+
+
+def test_where_so_many_files_may_not_be_open_it_says_so(start_gateway: StartGateway) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        pytest.skip("any number may be open here")
+    running = start_gateway(SERVER__MAX_CONNECTIONS=str(hard))
+    assert f"only {hard} files may be open" in running.log
+    assert "lower server.max_connections" in running.log

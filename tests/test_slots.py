@@ -112,6 +112,10 @@ class House:
         self.clock.advance(seconds)
         self.slots.sweep()
 
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        return self._server.server_state.tasks
+
     async def close(self) -> None:
         for each in list(self.slots.connections):
             each.connection_lost(None)  # type: ignore[attr-defined]
@@ -212,6 +216,20 @@ async def test_half_a_head_behind_a_request_ends_with_the_answer_that_is_due(hou
     assert wire.statuses == [200]
 
 
+async def test_who_works_beyond_the_time_to_stop_is_hung_up_on(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What became of the request nobody knows, so nothing is said of it."""
+    _, wire = await house.open(GET)
+    (task,) = house.tasks
+    task.cancel()
+    await house.go_round()
+    assert (wire.ended, wire.sent) == ("aborted", b"")
+    (record,) = caplog.records
+    assert record.getMessage() == "hung up: a request was not answered in the time to stop"
+    assert record.exc_info is None
+
+
 # --- the pipeline --------------------------------------------------------------------------------
 
 
@@ -225,6 +243,15 @@ async def test_few_requests_of_a_pipeline_are_known_at_once(house: House) -> Non
         assert len(connection.pipeline) <= MAX_QUEUED
         assert wire.statuses == [200] * done
     assert (house.waiting, wire.reads) == ([], True)
+
+
+async def test_requests_that_come_one_by_one_wait_unread_too(house: House) -> None:
+    connection, wire = await house.open(*[GET] * (MAX_QUEUED + 1))
+    assert (len(house.waiting), len(connection.pipeline), wire.reads) == (1, MAX_QUEUED, False)
+    await house.answer()
+    assert (len(connection.pipeline), wire.reads) == (MAX_QUEUED - 1, True)
+    await house.answer(MAX_QUEUED)
+    assert wire.statuses == [200] * (MAX_QUEUED + 1)
 
 
 async def test_a_broken_body_in_a_pipeline_costs_no_answer_before_it(house: House) -> None:
