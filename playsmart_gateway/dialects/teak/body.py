@@ -3,6 +3,7 @@
 Nobody without the secret of an app makes us do more than find the credentials.
 """
 
+import re
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ class _Head(msgspec.Struct):
     secret_key: msgspec.Raw = NULL
 
 
+_looks_like_a_form = re.compile(rb"\s*[A-Za-z0-9_.%\[\]+-]+=").match
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
@@ -86,13 +88,9 @@ def _open_form(content: bytes) -> Body:
     content = content.translate(None, b"\r\n")
     padded = b"&" + content
     body = Body(_last(padded, "game_id"), _last(padded, "secret_key"), content, True)
-    if not body.game_id and content.lstrip().startswith(b"{"):
+    if not body.game_id and content.lstrip().startswith((b"{", b"[")):
         raise _sent_as("JSON", JSON)
     return body
-
-
-def _looks_like_a_form(content: bytes) -> bool:
-    return not content.lstrip().startswith((b"{", b"[")) and b"game_id=" in content
 
 
 def _sent_as(kind: str, media_type: bytes) -> Malformed:

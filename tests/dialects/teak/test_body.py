@@ -77,7 +77,7 @@ def test_half_an_emoji_anywhere_is_the_replacement_character() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b'{"game_id":"g","secret_key":"s=&"}', b' \n{"game_id":1}', b"{"]
+    "content", [b'{"game_id":"g","secret_key":"s=&"}', b' \n{"game_id":1}', b"{", b"[1]"]
 )
 def test_json_that_is_called_a_form_is_told_so(content: bytes) -> None:
     assert problem(content, FORM) == "is JSON, which needs the Content-Type application/json"
@@ -85,7 +85,12 @@ def test_json_that_is_called_a_form_is_told_so(content: bytes) -> None:
 
 @pytest.mark.parametrize("media_type", [JSON, None])
 def test_a_form_that_is_called_json_is_told_so(media_type: bytes | None) -> None:
-    for content in (b"game_id=g&secret_key=s", b"a=%zz&game_id=g", b"events=[{}]&game_id=\xff"):
+    for content in (
+        b"game_id=g&secret_key=s",
+        b"a=%zz&game_id=g",
+        b"events=[{}]&b=\xff",
+        b" a[b]=1",
+    ):
         assert problem(content, media_type) == (
             "is a form, which needs the Content-Type application/x-www-form-urlencoded"
         )
@@ -117,7 +122,7 @@ def test_other_media_types_are_not_read(media_type: bytes) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"{'a': 1}", b"{} {}", b'{"a": NaN}', b'{"a": 01}', b'{"a": "\\ud80"}',
-     b'{"a": "\t"}', b'{"a": "\0"}', b"\xef\xbb\xbf", b"a=1"],
+     b'{"a": "\t"}', b'{"a": "\0"}', b"\xef\xbb\xbf", b"=1", b"a"],
 )  # fmt: skip
 def test_what_is_not_json_is_refused(content: bytes) -> None:
     assert problem(content).startswith("is not JSON: ")
