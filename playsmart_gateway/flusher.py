@@ -251,11 +251,14 @@ class Flusher:
             self._limit, self._commits_alone = None, 0
             raise
 
-    async def _bury(self, batch: Batch, reason: str) -> int:
+    async def _keep_dead_letter(self, batch: Batch, reason: str) -> None:
         try:
             await self._sink.bury(batch, reason)
         except SinkRejected as error:  # then it stays where it is
             raise SinkUnavailable(f"dead letters are refused: {error}") from error
+
+    async def _bury(self, batch: Batch, reason: str) -> int:
+        await self._keep_dead_letter(batch, reason)
         self._limit = None
         self._stats.rejected["buried"] += batch.count
         self._buried(batch)
@@ -295,7 +298,8 @@ class Flusher:
         try:
             return (await self._sink.write([batch])).stored
         except SinkRejected as error:
-            await self._sink.bury(batch, str(error))
+            await self._judge(batch, error, ())
+            await self._keep_dead_letter(batch, str(error))
             return 0
 
     async def trim_journal(self) -> None:

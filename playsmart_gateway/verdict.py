@@ -100,7 +100,7 @@ class Judge:
         try:
             await self._sink.trial([batch])
         except SinkRejected as refusal:
-            return refusal
+            return None if refusal.certain else refusal
         return None
 
 
@@ -120,11 +120,11 @@ def plain_copy(batch: Batch) -> Batch | None:
 
 
 def _plain_row(row: Sequence[msgspec.Raw]) -> list[Any]:
-    type_, name, when, data, *rest = (_read(field) for field in row)
+    type_, name, when, data, *rest = map(_read, row)
     if not (isinstance(type_, str) and type_.isascii() and type_.isprintable()):
         type_ = "Custom"
     draw, user_id, email = (*rest, None, None, None)[:3]
-    return [
+    plain = [
         type_,
         None if name is None else NOBODY,
         when,
@@ -133,6 +133,7 @@ def _plain_row(row: Sequence[msgspec.Raw]) -> list[Any]:
         None if user_id is None else NOBODY,
         None if email is None else f"{NOBODY}@example.invalid",
     ]
+    return plain[: len(row)]
 
 
 def _read(field: msgspec.Raw) -> Any:

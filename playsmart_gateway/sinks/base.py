@@ -136,6 +136,8 @@ class Sink(Protocol):
     async def trial(self, batches: Sequence[Batch]) -> None:
         """Do all that ``write`` does and take it back; with no batches, see whether it could begin.
 
+        With batches of Lynes, do what ``commit`` does.
+
         Raises:
             SinkUnavailable: the same call may work later.
             SinkRejected: the store does not take them.

@@ -1,5 +1,6 @@
 """What somebody did to the database beside the gateway: it is the store that fails, not batches."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane
+from playsmart_gateway.loyalty import EventDefinition, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import Store, open_sink
 from playsmart_gateway.stats import Stats
@@ -326,3 +328,36 @@ def place_of_any(request: pytest.FixtureRequest, tmp_path: object) -> str:
     if request.param == "postgres":
         return str(request.getfixturevalue("postgres_url"))
     return f"{SQLITE}{tmp_path}/events.db"
+
+
+PROGRAM = Program([EventDefinition(id="login", kind="fix", points=10)])
+LANE_FAULTS = {
+    "sqlite": (
+        "CREATE TRIGGER guard BEFORE INSERT ON lynes_history BEGIN SELECT RAISE(ABORT, 'n'); END",
+        "DROP TRIGGER guard",
+    ),
+    "postgres": (
+        "ALTER TABLE lynes_users ADD CONSTRAINT guard CHECK (points < 5) NOT VALID",
+        "ALTER TABLE lynes_users DROP CONSTRAINT guard",
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+async def test_who_waits_for_points_is_told_that_the_store_is_away(place: str, engine: str) -> None:
+    script, undo = LANE_FAULTS[engine]
+    async with open_sink(place, program=PROGRAM) as sink:
+        line = Line(sink)
+        lane = line.flusher._lane
+        await execute(place, script)
+        row = b'[["login",null,"2026-04-22T14:30:00Z",{"level":3}]]'
+        batch = Batch("lynes", "demo", "ada", 1, row, received_at=1_776_868_200_000_000)
+        waiting = asyncio.create_task(lane.submit(batch))
+        await asyncio.sleep(0)
+        for _ in range(2):
+            with pytest.raises(SinkUnavailable, match="guard"):
+                await line.flusher.commit()
+        await execute(place, undo)
+        await line.flusher.commit()
+        assert (await waiting).points == 10
+        assert await select(place, "SELECT user_id, points FROM lynes_users") == [("ada", 10)]

@@ -123,7 +123,11 @@ class PostgresSink:
         with contextlib.suppress(Undone):
             async with self._connection.transaction() as db:
                 if batches:
-                    if new := await self._unknown(db, batches):
+                    new = await self._unknown(db, batches)
+                    if new and new[0].source == "lynes":
+                        events = self._loyalty.occurrences(new)
+                        await self._loyalty.award(db, events, await self._insert(db, new))
+                    elif new:
                         await self._store(db, new)
                     raise Undone
 

@@ -188,7 +188,13 @@ class SqliteSink:
         with contextlib.suppress(Undone):
             async with self._connection.transaction() as db:
                 if batches:
-                    await self._insert(db, await self._without_known(db, batches))
+                    new = await self._without_known(db, batches)
+                    if new and new[0].source == "lynes":
+                        events = self._loyalty.occurrences(new)
+                        first_id = await self._insert_batches(db, new)
+                        await self._loyalty.award(Statements(db), events, first_id)
+                    else:
+                        await self._insert(db, new)
                     raise Undone
 
     async def bury(self, batch: Batch, reason: str) -> None:
