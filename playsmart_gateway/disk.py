@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from playsmart_gateway.private import FILE_MODE, create, make_folder
+from playsmart_gateway.private import FILE_MODE, create_file, make_folder
 
 LOCK = "lock"
 
@@ -119,7 +119,7 @@ class OsDisk:
 
     def create(self, name: str) -> int:
         """See ``Disk``."""
-        return create(self._folder / name, os.O_WRONLY | os.O_APPEND)
+        return create_file(self._folder / name, os.O_WRONLY | os.O_APPEND)
 
     def identity(self, file: int) -> int:
         """See ``Disk``."""
@@ -149,7 +149,7 @@ class OsDisk:
         """See ``Disk``."""
         path = self._folder / name
         path.unlink(missing_ok=True)
-        with os.fdopen(create(path), "wb") as file:
+        with os.fdopen(create_file(path), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -18,6 +18,7 @@ import msgspec
 
 from playsmart_gateway.errors import ExportError
 from playsmart_gateway.harmless import harmless_cell, harmless_json
+from playsmart_gateway.private import create_file
 from playsmart_gateway.sinks import EventFilter, EventReader, StoredEvent
 
 Format = Literal["ndjson", "csv", "parquet"]
@@ -96,7 +97,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with aside.open("xb") as file:
+        with os.fdopen(create_file(aside), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

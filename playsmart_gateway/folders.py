@@ -17,6 +17,7 @@ from pathlib import Path
 from playsmart_gateway.disk import OsDisk
 from playsmart_gateway.errors import ConfigError, at_start
 from playsmart_gateway.journal import JournalState, inspect
+from playsmart_gateway.private import make_folder
 from playsmart_gateway.record import MARK, owner_of_broken
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ def _move(source: Path, target: Path) -> int:
             disk.lock(source)
             stack.callback(disk.unlock)
         if found:
-            target.mkdir(parents=True, exist_ok=True)
+            make_folder(target)
             taken = [each.name for each in target.iterdir() if _FILE.fullmatch(each.name)]
             number = max((int(name[:16]) for name in taken), default=0)
             numbers: dict[str, int] = {}

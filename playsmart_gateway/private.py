@@ -22,7 +22,7 @@ def make_folder(folder: Path) -> None:
     folder.chmod(FOLDER_MODE)
 
 
-def create(path: Path, flags: int = os.O_WRONLY) -> int:
+def create_file(path: Path, flags: int = os.O_WRONLY) -> int:
     """Create a file that must not exist, and return its descriptor."""
     file = os.open(path, flags | os.O_CREAT | os.O_EXCL, FILE_MODE)
     os.fchmod(file, FILE_MODE)
@@ -32,4 +32,4 @@ def create(path: Path, flags: int = os.O_WRONLY) -> int:
 def create_if_missing(path: Path) -> None:
     """Create an empty file, unless there is one; that keeps its mode."""
     with contextlib.suppress(FileExistsError):
-        os.close(create(path))
+        os.close(create_file(path))

@@ -11,6 +11,7 @@ import click
 
 from playsmart_gateway import __version__
 from playsmart_gateway.cli.apps import exclude_command, include_command, opt_command
+from playsmart_gateway.cli.backup import backup_command
 from playsmart_gateway.cli.coins import audit_command, coins_command
 from playsmart_gateway.cli.dead_letters import dead_letters_command
 from playsmart_gateway.cli.doctor import doctor_command
@@ -40,6 +41,7 @@ for command in (
     token_command,
     check_config_command,
     load_command,
+    backup_command,
     export_command,
     tail_command,
     erase_command,

@@ -11,6 +11,7 @@ from playsmart_gateway.config import Auth, Config, TeakApp, load_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.openapi.lynes_schemas import EVENTS, STREAKS
 from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
+from playsmart_gateway.private import create_file, make_folder
 
 config_option = click.option(
     "--config",
@@ -45,8 +46,8 @@ def with_development_secret(config: Config, *, create: bool) -> tuple[Config, bo
     path = development_secret_file(config)
     made = False
     if create and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600, exist_ok=False)
+        make_folder(path.parent)
+        os.close(create_file(path))
         path.write_text(secrets.token_urlsafe(48) + "\n", "utf-8")
         made = True
     try:

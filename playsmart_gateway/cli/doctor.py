@@ -31,6 +31,9 @@ from playsmart_gateway.settings import (
 )
 from playsmart_gateway.sinks import StoreHealth, open_sink
 
+LARGE_LOG_BYTES = 67_108_864
+"""Of a write-ahead log; it is cut to a quarter of that when nobody holds it."""
+
 _RESTORE = "Restore a backup, or save what .recover of the sqlite3 shell, or pg_dump, can read."
 
 
@@ -186,6 +189,8 @@ def _database(config: Config) -> Iterator[Finding]:
     if file is not None and not file.exists():
         yield Finding("note", "database", f"{file} is not there yet", "serve will make it.")
         return
+    if file is not None:
+        yield from _beside(file)
     try:
         health = asyncio.run(_look(config.storage.database_url))
     except SinkError as error:
@@ -196,15 +201,33 @@ def _database(config: Config) -> Iterator[Finding]:
     if health.schema_version > health.known_version:
         text = f"schema version {health.schema_version} is newer than this program"
         yield Finding("problem", "database", text, "Upgrade playsmart-gateway.")
+    elif health.problems:
+        pass  # a version says little about it
     elif health.schema_version < health.known_version:
         text = f"schema version {health.schema_version} of {health.known_version}"
         yield Finding("note", "database", text, "The next start brings it up to date.")
-    elif not health.problems:
+    else:
         yield Finding("ok", "database", f"is whole, schema version {health.schema_version}")
     if health.ahead:
         text = f"{health.ahead:,} batches from id {health.first_ahead} on say a time yet to come"
         advice = "The clock was, or is, wrong: set it; retention goes by the batches behind them."
         yield Finding("problem", "clock", text, advice)
+
+
+def _beside(file: Path) -> Iterator[Finding]:
+    """Look at what lies around a SQLite file."""
+    log = file.with_name(f"{file.name}-wal")
+    if log.exists() and (size := log.stat().st_size) > LARGE_LOG_BYTES:
+        text = f"its write-ahead log has {size / 2**20:,.0f} MiB: somebody reads and does not end"
+        yield Finding("problem", "database", text, f"See who it is (fuser -v {file}), and end it.")
+    aside = sorted(each.name for each in file.parent.glob(f"{file.name}-wal.stale-*"))
+    if aside:
+        advice = "They belonged to files that were overwritten or are gone; remove them."
+        yield Finding("note", "database", f"logs were set aside: {', '.join(aside)}", advice)
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        text = f"{file} (mode {mode:04o}) can be read by others"
+        yield Finding("note", "database", text, f"chmod 600 {file}, if they should not.")
 
 
 async def _look(url: str) -> StoreHealth:

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Self
 
 import aiosqlite
 
+from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import dead_letters, sql_events
@@ -32,6 +34,7 @@ from playsmart_gateway.sinks.sqlite.audit import AUDIT_TABLES, audit_step
 from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, numbered
 from playsmart_gateway.sinks.sqlite.file import StoreFile
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS
+from playsmart_gateway.sinks.sqlite.versions import require_empty
 
 _PLAYER = """
     SELECT user_id, coins_balance, total_games_played, sessions, best_score, last_score,
@@ -81,6 +84,7 @@ class SqliteReader:
     """See ``Reader``."""
 
     def __init__(self, file: StoreFile) -> None:
+        self._path = file.path
         self._connection = Connection(file, self._prepare, read_only=True)
         self.loyalty = SqlLoyaltyReader(self._connection.reading)
 
@@ -185,7 +189,7 @@ class SqliteReader:
     async def examine(self) -> StoreHealth:
         """See ``EventReader.examine``."""
         async with self._connection.transaction("BEGIN") as db:
-            return await _examine(db)
+            return await _examine(db, self._path)
 
     async def _prepare(self, db: aiosqlite.Connection, _: object) -> None:
         await db.execute("PRAGMA temp_store = MEMORY")
@@ -202,10 +206,15 @@ async def read_transactions(
     return [CoinTransaction(*row) for row in rows]
 
 
-async def _examine(db: aiosqlite.Connection) -> StoreHealth:
+async def _examine(db: aiosqlite.Connection, path: Path) -> StoreHealth:
     ((version,),) = await db.execute_fetchall("PRAGMA user_version")
     checked = await db.execute_fetchall("PRAGMA quick_check(10)")
     problems = tuple(text for (text,) in checked if text != "ok")
+    if not version and not problems:
+        try:
+            await require_empty(db, path)
+        except ConfigError as error:
+            problems = error.problems
     ahead, first_ahead = 0, 0
     if version and not problems:
         ((ahead, first_ahead),) = await db.execute_fetchall(_AHEAD, (latest_sane(),))

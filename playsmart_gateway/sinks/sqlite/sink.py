@@ -40,6 +40,7 @@ from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
 from playsmart_gateway.sinks.sqlite.file import StoreFile
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
+from playsmart_gateway.sinks.sqlite.versions import require_empty
 from playsmart_gateway.turnstile import TakeTurn
 
 CHECKPOINT_PAGES = 200
@@ -411,6 +412,8 @@ class SqliteSink:
                     f"{len(MIGRATIONS)} this program knows; upgrade playsmart-gateway"
                 ]
             )
+        if not version:
+            await require_empty(db, self._path)
         for script in (*MIGRATIONS[version:], TEMPORARY_TABLES):
             for statement in script.split(";\n"):
                 if statement.strip():
