@@ -1,10 +1,4 @@
-"""The SQLite sink: one writer, one transaction a flush, a handful of statements in it.
-
-``sqlite3`` gives up the GIL at every statement and has to win it back from a busy event loop, so
-what counts is not rows but statements. Headers go into ``batches`` by one ``INSERT .. SELECT ..
-FROM json_each(?)``; rows go into ``event_rows`` by one statement per ``BATCHES_PER_STATEMENT``
-requests, each request's JSON bound as it came and taken apart by SQLite.
-"""
+"""The SQLite sink: one writer, one transaction a flush, a handful of statements in it."""
 
 import asyncio
 import contextlib
@@ -13,10 +7,9 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import aiosqlite
-import msgspec
 
 from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
@@ -38,6 +31,7 @@ from playsmart_gateway.sinks.sqlite.coins import TEMPORARY_TABLES, Coins
 from playsmart_gateway.sinks.sqlite.connection import Connection, Statements, Undone, at_opening
 from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
 from playsmart_gateway.sinks.sqlite.file import StoreFile
+from playsmart_gateway.sinks.sqlite.inserting import Inserter
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
 from playsmart_gateway.sinks.sqlite.versions import require_empty
@@ -50,15 +44,6 @@ for that too: at SQLite's 1,000 the p99 at saturation is 32 ms, at 200 it is 19,
 MAX_LOG_BYTES = 16_777_216
 """To which the write-ahead log is cut when a reader that held it has gone."""
 
-BATCHES_PER_STATEMENT = 250
-
-_INSERT_BATCHES = f"""
-    INSERT INTO batches (journal_id, sequence, source, game_id, user_id, received_at, event_count)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-           json_extract(value, '$[3]'), json_extract(value, '$[4]'),
-           {printed_time("json_extract(value, '$[5]')")}, json_extract(value, '$[6]')
-    FROM json_each(?)
-"""  # noqa: S608 - built from our own constants
 _ADJUST = """
     INSERT INTO coin_entries (id, player_id, amount, balance_after, created_at, reason)
     VALUES (?, ?, ?, ?, ?, ?)
@@ -69,23 +54,6 @@ _BURY = f"""
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, {printed_time("?7")}, ?8, ?9)
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - built from our own constants
-
-
-def _insert_events(columns: str, values: str) -> str:
-    return f"""
-    WITH incoming (batch_id, rows) AS (VALUES {", ".join(["(?, ?)"] * BATCHES_PER_STATEMENT)})
-    INSERT INTO event_rows (event_id, type, custom_event_name, time, customdata{columns})
-    SELECT batch_id * {MAX_EVENTS_PER_BATCH} + key, json_extract(value, '$[0]'),
-           json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]')
-           {values}
-    FROM incoming CROSS JOIN json_each(CAST(rows AS TEXT))
-    """  # noqa: S608 - built from our own constants
-
-
-_INSERT_EVENTS = _insert_events("", "")
-_INSERT_EVENTS_WITH_DRAWS = _insert_events(", draw", ", json_extract(value, '$[4]')")
-_INSERT_EVENTS_OF_MANY = _insert_events(", user_id", ", json_extract(value, '$[5]')")
-"""To look for a draw or a player in every row would cost a tenth of the insert each."""
 
 
 class SqliteSink:
@@ -106,7 +74,7 @@ class SqliteSink:
         self._loyalty = Loyalty(program or Program())
         self._file = StoreFile(self._path)
         self._connection = Connection(self._file, self._prepare, take_turn=take_turn)
-        self._journals: dict[str, int] = {}
+        self._inserter = Inserter(self._coins.draws_for)
 
     async def __aenter__(self) -> Self:
         """Open the file and bring its schema up to date. See ``Sink``."""
@@ -158,7 +126,7 @@ class SqliteSink:
                 await db.execute("ROLLBACK")
                 self._forget()
                 await db.execute("BEGIN IMMEDIATE")
-                stored = await self._insert(db, await self._without_known(db, batches))
+                stored = await self._insert(db, await self._inserter.without_known(db, batches))
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
@@ -167,13 +135,13 @@ class SqliteSink:
         new = batches
         async with self._connection.transaction() as db:
             try:
-                first_id = await self._insert_batches(db, batches)
+                first_id = await self._inserter.insert(db, batches)
             except sqlite3.IntegrityError:  # as in write
                 await db.execute("ROLLBACK")
                 self._forget()
                 await db.execute("BEGIN IMMEDIATE")
-                new = await self._without_known(db, batches)
-                first_id = await self._insert_batches(db, new)
+                new = await self._inserter.without_known(db, batches)
+                first_id = await self._inserter.insert(db, new)
             names = [_name(batch) for batch in new]
             sql = Statements(db)
             awarded = await self._loyalty.award(sql, [events[name] for name in names], first_id)
@@ -189,10 +157,10 @@ class SqliteSink:
         with contextlib.suppress(Undone):
             async with self._connection.transaction() as db:
                 if batches:
-                    new = await self._without_known(db, batches)
+                    new = await self._inserter.without_known(db, batches)
                     if new and new[0].source == "lynes":
                         events = self._loyalty.occurrences(new)
-                        first_id = await self._insert_batches(db, new)
+                        first_id = await self._inserter.insert(db, new)
                         await self._loyalty.award(Statements(db), events, first_id)
                     else:
                         await self._insert(db, new)
@@ -212,7 +180,7 @@ class SqliteSink:
             batch = await dead_letters.buried_batch(sql, str, journal, sequence)
             if batch is None:
                 return None
-            stored = await self._insert(db, await self._without_known(db, [batch]))
+            stored = await self._insert(db, await self._inserter.without_known(db, [batch]))
             await dead_letters.unbury(sql, journal, sequence)
         return Written(stored, batch.count - stored)
 
@@ -313,50 +281,12 @@ class SqliteSink:
     async def _insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
         if not batches:
             return 0
-        first_id = await self._insert_batches(db, batches)
+        first_id = await self._inserter.insert(db, batches)
         if any(batch.source == "playsmart" for batch in batches):
             await self._coins.pay(db, first_id, first_id + len(batches) - 1, _now())
         sessions = list(sessions_in(batches, first_id))
         repeated = await apps.track_sessions(db, sessions) if sessions else 0
         return sum(batch.count for batch in batches) - repeated
-
-    async def _insert_batches(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
-        """Insert headers and rows; return the id of the first batch, which the others follow."""
-        if not batches:
-            return 0
-        headers = [
-            (
-                self._journals.get(each.journal) or await self._journal_id(db, each.journal),
-                *(each.sequence, each.source, each.game_id, each.user_id),
-                *(each.received_at, each.count),
-            )
-            for each in batches
-        ]
-        cursor = await db.execute(_INSERT_BATCHES, (msgspec.json.encode(headers).decode(),))
-        last_id = cursor.lastrowid or 0
-        first_id = last_id - len(batches) + 1
-        rows: dict[str, list[tuple[int, bytes]]] = {}
-        for batch_id, batch in enumerate(batches, first_id):
-            if not batch.user_id:
-                statement = _INSERT_EVENTS_OF_MANY
-            elif self._coins.draws_for(batch.game_id):
-                statement = _INSERT_EVENTS_WITH_DRAWS
-            else:
-                statement = _INSERT_EVENTS
-            rows.setdefault(statement, []).append((batch_id, batch.rows))
-        for statement, numbered in rows.items():
-            await self._insert_rows(db, statement, numbered)
-        return first_id
-
-    async def _insert_rows(
-        self, db: aiosqlite.Connection, statement: str, rows: list[tuple[int, bytes]]
-    ) -> None:
-        for start in range(0, len(rows), BATCHES_PER_STATEMENT):
-            parameters: list[Any] = []
-            for numbered in rows[start : start + BATCHES_PER_STATEMENT]:
-                parameters += numbered
-            parameters += [None] * (2 * BATCHES_PER_STATEMENT - len(parameters))
-            await db.execute(statement, parameters)
 
     async def _take_batch_id(self, db: aiosqlite.Connection) -> int:
         """Return an id that no batch has or will have."""
@@ -368,33 +298,8 @@ class SqliteSink:
 
     def _forget(self) -> None:
         """Believe nothing about the file any more."""
-        self._journals.clear()
+        self._inserter.forget()
         self._coins.forget()
-
-    async def _journal_id(self, db: aiosqlite.Connection, identity: str) -> int:
-        """Return the number that stands for a journal in this file."""
-        await db.execute(
-            "INSERT INTO journals (identity) VALUES (?) ON CONFLICT DO NOTHING", (identity,)
-        )
-        ((number,),) = await db.execute_fetchall(
-            "SELECT journal_id FROM journals WHERE identity = ?", (identity,)
-        )
-        self._journals[identity] = int(number)
-        return self._journals[identity]
-
-    async def _without_known(
-        self, db: aiosqlite.Connection, batches: Sequence[Batch]
-    ) -> list[Batch]:
-        unknown = []
-        for batch in batches:
-            found = await db.execute_fetchall(
-                "SELECT 1 FROM batches JOIN journals USING (journal_id)"
-                " WHERE identity = ? AND sequence = ?",
-                (batch.journal, batch.sequence),
-            )
-            if not found:
-                unknown.append(batch)
-        return unknown
 
     async def _prepare(self, db: aiosqlite.Connection, stamp: Callable[[], str]) -> None:
         self._forget()
