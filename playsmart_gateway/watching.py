@@ -177,7 +177,7 @@ class Watcher:
 
     def forget(self, user_id: str) -> None:
         """Drop requests in which a player is, by batch or anywhere in it; they count as dropped."""
-        text = user_id.encode()
+        text = user_id.encode("utf-8", "replace")
         kept = [
             seen
             for seen in self._queue

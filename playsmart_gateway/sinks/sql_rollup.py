@@ -20,6 +20,7 @@ sums stay, as they name nobody. To erase a player, delete their rows in ``rollup
 (``user_id`` is nowhere else here) and those of their ``player_id`` in the two tables beside it.
 """
 
+import time
 from typing import NamedTuple
 
 from playsmart_gateway.errors import SinkUnavailable
@@ -71,8 +72,9 @@ _FORGET_COUNTS = f"""
     DELETE FROM rollup_counts WHERE (span, start, game_id, source, type) IN (
         SELECT span, start, game_id, source, type
         FROM (
-            SELECT column1 AS width,
-                   (SELECT max(start) FROM rollup_counts WHERE span = column1) - column2 AS horizon
+            SELECT column1 AS width, (
+                SELECT max(start) FROM rollup_counts WHERE span = column1 AND start <= $1
+            ) - column2 AS horizon
             FROM (VALUES {_KEPT}) AS kept LIMIT {len(SPANS)}
         ) AS horizons
         CROSS JOIN rollup_counts WHERE span = width AND start < horizon
@@ -230,7 +232,7 @@ async def add(db: Database, chunk: Chunk) -> bool:
         return False
     assert chunk.gathered is not None
     await _add(db, chunk.gathered)
-    await db.fetch(_FORGET_COUNTS)
+    await db.fetch(_FORGET_COUNTS, int(time.time()))  # what a clock ahead counted is no measure
     return True
 
 

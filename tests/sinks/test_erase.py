@@ -1,17 +1,23 @@
 """``Store.erase``: nothing of the player is left, and everything of the others is."""
 
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sessions import Session, session_batch
-from playsmart_gateway.sinks import AppPlayer, Store, Written, open_sink
+from playsmart_gateway.sinks import AppPlayer, Store, Written, open_sink, sql_erasure
 from playsmart_gateway.sinks.sql_erasure import PERSONAL_ROWS
+from playsmart_gateway.sinks.sqlite import erasure
+from playsmart_gateway.sinks.sqlite.connection import Connection, Statements
 from tests.sinks.conftest import execute, select
 from tests.sinks.test_coins import EVENTS, RULES, balance, batch, complaints, ledger
 from tests.sinks.test_loyalty import ALWAYS, PROGRAM
@@ -325,3 +331,58 @@ async def tables(url: str) -> dict[str, set[str]]:
     for table, column in await select(url, query):
         found.setdefault(table, set()).add(column)
     return found
+
+
+async def test_what_dies_in_between_is_done_by_doing_it_again(tmp_path: Path) -> None:
+    """After each of the transactions; the audit is clean whenever it begins, and at the end.
+
+    Only names of actions that nobody else sent may stay in the sums of the dashboard then.
+    """
+    for survived in range(30):
+        path = tmp_path / f"{survived}.db"
+        async with open_sink(f"sqlite:///{path}", RULES, PROGRAM) as store:
+            await fill_by_all_dialects(store, copies=8)
+            left = survived
+
+            @contextlib.asynccontextmanager
+            async def writing(connection: Connection) -> AsyncIterator[Statements]:
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise SinkUnavailable("the process died")
+                async with connection.transaction() as db:
+                    yield Statements(db)
+
+            connection = Connection(path, as_it_is)
+            try:
+                await sql_erasure.erase(
+                    ADA,
+                    PROGRAM,
+                    reading=connection.reading,
+                    writing=partial(writing, connection),
+                    ledger_open=erasure.ledger_open,
+                )
+            except SinkUnavailable:
+                done = False
+            else:
+                done = True
+            finally:
+                await connection.close()
+            async with store.reader() as reader:
+                assert await complaints(reader) == []
+            await store.erase(ADA)
+            await execute(
+                f"sqlite:///{path}", "DELETE FROM rollup_actions; DELETE FROM rollup_counts"
+            )
+            found = await everything(f"sqlite:///{path}")
+            assert [text for text in PRIVATE if text in found] == []
+            async with store.reader() as reader:
+                assert await complaints(reader) == []
+        if done:
+            break
+    assert done
+    assert survived > 3, "there is more than one transaction"
+
+
+async def as_it_is(_: object) -> None:
+    """A connection needs no preparation."""

@@ -427,3 +427,17 @@ async def test_who_is_erased_stays_in_the_sums_unnamed_and_comes_back_as_somebod
         days = (await tables(database_url))["days"]
         players = [tuple(numbers[:3]) for game, _, *numbers in days if game == "a"]
         assert players == [(2, 2, 0), (1, 1, 0)], "ada of Tuesday is new, and did not come back"
+
+
+async def test_a_batch_from_the_future_makes_nobody_forget_the_counts(database_url: str) -> None:
+    """The clock was ten years ahead for a moment."""
+    future = datetime.now(UTC) + timedelta(days=3_650)
+    async with open_sink(database_url) as sink, keeper(sink) as figures:
+        await sink.write([batch(1, "ada", MONDAY)])
+        await follow_to_the_end(figures)
+        before = (await tables(database_url))["counts"]
+        await sink.write([batch(2, "ada", future)])
+        await sink.write([batch(3, "ada", MONDAY)])
+        await follow_to_the_end(figures)
+        after = (await tables(database_url))["counts"]
+    assert {row[:5] for row in before} < {row[:5] for row in after}

@@ -67,36 +67,42 @@ EARNING = _earning(f"ARRAY['{LEVEL_COMPLETED}', '{CUSTOM}']")
 DAY = "to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') COLLATE \"C\""
 _UNCAPPED = "earned AS (SELECT event_id, player_id, coins_balance, trigger, amount FROM due)"
 _CAPPED = """
-    before AS MATERIALIZED (
-        SELECT player_id, game_id, day, coalesce(coins, 0) AS before
-        FROM (SELECT DISTINCT player_id, game_id, day FROM due WHERE day IS NOT NULL) AS days
+    days AS MATERIALIZED (
+        SELECT player_id, game_id, day, due, max_per_day - coalesce(coins, 0) AS left_of_cap
+        FROM (
+            SELECT player_id, game_id, day, max(max_per_day) AS max_per_day,
+                   sum(amount)::bigint AS due
+            FROM due WHERE day IS NOT NULL GROUP BY player_id, game_id, day
+        ) AS sums
         LEFT JOIN LATERAL (
             SELECT coins FROM coin_days AS paid
-            WHERE paid.player_id = days.player_id AND paid.game_id = days.game_id
-            AND paid.day = days.day OFFSET 0
+            WHERE paid.player_id = sums.player_id AND paid.game_id = sums.game_id
+            AND paid.day = sums.day OFFSET 0
         ) AS paid ON true
-    ), reckoned AS MATERIALIZED (
-        SELECT event_id, player_id, coins_balance, trigger, game_id, day, CASE
-            WHEN max_per_day = 0 THEN amount
-            ELSE least(max_per_day, before + running)
-                 - least(max_per_day, before + running - amount)
-        END AS amount
-        FROM (
-            SELECT due.*, before, (sum(amount) OVER (
-                PARTITION BY player_id, game_id, day ORDER BY event_id
-            ))::bigint AS running
-            FROM due FULL JOIN before USING (player_id, game_id, day)
-        ) AS summed
+    ), beyond AS MATERIALIZED (
+        SELECT player_id, game_id, day, left_of_cap FROM days WHERE days.due > left_of_cap
     ), earned AS MATERIALIZED (
-        SELECT event_id, player_id, coins_balance, trigger, amount FROM reckoned WHERE amount > 0
+        SELECT event_id, player_id, coins_balance, trigger, amount FROM due
+        WHERE NOT EXISTS (SELECT 1 FROM beyond)
+        UNION ALL
+        SELECT event_id, player_id, coins_balance, trigger, amount FROM (
+            SELECT event_id, player_id, coins_balance, trigger,
+                   CASE WHEN left_of_cap IS NULL THEN amount ELSE least(amount, left_of_cap - (
+                       sum(amount) OVER (PARTITION BY player_id, game_id, day ORDER BY event_id)
+                       - amount
+                   ))::bigint END AS amount
+            FROM due FULL JOIN beyond USING (player_id, game_id, day)
+            WHERE EXISTS (SELECT 1 FROM beyond)
+        ) AS reckoned WHERE amount > 0
     ), spent AS (
         INSERT INTO coin_days AS known (player_id, game_id, day, coins)
-        SELECT player_id, game_id, day, sum(amount)::bigint FROM reckoned
-        WHERE day IS NOT NULL AND amount > 0 GROUP BY player_id, game_id, day
+        SELECT player_id, game_id, day, least(due, left_of_cap) FROM days WHERE left_of_cap > 0
         ON CONFLICT (player_id, game_id, day) DO UPDATE SET coins = known.coins + excluded.coins
     )
 """
-"""As in ``Rule.capped``, event after event; a day is there only where there is a cap."""
+"""As in ``Rule.capped``, event after event, where a day is beyond its cap; most flushes have none.
+
+A day is there only where there is a cap."""
 RECOUNTED = """
     recounted AS (
         INSERT INTO custom_event_counts AS known (player_id, game_id, count)

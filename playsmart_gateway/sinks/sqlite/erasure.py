@@ -46,7 +46,7 @@ async def erase(
         program,
         reading=connection.reading,
         writing=partial(_writing, connection),
-        ledger_open=_ledger_open,
+        ledger_open=ledger_open,
     )
 
 
@@ -105,7 +105,8 @@ async def _writing(connection: Connection) -> AsyncIterator[Statements]:
 
 
 @contextlib.asynccontextmanager
-async def _ledger_open(db: Database) -> AsyncIterator[None]:
+async def ledger_open(db: Database) -> AsyncIterator[None]:
+    """Have the ledger without its triggers while entered, inside a transaction."""
     triggers = list(await db.fetch(_TRIGGERS, "coin_entries"))
     for name, _ in triggers:
         await db.fetch(f"DROP TRIGGER {name}")
