@@ -14,6 +14,7 @@ from playsmart_gateway.errands import (
     Unanswered,
     ask_to_settle,
 )
+from tests.doubles import FakeClock
 
 
 def errands(folder: Path) -> tuple[Errands, list[str]]:
