@@ -18,6 +18,7 @@ from playsmart_gateway.sinks import AppPlayer, Store, Written, open_sink, sql_er
 from playsmart_gateway.sinks.sql_erasure import PERSONAL_ROWS
 from playsmart_gateway.sinks.sqlite import erasure
 from playsmart_gateway.sinks.sqlite.connection import Connection, Statements
+from playsmart_gateway.sinks.sqlite.file import StoreFile
 from tests.sinks.conftest import execute, select
 from tests.sinks.test_coins import EVENTS, RULES, balance, batch, complaints, ledger
 from tests.sinks.test_loyalty import ALWAYS, PROGRAM
@@ -353,7 +354,7 @@ async def test_what_dies_in_between_is_done_by_doing_it_again(tmp_path: Path) ->
                 async with connection.transaction() as db:
                     yield Statements(db)
 
-            connection = Connection(path, as_it_is)
+            connection = Connection(StoreFile(path), as_it_is)
             try:
                 await sql_erasure.erase(
                     ADA,
@@ -367,7 +368,7 @@ async def test_what_dies_in_between_is_done_by_doing_it_again(tmp_path: Path) ->
             else:
                 done = True
             finally:
-                await connection.close()
+                await connection.leave()
             async with store.reader() as reader:
                 assert await complaints(reader) == []
             await store.erase(ADA)
@@ -384,5 +385,5 @@ async def test_what_dies_in_between_is_done_by_doing_it_again(tmp_path: Path) ->
     assert survived > 3, "there is more than one transaction"
 
 
-async def as_it_is(_: object) -> None:
+async def as_it_is(*_: object) -> None:
     """A connection needs no preparation."""
