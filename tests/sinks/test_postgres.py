@@ -23,7 +23,7 @@ from playsmart_gateway.loyalty import EventDefinition, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import Sink, Written, open_sink
 from playsmart_gateway.sinks.postgres.connection import WRITER_LOCK, Connection
-from playsmart_gateway.sinks.postgres.schema import MIGRATIONS
+from playsmart_gateway.sinks.postgres.schema import MIGRATIONS, VERSION_TABLE
 from playsmart_gateway.stats import Stats
 from tests.conftest import eventually
 from tests.doubles import make_batch
@@ -489,3 +489,14 @@ async def test_events_and_batches_are_indexed_by_time(postgres_url: str) -> None
     async with open_sink(postgres_url):
         query = "SELECT tablename FROM pg_indexes WHERE indexdef LIKE '%brin%' ORDER BY 1"
         assert await fetch(postgres_url, query) == [("batches",), ("event_rows",)]
+
+
+async def test_a_database_of_an_older_version_learns_to_read_pairs_and_levels(
+    postgres_url: str,
+) -> None:
+    older = VERSION_TABLE + MIGRATIONS[0] + "UPDATE schema_version SET version = 1"
+    await execute(postgres_url, older)
+    async with open_sink(postgres_url):
+        pass
+    read = r"""SELECT readable('{"a":"\ud83d\ude00\\ud83d\u0000"}') ->> 'a', level_of(5.50)"""
+    assert await fetch(postgres_url, read) == [("\U0001f600\\ud83d\ufffd", "5.5")]
