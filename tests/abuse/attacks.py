@@ -226,10 +226,10 @@ HEAVY = (
 
 async def heavy(attack: Attack) -> None:
     """One player's token, and bodies that cost all that a body can."""
-
     name, numbers = f"heavy-{attack.turn}", itertools.count(1)
 
-    async def send(_: int) -> None:
+    async def send(place: int) -> None:
+        await asyncio.sleep(place * 0.02)  # out of step
         while attack.goes_on():
             number = next(numbers)
             text = HEAVY[number % len(HEAVY)]
