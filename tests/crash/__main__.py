@@ -1,6 +1,7 @@
 """``python -m tests.crash``: the campaign by hand; exit 1 on any event lost, doubled or torn.
 
-200 rounds take some ten minutes. A failure names the seed and the round and keeps the data.
+200 rounds of kills and 100 of ``hands`` take some twenty minutes. A failure names the seed and the
+round and keeps the data.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from rich.table import Table
 
 from tests.crash.clients import Ledger
 from tests.crash.count import Verdict
+from tests.crash.hands import Counts, play
 from tests.crash.harness import Target
 from tests.crash.kills import Campaign, make_plan
 from tests.crash.slow import measure, p99
@@ -37,6 +39,7 @@ def arguments() -> argparse.Namespace:
         prog="python -m tests.crash", description="Kill -9 rounds, then slow clients."
     )
     parser.add_argument("--rounds", type=int, default=200, help="kill -9 rounds")
+    parser.add_argument("--hands", type=int, default=100, help="rounds of moved files and so on")
     parser.add_argument("--seed", type=int, default=1, help="what the rounds are drawn from")
     parser.add_argument("--max-interval", type=float, default=30.0, help="longest wait for a kill")
     parser.add_argument("--minutes", type=float, help="begin no round after so many minutes")
@@ -73,11 +76,34 @@ async def kill_rounds(options: argparse.Namespace, target: Target) -> tuple[Camp
     return campaign, await campaign.finish()
 
 
+async def hands_rounds(options: argparse.Namespace, folder: Path) -> Counts:
+    """Play the rounds of ``hands``; ``AssertionError`` at the first one that breaks a promise."""
+    counts = Counts()
+    columns = (
+        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
+        *(TimeElapsedColumn(), TimeRemainingColumn()),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("hands", total=options.hands)
+        for number in range(1, options.hands + 1):
+            data = folder / f"hands-{number}"
+            try:
+                kind = await play(data, options.seed, number, counts, workers=options.workers)
+                assert counts.good, counts
+            except AssertionError:
+                print(f"--seed {options.seed} --hands {number}: kept in {data}", file=sys.stderr)
+                raise
+            shutil.rmtree(data)
+            progress.update(task, advance=1, description=f"hands: {kind}")
+    return counts
+
+
 async def run(options: argparse.Namespace) -> dict[str, object]:
     """Run everything and return the figures by name."""
     folder = Path(tempfile.mkdtemp(prefix="crash-"))
     with Target(folder / "kills", server__workers=options.workers) as target:
         campaign, verdict = await kill_rounds(options, target)
+    counts = await hands_rounds(options, folder)
     with Target(folder / "slow") as target:
         await target.up()
         latencies = await measure(target, Ledger())
@@ -95,7 +121,8 @@ async def run(options: argparse.Namespace) -> dict[str, object]:
         "p99_alone_ms": round(p99(latencies.alone) * 1_000, 2),
         "p99_beside_32_slow_ms": round(p99(latencies.beside_slow) * 1_000, 2),
         "p99_ratio": round(latencies.ratio, 2),
-        "good": verdict.good and campaign.total.corrupt_records == 0,
+        **{f"hands_{name}": value for name, value in asdict(counts).items()},
+        "good": verdict.good and campaign.total.corrupt_records == 0 and counts.good,
     }
 
 

@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from tests.crash.clients import fetch, until
 from tests.crash.target import DATABASE, JOURNAL
@@ -49,6 +50,8 @@ class Target:
             **{key.replace("__", "."): value for key, value in settings.items()},
         }
         self.life_seconds = 300
+        self.is_unread = False
+        self._unread: int | None = None
         self._prefix = list(prefix)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,6 +62,9 @@ class Target:
     def __exit__(self, *_: object) -> None:
         """Leave no process behind."""
         self.kill()
+        if self._unread is not None:
+            self._pipe.close()
+            os.close(self._unread)
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -68,8 +74,27 @@ class Target:
 
     @property
     def log(self) -> str:
-        """What the current life has written, to stdout or stderr."""
+        """What the current life has written, to stdout or stderr, if anybody can read it."""
+        if self.is_unread:
+            return ""
         return (self.data / "log").read_text("utf-8")
+
+    @contextlib.contextmanager
+    def _log(self) -> Iterator[BinaryIO]:
+        """Yield where a life writes to: a file, or a pipe that is full and that nobody reads."""
+        if not self.is_unread:
+            with (self.data / "log").open("wb") as log:
+                yield log
+            return
+        if self._unread is None:
+            self._unread, end = os.pipe()
+            os.set_blocking(end, False)
+            with contextlib.suppress(BlockingIOError):
+                while os.write(end, bytes(4_096)):
+                    pass
+            os.set_blocking(end, True)
+            self._pipe = os.fdopen(end, "wb", buffering=0)
+        yield self._pipe
 
     def start(self) -> None:
         """Start a life; does not wait for anything."""
@@ -78,7 +103,7 @@ class Target:
         arguments += ["--life", str(self.life_seconds)]
         for key, value in self.settings.items():
             arguments += ["--set", f"{key}={value}"]
-        with (self.data / "log").open("wb") as log:
+        with self._log() as log:
             self._process = subprocess.Popen(
                 [*self._prefix, sys.executable, "-m", "tests.crash.target", *arguments],
                 cwd=ROOT,

@@ -12,6 +12,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from playsmart_gateway import output
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import load_config
 from playsmart_gateway.errors import ConfigError, GatewayError
@@ -49,6 +50,7 @@ def main() -> int:
     parser.add_argument("--life", type=int, default=300, help="seconds until SIGALRM ends it")
     arguments = parser.parse_args()
     signal.alarm(arguments.life)
+    output.never_wait_for_readers()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         config = load_config(None, environment(arguments.port, arguments.data, arguments.set))
