@@ -31,7 +31,7 @@ COMMAND = (sys.executable, "-P", "-c", _MAIN, str(Path(__file__).parents[1]))
 """Runs ``templates.main`` of this very package, whatever the working directory holds."""
 
 PROCESSES = 2
-"""How many there are at most; an ordinary template takes a fifth of a millisecond of one."""
+"""How many there are at most; an ordinary template takes a tenth of a millisecond of one."""
 
 MAX_WAITING = 64
 """Requests whose links are being worked out; those of more are answered as they are."""

@@ -51,7 +51,7 @@ CPU_SECONDS = 0.5
 """What one template may cost ``main``; what keeps the bounds above costs some milliseconds."""
 
 MAX_MEMORY_BYTES = 512 * 1_048_576
-"""Address space of ``main``; it takes an eighth of that."""
+"""Address space of ``main``; it takes a tenth of that."""
 
 _TEMPLATES_KEPT = 256
 _TAGS = frozenset(("if", "unless", "case", "assign", "capture", "comment"))
