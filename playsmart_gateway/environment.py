@@ -8,6 +8,7 @@ a variable and never its value, which may be a secret in the wrong place.
 """
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,6 +49,21 @@ class _Target(NamedTuple):
     from_file: bool
 
 
+def as_utf_8(text: str) -> str:
+    """Return what a text of the command line or the environment is in UTF-8.
+
+    Python hands on bytes that do not fit the locale as surrogates: those of UTF-8, if it is ASCII.
+
+    Raises:
+        UnicodeError: it is not UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode()
+    return text
+
+
 def read_environment(environment: Mapping[str, str], known: Known) -> Overrides:
     """Return what ``environment`` overrides of what is ``known``.
 
@@ -68,7 +84,7 @@ def read_environment(environment: Mapping[str, str], known: Known) -> Overrides:
             found.problems.append(f"{plain}: is set twice, by itself and by {plain}_FILE")
             continue
         try:
-            texts[target.key] = _read(value) if target.from_file else _checked(value)
+            texts[target.key] = _read(value) if target.from_file else as_utf_8(value)
         except (OSError, ValueError, RuntimeError) as error:
             found.problems.append(f"{variable}: {_reason(error)}")
     return found
@@ -128,11 +144,6 @@ def _read(path: str) -> str:
     text = content.decode("utf-8-sig").rstrip("\r\n")
     if not text:
         raise ValueError("the file that it names is empty")
-    return text
-
-
-def _checked(text: str) -> str:
-    text.encode()  # what is not UTF-8 got here as surrogates
     return text
 
 

@@ -262,6 +262,12 @@ def explained(error: GatewayError) -> tuple[list[str], int]:
     return [f"error: {error}{hint}"], 1
 
 
+def told(error: OSError) -> str:
+    """Say what the system would not do, and to which file if it says so."""
+    text = (error.strerror or type(error).__name__).lower()
+    return f"{error.filename}: {text}" if error.filename else text
+
+
 def where(error: BaseException) -> str:
     """Name an unexpected error by type and place, without its text, which could quote a payload."""
     frames = traceback.extract_tb(error.__traceback__)

@@ -177,21 +177,36 @@ def dropped_records() -> int:
 def open_standard_descriptors() -> None:
     """Put ``/dev/null`` in the place of standard descriptors that are closed.
 
-    Else the next file that is opened, a database perhaps, would be standard error.
+    Else the next file that is opened, a database perhaps, would be standard error. It can only be
+    read: whoever writes there is still told that it is closed.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDONLY)  # takes the lowest number that is free: this one
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(0, closefd=False)
     if sys.stdout is None:
-        sys.stdout = _plain(1)
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     if sys.stderr is None:
-        sys.stderr = _plain(2)
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
-def _plain(descriptor: int) -> TextIO:
-    return os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+def take_any_text() -> None:
+    """Have characters that an output cannot take written as escapes instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def discard_what_nobody_takes() -> None:
+    """Leave nothing behind that Python would fail to write at its end, and complain about."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _stream(before: TextIO, descriptor: int, outlet: Outlet) -> TextIO:

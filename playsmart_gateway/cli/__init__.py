@@ -1,9 +1,10 @@
 """The commands: they parse arguments, call one function each, and turn errors into exit codes.
 
 0 is success, 1 a run that failed (say, events were lost), 2 a mistake in arguments or
-configuration.
+configuration, 130 Ctrl-C.
 """
 
+import contextlib
 import signal
 import sys
 
@@ -11,6 +12,7 @@ import click
 
 from playsmart_gateway import __version__
 from playsmart_gateway.cli.apps import exclude_command, include_command, opt_command
+from playsmart_gateway.cli.arguments import in_utf_8
 from playsmart_gateway.cli.backup import backup_command
 from playsmart_gateway.cli.coins import audit_command, coins_command
 from playsmart_gateway.cli.dead_letters import dead_letters_command
@@ -25,8 +27,14 @@ from playsmart_gateway.cli.serve import check_config_command, serve_command
 from playsmart_gateway.cli.statistics import stats_command
 from playsmart_gateway.cli.tail import tail_command
 from playsmart_gateway.cli.worker import worker_command
-from playsmart_gateway.errors import GatewayError, explained
-from playsmart_gateway.output import open_standard_descriptors
+from playsmart_gateway.errors import GatewayError, explained, told, where
+from playsmart_gateway.output import (
+    discard_what_nobody_takes,
+    open_standard_descriptors,
+    take_any_text,
+)
+
+INTERRUPTED = 128 + signal.SIGINT
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,17 +63,39 @@ for command in (
     opt_command,
     stats_command,
 ):
-    commands.add_command(command)
+    commands.add_command(in_utf_8(command))
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; whatever happens ends in a line and an exit code, never a traceback."""
     open_standard_descriptors()
+    take_any_text()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    code = _run()
+    discard_what_nobody_takes()
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
-        commands()
+        code: int | None = commands.main(standalone_mode=False)
+        sys.stdout.flush()
     except GatewayError as error:
         lines, code = explained(error)
+    except click.ClickException as error:
+        with contextlib.suppress(OSError):
+            error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt) as error:
+        interrupted = isinstance(error.__cause__ or error, KeyboardInterrupt)
+        lines, code = ["aborted"], INTERRUPTED if interrupted else 1
+    except OSError as error:  # a disk that is full, a reader that is gone, a file of the operator's
+        lines, code = [f"error: {told(error)}"], 1
+    except Exception as error:  # noqa: BLE001 - whoever runs a command gets a line
+        lines, code = [f"error: {where(error)}; this is a bug"], 1
+    else:
+        return code or 0
+    with contextlib.suppress(OSError):
         for line in lines:
             say(line, err=True)
-        sys.exit(code)
+    return code

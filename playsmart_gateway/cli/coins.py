@@ -47,7 +47,7 @@ def coins_command() -> None:
 @click.argument("user")
 @config_option
 @click.option(
-    "--limit", type=click.IntRange(1), default=100, show_default=True, help="Newest entries."
+    "--limit", type=click.IntRange(1, 10**9), default=100, show_default=True, help="Newest entries."
 )
 @raw_option
 @json_option

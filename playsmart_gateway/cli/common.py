@@ -1,7 +1,11 @@
 """What several commands need: the configuration, and the secret of development mode."""
 
+import asyncio
+import contextlib
 import os
 import secrets
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -19,6 +23,17 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     help="TOML file; without it the defaults hold. PLAYSMART_<SECTION>__<KEY> overrides both.",
 )
+
+
+@contextlib.contextmanager
+def until_ctrl_c() -> Iterator[asyncio.Event]:
+    """Yield what is set when Ctrl-C is pressed, while entered."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    try:
+        yield stop
+    finally:  # a loop closes the pipe of its handlers before it forgets them
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def read_config(path: Path | None) -> Config:

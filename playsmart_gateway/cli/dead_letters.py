@@ -13,7 +13,7 @@ import msgspec
 
 from playsmart_gateway.cli.apps import Instant
 from playsmart_gateway.cli.common import config_option, read_config
-from playsmart_gateway.cli.printing import harmless
+from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
@@ -87,11 +87,11 @@ def list_command(wanted: Wanted, config_path: Path | None, as_json: bool) -> Non
     """Print every dead letter, in the order in which they were received: never what is in it."""
     letters = asyncio.run(_find(read_config(config_path), wanted))
     if as_json:
-        click.echo(json.dumps({"dead_letters": [_as_json(each) for each in letters]}))
+        print_json({"dead_letters": [_as_json(each) for each in letters]})
         return
     for letter in letters:
-        click.echo(_line(letter))
-    click.echo(_sum(letters))
+        say(_line(letter))
+    say(_sum(letters))
 
 
 @dead_letters_command.command("show")
@@ -107,11 +107,11 @@ def show_command(name: str, config_path: Path | None, as_json: bool) -> None:
     if as_json:
         text = batch.rows.decode("utf-8", "replace")
         content = {"rows": rows} if rows is not None else {"rows": None, "text": text}
-        click.echo(json.dumps({**_as_json(letter), **content}))
+        print_json({**_as_json(letter), **content})
         return
-    click.echo(_line(letter))
+    say(_line(letter))
     for row in rows if rows is not None else [batch.rows.decode("utf-8", "backslashreplace")]:
-        click.echo(harmless(json.dumps(row, ensure_ascii=False)))
+        say(json.dumps(row, ensure_ascii=False))
 
 
 @dead_letters_command.command("replay")
@@ -137,14 +137,14 @@ def replay_command(
     config = read_config(config_path)
     letters = asyncio.run(_find(config, wanted))
     if unknown := set(wanted.names) - {letter.name for letter in letters}:
-        click.echo(f"note: not among the dead letters: {', '.join(sorted(unknown))}", err=True)
+        say(f"note: not among the dead letters: {', '.join(sorted(unknown))}", err=True)
     if dry_run:
         if as_json:
-            click.echo(json.dumps({"dry_run": True, "dead_letters": list(map(_as_json, letters))}))
+            print_json({"dry_run": True, "dead_letters": list(map(_as_json, letters))})
         else:
             for letter in letters:
-                click.echo(_line(letter))
-            click.echo(f"would be replayed: {_sum(letters)}")
+                say(_line(letter))
+            say(f"would be replayed: {_sum(letters)}")
         return
     outcomes = asyncio.run(_replay(config, letters))
     stored = sum(each.stored for each in outcomes.values() if isinstance(each, Written))
@@ -153,11 +153,11 @@ def replay_command(
     replayed = sum(isinstance(each, Written) for each in outcomes.values())
     if as_json:
         counts = {"replayed": replayed, "stored": stored, "duplicate": known, "refused": refused}
-        click.echo(json.dumps({"dry_run": False, **counts}))
+        print_json({"dry_run": False, **counts})
     else:
         for name, text in refused.items():
-            click.echo(f"refused: {name}: {harmless(text)}", err=True)
-        click.echo(
+            say(f"refused: {name}: {text}", err=True)
+        say(
             f"replayed {replayed:,} dead letters: {stored:,} events stored, {known:,} there "
             f"already; {len(refused):,} refused"
         )
@@ -234,7 +234,7 @@ def _line(letter: DeadLetter) -> str:
         letter.game_id or "-", letter.user_id or "-",
         f"{letter.event_count} events", f"{letter.size} bytes", letter.reason,
     )  # fmt: skip
-    return "  ".join(map(harmless, parts))
+    return "  ".join(parts)
 
 
 def _sum(letters: Sequence[DeadLetter]) -> str:

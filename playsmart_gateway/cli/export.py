@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import io
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import IO, cast, get_args
 import click
 import msgspec
 
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_c
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.printing import print_json, progress_bar, raw_option, say
 from playsmart_gateway.exports import (
@@ -43,7 +42,9 @@ _SUFFIXES: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
     default=STANDARD_OUTPUT,
     help="File that is there once it is whole; - is standard output (the default).",
 )
-@click.option("--after", type=click.IntRange(0), default=0, help="Begin behind this event_id.")
+@click.option(
+    "--after", type=click.IntRange(0, 2**62), default=0, help="Begin behind this event_id."
+)
 @filter_options
 @raw_option
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -99,9 +100,7 @@ def _opened(output: Path) -> Iterator[IO[bytes]]:
 
 
 async def _export(url: str, writer: Writer, wanted: EventFilter, after: int) -> Exported:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
-    with progress_bar() as bar:
+    with until_ctrl_c() as stop, progress_bar() as bar:
         task = bar.add_task("export", total=None)
         async with open_sink(url).reader() as reader:
             return await export_events(

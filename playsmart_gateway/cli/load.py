@@ -43,6 +43,7 @@ from playsmart_gateway.load import (
 
 _TOKEN_TTL_SECONDS = 2 * 86_400  # outlives the longest run, a day
 _SPARE_FILES = 256
+MAX_PLAYERS = 10_000_000
 
 
 @click.command("load")
@@ -65,7 +66,13 @@ _SPARE_FILES = 256
     help="Requests a second, whether or not the gateway keeps up; latency counts from when each "
     "was due. Without it every connection sends as soon as it has its answer.",
 )
-@click.option("--players", type=int, default=1000, show_default=True, help="They send in turn.")
+@click.option(
+    "--players",
+    type=click.IntRange(max=MAX_PLAYERS),
+    default=1000,
+    show_default=True,
+    help="They send in turn.",
+)
 @click.option(
     "--file",
     "file",

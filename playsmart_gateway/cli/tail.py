@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_c
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.printing import Show, harmless, raw_option, shown
 from playsmart_gateway.exports import as_lines
@@ -48,8 +47,17 @@ def tail_command(
 async def _tail(
     url: str, wanted: EventFilter, lines: int, show: Callable[[list[StoredEvent]], None]
 ) -> None:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+    with until_ctrl_c() as stop:
+        await _follow(url, wanted, lines, show, stop)
+
+
+async def _follow(
+    url: str,
+    wanted: EventFilter,
+    lines: int,
+    show: Callable[[list[StoredEvent]], None],
+    stop: asyncio.Event,
+) -> None:
     async with open_sink(url).reader() as reader:
         position = await reader.newest_event_id()
         show(await last_events(reader, wanted, position, lines))

@@ -1,0 +1,262 @@
+"""Every command, in every trouble: it ends in a line and an exit code, never in a traceback."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import pytest
+
+from playsmart_gateway.cli import commands
+from playsmart_gateway.event import Batch
+from playsmart_gateway.sinks import open_sink
+from tests.conftest import SECRET
+from tests.forked import Ended, Forks, forks
+from tests.sinks.app_batches import named
+
+SERVERS = ("serve", "worker")  # they end when they are told to, and print by way of a queue
+JAPANESE = "日本語🎮"
+NOT_UTF_8 = "\udcff\udcfe"
+
+
+def leaves(command: click.Command, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command that does something, with its name."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from leaves(inner, *names, name)
+    else:
+        yield names, command
+
+
+COMMANDS = dict(leaves(commands))
+ALL = pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
+ENDING = pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if name[0] not in SERVERS], ids=" ".join
+)
+
+
+def a_value_for(parameter: click.Parameter) -> str:
+    kind = parameter.type
+    if isinstance(kind, click.Choice):
+        return str(kind.choices[0])
+    if isinstance(kind, click.IntRange):
+        return "1"
+    if isinstance(kind, click.Path):
+        return "some.file"
+    return {"duration": "1d", "time": "2026-04-22"}.get(kind.name, JAPANESE)
+
+
+def arguments_for(name: tuple[str, ...], /, **values: str) -> list[str]:
+    """Arguments with which a command does something that can be undone, and ``values`` of ours."""
+    arguments = [*name]
+    for parameter in COMMANDS[name].params:
+        flag = max(parameter.opts, key=len)
+        given = values.get(parameter.name or "")
+        if parameter.name in ("dry_run", "yes"):
+            arguments.append(flag)
+        elif given is not None or parameter.required:
+            value = a_value_for(parameter) if given is None else given
+            arguments += [value] if isinstance(parameter, click.Argument) else [flag, value]
+    return arguments
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A store with a player from Japan, and a gateway that is not there to be loaded."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('store')}/events.db"
+
+    async def play() -> None:
+        async with open_sink(url) as sink:
+            rows = [["Custom", JAPANESE, "2026-04-22T14:30:00.000000Z", {JAPANESE: JAPANESE}]] * 50
+            content = msgspec.json.encode(rows)
+            await sink.write([named(Batch("playsmart", JAPANESE, JAPANESE, 50, content), 1)])
+
+    asyncio.run(play())
+    return {"STORAGE__URL": url, "AUTH__SECRET": SECRET}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    with forks(tmp_path_factory.mktemp("here")) as running:
+        yield running
+
+
+def checked(ended: Ended) -> Ended:
+    """Check that it ended as a command should."""
+    assert ended.code in (0, 1, 2, 130), ended
+    for complaint in ("Traceback", "Exception ignored", "Task exception", "this is a bug"):
+        assert complaint not in ended.errors, ended.errors
+    if not ended.errors.startswith("Usage: "):
+        assert len(ended.errors.splitlines()) <= 3, ended.errors
+    return ended
+
+
+def quick(name: tuple[str, ...], /, **values: str) -> list[str]:
+    """Arguments with which ``load`` gives up soon as well."""
+    if name == ("load",):
+        values = {"url": "http://127.0.0.1:9", "requests": "1", "timeout": "1", **values}
+    return arguments_for(name, **values)
+
+
+# --- what it prints to ---------------------------------------------------------------------------
+
+
+@ENDING
+@pytest.mark.parametrize("output", ["full", "unread"])
+def test_an_output_that_takes_nothing(
+    run: Forks, settings: dict[str, str], name: tuple[str, ...], output: str
+) -> None:
+    ended = checked(run.run(quick(name), settings, output=output))
+    if ended.code == 1 and output == "full" and name != ("load",):
+        assert "error: " in ended.errors.lower()
+
+
+def test_an_output_and_a_place_for_errors_that_take_nothing(
+    run: Forks, settings: dict[str, str]
+) -> None:
+    assert run.run(["stats"], settings, output="everything full").code == 1
+    ended = checked(run.run(["stats"], settings, output="closed"))
+    assert (ended.code, ended.errors) == (1, "error: bad file descriptor\n")
+
+
+@pytest.mark.parametrize("name", [("serve",), ("export",), ("coins", "show")], ids=" ".join)
+@pytest.mark.parametrize("output", ["full", "unread", "closed"])
+def test_help_that_nobody_takes(run: Forks, name: tuple[str, ...], output: str) -> None:
+    ended = run.run([*name, "--help"], output=output)
+    told = {"full": "error: no space left on device\n", "closed": "error: bad file descriptor\n"}
+    assert (ended.code, ended.errors) == (1, told.get(output, ""))
+
+
+@ENDING
+@pytest.mark.parametrize("encoding", ["ascii"])
+def test_an_output_that_has_no_such_characters(
+    run: Forks, settings: dict[str, str], name: tuple[str, ...], encoding: str
+) -> None:
+    if name == ("tail",):
+        pytest.skip("it goes on")
+    checked(run.run(quick(name), settings, encoding=encoding))
+
+
+# --- what it is given ----------------------------------------------------------------------------
+
+
+def texts(name: tuple[str, ...]) -> list[str]:
+    """The names of parameters that are text or a path."""
+    return [
+        parameter.name or ""
+        for parameter in COMMANDS[name].params
+        if parameter.type.name in ("text", "path", "file", "time", "duration")
+    ]
+
+
+GIVEN = [(name, parameter) for name in COMMANDS for parameter in texts(name)]
+
+
+@pytest.mark.parametrize(("name", "parameter"), GIVEN, ids=lambda each: str(each))
+def test_bytes_that_are_not_utf_8(
+    run: Forks, settings: dict[str, str], name: tuple[str, ...], parameter: str
+) -> None:
+    (kind,) = {each.type.name for each in COMMANDS[name].params if each.name == parameter}
+    ended = checked(run.run(arguments_for(name, **{parameter: NOT_UTF_8}), settings))
+    if kind == "text":
+        assert ended.code == 2
+        assert "is not UTF-8" in ended.errors
+
+
+def test_a_variable_that_is_not_utf_8(run: Forks) -> None:
+    ended = checked(run.run(["check-config"], {"AUTH__SECRET": NOT_UTF_8}))
+    assert (ended.code, ended.errors) == (2, "error: PLAYSMART_AUTH__SECRET: is not UTF-8\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        *((name, what) for name in COMMANDS for what in ("none", "folder")),
+        *((("stats",), what) for what in ("binary", "below a file", "too long")),
+    ],
+)
+def test_a_configuration_that_cannot_be_read(
+    run: Forks, tmp_path: Path, name: tuple[str, ...], what: str
+) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\x00\xfe")
+    paths = {"folder": tmp_path, "binary": binary, "below a file": binary / "x"}
+    path = str(paths.get(what, tmp_path / ("x" * 5_000 if what == "too long" else "none")))
+    parameters = {each.name for each in COMMANDS[name].params}
+    assert "config_path" in parameters
+    ended = checked(run.run(quick(name, config_path=path)))
+    if name == ("doctor",):
+        assert (ended.code, "problem  configuration: " in ended.output) == (1, True)
+    else:
+        assert ended.code == 2
+        assert ended.errors.startswith("error: ")
+
+
+@ENDING
+@pytest.mark.parametrize("what", ["none", "folder", "not a database", "below a file", "mysql://x"])
+def test_a_store_that_cannot_be_used(
+    run: Forks, tmp_path: Path, name: tuple[str, ...], what: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("this is no database, and it is long enough to be seen as none" * 40)
+    paths = {"folder": tmp_path, "not a database": file, "below a file": file / "x.db"}
+    path = paths.get(what, tmp_path / "none" / "none.db")
+    url = what if "://" in what else f"sqlite:///{path}"
+    ended = checked(run.run(quick(name), {"STORAGE__URL": url, "AUTH__SECRET": SECRET}))
+    if name[0] in ("stats", "export", "tail", "coins", "audit", "retention", "exclude", "include"):
+        assert ended.code in (1, 2)
+        assert ended.errors.startswith("error: ")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+@ALL
+def test_files_of_others(run: Forks, tmp_path: Path, name: tuple[str, ...]) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    (locked / "events.db").touch()
+    locked.chmod(0)
+    try:
+        url = f"sqlite:///{locked}/events.db"
+        checked(run.run(quick(name), {"STORAGE__URL": url, "AUTH__SECRET": SECRET}))
+        checked(run.run(quick(name, config_path=str(locked / "x.toml"))))
+    finally:
+        locked.chmod(stat.S_IRWXU)
+
+
+NUMBERS: list[tuple[tuple[str, ...], str]] = [
+    (name, parameter.name or "")
+    for name, command in COMMANDS.items()
+    for parameter in command.params
+    if parameter.type.name.startswith(("integer", "float", "duration"))
+]
+
+
+@pytest.mark.parametrize(("name", "parameter"), NUMBERS, ids=lambda each: str(each))
+@pytest.mark.parametrize("number", ["99999999999999999999999999", "-99999999999999999999999999"])
+def test_numbers_without_bounds(
+    run: Forks, settings: dict[str, str], name: tuple[str, ...], parameter: str, number: str
+) -> None:
+    ended = checked(run.run(arguments_for(name, **{parameter: number}), settings))
+    assert ended.code in (1, 2)
+
+
+# --- Ctrl-C --------------------------------------------------------------------------------------
+
+
+@ENDING
+@pytest.mark.parametrize("after", [0.000_001, 0.02])
+def test_ctrl_c_at_some_moment(
+    run: Forks, settings: dict[str, str], name: tuple[str, ...], after: float
+) -> None:
+    checked(run.run(quick(name), settings, interrupted_after=after))
+
+
+def test_ctrl_c_at_once_is_exit_code_130(run: Forks, settings: dict[str, str]) -> None:
+    codes: list[Any] = [
+        run.run(["audit"], settings, interrupted_after=after) for after in (0.003, 0.006, 0.012)
+    ]
+    assert any((each.code, each.errors.strip()) == (130, "aborted") for each in codes), codes
