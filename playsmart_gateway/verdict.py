@@ -49,20 +49,21 @@ class Judge:
     def stored(self) -> None:
         """Take note that the store took something: who was suspected before was to blame."""
         self._suspects.clear()
+        self._convicted.clear()
 
     async def judge(self, batch: Batch, refusal: SinkRejected, waiting: Sequence[Batch]) -> None:
         """Return if ``batch``, which the store refused, is to blame; ``waiting`` are others.
 
+        What convicts it is a refusal that comes after the store was seen to be well.
+
         Raises:
-            SinkUnavailable: the store is to blame, or cannot be asked now.
+            SinkUnavailable: the store is to blame, was until a moment ago, or cannot be asked now.
         """
         if refusal.certain or (batch.user_id, str(refusal)) in self._convicted:
             return
-        try:
-            await self._require_store(batch, refusal, waiting)
-        except SinkUnavailable:
-            self._convicted.clear()
-            raise
+        await self._require_store(batch, refusal, waiting)
+        if await self._refuses(batch) is None:
+            raise SinkUnavailable(f"the store refused good batches until now: {refusal}")
         self._convicted.add((batch.user_id, str(refusal)))
 
     async def _require_store(
@@ -70,10 +71,10 @@ class Judge:
     ) -> None:
         if (plain := plain_copy(batch)) is None:
             return  # it cannot be read at all
-        if refused := await self._refuses(plain):
+        if (refused := await self._refuses(plain)) and not refused.certain:
             raise _at_fault(refused)
         plain.game_id = batch.game_id if batch.game_id.isprintable() else NOBODY
-        if refused := await self._refuses(plain):
+        if (refused := await self._refuses(plain)) and not refused.certain:
             waiting = [each for each in waiting if each.game_id != batch.game_id]
             if not await self._takes_one_of(batch, waiting, str(refused)):
                 raise _at_fault(refused)
@@ -100,7 +101,7 @@ class Judge:
         try:
             await self._sink.trial([batch])
         except SinkRejected as refusal:
-            return None if refusal.certain else refusal
+            return refusal
         return None
 
 

@@ -30,6 +30,7 @@ ODDS: dict[str, float] = {
     "client: cancels": 0.15,
     "client: cancels as room comes": 0.1,
     "client: malformed body": 0.1,
+    "store: somebody breaks it": 0.03,
 }
 """How often each fault may strike at most, an opportunity, in a seed that knows it."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from playsmart_gateway.buffer import Buffer
-from playsmart_gateway.errors import JournalUnavailable, SinkUnavailable
+from playsmart_gateway.errors import JournalUnavailable, SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.intake import Intake, Receipt
@@ -161,6 +161,11 @@ class _ForgetsThePoison(Flusher):
         return batch.count
 
 
+class _BuriesWhatABrokenStoreRefuses(Flusher):
+    async def _judge(self, batch: Batch, refusal: SinkRejected, waiting: Sequence[Batch]) -> None:
+        pass
+
+
 class _ForgetsToCountReplays(SimGateway):
     def _replay(self) -> None:
         super()._replay()
@@ -260,6 +265,7 @@ MUTANTS: dict[str, Parts] = {
     "keeps room for who gave up": Parts(intake=_KeepsRoomForWhoGaveUp),
     "believes a failed sync": Parts(journal=_BelievesAFailedSync),
     "drops what cannot be stored": Parts(flusher=_ForgetsThePoison),
+    "buries what a broken store refuses": Parts(flusher=_BuriesWhatABrokenStoreRefuses),
     "does not count what it replays": Parts(gateway=_ForgetsToCountReplays),
     "does not drain": Parts(flusher=_LeavesAtOnce),
     "counts a segment as stored with its first batch": Parts(journal=_CountsSegmentsAsStored),

@@ -27,6 +27,7 @@ class Store:
         self.transactions: list[tuple[list[Batch], list[Batch]]] = []
         self.synced = 0
         self.down_until = 0.0
+        self.broken_until = 0.0
         self.rows: dict[Name, Batch] = {}
         self.dead_letters: dict[Name, Batch] = {}
 
@@ -134,6 +135,7 @@ class SimSink:
 
     def _require_fit(self, batches: list[Batch]) -> list[Batch]:
         self._require_up()
+        self._require_whole()
         new = [batch for batch in batches if _name(batch) not in self._store.rows]
         if any(POISON in batch.rows for batch in new):
             raise SinkRejected("poison", certain=True)
@@ -147,6 +149,15 @@ class SimSink:
     def _sync(self) -> None:
         self._fail_by_chance("store: sync error")
         self._store.synced = len(self._store.transactions)
+
+    def _require_whole(self) -> None:
+        """Refuse everything for a while, as a trigger would that somebody left there."""
+        if self._chance.calm:
+            return
+        if self._chance.strikes("store: somebody breaks it"):
+            self._store.broken_until = self._loop.now + self._chance.between(0.1, 20.0)
+        if self._loop.now < self._store.broken_until:
+            raise SinkRejected("a trigger of somebody's")
 
     def _require_up(self) -> None:
         if self._chance.calm:

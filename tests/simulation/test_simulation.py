@@ -16,12 +16,12 @@ SEEDS = 400
 MUTANT_SEEDS = 8_000
 
 CAUGHT_AT = {
-    "gives up at the first failed sync": 6042,
-    "stops syncing before the store closed": 572,
-    "believes a failed sync": 375,
-    "does not sync what it replays": 274,
-    "leaves a failed write behind": 249,
-    "closes files under a running thread": 126,
+    "gives up at the first failed sync": 810,
+    "stops syncing before the store closed": 166,
+    "believes a failed sync": 593,
+    "does not sync what it replays": 1222,
+    "leaves a failed write behind": 1741,
+    "closes files under a running thread": 59,
 }
 """The first seeds that notice the rarer ones; searched from, to be quick. None has to be right."""
 
