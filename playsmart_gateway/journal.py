@@ -143,6 +143,23 @@ class Journal:
         except OSError as error:
             raise at_start(f"journal.path: {self._folder} cannot be used", error) from error
 
+    def hold(self) -> None:
+        """See that the folder and its lock are where they were; make and lock them anew if not.
+
+        For who keeps a folder locked and writes nothing there.
+        """
+        try:
+            if self._lost_since is None and (found := self._disk.look({})):
+                self._lost_since = self._clock()
+                self._failed(OSError(errno.ENOENT, found[LOCK]))
+            lost = self._lost_since
+            if lost is not None and self._clock() - lost >= RETAKE_SECONDS:
+                self._disk.relock(self._folder)
+                self._lost_since = self.last_error = None
+                logger.warning("the journal %s is locked anew", self._folder)
+        except OSError as error:
+            self._failed(error)
+
     def replay(self) -> Iterator[Batch]:
         """Yield what an earlier process left, oldest first; what is broken is set aside.
 

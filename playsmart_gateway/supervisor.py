@@ -21,7 +21,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -78,21 +78,27 @@ def supervise(config: Config, make_app: MakeApp) -> int:
     if config.storage.url == "memory:":
         raise ConfigError(["server.workers: a store in memory cannot be shared; set it to 1"])
     with contextlib.ExitStack() as stack:
+        hold: Callable[[], None] = _nothing
         if config.journal.enabled:
-            stack.enter_context(_journals(Path(config.journal.path), config.server.workers))
+            path, workers = Path(config.journal.path), config.server.workers
+            hold = stack.enter_context(_journals(path, workers)).hold
         listener = stack.enter_context(listen(config.server.host, config.server.port))
-        return _Supervisor(config, make_app, listener).supervise()
+        return _Supervisor(config, make_app, listener, hold).supervise()
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextlib.contextmanager
-def _journals(path: Path, workers: int) -> Iterator[None]:
+def _journals(path: Path, workers: int) -> Iterator[Journal]:
     """Hold the lock of all journals, the workers too; what others left is the first worker's."""
     whole = Journal(path)
     whole.open()
     with contextlib.closing(whole):
         own = [worker_folder(path, number) for number in range(workers)]
         adopt(own[0], [each for each in journal_folders(path) if each not in own])
-        yield
+        yield whole
 
 
 class _Life(msgspec.Struct):
@@ -110,8 +116,15 @@ class _Life(msgspec.Struct):
 class _Supervisor:
     """Keeps the workers alive, deals them connections, and stops them in order."""
 
-    def __init__(self, config: Config, make_app: MakeApp, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        config: Config,
+        make_app: MakeApp,
+        listener: socket.socket,
+        hold_journal: Callable[[], None],
+    ) -> None:
         workers = config.server.workers
+        self._hold_journal = hold_journal
         self._config = config
         self._make_app = make_app
         self._address = listener.getsockname()
@@ -199,6 +212,7 @@ class _Supervisor:
                 if life.pid is None and life.due_at is None:
                     life.due_at = now
         self._dealer.look()
+        self._hold_journal()
         if self._stopping_since is not None and now - self._stopping_since > self._patience:
             self._tell_all(signal.SIGKILL)
 

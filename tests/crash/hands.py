@@ -153,7 +153,8 @@ def _count(target: Target, ledger: Ledger, counts: Counts) -> None:
     for file in files:
         with closing(sqlite3.connect(file)) as db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)], file
-            found.append(db.execute(_ROWS).fetchall())
+            is_ours = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone()
+            found.append(db.execute(_ROWS).fetchall() if is_ours else [])
     whole: dict[Key, str] = {
         (name, batch, place): outcome
         for (name, batch), (size, outcome) in ledger.batches.items()

@@ -81,6 +81,12 @@ async def test_a_journal_that_is_taken_away_refuses_is_told_and_is_made_anew_wit
         await until(lambda: some(more), "some more")
     assert "journal trouble in" in target.log
     assert "is made anew, with" in target.log
+    if target.workers() and happens is not remove_the_segments:
+
+        async def is_locked() -> bool:
+            return (target.journal / "lock").exists()
+
+        await until(is_locked, "the supervisor has the folder again")
     target.kill()
     target.settings["buffer.flush_interval_seconds"] = 0.1
     await target.up()

@@ -3,12 +3,17 @@
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.sinks.sqlite import SqliteSink
 from playsmart_gateway.sinks.sqlite.connection import Connection
 from playsmart_gateway.sinks.sqlite.file import StoreFile
+from tests.doubles import make_batch
 
 
 async def nothing(*_: object) -> None:
@@ -38,3 +43,31 @@ async def test_a_connection_that_fails_makes_no_thread(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
         await Connection(StoreFile(tmp_path / "events.db"), nothing).open()
     assert not threads_of_sqlite()
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+async def test_a_file_that_goes_in_the_middle_of_a_transaction_keeps_what_was_before_it(
+    tmp_path: Path, is_moved: bool
+) -> None:
+    """Moved, it gets what the log held; removed, the store says that it may lack all of it."""
+    path, old = tmp_path / "events.db", tmp_path / "old.db"
+    async with SqliteSink(str(path)) as sink:
+        await sink.write([make_batch(1, 3)])
+        with pytest.raises(SinkUnavailable, match=r"was moved away|was removed"):
+            await during_a_transaction(
+                sink, lambda: path.rename(old) if is_moved else path.unlink()
+            )
+        for _ in range(2):  # it waits until nothing moves there any more
+            with pytest.raises(SinkUnavailable):
+                await sink.write([make_batch(2, 4)])
+        assert sink.renewals == (not is_moved)
+    if is_moved:
+        with closing(sqlite3.connect(old)) as found:
+            assert found.execute("SELECT count(*) FROM events").fetchone() == (3,)
+            assert found.execute("SELECT count(*) FROM journals").fetchone() == (1,)
+
+
+async def during_a_transaction(sink: SqliteSink, happens: Callable[[], object]) -> None:
+    async with sink._connection.transaction() as db:
+        await db.execute("INSERT INTO journals (identity) VALUES ('lost')")
+        happens()

@@ -177,15 +177,25 @@ class Connection:
             except (ConfigError, sqlite3.Error, OverflowError, OSError) as error:
                 self._is_doubtful = True
                 triggers = await self._triggers(error)
-                await self.close()  # now, as it may hold the lock of a writer
+                await self._end()
                 raise self._explained(error, triggers) from error
             except BaseException as error:
                 self._is_doubtful = True
                 if isinstance(error, Exception):
-                    await self.close()
+                    await self._end()
                 raise
             finally:
                 self.idle.set()
+
+    async def _end(self) -> None:
+        """End the transaction now, as it may hold the lock of a writer.
+
+        What was committed before may be in the log only; so the connection stays until the next use
+        has looked whether it has to be brought into a file that was moved.
+        """
+        if self.db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                await self.db.execute("ROLLBACK")
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncIterator[aiosqlite.Connection]:

@@ -183,7 +183,7 @@ class StoreFile:
                 writer = each
             else:
                 await each.close()
-        is_complete = writer is None
+        is_complete = False
         if writer is not None:
             assert writer.db is not None
             is_complete = change.is_ours and await _moved_log_into_file(writer.db)

@@ -326,6 +326,8 @@ class SqliteSink:
         await db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         await db.execute(stamp())
         await db.execute("COMMIT")
+        if version < len(MIGRATIONS):  # so that the file says what it is, wherever it goes
+            await db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _name(batch: Batch) -> tuple[str, int]:
