@@ -52,6 +52,10 @@ MAX_QUEUED = 8
 KEPT_BODY_BYTES = 65_536
 """What may be missing of a body that was refused unread, if the connection is to be kept."""
 
+TURNS = 8
+"""Next requests of all pipelines together that begin in a turn of the loop: who asks one thing at a
+time must not wait for all of them."""
+
 MAX_PIECES = 4_096
 """In so many chunks or reads a body may come: each costs what some hundred bytes in one do."""
 
@@ -264,9 +268,9 @@ class Protocol(HttpToolsProtocol):
         cycle.chunks.append(body)
         cycle.held += size
         cycle.unread += size
-        if cycle.unread > HIGH_WATER_LIMIT:
+        if cycle.unread > HIGH_WATER_LIMIT:  # before, no endpoint has a use for half a body
             self.flow.pause_reading()
-        cycle.message_event.set()
+            cycle.message_event.set()
         self._pieces += 1
         if self._pieces > MAX_PIECES:
             self.cut(TooLarge())
@@ -357,13 +361,28 @@ class Protocol(HttpToolsProtocol):
             self._hang_up()
             return
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif self.stage == ANSWERING:
+            slots = self._slots
+            slots.queue.append(self.start_next)
+            if len(slots.queue) == 1:
+                self.loop.call_soon(self._take_turns)
+            return
+        if self.stage == ANSWERING:
             self.stage, self.since = IDLE, self._clock()
-        if self.flow.held and not self._is_broken:
-            self.flow.held = False
-            self._feed_in_pieces()
-        self.flow.resume_reading()
+        self._read_on()
+
+    def start_next(self) -> None:
+        """Begin the next request of the pipeline, unless the client has left meanwhile."""
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            self._read_on()
+
+    def _take_turns(self) -> None:
+        """Begin some next requests, of whatever connections, and the others after all else."""
+        queue = self._slots.queue
+        for _ in range(min(len(queue), TURNS)):
+            queue.popleft()()
+        if queue:
+            self.loop.call_soon(self._take_turns)
 
     def refuse(self, status: int, message: str) -> None:
         """Answer with an error, if it is this request's turn to be answered, and hang up."""
@@ -477,6 +496,12 @@ class Protocol(HttpToolsProtocol):
     def _stop_reading(self) -> None:
         self._is_broken = True
         self._hold_reading()
+
+    def _read_on(self) -> None:
+        if self.flow.held and not self._is_broken:
+            self.flow.held = False
+            self._feed_in_pieces()
+        self.flow.resume_reading()
 
     def _hold_reading(self) -> None:
         self.flow.pause_reading()

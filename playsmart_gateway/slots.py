@@ -10,7 +10,7 @@ go, a few more are let in for those who watch: a request on these is answered if
 
 import ipaddress
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from heapq import nlargest, nsmallest
 from typing import NamedTuple, Protocol
@@ -103,6 +103,8 @@ class Held(Protocol):
 class Slots:
     """The connections of one process, ``connections``, and their limits.
 
+    In ``queue`` are those with a request of a pipeline that may begin when it is its turn.
+
     ``clock`` never goes back; ``stopping_since`` is set once the process stops: what is not whole
     ``stop_seconds`` later is refused.
     """
@@ -124,6 +126,7 @@ class Slots:
         self.seconds[LINGERING] = LINGER_SECONDS
         self.kept_headers: list[tuple[bytes, bytes]] = []
         self.kept_head, self.last_head = b"", b"connection: close\r\n"
+        self.queue: deque[Callable[[], None]] = deque()
         self._of_address: Counter[str] = Counter()
         self._at_once = max(1, limits.max_connections // 64)
 

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.config import Config
-from playsmart_gateway.connection import MAX_QUEUED, Protocol
+from playsmart_gateway.connection import MAX_QUEUED, TURNS, Protocol
 from playsmart_gateway.middleware import ANSWER
 from playsmart_gateway.server import uvicorn_config
 from playsmart_gateway.slots import (
@@ -243,6 +243,23 @@ async def test_few_requests_of_a_pipeline_are_known_at_once(house: House) -> Non
         assert len(connection.pipeline) <= MAX_QUEUED
         assert wire.statuses == [200] * done
     assert (house.waiting, wire.reads) == ([], True)
+
+
+async def test_pipelines_take_turns_and_who_asks_one_thing_does_not_wait(house: House) -> None:
+    await asyncio.gather(*(house.open(GET * 3) for _ in range(30)))
+    for turn in house.waiting:
+        turn.set()
+    begun = len(house.waiting)
+    for _ in range(6):
+        before = len(house.waiting)
+        await asyncio.sleep(0)
+        assert len(house.waiting) - before <= TURNS
+    assert len(house.waiting) > begun
+    await house.open(GET)
+    house.waiting[-1].set()
+    while house.waiting:
+        await house.answer()
+    assert not house.slots.queue
 
 
 async def test_requests_that_come_one_by_one_wait_unread_too(house: House) -> None:
