@@ -1,5 +1,6 @@
 """The store in trouble: no request fails while there is room, and it heals without a restart."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -215,4 +216,57 @@ async def test_a_newer_schema_while_it_runs_is_waited_for(target: Target) -> Non
     await notices_trouble(target, "newer")
     target.database.unlink()
     await heals(target, player.ledger)
+    await player.close()
+
+
+async def test_a_full_disk_at_the_start_is_waited_for(target: Target) -> None:
+    folder = target.database.parent
+    target.data.mkdir()
+    try:
+        with tmpfs(folder, "1m"):
+            ballast = fill(folder)
+            target.start()
+            await notices_trouble(target)
+            player = Player("player", target)
+            await player.send_many()
+            ballast.unlink()
+            await heals(target, player.ledger)
+            await player.close()
+    except MountRefused as error:
+        pytest.skip(f"a tmpfs cannot be mounted here: {error}")
+
+
+async def test_a_folder_that_is_not_writable_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    prefix = powerless()
+    if prefix is None:
+        pytest.skip("root ignores file modes, and there is no setpriv to take that power away")
+    with Target(tmp_path / "data", prefix=prefix) as target:
+        folder = target.database.parent
+        folder.mkdir(parents=True)
+        folder.chmod(0o555)
+        target.start()
+        await notices_trouble(target)
+        player = Player("player", target)
+        await player.send_many()
+        folder.chmod(0o755)
+        await heals(target, player.ledger)
+        await player.close()
+
+
+async def test_a_trigger_that_somebody_left_there_buries_nothing(target: Target) -> None:
+    await target.up()
+    player = Player("player", target)
+    await player.send_many()
+    await target.drained()
+    with contextlib.closing(sqlite3.connect(target.database, timeout=10)) as database:
+        database.execute(
+            "CREATE TRIGGER guard BEFORE INSERT ON event_rows"
+            " BEGIN SELECT RAISE(ABORT, 'nothing today'); END"
+        )
+        await player.send_many()
+        assert "guard" in await notices_trouble(target)
+        await player.send_many()
+        database.execute("DROP TRIGGER guard")
+        await heals(target, player.ledger)
+        assert database.execute("SELECT count(*) FROM dead_letters").fetchall() == [(0,)]
     await player.close()
