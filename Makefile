@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The campaign against a cluster mostly waits; it is run by itself.
 SPREAD := -n auto --maxprocesses 4 --dist loadfile --ignore tests/cluster
+CONSTRAINTS := playsmart_gateway/constraints.txt
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check bench load simulate crash abuse cluster fuzz install clean
+.PHONY: help run test lint check bench load simulate crash abuse cluster fuzz constraints install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,19 +49,26 @@ cluster: $(VENV)/.dev ## kill and cut off NATS servers, PostgreSQL, workers and 
 fuzz: $(VENV)/.dev ## hold a running gateway against /openapi.json (ARGS="--examples 1000 --seed 7")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
+constraints: ## write the newest versions that fit pyproject.toml into constraints.txt; run the tests then
+	rm -rf $(VENV).fresh
+	$(PYTHON) -m venv $(VENV).fresh
+	$(VENV).fresh/bin/pip --quiet --disable-pip-version-check install '.[dev]'
+	$(VENV).fresh/bin/pip --disable-pip-version-check freeze --exclude playsmart-gateway > $(CONSTRAINTS)
+	rm -rf $(VENV).fresh
+
 install: $(VENV)/.dev ## build .venv with everything for development
 
 clean: ## remove .venv and caches; keeps data/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.core: pyproject.toml
+$(VENV)/.core: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "building $(VENV) ..." >&2
-	@$(PIP) install --editable .
+	@$(PIP) install --constraint $(CONSTRAINTS) --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	@$(PIP) install --editable '.[dev]'
+	@$(PIP) install --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $@

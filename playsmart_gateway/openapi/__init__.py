@@ -6,10 +6,11 @@ in ``PIECES``. What their schemas cannot say and the dialects check by hand is s
 document does not depend on the configuration.
 """
 
-import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
+
+import orjson
 
 from playsmart_gateway import __version__
 from playsmart_gateway.openapi import lynes, operations, players, playsmart, teak
@@ -81,7 +82,7 @@ def document() -> dict[str, Any]:
 @cache
 def document_json() -> bytes:
     """Return the document as it is served."""
-    return json.dumps(document(), separators=(",", ":")).encode()
+    return orjson.dumps(document())
 
 
 def _complete(piece: Piece, operation: dict[str, Any]) -> dict[str, Any]:
