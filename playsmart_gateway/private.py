@@ -1,6 +1,7 @@
 """Files and folders that only the user who runs us may read, whatever the umask says."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -17,7 +18,8 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(FOLDER_MODE)
     except FileExistsError:
         if not folder.is_dir():
-            raise
+            told = errno.ENOTDIR
+            raise NotADirectoryError(told, os.strerror(told), str(folder)) from None
         return  # another process was faster
     folder.chmod(FOLDER_MODE)
 
