@@ -116,12 +116,7 @@ class PostgresDatabase:
 
         try:
             with asyncio.Runner() as runner:
-                connecting = asyncpg.connect(
-                    self._url,
-                    timeout=_TIMEOUT_SECONDS,
-                    server_settings={"default_transaction_read_only": "on"},
-                )
-                session = _Session(runner, runner.run(_awaited(connecting)))
+                session = _Session(runner, runner.run(_connected(self._url)))
                 try:
                     yield session
                 finally:
@@ -148,5 +143,12 @@ class _Session:
         self._connection.terminate()
 
 
-async def _awaited(connecting: Any) -> Any:
-    return await connecting
+async def _connected(url: str) -> Any:
+    """Connect to read only; a pooler in between takes no setting before."""
+    import asyncpg
+
+    from playsmart_gateway.sinks.postgres.url import read_url
+
+    connection = await asyncpg.connect(read_url(url).url, timeout=_TIMEOUT_SECONDS)
+    await connection.execute("SET default_transaction_read_only = on")
+    return connection

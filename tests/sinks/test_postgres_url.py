@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.load import Baseline
 from playsmart_gateway.sinks import open_sink
 from playsmart_gateway.sinks.postgres.url import read_url
 from tests.conftest import StartGateway, make_upload, wait_until
@@ -62,6 +63,14 @@ async def test_a_gateway_behind_a_pooler_in_session_mode_serves(
         assert running.stop() == 0
         assert "Traceback" not in running.log
     assert await fetch(postgres_url, "SELECT count(*) FROM events") == [(5,)]
+
+
+def test_a_load_is_verified_through_a_pooler(
+    postgres_server: PostgresServer, postgres_store_url: str
+) -> None:
+    with pgbouncer(postgres_server.port, "session") as port:
+        url = through(postgres_store_url, postgres_server, port)
+        assert Baseline.take(f"{url}?lock_timeout=2s").event_id == 0
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
