@@ -37,7 +37,7 @@ load: $(VENV)/.core ## load a running gateway (ARGS="--duration 10 --connections
 simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),5000) $(ARGS)
 
-crash: $(VENV)/.dev ## kill the real server again and again, and count (ARGS="--rounds 200")
+crash: $(VENV)/.dev ## kill the real server again and again, move and remove its files, and count (ARGS="--rounds 200 --hands 100")
 	@$(BIN)/python -m tests.crash $(ARGS)
 
 abuse: $(VENV)/.dev ## attack the real server beside a player, and measure (ARGS="--seconds 10 --workers 2")
