@@ -188,3 +188,27 @@ def test_erase_waits_for_the_stream_to_be_empty(
     code, output = outcome(run("erase", "ada", "--yes", "--wait", "1", **settings))
     assert code == 1
     assert "1 messages in the stream wait for the workers" in output
+
+
+def test_erase_works_beside_a_gateway_and_a_worker(
+    nats_server: NatsServers, tmp_path: Path, start_gateway: StartGateway, run: Run
+) -> None:
+    """What the gateway has is published, what is in the stream is stored, and then erased."""
+    settings = {
+        "STORAGE__URL": nats_server.url,
+        "STORAGE__READS_URL": f"sqlite:///{tmp_path}/data/playsmart.db",
+        "NATS__STREAM": new_stream().stream + f"-{os.getpid()}",
+        "BUFFER__FLUSH_INTERVAL_SECONDS": "3600",
+    }
+    gateway = start_gateway(**settings)
+    port = free_port()
+    run("worker", "--port", str(port), **settings)
+    wait_until(lambda: True if (fetch(port, "/readyz") or (0,))[0] == 200 else None)
+    for user in ("ada-lovelace", "eve") * 3:
+        assert gateway.post(make_upload(user), sub=user).status_code == 202
+    code, output = outcome(run("erase", "ada-lovelace", "--yes", **settings))
+    assert code == 0, output
+    assert [row[0] for row in gateway.select("SELECT user_id FROM events")] == ["eve"] * 3
+    files = [each for each in (tmp_path / "data").rglob("*") if each.is_file()]
+    assert [each for each in files if b"ada-lovelace" in each.read_bytes()] == []
+    assert gateway.stop() == 0
