@@ -132,6 +132,11 @@ class Worker:
                 if self.left_behind:
                     logger.error("stopped with %d events not stored", self.left_behind)
 
+    @property
+    def store_trouble(self) -> SinkUnavailable | None:
+        """Why the store cannot be used, or should not be relied on."""
+        return self.flusher.last_error or self._sink.damage
+
     def not_ready_because(self) -> list[Detail]:
         """Return the reasons; none when it takes messages and can store them."""
         reasons = []
@@ -139,8 +144,8 @@ class Worker:
             reasons.append(Detail("worker", self._state))
         if self.source_error is not None:
             reasons.append(Detail("nats", str(self.source_error)))
-        if self.flusher.last_error is not None:
-            reasons.append(Detail("store", str(self.flusher.last_error)))
+        if self.store_trouble is not None:
+            reasons.append(Detail("store", str(self.store_trouble)))
         return reasons
 
     async def _pull(self) -> None:

@@ -69,7 +69,7 @@ class WorkerCollector(Collector):
         gauges = {
             "buffered_events": ("Events that wait for the store.", worker.buffer.events),
             "nats_up": ("1 unless the stream cannot be read.", worker.source_error is None),
-            "store_up": ("1 unless the store fails.", worker.flusher.last_error is None),
+            "store_up": ("1 unless the store fails.", worker.store_trouble is None),
         }
         if (state := worker.state) is not None:  # of all workers together
             gauges |= {

@@ -344,3 +344,12 @@ async def test_the_state_of_the_log_is_watched_and_unknown_when_it_cannot_be_had
     async with running(Blind(), MemorySink()) as worker:
         await asyncio.sleep(0.01)
         assert worker.state is None
+
+
+async def test_damage_in_the_store_makes_a_worker_not_ready(source: FakeSource) -> None:
+    sink = MemorySink()
+    async with running(source, sink) as worker:
+        assert not [each for each in worker.not_ready_because() if each.path == "store"]
+        sink.damage = SinkUnavailable("the database is damaged: malformed")
+        (reason,) = [each for each in worker.not_ready_because() if each.path == "store"]
+        assert reason.message == "the database is damaged: malformed"
