@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_moved_is_one_clear_line(tmp_path: Path) -> None
     other = worker_folder(tmp_path, 1)
     leave(other, "ada")
     (tmp_path / "file").write_text("where a folder should be")
-    with pytest.raises(ConfigError, match=r"worker-1 cannot be moved to .*: File exists"):
+    with pytest.raises(ConfigError, match=r"worker-1 cannot be moved to .*: Not a directory"):
         adopt(tmp_path / "file", [other])
 
 

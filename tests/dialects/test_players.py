@@ -107,7 +107,7 @@ def test_a_store_that_cannot_be_read_is_503_and_heals(start_gateway: StartGatewa
         {"error": {"code": "UNAVAILABLE", "message": "store_unavailable"}},
     )
     away.rename(database)
-    assert get(running, "/v1/players/ada", sub="ada")[0] == 200
+    wait_until(lambda: get(running, "/v1/players/ada", sub="ada")[0] == 200 or None)
 
 
 # --- what is shown -------------------------------------------------------------------------------
