@@ -91,6 +91,7 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_body = False
         self._body_left = self._pieces = 0
+        self._body_waits = False
         self._upgrade: bytes | None = None
         self._heads = Heads()
         self._unparsed = _NOTHING
@@ -126,10 +127,13 @@ class Protocol(HttpToolsProtocol):
         """Feed the parser, which must not get to know of more requests than may wait."""
         if self.stage == LINGERING or self._is_broken:
             self._discard(len(data))
-        elif self._unparsed:  # it was on its way when reading was paused
+        elif self._unparsed or self.flow.held:  # it was on its way when reading was paused
             self._unparsed = memoryview(b"".join((self._unparsed, data)))
         elif self._in_body and len(data) <= self._body_left:
             self._feed(data)
+        elif self.stage == HEAD:
+            self._unparsed = memoryview(data)
+            self._feed_in_pieces(first=len(_HEAD_END))  # its end may come in two parts
         else:
             end = 0 if self._in_body else data.find(_HEAD_END) + 4
             if end in (3, len(data)):  # the end of one head at most
@@ -138,26 +142,31 @@ class Protocol(HttpToolsProtocol):
             if end:
                 self._feed(data[:end])
             rest = memoryview(data)[end:]
-            if self._in_body and len(rest) <= self._body_left:
+            if self._in_body and len(rest) <= self._body_left and not self.flow.held:
                 self._feed(rest)
             else:
                 self._unparsed = rest
                 self._feed_in_pieces()
 
-    def _feed_in_pieces(self) -> None:
-        """Feed the parser one request after the other while there is room for them."""
+    def _feed_in_pieces(self, first: int = 0) -> None:
+        """Feed the parser one request after the other while there is room for them.
+
+        The ``first`` bytes are a piece of their own.
+        """
         view = self._unparsed
         data: bytes = view.obj  # type: ignore[assignment] # made of bytes, always
         start, size = len(data) - len(view), len(data)
         whole = memoryview(data)
         while start < size and self.stage != LINGERING and not self._is_broken:
-            if len(self.pipeline) >= MAX_QUEUED:
+            if self.flow.held:
                 self._unparsed = whole[start:]
                 return
-            if self._in_body and self._body_left > 0:
-                end = min(start + self._body_left, size)
-            else:  # of chunks no end is known: small pieces will do
-                end = data.find(_HEAD_END, start + _PIECE_BYTES if self._in_body else start) + 4
+            if first:
+                end, first = min(start + first, size), 0
+            elif self._in_body:  # of chunks no end is known: small pieces will do
+                end = min(start + (self._body_left if self._body_left > 0 else _PIECE_BYTES), size)
+            else:
+                end = data.find(_HEAD_END, start) + 4
                 end = size if end < 4 else end
             self._feed(whole[start:end])
             start = end
@@ -244,7 +253,8 @@ class Protocol(HttpToolsProtocol):
             slots.kept_headers if keeps else self.server_state.default_headers,
             self.on_response_complete,
             keep_alive=keeps,
-            waiting_for_100_continue=headers.get(b"expect", b"").lower() == b"100-continue",
+            waiting_for_100_continue=version == "1.1"  # RFC 9110 section 10.1.1
+            and headers.get(b"expect", b"").lower() == b"100-continue",
         )
         self.stage = BODY
         self._in_body = True
@@ -254,7 +264,11 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, self.app)
         else:
             self.pipeline.appendleft((cycle, self.app))
-            if len(self.pipeline) >= MAX_QUEUED:
+            # A body before its turn would be held for nobody knows whom, and nobody knows how long.
+            self._body_waits = self._body_left > 0 or b"transfer-encoding" in headers
+            if self._body_waits:
+                self.stage = ANSWERING
+            if self._body_waits or len(self.pipeline) >= MAX_QUEUED:
                 self._hold_reading()
 
     def on_body(self, body: bytes) -> None:
@@ -374,7 +388,12 @@ class Protocol(HttpToolsProtocol):
         """Begin the next request of the pipeline, unless the client has left meanwhile."""
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-            self._read_on()
+            if self._body_waits and not self.pipeline:  # the body's turn, too
+                self._body_waits = False
+                if self._in_body:
+                    self.stage, self.since = BODY, self._clock()
+            if not self._body_waits:
+                self._read_on()
 
     def _take_turns(self) -> None:
         """Begin some next requests, of whatever connections, and the others after all else."""

@@ -381,6 +381,14 @@ def test_a_client_that_asks_before_it_sends_is_told_to_continue(gateway: Running
         assert connection.read_answer().status == 202
 
 
+def test_http_1_0_is_not_told_to_continue(gateway: RunningGateway) -> None:
+    """RFC 9110 section 10.1.1: it would take that for the answer."""
+    sent = request_bytes(
+        gateway, payload(), "Expect: 100-continue", line="POST /ingest/events HTTP/1.0"
+    )
+    assert [answer.status for answer in exchange(gateway, sent)] == [202]
+
+
 def test_requests_in_a_pipeline_are_answered_in_their_order(gateway: RunningGateway) -> None:
     requests = [
         request_bytes(gateway, payload()),

@@ -273,12 +273,15 @@ async def test_requests_that_come_one_by_one_wait_unread_too(house: House) -> No
 
 async def test_a_broken_body_in_a_pipeline_costs_no_answer_before_it(house: House) -> None:
     chunked = b"POST /slow HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    connection, wire = await house.open(GET, GET + chunked + b"5\r\nhello\r\n")
-    assert house.slots.body_bytes == 5
-    connection.data_received(b"what?\r\n")
+    broken = chunked + b"5\r\nhello\r\nwhat?\r\n"
+    _, wire = await house.open(GET, GET + broken)
+    await house.answer(2)
+    assert house.slots.body_bytes == 0
+    assert (wire.ended, wire.statuses) == ("eof", [200, 200, 400])
+    _, wire = await house.open(chunked + b"0\r\n\r\n" + broken)
     assert house.slots.body_bytes == 0
     await house.answer(2)
-    assert (wire.ended, wire.statuses, house.waiting) == ("eof", [200, 200], [])
+    assert (wire.ended, wire.statuses, house.waiting) == ("eof", [200], [])
 
 
 async def test_who_leaves_is_missed_by_every_request_of_the_pipeline(house: House) -> None:
@@ -287,6 +290,52 @@ async def test_who_leaves_is_missed_by_every_request_of_the_pipeline(house: Hous
     connection.connection_lost(None)
     assert all(cycle.disconnected for cycle in cycles)
     assert (house.slots.body_bytes, house.slots.states().total()) == (0, 0)
+
+
+async def test_a_body_is_not_read_before_its_turn(house: House) -> None:
+    """Or strangers that read no answers would hold all that may be held of bodies."""
+    post = POST.replace(b"100000", b"30000") + b"x" * 30_000
+    connection, wire = await house.open(GET + post * 3)
+    assert (house.slots.body_bytes, wire.reads, len(house.waiting)) == (0, False, 1)
+    house.later(100)
+    assert wire.statuses == [], "and it is not late, either"
+    await house.answer()
+    assert (house.slots.body_bytes, wire.reads) == (30_000, False)
+    await house.answer(2)
+    assert (house.slots.body_bytes, wire.reads) == (30_000, True)
+    await house.answer()
+    assert (house.slots.body_bytes, wire.statuses) == (0, [200] * 4)
+    connection.data_received(GET)
+    await house.go_round()
+    await house.answer()
+    assert wire.statuses == [200] * 5
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3, 4, 10])
+@pytest.mark.parametrize("before", [b"", b"4\r\nabcd\r\n0\r\n\r\n"])
+async def test_no_cut_in_a_pipeline_has_a_body_read_before_its_turn(
+    house: House, at: int, before: bytes
+) -> None:
+    """As when the blank line of its head comes in two parts, or a body of chunks is before it."""
+    chunked = POST.replace(b"Content-Length: 100000", b"Transfer-Encoding: chunked")
+    post = POST.replace(b"100000", b"9000")
+    begin = (chunked + before if before else b"") + post
+    cut = len(begin) - at
+    data = begin + b"x" * 9_000 + GET
+    _, wire = await house.open(GET, data[:cut], data[cut:])
+    assert house.slots.body_bytes <= 1_024
+    await house.answer(4 if before else 3)
+    assert (wire.statuses, house.waiting) == ([200] * (4 if before else 3), [])
+
+
+async def test_a_body_whose_turn_it_is_has_the_time_of_a_request(house: House) -> None:
+    await house.open(GET + POST + b"hello")
+    house.later(100)
+    await house.answer()
+    house.later(9)
+    assert not house.stats.connections_closed
+    house.later(2)
+    assert house.stats.connections_closed == {"request_timeout": 1}
 
 
 # --- places --------------------------------------------------------------------------------------
