@@ -59,6 +59,14 @@ def truncate(database: Path) -> None:
     os.truncate(database, 0)
 
 
+def empty_the_log(database: Path) -> None:
+    os.truncate(database.with_name(f"{database.name}-wal"), 0)
+
+
+def cut_the_log_off(database: Path) -> None:
+    os.truncate(database.with_name(f"{database.name}-wal"), 40)
+
+
 def copy_over(database: Path) -> None:
     shutil.copyfile(database.with_name("copy.db"), database)
 
@@ -163,13 +171,52 @@ async def test_a_database_that_is_moved_away_gets_all_that_was_stored_in_it(
     assert " ERROR " in log
 
 
-@pytest.mark.parametrize("happens", [remove, remove_all, truncate])
-async def test_what_the_journal_has_of_a_removed_database_is_stored_again(
-    target: Target, happens: Callable[[Path], None]
+@pytest.mark.parametrize(
+    ("happens", "told"),
+    [
+        (remove, "was removed"),
+        (remove_all, "was removed"),
+        (truncate, "was overwritten"),
+        (empty_the_log, "has lost a part of its log"),
+        (cut_the_log_off, "has lost a part of its log"),
+    ],
+)
+async def test_what_the_journal_has_of_a_removed_database_or_log_is_stored_again(
+    target: Target, happens: Callable[[Path], None], told: str
 ) -> None:
     wanted, log = await played(target, happens)
     assert stored(target.database) == wanted
-    assert "was removed" in log or "was overwritten" in log
+    assert told in log
+
+
+async def test_a_database_that_is_cut_off_gets_nothing_more_and_the_next_one_what_the_journal_has(
+    target: Target,
+) -> None:
+    ledger = Ledger()
+    await target.up()
+    async with load([Client(f"player-{n}", target.port, ledger) for n in range(3)]):
+        size = 0
+
+        async def is_large() -> bool:
+            nonlocal size
+            size = target.database.stat().st_size
+            return size > 400_000
+
+        await until(is_large, "some pages in the file itself")
+        os.truncate(target.database, size // 2)
+
+        async def is_told() -> bool:
+            status, body = await target.ready()
+            return status == 503 and "is not complete" in body
+
+        await until(is_told, "it waits for a whole file")
+        assert target.database.stat().st_size <= size
+        move_with_its_log(target.database)
+        await until(target.is_ready, "ready")
+    await target.drained()
+    assert await target.stop() == 0
+    assert "was cut off" in target.log
+    assert stored(target.database) == acknowledged(ledger)
 
 
 @pytest.mark.parametrize("packed", [False, True])

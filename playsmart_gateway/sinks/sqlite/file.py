@@ -30,7 +30,7 @@ import aiosqlite
 
 from playsmart_gateway.errors import SinkError, SinkUnavailable
 from playsmart_gateway.private import create_if_missing, make_folder
-from playsmart_gateway.sinks.sqlite.wal import continues, first_page, is_whole, stamp_of
+from playsmart_gateway.sinks.sqlite.wal import continues, first_page, is_cut, is_whole, stamp_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,9 @@ PATIENCE_SECONDS = 1.0
 
 _SHARED_LOCK = 0x4000_0002, 510
 """Where SQLite's connections hold their shared locks: first byte, and how many."""
+
+_CHECKPOINT_LOCK = 121, 1
+"""Where in the index whoever moves the log into the file holds its lock (walformat, 2.3.1)."""
 
 _Inode = tuple[int, int]
 _guards: dict[_Inode, list[int]] = {}
@@ -84,6 +87,7 @@ class StoreFile:
         self.opening = asyncio.Lock()
         self._away: SinkUnavailable | None = None
         self.damage: SinkUnavailable | None = None
+        self._told: object = None
         self._clock = clock
         self._connections: list[Held] = []
         self._known: _Known | None = None
@@ -143,7 +147,10 @@ class StoreFile:
             self._known.stamped = None
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) and self.damage is None:
             self.damage = SinkUnavailable(f"the database is damaged: {error}", hint=error.hint)
-            logger.error("the database %s is damaged: %s. %s", self.path, error, error.hint)
+            damaged = _inode(self.path), str(error)
+            if damaged != self._told:  # it is opened again and again
+                logger.error("the database %s is damaged: %s. %s", self.path, error, error.hint)
+            self._told = damaged
 
     async def _look(self, known: "_Known") -> Change | None:
         """Return what has happened, if anything."""
@@ -163,9 +170,13 @@ class StoreFile:
                 return Change("and its log were replaced", is_ours=False)
             if page != known.page and not await _is_continued(known):
                 return Change("was overwritten", is_ours=False, log_is_stale=True)
+            if await _is_cut_off(known):
+                return Change("was cut off", is_ours=False, log_is_stale=True)
             known.fingerprint, known.page = fingerprint, page
         if has_parted:
             return Change("has lost its log (-wal) or the index of that (-shm)", is_ours=True)
+        if known.index is not None and is_cut(known.log_path, _guards[known.index][0]):
+            return Change("has lost a part of its log (-wal)", is_ours=False, log_is_stale=True)
         return None
 
     # ---- Leaving ----------------------------------------------------------------------------
@@ -197,6 +208,8 @@ class StoreFile:
         if known.keeper is not None:
             known.keeper.close()
         _unguard(known.inode)
+        if known.index is not None:
+            _unguard(known.index)
         self._known = None
 
     async def left(self, connection: Held) -> None:
@@ -287,7 +300,7 @@ class StoreFile:
             log, index = _beside(self.path, "-wal"), _beside(self.path, "-shm")
             self._known = _Known(
                 inode, guard, (found.st_size, found.st_mtime_ns), first_page(guard),
-                log, _inode(log), index, _inode(index),
+                log, _inode(log), index, _guard(index) if index.exists() else None,
             )  # fmt: skip
         if not read_only:
             if self._known.keeper is None:
@@ -315,7 +328,8 @@ class StoreFile:
         if now - self._still_since < SETTLE_SECONDS:
             raise self._away or SinkUnavailable(f"{self.path} is being replaced")
         if place and not is_complete:
-            raise SinkUnavailable(f"{self.path} is not complete", hint="Copy it once more.")
+            hint = "Copy it once more, restore a backup, or move it away."
+            raise SinkUnavailable(f"{self.path} is not complete", hint=hint)
 
     def _set_aside(self, log: Path, whose: str) -> None:
         """Keep a log out of the way that does not belong to the file."""
@@ -369,6 +383,20 @@ async def _is_continued(known: _Known) -> bool:
         if await asyncio.to_thread(continues, known.log_path, page, strictly=True):
             return True
     return False
+
+
+async def _is_cut_off(known: _Known) -> bool:
+    """Whether the file lacks some of its pages while nobody brings any; asked twice."""
+    for pause in (0.0, 0.05):
+        await asyncio.sleep(pause)
+        is_cut_off = not _is_checkpointed(known) and not is_whole(known.guard)
+        if not is_cut_off or _is_checkpointed(known):
+            return False
+    return True
+
+
+def _is_checkpointed(known: _Known) -> bool:
+    return known.index is None or _is_locked(_guards[known.index][0], *_CHECKPOINT_LOCK)
 
 
 async def _moved_log_into_file(db: aiosqlite.Connection) -> bool:
@@ -462,10 +490,13 @@ def _guarded(path: Path) -> Iterator[int]:
 
 def _is_in_use(guard: int) -> bool:
     """Whether anybody has the file open with SQLite, in this process or another one."""
+    return _is_locked(guard, *_SHARED_LOCK)
+
+
+def _is_locked(file: int, start: int, size: int) -> bool:
     asked = getattr(fcntl, "F_OFD_GETLK", None)
     if asked is None:  # not Linux
         return False
-    start, size = _SHARED_LOCK
-    answer = fcntl.fcntl(guard, asked, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, start, size, 0))
+    answer = fcntl.fcntl(file, asked, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, start, size, 0))
     kind: int = struct.unpack("hhqqi4x", answer)[0]
     return kind != fcntl.F_UNLCK

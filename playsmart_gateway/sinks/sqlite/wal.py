@@ -12,6 +12,7 @@ copying it raises. (https://sqlite.org/fileformat2.html, sections 1.3 and 4.)
 """
 
 import os
+import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from pathlib import Path
 _LOG_HEADER_BYTES = 32
 _FRAME_HEADER_BYTES = 24
 _MAX_PAGE_BYTES = 65_536
+_INDEX_HEADER_BYTES = 48
 _SCHEMA = slice(40, 44)
 _STAMP = slice(68, 72)
 """Of a first page: the cookie of the schema, and ``application_id``."""
@@ -45,6 +47,31 @@ def is_whole(file: int) -> bool:
     if not page or page[24:28] != page[92:96]:  # then the count is not valid
         return True
     return os.fstat(file).st_size >= len(page) * int.from_bytes(page[28:32], "big")
+
+
+def is_cut(log: Path, index: int) -> bool:
+    """Whether a log lacks some of what its open index (-shm) says is in it.
+
+    SQLite looks at the index alone, so it goes on behind the gap. (https://sqlite.org/walformat.html,
+    section 2.1.) Raises ``OSError``.
+    """
+    before = os.pread(index, _INDEX_HEADER_BYTES, 0)
+    if len(before) < _INDEX_HEADER_BYTES or not before[12]:  # nobody has made it yet
+        return False
+    (frames,) = struct.unpack("=I", before[16:20])
+    if not frames:
+        return False
+    (size,) = struct.unpack("=H", before[14:16])
+    wanted = _LOG_HEADER_BYTES + frames * (
+        _FRAME_HEADER_BYTES + (_MAX_PAGE_BYTES if size == 1 else size)
+    )
+    file = os.open(log, os.O_RDONLY)
+    try:
+        begins = os.pread(file, _LOG_HEADER_BYTES, 0)
+        is_short = begins[16:24] != before[32:40] or os.fstat(file).st_size < wanted
+    finally:
+        os.close(file)
+    return is_short and os.pread(index, _INDEX_HEADER_BYTES, 0) == before  # else it was begun anew
 
 
 def continues(log: Path, page: bytes, *, strictly: bool) -> bool:
