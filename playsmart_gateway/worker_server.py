@@ -9,13 +9,26 @@ from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 
+from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.server import SWITCH_INTERVAL_SECONDS, ignore_hangup
+from playsmart_gateway.server import (
+    SWITCH_INTERVAL_SECONDS,
+    Server,
+    ignore_hangup,
+    uvicorn_config,
+)
+from playsmart_gateway.slots import Limits, Slots
 from playsmart_gateway.worker import Worker
 from playsmart_gateway.worker_ops import create_worker_app
 
+LIMITS = Limits(max_connections=64)
+"""Of those who watch; what they may hold is otherwise what clients of a gateway may."""
 
-class _Watched(uvicorn.Server):
+STOP_SECONDS = 1
+"""What their requests get when the worker ends."""
+
+
+class _Watched(Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the worker."""
@@ -58,10 +71,10 @@ async def _watched(worker: Worker, port: int | None) -> AsyncIterator[None]:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
         raise ConfigError([f"--port {port}: {error.strerror}"]) from error
-    config = uvicorn.Config(
-        create_worker_app(worker), lifespan="off", access_log=False, log_config=None
-    )
-    server = _Watched(config)
+    slots = Slots(LIMITS, worker.stats)
+    config = uvicorn_config(create_worker_app(worker), Config(), slots)
+    config.timeout_graceful_shutdown = STOP_SECONDS
+    server = _Watched(config, slots, on_signal=lambda _: None)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield

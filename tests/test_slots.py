@@ -9,8 +9,9 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.config import Config
-from playsmart_gateway.connection import MAX_QUEUED, TURNS, Protocol
+from playsmart_gateway.connection import TURNS, Protocol
 from playsmart_gateway.middleware import ANSWER
+from playsmart_gateway.reading import MAX_QUEUED
 from playsmart_gateway.server import uvicorn_config
 from playsmart_gateway.slots import (
     ANSWER_SECONDS,

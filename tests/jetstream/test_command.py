@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import (
     PATIENCE_SECONDS,
+    Connection,
     StartGateway,
     clean_environment,
     make_event,
@@ -70,7 +71,7 @@ def fetch(port: int, path: str) -> tuple[int, str] | None:
         return None
 
 
-def test_a_gateway_and_a_worker_from_one_configuration(
+def test_a_gateway_and_a_worker_from_one_configuration_with_the_same_connections(
     nats_server: NatsServers, tmp_path: Path, start_gateway: StartGateway, run: Run
 ) -> None:
     settings = {
@@ -98,8 +99,16 @@ def test_a_gateway_and_a_worker_from_one_configuration(
     assert metrics["playsmart_worker_nats_up"] == metrics["playsmart_worker_store_up"] == 1
     assert fetch(port, "/healthz") == (200, '{"status": "alive"}')
     assert gateway.select("SELECT count(*) FROM events")[0][0] == 200
-    worker.send_signal(signal.SIGTERM)
-    code, output = outcome(worker)
+    with Connection(port) as wish, Connection(port) as twice, Connection(port) as half:
+        wish.send(
+            b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+        )
+        assert wish.read_answer().status == 200
+        twice.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        assert [answer.status for answer in twice.read_to_end()] == [400]
+        half.send(b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+        worker.send_signal(signal.SIGTERM)
+        code, output = outcome(worker)
     assert code == 0, output
     assert "Traceback" not in output
     assert gateway.stop() == 0
