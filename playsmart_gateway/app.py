@@ -179,7 +179,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its Location would say http, and a host
-    app.router.default = SlashRedirect(app.router)
+    app.router.default = SlashRedirect(app.router, endpoints)
     app.frame = RequestFrame(
         app.call_starlette,
         gateway.stats,

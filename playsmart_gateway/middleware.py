@@ -6,7 +6,7 @@ Plain ASGI, because it is on the path of every request.
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import getrandbits
 from typing import Any
 from urllib.parse import quote
@@ -178,19 +178,23 @@ class RequestFrame:
 class SlashRedirect:
     """Where nothing was found: redirects a path with slashes behind it to the one without.
 
-    The ``Location`` is relative. An absolute one would have to know the scheme and the host that
-    the client asked for, which proxies tell or do not tell in many ways.
+    ``paths`` are those that the router does not know. The ``Location`` is relative. An absolute one
+    would have to know the scheme and the host that the client asked for, which proxies tell or do
+    not tell in many ways. With 307 a client sends its body again (RFC 9110 section 15.4.8).
     """
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, paths: Collection[str]) -> None:
         self._router = router
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 307, or 404."""
         path = scope.get("path", "")
         if scope["type"] == "http" and path.endswith("/"):
             bare = {**scope, "path": path.rstrip("/")}
-            if any(route.matches(bare)[0] is not Match.NONE for route in self._router.routes):
+            if bare["path"] in self._paths or any(
+                route.matches(bare)[0] is not Match.NONE for route in self._router.routes
+            ):
                 location = quote(bare["path"])
                 if query := scope["query_string"].decode("latin-1"):
                     location += f"?{query}"

@@ -457,6 +457,21 @@ def test_a_redirect_is_relative_whatever_host_and_scheme_were_asked_for(
     assert answer.headers["x-request-id"]
 
 
+@refused
+@pytest.mark.parametrize(
+    "path", ["/ingest/events", "/v2/identify", "/v2/analytics_events/batch", "/event", "/v3/event"]
+)
+def test_a_post_with_a_slash_too_many_is_sent_on_with_its_body(
+    gateway: RunningGateway, path: str
+) -> None:
+    proxied = {"host": "events.example.com", "x-forwarded-proto": "https"}
+    answer = gateway.client.post(f"{path}/?a=b", content=b"{}", headers=proxied)
+    assert (answer.status_code, answer.headers["location"]) == (307, f"{path}?a=b")
+    followed = gateway.client.post(f"{path}/", content=b"{}", follow_redirects=True)
+    straight = gateway.client.post(path, content=b"{}")
+    assert (followed.status_code, followed.content) == (straight.status_code, straight.content)
+
+
 @pytest.mark.parametrize("path", ["/nothing/", "//evil.example/", "//", "//healthz/", "/a/b//"])
 def test_what_is_not_there_is_not_there_with_a_slash_either(
     gateway: RunningGateway, path: str

@@ -140,8 +140,13 @@ NO_DRAWS: Draws = {}
 _Row = tuple[str, str | None, datetime, msgspec.Raw]
 _NO_ROW: _Row = ("", None, datetime.min, ABSENT)
 _ESCAPED_NUL = rb"\u0000"
+_ESCAPED_ASCII = rb"\u00"
 _OPEN_BRACE = {ord("{")}
-_ROUNDED_FRACTION = re.compile(rb"\.(?<=:\d\d\.)\d{6}[5-9]")
+_escaped_spelling = re.compile(rb"\\u00(?:2[eE]|3[0-9aA]|[67])").search
+"""Of a fraction, or of the name of what it is in; .NET escapes many others."""
+_rounded_fraction = re.compile(rb"\.(?<=:\d\d\.)\d{6}[5-9]").search
+_SEVEN_DIGITS = slice(len("2026-04-22T14:30:00."), len("2026-04-22T14:30:00.1234567"))
+_SEVENTH = slice(_SEVEN_DIGITS.stop - 1, _SEVEN_DIGITS.stop)
 _MICROSECOND = timedelta(microseconds=1)
 _TIMESTAMP_RULE = (
     "must be an ISO 8601 date-time with an explicit offset, in the years 1 to 9999 in UTC"
@@ -164,14 +169,15 @@ def decode(body: bytes, draws: Draws = NO_DRAWS) -> Batch:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         well_formed = mended(body)
         return _examine(body, draws) if well_formed == body else decode(well_formed, draws)
-    if b"\\" in body and _ESCAPED_NUL in body:  # to look for one byte first is 40 times as quick
+    is_escaped = b"\\" in body and _ESCAPED_ASCII in body  # one byte first is 40 times as quick
+    if is_escaped and _ESCAPED_NUL in body:
         return _examine(body, draws)
     events = upload.events
     if not _hold_objects(events):
         return _examine(body, draws)
     rows = [(event.type, event.name, event.timestamp, event.customdata) for event in events]
-    # Most ids have a dot, and come before the events.
-    if body.find(b".", body.find(b'"events"')) >= 0 and _ROUNDED_FRACTION.search(body):
+    dot = body.find(b".", body.find(b'"events"'))  # most ids have one, and come before the events
+    if (dot >= 0 and _rounded_fraction(body, dot)) or (is_escaped and _escaped_spelling(body)):
         rows = _truncated(rows, body)
     for row in rows:  # quicker than a set of the zones
         if row[2].tzinfo is not UTC:
@@ -206,17 +212,12 @@ def _truncated(rows: list[_Row], body: bytes) -> list[_Row]:
     A platform that prints seven digits or nine (C#, Java, Go) would send some events of a second
     into the next one, and of New Year's Eve into the next year.
     """
-    written = (event.timestamp for event in _decode_written(body).events)
     return [
-        (kind, name, when - _MICROSECOND if _was_rounded_up(text) else when, data)
-        for (kind, name, when, data), text in zip(rows, written, strict=True)
+        (kind, name, when - _MICROSECOND, data)
+        if (text := event.timestamp)[_SEVENTH] >= "5" and text[_SEVEN_DIGITS].isdigit()
+        else (kind, name, when, data)
+        for (kind, name, when, data), event in zip(rows, _decode_written(body).events, strict=True)
     ]
-
-
-def _was_rounded_up(text: str) -> bool:
-    """Whether the seventh digit of an RFC 3339 date-time's fraction is 5 or more."""
-    digits = text[len("2026-04-22T14:30:00.") :][:7]
-    return len(digits) == 7 and digits.isdigit() and digits[6] >= "5"
 
 
 def _hold_objects(events: "Sequence[Event | _LooseEvent]") -> bool:

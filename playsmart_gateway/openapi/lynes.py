@@ -17,6 +17,7 @@ from playsmart_gateway.dialects.lynes.reads import (
 )
 from playsmart_gateway.dialects.lynes.reads import NO_EVENT as NO_STATS
 from playsmart_gateway.dialects.lynes.reply import ERRORS, error_body
+from playsmart_gateway.dialects.playsmart import NO_NUL
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.lynes_schemas import REQUESTS, STREAK, USER, schemas, success
 from playsmart_gateway.openapi.parts import (
@@ -384,7 +385,9 @@ PIECE = Piece(
                 _id("eventId", "query", "The event, as configured.", "daily_login"),
                 _parameter("from", "query", "First day, in the project's time zone.", _DAY),
                 _parameter("to", "query", "Last day, in the project's time zone.", _DAY),
-                _parameter("usergroup", "query", "Only users of this group.", {"type": "string"}),
+                _parameter(
+                    "usergroup", "query", "Only users of this group.", {"type": "string", **NO_NUL}
+                ),
                 _parameter(
                     "interval",
                     "query",

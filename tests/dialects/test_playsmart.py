@@ -520,6 +520,22 @@ def test_fractions_are_cut_off_in_each_event_and_nowhere_else() -> None:
 
 
 @pytest.mark.parametrize(
+    ("plain", "escaped"),
+    [
+        ('"events"', r'"\u0065vents"'), ('"timestamp"', r'"t\u0069mestamp"'),
+        (".9999999", r"\u002e9999999"), (".9999999", r".999999\u0039"),
+        (":59.", r":5\u0039."), (":59.", r"\u003A59."),
+    ],
+)  # fmt: skip
+def test_fractions_are_cut_off_however_they_are_spelled(plain: str, escaped: str) -> None:
+    event = make_event(timestamp="2026-12-31T23:59:59.9999999Z")
+    body = json.dumps(make_upload("ada", event, game_id="dotless"))
+    assert plain in body
+    (row,) = json.loads(decode(body.replace(plain, escaped).encode()).rows)
+    assert row[2] == "2026-12-31T23:59:59.999999Z"
+
+
+@pytest.mark.parametrize(
     ("sent", "kept"),
     [
         (r'{"msg":"hey \ud83d"}', r'{"msg":"hey \ufffd"}'),

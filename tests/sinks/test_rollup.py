@@ -315,6 +315,36 @@ async def test_customdata_that_no_column_could_hold_does_not_stop_a_follower(
     assert sorted(level for _, _, level, *_ in levels) == ["0", "boss"]
 
 
+async def test_a_level_with_a_nul_is_no_level_and_least_not_its_beginning(
+    database_url: str,
+) -> None:
+    event = b'["LevelCompleted",null,"2026-04-22T14:30:00Z",{"level":"%s","x":"\\u0000 a"}]'
+    texts = [rb"a\u0000b", rb"a\u0000", b"boss", b"a b"]
+    one = batch(1, "ada", MONDAY)
+    one.rows, one.count = b"[%s]" % b",".join(event % text for text in texts), len(texts)
+    async with open_sink(database_url) as sink:
+        await sink.write([one])
+        async with keeper(sink) as figures:
+            await follow_to_the_end(figures)
+    levels = (await tables(database_url))["levels"]
+    assert sorted(level for _, _, level, *_ in levels) == ["a b", "boss"]
+
+
+async def test_a_value_nearer_to_nothing_than_a_float_can_be_counts_as_nothing(
+    database_url: str,
+) -> None:
+    event = b'["spin",null,"2026-04-22T14:30:00Z",{"event_count":1,"value":%s},null,"ada"]'
+    texts = [b"1e-9999", b"-1e-400", b"0." + b"0" * 240 + b"1", b"1e9999", b"2.5"]
+    one = batch(1, "", MONDAY, source="teak")
+    one.rows, one.count = b"[%s]" % b",".join(event % text for text in texts), len(texts)
+    async with open_sink(database_url) as sink:
+        await sink.write([one])
+        async with keeper(sink) as figures:
+            await follow_to_the_end(figures)
+    ((*_, events, occurrences, value),) = (await tables(database_url))["actions"]
+    assert (events, occurrences, value) == (5, 5.0, 1e18 + 2.5)
+
+
 async def test_of_two_members_of_one_name_the_last_counts(database_url: str) -> None:
     one = batch(1, "ada", MONDAY)
     events = [

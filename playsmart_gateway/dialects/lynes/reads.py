@@ -180,6 +180,8 @@ class _Reads:
         if interval not in ("total", "day"):
             raise wrong("interval", "must be total or day")
         group = query.get("usergroup")
+        if group is not None and "\0" in group:
+            raise wrong("usergroup", "must not contain NUL")
         first, last = day(request, "from", date.min), day(request, "to", date.max)
         cells = (self._access.project, event_id)
         days = await self._reader.event_days(*cells, first=first, last=last, group=group)
@@ -255,6 +257,8 @@ class _Reads:
         subject = await self._caller(request)
         user_id: str = request.path_params["userId"]
         self._access.require_user(subject, user_id)
+        if "\0" in user_id:  # which no event can hold, and PostgreSQL no parameter
+            raise NotFound(NO_USER)
         return user_id
 
     async def _caller(self, request: Request) -> str:

@@ -122,15 +122,19 @@ _COUNT_COINS = f"""
 def _number(key: str) -> str:
     """Return SQL of a number of Teak's events, 1 if there is none."""
     value = f"coalesce((readable(customdata) ->> '{key}')::numeric, 1)"
-    return f"greatest(-{MOST:.0f}, least({MOST:.0f}, {value}))::float8"
+    return f"greatest(-{MOST:.0f}, least({MOST:.0f}, {value}))"
 
 
 _COUNT_ACTIONS = f"""
     SELECT row_number() OVER () AS place, json_build_array(
-        game_id, at / {DAY}, type, count(*),
-        sum({_number("event_count")}), sum({_number("value")})
+        game_id, day, type, count(*), sum(occurrences::float8),
+        sum(CASE WHEN abs(value) >= 1e-300 THEN value::float8 ELSE 0 END)
     ) AS item
-    FROM {_CHUNK} WHERE source = 'teak' GROUP BY game_id, at / {DAY}, type
+    FROM (
+        SELECT game_id, at / {DAY} AS day, type,
+               {_number("event_count")} AS occurrences, {_number("value")} AS value
+        FROM {_CHUNK} WHERE source = 'teak' OFFSET 0
+    ) AS acted GROUP BY game_id, day, type
 """  # noqa: S608 - built from our own constants
 
 

@@ -55,8 +55,9 @@ _SEE_PLAYERS = f"""
 _LEVEL = last_member(
     "level",
     f"""CASE
-        WHEN type = 'text' AND instr(atom, char(0)) = 0
-             AND length(atom) BETWEEN 1 AND {MAX_LEVEL_LENGTH} THEN atom
+        WHEN type = 'text' AND length(atom) BETWEEN 1 AND {MAX_LEVEL_LENGTH}
+             AND (instr(customdata, '\\u0000') = 0
+                  OR instr(customdata -> '$.level', '\\u0000') = 0) THEN atom
         WHEN type NOT IN ('integer', 'real') OR abs(atom + 0.0) > {MAX_LEVEL} THEN NULL
         WHEN typeof(atom) = 'integer' THEN CAST(atom AS TEXT)
         WHEN abs(atom) < {MIN_LEVEL} THEN '0'
@@ -65,6 +66,8 @@ _LEVEL = last_member(
         ELSE printf('%.15g', atom)
     END""",
 )
+"""SQLite ends a text at a NUL, so only the JSON tells that there was one."""
+
 _SECONDS = last_member(
     "duration_seconds",
     f"iif(type IN ('integer', 'real') AND atom BETWEEN 0 AND {MAX_SECONDS}, atom, NULL)",
