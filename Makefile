@@ -53,7 +53,8 @@ constraints: ## write the newest versions that fit pyproject.toml into constrain
 	rm -rf $(VENV).fresh
 	$(PYTHON) -m venv $(VENV).fresh
 	$(VENV).fresh/bin/pip --quiet --disable-pip-version-check install '.[dev]'
-	$(VENV).fresh/bin/pip --disable-pip-version-check freeze --exclude playsmart-gateway > $(CONSTRAINTS)
+	$(VENV).fresh/bin/pip --disable-pip-version-check freeze --exclude playsmart-gateway > $(VENV).fresh/frozen
+	mv $(VENV).fresh/frozen $(CONSTRAINTS)
 	rm -rf $(VENV).fresh
 
 install: $(VENV)/.dev ## build .venv with everything for development

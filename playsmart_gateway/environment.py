@@ -137,6 +137,8 @@ def _first(keys: frozenset[str] | None) -> str:
 
 def _read(path: str) -> str:
     """Return what is in a file, without the ends of lines behind it."""
+    if not path:
+        raise ValueError("names no file")
     with Path(path).expanduser().open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:

@@ -6,6 +6,7 @@ by its own text, which could quote a payload; control characters are written as 
 
 import logging
 import re
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -16,6 +17,8 @@ from playsmart_gateway.errors import where
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+logger = logging.getLogger(__name__)
 
 _FIELDS = "playsmart_fields"
 _always: dict[str, Any] = {}
@@ -39,6 +42,12 @@ def set_up_logging(form: LogFormat, level: LogLevel) -> None:
     handler.setFormatter(JsonFormatter() if form == "json" else ConsoleFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.captureWarnings(True)
+    sys.unraisablehook = _log_unraisable
+
+
+def _log_unraisable(found: "sys.UnraisableHookArgs") -> None:
+    if error := found.exc_value:
+        logger.error("an error that nobody could be told of", exc_info=error)
 
 
 class ConsoleFormatter(logging.Formatter):

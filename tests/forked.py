@@ -5,6 +5,7 @@ encoding of standard output, where that goes, and after how many seconds Ctrl-C 
 """
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 from tests.conftest import clean_environment
 
 LIMIT_SECONDS = 120
+WAITING_SECONDS = 1
 
 _PROGRAM = "from tests.forked import fork_each; fork_each()"
 
@@ -84,6 +86,7 @@ def fork_each() -> None:
     """Fork a command for each case, and tell how it ended."""
     from playsmart_gateway.cli import main
 
+    gc.freeze()  # or each child copies and collects what was imported
     for line in sys.stdin:
         case = json.loads(line)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -127,3 +130,11 @@ def _become(case: Mapping[str, Any], out: int, err: int) -> None:
         atexit.register(signal.setitimer, signal.ITIMER_VIRTUAL, 0)  # Python forgets its handler
         signal.signal(signal.SIGVTALRM, lambda *_: signal.raise_signal(signal.SIGINT))
         signal.setitimer(signal.ITIMER_VIRTUAL, case["interrupted_after"])
+        signal.signal(signal.SIGALRM, _interrupt_who_waits)
+        signal.setitimer(signal.ITIMER_REAL, WAITING_SECONDS, LIMIT_SECONDS)
+
+
+def _interrupt_who_waits(*_: object) -> None:
+    """Press Ctrl-C for a command that spends no time of its own; the next alarm ends it."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGINT)

@@ -214,6 +214,16 @@ def test_the_request_that_development_mode_prints_works_when_pasted(
     assert (event["user_id"], event["type"]) == ("device-abc-123", "LevelCompleted")
 
 
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_development_mode_advises_keys_for_lynes_until_they_are_apart(
+    start_gateway: StartGateway, is_apart: bool
+) -> None:
+    settings = {"LYNES__AUTH__AUDIENCE": "lynes"} if is_apart else {}
+    running = start_gateway("--dev", secret=None, **settings)
+    assert ("[lynes.auth]" in running.log) is not is_apart
+    assert running.stop() == 0
+
+
 def test_development_mode_leaves_configured_keys_alone(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:

@@ -297,6 +297,10 @@ def test_a_folder_is_no_value_and_neither_is_a_secret_in_the_place_of_its_file(
     ]
 
 
+def test_the_name_of_a_file_with_a_value_is_not_empty() -> None:
+    assert problems(None, AUTH__SECRET_FILE="") == ["PLAYSMART_AUTH__SECRET_FILE: names no file"]
+
+
 def test_a_value_and_a_file_with_it_are_one_too_many(tmp_path: Path) -> None:
     path = write(tmp_path, SECRET)
     told = "PLAYSMART_AUTH__SECRET: is set twice, by itself and by PLAYSMART_AUTH__SECRET_FILE"

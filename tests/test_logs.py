@@ -9,7 +9,7 @@ import pytest
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import Auth, Config, Journal, Log, Storage
-from playsmart_gateway.logs import ConsoleFormatter, JsonFormatter, fields
+from playsmart_gateway.logs import ConsoleFormatter, JsonFormatter, fields, set_up_logging
 from tests.conftest import SECRET, StartGateway, in_process, make_upload
 
 EVIL = "a\x1b[31m\r\nb\x00\u2028\x9bc\ud800"
@@ -38,6 +38,22 @@ def test_an_exception_is_named_by_type_and_place(formatter: logging.Formatter) -
     assert "payload" not in line
     assert "it broke: LookupError at " in line
     assert "test_an_exception_is_named" in line
+
+
+def test_an_error_that_nobody_could_be_told_of_is_a_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Dropped:
+        def __del__(self) -> None:
+            raise LookupError("payload")
+
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # and put back
+    set_up_logging("json", "info")
+    logging.captureWarnings(False)
+    Dropped()
+    (line,) = caplog.records
+    assert "LookupError at " in JsonFormatter().format(line)
+    assert "payload" not in JsonFormatter().format(line)
 
 
 def test_json_has_time_level_logger_message_and_fields() -> None:

@@ -7,6 +7,7 @@ configuration, 130 Ctrl-C.
 import contextlib
 import signal
 import sys
+import warnings
 
 import click
 
@@ -71,7 +72,15 @@ def main() -> None:
     open_standard_descriptors()
     take_any_text()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    thrown_away: list[Exception] = []
+    sys.unraisablehook = lambda found: thrown_away.extend(
+        [found.exc_value] if isinstance(found.exc_value, Exception) else ()
+    )
     code = _run()
+    if code != INTERRUPTED:  # what Ctrl-C found half made may complain when it is thrown away
+        with contextlib.suppress(OSError):
+            for error in thrown_away:
+                say(f"note: {where(error)}; this is a bug", err=True)
     discard_what_nobody_takes()
     sys.exit(code)
 
@@ -87,6 +96,7 @@ def _run() -> int:
             error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
+        warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines that it came before
         interrupted = isinstance(error.__cause__ or error, KeyboardInterrupt)
         lines, code = ["aborted"], INTERRUPTED if interrupted else 1
     except OSError as error:  # a disk that is full, a reader that is gone, a file of the operator's

@@ -156,7 +156,10 @@ curl -i {url}/ingest/events \\
   -d '{body}'
 
 Or try everything in a browser: {url}/docs
+{"" if config.lynes.auth else _HOW_TO_KEEP_LYNES_APART.format(url=url)}"""
 
+
+_HOW_TO_KEEP_LYNES_APART = """
 Lynes (POST {url}/event) is for your servers. Before players get tokens, give it keys that they
 have not, in a configuration, and mint its tokens with `playsmart-gateway token --lynes`:
 

@@ -25,6 +25,7 @@ from playsmart_gateway.errors import ConfigError, SinkError, SinkRejected, SinkU
 from playsmart_gateway.sinks.postgres.url import Target, read_url
 
 logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())  # commands, which have no log, tell it themselves
 
 CLOSE_SECONDS = 1.0
 DAMAGE_SECONDS = 60.0

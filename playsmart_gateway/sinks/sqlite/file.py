@@ -33,6 +33,8 @@ from playsmart_gateway.private import create_if_missing, make_folder
 from playsmart_gateway.sinks.sqlite.wal import continues, first_page, is_cut, is_whole, stamp_of
 
 logger = logging.getLogger(__name__)
+damage_logger = logging.getLogger(f"{__name__}.damage")
+damage_logger.addHandler(logging.NullHandler())  # commands, which have no log, tell it themselves
 
 SETTLE_SECONDS = 1.0
 """What turns up in the place of a file must have kept still for so long: it may be being copied."""
@@ -149,7 +151,8 @@ class StoreFile:
             self.damage = SinkUnavailable(f"the database is damaged: {error}", hint=error.hint)
             damaged = _inode(self.path), str(error)
             if damaged != self._told:  # it is opened again and again
-                logger.error("the database %s is damaged: %s. %s", self.path, error, error.hint)
+                text = "the database %s is damaged: %s. %s"
+                damage_logger.error(text, self.path, error, error.hint)
             self._told = damaged
 
     async def _look(self, known: "_Known") -> Change | None:
