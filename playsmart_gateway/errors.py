@@ -30,7 +30,7 @@ A ``Refused`` is raised by whoever finds the reason and rendered by the dialect 
 
 import errno
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -235,6 +235,11 @@ class SinkRejected(SinkError):
     def __init__(self, message: str, *, certain: bool = False) -> None:
         super().__init__(message)
         self.certain = certain
+
+
+def dropped_rows(triggers: Iterable[str]) -> SinkRejected:
+    """Return the error of a store that took rows and has them not, be it for ``triggers``."""
+    return SinkRejected(f"the store drops rows that it is given ({', '.join(triggers)})")
 
 
 _MISTAKES = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,16 @@ FAULTS = {
             "DROP TRIGGER guard",
             "guard",
         ),
+        "a trigger that drops rows": (
+            "CREATE TRIGGER guard BEFORE INSERT ON event_rows BEGIN SELECT RAISE(IGNORE); END",
+            "DROP TRIGGER guard",
+            "guard",
+        ),
+        "a trigger that drops headers": (
+            "CREATE TRIGGER guard BEFORE INSERT ON batches BEGIN SELECT RAISE(IGNORE); END",
+            "DROP TRIGGER guard",
+            "guard",
+        ),
         "a trigger on what is paid": (
             "CREATE TRIGGER guard BEFORE INSERT ON coin_entries BEGIN SELECT RAISE(FAIL, 'n'); END",
             "DROP TRIGGER guard",
@@ -96,6 +107,22 @@ FAULTS = {
             " FOR EACH ROW EXECUTE FUNCTION guard()",
             "DROP FUNCTION guard CASCADE",
             "guard",
+        ),
+        "a trigger that drops rows": (
+            "CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RETURN NULL; END $$;"
+            "CREATE TRIGGER guarded BEFORE INSERT ON event_rows"
+            " FOR EACH ROW EXECUTE FUNCTION guard()",
+            "DROP FUNCTION guard CASCADE",
+            "guarded",
+        ),
+        "a trigger that drops headers": (
+            "CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RETURN NULL; END $$;"
+            "CREATE TRIGGER guarded BEFORE INSERT ON batches"
+            " FOR EACH ROW EXECUTE FUNCTION guard()",
+            "DROP FUNCTION guard CASCADE",
+            "guarded",
         ),
         "a column that must not be null": (
             "ALTER TABLE event_rows ADD COLUMN extra INTEGER NOT NULL DEFAULT 0;"
@@ -174,6 +201,17 @@ async def test_nothing_is_buried_for_what_was_done_to_the_store(
         assert await select(place, "SELECT count(*) FROM players") == [(count + 1,)]
         assert await select(place, "SELECT count(*) FROM dead_letters") == [(0,)]
         assert line.stats.duplicate == 0
+
+
+async def test_a_reason_does_not_name_triggers_of_our_own(tmp_path: Path) -> None:
+    place = f"{SQLITE}{tmp_path}/events.db"
+    async with open_sink(place, [RULE]) as sink:
+        assert await select(place, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'") > [
+            (2,)
+        ]
+        await execute(place, FAULTS["sqlite"]["a foreign trigger"][0])
+        with pytest.raises(SinkRejected, match=r"\(guard\)"):
+            await sink.write(of_players(1))
 
 
 POISON = {

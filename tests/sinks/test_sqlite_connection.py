@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -71,3 +73,60 @@ async def during_a_transaction(sink: SqliteSink, happens: Callable[[], object]) 
     async with sink._connection.transaction() as db:
         await db.execute("INSERT INTO journals (identity) VALUES ('lost')")
         happens()
+
+
+async def opened_again(sink: SqliteSink) -> None:
+    """Look until what is there has kept still for long enough."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await sink.look()
+            except SinkUnavailable:
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+async def test_a_file_that_is_removed_while_it_is_left_is_told_as_another_one(
+    tmp_path: Path, is_removed: bool
+) -> None:
+    """It was complete when it was left for the loss of its index; then it went, too."""
+    path = tmp_path / "events.db"
+    async with SqliteSink(str(path)) as sink:
+        await sink.write([make_batch(1, 3)])
+        path.with_name("events.db-shm").unlink()
+        with pytest.raises(SinkUnavailable, match="has lost its log"):
+            await sink.look()
+        assert not sink.renewals
+        if is_removed:
+            path.unlink()
+        await opened_again(sink)
+        assert sink.renewals == is_removed
+
+
+async def test_a_file_is_not_opened_while_another_process_uses_it_with_an_index_that_was_removed(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "events.db"
+    async with SqliteSink(str(path)) as sink:
+        await sink.write([make_batch(1, 3)])
+        command = (
+            "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]);"
+            "db.execute('SELECT count(*) FROM batches').fetchall(); print(1, flush=True);"
+            "sys.stdin.read()"
+        )
+        other = await asyncio.to_thread(
+            lambda: subprocess.Popen(
+                [sys.executable, "-c", command, str(path)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            )
+        )  # fmt: skip
+        assert other.stdout is not None
+        await asyncio.to_thread(other.stdout.readline)
+        path.with_name("events.db-shm").unlink()
+        for _ in range(30):
+            with pytest.raises(SinkUnavailable, match="has lost its log"):
+                await sink.look()
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(other.communicate)
+        await opened_again(sink)
+        assert (await sink.write([make_batch(1, 3)])).duplicate == 3

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.errors import SinkRejected, dropped_rows
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 
 EVENTS_PER_TURN = 500
@@ -30,6 +30,12 @@ _BATCHES = (
 _EVENTS = (
     "event_id", "occurred_at", "draw", "type", "custom_event_name", "customdata", "user_id",
 )  # fmt: skip
+
+_TRIGGERS = """
+    SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
+    AND tgrelid IN ('batches'::regclass, 'event_rows'::regclass) ORDER BY tgname
+"""
+"""None of them is ours."""
 
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
@@ -68,12 +74,16 @@ async def copy_batches(
     """Insert headers and rows; the first batch gets ``first_id``, which the others follow.
 
     Raises:
-        SinkRejected: some rows cannot be parsed.
+        SinkRejected: some rows cannot be parsed, or fewer are there, as a trigger dropped them.
     """
     headers = _headers(batches, first_id, journals)
-    await db.copy_records_to_table("batches", columns=_BATCHES, records=headers)
-    rows = _rows(batches, first_id, draws_for)
-    await db.copy_records_to_table("event_rows", columns=_EVENTS, records=rows)
+    copied = await db.copy_records_to_table("batches", columns=_BATCHES, records=headers)
+    if copied == f"COPY {len(batches)}":
+        rows = _rows(batches, first_id, draws_for)
+        copied = await db.copy_records_to_table("event_rows", columns=_EVENTS, records=rows)
+        if copied == f"COPY {sum(each.count for each in batches)}":
+            return
+    raise dropped_rows(name for (name,) in await db.fetch(_TRIGGERS))
 
 
 def received_at(batch: Batch) -> datetime:

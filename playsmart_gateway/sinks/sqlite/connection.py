@@ -34,7 +34,8 @@ Prepare = Callable[[aiosqlite.Connection, Callable[[], str]], Awaitable[None]]
 
 _FOREIGN_TRIGGERS = """
     SELECT name FROM sqlite_master WHERE type = 'trigger'
-    AND name NOT IN ('coin_entries_stay', 'coin_entries_stay_as_they_are') ORDER BY name
+    AND name NOT IN ('coin_entries_stay', 'coin_entries_stay_as_they_are')
+    AND name NOT GLOB 'rollup_*' ORDER BY name
 """
 _HINTS = {
     sqlite3.SQLITE_BUSY: "Another program holds a lock on it; end its transaction.",

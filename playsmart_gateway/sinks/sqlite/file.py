@@ -48,6 +48,9 @@ _SHARED_LOCK = 0x4000_0002, 510
 _CHECKPOINT_LOCK = 121, 1
 """Where in the index whoever moves the log into the file holds its lock (walformat, 2.3.1)."""
 
+_USE_LOCK = 128, 1
+"""Where in the index everybody who uses it holds a shared lock."""
+
 _Inode = tuple[int, int]
 _guards: dict[_Inode, list[int]] = {}
 _users: dict[_Inode, int] = {}
@@ -90,6 +93,7 @@ class StoreFile:
         self._away: SinkUnavailable | None = None
         self.damage: SinkUnavailable | None = None
         self._told: object = None
+        self._complete: object = None
         self._clock = clock
         self._connections: list[Held] = []
         self._known: _Known | None = None
@@ -165,13 +169,14 @@ class StoreFile:
             if os.fstat(known.guard).st_nlink:
                 return Change("was moved away", is_ours=True)
             return Change("was removed", is_ours=False)
-        has_parted = known.log != _inode(known.log_path) or known.index != _inode(known.index_path)
+        is_logged = known.log == _inode(known.log_path)
+        has_parted = not is_logged or known.index != _inode(known.index_path)
         fingerprint = found.st_size, found.st_mtime_ns
         if fingerprint != known.fingerprint:  # a checkpoint, ours or another program's; or a copy
             page = await asyncio.to_thread(first_page, known.guard)
-            if page != known.page and has_parted:
-                return Change("and its log were replaced", is_ours=False)
-            if page != known.page and not await _is_continued(known):
+            if page != known.page and not (is_logged and await _is_continued(known)):
+                if has_parted:
+                    return Change("and its log were replaced", is_ours=False)
                 return Change("was overwritten", is_ours=False, log_is_stale=True)
             if await _is_cut_off(known):
                 return Change("was cut off", is_ours=False, log_is_stale=True)
@@ -202,9 +207,13 @@ class StoreFile:
             assert writer.db is not None
             is_complete = change.is_ours and await _moved_log_into_file(writer.db)
             await writer.close()
+        page = first_page(known.guard)
         self._release(known)  # its reader was there to the end, so nothing was checkpointed
         _clear_away(known, set_aside=change.log_is_stale or (change.is_ours and not is_complete))
         self.renewals += not is_complete
+        self._complete = None
+        if is_complete and known.inode == _inode(self.path):
+            self._complete = known.inode, page
         raise self._away
 
     def _release(self, known: "_Known") -> None:
@@ -310,7 +319,9 @@ class StoreFile:
                 self._known.keeper = _keep(self.path)
             if self._away is not None:
                 logger.warning("the database %s is opened anew", self.path)
-            self._away = self.damage = None
+            if self._complete not in (None, (self._known.inode, self._known.page)):
+                self.renewals += 1  # it was replaced once more, while nobody had it open
+            self._away = self.damage = self._complete = None
             self._was_opened = True
 
     def _require_stillness(self) -> None:
@@ -326,6 +337,7 @@ class StoreFile:
         if place:
             with _guarded(self.path) as guard:
                 if _is_in_use(guard):  # by a sibling: it has waited already, and writes
+                    self._require_index_of_others()
                     return
                 is_complete = is_whole(guard)
         if now - self._still_since < SETTLE_SECONDS:
@@ -333,6 +345,18 @@ class StoreFile:
         if place and not is_complete:
             hint = "Copy it once more, restore a backup, or move it away."
             raise SinkUnavailable(f"{self.path} is not complete", hint=hint)
+
+    def _require_index_of_others(self) -> None:
+        """Wait for siblings that have not noticed yet that the index they share was removed.
+
+        With another index than theirs, their locks would not hold for us, nor their frames.
+        """
+        index = _beside(self.path, "-shm")
+        if index.exists():
+            with _guarded(index) as guard:
+                if _is_locked(guard, *_USE_LOCK):
+                    return
+        raise self._away or SinkUnavailable(f"{self.path} is in use without its index (-shm)")
 
     def _set_aside(self, log: Path, whose: str) -> None:
         """Keep a log out of the way that does not belong to the file."""

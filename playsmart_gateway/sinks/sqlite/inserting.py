@@ -12,6 +12,7 @@ from typing import Any
 import aiosqlite
 import msgspec
 
+from playsmart_gateway.errors import SinkRejected, dropped_rows
 from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
 from playsmart_gateway.sinks.sqlite.schema import printed_time
 
@@ -25,11 +26,17 @@ _INSERT_BATCHES = f"""
     FROM json_each(?)
 """  # noqa: S608 - built from our own constants
 
+_TRIGGERS = """
+    SELECT name FROM sqlite_master
+    WHERE type = 'trigger' AND tbl_name IN ('batches', 'event_rows') ORDER BY name
+"""
+"""None of them is ours."""
+
 
 def _insert_events(columns: str, values: str) -> str:
     return f"""
-    WITH incoming (batch_id, rows) AS (VALUES {", ".join(["(?, ?)"] * BATCHES_PER_STATEMENT)})
     INSERT INTO event_rows (event_id, type, custom_event_name, time, customdata{columns})
+    WITH incoming (batch_id, rows) AS (VALUES {", ".join(["(?, ?)"] * BATCHES_PER_STATEMENT)})
     SELECT batch_id * {MAX_EVENTS_PER_BATCH} + key, json_extract(value, '$[0]'),
            json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]')
            {values}
@@ -55,7 +62,11 @@ class Inserter:
         self._journals.clear()
 
     async def insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
-        """Insert headers and rows; return the id of the first batch, which the others follow."""
+        """Insert headers and rows; return the id of the first batch, which the others follow.
+
+        Raises:
+            SinkRejected: fewer than it was given are there, as a trigger dropped them.
+        """
         if not batches:
             return 0
         headers = [
@@ -67,6 +78,8 @@ class Inserter:
             for each in batches
         ]
         cursor = await db.execute(_INSERT_BATCHES, (msgspec.json.encode(headers).decode(),))
+        if cursor.rowcount != len(batches):
+            raise await _dropped(db)
         last_id = cursor.lastrowid or 0
         first_id = last_id - len(batches) + 1
         rows: dict[str, list[tuple[int, bytes]]] = {}
@@ -78,19 +91,25 @@ class Inserter:
             else:
                 statement = _INSERT_EVENTS
             rows.setdefault(statement, []).append((batch_id, batch.rows))
+        inserted = 0
         for statement, numbered in rows.items():
-            await self._insert_rows(db, statement, numbered)
+            inserted += await self._insert_rows(db, statement, numbered)
+        if inserted != sum(each.count for each in batches):
+            raise await _dropped(db)
         return first_id
 
     async def _insert_rows(
         self, db: aiosqlite.Connection, statement: str, rows: list[tuple[int, bytes]]
-    ) -> None:
+    ) -> int:
+        """Return how many there are."""
+        inserted = 0
         for start in range(0, len(rows), BATCHES_PER_STATEMENT):
             parameters: list[Any] = []
             for numbered in rows[start : start + BATCHES_PER_STATEMENT]:
                 parameters += numbered
             parameters += [None] * (2 * BATCHES_PER_STATEMENT - len(parameters))
-            await db.execute(statement, parameters)
+            inserted += (await db.execute(statement, parameters)).rowcount
+        return inserted
 
     async def without_known(
         self, db: aiosqlite.Connection, batches: Sequence[Batch]
@@ -117,3 +136,8 @@ class Inserter:
         )
         self._journals[identity] = int(number)
         return self._journals[identity]
+
+
+async def _dropped(db: aiosqlite.Connection) -> SinkRejected:
+    found = await db.execute_fetchall(_TRIGGERS)
+    return dropped_rows(name for (name,) in found)
