@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from playsmart_gateway.__main__ import end_at_once
 from tests.conftest import clean_environment
 
 LIMIT_SECONDS = 120
@@ -127,6 +128,7 @@ def _become(case: Mapping[str, Any], out: int, err: int) -> None:
         sys.stdout = open(1, "w", encoding=case["encoding"], closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding=case["encoding"], errors="backslashreplace", closefd=False)  # noqa: SIM115
     if case["interrupted_after"]:
+        signal.signal(signal.SIGINT, end_at_once)  # as the program does first of all
         atexit.register(signal.setitimer, signal.ITIMER_VIRTUAL, 0)  # Python forgets its handler
         signal.signal(signal.SIGVTALRM, lambda *_: signal.raise_signal(signal.SIGINT))
         signal.setitimer(signal.ITIMER_VIRTUAL, case["interrupted_after"])

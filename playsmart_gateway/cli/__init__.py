@@ -71,12 +71,15 @@ def main() -> None:
     """Run the command line; whatever happens ends in a line and an exit code, never a traceback."""
     open_standard_descriptors()
     take_any_text()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     thrown_away: list[Exception] = []
     sys.unraisablehook = lambda found: thrown_away.extend(
         [found.exc_value] if isinstance(found.exc_value, Exception) else ()
     )
-    code = _run()
+    try:
+        code = _run()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    except KeyboardInterrupt:  # once more, or when nearly all was done
+        code = INTERRUPTED
     if code != INTERRUPTED:  # what Ctrl-C found half made may complain when it is thrown away
         with contextlib.suppress(OSError):
             for error in thrown_away:
@@ -87,6 +90,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         code: int | None = commands.main(standalone_mode=False)
         sys.stdout.flush()
     except GatewayError as error:
