@@ -19,6 +19,7 @@ class Cycle(RequestResponseCycle):
 
     ``held`` are the bytes of the body that count as in flight, ``unread`` those of them that the
     application has not asked for; with ``lingers`` the connection ends behind this answer, gently.
+    The end of a body that ``is_queued`` waits for its turn.
     """
 
     # What a request begins with, as attributes of the class: storing them would take longer than
@@ -35,6 +36,7 @@ class Cycle(RequestResponseCycle):
     is_cut = False
     cut: Refused | None = None
     lingers = False
+    is_queued = False
 
     def __init__(  # not that of uvicorn, for the same reason
         self,
@@ -70,6 +72,11 @@ class Cycle(RequestResponseCycle):
                 self.transport.abort()
             self.on_response = _nothing  # a reference in a circle
 
+    def go_on(self) -> None:
+        """Have the application get the end of a body that ``is_queued``."""
+        self.is_queued = False
+        self.message_event.set()
+
     async def receive(self) -> ASGIReceiveEvent:
         """Return the next part of the body, that the client left, or why the body is cut."""
         if self.waiting_for_100_continue and not self.transport.is_closing():
@@ -88,7 +95,7 @@ class Cycle(RequestResponseCycle):
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self.chunks = []
         self.unread = 0
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        return {"type": "http.request", "body": body, "more_body": self.more_body or self.is_queued}
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send a part of the answer; an answer before the end of the body is the last one."""

@@ -36,6 +36,9 @@ MAX_HEAD_BYTES = 32_768
 MAX_QUEUED = 8
 """Requests of a pipeline that are read before their turn; the rest waits unread."""
 
+LARGE_BODY_BYTES = 65_536
+"""A body that is larger waits for its turn: to decode it can take as long as a hundred others."""
+
 MAX_PIECES = 4_096
 """In so many chunks or reads a body may come: each costs what some hundred bytes in one do."""
 
@@ -265,7 +268,11 @@ class Reader(HttpToolsProtocol):
         self._in_body = False
         cycle = self.cycle
         cycle.more_body = False
-        if cycle.response_complete:  # before its body was here
+        if cycle.held > LARGE_BODY_BYTES:
+            self.stage = ANSWERING
+            cycle.is_queued = True
+            self._slots.large_bodies.put(self.loop, cycle.go_on)
+        elif cycle.response_complete:  # before its body was here
             self.stage, self.since = IDLE, self._clock()
         else:
             self.stage = ANSWERING

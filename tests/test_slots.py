@@ -17,6 +17,7 @@ from playsmart_gateway.slots import (
     ANSWER_SECONDS,
     PROBE_SLOTS,
     PROGRESS_BYTES,
+    ROUNDS,
     YIELD_SECONDS,
     Limits,
     Slots,
@@ -83,6 +84,9 @@ class House:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         turn = asyncio.Event()
+        if scope["path"] == "/read":
+            while (await receive()).get("more_body", False):
+                pass
         self.waiting.append(turn)
         if scope["path"] == "/stream":
             await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -327,6 +331,36 @@ async def test_no_cut_in_a_pipeline_has_a_body_read_before_its_turn(
     assert house.slots.body_bytes <= 1_024
     await house.answer(4 if before else 3)
     assert (wire.statuses, house.waiting) == ([200] * (4 if before else 3), [])
+
+
+async def test_of_large_bodies_that_are_whole_one_at_a_time_goes_on(house: House) -> None:
+    """Or who asks for little would wait until all of them are decoded."""
+    whole = POST.replace(b"/slow", b"/read") + b"x" * 100_000
+    begun: list[int] = []
+    opened = [await house.open(whole[:-1]) for _ in range(3)]
+    for connection, _ in opened:
+        connection.data_received(b"x")
+    for _ in range(3 * ROUNDS + 9):
+        begun.append(len(house.waiting))
+        await asyncio.sleep(0)
+    assert house.waiting
+    assert [begun.count(number) > ROUNDS // 2 for number in (1, 2)] == [True, True]
+    await house.answer(3)
+    assert [wire.statuses for _, wire in opened] == [[200]] * 3
+    assert house.slots.body_bytes == 0
+
+
+async def test_who_leaves_while_a_large_body_waits_for_its_turn_is_missed(house: House) -> None:
+    whole = POST.replace(b"/slow", b"/read") + b"x" * 100_000
+    opened = [await house.open(whole[:-1]) for _ in range(2)]
+    for connection, _ in opened:
+        connection.data_received(b"x")
+    opened[1][0].connection_lost(None)
+    for _ in range(2 * ROUNDS + 9):
+        await asyncio.sleep(0)
+    assert house.slots.body_bytes == opened[0][0].cycle.held
+    await house.answer(len(house.waiting))
+    assert (opened[0][1].statuses, opened[1][1].statuses) == ([200], [])
 
 
 async def test_a_body_whose_turn_it_is_has_the_time_of_a_request(house: House) -> None:
