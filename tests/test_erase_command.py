@@ -1,11 +1,13 @@
 """``erase``: beside a gateway or without, and nothing comes back from the journal."""
 
+import asyncio
 import json
 import os
 import signal
 import sqlite3
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -14,8 +16,10 @@ from click.testing import CliRunner, Result
 
 from playsmart_gateway.cli import commands
 from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.event import Batch
 from playsmart_gateway.journal import Journal
 from playsmart_gateway.record import MARK
+from playsmart_gateway.sinks import open_sink
 from tests.conftest import RunningGateway, StartGateway, make_event, make_upload
 from tests.dialects.teak.client import ENVIRONMENT, EVENTS, call, event, identify
 from tests.doubles import make_batch
@@ -34,6 +38,24 @@ def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     for option in ("--yes", "--dry-run"):
         assert isinstance(erase(tmp_path, "ada", option).exception, SinkUnavailable)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_id_is_nobody_and_erases_no_batch_of_many_players(tmp_path: Path) -> None:
+    place = f"sqlite:///{tmp_path}/data/playsmart.db"
+    rows = b'[["spin", null, "2026-04-22T14:30:00Z", null, null, "ada"]]'
+    batch = Batch("teak", "app", "", 1, rows, "11" * 16, 1, 1_776_868_200_000_000)
+
+    async def store() -> None:
+        async with open_sink(place) as sink:
+            await sink.write([batch])
+
+    asyncio.run(store())
+    for option in ("--yes", "--dry-run"):
+        done = erase(tmp_path, "", option)
+        assert done.exit_code == 2
+        assert "USER is empty" in done.output
+    with closing(sqlite3.connect(tmp_path / "data" / "playsmart.db")) as db:
+        assert db.execute("SELECT user_id FROM events").fetchall() == [("ada",)]
 
 
 ADA = "ada-lovelace"

@@ -69,6 +69,8 @@ def erase_command(
     the player's batches, without the name. Exit code 1: nothing is known of the player, or not all
     of it could be done, which is told.
     """
+    if not user:  # as the header of a batch of many players has
+        raise click.UsageError("USER is empty")
     config = read_config(config_path)
     if not dry_run and not yes:
         if not sys.stdin.isatty():
