@@ -178,7 +178,7 @@ class StoreFile:
                 if has_parted:
                     return Change("and its log were replaced", is_ours=False)
                 return Change("was overwritten", is_ours=False, log_is_stale=True)
-            if await _is_cut_off(known):
+            if found.st_size < known.fingerprint[0] and await _is_cut_off(known):
                 return Change("was cut off", is_ours=False, log_is_stale=True)
             known.fingerprint, known.page = fingerprint, page
         if has_parted:
