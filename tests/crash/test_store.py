@@ -192,6 +192,33 @@ async def test_a_full_disk_under_the_store_fails_no_request_and_heals(target: Ta
         pytest.skip(f"a tmpfs cannot be mounted here: {error}")
 
 
+async def test_a_disk_that_is_full_while_pages_go_into_the_file_does_not_pass_for_a_cut_off_one(
+    target: Target,
+) -> None:
+    """The file then lacks pages that its log has yet, and is killed so, too."""
+    folder = target.database.parent
+    target.data.mkdir()
+    try:
+        with tmpfs(folder, "8m"):
+            await target.up()
+            player = Player("player", target)
+            for _ in range(3):
+                await player.send_many(batches=10, size=200)
+                await target.drained()
+            ballast = fill(folder)
+            await player.send_many(batches=30, size=200)
+            await notices_trouble(target)
+            assert "cut off" not in target.log
+            await player.close()
+            target.kill()
+            target.start()
+            await notices_trouble(target)
+            ballast.unlink()
+            await heals(target, player.ledger)
+    except MountRefused as error:
+        pytest.skip(f"a tmpfs cannot be mounted here: {error}")
+
+
 async def test_a_schema_newer_than_the_program_exits_2_with_one_clear_line(target: Target) -> None:
     target.database.parent.mkdir(parents=True)
     db = sqlite3.connect(target.database)
