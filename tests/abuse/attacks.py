@@ -192,7 +192,10 @@ async def endless(attack: Attack) -> None:
 
 
 async def dripped(attack: Attack) -> None:
-    """Players whose bodies of 1 MB come in a thousand pieces."""
+    """Players whose bodies of 1 MB come in a thousand pieces, one after the other.
+
+    At a pace, since what is taken and not stored yet is held by the ring, up to its own limit.
+    """
 
     async def drip(place: int) -> None:
         name, number = f"drip-{attack.turn}-{place}", 0
@@ -204,7 +207,7 @@ async def dripped(attack: Attack) -> None:
             async with attack.connection() as (reader, writer):
                 for start in range(0, len(content), 1_024):
                     writer.write(content[start : start + 1_024])
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.002)
                 status, _ = await attack.ask(b"", reader, writer)
                 outcome = "accepted" if status == 202 else "refused"
             attack.batches.append((name, number, 1, outcome))
