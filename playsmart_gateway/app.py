@@ -38,6 +38,7 @@ from playsmart_gateway.limits import (
     steady_clock,
 )
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame, SlashRedirect
+from playsmart_gateway.openapi.pieces import PIECES
 from playsmart_gateway.operator import Home, OperatorGate
 from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.rewards import draws_for
@@ -53,7 +54,7 @@ from playsmart_gateway.settings import (
     verifier_for,
 )
 from playsmart_gateway.siblings import Worker
-from playsmart_gateway.sinks import Store
+from playsmart_gateway.sinks.base import Store
 
 
 class Application(Starlette):
@@ -151,7 +152,7 @@ def create_app(
     app = Application(
         routes=[
             *ops.routes(gateway, of_process=worker is None),
-            *docs.routes(development_token, home),
+            *docs.routes(PIECES, development_token, home),
             *inspector_pages.routes(
                 gateway.inspector,
                 gate,
@@ -184,7 +185,7 @@ def create_app(
         app.call_starlette,
         gateway.stats,
         endpoints,
-        inspector=gateway.inspector,
+        observer=gateway.inspector,
         log_access=config.log.access,
     )
     app.state.gateway = gateway

@@ -3,7 +3,7 @@
 import logging
 from functools import partial
 
-from playsmart_gateway.sinks import Reader
+from playsmart_gateway.sinks.base import Reader
 from playsmart_gateway.stats import Stats
 from playsmart_gateway.throttle import Throttled
 

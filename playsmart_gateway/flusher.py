@@ -22,7 +22,7 @@ from playsmart_gateway.errors import SinkRejected, SinkUnavailable, Unstorable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.journal import SEGMENT_BYTES, Fsync
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.sinks import Sink
+from playsmart_gateway.sinks.base import Sink
 from playsmart_gateway.stats import Stats
 from playsmart_gateway.verdict import Judge
 

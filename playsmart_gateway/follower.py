@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.sinks import FigureKeeper, Followed
+from playsmart_gateway.sinks.figures import FigureKeeper, Followed
 from playsmart_gateway.stats import Stats
 from playsmart_gateway.throttle import Throttled
 

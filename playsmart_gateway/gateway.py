@@ -36,7 +36,7 @@ from playsmart_gateway.lane import Lane
 from playsmart_gateway.report import Gauges, Report
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.siblings import Worker
-from playsmart_gateway.sinks import Store
+from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.slots import Limits, Slots
 from playsmart_gateway.stats import Stats
 

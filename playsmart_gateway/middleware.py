@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from random import getrandbits
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -18,13 +18,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from playsmart_gateway.dialects.base import Answer, Endpoint
 from playsmart_gateway.envelope import JSON_TYPE, error_body
 from playsmart_gateway.errors import where
-from playsmart_gateway.inspector import Inspector
+from playsmart_gateway.event import Batch
 from playsmart_gateway.logs import fields
 from playsmart_gateway.stats import Stats
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("playsmart_gateway.access")
 
+H = TypeVar("H", bound="Heard")
 RawHeaders = list[tuple[bytes, bytes]]
 
 ANSWER = "playsmart.answer"
@@ -67,6 +68,38 @@ class _RequestIds:
 make_request_id = _RequestIds()
 
 
+class Heard(Protocol):
+    """A request that is listened to; ``receive`` takes the place of the server's."""
+
+    receive: Receive
+
+
+class Observer(Protocol[H]):
+    """Is told of requests while it is ``watched``."""
+
+    watched: bool
+
+    def hear(self, receive: Receive) -> H:
+        """Listen to a request that begins."""
+        ...
+
+    def saw(
+        self,
+        heard: H,
+        *,
+        path: str,
+        request_id: bytes,
+        authorization: bytes,
+        status: int,
+        answer: bytes,
+        seconds: float,
+        batch: Batch | None,
+        is_stored: bool = False,
+    ) -> None:
+        """Be told of a request that was answered; ``batch`` is what was accepted of it."""
+        ...
+
+
 class RequestFrame:
     """The outermost layer: each answer carries ``X-Request-ID`` and is counted by route and status.
 
@@ -76,8 +109,8 @@ class RequestFrame:
 
     A sane id (1 to 128 visible ASCII characters) is echoed, else one is made. An exception that
     nobody expected answers 500 in the envelope and is logged once, by type and place only: its
-    text could quote what the client sent. While somebody watches, ``inspector`` is told of the
-    requests that endpoints answer. With ``log_access`` every answer is logged, by its route.
+    text could quote what the client sent. While somebody watches, the ``observer`` is told of
+    the requests that endpoints answer. With ``log_access`` every answer is logged, by its route.
     """
 
     def __init__(
@@ -87,7 +120,7 @@ class RequestFrame:
         endpoints: Mapping[str, Endpoint],
         clock: Callable[[], float] = time.perf_counter,
         *,
-        inspector: Inspector | None = None,
+        observer: Observer[Any] | None = None,
         log_access: bool = False,
     ) -> None:
         self._app = app
@@ -95,7 +128,7 @@ class RequestFrame:
         self._stats = stats
         self._clock = clock
         self._log_access = log_access
-        self._inspector = inspector or Inspector()
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
@@ -113,8 +146,8 @@ class RequestFrame:
             await self._pass_on(scope, receive, send, request_id, started)
             return
         heard = None
-        if self._inspector.watched:
-            heard = self._inspector.hear(receive)
+        if self._observer is not None and self._observer.watched:
+            heard = self._observer.hear(receive)
             receive = heard.receive
         try:
             answer = (
@@ -137,8 +170,8 @@ class RequestFrame:
         self._stats.observe_request(path, status, seconds)
         if self._log_access:
             _log_answer(scope["method"], path, status, seconds, request_id)
-        if heard is not None:
-            self._inspector.saw(
+        if self._observer is not None and heard is not None:
+            self._observer.saw(
                 heard,
                 path=path,
                 request_id=request_id,

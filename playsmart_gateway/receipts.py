@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.journal import Fsync
-from playsmart_gateway.sinks import Delivery, Source
+from playsmart_gateway.sinks.source import Delivery, Source
 
 
 class Receipts:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sessions import SOURCE, session_of, sessions_in
 from playsmart_gateway.siblings import Known, Started, Worker
-from playsmart_gateway.sinks import Reader
+from playsmart_gateway.sinks.base import Reader
 
 MAX_CACHED = 100_000
 """Players seen lately; some 200 bytes each."""

@@ -3,7 +3,7 @@
 Each function raises ``ConfigError`` with every mistake in its part, led by the key.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.keys import weakness
 from playsmart_gateway.loyalty import Program
 from playsmart_gateway.rewards import Rule, is_whole_millionths
-from playsmart_gateway.sinks import JetStreamOptions, Store, open_sink
-from playsmart_gateway.turnstile import TakeTurn
+from playsmart_gateway.sinks import open_store
+from playsmart_gateway.sinks.base import Store, TakeTurn
+from playsmart_gateway.sinks.jetstream import open_publisher
+from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, is_nats
 
 MIN_OPERATOR_TOKEN_LENGTH = 16
 MIN_SECRET_LENGTH = 8
@@ -49,6 +51,35 @@ def store_for(config: Config, *, take_turn: TakeTurn = nullcontext) -> Store:
         reads_url=storage.reads_url,
         jetstream=jetstream_for(config),
     )
+
+
+def open_sink(
+    url: str,
+    rules: Sequence[Rule] = (),
+    program: Program | None = None,
+    *,
+    take_turn: TakeTurn = nullcontext,
+    reads_url: str | None = None,
+    jetstream: JetStreamOptions | None = None,
+) -> Store:
+    """Return what takes batches at ``url``; enter it to open it.
+
+    A database (see ``open_store``), or ``nats://...`` (see ``jetstream.options``), where batches
+    are only published; then ``reads_url`` names the database to which workers write them, and
+    which does all the rest.
+
+    Raises:
+        ConfigError: nothing goes by that URL.
+    """
+    if is_nats(url):
+        if reads_url is None or is_nats(reads_url):
+            problem = "must name the database that the workers write to, as storage.url is NATS"
+            raise ConfigError([f"storage.reads_url: {problem}"])
+        database = open_store(reads_url, rules, program, take_turn=take_turn)
+        return open_publisher(url, jetstream or JetStreamOptions(), database)
+    if reads_url is not None:
+        raise ConfigError(["storage.reads_url: is only for a storage.url of NATS"])
+    return open_store(url, rules, program, take_turn=take_turn)
 
 
 def require_strong_secrets(config: Config) -> None:

@@ -13,16 +13,12 @@ import fcntl
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 
 PATIENCE_SECONDS = 1.0
 """Who has not had a turn by then goes on without; the store then has the last word."""
 
 _LOOK_SECONDS = 0.001
 _GATE, _STORE = 0, 1
-
-TakeTurn = Callable[[], AbstractAsyncContextManager[None]]
-"""Has a turn at the store while entered; ``contextlib.nullcontext`` where nobody else writes."""
 
 
 class Turnstile:

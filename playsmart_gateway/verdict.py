@@ -17,7 +17,7 @@ import msgspec
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import Sink
+from playsmart_gateway.sinks.base import Sink
 
 MAX_SUSPECTS = 3
 MAX_WITNESSES = 4

@@ -27,7 +27,8 @@ from playsmart_gateway.flusher import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, F
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.receipts import Receipts
 from playsmart_gateway.record import decode
-from playsmart_gateway.sinks import Delivery, Source, SourceState, Store
+from playsmart_gateway.sinks.base import Store
+from playsmart_gateway.sinks.source import Delivery, Source, SourceState
 from playsmart_gateway.stats import Stats
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import msgspec
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award, Program
-from playsmart_gateway.sinks import Written
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.records import Written
 
 
 class FakeClock:

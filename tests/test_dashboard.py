@@ -18,7 +18,7 @@ from playsmart_gateway.auth import open_verifier
 from playsmart_gateway.config import Auth, Buffer, Config, Journal, Operator, Storage
 from playsmart_gateway.dashboard import RANGES, Shelf
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.sinks import Figures, Followed
+from playsmart_gateway.sinks.figures import Figures, Followed
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
 from tests.conftest import SECRET, RunningGateway, StartGateway, in_process, wait_until

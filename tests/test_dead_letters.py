@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from playsmart_gateway.cli import commands
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 from tests.conftest import (
     SECRET,
     RunningGateway,

@@ -19,7 +19,7 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.journal import Journal
 from playsmart_gateway.record import MARK
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 from tests.conftest import RunningGateway, StartGateway, make_event, make_upload
 from tests.dialects.teak.client import ENVIRONMENT, EVENTS, call, event, identify
 from tests.doubles import make_batch

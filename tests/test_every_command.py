@@ -13,7 +13,7 @@ import pytest
 
 from playsmart_gateway.cli import commands
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 from tests.conftest import SECRET
 from tests.forked import Ended, Forks, forks
 from tests.sinks.app_batches import named

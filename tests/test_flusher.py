@@ -11,7 +11,7 @@ from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import Fsync, NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.loyalty import Award, EventDefinition, Program
-from playsmart_gateway.sinks import Written
+from playsmart_gateway.sinks.records import Written
 from playsmart_gateway.stats import Stats
 from tests.doubles import TroubledSink, make_batch
 

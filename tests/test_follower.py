@@ -6,7 +6,7 @@ import pytest
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.follower import IDLE_SECONDS, follower
-from playsmart_gateway.sinks import Figures, Followed
+from playsmart_gateway.sinks.figures import Figures, Followed
 from playsmart_gateway.stats import Stats
 from playsmart_gateway.throttle import TROUBLED_SECONDS
 

@@ -20,7 +20,7 @@ from playsmart_gateway.cli import commands
 from playsmart_gateway.event import Batch
 from playsmart_gateway.harmless import harmless, harmless_cell, harmless_json
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 from tests.sinks.app_batches import analytics, named, spin
 from tests.sinks.test_loyalty import PROGRAM
 from tests.sinks.test_loyalty import event as lynes_event

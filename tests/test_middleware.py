@@ -15,8 +15,8 @@ from playsmart_gateway.config import Buffer, Config, Journal
 from playsmart_gateway.event import Batch
 from playsmart_gateway.keys import shared_secrets
 from playsmart_gateway.middleware import RequestFrame, make_request_id
-from playsmart_gateway.sinks import Written
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.records import Written
 from playsmart_gateway.stats import Stats
 from tests.conftest import SECRET, eventually, in_process, make_upload
 from tests.doubles import FakeClock

@@ -15,7 +15,7 @@ from playsmart_gateway.auth import mint, open_verifier
 from playsmart_gateway.config import Buffer, Config, Journal, Server
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.gateway import Gateway
-from playsmart_gateway.sinks import Store
+from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import SECRET, eventually, in_process, make_event, make_upload, parse_metrics
 from tests.doubles import FakeClock, TroubledSink

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 from tests.conftest import StartGateway
 
 PATH = Path(__file__).parents[2] / "shared/data/waves_batches.ndjson.gz"

@@ -14,8 +14,10 @@ from playsmart_gateway.auth import mint
 from playsmart_gateway.config import Auth, Config, Journal
 from playsmart_gateway.event import Batch
 from playsmart_gateway.follower import follower
-from playsmart_gateway.sinks import Audited, FigureKeeper, Figures, Followed, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.figures import FigureKeeper, Figures, Followed
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.records import Audited
 from playsmart_gateway.stats import Stats
 from tests.conftest import (
     SECRET,

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from playsmart_gateway.cli import commands
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 from tests.sinks.test_loyalty import DAY, NOON, PROGRAM, event
 
 Invoke = Callable[..., Result]

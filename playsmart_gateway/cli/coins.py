@@ -17,7 +17,13 @@ from rich.text import Text
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
 from playsmart_gateway.rewards import EVENT_TRIGGER, MILLION
-from playsmart_gateway.sinks import Cause, CoinTransaction, Player, Violation, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.records import (
+    Cause,
+    CoinTransaction,
+    Player,
+    Violation,
+)
 
 PAGE = 500
 EVENTS_PER_STEP = 50_000

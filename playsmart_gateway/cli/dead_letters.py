@@ -17,8 +17,10 @@ from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
-from playsmart_gateway.settings import program_for, rules_for
-from playsmart_gateway.sinks import DeadLetter, Reader, Store, Written, open_sink
+from playsmart_gateway.settings import open_sink, program_for, rules_for
+from playsmart_gateway.sinks.base import Reader, Store
+from playsmart_gateway.sinks.dead_letters import DeadLetter
+from playsmart_gateway.sinks.records import Written
 
 TRIES = 10
 """To replay one: a gateway that is busy may hold the lock of the one writer for a while."""

@@ -25,11 +25,12 @@ from playsmart_gateway.settings import (
     allowance_for,
     check,
     doubtful_secrets,
+    open_sink,
     players_open_lynes,
     printed_secrets,
     rules_for,
 )
-from playsmart_gateway.sinks import StoreHealth, open_sink
+from playsmart_gateway.sinks.events import StoreHealth
 
 LARGE_LOG_BYTES = 67_108_864
 """Of a write-ahead log; it is cut to a quarter of that when nobody holds it."""

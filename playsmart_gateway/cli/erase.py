@@ -20,8 +20,10 @@ from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.folders import adopt, cut_set_aside, held_folders, journal_folders
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.settings import jetstream_for, program_for, rules_for
-from playsmart_gateway.sinks import Sink, is_nats, open_consumer, open_sink
+from playsmart_gateway.settings import jetstream_for, open_sink, program_for, rules_for
+from playsmart_gateway.sinks.base import Sink
+from playsmart_gateway.sinks.jetstream import open_consumer
+from playsmart_gateway.sinks.jetstream.options import is_nats
 from playsmart_gateway.stats import Stats
 
 PATIENCE_SECONDS = 60.0

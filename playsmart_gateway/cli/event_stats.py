@@ -15,7 +15,7 @@ from playsmart_gateway.cli.printing import Show, say, shown
 from playsmart_gateway.harmless import harmless_json
 from playsmart_gateway.loyalty import MetadataSummary, summarize
 from playsmart_gateway.loyalty.summary import Bucket, FieldSummary
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 
 BAR_WIDTH = 40
 MAX_DAYS_SHOWN = 31

@@ -22,7 +22,8 @@ from playsmart_gateway.exports import (
     open_writer,
     whole_file,
 )
-from playsmart_gateway.sinks import EventFilter, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.events import EventFilter
 
 STANDARD_OUTPUT = Path("-")
 _SUFFIXES: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}

@@ -20,13 +20,9 @@ from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stat
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
 from playsmart_gateway.cli.totals import count_all, print_totals, totals_as_json
-from playsmart_gateway.sinks import (
-    EVERYTHING,
-    ActionStatistics,
-    EventFilter,
-    Statistics,
-    open_sink,
-)
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.events import EVERYTHING, EventFilter
+from playsmart_gateway.sinks.records import ActionStatistics, Statistics
 
 BAR_WIDTH = 10
 DAY = click.DateTime(["%Y-%m-%d"])

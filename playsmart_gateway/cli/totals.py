@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from playsmart_gateway.cli.printing import Show, harmless, progress_bar
-from playsmart_gateway.sinks import EventCount, EventFilter, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.events import EventCount, EventFilter
 
 EVENTS_PER_READ = 200_000
 BAR_WIDTH = 30

@@ -23,7 +23,8 @@ from playsmart_gateway.errors import (
     SinkError,
     StoreUnavailable,
 )
-from playsmart_gateway.sinks import Player, Reader
+from playsmart_gateway.sinks.base import Reader
+from playsmart_gateway.sinks.records import Player
 
 MAX_PAGE = 100
 """Ledger entries on one page."""

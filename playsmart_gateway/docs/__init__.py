@@ -4,7 +4,7 @@ In development mode, and only to this machine, the page gives a token for the pl
 examples. Otherwise there is none to be had here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from playsmart_gateway.assets import Asset, package_folder
 from playsmart_gateway.openapi import document_json
+from playsmart_gateway.openapi.parts import Piece
 from playsmart_gateway.operator import Home
 
 _HERE = Path(__file__).parent
@@ -38,14 +39,21 @@ SECURITY_HEADERS = {
 }
 
 
-def routes(development_token: Callable[[], str] | None, home: Home) -> list[Route]:
-    """Return the routes; ``development_token`` mints what the page offers, None in production.
+def routes(
+    pieces: Sequence[Piece], development_token: Callable[[], str] | None, home: Home
+) -> list[Route]:
+    """Return the routes for a document of these pieces.
 
-    Only who asks this machine by a name of ``home`` gets it.
+    ``development_token`` mints what the page offers, None in production. Only who asks
+    this machine by a name of ``home`` gets it.
     """
 
+    @cache
+    def document() -> Asset:
+        return Asset.of(document_json(pieces), "application/json")
+
     async def openapi(request: Request) -> Response:
-        return _openapi().answer(request, SECURITY_HEADERS)
+        return document().answer(request, SECURITY_HEADERS)
 
     async def page(request: Request) -> Response:
         token = ""
@@ -66,11 +74,6 @@ def routes(development_token: Callable[[], str] | None, home: Home) -> list[Rout
         Route("/docs", page),
         Route("/docs/{name}", asset, include_in_schema=False),
     ]
-
-
-@cache
-def _openapi() -> Asset:
-    return Asset.of(document_json(), "application/json")
 
 
 @cache

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from playsmart_gateway.load.row import COLUMNS
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.sinks import open_store
 
 ROWS_AT_ONCE = 20_000
 _TIMEOUT_SECONDS = 5.0
@@ -45,7 +45,7 @@ def database_at(where: str | Path) -> Database:
         ConfigError: it can be no such URL, or a package that it needs is not installed.
     """
     if isinstance(where, str) and where.startswith("postgresql://"):
-        open_sink(where)
+        open_store(where)
         return PostgresDatabase(where)
     return SqliteFile(Path(where))
 

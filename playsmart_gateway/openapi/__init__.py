@@ -1,28 +1,18 @@
 """The OpenAPI 3.1 document: every path, status and error body, from the types that validate.
 
-Each dialect has one piece here, in a module of its own; a new dialect is a new module and one name
-in ``PIECES``. What their schemas cannot say and the dialects check by hand is said by
-``extra_json_schema`` where the type is declared, so nothing is described in two places. The
+Each dialect brings one piece. What their schemas cannot say and the dialects check by hand is said
+by ``extra_json_schema`` where the type is declared, so nothing is described in two places. The
 document does not depend on the configuration.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import orjson
 
 from playsmart_gateway import __version__
-from playsmart_gateway.openapi import lynes, operations, players, playsmart, teak
+from playsmart_gateway.openapi import operations
 from playsmart_gateway.openapi.parts import ELSEWHERE, EVERYWHERE, HEADERS, SCHEMAS, Piece
-
-PIECES: Sequence[Piece] = (
-    playsmart.PIECE,
-    players.PIECE,
-    teak.PIECE,
-    lynes.PIECE,
-    operations.PIECE,
-)
 
 _DESCRIPTION = """\
 Takes batches of game events and stores them, exactly once, in SQL.
@@ -37,9 +27,9 @@ Takes batches of game events and stores them, exactly once, in SQL.
 Mint a token with `playsmart-gateway token --sub device-abc-123`."""
 
 
-@cache
-def document() -> dict[str, Any]:
-    """Return the whole document."""
+def document(dialects: Sequence[Piece]) -> dict[str, Any]:
+    """Return the whole document: the pieces of ``dialects``, and what operators ask for."""
+    pieces = (*dialects, operations.PIECE)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -49,16 +39,16 @@ def document() -> dict[str, Any]:
             "description": _DESCRIPTION,
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": piece.tag, "description": piece.description} for piece in PIECES],
+        "tags": [{"name": piece.tag, "description": piece.description} for piece in pieces],
         "paths": {
             path: {method: _complete(piece, each) for method, each in methods.items()}
-            for piece in PIECES
+            for piece in pieces
             for path, methods in piece.paths.items()
         },
         "components": {
             "schemas": {
                 **SCHEMAS,
-                **{name: schema for piece in PIECES for name, schema in piece.schemas.items()},
+                **{name: schema for piece in pieces for name, schema in piece.schemas.items()},
             },
             "headers": HEADERS,
             "responses": {
@@ -79,10 +69,9 @@ def document() -> dict[str, Any]:
     }
 
 
-@cache
-def document_json() -> bytes:
+def document_json(dialects: Sequence[Piece]) -> bytes:
     """Return the document as it is served."""
-    return orjson.dumps(document())
+    return orjson.dumps(document(dialects))
 
 
 def _complete(piece: Piece, operation: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from playsmart_gateway.errors import Detail
 from playsmart_gateway.loyalty.definitions import EventDefinition, Milestone, StreakDefinition
 from playsmart_gateway.loyalty.summary import MetadataSummary
 from playsmart_gateway.openapi.schema import Schema, described, ref, replies_of, schemas_of
-from playsmart_gateway.sinks import EntryType
+from playsmart_gateway.sinks.loyalty import EntryType
 
 USER, STREAK = "user123", "daily_app_use"
 

@@ -1,9 +1,11 @@
 """The contract that every sink keeps."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from importlib.util import find_spec
 from typing import Protocol, Self
 
-from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
 from playsmart_gateway.sinks.dead_letters import DeadLetter
@@ -22,6 +24,9 @@ from playsmart_gateway.sinks.records import (
     PropertyValue,
     Written,
 )
+
+TakeTurn = Callable[[], AbstractAsyncContextManager[None]]
+"""Has a turn at the store while entered; ``contextlib.nullcontext`` where nobody else writes."""
 
 
 class Reader(EventReader, Protocol):
@@ -297,3 +302,14 @@ class Store(Sink, Protocol):
         counted.
         """
         ...
+
+
+def require_driver(driver: str, engine: str, extra: str) -> None:
+    """Require that the package ``driver`` is installed, which the ``extra`` brings.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if find_spec(driver) is None:
+        needed = f"pip install 'playsmart-gateway[{extra}]'"
+        raise ConfigError([f"storage.url: {engine} needs its driver: {needed}"])

@@ -18,7 +18,8 @@ from rich.table import Table
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.server import SWITCH_INTERVAL_SECONDS
-from playsmart_gateway.sinks import JetStreamOptions, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.bench.generators import BenchError
 from tests.bench.table import human

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 from tests.crash.clients import Ledger
 from tests.crash.count import Auditor
 

@@ -11,9 +11,11 @@ import nats
 from nats.aio.client import Client
 
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import JetStreamOptions, Store, Written
+from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.jetstream.consumer import Consumer
+from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
 from playsmart_gateway.sinks.jetstream.store import JetStreamStore
+from playsmart_gateway.sinks.records import Written
 from playsmart_gateway.worker import Worker
 from tests.conftest import PATIENCE_SECONDS
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.config import Config, Storage, masked
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.sinks import JetStreamOptions, open_consumer, open_sink
-from playsmart_gateway.sinks.jetstream.options import read_servers, tls_context
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.jetstream import open_consumer
+from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, read_servers, tls_context
 
 PASSWORD = "do-not-show-me"
 

@@ -20,13 +20,16 @@ from nats.aio.msg import Msg
 
 from playsmart_gateway.errors import ConfigError, SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import JetStreamOptions, SourceState, Store, Written, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost, Message
 from playsmart_gateway.sinks.jetstream.consumer import Consumer
 from playsmart_gateway.sinks.jetstream.link import Link, reason
-from playsmart_gateway.sinks.jetstream.options import read_servers
+from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, read_servers
 from playsmart_gateway.sinks.jetstream.store import JetStreamStore
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.records import Written
+from playsmart_gateway.sinks.source import SourceState
 from tests.conftest import eventually
 from tests.doubles import make_batch
 from tests.engines.nats import NatsServers

@@ -11,8 +11,9 @@ import pytest
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.record import encode
-from playsmart_gateway.sinks import Delivery, SourceState, Written
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.records import Written
+from playsmart_gateway.sinks.source import Delivery, SourceState
 from playsmart_gateway.worker import Worker
 from tests.conftest import eventually
 from tests.doubles import TroubledSink, make_batch

@@ -3,8 +3,8 @@
 import httpx
 
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.sinks import SourceState
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.source import SourceState
 from playsmart_gateway.worker import Worker
 from playsmart_gateway.worker_ops import create_worker_app
 from tests.conftest import parse_metrics

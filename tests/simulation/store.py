@@ -11,8 +11,9 @@ from typing import Self
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty import Award
-from playsmart_gateway.sinks import Reader, Written
+from playsmart_gateway.sinks.base import Reader
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.records import Written
 from tests.simulation.chance import Chance
 from tests.simulation.ledger import POISON
 from tests.simulation.loop import Killed, SimLoop

@@ -9,7 +9,7 @@ import msgspec
 from playsmart_gateway.dialects.teak.analytics import AnalyticsEvent, encode_rows
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sessions import SOURCE, Session, session_batch
-from playsmart_gateway.sinks import Store
+from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.sinks.conftest import select
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.sinks import Store, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.base import Store
 from tests.engines import postgres
 
 SQLITE = "sqlite:///"

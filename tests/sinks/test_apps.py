@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import OPT_OUT_STATES, AppPlayer, Statistics, Written, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.records import (
+    OPT_OUT_STATES,
+    AppPlayer,
+    Statistics,
+    Written,
+)
 from tests.sinks.app_batches import Kept, analytics, named, session, spin
 from tests.sinks.conftest import empty
 

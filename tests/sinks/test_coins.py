@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from playsmart_gateway.errors import AdjustmentRefused, SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import CoinTransaction, Reader, Store, Violation, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.base import Reader, Store
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.records import CoinTransaction, Violation
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS
 from tests.sinks.conftest import empty, execute, for_all, select
 

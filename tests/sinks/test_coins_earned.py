@@ -2,7 +2,7 @@
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 
 LEVEL = b'["LevelCompleted",null,"2026-04-22T14:30:00Z",null]'
 OPEN = b'["AppOpen",null,"2026-04-22T14:30:00Z",null]'

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import Sink, Written
+from playsmart_gateway.sinks.base import Sink
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.sinks.records import Written
 from tests.doubles import make_batch
 from tests.sinks.conftest import MakeSink, empty, for_all, select
 

@@ -14,7 +14,10 @@ import pytest
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.event import Batch
 from playsmart_gateway.sessions import Session, session_batch
-from playsmart_gateway.sinks import AppPlayer, Store, Written, open_sink, sql_erasure
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks import sql_erasure
+from playsmart_gateway.sinks.base import Store
+from playsmart_gateway.sinks.records import AppPlayer, Written
 from playsmart_gateway.sinks.sql_erasure import PERSONAL_ROWS
 from playsmart_gateway.sinks.sqlite import erasure
 from playsmart_gateway.sinks.sqlite.connection import Connection, Statements

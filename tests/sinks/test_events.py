@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import (
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks import sql_events
+from playsmart_gateway.sinks.events import (
     EVERYTHING,
     EventFilter,
     EventReader,
     StoredEvent,
-    open_sink,
-    sql_events,
 )
 
 BATCHES = [

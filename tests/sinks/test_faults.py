@@ -14,7 +14,8 @@ from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.loyalty import EventDefinition, Program
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import Store, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.stats import Stats
 from playsmart_gateway.verdict import plain_copy
 from tests.doubles import TroubledSink, make_batch

@@ -30,7 +30,9 @@ from playsmart_gateway.loyalty import (
     summarize,
 )
 from playsmart_gateway.loyalty.analytics import MAX_FIELDS, MAX_VALUES
-from playsmart_gateway.sinks import EntryType, LoyaltyReader, Sink, StreakFigures, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.base import Sink
+from playsmart_gateway.sinks.loyalty import EntryType, LoyaltyReader, StreakFigures
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.sqlite.schema import LOYALTY_TABLES, MIGRATIONS
 from tests.doubles import make_batch

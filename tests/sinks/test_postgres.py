@@ -21,9 +21,11 @@ from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.loyalty import EventDefinition, Program
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import Sink, Written, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.base import Sink
 from playsmart_gateway.sinks.postgres.connection import WRITER_LOCK, Connection
 from playsmart_gateway.sinks.postgres.schema import MIGRATIONS, VERSION_TABLE
+from playsmart_gateway.sinks.records import Written
 from playsmart_gateway.stats import Stats
 from tests.conftest import eventually
 from tests.doubles import make_batch
@@ -448,7 +450,7 @@ def test_without_its_driver_one_line_says_what_to_install(monkeypatch: pytest.Mo
 def test_who_stores_elsewhere_never_imports_the_driver() -> None:
     script = (
         "import sys; from playsmart_gateway import cli;"
-        "from playsmart_gateway.sinks import open_sink;"
+        "from playsmart_gateway.settings import open_sink;"
         "open_sink('sqlite:///events.db').reader(); open_sink('memory:');"
         "sys.exit('asyncpg' in sys.modules)"
     )

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.sinks import FigureKeeper, Followed, Reader, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.base import Reader
 from playsmart_gateway.sinks.events import StoreHealth
+from playsmart_gateway.sinks.figures import FigureKeeper, Followed
 from playsmart_gateway.sinks.postgres.connection import Connection, as_it_is
 from playsmart_gateway.sinks.postgres.figures import PostgresFigures
 from playsmart_gateway.sinks.postgres.schema import MIGRATIONS

@@ -7,7 +7,7 @@ import pytest
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import Baseline
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.postgres.url import read_url
 from tests.conftest import StartGateway, make_upload, wait_until
 from tests.doubles import make_batch

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import strategies as st
 
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import Store, open_sink
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.memory_events import printed
 from tests.sinks.conftest import empty, execute, for_all, select
 from tests.sinks.test_coins import EVENTS, RULES, batch, complaints, ledger

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.event import Batch
 from playsmart_gateway.rewards import Rule
-from playsmart_gateway.sinks import FigureKeeper, Store, open_sink
-from playsmart_gateway.sinks.figures import DAY, SPANS, Field
+from playsmart_gateway.settings import open_sink
+from playsmart_gateway.sinks.base import Store
+from playsmart_gateway.sinks.figures import DAY, SPANS, Field, FigureKeeper
 from playsmart_gateway.sinks.sql_rollup import Chunk, add
 from playsmart_gateway.sinks.sqlite.connection import Statements
 from playsmart_gateway.sinks.sqlite.rollup import CHUNK_TABLES, gather

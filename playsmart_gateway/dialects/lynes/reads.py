@@ -28,7 +28,7 @@ from playsmart_gateway.errors import (
 )
 from playsmart_gateway.loyalty import Program, Streak, StreakDefinition, summarize
 from playsmart_gateway.loyalty.periods import Period
-from playsmart_gateway.sinks import Entry, EntryType, LoyaltyReader
+from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader
 
 HISTORY_TYPES = ("event", "redemption", "challenge", "streak_milestone", "streak_points")
 """Those of the contract; the ones that no rule here writes are never found."""

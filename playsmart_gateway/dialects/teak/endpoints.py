@@ -42,7 +42,8 @@ from playsmart_gateway.links import resolve
 from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.sessions import SOURCE, Session, session_batch
-from playsmart_gateway.sinks import AppPlayer, Reader, Store
+from playsmart_gateway.sinks.base import Reader, Store
+from playsmart_gateway.sinks.records import AppPlayer
 from playsmart_gateway.stats import Stats
 
 DOOR = "teak"

@@ -1,4 +1,37 @@
 """NATS JetStream: a replicated log between gateways, which publish, and workers, which store.
 
-Only ``options`` may be imported without the driver.
+Only ``options`` and this may be imported without the driver.
 """
+
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.sinks.base import Store, require_driver
+from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, is_nats
+from playsmart_gateway.sinks.source import Source
+
+
+def open_publisher(url: str, options: JetStreamOptions, database: Store) -> Store:
+    """Return what publishes batches to the stream at ``url``; enter it to open it.
+
+    The workers write them to the ``database``, which does all the rest.
+
+    Raises:
+        ConfigError: the driver is not installed.
+    """
+    require_driver("nats", "NATS", "nats")
+    from playsmart_gateway.sinks.jetstream.store import JetStreamStore
+
+    return JetStreamStore(url, options, database)
+
+
+def open_consumer(url: str, options: JetStreamOptions) -> Source:
+    """Return what takes from the stream at ``url`` what gateways publish; enter it to open it.
+
+    Raises:
+        ConfigError: that is not a URL of NATS.
+    """
+    if not is_nats(url):
+        raise ConfigError(["worker --from: must be nats://HOST:PORT[,HOST:PORT...]"])
+    require_driver("nats", "NATS", "nats")
+    from playsmart_gateway.sinks.jetstream.consumer import Consumer
+
+    return Consumer(url, options)

@@ -109,3 +109,8 @@ def tls_context(options: JetStreamOptions) -> ssl.SSLContext | None:
     except OSError:  # SSLError, too
         raise ConfigError(["nats: the tls files hold no usable certificates and key"]) from None
     return context
+
+
+def is_nats(url: str) -> bool:
+    """Whether a URL names NATS."""
+    return url.partition("://")[0] in SCHEMES

@@ -21,8 +21,8 @@ from playsmart_gateway.errors import (
     SinkUnavailable,
     is_mistake,
 )
+from playsmart_gateway.sinks.base import TakeTurn
 from playsmart_gateway.sinks.sqlite.file import StoreFile
-from playsmart_gateway.turnstile import TakeTurn
 
 BUSY_TIMEOUT_SECONDS = 1.0
 """How long a statement waits for another program's lock; after that the flusher comes back."""

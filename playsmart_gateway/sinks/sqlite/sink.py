@@ -17,6 +17,7 @@ from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sessions import sessions_in
 from playsmart_gateway.sinks import dead_letters, sql_erasure, sql_retention
+from playsmart_gateway.sinks.base import TakeTurn
 from playsmart_gateway.sinks.events import NEVER, Expired
 from playsmart_gateway.sinks.records import (
     Channel,
@@ -35,7 +36,6 @@ from playsmart_gateway.sinks.sqlite.inserting import Inserter
 from playsmart_gateway.sinks.sqlite.reader import SqliteReader, read_transactions
 from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS, printed_time
 from playsmart_gateway.sinks.sqlite.versions import require_empty
-from playsmart_gateway.turnstile import TakeTurn
 
 CHECKPOINT_PAGES = 200
 """Of 4 KiB, at which the write-ahead log is moved into the file. Requests that wait for room wait

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import load_config
 from playsmart_gateway.event import Batch
-from playsmart_gateway.sinks import open_sink
+from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import in_process
 from tests.dialects.teak.client import (
