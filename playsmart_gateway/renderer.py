@@ -20,14 +20,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 
+import playsmart_gateway
 from playsmart_gateway.templates import Property, encoded, holds_markup
 
 logger = logging.getLogger(__name__)
 
 _MAIN = (
-    "import sys; sys.path.append(sys.argv[1]); from playsmart_gateway.templates import main; main()"
+    "import sys; sys.path.append(sys.argv[1]);from playsmart_gateway.templates import main; main()"
 )
-COMMAND = (sys.executable, "-P", "-c", _MAIN, str(Path(__file__).parents[1]))
+COMMAND = (sys.executable, "-P", "-c", _MAIN, str(Path(playsmart_gateway.__file__).parents[1]))
 """Runs ``templates.main`` of this very package, whatever the working directory holds."""
 
 PROCESSES = 2

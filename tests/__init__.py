@@ -1,0 +1,6 @@
+"""What is believed of the gateway, by package; ``conftest`` has what several of them share."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CASE_FILES = Path(__file__).parent / "dialects" / "cases"

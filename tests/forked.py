@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from playsmart_gateway.__main__ import end_at_once
+from tests import ROOT
 from tests.conftest import clean_environment
 
 LIMIT_SECONDS = 120
@@ -74,7 +75,7 @@ def forks(folder: Path) -> Iterator[Forks]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parent.parent,
+        cwd=ROOT,
         env=clean_environment(),
     )
     try:

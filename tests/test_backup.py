@@ -15,12 +15,11 @@ import pytest
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.sinks.sqlite import SqliteSink
 from playsmart_gateway.sinks.sqlite.backup import back_up
+from tests import ROOT
 from tests.crash.clients import Client, Ledger, load, until
 from tests.crash.count import count
 from tests.crash.harness import Target
 from tests.doubles import make_batch
-
-ROOT = Path(__file__).parents[1]
 
 
 def run(*arguments: object, url: str, cwd: Path) -> subprocess.CompletedProcess[str]:

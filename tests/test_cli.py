@@ -20,6 +20,7 @@ from playsmart_gateway import __version__
 from playsmart_gateway.cli import commands, main
 from playsmart_gateway.config import MASKED
 from playsmart_gateway.settings import EXAMPLE_OPERATOR_TOKEN, EXAMPLE_TEAK_SECRET
+from tests import ROOT
 from tests.conftest import (
     PATIENCE_SECONDS,
     SECRET,
@@ -29,7 +30,7 @@ from tests.conftest import (
     make_upload,
 )
 
-EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
+EXAMPLE = ROOT / "config.example.toml"
 
 Finished = subprocess.CompletedProcess[str]
 Run = Callable[..., Finished]
@@ -284,7 +285,7 @@ def test_the_secrets_of_the_contracts_and_of_the_manual_start(run_here: Run) -> 
 
 
 def test_the_operators_token_of_the_example_file_is_the_one_that_is_refused() -> None:
-    example = (Path(__file__).parent.parent / "config.example.toml").read_text("utf-8")
+    example = (ROOT / "config.example.toml").read_text("utf-8")
     assert f'# token = "{EXAMPLE_OPERATOR_TOKEN}"' in example
     assert f'# secret_key = "{EXAMPLE_TEAK_SECRET}"' in example
 

@@ -14,8 +14,8 @@ from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.loyalty.definitions import Definition, Milestone
 from playsmart_gateway.settings import program_for, store_for
 from playsmart_gateway.tables import Section
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "config.example.toml"
 SECRET = "sesame-4711 is a secret of some length"
 SECRET_B = Secret(kid="a", secret="b")

@@ -3,12 +3,12 @@
 import ast
 import tomllib
 from importlib.metadata import distribution, packages_distributions
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CORE = [Requirement(each) for each in PROJECT["dependencies"]]
 EXTRAS = {

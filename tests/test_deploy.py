@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from playsmart_gateway.config import Server
+from tests import ROOT
 from tests.conftest import (
     RunningGateway,
     StartGateway,
@@ -28,7 +29,7 @@ from tests.conftest import (
     wait_until,
 )
 
-README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 SYSTEMD = shutil.which("systemd-analyze")
 PLAYER = "device-abc-123"

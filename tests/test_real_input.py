@@ -4,15 +4,15 @@ import gzip
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from playsmart_gateway.settings import open_sink
+from tests import ROOT
 from tests.conftest import StartGateway
 
-PATH = Path(__file__).parents[2] / "shared/data/waves_batches.ndjson.gz"
+PATH = ROOT.parent / "shared/data/waves_batches.ndjson.gz"
 PRINTED = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 

@@ -21,6 +21,7 @@ from playsmart_gateway.dialects.playsmart import NO_NUL
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.lynes_schemas import REQUESTS, STREAK, USER, schemas, success
 from playsmart_gateway.openapi.parts import (
+    BEARER,
     JSON,
     Answers,
     Piece,
@@ -29,7 +30,6 @@ from playsmart_gateway.openapi.parts import (
     either,
     operation,
 )
-from playsmart_gateway.openapi.playsmart import BEARER
 from playsmart_gateway.openapi.schema import Schema, ref
 
 _SERVERS = [

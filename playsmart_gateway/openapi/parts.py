@@ -12,6 +12,8 @@ Paths = dict[str, dict[str, Any]]
 Answers = dict[str, Any]
 
 JSON = "application/json"
+BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
+"""The security of what a token opens."""
 
 
 class Piece(NamedTuple):

@@ -4,10 +4,8 @@ from typing import Any
 
 from playsmart_gateway.dialects.playsmart import PATH, Upload
 from playsmart_gateway.errors import Detail
-from playsmart_gateway.openapi.parts import JSON, Piece, answer, content, operation, refusal
+from playsmart_gateway.openapi.parts import BEARER, JSON, Piece, answer, content, operation, refusal
 from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of
-
-BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 
 TOKEN_REFUSED = refusal(
     401,

@@ -1,4 +1,4 @@
-"""``python -m tests.abuse``: the campaign by hand; exit 1 if an attack was felt beyond the limits.
+"""``python -m tests.abuse``: the campaign by hand; exit 1 if an attack was felt too much.
 
 All attacks against one process, then against ``--workers`` of them; some eight minutes.
 """

@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tests import ROOT
 from tests.abuse.attacks import APP, Scale
 from tests.crash.clients import Client, Ledger, fetch, load, until
 from tests.crash.count import Verdict, count
-from tests.crash.harness import ROOT, Target
+from tests.crash.harness import Target
 from tests.crash.slow import p99
 
 MEGABYTE = 1_048_576

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Self
 
 from playsmart_gateway.environment import PREFIX
+from tests import ROOT
 from tests.bench.generators import BenchError
 from tests.bench.requests import SECRET
 
-_ROOT = Path(__file__).parents[2]
 _DATABASE = "bench.db"
 _START_SECONDS = 20.0
 _DRAIN_SECONDS = 60.0
@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.005
 def environment(settings: Iterable[str] = ()) -> dict[str, str]:
     """Return the environment for a process that sees only these ``section.key=value``."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return {**inherited, "PYTHONPATH": str(_ROOT), **variables(settings)}
+    return {**inherited, "PYTHONPATH": str(ROOT), **variables(settings)}
 
 
 def variables(settings: Iterable[str]) -> dict[str, str]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.bench.generators import BenchError
 from tests.bench.processes import Target, variables
 from tests.bench.table import human
 
-ROOT = Path(__file__).parents[2]
 QUICK = [sys.executable, "-m", "tests.bench", "--quick", "--events=1"]
 
 

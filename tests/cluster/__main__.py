@@ -1,4 +1,4 @@
-"""``python -m tests.cluster``: every fault, for as long as it takes; exit 1 at any event lost.
+"""``python -m tests.cluster``: every fault, for as long as it takes; exit 1 on any loss.
 
 Three scenes: by way of a stream to SQLite and to PostgreSQL, and to PostgreSQL directly. A round
 plays all faults of a scene in turn, under load; the first takes some two minutes, half a minute of

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Self
 
 from playsmart_gateway.settings import open_sink
+from tests import ROOT
 from tests.crash.clients import Client, Ledger, until
 from tests.crash.count import Auditor, Verdict
-from tests.crash.harness import ROOT, Target, free_port
+from tests.crash.harness import Target, free_port
 from tests.crash.target import environment
 from tests.engines.nats import NatsServers
 from tests.engines.postgres import PostgresServer

@@ -1,4 +1,4 @@
-"""``python -m tests.crash``: the campaign by hand; exit 1 on any event lost, doubled or torn.
+"""``python -m tests.crash``: the campaign by hand; exit 1 on any event lost or doubled.
 
 200 rounds of kills and 100 of ``hands`` take some twenty minutes. A failure names the seed and the
 round and keeps the data.

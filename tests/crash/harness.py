@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from tests import ROOT
 from tests.crash.clients import fetch, until
 from tests.crash.target import DATABASE, JOURNAL
-
-ROOT = Path(__file__).parents[2]
 
 Settings = dict[str, object]
 

@@ -13,10 +13,11 @@ import httpx
 import pytest
 
 from playsmart_gateway.settings import open_sink
+from tests import ROOT
 from tests.crash.clients import token
 from tests.crash.harness import Target
 
-PATH = Path(__file__).parents[3] / "shared/data/waves_batches.ndjson.gz"
+PATH = ROOT.parent / "shared/data/waves_batches.ndjson.gz"
 WAVES = (
     '[{id="org.fielddaylab.waves",coins_enabled=true,reward_fixed_amount=10,'
     "event_trigger_threshold=7}]"

@@ -9,7 +9,6 @@ import re
 import sqlite3
 from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from playsmart_gateway.auth import mint
 from playsmart_gateway.dialects.playsmart import MAX_DEPTH, MAX_EVENTS, decode
 from playsmart_gateway.envelope import MAX_DETAILS, error_body
 from playsmart_gateway.errors import Malformed
+from tests import CASE_FILES
 from tests.conftest import (
     SECRET,
     RunningGateway,
@@ -30,7 +30,7 @@ from tests.conftest import (
 )
 from tests.dialects.model import parse, read, read_timestamp
 
-CASES = {path.stem: path for path in sorted((Path(__file__).parent / "cases/playsmart").iterdir())}
+CASES = {path.stem: path for path in sorted((CASE_FILES / "playsmart").iterdir())}
 
 
 # --- the examples of the contract, over HTTP -----------------------------------------------------

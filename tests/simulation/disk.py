@@ -12,7 +12,7 @@ from tests.simulation.medium import File, Medium
 
 
 class SimDisk:
-    """Implements ``playsmart_gateway.journal.Disk``. ``misuse`` lists what no program may do.
+    """Implements ``Disk`` of the journal. ``misuse`` lists what no program may do.
 
     ``kill_at_call`` kills the process at that system call: before it, after it, or half through.
     """

@@ -51,7 +51,7 @@ class Store:
 
 
 class SimSink:
-    """Implements ``playsmart_gateway.sinks.Sink`` for one process, with a thread as aiosqlite's."""
+    """Implements ``Sink`` for one process, with a thread as aiosqlite's."""
 
     renewals = 0
     damage = None

@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import CASE_FILES
 from tests.conftest import RunningGateway
 from tests.dialects.teak.client import (
     CREDENTIALS,
@@ -25,7 +25,7 @@ from tests.dialects.teak.client import (
     teak_gateway,
 )
 
-FOLDER = Path(__file__).parent.parent / "cases/teak"
+FOLDER = CASE_FILES / "teak"
 CASES: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.iterdir())
 }
