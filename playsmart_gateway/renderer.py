@@ -21,13 +21,12 @@ from pathlib import Path
 from threading import Lock
 
 import playsmart_gateway
+from playsmart_gateway import templates
 from playsmart_gateway.templates import Property, encoded, holds_markup
 
 logger = logging.getLogger(__name__)
 
-_MAIN = (
-    "import sys; sys.path.append(sys.argv[1]);from playsmart_gateway.templates import main; main()"
-)
+_MAIN = f"import sys; sys.path.append(sys.argv[1]); from {templates.__name__} import main; main()"
 COMMAND = (sys.executable, "-P", "-c", _MAIN, str(Path(playsmart_gateway.__file__).parents[1]))
 """Runs ``templates.main`` of this very package, whatever the working directory holds."""
 

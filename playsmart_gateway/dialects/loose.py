@@ -10,6 +10,9 @@ from playsmart_gateway.errors import Detail, Malformed
 
 T = TypeVar("T")
 
+NO_NUL = {"pattern": r"^[^\u0000]*$"}
+"""Checked by hand; for those who read the schema."""
+
 _NONE = msgspec.Raw(b"null")
 """Where a list has no item. Told by identity from a ``null`` that was sent."""
 

@@ -26,7 +26,7 @@ from playsmart_gateway.dialects.base import (
     require_json,
 )
 from playsmart_gateway.dialects.iso8601 import read_date_time
-from playsmart_gateway.dialects.loose import at_most, decode_loosely, mended
+from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended
 from playsmart_gateway.dialects.nesting import nests_deeper
 from playsmart_gateway.envelope import JSON_TYPE, error_body, error_headers
 from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
@@ -48,9 +48,6 @@ MAX_DEPTH = 500
 
 ABSENT = msgspec.Raw(b"null")
 """No customdata was sent. Told by identity from a ``null`` that was, which is refused."""
-
-NO_NUL = {"pattern": r"^[^\u0000]*$"}
-"""Checked by hand; for those who read the schema."""
 
 Timestamp = Annotated[
     datetime,

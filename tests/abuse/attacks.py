@@ -1,4 +1,4 @@
-"""The attacks: ``python -m tests.abuse.attacks NAME --port N`` plays one, prints what it saw.
+"""The attacks: ``python -m tests.abuse.attacks NAME --port N`` plays one and reports.
 
 What comes out is one JSON object: the answers by status; ``wrong``, what the server may never do;
 and the batches that were sent, for the ledger: of an attacker, too, what is acknowledged is stored.

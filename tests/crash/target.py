@@ -1,4 +1,4 @@
-"""The process under attack: ``python -m tests.crash.target --port N --data DIR [--set S.K=V]``.
+"""The target: ``python -m tests.crash.target --port N --data DIR [--set S.K=V]``.
 
 The real configuration, application and server, with an end to its life so that no run of the
 campaign can leave one behind. Journal and store are two folders below DIR, so that one can be

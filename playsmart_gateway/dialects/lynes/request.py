@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
-from playsmart_gateway.dialects.loose import at_most, decode_loosely, mended
+from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended
 from playsmart_gateway.errors import Detail, Malformed
 from playsmart_gateway.event import Batch
 from playsmart_gateway.loyalty.definitions import MAX_ID_LENGTH, MAX_NAME_LENGTH
@@ -37,8 +37,7 @@ MAX_NUMBER_LENGTH = 1_024
 MAX_DECIMAL_PLACES = 400
 """Digits of a number behind the point; a double as it is usually printed has up to 342."""
 
-_NO_NUL = {"pattern": r"^[^\u0000]*$"}
-_TEXT = {"type": "string", "maxLength": MAX_STRING_LENGTH, **_NO_NUL}
+_TEXT = {"type": "string", "maxLength": MAX_STRING_LENGTH, **NO_NUL}
 _VALUE = {
     "description": f"Numbers are below 1e309, with at most {MAX_DECIMAL_PLACES} decimal places.",
     "anyOf": [
@@ -49,10 +48,10 @@ _VALUE = {
 }
 
 Identifier = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, extra_json_schema=_NO_NUL)
+    str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, extra_json_schema=NO_NUL)
 ]
 FieldName = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH, extra_json_schema=_NO_NUL)
+    str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH, extra_json_schema=NO_NUL)
 ]
 FieldValue = Annotated[Any, msgspec.Meta(extra_json_schema=_VALUE)]
 
