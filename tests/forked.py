@@ -1,7 +1,8 @@
 """Commands as processes of their own, without the half second of imports: one process forks each.
 
 It reads a case a line: arguments (bytes that are not UTF-8 as surrogates), environment, folder, the
-encoding of standard output, where that goes, and after how many seconds Ctrl-C is pressed.
+encoding of standard output, where that goes, and when Ctrl-C is pressed: after how many seconds, or
+at which step of its own (an audit event of Python's, such as ``sqlite3.connect``).
 """
 
 import atexit
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +52,7 @@ class Forks:
         output: str = "file",
         encoding: str = "utf-8",
         interrupted_after: float = 0.0,
+        interrupted_at: str = "",
     ) -> Ended:
         """Run one; ``output`` is file, full, closed, unread (a pipe without a reader) or a path."""
         assert self._process.stdin
@@ -61,6 +64,7 @@ class Forks:
             "output": output,
             "encoding": encoding,
             "interrupted_after": interrupted_after,
+            "interrupted_at": interrupted_at,
         }
         self._process.stdin.write(json.dumps(case) + "\n")
         self._process.stdin.flush()
@@ -128,6 +132,9 @@ def _become(case: Mapping[str, Any], out: int, err: int) -> None:
     else:
         sys.stdout = open(1, "w", encoding=case["encoding"], closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding=case["encoding"], errors="backslashreplace", closefd=False)  # noqa: SIM115
+    if case["interrupted_at"]:
+        signal.signal(signal.SIGINT, end_at_once)
+        sys.addaudithook(partial(_interrupt_at, case["interrupted_at"], []))
     if case["interrupted_after"]:
         signal.signal(signal.SIGINT, end_at_once)  # as the program does first of all
         atexit.register(signal.setitimer, signal.ITIMER_VIRTUAL, 0)  # Python forgets its handler
@@ -135,6 +142,13 @@ def _become(case: Mapping[str, Any], out: int, err: int) -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, case["interrupted_after"])
         signal.signal(signal.SIGALRM, _interrupt_who_waits)
         signal.setitimer(signal.ITIMER_REAL, WAITING_SECONDS, LIMIT_SECONDS)
+
+
+def _interrupt_at(step: str, done: list[bool], event: str, _: tuple[object, ...]) -> None:
+    """Press Ctrl-C once, when a command comes to that step."""
+    if event == step and not done:
+        done.append(True)
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _interrupt_who_waits(*_: object) -> None:
