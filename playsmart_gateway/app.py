@@ -40,6 +40,7 @@ from playsmart_gateway.limits import (
 from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame, SlashRedirect
 from playsmart_gateway.openapi.pieces import PIECES
 from playsmart_gateway.operator import Home, OperatorGate
+from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.rewards import draws_for
 from playsmart_gateway.settings import (
@@ -53,7 +54,6 @@ from playsmart_gateway.settings import (
     teak_apps_for,
     verifier_for,
 )
-from playsmart_gateway.siblings import Worker
 from playsmart_gateway.sinks.base import Store
 
 

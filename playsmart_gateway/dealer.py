@@ -11,10 +11,10 @@ import selectors
 import socket
 import time
 
-from playsmart_gateway.board import Board
 from playsmart_gateway.errors import GatewayError
-from playsmart_gateway.mailboxes import Mailboxes
-from playsmart_gateway.siblings import CONNECTION
+from playsmart_gateway.peers.channels import Mailboxes
+from playsmart_gateway.peers.peer import CONNECTION
+from playsmart_gateway.peers.scoreboard import Board
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from playsmart_gateway.disclosure import Disclosure
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.inspector import Inspector, TooManyWatchers
 from playsmart_gateway.operator import OperatorGate
+from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.relay import PAUSE_SECONDS, Away, Relay, Source, Teller, encode
-from playsmart_gateway.siblings import Worker
 from playsmart_gateway.sinks.base import Reader
 from playsmart_gateway.watching import Interest, Watcher
 

@@ -18,7 +18,13 @@ import msgspec
 from playsmart_gateway.disclosure import Disclosure
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.inspector import Inspector, TooManyWatchers
-from playsmart_gateway.siblings import News, Started, Unwatch, Watch, Worker
+from playsmart_gateway.peers.peer import (
+    News,
+    Started,
+    Unwatch,
+    Watch,
+    Worker,
+)
 from playsmart_gateway.sinks.base import Reader
 from playsmart_gateway.watching import MAX_QUEUED_BYTES, Fate, Interest, Watcher
 

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from playsmart_gateway.board import SILENT_SECONDS, Board
 from playsmart_gateway.dealer import Dealer, listen
 from playsmart_gateway.errors import GatewayError
-from playsmart_gateway.mailboxes import Mailboxes
+from playsmart_gateway.peers.channels import Mailboxes
+from playsmart_gateway.peers.scoreboard import (
+    SILENT_SECONDS,
+    Board,
+)
 
 
 class Table:

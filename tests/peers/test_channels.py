@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from playsmart_gateway.mailboxes import MAX_LETTER_BYTES, Mailboxes
+from playsmart_gateway.peers.channels import (
+    MAX_LETTER_BYTES,
+    Mailboxes,
+)
 
 
 @pytest.fixture

@@ -4,7 +4,10 @@ import os
 
 import pytest
 
-from playsmart_gateway.board import FRAME_BYTES, Board
+from playsmart_gateway.peers.scoreboard import (
+    FRAME_BYTES,
+    Board,
+)
 
 
 def test_the_last_report_of_each_is_shown() -> None:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from playsmart_gateway.turnstile import PATIENCE_SECONDS, Turnstile
+from playsmart_gateway.peers.fair_lock import (
+    PATIENCE_SECONDS,
+    Turnstile,
+)
 from tests.conftest import eventually
 from tests.doubles import FakeClock
 
