@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 
 
 class Buffer:

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable, Unstorable
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.journal import SEGMENT_BYTES, Fsync
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.sinks.base import Sink

@@ -16,9 +16,12 @@ from pathlib import Path
 
 from playsmart_gateway.disk import OsDisk
 from playsmart_gateway.errors import ConfigError, at_start
+from playsmart_gateway.events.codec import (
+    MARK,
+    owner_of_broken,
+)
 from playsmart_gateway.journal import JournalState, inspect
 from playsmart_gateway.private import make_folder
-from playsmart_gateway.record import MARK, owner_of_broken
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from playsmart_gateway.errors import (
     SinkUnavailable,
     where,
 )
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.flusher import COMMIT, Flusher
 from playsmart_gateway.folders import adopt, journal_folders, worker_folder
 from playsmart_gateway.follower import follower

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.watching import (
     EVERYTHING,
     MAX_SHOWN_BYTES,

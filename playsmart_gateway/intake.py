@@ -18,7 +18,11 @@ import msgspec
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import Closing, JournalUnavailable, Overloaded, Refused
-from playsmart_gateway.event import BATCH_OVERHEAD_BYTES, MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.events.batch import (
+    BATCH_OVERHEAD_BYTES,
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.stats import Stats
 

@@ -47,8 +47,12 @@ from typing import Literal, NamedTuple
 
 from playsmart_gateway.disk import LOCK, Disk, OsDisk
 from playsmart_gateway.errors import ConfigError, JournalUnavailable, at_start
-from playsmart_gateway.event import Batch
-from playsmart_gateway.record import decode_at, encode, next_record
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.codec import (
+    decode_at,
+    encode,
+    next_record,
+)
 
 logger = logging.getLogger(__name__)
 

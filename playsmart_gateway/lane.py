@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from playsmart_gateway.errors import Closing, Overloaded, Refused, StoreUnavailable
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.loyalty import Award
 from playsmart_gateway.stats import Stats
 

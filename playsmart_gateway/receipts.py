@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.journal import Fsync
 from playsmart_gateway.sinks.source import Delivery, Source
 

@@ -11,13 +11,17 @@ changed is not remembered elsewhere.
 
 from collections.abc import Collection, Sequence
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.sessions import (
+    SOURCE,
+    session_of,
+    sessions_in,
+)
 from playsmart_gateway.peers.peer import (
     Known,
     Started,
     Worker,
 )
-from playsmart_gateway.sessions import SOURCE, session_of, sessions_in
 from playsmart_gateway.sinks.base import Reader
 
 MAX_CACHED = 100_000

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.sinks.base import Sink
 
 MAX_SUSPECTS = 3

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 
 MAX_SHOWN_BYTES = 131_072
 """Of larger batches and bodies only the size is told."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.records import Written

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from playsmart_gateway.auth import mint
 from playsmart_gateway.config import Auth, Config, Operator, Secret, Teak, TeakApp
 from playsmart_gateway.disclosure import MAX_TEXT_LENGTH, Disclosure, secrets_of
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.watching import Seen
 from tests.conftest import SECRET
 

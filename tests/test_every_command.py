@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from playsmart_gateway.cli import commands
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.settings import open_sink
 from tests.conftest import SECRET
 from tests.forked import Ended, Forks, forks

@@ -6,7 +6,7 @@ import pytest
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import SinkUnavailable, StoreUnavailable, Unstorable
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import Fsync, NoJournal
 from playsmart_gateway.lane import Lane

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.cli import commands
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.harmless import harmless, harmless_cell, harmless_json
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.settings import open_sink

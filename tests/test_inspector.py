@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.inspector import MAX_WATCHERS, Inspector, TooManyWatchers
 from playsmart_gateway.watching import (
     BYTES_PER_SECOND,

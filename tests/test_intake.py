@@ -5,7 +5,10 @@ import pytest
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import Closing, JournalUnavailable, Overloaded
-from playsmart_gateway.event import BATCH_OVERHEAD_BYTES, Batch
+from playsmart_gateway.events.batch import (
+    BATCH_OVERHEAD_BYTES,
+    Batch,
+)
 from playsmart_gateway.intake import MAX_RETRY_AFTER_SECONDS, MAX_WAITERS, Intake
 from playsmart_gateway.journal import Fsync, NoJournal
 from playsmart_gateway.stats import Stats

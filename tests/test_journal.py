@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.disk import OsDisk
 from playsmart_gateway.errors import ConfigError, JournalUnavailable, NotNow
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.journal import RETAKE_SECONDS, Fsync, Journal, NoJournal
 from tests.doubles import FakeClock, make_batch
 

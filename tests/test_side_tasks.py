@@ -12,7 +12,7 @@ import pytest
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth import mint
 from playsmart_gateway.config import Auth, Config, Journal
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.follower import follower
 from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.figures import FigureKeeper, Figures, Followed

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 from starlette.types import Receive
 
 from playsmart_gateway.errors import TooLarge, Unauthenticated, UnsupportedMedia
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 
 _JSON = b"application/json"
 

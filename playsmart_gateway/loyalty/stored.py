@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.loyalty.metadata import Metadata
 
 _decode = msgspec.json.Decoder(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.sinks.sql import Database
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -14,7 +14,15 @@ from typing import Any, Self
 import msgspec
 
 from playsmart_gateway.errors import AdjustmentRefused, SinkRejected, SinkUnavailable
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
+from playsmart_gateway.events.sessions import (
+    INSTALLED_PLACE,
+    SOURCE,
+    session_of,
+)
 from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.rewards import (
     CUSTOM,
@@ -24,7 +32,6 @@ from playsmart_gateway.rewards import (
     Rule,
     Trigger,
 )
-from playsmart_gateway.sessions import INSTALLED_PLACE, SOURCE, session_of
 from playsmart_gateway.sinks.dead_letters import DeadLetter
 from playsmart_gateway.sinks.events import MAX_NAMED, NEVER, Expired
 from playsmart_gateway.sinks.memory_apps import MemoryApps

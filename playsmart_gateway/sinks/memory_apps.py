@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from playsmart_gateway.sessions import Session
+from playsmart_gateway.events.sessions import Session
 from playsmart_gateway.sinks.records import AppPlayer, Channel, OptOutState, PropertyValue
 
 _Key = tuple[str, str]

@@ -7,7 +7,10 @@ from typing import Any
 
 import msgspec
 
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
 from playsmart_gateway.sinks.events import (
     EVERYTHING,
     CountPage,

@@ -8,7 +8,10 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
 from playsmart_gateway.loyalty import (
     Award,
     Metadata,

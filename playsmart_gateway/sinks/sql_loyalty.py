@@ -12,7 +12,10 @@ from typing import Any
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
 from playsmart_gateway.loyalty import (
     Award,
     Completions,

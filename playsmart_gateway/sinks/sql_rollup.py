@@ -24,7 +24,7 @@ import time
 from typing import NamedTuple
 
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.figures import DAY, SPANS
 from playsmart_gateway.sinks.sql import Database
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from playsmart_gateway.dialects.playsmart import decode
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.sinks.sqlite import SqliteSink
 from tests.bench import obvious
 from tests.bench.generators import BenchError

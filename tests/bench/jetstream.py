@@ -16,7 +16,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.server import SWITCH_INTERVAL_SECONDS
 from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.jetstream.options import JetStreamOptions

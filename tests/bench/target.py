@@ -25,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.app import Application, create_app
 from playsmart_gateway.config import Config, load_config
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.loyalty import Award
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.server import serve

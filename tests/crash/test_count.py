@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.settings import open_sink
 from tests.crash.clients import Ledger
 from tests.crash.count import Auditor

@@ -10,7 +10,7 @@ from typing import Any
 import nats
 from nats.aio.client import Client
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.jetstream.consumer import Consumer
 from playsmart_gateway.sinks.jetstream.options import JetStreamOptions

@@ -9,8 +9,8 @@ from typing import Any, Self
 import pytest
 
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.event import Batch
-from playsmart_gateway.record import encode
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.codec import encode
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.records import Written
 from playsmart_gateway.sinks.source import Delivery, SourceState

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from tests.simulation.ledger import Attempt, numbers_in
 from tests.simulation.world import World
 

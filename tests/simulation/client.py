@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from playsmart_gateway.errors import Overloaded, Refused
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from tests.simulation.chance import Chance
 from tests.simulation.ledger import Attempt, Ledger
 from tests.simulation.loop import SimLoop

@@ -7,8 +7,12 @@ from typing import Any
 import msgspec
 
 from playsmart_gateway.dialects.teak.analytics import AnalyticsEvent, encode_rows
-from playsmart_gateway.event import Batch
-from playsmart_gateway.sessions import SOURCE, Session, session_batch
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.sessions import (
+    SOURCE,
+    Session,
+    session_batch,
+)
 from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.sinks.conftest import select

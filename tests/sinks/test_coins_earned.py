@@ -1,6 +1,6 @@
 """What a batch earned is found by its name in the journal, in every sink."""
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.settings import open_sink
 

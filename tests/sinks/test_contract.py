@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.sinks.base import Sink
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.records import Written

@@ -8,7 +8,7 @@ import pytest
 
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from playsmart_gateway.dialects.lynes.request import Request
 from playsmart_gateway.dialects.lynes.request import batch as batch_of
 from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.loyalty import (
     Award,
     EventDefinition,

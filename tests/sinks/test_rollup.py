@@ -13,7 +13,7 @@ import aiosqlite
 import msgspec
 from hypothesis import strategies as st
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.rewards import Rule
 from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.base import Store

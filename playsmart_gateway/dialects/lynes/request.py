@@ -15,7 +15,7 @@ import msgspec
 
 from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended
 from playsmart_gateway.errors import Detail, Malformed
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.loyalty.definitions import MAX_ID_LENGTH, MAX_NAME_LENGTH
 from playsmart_gateway.loyalty.metadata import Value
 

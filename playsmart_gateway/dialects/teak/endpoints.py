@@ -35,13 +35,17 @@ from playsmart_gateway.dialects.teak.identify import decode_identify
 from playsmart_gateway.dialects.teak.properties import decode_properties
 from playsmart_gateway.envelope import JSON_TYPE, error_headers
 from playsmart_gateway.errors import Refused, SinkError, StoreUnavailable
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.sessions import (
+    SOURCE,
+    Session,
+    session_batch,
+)
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, WrongTries, in_process
 from playsmart_gateway.links import resolve
 from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.roster import Roster
-from playsmart_gateway.sessions import SOURCE, Session, session_batch
 from playsmart_gateway.sinks.base import Reader, Store
 from playsmart_gateway.sinks.records import AppPlayer
 from playsmart_gateway.stats import Stats

@@ -4,7 +4,7 @@ from functools import partial
 
 import asyncpg
 
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks import sql_audit
 from playsmart_gateway.sinks.postgres.coins import DAY, EARNING, RECOUNTED
 from playsmart_gateway.sinks.records import Audited

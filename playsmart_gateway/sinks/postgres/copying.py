@@ -15,7 +15,10 @@ import asyncpg
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected, dropped_rows
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
 
 EVENTS_PER_TURN = 500
 """Rows that are encoded in one turn of the event loop, in about a millisecond."""

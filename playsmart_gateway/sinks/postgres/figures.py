@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import asyncpg
 
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.figures import Figures, Followed
 from playsmart_gateway.sinks.postgres.connection import (
     READ,

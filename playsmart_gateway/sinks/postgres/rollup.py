@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.figures import DAY
 from playsmart_gateway.sinks.sql_rollup import (
     MAX_LEVEL_LENGTH,

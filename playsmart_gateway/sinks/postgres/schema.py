@@ -19,7 +19,7 @@ that stays in its page needs no new entries in the indexes.
 What the tables are for is said in ``sqlite.schema``.
 """
 
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.postgres.loyalty_tables import LOYALTY_TABLES
 from playsmart_gateway.sinks.postgres.rollup_tables import ROLLUP_TABLES
 from playsmart_gateway.sinks.sql import EVENT_TRIGGER, LEVEL_COMPLETE

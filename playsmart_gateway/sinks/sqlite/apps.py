@@ -6,8 +6,11 @@ from decimal import Decimal
 
 import aiosqlite
 
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
-from playsmart_gateway.sessions import INSTALLED_PLACE, Session
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.sessions import (
+    INSTALLED_PLACE,
+    Session,
+)
 from playsmart_gateway.sinks.records import (
     ActionStatistics,
     AppPlayer,

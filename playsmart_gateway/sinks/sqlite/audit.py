@@ -4,7 +4,7 @@ from functools import partial
 
 import aiosqlite
 
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks import sql_audit
 from playsmart_gateway.sinks.records import Audited
 from playsmart_gateway.sinks.sqlite.coins import (

@@ -11,7 +11,7 @@ from typing import Any, Self
 import aiosqlite
 import msgspec
 
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.figures import Figures, Followed
 from playsmart_gateway.sinks.sql_figures import (
     MAX_ROWS,

@@ -13,7 +13,10 @@ import aiosqlite
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected, dropped_rows
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH, Batch
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
 from playsmart_gateway.sinks.sqlite.schema import printed_time
 
 BATCHES_PER_STATEMENT = 250

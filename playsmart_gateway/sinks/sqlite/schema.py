@@ -20,7 +20,7 @@ how often a player was erased; ``lynes_cells.erased`` counts events of erased pl
 ``retention`` had deleted.
 """
 
-from playsmart_gateway.event import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.sinks.sql import EVENT_TRIGGER, LEVEL_COMPLETE
 from playsmart_gateway.sinks.sqlite.rollup_tables import ROLLUP_TABLES
 

@@ -3,8 +3,14 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.event import Batch
-from playsmart_gateway.record import MARK, decode, decode_at, encode, next_record
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.codec import (
+    MARK,
+    decode,
+    decode_at,
+    encode,
+    next_record,
+)
 from tests.doubles import make_batch
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=256)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 
 SOURCE = "teak"
 INSTALLED_PLACE = 1

@@ -13,7 +13,7 @@ in UTF-8, so the next record after a broken one can be found by its mark.
 import struct
 import zlib
 
-from playsmart_gateway.event import Batch
+from playsmart_gateway.events.batch import Batch
 
 MARK = b"\xf5PSG"
 _FRAME = struct.Struct("<4sII")
