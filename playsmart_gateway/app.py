@@ -28,6 +28,7 @@ from playsmart_gateway.dialects.teak.endpoints import (
     SetPlayerProperties,
 )
 from playsmart_gateway.disclosure import Disclosure, secrets_of
+from playsmart_gateway.economy.coins import draws_for
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.limits import (
@@ -42,7 +43,6 @@ from playsmart_gateway.openapi.pieces import PIECES
 from playsmart_gateway.operator import Home, OperatorGate
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.renderer import Renderer
-from playsmart_gateway.rewards import draws_for
 from playsmart_gateway.settings import (
     access_for,
     allowance_for,

@@ -13,9 +13,9 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import Closing, Overloaded, Refused, StoreUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.loyalty import Award
 from playsmart_gateway.stats import Stats
 
 MAX_WAITING = 4_096

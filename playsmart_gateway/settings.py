@@ -14,10 +14,13 @@ from playsmart_gateway.auth import TokenVerifier, open_verifier
 from playsmart_gateway.config import Auth, Config
 from playsmart_gateway.dialects.lynes import endpoint as lynes
 from playsmart_gateway.dialects.teak.apps import App, read_apps
+from playsmart_gateway.economy.coins import (
+    Rule,
+    is_whole_millionths,
+)
+from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.keys import weakness
-from playsmart_gateway.loyalty import Program
-from playsmart_gateway.rewards import Rule, is_whole_millionths
 from playsmart_gateway.sinks import open_store
 from playsmart_gateway.sinks.base import Store, TakeTurn
 from playsmart_gateway.sinks.jetstream import open_publisher

@@ -14,9 +14,9 @@ from typing import Any, TypeGuard, get_args, get_origin
 
 import msgspec
 
+from playsmart_gateway.economy.points.definitions import Definition
 from playsmart_gateway.environment import WITHIN
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.loyalty.definitions import Definition
 
 SQLITE_PREFIX = "sqlite:///"
 _WIDE_MARKS = (  # of UTF-32 first: the shorter one begins like it

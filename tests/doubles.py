@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from playsmart_gateway.economy.points import (
+    Award,
+    Program,
+)
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.loyalty import Award, Program
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.records import Written
 

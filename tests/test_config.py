@@ -10,8 +10,11 @@ import msgspec
 import pytest
 
 from playsmart_gateway.config import MASKED, Config, Secret, Storage, load_config, masked
+from playsmart_gateway.economy.points.definitions import (
+    Definition,
+    Milestone,
+)
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.loyalty.definitions import Definition, Milestone
 from playsmart_gateway.settings import program_for, store_for
 from playsmart_gateway.tables import Section
 from tests import ROOT

@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from playsmart_gateway.cli import commands
+from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.rewards import Rule
 from playsmart_gateway.settings import open_sink
 from tests.conftest import (
     SECRET,

@@ -5,12 +5,16 @@ from contextlib import asynccontextmanager
 import pytest
 
 from playsmart_gateway.buffer import Buffer
+from playsmart_gateway.economy.points import (
+    Award,
+    EventDefinition,
+    Program,
+)
 from playsmart_gateway.errors import SinkUnavailable, StoreUnavailable, Unstorable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import Fsync, NoJournal
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.loyalty import Award, EventDefinition, Program
 from playsmart_gateway.sinks.records import Written
 from playsmart_gateway.stats import Stats
 from tests.doubles import TroubledSink, make_batch

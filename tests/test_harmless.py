@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.cli import commands
+from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.harmless import harmless, harmless_cell, harmless_json
-from playsmart_gateway.rewards import Rule
 from playsmart_gateway.settings import open_sink
 from tests.sinks.app_batches import analytics, named, spin
 from tests.sinks.test_loyalty import PROGRAM

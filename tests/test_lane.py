@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import (
     Closing,
     Overloaded,
@@ -12,7 +13,6 @@ from playsmart_gateway.errors import (
     Unstorable,
 )
 from playsmart_gateway.lane import MAX_WAITING_BYTES, Lane
-from playsmart_gateway.loyalty import Award
 from playsmart_gateway.stats import Stats
 from tests.doubles import make_batch
 

@@ -16,7 +16,10 @@ from rich.text import Text
 
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
-from playsmart_gateway.rewards import EVENT_TRIGGER, MILLION
+from playsmart_gateway.economy.coins import (
+    EVENT_TRIGGER,
+    MILLION,
+)
 from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.records import (
     Cause,

@@ -12,9 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from playsmart_gateway.cli.printing import Show, say, shown
+from playsmart_gateway.economy.points import (
+    MetadataSummary,
+    summarize,
+)
+from playsmart_gateway.economy.points.summary import (
+    Bucket,
+    FieldSummary,
+)
 from playsmart_gateway.harmless import harmless_json
-from playsmart_gateway.loyalty import MetadataSummary, summarize
-from playsmart_gateway.loyalty.summary import Bucket, FieldSummary
 from playsmart_gateway.settings import open_sink
 
 BAR_WIDTH = 40

@@ -28,11 +28,11 @@ from playsmart_gateway.dialects.base import (
 from playsmart_gateway.dialects.iso8601 import read_date_time
 from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended
 from playsmart_gateway.dialects.nesting import nests_deeper
+from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.envelope import JSON_TYPE, error_body, error_headers
 from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.intake import Intake
-from playsmart_gateway.rewards import Draws
 from playsmart_gateway.stats import Stats
 
 PATH = "/ingest/events"

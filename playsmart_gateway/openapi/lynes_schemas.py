@@ -4,9 +4,13 @@ from typing import Any, get_args
 
 from playsmart_gateway.dialects.lynes.reply import ERRORS
 from playsmart_gateway.dialects.lynes.request import Request
+from playsmart_gateway.economy.points.definitions import (
+    EventDefinition,
+    Milestone,
+    StreakDefinition,
+)
+from playsmart_gateway.economy.points.summary import MetadataSummary
 from playsmart_gateway.errors import Detail
-from playsmart_gateway.loyalty.definitions import EventDefinition, Milestone, StreakDefinition
-from playsmart_gateway.loyalty.summary import MetadataSummary
 from playsmart_gateway.openapi.schema import Schema, described, ref, replies_of, schemas_of
 from playsmart_gateway.sinks.loyalty import EntryType
 

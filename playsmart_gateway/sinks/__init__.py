@@ -3,9 +3,9 @@
 import contextlib
 from collections.abc import Sequence
 
+from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.loyalty import Program
-from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks.base import Store, TakeTurn, require_driver
 
 

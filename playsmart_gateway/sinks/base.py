@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from importlib.util import find_spec
 from typing import Protocol, Self
 
+from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.loyalty import Award
 from playsmart_gateway.sinks.dead_letters import DeadLetter
 from playsmart_gateway.sinks.events import NEVER, EventReader, Expired
 from playsmart_gateway.sinks.figures import FigureKeeper

@@ -6,7 +6,10 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from playsmart_gateway.loyalty import MetadataStats, Streak
+from playsmart_gateway.economy.points import (
+    MetadataStats,
+    Streak,
+)
 
 EntryType = Literal["event", "streak_milestone"]
 

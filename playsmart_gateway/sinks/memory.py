@@ -13,6 +13,18 @@ from typing import Any, Self
 
 import msgspec
 
+from playsmart_gateway.economy.coins import (
+    CUSTOM,
+    EVENT_TRIGGER,
+    LEVEL_COMPLETE,
+    LEVEL_COMPLETED,
+    Rule,
+    Trigger,
+)
+from playsmart_gateway.economy.points import (
+    Award,
+    Program,
+)
 from playsmart_gateway.errors import AdjustmentRefused, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
@@ -22,15 +34,6 @@ from playsmart_gateway.events.sessions import (
     INSTALLED_PLACE,
     SOURCE,
     session_of,
-)
-from playsmart_gateway.loyalty import Award, Program
-from playsmart_gateway.rewards import (
-    CUSTOM,
-    EVENT_TRIGGER,
-    LEVEL_COMPLETE,
-    LEVEL_COMPLETED,
-    Rule,
-    Trigger,
 )
 from playsmart_gateway.sinks.dead_letters import DeadLetter
 from playsmart_gateway.sinks.events import MAX_NAMED, NEVER, Expired

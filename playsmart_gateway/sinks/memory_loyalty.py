@@ -7,12 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import date
 
-from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.events.batch import (
-    MAX_EVENTS_PER_BATCH,
-    Batch,
-)
-from playsmart_gateway.loyalty import (
+from playsmart_gateway.economy.points import (
     Award,
     Metadata,
     MetadataStats,
@@ -22,7 +17,12 @@ from playsmart_gateway.loyalty import (
     apply,
     merged,
 )
-from playsmart_gateway.loyalty.stored import occurrence
+from playsmart_gateway.economy.points.stored import occurrence
+from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
 from playsmart_gateway.sinks.loyalty import MAX_COUNTS, Entry, EntryType, StreakFigures
 
 Cell = tuple[str, str, date, str]

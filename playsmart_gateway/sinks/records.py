@@ -9,7 +9,10 @@ from typing import Literal
 
 import msgspec
 
-from playsmart_gateway.rewards import Rule, Trigger
+from playsmart_gateway.economy.coins import (
+    Rule,
+    Trigger,
+)
 
 _EXACT = Context(prec=21_000)
 """Numbers have at most 256 characters and exponents of four digits, so between the first digit of

@@ -22,8 +22,11 @@ store's own. A fourth one, ``earned``, has what was earned in a step.
 
 from collections.abc import Awaitable, Callable
 
+from playsmart_gateway.economy.coins import (
+    CUSTOM,
+    LEVEL_COMPLETED,
+)
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
-from playsmart_gateway.rewards import CUSTOM, LEVEL_COMPLETED
 from playsmart_gateway.sinks.records import Audited, Violation
 from playsmart_gateway.sinks.sql import LEVEL_COMPLETE, Database
 

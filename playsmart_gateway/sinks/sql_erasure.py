@@ -17,8 +17,8 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
+from playsmart_gateway.economy.points import Program
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
-from playsmart_gateway.loyalty import Program
 from playsmart_gateway.sinks.sql import Database, Transaction
 from playsmart_gateway.sinks.sql_forgetting import CELLS_IN_A_STEP, Said
 

@@ -23,8 +23,11 @@ from zlib import crc32
 
 import msgspec
 
-from playsmart_gateway.loyalty import MetadataStats, Program
-from playsmart_gateway.loyalty.analytics import (
+from playsmart_gateway.economy.points import (
+    MetadataStats,
+    Program,
+)
+from playsmart_gateway.economy.points.analytics import (
     EXACT,
     FieldStats,
     NumberStats,

@@ -11,12 +11,7 @@ from typing import Any
 
 import msgspec
 
-from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.events.batch import (
-    MAX_EVENTS_PER_BATCH,
-    Batch,
-)
-from playsmart_gateway.loyalty import (
+from playsmart_gateway.economy.points import (
     Award,
     Completions,
     HistoryEntry,
@@ -27,7 +22,15 @@ from playsmart_gateway.loyalty import (
     StreakAward,
     apply,
 )
-from playsmart_gateway.loyalty.stored import Occurrence, occurrence
+from playsmart_gateway.economy.points.stored import (
+    Occurrence,
+    occurrence,
+)
+from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
 from playsmart_gateway.sinks.loyalty import EntryType
 from playsmart_gateway.sinks.sql import Database, run
 from playsmart_gateway.sinks.sql_metadata import Cell, count_cells

@@ -7,8 +7,14 @@ from typing import Any
 
 import msgspec
 
-from playsmart_gateway.loyalty import MetadataStats, Streak
-from playsmart_gateway.loyalty.analytics import MAX_VALUES, FieldStats
+from playsmart_gateway.economy.points import (
+    MetadataStats,
+    Streak,
+)
+from playsmart_gateway.economy.points.analytics import (
+    MAX_VALUES,
+    FieldStats,
+)
 from playsmart_gateway.sinks.loyalty import MAX_COUNTS, Entry, EntryType, StreakFigures
 from playsmart_gateway.sinks.sql import Transaction, keyed
 from playsmart_gateway.sinks.sql_loyalty import ENTRY_TYPES

@@ -16,8 +16,12 @@ from zlib import crc32
 
 import msgspec
 
-from playsmart_gateway.loyalty import MetadataStats
-from playsmart_gateway.loyalty.analytics import MAX_FIELDS, MAX_VALUES, FieldStats
+from playsmart_gateway.economy.points import MetadataStats
+from playsmart_gateway.economy.points.analytics import (
+    MAX_FIELDS,
+    MAX_VALUES,
+    FieldStats,
+)
 from playsmart_gateway.sinks.sql import Database, run
 
 Cell = tuple[str, str, str, str]

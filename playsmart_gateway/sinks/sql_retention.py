@@ -16,8 +16,11 @@ Two things are written down in the transaction that deletes:
   where an audit begins to count.
 """
 
+from playsmart_gateway.economy.coins import (
+    CUSTOM,
+    LEVEL_COMPLETED,
+)
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
-from playsmart_gateway.rewards import CUSTOM, LEVEL_COMPLETED
 from playsmart_gateway.sinks.events import MAX_NAMED, Expired
 from playsmart_gateway.sinks.sql import Database
 

@@ -21,7 +21,7 @@ import msgspec
 
 from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.dialects.lynes.request import Request, batch
-from playsmart_gateway.loyalty import summarize
+from playsmart_gateway.economy.points import summarize
 from playsmart_gateway.settings import open_sink, program_for
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.crash.clients import token

@@ -1,7 +1,7 @@
 """What a batch earned is found by its name in the journal, in every sink."""
 
+from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.rewards import Rule
 from playsmart_gateway.settings import open_sink
 
 LEVEL = b'["LevelCompleted",null,"2026-04-22T14:30:00Z",null]'

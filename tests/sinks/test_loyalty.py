@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.lynes.request import Request
 from playsmart_gateway.dialects.lynes.request import batch as batch_of
-from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.loyalty import (
+from playsmart_gateway.economy.points import (
     Award,
     EventDefinition,
     Metadata,
@@ -29,7 +27,12 @@ from playsmart_gateway.loyalty import (
     StreakDefinition,
     summarize,
 )
-from playsmart_gateway.loyalty.analytics import MAX_FIELDS, MAX_VALUES
+from playsmart_gateway.economy.points.analytics import (
+    MAX_FIELDS,
+    MAX_VALUES,
+)
+from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.base import Sink
 from playsmart_gateway.sinks.loyalty import EntryType, LoyaltyReader, StreakFigures

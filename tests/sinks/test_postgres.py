@@ -14,13 +14,16 @@ import msgspec
 import pytest
 
 from playsmart_gateway.buffer import Buffer
+from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.economy.points import (
+    EventDefinition,
+    Program,
+)
 from playsmart_gateway.errors import ConfigError, GatewayError, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.loyalty import EventDefinition, Program
-from playsmart_gateway.rewards import Rule
 from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.base import Sink
 from playsmart_gateway.sinks.postgres.connection import WRITER_LOCK, Connection

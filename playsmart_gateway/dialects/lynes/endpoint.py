@@ -22,11 +22,11 @@ from playsmart_gateway.dialects.base import (
 from playsmart_gateway.dialects.lynes.query import WRONG_QUERY
 from playsmart_gateway.dialects.lynes.reply import error_body, success_body
 from playsmart_gateway.dialects.lynes.request import Request, batch, decode
+from playsmart_gateway.economy.points import Program
 from playsmart_gateway.envelope import JSON_TYPE, error_headers
 from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, WrongTries, in_process
-from playsmart_gateway.loyalty import Program
 from playsmart_gateway.stats import Stats
 
 PREFIXES = ("", "/v0", "/v1", "/v2", "/v3")

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from starlette.requests import Request
 
 from playsmart_gateway.dialects.iso8601 import read_date_time
+from playsmart_gateway.economy.points.periods import Calendar
 from playsmart_gateway.errors import Detail, Malformed
-from playsmart_gateway.loyalty.periods import Calendar
 
 WRONG_QUERY = "Invalid query"
 

@@ -19,6 +19,13 @@ from playsmart_gateway.dialects.base import ERROR_BODY, Answer, bearer_of
 from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, Access, refused
 from playsmart_gateway.dialects.lynes.query import MAX_MS, day, instant, listed, number, wrong
 from playsmart_gateway.dialects.lynes.reply import error_body, iso_8601
+from playsmart_gateway.economy.points import (
+    Program,
+    Streak,
+    StreakDefinition,
+    summarize,
+)
+from playsmart_gateway.economy.points.periods import Period
 from playsmart_gateway.envelope import JSON_TYPE
 from playsmart_gateway.errors import (
     NotFound,
@@ -26,8 +33,6 @@ from playsmart_gateway.errors import (
     SinkError,
     StoreUnavailable,
 )
-from playsmart_gateway.loyalty import Program, Streak, StreakDefinition, summarize
-from playsmart_gateway.loyalty.periods import Period
 from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader
 
 HISTORY_TYPES = ("event", "redemption", "challenge", "streak_milestone", "streak_points")

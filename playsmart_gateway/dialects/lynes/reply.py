@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import Detail
-from playsmart_gateway.loyalty import Award
 
 ERRORS = {
     400: ("bad_request", "Invalid request body"),

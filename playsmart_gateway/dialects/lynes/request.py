@@ -14,10 +14,13 @@ from typing import Annotated, Any, cast
 import msgspec
 
 from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended
+from playsmart_gateway.economy.points.definitions import (
+    MAX_ID_LENGTH,
+    MAX_NAME_LENGTH,
+)
+from playsmart_gateway.economy.points.metadata import Value
 from playsmart_gateway.errors import Detail, Malformed
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.loyalty.definitions import MAX_ID_LENGTH, MAX_NAME_LENGTH
-from playsmart_gateway.loyalty.metadata import Value
 
 MAX_FIELDS = 10
 """Metadata fields of one event, by distinct name; nothing is cut (contract section 6)."""

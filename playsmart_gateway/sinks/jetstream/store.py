@@ -8,10 +8,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import encode
-from playsmart_gateway.loyalty import Award
 from playsmart_gateway.sinks.base import Reader, Store
 from playsmart_gateway.sinks.events import NEVER, Expired
 from playsmart_gateway.sinks.figures import FigureKeeper

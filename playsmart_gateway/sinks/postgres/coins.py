@@ -11,8 +11,13 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
+from playsmart_gateway.economy.coins import (
+    CUSTOM,
+    LEVEL_COMPLETED,
+    MILLION,
+    Rule,
+)
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
-from playsmart_gateway.rewards import CUSTOM, LEVEL_COMPLETED, MILLION, Rule
 from playsmart_gateway.sinks.sql import EVENT_TRIGGER, LEVEL_COMPLETE
 
 _SCORE = r"""

@@ -10,7 +10,7 @@ from functools import partial
 
 import asyncpg
 
-from playsmart_gateway.loyalty import Program
+from playsmart_gateway.economy.points import Program
 from playsmart_gateway.sinks import sql_erasure
 from playsmart_gateway.sinks.postgres.connection import READ, WRITE, Connection
 

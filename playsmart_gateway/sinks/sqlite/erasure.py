@@ -16,8 +16,8 @@ from pathlib import Path
 
 import aiosqlite
 
+from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.loyalty import Program
 from playsmart_gateway.sinks import sql_erasure
 from playsmart_gateway.sinks.sql import Database
 from playsmart_gateway.sinks.sqlite.connection import WRITE, Connection, Statements

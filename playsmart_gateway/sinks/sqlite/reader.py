@@ -7,12 +7,12 @@ from typing import Self
 
 import aiosqlite
 
+from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
-from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import dead_letters, sql_events
 from playsmart_gateway.sinks.dead_letters import DeadLetter
 from playsmart_gateway.sinks.events import (

@@ -11,14 +11,17 @@ from typing import Self
 
 import aiosqlite
 
+from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.economy.points import (
+    Award,
+    Program,
+)
 from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
 from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
 from playsmart_gateway.events.sessions import sessions_in
-from playsmart_gateway.loyalty import Award, Program
-from playsmart_gateway.rewards import Rule
 from playsmart_gateway.sinks import dead_letters, sql_erasure, sql_retention
 from playsmart_gateway.sinks.base import TakeTurn
 from playsmart_gateway.sinks.events import NEVER, Expired

@@ -5,8 +5,11 @@ import json
 import pytest
 
 from playsmart_gateway.dialects.lynes.reply import ERRORS, error_body, success_body
+from playsmart_gateway.economy.points import (
+    Award,
+    StreakAward,
+)
 from playsmart_gateway.errors import Detail, Refused
-from playsmart_gateway.loyalty import Award, StreakAward
 
 
 def test_success_is_written_as_the_contract_shows_it() -> None:

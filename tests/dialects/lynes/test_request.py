@@ -17,8 +17,8 @@ from playsmart_gateway.dialects.lynes.request import (
     batch,
     decode,
 )
+from playsmart_gateway.economy.points.definitions import MAX_NAME_LENGTH
 from playsmart_gateway.errors import Malformed
-from playsmart_gateway.loyalty.definitions import MAX_NAME_LENGTH
 from tests.dialects.lynes.model import read
 
 LOGIN = {"eventId": "daily_login", "userId": "user123"}

@@ -5,8 +5,11 @@ user and an event in, the award and the next state out. ``MetadataStats`` counts
 about themselves. Who stores the state and the counts, and when, is not known here.
 """
 
-from playsmart_gateway.loyalty.analytics import MetadataStats, merged
-from playsmart_gateway.loyalty.awards import (
+from playsmart_gateway.economy.points.analytics import (
+    MetadataStats,
+    merged,
+)
+from playsmart_gateway.economy.points.awards import (
     Award,
     Completions,
     HistoryEntry,
@@ -15,10 +18,21 @@ from playsmart_gateway.loyalty.awards import (
     StreakAward,
     apply,
 )
-from playsmart_gateway.loyalty.definitions import EventDefinition, Milestone, StreakDefinition
-from playsmart_gateway.loyalty.metadata import Metadata, Value, usergroups
-from playsmart_gateway.loyalty.program import Program
-from playsmart_gateway.loyalty.summary import MetadataSummary, summarize
+from playsmart_gateway.economy.points.definitions import (
+    EventDefinition,
+    Milestone,
+    StreakDefinition,
+)
+from playsmart_gateway.economy.points.metadata import (
+    Metadata,
+    Value,
+    usergroups,
+)
+from playsmart_gateway.economy.points.program import Program
+from playsmart_gateway.economy.points.summary import (
+    MetadataSummary,
+    summarize,
+)
 
 __all__ = [
     "Award",

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.loyalty.periods import Calendar, Period
-from tests.loyalty.model import key, local, periods
+from playsmart_gateway.economy.points.periods import (
+    Calendar,
+    Period,
+)
+from tests.economy.points.model import (
+    key,
+    local,
+    periods,
+)
 
 ZONES = st.sampled_from(
     [

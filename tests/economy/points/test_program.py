@@ -7,10 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from playsmart_gateway.economy.points import (
+    EventDefinition,
+    Milestone,
+    Program,
+    StreakDefinition,
+)
+from playsmart_gateway.economy.points.definitions import MAX_POINTS
+from playsmart_gateway.economy.points.program import MAX_STREAKS
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.loyalty import EventDefinition, Milestone, Program, StreakDefinition
-from playsmart_gateway.loyalty.definitions import MAX_POINTS
-from playsmart_gateway.loyalty.program import MAX_STREAKS
 
 Keys = dict[str, Any]
 FIX: Keys = {"id": "e", "kind": "fix", "points": 1}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.rewards import (
+from playsmart_gateway.economy.coins import (
     MAX_BASE_AMOUNT,
     MAX_MULTIPLIER,
     Rule,

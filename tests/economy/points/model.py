@@ -12,7 +12,11 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from playsmart_gateway.loyalty import EventDefinition, Metadata, StreakDefinition
+from playsmart_gateway.economy.points import (
+    EventDefinition,
+    Metadata,
+    StreakDefinition,
+)
 
 WALK = timedelta(days=200)
 

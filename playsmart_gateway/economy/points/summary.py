@@ -4,7 +4,7 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 
 import msgspec
 
-from playsmart_gateway.loyalty.analytics import (
+from playsmart_gateway.economy.points.analytics import (
     EXACT,
     FieldStats,
     MetadataStats,

@@ -12,21 +12,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.loyalty import (
+from playsmart_gateway.economy.points import (
     Metadata,
     MetadataStats,
     MetadataSummary,
     merged,
     summarize,
 )
-from playsmart_gateway.loyalty.analytics import (
+from playsmart_gateway.economy.points.analytics import (
     MAX_FIELDS,
     MAX_VALUE_LENGTH,
     MAX_VALUES,
     bounds_of,
     bucket_of,
 )
-from playsmart_gateway.loyalty.summary import (
+from playsmart_gateway.economy.points.summary import (
     Bucket,
     FieldSummary,
     Frequency,

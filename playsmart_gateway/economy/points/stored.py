@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from playsmart_gateway.economy.points.metadata import Metadata
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.loyalty.metadata import Metadata
 
 _decode = msgspec.json.Decoder(
     list[tuple[str, None, str, dict[str, Any] | None]], float_hook=Decimal

@@ -6,16 +6,19 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.loyalty.definitions import (
+from playsmart_gateway.economy.points.definitions import (
     MAX_ID_LENGTH,
     MAX_NAME_LENGTH,
     MAX_POINTS,
     EventDefinition,
     StreakDefinition,
 )
-from playsmart_gateway.loyalty.metadata import Metadata, usergroups
-from playsmart_gateway.loyalty.periods import Calendar
+from playsmart_gateway.economy.points.metadata import (
+    Metadata,
+    usergroups,
+)
+from playsmart_gateway.economy.points.periods import Calendar
+from playsmart_gateway.errors import ConfigError
 
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "fix": ("points",),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.loyalty import (
+from playsmart_gateway.economy.points import (
     Award,
     Completions,
     EventDefinition,
@@ -24,8 +24,11 @@ from playsmart_gateway.loyalty import (
     StreakDefinition,
     apply,
 )
-from playsmart_gateway.loyalty.definitions import MAX_POINTS
-from tests.loyalty.model import Heard, judge
+from playsmart_gateway.economy.points.definitions import MAX_POINTS
+from tests.economy.points.model import (
+    Heard,
+    judge,
+)
 
 DAY_MS = 86_400_000
 

@@ -19,7 +19,11 @@ from zlib import crc32
 
 import msgspec
 
-from playsmart_gateway.loyalty.metadata import Metadata, Number, Value
+from playsmart_gateway.economy.points.metadata import (
+    Metadata,
+    Number,
+    Value,
+)
 
 MAX_FIELDS = 100
 """Fields counted by name."""

@@ -14,10 +14,22 @@ from typing import Literal, cast
 
 import msgspec
 
-from playsmart_gateway.loyalty.definitions import MAX_POINTS, EventDefinition, StreakDefinition
-from playsmart_gateway.loyalty.metadata import Metadata, Number, number, usergroups
-from playsmart_gateway.loyalty.periods import Calendar, Period
-from playsmart_gateway.loyalty.program import Program
+from playsmart_gateway.economy.points.definitions import (
+    MAX_POINTS,
+    EventDefinition,
+    StreakDefinition,
+)
+from playsmart_gateway.economy.points.metadata import (
+    Metadata,
+    Number,
+    number,
+    usergroups,
+)
+from playsmart_gateway.economy.points.periods import (
+    Calendar,
+    Period,
+)
+from playsmart_gateway.economy.points.program import Program
 
 # Takes any exponent without complaint and cuts what is too long, which is exact enough: see _units.
 _ARITHMETIC = Context(prec=100, rounding=ROUND_DOWN, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
