@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway import dashboard, docs, inspector_pages, ops
 from playsmart_gateway.allowance import Allowance
-from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.config import Config
 from playsmart_gateway.dialects import players, playsmart
 from playsmart_gateway.dialects.base import ERROR_BODY, Endpoint

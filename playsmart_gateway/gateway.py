@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from playsmart_gateway.auditor import auditor
-from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.config import Config
 from playsmart_gateway.errands import Errands

@@ -10,7 +10,11 @@ from pathlib import Path
 import msgspec
 
 from playsmart_gateway.allowance import Allowance
-from playsmart_gateway.auth import TokenVerifier, open_verifier
+from playsmart_gateway.auth.keys import weakness
+from playsmart_gateway.auth.tokens import (
+    TokenVerifier,
+    open_verifier,
+)
 from playsmart_gateway.config import Auth, Config
 from playsmart_gateway.dialects.lynes import endpoint as lynes
 from playsmart_gateway.dialects.teak.apps import App, read_apps
@@ -20,7 +24,6 @@ from playsmart_gateway.economy.coins import (
 )
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.keys import weakness
 from playsmart_gateway.sinks import open_store
 from playsmart_gateway.sinks.base import Store, TakeTurn
 from playsmart_gateway.sinks.jetstream import open_publisher

@@ -21,7 +21,7 @@ from hypothesis import settings
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from tests.engines.nats import nats_server
 from tests.engines.postgres import postgres_server, postgres_store_url, postgres_url
 

@@ -14,7 +14,7 @@ import pytest
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.assets import package_folder
-from playsmart_gateway.auth import open_verifier
+from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.config import Auth, Buffer, Config, Journal, Operator, Storage
 from playsmart_gateway.dashboard import RANGES, Shelf
 from playsmart_gateway.errors import SinkUnavailable

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.config import Auth, Config, Operator, Secret, Teak, TeakApp
 from playsmart_gateway.disclosure import MAX_TEXT_LENGTH, Disclosure, secrets_of
 from playsmart_gateway.events.batch import Batch

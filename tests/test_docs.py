@@ -14,7 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.auth import open_verifier
+from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.cli.common import with_examples
 from playsmart_gateway.config import Auth, Config, Journal, Teak, TeakApp
 from playsmart_gateway.openapi.playsmart import PLAYER

@@ -10,10 +10,13 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.auth import Caller, TokenVerifier
+from playsmart_gateway.auth.keys import shared_secrets
+from playsmart_gateway.auth.tokens import (
+    Caller,
+    TokenVerifier,
+)
 from playsmart_gateway.config import Buffer, Config, Journal
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.keys import shared_secrets
 from playsmart_gateway.middleware import RequestFrame, make_request_id
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.records import Written

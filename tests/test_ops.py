@@ -11,7 +11,10 @@ from starlette.applications import Starlette
 
 from playsmart_gateway import __version__
 from playsmart_gateway.app import create_app
-from playsmart_gateway.auth import mint, open_verifier
+from playsmart_gateway.auth.tokens import (
+    mint,
+    open_verifier,
+)
 from playsmart_gateway.config import Buffer, Config, Journal, Server
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.gateway import Gateway

@@ -10,7 +10,7 @@ from typing import Self
 import pytest
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.config import Auth, Config, Journal
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.follower import follower

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.cli.common import (
     config_option,
     read_config,

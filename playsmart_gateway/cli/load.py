@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.cli.common import read_config, signing_key, with_development_secret
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.errors import ConfigError

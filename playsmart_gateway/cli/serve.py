@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.cli.common import (
     config_option,
     development_secret_file,

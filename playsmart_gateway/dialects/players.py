@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.dialects.base import bearer_of
 from playsmart_gateway.envelope import error_body, error_headers
 from playsmart_gateway.errors import (

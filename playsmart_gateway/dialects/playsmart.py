@@ -16,7 +16,7 @@ import msgspec
 from starlette.types import Receive
 
 from playsmart_gateway.allowance import Allowance
-from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.dialects.base import (
     Answer,
     Disconnected,

@@ -18,7 +18,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from tests.bench.generators import CONNECTIONS, BenchError, Wrk, generator
 from tests.bench.processes import Target
 from tests.bench.requests import PATH, SECRET, Request, requests

@@ -5,7 +5,7 @@ import time
 from itertools import cycle, islice
 from typing import NamedTuple
 
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 
 SECRET = "a secret of the benchmark, which guards nothing"
 PATH = "/ingest/events"

@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from tests.crash.target import SECRET
 
 ANSWER_SECONDS = 30

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.dialects.playsmart import MAX_DEPTH, MAX_EVENTS, decode
 from playsmart_gateway.envelope import MAX_DETAILS, error_body
 from playsmart_gateway.errors import Malformed

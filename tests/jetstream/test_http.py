@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Lynes, Nats, Storage
 from playsmart_gateway.economy.points import EventDefinition
 from playsmart_gateway.settings import jetstream_for, open_sink, program_for, rules_for

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from playsmart_gateway import config
-from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.gateway import Gateway

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 from starlette.types import Receive
 
-from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.dialects.base import (
     Answer,
     Disconnected,

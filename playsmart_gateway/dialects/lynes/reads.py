@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from playsmart_gateway.auth import TokenVerifier
+from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.dialects.base import ERROR_BODY, Answer, bearer_of
 from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, Access, refused
 from playsmart_gateway.dialects.lynes.query import MAX_MS, day, instant, listed, number, wrong

@@ -22,7 +22,10 @@ import msgspec
 import pytest
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.auth import mint, open_verifier
+from playsmart_gateway.auth.tokens import (
+    mint,
+    open_verifier,
+)
 from playsmart_gateway.config import Config, Journal, Lynes, load_config
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.lane import PATIENCE_SECONDS

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.auth import open_verifier
+from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.dialects.lynes.endpoint import PREFIXES
 from playsmart_gateway.dialects.lynes.reads import MAX_OFFSET, MAX_SUMMARIZED_DAYS
 from playsmart_gateway.errors import SinkUnavailable

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from playsmart_gateway.app import Application, create_app
-from playsmart_gateway.auth import mint
+from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.config import Config, Journal, load_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.settings import check, players_open_lynes, program_for

@@ -29,8 +29,7 @@ from typing import Any
 import jwt
 import msgspec
 
-from playsmart_gateway.errors import ConfigError, Unauthenticated
-from playsmart_gateway.keys import (
+from playsmart_gateway.auth.keys import (
     ASYMMETRIC,
     SYMMETRIC,
     Jwks,
@@ -38,6 +37,7 @@ from playsmart_gateway.keys import (
     public_key_file_keys,
     shared_secrets,
 )
+from playsmart_gateway.errors import ConfigError, Unauthenticated
 
 MAX_TOKEN_BYTES = 8192
 MAX_TIME = 253_402_300_799

@@ -20,9 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from playsmart_gateway.auth import TokenVerifier
-from playsmart_gateway.errors import ConfigError, KeysUnavailable, Unauthenticated
-from playsmart_gateway.keys import (
+from playsmart_gateway.auth.keys import (
     MAX_JWKS_BYTES,
     Jwks,
     fetch_document,
@@ -31,6 +29,8 @@ from playsmart_gateway.keys import (
     public_key_file_keys,
     shared_secrets,
 )
+from playsmart_gateway.auth.tokens import TokenVerifier
+from playsmart_gateway.errors import ConfigError, KeysUnavailable, Unauthenticated
 
 NOW = 1_700_000_000
 URL = "https://id.example/keys.json"

@@ -18,9 +18,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.auth import MAX_TIME, Caller, TokenVerifier, mint, open_verifier
+from playsmart_gateway.auth.keys import (
+    StaticKeys,
+    shared_secrets,
+)
+from playsmart_gateway.auth.tokens import (
+    MAX_TIME,
+    Caller,
+    TokenVerifier,
+    mint,
+    open_verifier,
+)
 from playsmart_gateway.errors import ConfigError, Unauthenticated
-from playsmart_gateway.keys import StaticKeys, shared_secrets
 
 SECRET = "correct horse battery staple, 32+"
 OTHER_SECRET = "another secret of thirty-two bytes"
