@@ -15,6 +15,17 @@ from starlette.types import Receive, Scope, Send
 from playsmart_gateway import dashboard, docs, inspector_pages, ops
 from playsmart_gateway.allowance import Allowance
 from playsmart_gateway.auth.tokens import TokenVerifier
+from playsmart_gateway.build import (
+    access_for,
+    allowance_for,
+    lynes_verifier_for,
+    program_for,
+    require_strong_secrets,
+    rules_for,
+    store_for,
+    teak_apps_for,
+    verifier_for,
+)
 from playsmart_gateway.config import Config
 from playsmart_gateway.dialects import players, playsmart
 from playsmart_gateway.dialects.base import ERROR_BODY, Endpoint
@@ -31,29 +42,18 @@ from playsmart_gateway.disclosure import Disclosure, secrets_of
 from playsmart_gateway.economy.coins import draws_for
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.gateway import Gateway
-from playsmart_gateway.limits import (
+from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame, SlashRedirect
+from playsmart_gateway.openapi.pieces import PIECES
+from playsmart_gateway.operator import Home, OperatorGate
+from playsmart_gateway.peers.peer import Worker
+from playsmart_gateway.rate_limit import (
     MAX_WRONG_TRIES,
     MakeLimit,
     WrongTries,
     in_process,
     steady_clock,
 )
-from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame, SlashRedirect
-from playsmart_gateway.openapi.pieces import PIECES
-from playsmart_gateway.operator import Home, OperatorGate
-from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.renderer import Renderer
-from playsmart_gateway.settings import (
-    access_for,
-    allowance_for,
-    lynes_verifier_for,
-    program_for,
-    require_strong_secrets,
-    rules_for,
-    store_for,
-    teak_apps_for,
-    verifier_for,
-)
 from playsmart_gateway.sinks.base import Store
 
 

@@ -3,9 +3,9 @@
 import logging
 from functools import partial
 
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.base import Reader
-from playsmart_gateway.stats import Stats
-from playsmart_gateway.throttle import Throttled
+from playsmart_gateway.tasks import Throttled
 
 logger = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from playsmart_gateway.errors import SinkRejected, SinkUnavailable, Unstorable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.journal import SEGMENT_BYTES, Fsync
 from playsmart_gateway.lane import Lane
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.base import Sink
-from playsmart_gateway.stats import Stats
 from playsmart_gateway.verdict import Judge
 
 logger = logging.getLogger(__name__)

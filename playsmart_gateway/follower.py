@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import partial
 
 from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.figures import FigureKeeper, Followed
-from playsmart_gateway.stats import Stats
-from playsmart_gateway.throttle import Throttled
+from playsmart_gateway.tasks import Throttled
 
 logger = logging.getLogger(__name__)
 

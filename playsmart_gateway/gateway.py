@@ -33,12 +33,12 @@ from playsmart_gateway.inspector import MAX_WATCHERS, Inspector
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.report import Gauges, Report
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.slots import Limits, Slots
-from playsmart_gateway.stats import Stats
 
 logger = logging.getLogger(__name__)
 

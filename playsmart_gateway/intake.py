@@ -24,7 +24,7 @@ from playsmart_gateway.events.batch import (
     Batch,
 )
 from playsmart_gateway.journal import Journal, NoJournal
-from playsmart_gateway.stats import Stats
+from playsmart_gateway.metrics import Stats
 
 MAX_WAITERS = 1_024
 MAX_WAITING_BYTES = 67_108_864

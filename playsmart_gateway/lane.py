@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import Closing, Overloaded, Refused, StoreUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stats import Stats
+from playsmart_gateway.metrics import Stats
 
 MAX_WAITING = 4_096
 MAX_WAITING_BYTES = 33_554_432

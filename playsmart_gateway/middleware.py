@@ -20,7 +20,7 @@ from playsmart_gateway.envelope import JSON_TYPE, error_body
 from playsmart_gateway.errors import where
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.logs import fields
-from playsmart_gateway.stats import Stats
+from playsmart_gateway.metrics import Stats
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("playsmart_gateway.access")

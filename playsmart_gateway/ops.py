@@ -22,9 +22,9 @@ from starlette.routing import Route
 
 from playsmart_gateway import __version__
 from playsmart_gateway.envelope import error_body
+from playsmart_gateway.metrics import Histogram
 from playsmart_gateway.output import dropped_records
 from playsmart_gateway.report import Report
-from playsmart_gateway.stats import Histogram
 
 LINKS = {
     "/docs": "all of this explained, to try out",

@@ -10,7 +10,11 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from playsmart_gateway.stats import FLUSH_SECONDS, REQUEST_SECONDS, Stats
+from playsmart_gateway.metrics import (
+    FLUSH_SECONDS,
+    REQUEST_SECONDS,
+    Stats,
+)
 
 WINDOW_SECONDS = 60.0
 LEAST_SECONDS = 1.0

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from playsmart_gateway.errors import Detail
-from playsmart_gateway.stats import Stats
+from playsmart_gateway.metrics import Stats
 
 
 class Gauges(msgspec.Struct):

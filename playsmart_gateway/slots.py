@@ -17,7 +17,7 @@ from heapq import nlargest, nsmallest
 from typing import NamedTuple, Protocol
 
 from playsmart_gateway.errors import Closing, Overcrowded, Refused, TooSlow
-from playsmart_gateway.stats import Stats
+from playsmart_gateway.metrics import Stats
 
 WAITING, HEAD, BODY, ANSWERING, IDLE, LINGERING = range(6)
 STAGES = ("waiting", "head", "body", "answering", "idle", "lingering")

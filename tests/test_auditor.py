@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from playsmart_gateway.auditor import IDLE_SECONDS, auditor
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.records import Audited, Violation
-from playsmart_gateway.stats import Stats
 
 MISSING = Violation("missing_grant", "ada's event 256 should have earned 10")
 

@@ -17,9 +17,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from playsmart_gateway import __version__
+from playsmart_gateway.build import (
+    EXAMPLE_OPERATOR_TOKEN,
+    EXAMPLE_TEAK_SECRET,
+)
 from playsmart_gateway.cli import commands, main
 from playsmart_gateway.config import MASKED
-from playsmart_gateway.settings import EXAMPLE_OPERATOR_TOKEN, EXAMPLE_TEAK_SECRET
 from tests import ROOT
 from tests.conftest import (
     PATIENCE_SECONDS,

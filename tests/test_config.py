@@ -9,13 +9,16 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from playsmart_gateway.build import (
+    program_for,
+    store_for,
+)
 from playsmart_gateway.config import MASKED, Config, Secret, Storage, load_config, masked
 from playsmart_gateway.economy.points.definitions import (
     Definition,
     Milestone,
 )
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.settings import program_for, store_for
 from playsmart_gateway.tables import Section
 from tests import ROOT
 

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from tests.conftest import (
     SECRET,
     RunningGateway,

@@ -14,12 +14,12 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import MARK
 from playsmart_gateway.journal import Journal
-from playsmart_gateway.settings import open_sink
 from tests.conftest import RunningGateway, StartGateway, make_event, make_upload
 from tests.dialects.teak.client import ENVIRONMENT, EVENTS, call, event, identify
 from tests.doubles import make_batch

@@ -11,9 +11,9 @@ import click
 import msgspec
 import pytest
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from tests.conftest import SECRET
 from tests.forked import Ended, Forks, forks
 from tests.sinks.app_batches import named

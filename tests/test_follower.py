@@ -6,9 +6,9 @@ import pytest
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.follower import IDLE_SECONDS, follower
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.figures import Figures, Followed
-from playsmart_gateway.stats import Stats
-from playsmart_gateway.throttle import TROUBLED_SECONDS
+from playsmart_gateway.tasks import TROUBLED_SECONDS
 
 
 class ScriptedFigures:

@@ -16,11 +16,11 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.harmless import harmless, harmless_cell, harmless_json
-from playsmart_gateway.settings import open_sink
 from tests.sinks.app_batches import analytics, named, spin
 from tests.sinks.test_loyalty import PROGRAM
 from tests.sinks.test_loyalty import event as lynes_event

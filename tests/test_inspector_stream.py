@@ -11,8 +11,8 @@ from playsmart_gateway.disclosure import Disclosure
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.inspector import Inspector
 from playsmart_gateway.inspector_pages import HANG_UP, Patience, routes
-from playsmart_gateway.limits import WrongTries
 from playsmart_gateway.operator import OperatorGate
+from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import eventually
 from tests.doubles import make_batch

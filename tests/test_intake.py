@@ -11,7 +11,7 @@ from playsmart_gateway.events.batch import (
 )
 from playsmart_gateway.intake import MAX_RETRY_AFTER_SECONDS, MAX_WAITERS, Intake
 from playsmart_gateway.journal import Fsync, NoJournal
-from playsmart_gateway.stats import Stats
+from playsmart_gateway.metrics import Stats
 from tests.doubles import FakeClock, make_batch
 
 

@@ -13,7 +13,7 @@ from playsmart_gateway.errors import (
     Unstorable,
 )
 from playsmart_gateway.lane import MAX_WAITING_BYTES, Lane
-from playsmart_gateway.stats import Stats
+from playsmart_gateway.metrics import Stats
 from tests.doubles import make_batch
 
 

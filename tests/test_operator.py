@@ -10,8 +10,11 @@ import pytest
 from starlette.responses import Response
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.limits import WRONG_TRY_SECONDS, WrongTries
 from playsmart_gateway.operator import Home, OperatorGate, is_loopback
+from playsmart_gateway.rate_limit import (
+    WRONG_TRY_SECONDS,
+    WrongTries,
+)
 from tests.conftest import StartGateway, make_upload
 from tests.doubles import FakeClock
 from tests.test_cli import invoke

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from playsmart_gateway.settings import open_sink
+from playsmart_gateway.build import open_sink
 from tests import ROOT
 from tests.conftest import StartGateway
 

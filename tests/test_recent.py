@@ -2,8 +2,8 @@
 
 import pytest
 
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.recent import Recent, quantile
-from playsmart_gateway.stats import Stats
 from tests.doubles import FakeClock
 
 

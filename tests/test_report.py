@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.errors import Detail
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.report import Gauges, Report, decode, encode
-from playsmart_gateway.stats import Stats
 
 
 def make_gauges(**changes: float | bool) -> Gauges:

@@ -11,14 +11,14 @@ import pytest
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import mint
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.config import Auth, Config, Journal
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.follower import follower
-from playsmart_gateway.settings import open_sink
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.figures import FigureKeeper, Figures, Followed
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.records import Audited
-from playsmart_gateway.stats import Stats
 from tests.conftest import (
     SECRET,
     StartGateway,

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.config import Config
 from playsmart_gateway.connection import TURNS, Protocol
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.middleware import ANSWER
 from playsmart_gateway.reading import MAX_QUEUED
 from playsmart_gateway.server import uvicorn_config
@@ -23,7 +24,6 @@ from playsmart_gateway.slots import (
     Slots,
     group_of,
 )
-from playsmart_gateway.stats import Stats
 from tests.doubles import FakeClock
 
 GET = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"

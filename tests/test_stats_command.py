@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
-from playsmart_gateway.settings import open_sink
 from tests.sinks.test_loyalty import DAY, NOON, PROGRAM, event
 
 Invoke = Callable[..., Result]

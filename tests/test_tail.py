@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.printing import harmless
 from playsmart_gateway.cli.tail import last_events, line_of
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.events import EVERYTHING, EventFilter, StoredEvent
 from tests.conftest import (
     PATIENCE_SECONDS,

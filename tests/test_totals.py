@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
-from playsmart_gateway.settings import open_sink
 from tests.sinks.test_events import make_batches
 
 

@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 import click
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.dialects.iso8601 import read_date_time
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.records import AppPlayer, Channel, OptOutState
 

@@ -14,13 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
 from playsmart_gateway.economy.coins import (
     EVENT_TRIGGER,
     MILLION,
 )
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.records import (
     Cause,
     CoinTransaction,

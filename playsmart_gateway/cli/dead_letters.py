@@ -11,13 +11,17 @@ from typing import Any
 import click
 import msgspec
 
+from playsmart_gateway.build import (
+    open_sink,
+    program_for,
+    rules_for,
+)
 from playsmart_gateway.cli.apps import Instant
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink, program_for, rules_for
 from playsmart_gateway.sinks.base import Reader, Store
 from playsmart_gateway.sinks.dead_letters import DeadLetter
 from playsmart_gateway.sinks.records import Written

@@ -11,6 +11,15 @@ from typing import Literal, NamedTuple
 
 import click
 
+from playsmart_gateway.build import (
+    allowance_for,
+    check,
+    doubtful_secrets,
+    open_sink,
+    players_open_lynes,
+    printed_secrets,
+    rules_for,
+)
 from playsmart_gateway.cli.common import (
     config_option,
     database_file,
@@ -21,15 +30,6 @@ from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.folders import inspect_all
-from playsmart_gateway.settings import (
-    allowance_for,
-    check,
-    doubtful_secrets,
-    open_sink,
-    players_open_lynes,
-    printed_secrets,
-    rules_for,
-)
 from playsmart_gateway.sinks.events import StoreHealth
 
 LARGE_LOG_BYTES = 67_108_864

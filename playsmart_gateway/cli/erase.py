@@ -11,6 +11,12 @@ from typing import Any
 import click
 
 from playsmart_gateway.buffer import Buffer
+from playsmart_gateway.build import (
+    jetstream_for,
+    open_sink,
+    program_for,
+    rules_for,
+)
 from playsmart_gateway.cli.common import config_option, database_file, read_config
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
@@ -20,11 +26,10 @@ from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.folders import adopt, cut_set_aside, held_folders, journal_folders
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.settings import jetstream_for, open_sink, program_for, rules_for
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.base import Sink
 from playsmart_gateway.sinks.jetstream import open_consumer
 from playsmart_gateway.sinks.jetstream.options import is_nats
-from playsmart_gateway.stats import Stats
 
 PATIENCE_SECONDS = 60.0
 """For a gateway to store what it has accepted, and for workers to store what is in the stream."""

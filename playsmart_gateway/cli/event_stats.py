@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.printing import Show, say, shown
 from playsmart_gateway.economy.points import (
     MetadataSummary,
@@ -21,7 +22,6 @@ from playsmart_gateway.economy.points.summary import (
     FieldSummary,
 )
 from playsmart_gateway.harmless import harmless_json
-from playsmart_gateway.settings import open_sink
 
 BAR_WIDTH = 40
 MAX_DAYS_SHOWN = 31

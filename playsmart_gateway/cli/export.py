@@ -11,6 +11,7 @@ from typing import IO, cast, get_args
 import click
 import msgspec
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_c
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.printing import print_json, progress_bar, raw_option, say
@@ -22,7 +23,6 @@ from playsmart_gateway.exports import (
     open_writer,
     whole_file,
 )
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.events import EventFilter
 
 STANDARD_OUTPUT = Path("-")

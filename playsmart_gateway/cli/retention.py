@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.keys import Duration
 from playsmart_gateway.cli.printing import print_json, progress_bar, say
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.events import MAX_NAMED, latest_sane
 
 EVENTS_PER_STEP = 2_000

@@ -11,6 +11,12 @@ import msgspec
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import mint
+from playsmart_gateway.build import (
+    allowance_for,
+    check,
+    players_open_lynes,
+    printed_secrets,
+)
 from playsmart_gateway.cli.common import (
     config_option,
     development_secret_file,
@@ -25,7 +31,6 @@ from playsmart_gateway.openapi.playsmart import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.operator import is_loopback
 from playsmart_gateway.output import never_wait_for_readers
 from playsmart_gateway.server import serve
-from playsmart_gateway.settings import allowance_for, check, players_open_lynes, printed_secrets
 
 logger = logging.getLogger(__name__)
 

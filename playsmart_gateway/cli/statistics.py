@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stats
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
 from playsmart_gateway.cli.totals import count_all, print_totals, totals_as_json
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.events import EVERYTHING, EventFilter
 from playsmart_gateway.sinks.records import ActionStatistics, Statistics
 

@@ -9,11 +9,11 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_c
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.printing import Show, harmless, raw_option, shown
 from playsmart_gateway.exports import as_lines
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.events import EventFilter, EventReader, StoredEvent
 
 EVENTS_PER_READ = 5_000

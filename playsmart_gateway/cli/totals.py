@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.printing import Show, harmless, progress_bar
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.events import EventCount, EventFilter
 
 EVENTS_PER_READ = 200_000

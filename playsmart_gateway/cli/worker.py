@@ -4,11 +4,16 @@ from pathlib import Path
 
 import click
 
+from playsmart_gateway.build import (
+    jetstream_for,
+    open_sink,
+    program_for,
+    rules_for,
+)
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.output import never_wait_for_readers
-from playsmart_gateway.settings import jetstream_for, open_sink, program_for, rules_for
 from playsmart_gateway.sinks.jetstream import open_consumer
 from playsmart_gateway.sinks.jetstream.options import is_nats
 from playsmart_gateway.worker import Worker

@@ -33,7 +33,7 @@ from playsmart_gateway.envelope import JSON_TYPE, error_body, error_headers
 from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.intake import Intake
-from playsmart_gateway.stats import Stats
+from playsmart_gateway.metrics import Stats
 
 PATH = "/ingest/events"
 

@@ -18,13 +18,13 @@ import msgspec
 
 from playsmart_gateway import report as reports
 from playsmart_gateway.errors import Detail
-from playsmart_gateway.limits import SharedCounts
 from playsmart_gateway.peers.channels import (
     MAX_LETTER_BYTES,
     Mailboxes,
 )
 from playsmart_gateway.peers.fair_lock import Turnstile
 from playsmart_gateway.peers.scoreboard import Board
+from playsmart_gateway.rate_limit import SharedCounts
 from playsmart_gateway.report import Report
 
 logger = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.server import SWITCH_INTERVAL_SECONDS
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.bench.generators import BenchError

@@ -15,8 +15,8 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.dialects.playsmart import decode
-from playsmart_gateway.settings import open_sink
 from tests.bench.requests import requests
 from tests.engines.postgres import PostgresServer, find_binaries
 

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-from playsmart_gateway.settings import open_sink
+from playsmart_gateway.build import open_sink
 from tests import ROOT
 from tests.crash.clients import Client, Ledger, until
 from tests.crash.count import Auditor, Verdict

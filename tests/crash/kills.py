@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from playsmart_gateway.settings import open_sink
+from playsmart_gateway.build import open_sink
 from tests.crash.clients import Client, Ledger, load
 from tests.crash.count import Auditor, Verdict, count
 from tests.crash.harness import Target

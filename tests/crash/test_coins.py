@@ -12,7 +12,7 @@ from random import Random
 import httpx
 import pytest
 
-from playsmart_gateway.settings import open_sink
+from playsmart_gateway.build import open_sink
 from tests import ROOT
 from tests.crash.clients import token
 from tests.crash.harness import Target

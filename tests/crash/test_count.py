@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from tests.crash.clients import Ledger
 from tests.crash.count import Auditor
 

@@ -19,10 +19,13 @@ from typing import Any
 import httpx
 import msgspec
 
+from playsmart_gateway.build import (
+    open_sink,
+    program_for,
+)
 from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.dialects.lynes.request import Request, batch
 from playsmart_gateway.economy.points import summarize
-from playsmart_gateway.settings import open_sink, program_for
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.crash.clients import token
 from tests.crash.harness import Target

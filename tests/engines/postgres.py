@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from playsmart_gateway.settings import open_sink
+from playsmart_gateway.build import open_sink
 
 START_SECONDS = 60.0
 PASSWORD = "a-password-that-nobody-may-see"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.settings import open_sink
+from playsmart_gateway.build import open_sink
 from tests.doubles import make_batch
 from tests.engines.nats import NatsServers
 from tests.jetstream.pipeline import PipedStore

@@ -12,9 +12,14 @@ import pytest
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import mint
+from playsmart_gateway.build import (
+    jetstream_for,
+    open_sink,
+    program_for,
+    rules_for,
+)
 from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Lynes, Nats, Storage
 from playsmart_gateway.economy.points import EventDefinition
-from playsmart_gateway.settings import jetstream_for, open_sink, program_for, rules_for
 from playsmart_gateway.worker import Worker
 from tests.conftest import SECRET, in_process, make_event, make_upload
 from tests.crash.clients import until

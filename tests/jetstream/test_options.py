@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.config import Config, Storage, masked
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.jetstream import open_consumer
 from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, read_servers, tls_context
 

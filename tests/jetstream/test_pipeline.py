@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from nats.aio.msg import Msg
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import ConfigError, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost, Message
 from playsmart_gateway.sinks.jetstream.consumer import Consumer

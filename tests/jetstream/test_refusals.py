@@ -12,11 +12,11 @@ from playsmart_gateway.errors import ConfigError, SinkRejected
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.jetstream.consumer import Consumer
 from playsmart_gateway.sinks.jetstream.store import JetStreamStore
 from playsmart_gateway.sinks.jetstream.stream import _wanted
 from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.stats import Stats
 from tests.conftest import wait_until
 from tests.crash.harness import free_port
 from tests.doubles import make_batch

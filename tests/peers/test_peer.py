@@ -15,7 +15,7 @@ import pytest
 from playsmart_gateway.disclosure import Disclosure
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.inspector import Inspector
-from playsmart_gateway.limits import SharedCounts
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.peers.channels import Mailboxes
 from playsmart_gateway.peers.fair_lock import Turnstile
 from playsmart_gateway.peers.peer import (
@@ -30,11 +30,11 @@ from playsmart_gateway.peers.scoreboard import (
     SILENT_SECONDS,
     Board,
 )
+from playsmart_gateway.rate_limit import SharedCounts
 from playsmart_gateway.relay import Away, Relay, Source
 from playsmart_gateway.report import Report
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.stats import Stats
 from playsmart_gateway.watching import MAX_QUEUED_BYTES, Interest, Watcher
 from tests.conftest import eventually
 from tests.doubles import FakeClock, make_batch

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.settings import open_sink
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.sinks.base import Store
 from tests.engines import postgres
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.sinks.app_batches import Kept, analytics, session, spin
 from tests.sinks.conftest import empty, for_all

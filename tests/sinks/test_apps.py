@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.records import (
     OPT_OUT_STATES,
     AppPlayer,

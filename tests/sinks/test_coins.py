@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.errors import AdjustmentRefused, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.base import Reader, Store
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.records import CoinTransaction, Violation

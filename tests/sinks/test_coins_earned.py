@@ -1,8 +1,8 @@
 """What a batch earned is found by its name in the journal, in every sink."""
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 
 LEVEL = b'["LevelCompleted",null,"2026-04-22T14:30:00Z",null]'
 OPEN = b'["AppOpen",null,"2026-04-22T14:30:00Z",null]'

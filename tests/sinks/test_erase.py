@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.sessions import (
     Session,
     session_batch,
 )
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks import sql_erasure
 from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.records import AppPlayer, Written

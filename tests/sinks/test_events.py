@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks import sql_events
 from playsmart_gateway.sinks.events import (
     EVERYTHING,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.buffer import Buffer
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import (
     EventDefinition,
@@ -17,9 +18,8 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.settings import open_sink
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.base import Store
-from playsmart_gateway.stats import Stats
 from playsmart_gateway.verdict import plain_copy
 from tests.doubles import TroubledSink, make_batch
 from tests.sinks.conftest import SQLITE, execute, select

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.dialects.lynes.request import Request
 from playsmart_gateway.dialects.lynes.request import batch as batch_of
 from playsmart_gateway.economy.points import (
@@ -33,7 +34,6 @@ from playsmart_gateway.economy.points.analytics import (
 )
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.base import Sink
 from playsmart_gateway.sinks.loyalty import EntryType, LoyaltyReader, StreakFigures
 from playsmart_gateway.sinks.memory import MemorySink

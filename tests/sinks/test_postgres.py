@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from playsmart_gateway.buffer import Buffer
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import (
     EventDefinition,
@@ -24,12 +25,11 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.settings import open_sink
+from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.base import Sink
 from playsmart_gateway.sinks.postgres.connection import WRITER_LOCK, Connection
 from playsmart_gateway.sinks.postgres.schema import MIGRATIONS, VERSION_TABLE
 from playsmart_gateway.sinks.records import Written
-from playsmart_gateway.stats import Stats
 from tests.conftest import eventually
 from tests.doubles import make_batch
 from tests.engines.postgres import PASSWORD, PostgresServer, connected, execute, fetch
@@ -453,7 +453,7 @@ def test_without_its_driver_one_line_says_what_to_install(monkeypatch: pytest.Mo
 def test_who_stores_elsewhere_never_imports_the_driver() -> None:
     script = (
         "import sys; from playsmart_gateway import cli;"
-        "from playsmart_gateway.settings import open_sink;"
+        "from playsmart_gateway.build import open_sink;"
         "open_sink('sqlite:///events.db').reader(); open_sink('memory:');"
         "sys.exit('asyncpg' in sys.modules)"
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.base import Reader
 from playsmart_gateway.sinks.events import StoreHealth
 from playsmart_gateway.sinks.figures import FigureKeeper, Followed

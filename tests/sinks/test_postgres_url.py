@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import Baseline
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.postgres.url import read_url
 from tests.conftest import StartGateway, make_upload, wait_until
 from tests.doubles import make_batch

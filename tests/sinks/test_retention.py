@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.memory_events import printed
 from tests.sinks.conftest import empty, execute, for_all, select

@@ -13,9 +13,9 @@ import aiosqlite
 import msgspec
 from hypothesis import strategies as st
 
+from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.settings import open_sink
 from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.sinks.figures import DAY, SPANS, Field, FigureKeeper
 from playsmart_gateway.sinks.sql_rollup import Chunk, add

@@ -26,8 +26,13 @@ from playsmart_gateway.economy.points import Program
 from playsmart_gateway.envelope import JSON_TYPE, error_headers
 from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, WrongTries, in_process
-from playsmart_gateway.stats import Stats
+from playsmart_gateway.metrics import Stats
+from playsmart_gateway.rate_limit import (
+    RETRY_AFTER_SECONDS,
+    MakeLimit,
+    WrongTries,
+    in_process,
+)
 
 PREFIXES = ("", "/v0", "/v1", "/v2", "/v3")
 """Each path is there under all of them (contract section 1)."""

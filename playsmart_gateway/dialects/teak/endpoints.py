@@ -42,13 +42,18 @@ from playsmart_gateway.events.sessions import (
     session_batch,
 )
 from playsmart_gateway.intake import Intake
-from playsmart_gateway.limits import RETRY_AFTER_SECONDS, MakeLimit, WrongTries, in_process
 from playsmart_gateway.links import resolve
+from playsmart_gateway.metrics import Stats
+from playsmart_gateway.rate_limit import (
+    RETRY_AFTER_SECONDS,
+    MakeLimit,
+    WrongTries,
+    in_process,
+)
 from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.sinks.base import Reader, Store
 from playsmart_gateway.sinks.records import AppPlayer
-from playsmart_gateway.stats import Stats
 
 DOOR = "teak"
 _RETRY_AFTER = (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)

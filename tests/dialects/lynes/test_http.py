@@ -26,10 +26,10 @@ from playsmart_gateway.auth.tokens import (
     mint,
     open_verifier,
 )
+from playsmart_gateway.build import program_for
 from playsmart_gateway.config import Config, Journal, Lynes, load_config
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.lane import PATIENCE_SECONDS
-from playsmart_gateway.settings import program_for
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import (
     SECRET,

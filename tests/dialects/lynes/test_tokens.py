@@ -10,9 +10,13 @@ import pytest
 
 from playsmart_gateway.app import Application, create_app
 from playsmart_gateway.auth.tokens import mint
+from playsmart_gateway.build import (
+    check,
+    players_open_lynes,
+    program_for,
+)
 from playsmart_gateway.config import Config, Journal, load_config
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.settings import check, players_open_lynes, program_for
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import SECRET, StartGateway, in_process, make_upload
 from tests.dialects.lynes.test_reads import PATHS

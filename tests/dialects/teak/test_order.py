@@ -11,6 +11,7 @@ import pytest
 from starlette.types import Message
 
 from playsmart_gateway.app import create_app
+from playsmart_gateway.build import teak_apps_for
 from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.dialects.base import Answer
 from playsmart_gateway.dialects.teak.endpoints import (
@@ -20,10 +21,9 @@ from playsmart_gateway.dialects.teak.endpoints import (
     Parts,
     SetPlayerProperties,
 )
-from playsmart_gateway.limits import WrongTries
-from playsmart_gateway.limits import in_process as in_process_limit
+from playsmart_gateway.rate_limit import WrongTries
+from playsmart_gateway.rate_limit import in_process as in_process_limit
 from playsmart_gateway.renderer import Renderer
-from playsmart_gateway.settings import teak_apps_for
 from playsmart_gateway.sinks.memory import MemorySink
 from tests.conftest import in_process
 from tests.dialects.teak.client import CREDENTIALS, ENVIRONMENT, IDENTIFY

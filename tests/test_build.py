@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from playsmart_gateway.build import rules_for
 from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.settings import rules_for
 
 ROUNDED = "every award would round down to nothing"
 

@@ -5,7 +5,10 @@ import asyncio
 import pytest
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
-from playsmart_gateway.throttle import TROUBLED_SECONDS, Throttled
+from playsmart_gateway.tasks import (
+    TROUBLED_SECONDS,
+    Throttled,
+)
 from tests.doubles import FakeClock
 
 Step = bool | Exception

@@ -6,7 +6,12 @@ import time
 
 import pytest
 
-from playsmart_gateway.limits import RETRY_AFTER_SECONDS, RateLimit, SharedCounts, steady_clock
+from playsmart_gateway.rate_limit import (
+    RETRY_AFTER_SECONDS,
+    RateLimit,
+    SharedCounts,
+    steady_clock,
+)
 from tests.doubles import FakeClock
 
 
