@@ -26,8 +26,11 @@ from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.sinks import open_store
 from playsmart_gateway.sinks.base import Store, TakeTurn
-from playsmart_gateway.sinks.jetstream import open_publisher
-from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, is_nats
+from playsmart_gateway.stream import open_publisher
+from playsmart_gateway.stream.options import (
+    JetStreamOptions,
+    is_nats,
+)
 
 MIN_OPERATOR_TOKEN_LENGTH = 16
 MIN_SECRET_LENGTH = 8

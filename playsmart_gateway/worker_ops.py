@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from playsmart_gateway.envelope import error_body
 from playsmart_gateway.output import dropped_records
-from playsmart_gateway.worker import Worker
+from playsmart_gateway.stream.worker import Worker
 
 
 def create_worker_app(worker: Worker) -> Starlette:

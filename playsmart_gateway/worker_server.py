@@ -18,7 +18,7 @@ from playsmart_gateway.server import (
     uvicorn_config,
 )
 from playsmart_gateway.slots import Limits, Slots
-from playsmart_gateway.worker import Worker
+from playsmart_gateway.stream.worker import Worker
 from playsmart_gateway.worker_ops import create_worker_app
 
 LIMITS = Limits(max_connections=64)

@@ -30,9 +30,13 @@ from tests.crash.faults import locked
 from tests.crash.harness import free_port
 from tests.engines.nats import NatsServers, find_binary
 from tests.engines.postgres import PostgresServer, fetch, find_binaries
-from tests.jetstream.pipeline import new_stream
-from tests.jetstream.test_command import Run, outcome, run
-from tests.jetstream.test_command import fetch as ask
+from tests.stream.pipeline import new_stream
+from tests.stream.test_command import (
+    Run,
+    outcome,
+    run,
+)
+from tests.stream.test_command import fetch as ask
 
 __all__ = ["run"]
 

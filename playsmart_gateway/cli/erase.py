@@ -28,8 +28,8 @@ from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.sinks.base import Sink
-from playsmart_gateway.sinks.jetstream import open_consumer
-from playsmart_gateway.sinks.jetstream.options import is_nats
+from playsmart_gateway.stream import open_consumer
+from playsmart_gateway.stream.options import is_nats
 
 PATIENCE_SECONDS = 60.0
 """For a gateway to store what it has accepted, and for workers to store what is in the stream."""

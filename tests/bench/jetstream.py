@@ -19,8 +19,8 @@ from rich.table import Table
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.server import SWITCH_INTERVAL_SECONDS
-from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stream.options import JetStreamOptions
 from tests.bench.generators import BenchError
 from tests.bench.table import human
 from tests.crash.clients import until
@@ -83,9 +83,9 @@ async def _measure(replicas: int, rounds: int) -> list[Measure]:
 
 async def _once(url: str, options: JetStreamOptions, batches: list[Batch]) -> tuple[float, float]:
     """Return the seconds that publishing took, and that storing took."""
-    from playsmart_gateway.sinks.jetstream.consumer import Consumer
-    from playsmart_gateway.sinks.jetstream.store import JetStreamStore
-    from playsmart_gateway.worker import Worker
+    from playsmart_gateway.stream.consumer import Consumer
+    from playsmart_gateway.stream.sink import JetStreamStore
+    from playsmart_gateway.stream.worker import Worker
 
     flush = max(1, FLUSH_EVENTS // batches[0].count)
     async with JetStreamStore(url, options, MemorySink()) as store:

@@ -13,8 +13,8 @@ from tests.conftest import StartGateway, make_upload, wait_until
 from tests.doubles import make_batch
 from tests.engines.pgbouncer import pgbouncer
 from tests.engines.postgres import PASSWORD, PostgresServer, fetch
-from tests.jetstream.test_pipeline import make_certificates
 from tests.sinks.test_postgres import trouble
+from tests.stream.test_pipeline import make_certificates
 
 SETTINGS = "SELECT name, setting FROM pg_settings WHERE name = ANY($1)"
 

@@ -11,11 +11,21 @@ import msgspec
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost
-from playsmart_gateway.sinks.jetstream.link import Link
-from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
-from playsmart_gateway.sinks.jetstream.stream import DURABLE, ensure_consumer, ensure_stream
-from playsmart_gateway.sinks.source import Delivery, SourceState
+from playsmart_gateway.stream.connection import (
+    Connection,
+    ConnectionLost,
+)
+from playsmart_gateway.stream.link import Link
+from playsmart_gateway.stream.options import JetStreamOptions
+from playsmart_gateway.stream.source import (
+    Delivery,
+    SourceState,
+)
+from playsmart_gateway.stream.topology import (
+    DURABLE,
+    ensure_consumer,
+    ensure_stream,
+)
 
 EXPIRE_SECONDS = 2.0
 """A request that finds nothing waits so long for the first message."""

@@ -7,7 +7,6 @@ import pytest
 from playsmart_gateway.build import open_sink
 from tests.doubles import make_batch
 from tests.engines.nats import NatsServers
-from tests.jetstream.pipeline import PipedStore
 from tests.sinks.conftest import MakeSink, store_url
 from tests.sinks.test_contract import (
     dead_letters,
@@ -23,6 +22,7 @@ from tests.sinks.test_contract import (
     test_the_same_batches_again_are_a_no_op,
     test_writing_nothing_stores_nothing,
 )
+from tests.stream.pipeline import PipedStore
 
 __all__ = [
     "test_a_buried_batch_is_kept_once_with_its_reason",

@@ -23,7 +23,7 @@ from tests.conftest import (
 )
 from tests.crash.harness import free_port
 from tests.engines.nats import NatsServers
-from tests.jetstream.pipeline import new_stream
+from tests.stream.pipeline import new_stream
 
 PASSWORD = "do-not-show-me"
 Run = Callable[..., subprocess.Popen[str]]

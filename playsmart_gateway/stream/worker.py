@@ -27,9 +27,13 @@ from playsmart_gateway.events.codec import decode
 from playsmart_gateway.flusher import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, Flusher
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.receipts import Receipts
 from playsmart_gateway.sinks.base import Store
-from playsmart_gateway.sinks.source import Delivery, Source, SourceState
+from playsmart_gateway.stream.acks import Receipts
+from playsmart_gateway.stream.source import (
+    Delivery,
+    Source,
+    SourceState,
+)
 
 logger = logging.getLogger(__name__)
 

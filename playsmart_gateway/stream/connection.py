@@ -16,7 +16,11 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, Server, tls_context
+from playsmart_gateway.stream.options import (
+    JetStreamOptions,
+    Server,
+    tls_context,
+)
 
 CONNECT_SECONDS = 2.0
 """A node that has not answered by then is passed over: it may be stopped, or cut off."""

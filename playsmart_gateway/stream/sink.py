@@ -15,16 +15,22 @@ from playsmart_gateway.events.codec import encode
 from playsmart_gateway.sinks.base import Reader, Store
 from playsmart_gateway.sinks.events import NEVER, Expired
 from playsmart_gateway.sinks.figures import FigureKeeper
-from playsmart_gateway.sinks.jetstream.connection import Connection, Message
-from playsmart_gateway.sinks.jetstream.link import Link
-from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
-from playsmart_gateway.sinks.jetstream.stream import ensure_stream, subject_of
 from playsmart_gateway.sinks.records import (
     Channel,
     CoinTransaction,
     OptOutState,
     PropertyValue,
     Written,
+)
+from playsmart_gateway.stream.connection import (
+    Connection,
+    Message,
+)
+from playsmart_gateway.stream.link import Link
+from playsmart_gateway.stream.options import JetStreamOptions
+from playsmart_gateway.stream.topology import (
+    ensure_stream,
+    subject_of,
 )
 
 logger = logging.getLogger(__name__)

@@ -22,18 +22,33 @@ from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import ConfigError, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.sinks.base import Store
-from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost, Message
-from playsmart_gateway.sinks.jetstream.consumer import Consumer
-from playsmart_gateway.sinks.jetstream.link import Link, reason
-from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, read_servers
-from playsmart_gateway.sinks.jetstream.store import JetStreamStore
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.records import Written
-from playsmart_gateway.sinks.source import SourceState
+from playsmart_gateway.stream.connection import (
+    Connection,
+    ConnectionLost,
+    Message,
+)
+from playsmart_gateway.stream.consumer import Consumer
+from playsmart_gateway.stream.link import (
+    Link,
+    reason,
+)
+from playsmart_gateway.stream.options import (
+    JetStreamOptions,
+    read_servers,
+)
+from playsmart_gateway.stream.sink import JetStreamStore
+from playsmart_gateway.stream.source import SourceState
 from tests.conftest import eventually
 from tests.doubles import make_batch
 from tests.engines.nats import NatsServers
-from tests.jetstream.pipeline import connected, new_stream, settled, working
+from tests.stream.pipeline import (
+    connected,
+    new_stream,
+    settled,
+    working,
+)
 
 PASSWORD = "do-not-show-me"
 
@@ -119,7 +134,7 @@ async def test_an_ack_that_was_lost_is_harmless(nats_server: NatsServers) -> Non
         async def acknowledge(self, receipts: Sequence[str]) -> None:
             pass
 
-    from playsmart_gateway.worker import Worker
+    from playsmart_gateway.stream.worker import Worker
 
     options = new_stream(ack_wait_seconds=0.5)
     database = MemorySink()
@@ -231,7 +246,7 @@ async def test_somebody_elses_stream_is_refused(nats_server: NatsServers) -> Non
 
 async def test_three_replicas_need_three_servers(nats_server: NatsServers) -> None:
     async def prepare(connection: Connection) -> None:
-        from playsmart_gateway.sinks.jetstream.stream import ensure_stream
+        from playsmart_gateway.stream.topology import ensure_stream
 
         await ensure_stream(connection, new_stream(replicas=3))
 

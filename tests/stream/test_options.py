@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.config import Config, Storage, masked
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.sinks.jetstream import open_consumer
-from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, read_servers, tls_context
+from playsmart_gateway.stream import open_consumer
+from playsmart_gateway.stream.options import (
+    JetStreamOptions,
+    read_servers,
+    tls_context,
+)
 
 PASSWORD = "do-not-show-me"
 
@@ -102,7 +106,7 @@ ids = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 @given(ids, ids)
 def test_subjects_are_legal_and_different_games_have_different_ones(one: str, other: str) -> None:
     pytest.importorskip("nats", reason="nats-py is not installed")
-    from playsmart_gateway.sinks.jetstream.stream import subject_of
+    from playsmart_gateway.stream.topology import subject_of
 
     subject = subject_of("s", one)
     prefix, _, token = subject.rpartition(".")

@@ -12,8 +12,12 @@ from nats.errors import Error as NatsError
 from nats.js.errors import APIError, ServiceUnavailableError
 
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
-from playsmart_gateway.sinks.jetstream.connection import Connection, ConnectionLost, PlainText
-from playsmart_gateway.sinks.jetstream.options import (
+from playsmart_gateway.stream.connection import (
+    Connection,
+    ConnectionLost,
+    PlainText,
+)
+from playsmart_gateway.stream.options import (
     JetStreamOptions,
     Server,
     read_servers,

@@ -4,11 +4,11 @@ import httpx
 
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.sinks.source import SourceState
-from playsmart_gateway.worker import Worker
+from playsmart_gateway.stream.source import SourceState
+from playsmart_gateway.stream.worker import Worker
 from playsmart_gateway.worker_ops import create_worker_app
 from tests.conftest import parse_metrics
-from tests.jetstream.test_worker import FakeSource
+from tests.stream.test_worker import FakeSource
 
 
 async def ask(worker: Worker, path: str) -> httpx.Response:

@@ -13,15 +13,18 @@ from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.sinks.jetstream.consumer import Consumer
-from playsmart_gateway.sinks.jetstream.store import JetStreamStore
-from playsmart_gateway.sinks.jetstream.stream import _wanted
 from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stream.consumer import Consumer
+from playsmart_gateway.stream.sink import JetStreamStore
+from playsmart_gateway.stream.topology import _wanted
 from tests.conftest import wait_until
 from tests.crash.harness import free_port
 from tests.doubles import make_batch
 from tests.engines.nats import NatsServers, find_binary
-from tests.jetstream.pipeline import connected, new_stream
+from tests.stream.pipeline import (
+    connected,
+    new_stream,
+)
 
 
 async def test_a_message_that_the_stream_can_never_take_is_buried_and_the_others_go_on(

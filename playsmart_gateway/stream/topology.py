@@ -18,8 +18,8 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.sinks.jetstream.connection import Connection
-from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
+from playsmart_gateway.stream.connection import Connection
+from playsmart_gateway.stream.options import JetStreamOptions
 
 DURABLE = "workers"
 """The name of the consumer that all workers share."""

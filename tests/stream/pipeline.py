@@ -12,11 +12,11 @@ from nats.aio.client import Client
 
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.sinks.base import Store
-from playsmart_gateway.sinks.jetstream.consumer import Consumer
-from playsmart_gateway.sinks.jetstream.options import JetStreamOptions
-from playsmart_gateway.sinks.jetstream.store import JetStreamStore
 from playsmart_gateway.sinks.records import Written
-from playsmart_gateway.worker import Worker
+from playsmart_gateway.stream.consumer import Consumer
+from playsmart_gateway.stream.options import JetStreamOptions
+from playsmart_gateway.stream.sink import JetStreamStore
+from playsmart_gateway.stream.worker import Worker
 from tests.conftest import PATIENCE_SECONDS
 
 _numbers = count(1)

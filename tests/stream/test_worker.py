@@ -13,8 +13,11 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import encode
 from playsmart_gateway.sinks.memory import MemorySink
 from playsmart_gateway.sinks.records import Written
-from playsmart_gateway.sinks.source import Delivery, SourceState
-from playsmart_gateway.worker import Worker
+from playsmart_gateway.stream.source import (
+    Delivery,
+    SourceState,
+)
+from playsmart_gateway.stream.worker import Worker
 from tests.conftest import eventually
 from tests.doubles import TroubledSink, make_batch
 

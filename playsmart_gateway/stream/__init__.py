@@ -5,8 +5,11 @@ Only ``options`` and this may be imported without the driver.
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.sinks.base import Store, require_driver
-from playsmart_gateway.sinks.jetstream.options import JetStreamOptions, is_nats
-from playsmart_gateway.sinks.source import Source
+from playsmart_gateway.stream.options import (
+    JetStreamOptions,
+    is_nats,
+)
+from playsmart_gateway.stream.source import Source
 
 
 def open_publisher(url: str, options: JetStreamOptions, database: Store) -> Store:
@@ -18,7 +21,7 @@ def open_publisher(url: str, options: JetStreamOptions, database: Store) -> Stor
         ConfigError: the driver is not installed.
     """
     require_driver("nats", "NATS", "nats")
-    from playsmart_gateway.sinks.jetstream.store import JetStreamStore
+    from playsmart_gateway.stream.sink import JetStreamStore
 
     return JetStreamStore(url, options, database)
 
@@ -32,6 +35,6 @@ def open_consumer(url: str, options: JetStreamOptions) -> Source:
     if not is_nats(url):
         raise ConfigError(["worker --from: must be nats://HOST:PORT[,HOST:PORT...]"])
     require_driver("nats", "NATS", "nats")
-    from playsmart_gateway.sinks.jetstream.consumer import Consumer
+    from playsmart_gateway.stream.consumer import Consumer
 
     return Consumer(url, options)

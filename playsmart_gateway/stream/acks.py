@@ -12,7 +12,10 @@ from collections.abc import AsyncIterator, Iterator
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.journal import Fsync
-from playsmart_gateway.sinks.source import Delivery, Source
+from playsmart_gateway.stream.source import (
+    Delivery,
+    Source,
+)
 
 
 class Receipts:
