@@ -54,7 +54,7 @@ from playsmart_gateway.rate_limit import (
     steady_clock,
 )
 from playsmart_gateway.renderer import Renderer
-from playsmart_gateway.sinks.base import Store
+from playsmart_gateway.stores.contract import Store
 
 
 class Application(Starlette):

@@ -24,8 +24,11 @@ from playsmart_gateway.economy.coins import (
 )
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.sinks import open_store
-from playsmart_gateway.sinks.base import Store, TakeTurn
+from playsmart_gateway.stores.contract import (
+    Store,
+    TakeTurn,
+)
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream import open_publisher
 from playsmart_gateway.stream.options import (
     JetStreamOptions,

@@ -25,7 +25,11 @@ from playsmart_gateway.errors import SinkError
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.recent import Recent
 from playsmart_gateway.report import Report
-from playsmart_gateway.sinks.figures import SPANS, FigureKeeper, Figures
+from playsmart_gateway.stores.rollups import (
+    SPANS,
+    FigureKeeper,
+    Figures,
+)
 
 PATH = "/dashboard"
 RANGES = {"1h": 3_600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}

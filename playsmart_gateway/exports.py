@@ -19,7 +19,11 @@ import msgspec
 from playsmart_gateway.errors import ExportError
 from playsmart_gateway.harmless import harmless_cell, harmless_json
 from playsmart_gateway.private import create_file
-from playsmart_gateway.sinks.events import EventFilter, EventReader, StoredEvent
+from playsmart_gateway.stores.events import (
+    EventFilter,
+    EventReader,
+    StoredEvent,
+)
 
 Format = Literal["ndjson", "csv", "parquet"]
 

@@ -23,7 +23,7 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.journal import SEGMENT_BYTES, Fsync
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.sinks.base import Sink
+from playsmart_gateway.stores.contract import Sink
 from playsmart_gateway.verdict import Judge
 
 logger = logging.getLogger(__name__)

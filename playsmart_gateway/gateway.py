@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from playsmart_gateway.auditor import auditor
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.config import Config
@@ -28,7 +27,6 @@ from playsmart_gateway.errors import (
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.flusher import COMMIT, Flusher
 from playsmart_gateway.folders import adopt, journal_folders, worker_folder
-from playsmart_gateway.follower import follower
 from playsmart_gateway.inspector import MAX_WATCHERS, Inspector
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import Journal, NoJournal
@@ -37,8 +35,10 @@ from playsmart_gateway.metrics import Stats
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.report import Gauges, Report
 from playsmart_gateway.roster import Roster
-from playsmart_gateway.sinks.base import Store
 from playsmart_gateway.slots import Limits, Slots
+from playsmart_gateway.stores.auditor import auditor
+from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.follower import follower
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from playsmart_gateway.inspector import Inspector, TooManyWatchers
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.relay import PAUSE_SECONDS, Away, Relay, Source, Teller, encode
-from playsmart_gateway.sinks.base import Reader
+from playsmart_gateway.stores.contract import Reader
 from playsmart_gateway.watching import Interest, Watcher
 
 PATH = "/inspector"

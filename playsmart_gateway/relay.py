@@ -25,7 +25,7 @@ from playsmart_gateway.peers.peer import (
     Watch,
     Worker,
 )
-from playsmart_gateway.sinks.base import Reader
+from playsmart_gateway.stores.contract import Reader
 from playsmart_gateway.watching import MAX_QUEUED_BYTES, Fate, Interest, Watcher
 
 PAUSE_SECONDS = 0.2

@@ -22,7 +22,7 @@ from playsmart_gateway.peers.peer import (
     Started,
     Worker,
 )
-from playsmart_gateway.sinks.base import Reader
+from playsmart_gateway.stores.contract import Reader
 
 MAX_CACHED = 100_000
 """Players seen lately; some 200 bytes each."""

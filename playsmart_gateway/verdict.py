@@ -17,7 +17,7 @@ import msgspec
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.sinks.base import Sink
+from playsmart_gateway.stores.contract import Sink
 
 MAX_SUSPECTS = 3
 MAX_WITNESSES = 4

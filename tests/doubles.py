@@ -10,8 +10,8 @@ from playsmart_gateway.economy.points import (
 )
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.sinks.records import Written
+from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.models import Written
 
 
 class FakeClock:

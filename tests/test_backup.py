@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.sinks.sqlite import SqliteSink
-from playsmart_gateway.sinks.sqlite.backup import back_up
+from playsmart_gateway.stores.sqlite import SqliteSink
+from playsmart_gateway.stores.sqlite.backup import back_up
 from tests import ROOT
 from tests.crash.clients import Client, Ledger, load, until
 from tests.crash.count import count

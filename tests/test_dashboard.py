@@ -18,9 +18,12 @@ from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.config import Auth, Buffer, Config, Journal, Operator, Storage
 from playsmart_gateway.dashboard import RANGES, Shelf
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.sinks.figures import Figures, Followed
-from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.sinks.sqlite.figures import SqliteFigures
+from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.rollups import (
+    Figures,
+    Followed,
+)
+from playsmart_gateway.stores.sqlite.dashboard import SqliteFigures
 from tests.conftest import SECRET, RunningGateway, StartGateway, in_process, wait_until
 from tests.doubles import FakeClock
 from tests.test_real_input import PATH, WAVES

@@ -27,7 +27,11 @@ from tests.conftest import (
     wait_until,
 )
 from tests.doubles import make_batch
-from tests.sinks.conftest import database_url, execute, select
+from tests.stores.conftest import (
+    database_url,
+    execute,
+    select,
+)
 
 __all__ = ["database_url"]
 

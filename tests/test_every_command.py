@@ -16,7 +16,7 @@ from playsmart_gateway.cli import commands
 from playsmart_gateway.events.batch import Batch
 from tests.conftest import SECRET
 from tests.forked import Ended, Forks, forks
-from tests.sinks.app_batches import named
+from tests.stores.app_batches import named
 
 SERVERS = ("serve", "worker")  # they end when they are told to, and print by way of a queue
 JAPANESE = "日本語🎮"

@@ -23,10 +23,10 @@ from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.errors import ExportError, SinkUnavailable
 from playsmart_gateway.exports import NdjsonWriter, export_events, whole_file
-from playsmart_gateway.sinks.events import EVERYTHING
+from playsmart_gateway.stores.events import EVERYTHING
 from tests.conftest import RunningGateway, StartGateway, clean_environment, make_event, make_upload
 from tests.doubles import make_batch
-from tests.sinks.test_events import make_batches
+from tests.stores.test_events import make_batches
 
 Row = tuple[Any, ...]
 

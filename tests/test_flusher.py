@@ -16,7 +16,7 @@ from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import Fsync, NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.sinks.records import Written
+from playsmart_gateway.stores.models import Written
 from tests.doubles import TroubledSink, make_batch
 
 

@@ -21,9 +21,13 @@ from playsmart_gateway.cli import commands
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.harmless import harmless, harmless_cell, harmless_json
-from tests.sinks.app_batches import analytics, named, spin
-from tests.sinks.test_loyalty import PROGRAM
-from tests.sinks.test_loyalty import event as lynes_event
+from tests.stores.app_batches import (
+    analytics,
+    named,
+    spin,
+)
+from tests.stores.test_loyalty import PROGRAM
+from tests.stores.test_loyalty import event as lynes_event
 
 CONTROLS = "\x1b]0;owned\x07\x1b[2J\r\n\t\x08\x7f\x9b31m\u202e\u2066\u061c\u200f\u2028"
 EVIL = f"=cmd|' /C calc'!A0{CONTROLS}"

@@ -13,7 +13,7 @@ from playsmart_gateway.inspector import Inspector
 from playsmart_gateway.inspector_pages import HANG_UP, Patience, routes
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.rate_limit import WrongTries
-from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import eventually
 from tests.doubles import make_batch
 

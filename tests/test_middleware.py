@@ -19,8 +19,8 @@ from playsmart_gateway.config import Buffer, Config, Journal
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.middleware import RequestFrame, make_request_id
-from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.sinks.records import Written
+from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.models import Written
 from tests.conftest import SECRET, eventually, in_process, make_upload
 from tests.doubles import FakeClock
 

@@ -27,7 +27,7 @@ from playsmart_gateway.openapi.pieces import PIECES
 from playsmart_gateway.openapi.playsmart import PLAYER, UPLOADS
 from playsmart_gateway.openapi.teak import FORM
 from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
-from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import SECRET, RunningGateway, StartGateway, in_toml
 
 DOCUMENT = json.loads(json.dumps(document(PIECES)))

@@ -18,8 +18,8 @@ from playsmart_gateway.auth.tokens import (
 from playsmart_gateway.config import Buffer, Config, Journal, Server
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.gateway import Gateway
-from playsmart_gateway.sinks.base import Store
-from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import SECRET, eventually, in_process, make_event, make_upload, parse_metrics
 from tests.doubles import FakeClock, TroubledSink
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.sinks.sqlite import SqliteSink
-from playsmart_gateway.sinks.sqlite.schema import MIGRATIONS
+from playsmart_gateway.stores.sqlite import SqliteSink
+from playsmart_gateway.stores.sqlite.schema import MIGRATIONS
 from tests.crash.clients import Client, Ledger
 from tests.crash.harness import Target
 from tests.doubles import make_batch

@@ -10,10 +10,14 @@ from playsmart_gateway.app import create_app
 from playsmart_gateway.config import load_config
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.roster import Roster
-from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import SECRET, in_process
 from tests.doubles import make_batch
-from tests.sinks.app_batches import analytics, session, spin
+from tests.stores.app_batches import (
+    analytics,
+    session,
+    spin,
+)
 
 
 class CountingReader(MemorySink):

@@ -14,11 +14,15 @@ from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.config import Auth, Config, Journal
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.follower import follower
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.sinks.figures import FigureKeeper, Figures, Followed
-from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.sinks.records import Audited
+from playsmart_gateway.stores.follower import follower
+from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.models import Audited
+from playsmart_gateway.stores.rollups import (
+    FigureKeeper,
+    Figures,
+    Followed,
+)
 from tests.conftest import (
     SECRET,
     StartGateway,
@@ -30,7 +34,11 @@ from tests.conftest import (
     wait_until,
 )
 from tests.doubles import make_batch
-from tests.sinks.conftest import database_url, execute, select
+from tests.stores.conftest import (
+    database_url,
+    execute,
+    select,
+)
 
 __all__ = ["database_url"]
 

@@ -12,7 +12,12 @@ from click.testing import CliRunner, Result
 
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
-from tests.sinks.test_loyalty import DAY, NOON, PROGRAM, event
+from tests.stores.test_loyalty import (
+    DAY,
+    NOON,
+    PROGRAM,
+    event,
+)
 
 Invoke = Callable[..., Result]
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
-from playsmart_gateway.sinks.sqlite.connection import at_opening
+from playsmart_gateway.stores.sqlite.connection import at_opening
 from tests.conftest import (
     SECRET,
     RunningGateway,

@@ -12,7 +12,11 @@ import pytest
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.printing import harmless
 from playsmart_gateway.cli.tail import last_events, line_of
-from playsmart_gateway.sinks.events import EVERYTHING, EventFilter, StoredEvent
+from playsmart_gateway.stores.events import (
+    EVERYTHING,
+    EventFilter,
+    StoredEvent,
+)
 from tests.conftest import (
     PATIENCE_SECONDS,
     RunningGateway,
@@ -21,7 +25,7 @@ from tests.conftest import (
     make_event,
     make_upload,
 )
-from tests.sinks.test_events import make_batches
+from tests.stores.test_events import make_batches
 
 EVIL = '{"t":"\x1b]0;owned\x07\u202e\x9b31m","u":"\\u001b[2J"}'
 

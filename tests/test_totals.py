@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
-from tests.sinks.test_events import make_batches
+from tests.stores.test_events import make_batches
 
 
 @pytest.fixture

@@ -13,8 +13,12 @@ from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.dialects.iso8601 import read_date_time
-from playsmart_gateway.sinks.base import Store
-from playsmart_gateway.sinks.records import AppPlayer, Channel, OptOutState
+from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.models import (
+    AppPlayer,
+    Channel,
+    OptOutState,
+)
 
 
 class Instant(click.ParamType[datetime]):

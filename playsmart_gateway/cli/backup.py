@@ -8,7 +8,7 @@ import click
 from playsmart_gateway.cli.common import config_option, database_file, read_config
 from playsmart_gateway.cli.printing import progress_bar
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.sinks.sqlite.backup import back_up
+from playsmart_gateway.stores.sqlite.backup import back_up
 
 
 @click.command("backup")

@@ -21,7 +21,7 @@ from playsmart_gateway.economy.coins import (
     EVENT_TRIGGER,
     MILLION,
 )
-from playsmart_gateway.sinks.records import (
+from playsmart_gateway.stores.models import (
     Cause,
     CoinTransaction,
     Player,

@@ -22,9 +22,12 @@ from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.sinks.base import Reader, Store
-from playsmart_gateway.sinks.dead_letters import DeadLetter
-from playsmart_gateway.sinks.records import Written
+from playsmart_gateway.stores.contract import (
+    Reader,
+    Store,
+)
+from playsmart_gateway.stores.dead_letters import DeadLetter
+from playsmart_gateway.stores.models import Written
 
 TRIES = 10
 """To replay one: a gateway that is busy may hold the lock of the one writer for a while."""

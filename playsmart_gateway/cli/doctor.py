@@ -30,7 +30,7 @@ from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.folders import inspect_all
-from playsmart_gateway.sinks.events import StoreHealth
+from playsmart_gateway.stores.events import StoreHealth
 
 LARGE_LOG_BYTES = 67_108_864
 """Of a write-ahead log; it is cut to a quarter of that when nobody holds it."""

@@ -27,7 +27,7 @@ from playsmart_gateway.folders import adopt, cut_set_aside, held_folders, journa
 from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.sinks.base import Sink
+from playsmart_gateway.stores.contract import Sink
 from playsmart_gateway.stream import open_consumer
 from playsmart_gateway.stream.options import is_nats
 

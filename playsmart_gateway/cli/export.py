@@ -23,7 +23,7 @@ from playsmart_gateway.exports import (
     open_writer,
     whole_file,
 )
-from playsmart_gateway.sinks.events import EventFilter
+from playsmart_gateway.stores.events import EventFilter
 
 STANDARD_OUTPUT = Path("-")
 _SUFFIXES: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}

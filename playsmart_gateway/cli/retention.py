@@ -12,7 +12,10 @@ from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.keys import Duration
 from playsmart_gateway.cli.printing import print_json, progress_bar, say
-from playsmart_gateway.sinks.events import MAX_NAMED, latest_sane
+from playsmart_gateway.stores.events import (
+    MAX_NAMED,
+    latest_sane,
+)
 
 EVENTS_PER_STEP = 2_000
 """Of one transaction: a few milliseconds, for which the gateway's flush may have to wait."""

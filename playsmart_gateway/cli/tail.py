@@ -14,7 +14,11 @@ from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.printing import Show, harmless, raw_option, shown
 from playsmart_gateway.exports import as_lines
-from playsmart_gateway.sinks.events import EventFilter, EventReader, StoredEvent
+from playsmart_gateway.stores.events import (
+    EventFilter,
+    EventReader,
+    StoredEvent,
+)
 
 EVENTS_PER_READ = 5_000
 POLL_SECONDS = 0.25

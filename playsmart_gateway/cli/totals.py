@@ -11,7 +11,10 @@ from rich.text import Text
 
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.printing import Show, harmless, progress_bar
-from playsmart_gateway.sinks.events import EventCount, EventFilter
+from playsmart_gateway.stores.events import (
+    EventCount,
+    EventFilter,
+)
 
 EVENTS_PER_READ = 200_000
 BAR_WIDTH = 30

@@ -23,8 +23,8 @@ from playsmart_gateway.errors import (
     SinkError,
     StoreUnavailable,
 )
-from playsmart_gateway.sinks.base import Reader
-from playsmart_gateway.sinks.records import Player
+from playsmart_gateway.stores.contract import Reader
+from playsmart_gateway.stores.models import Player
 
 MAX_PAGE = 100
 """Ledger entries on one page."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from playsmart_gateway.load.row import COLUMNS
-from playsmart_gateway.sinks import open_store
+from playsmart_gateway.stores.open import open_store
 
 ROWS_AT_ONCE = 20_000
 _TIMEOUT_SECONDS = 5.0
@@ -147,7 +147,7 @@ async def _connected(url: str) -> Any:
     """Connect to read only; a pooler in between takes no setting before."""
     import asyncpg
 
-    from playsmart_gateway.sinks.postgres.url import read_url
+    from playsmart_gateway.stores.postgres.url import read_url
 
     connection = await asyncpg.connect(read_url(url).url, timeout=_TIMEOUT_SECONDS)
     await connection.execute("SET default_transaction_read_only = on")

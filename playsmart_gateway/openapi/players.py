@@ -7,7 +7,10 @@ from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.parts import BEARER, Answers, Piece, answer, operation, refusal
 from playsmart_gateway.openapi.playsmart import PLAYER, TOKEN_REFUSED
 from playsmart_gateway.openapi.schema import Schema, described, ref, replies_of
-from playsmart_gateway.sinks.records import CoinTransaction, Player
+from playsmart_gateway.stores.models import (
+    CoinTransaction,
+    Player,
+)
 
 _GAME = {
     "game_id": 1,

@@ -32,7 +32,7 @@ from playsmart_gateway.openapi.parts import (
 )
 from playsmart_gateway.openapi.schema import ref
 from playsmart_gateway.openapi.teak_schemas import EXAMPLES, as_texts, schemas
-from playsmart_gateway.sinks.records import OPT_OUT_STATES
+from playsmart_gateway.stores.models import OPT_OUT_STATES
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -4,7 +4,10 @@ Only ``options`` and this may be imported without the driver.
 """
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.sinks.base import Store, require_driver
+from playsmart_gateway.stores.contract import (
+    Store,
+    require_driver,
+)
 from playsmart_gateway.stream.options import (
     JetStreamOptions,
     is_nats,

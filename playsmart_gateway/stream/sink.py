@@ -12,16 +12,22 @@ from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import encode
-from playsmart_gateway.sinks.base import Reader, Store
-from playsmart_gateway.sinks.events import NEVER, Expired
-from playsmart_gateway.sinks.figures import FigureKeeper
-from playsmart_gateway.sinks.records import (
+from playsmart_gateway.stores.contract import (
+    Reader,
+    Store,
+)
+from playsmart_gateway.stores.events import (
+    NEVER,
+    Expired,
+)
+from playsmart_gateway.stores.models import (
     Channel,
     CoinTransaction,
     OptOutState,
     PropertyValue,
     Written,
 )
+from playsmart_gateway.stores.rollups import FigureKeeper
 from playsmart_gateway.stream.connection import (
     Connection,
     Message,

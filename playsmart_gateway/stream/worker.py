@@ -27,7 +27,7 @@ from playsmart_gateway.events.codec import decode
 from playsmart_gateway.flusher import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, Flusher
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.sinks.base import Store
+from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stream.acks import Receipts
 from playsmart_gateway.stream.source import (
     Delivery,

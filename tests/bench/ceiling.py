@@ -18,7 +18,7 @@ import msgspec
 
 from playsmart_gateway.dialects.playsmart import decode
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.sinks.sqlite import SqliteSink
+from playsmart_gateway.stores.sqlite import SqliteSink
 from tests.bench import obvious
 from tests.bench.generators import BenchError
 from tests.bench.processes import environment

@@ -33,7 +33,7 @@ from playsmart_gateway.economy.points import Award
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.server import serve
-from playsmart_gateway.sinks.sqlite import SqliteSink
+from playsmart_gateway.stores.sqlite import SqliteSink
 from playsmart_gateway.supervisor import supervise
 from tests.bench import obvious
 from tests.bench.requests import PATH

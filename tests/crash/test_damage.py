@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.cli.doctor import LARGE_LOG_BYTES
-from playsmart_gateway.sinks.sqlite.sink import MAX_LOG_BYTES
+from playsmart_gateway.stores.sqlite.store import MAX_LOG_BYTES
 from tests.conftest import clean_environment
 from tests.crash.clients import Client, Ledger, until
 from tests.crash.count import count

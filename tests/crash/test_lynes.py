@@ -26,7 +26,7 @@ from playsmart_gateway.build import (
 from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.dialects.lynes.request import Request, batch
 from playsmart_gateway.economy.points import summarize
-from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stores.memory.store import MemorySink
 from tests.crash.clients import token
 from tests.crash.harness import Target
 

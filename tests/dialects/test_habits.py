@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import RunningGateway, wait_until
 from tests.dialects.teak.client import ENVIRONMENT, IDENTIFY, NO_LIMITS, call
 from tests.engines.postgres import PostgresServer
-from tests.sinks.conftest import select
+from tests.stores.conftest import select
 
 HERE = Path(__file__).parent
 CASES: dict[str, dict[str, Any]] = {

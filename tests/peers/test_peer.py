@@ -34,7 +34,7 @@ from playsmart_gateway.rate_limit import SharedCounts
 from playsmart_gateway.relay import Away, Relay, Source
 from playsmart_gateway.report import Report
 from playsmart_gateway.roster import Roster
-from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.watching import MAX_QUEUED_BYTES, Interest, Watcher
 from tests.conftest import eventually
 from tests.doubles import FakeClock, make_batch

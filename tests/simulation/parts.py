@@ -14,7 +14,7 @@ from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.intake import Intake
 from playsmart_gateway.journal import SEGMENT_BYTES, Fsync, Journal
 from playsmart_gateway.lane import Lane
-from playsmart_gateway.sinks.base import Store
+from playsmart_gateway.stores.contract import Store
 from tests.simulation.chance import Chance
 from tests.simulation.disk import SimDisk
 from tests.simulation.loop import SimLoop

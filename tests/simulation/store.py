@@ -11,9 +11,9 @@ from typing import Self
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.sinks.base import Reader
-from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.sinks.records import Written
+from playsmart_gateway.stores.contract import Reader
+from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.models import Written
 from tests.simulation.chance import Chance
 from tests.simulation.ledger import POISON
 from tests.simulation.loop import Killed, SimLoop

@@ -11,8 +11,8 @@ import nats
 from nats.aio.client import Client
 
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.sinks.base import Store
-from playsmart_gateway.sinks.records import Written
+from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stream.consumer import Consumer
 from playsmart_gateway.stream.options import JetStreamOptions
 from playsmart_gateway.stream.sink import JetStreamStore

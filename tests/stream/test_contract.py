@@ -7,8 +7,11 @@ import pytest
 from playsmart_gateway.build import open_sink
 from tests.doubles import make_batch
 from tests.engines.nats import NatsServers
-from tests.sinks.conftest import MakeSink, store_url
-from tests.sinks.test_contract import (
+from tests.stores.conftest import (
+    MakeSink,
+    store_url,
+)
+from tests.stores.test_contract import (
     dead_letters,
     stored_rows,
     test_a_buried_batch_is_kept_once_with_its_reason,

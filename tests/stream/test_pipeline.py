@@ -21,9 +21,9 @@ from nats.aio.msg import Msg
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import ConfigError, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.sinks.base import Store
-from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.sinks.records import Written
+from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stream.connection import (
     Connection,
     ConnectionLost,

@@ -13,7 +13,7 @@ from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.journal import NoJournal
 from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.consumer import Consumer
 from playsmart_gateway.stream.sink import JetStreamStore
 from playsmart_gateway.stream.topology import _wanted

@@ -11,8 +11,8 @@ import pytest
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import encode
-from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.sinks.records import Written
+from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stream.source import (
     Delivery,
     SourceState,

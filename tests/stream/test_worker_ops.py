@@ -3,7 +3,7 @@
 import httpx
 
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.source import SourceState
 from playsmart_gateway.stream.worker import Worker
 from playsmart_gateway.worker_ops import create_worker_app

@@ -33,7 +33,11 @@ from playsmart_gateway.errors import (
     SinkError,
     StoreUnavailable,
 )
-from playsmart_gateway.sinks.loyalty import Entry, EntryType, LoyaltyReader
+from playsmart_gateway.stores.points import (
+    Entry,
+    EntryType,
+    LoyaltyReader,
+)
 
 HISTORY_TYPES = ("event", "redemption", "challenge", "streak_milestone", "streak_points")
 """Those of the contract; the ones that no rule here writes are never found."""

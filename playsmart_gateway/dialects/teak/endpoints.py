@@ -52,8 +52,11 @@ from playsmart_gateway.rate_limit import (
 )
 from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.roster import Roster
-from playsmart_gateway.sinks.base import Reader, Store
-from playsmart_gateway.sinks.records import AppPlayer
+from playsmart_gateway.stores.contract import (
+    Reader,
+    Store,
+)
+from playsmart_gateway.stores.models import AppPlayer
 
 DOOR = "teak"
 _RETRY_AFTER = (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)

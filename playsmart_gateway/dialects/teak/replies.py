@@ -14,7 +14,10 @@ from playsmart_gateway.dialects.teak.analytics import Outcome, Rejected
 from playsmart_gateway.dialects.teak.parameters import MAX_TEXT_LENGTH, Errors, grouped
 from playsmart_gateway.dialects.teak.properties import Value
 from playsmart_gateway.errors import Refused
-from playsmart_gateway.sinks.records import Channel, OptOutState
+from playsmart_gateway.stores.models import (
+    Channel,
+    OptOutState,
+)
 
 _encode = msgspec.json.Encoder().encode
 

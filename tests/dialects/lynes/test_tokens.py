@@ -17,7 +17,7 @@ from playsmart_gateway.build import (
 )
 from playsmart_gateway.config import Config, Journal, load_config
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import SECRET, StartGateway, in_process, make_upload
 from tests.dialects.lynes.test_reads import PATHS
 

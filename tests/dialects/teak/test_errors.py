@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import load_config
-from playsmart_gateway.sinks.memory import MemorySink
-from playsmart_gateway.sinks.records import AppPlayer
+from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.models import AppPlayer
 from tests.conftest import in_process
 from tests.dialects.teak.client import (
     BATCH,

@@ -14,7 +14,7 @@ from playsmart_gateway.app import create_app
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.config import load_config
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.sinks.memory import MemorySink
+from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import in_process
 from tests.dialects.teak.client import (
     BATCH,

@@ -9,7 +9,7 @@ from playsmart_gateway.dialects.teak import replies
 from playsmart_gateway.dialects.teak.analytics import AnalyticsEvent, Outcome, Rejected
 from playsmart_gateway.dialects.teak.properties import Value
 from playsmart_gateway.errors import Detail, Malformed, Overloaded
-from playsmart_gateway.sinks.records import OPT_OUT_STATES
+from playsmart_gateway.stores.models import OPT_OUT_STATES
 
 
 def test_the_bodies_that_the_contract_prints_whole() -> None:

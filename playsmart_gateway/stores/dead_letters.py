@@ -1,0 +1,70 @@
+"""What was buried, and how it is read: the same in every store that speaks SQL."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.sql.database import Database
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Printed = Callable[[str], str]
+"""Returns SQL that prints the time in a column."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A batch that was buried, without its rows, which are ``size`` bytes.
+
+    ``user_id`` is empty where the batch has events of many players. Times are UTC text.
+    """
+
+    journal: str
+    sequence: int
+    reason: str
+    source: str
+    game_id: str
+    user_id: str
+    received_at: str
+    event_count: int
+    size: int
+    buried_at: str
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        return f"{self.journal}-{self.sequence}"
+
+
+async def buried(db: Database, printed: Printed) -> list[DeadLetter]:
+    """See ``Reader.buried``."""
+    rows = await db.fetch(
+        f"""
+        SELECT journal, sequence, reason, source, game_id, user_id, {printed("received_at")},
+               event_count, length(rows), {printed("buried_at")}
+        FROM dead_letters ORDER BY received_at, journal, sequence
+        """  # noqa: S608 - built from our own constants
+    )
+    return [DeadLetter(*row) for row in rows]
+
+
+async def buried_batch(db: Database, printed: Printed, journal: str, sequence: int) -> Batch | None:
+    """See ``Reader.buried_batch``."""
+    rows = await db.fetch(
+        f"""
+        SELECT source, game_id, user_id, event_count, rows, {printed("received_at")}
+        FROM dead_letters WHERE journal = $1 AND sequence = $2
+        """,  # noqa: S608 - built from our own constants
+        *(journal, sequence),
+    )
+    for source, game_id, user_id, count, content, received_at in rows:
+        received = (datetime.fromisoformat(received_at) - _EPOCH) // timedelta(microseconds=1)
+        rows_sent = content.encode() if isinstance(content, str) else bytes(content)
+        return Batch(source, game_id, user_id, count, rows_sent, journal, sequence, received)
+    return None
+
+
+async def unbury(db: Database, journal: str, sequence: int) -> None:
+    """Remove a dead letter, in the transaction that stores its batch."""
+    await db.fetch("DELETE FROM dead_letters WHERE journal = $1 AND sequence = $2 RETURNING 1",
+                   journal, sequence)  # fmt: skip

@@ -1,0 +1,104 @@
+"""Stored events in plain Python: what other sinks are compared with."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
+from playsmart_gateway.stores.events import (
+    EVERYTHING,
+    CountPage,
+    EventCount,
+    EventFilter,
+    EventPage,
+    StoredEvent,
+    StoreHealth,
+    latest_sane,
+)
+
+
+def printed(microseconds: int) -> str:
+    """Print microseconds since the epoch as all times are printed."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+
+
+class MemoryEvents:
+    """What ``EventReader`` says. A row that was taken out again is an empty one."""
+
+    def __init__(self) -> None:
+        self.batches: dict[tuple[str, int], tuple[Batch, list[list[Any]]]] = {}
+        self.batch_ids: list[int] = []
+
+    async def newest_event_id(self) -> int:
+        """See ``EventReader.newest_event_id``."""
+        return max((event.event_id for event in self._all()), default=0)
+
+    async def events(
+        self,
+        wanted: EventFilter = EVERYTHING,
+        *,
+        after: int = 0,
+        upto: int,
+        limit: int,
+        newest_first: bool = False,
+    ) -> EventPage:
+        """See ``EventReader.events``."""
+        found = [event for event in self._all() if after < event.event_id <= upto]
+        page = found[::-1][:limit] if newest_first else found[:limit]
+        end = after + 1 if newest_first else upto
+        position = page[-1].event_id if len(page) == limit else end
+        return EventPage([event for event in page if _is_wanted(event, wanted)], position)
+
+    async def count_events(
+        self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
+    ) -> CountPage:
+        """See ``EventReader.count_events``."""
+        page = await self.events(wanted, after=after, upto=upto, limit=limit)
+        counts = Counter((e.source, e.game_id, e.type, e.occurred_at[:10]) for e in page.events)
+        return CountPage([EventCount(*key, counts[key]) for key in counts], page.position)
+
+    async def examine(self) -> StoreHealth:
+        """See ``EventReader.examine``."""
+        late = latest_sane()
+        ahead = [
+            batch_id
+            for batch_id, (batch, _) in zip(self.batch_ids, self.batches.values(), strict=True)
+            if printed(batch.received_at) > late
+        ]
+        return StoreHealth(0, 0, (), len(ahead), min(ahead, default=0))
+
+    def _all(self) -> Iterator[StoredEvent]:
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
+            for place, row in enumerate(rows):
+                if row:
+                    kind, name, when, data, *more = row
+                    user_id = more[1] if len(more) > 1 and not batch.user_id else batch.user_id
+                    yield StoredEvent(
+                        batch_id * MAX_EVENTS_PER_BATCH + place,
+                        batch.source,
+                        batch.game_id,
+                        user_id,
+                        kind,
+                        name,
+                        when if len(when) == 27 else f"{when[:19]}.000000Z",
+                        printed(batch.received_at),
+                        None if data is None else msgspec.json.encode(data).decode(),
+                    )
+
+
+def _is_wanted(event: StoredEvent, wanted: EventFilter) -> bool:
+    return (
+        all(
+            getattr(wanted, name) in (None, getattr(event, name))
+            for name in ("game_id", "user_id", "type", "source")
+        )
+        and (wanted.since is None or event.occurred_at >= wanted.since)
+        and (wanted.until is None or event.occurred_at < wanted.until)
+    )

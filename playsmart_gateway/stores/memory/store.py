@@ -1,0 +1,376 @@
+"""The twin for tests and dry runs: keeps the contract, and nothing beyond the process.
+
+It pays coins in plain Python, event by event, so it is also what other sinks are compared with.
+"""
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Self
+
+import msgspec
+
+from playsmart_gateway.economy.coins import (
+    CUSTOM,
+    EVENT_TRIGGER,
+    LEVEL_COMPLETE,
+    LEVEL_COMPLETED,
+    Rule,
+    Trigger,
+)
+from playsmart_gateway.economy.points import (
+    Award,
+    Program,
+)
+from playsmart_gateway.errors import AdjustmentRefused, SinkRejected, SinkUnavailable
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
+from playsmart_gateway.events.sessions import (
+    INSTALLED_PLACE,
+    SOURCE,
+    session_of,
+)
+from playsmart_gateway.stores.dead_letters import DeadLetter
+from playsmart_gateway.stores.events import (
+    MAX_NAMED,
+    NEVER,
+    Expired,
+)
+from playsmart_gateway.stores.memory.events import (
+    MemoryEvents,
+    printed,
+)
+from playsmart_gateway.stores.memory.points import MemoryLoyalty
+from playsmart_gateway.stores.memory.teak import MemoryApps
+from playsmart_gateway.stores.models import (
+    ActionStatistics,
+    Audited,
+    Cause,
+    CoinTransaction,
+    Player,
+    Statistics,
+    Written,
+)
+
+
+class MemorySink(MemoryApps, MemoryEvents):
+    """Stores batches in a dict; it decodes the rows as a database would, so bad rows are found.
+
+    It is its own reader.
+    """
+
+    renewals = 0
+    damage: SinkUnavailable | None = None
+    log_bytes = 0
+
+    def __init__(self, rules: Sequence[Rule] = (), program: Program | None = None) -> None:
+        MemoryApps.__init__(self)
+        MemoryEvents.__init__(self)
+        self.loyalty = MemoryLoyalty(program or Program())
+        self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
+        self.profiles: dict[str, Player] = {}
+        self.ledger: list[CoinTransaction] = []
+        self._rules = {rule.game_id: rule for rule in rules}
+        self._custom_events: Counter[tuple[str, str]] = Counter()
+        self._coin_days: Counter[tuple[str, str, str]] = Counter()
+        self._last_batch_id = 0
+
+    async def __aenter__(self) -> Self:
+        """Nothing to open."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    async def write(self, batches: Sequence[Batch]) -> Written:
+        """See ``Sink.write``."""
+        new = _parsed([batch for batch in batches if _name(batch) not in self.batches])
+        for name, (batch, rows) in new.items():
+            self._last_batch_id += 1
+            self.batch_ids.append(self._last_batch_id)
+            if batch.source == "playsmart":
+                self._take_notice(batch, rows)
+            session = session_of(batch)
+            if session is not None and not self.track(session) and session.installs:
+                del rows[INSTALLED_PLACE]
+            self.batches[name] = batch, rows
+        stored = sum(len(rows) for _, rows in new.values())
+        return Written(stored, sum(batch.count for batch in batches) - stored)
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        """See ``Sink.commit``."""
+        new = [batch for batch in batches if _name(batch) not in self.batches]
+        self.loyalty.require_known(new)
+        for batch in new:
+            await MemorySink.write(self, [batch])  # a double may have its own
+            self.loyalty.award(batch, self._last_batch_id)
+        return [self.loyalty.awarded(batch) for batch in batches]
+
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        """See ``Sink.trial``."""
+        _parsed(batches)
+
+    async def bury(self, batch: Batch, reason: str) -> None:
+        """See ``Sink.bury``."""
+        self.dead_letters[_name(batch)] = (batch, reason)
+
+    async def buried(self) -> list[DeadLetter]:
+        """See ``Reader.buried``."""
+        return [
+            DeadLetter(
+                *name, reason, batch.source, batch.game_id, batch.user_id,
+                printed(batch.received_at), batch.count, len(batch.rows), "",
+            )
+            for name, (batch, reason) in self.dead_letters.items()
+        ]  # fmt: skip
+
+    async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
+        """See ``Reader.buried_batch``."""
+        found = self.dead_letters.get((journal, sequence))
+        return None if found is None else found[0]
+
+    async def replay(self, journal: str, sequence: int) -> Written | None:
+        """See ``Store.replay``."""
+        batch = await self.buried_batch(journal, sequence)
+        if batch is None:
+            return None
+        written = await self.write([batch])
+        del self.dead_letters[journal, sequence]
+        return written
+
+    async def adjust(
+        self, user_id: str, amount: int, reason: str, *, force: bool = False
+    ) -> CoinTransaction:
+        """See ``Sink.adjust``."""
+        if (player := self.profiles.get(user_id)) is None:
+            raise AdjustmentRefused("no player goes by that id")
+        if amount < 0 and player.coins_balance + amount < 0 and not force:
+            raise AdjustmentRefused("more than the balance")
+        self._last_batch_id += 1
+        entry_id = self._last_batch_id * MAX_EVENTS_PER_BATCH
+        return self._enter(entry_id, user_id, None, None, amount, reason)
+
+    async def names(self, user_id: str) -> set[str]:
+        """See ``Store.names``."""
+        return {user_id, *(email for key, email in self.emails.items() if key[1] == user_id)}
+
+    async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """See ``Store.erase``."""
+        theirs = {event.event_id for event in self._all() if event.user_id == user_id}
+        erased = {"event_rows": len(theirs)}
+        if dry_run:
+            return erased
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
+            for place in range(len(rows)):
+                if batch_id * MAX_EVENTS_PER_BATCH + place in theirs:
+                    rows[place] = []
+            if batch.user_id == user_id:
+                batch.user_id = ""
+        self.profiles.pop(user_id, None)
+        self.ledger = [entry for entry in self.ledger if entry.user_id != user_id]
+        for key in [key for key in self._custom_events if key[0] == user_id]:
+            del self._custom_events[key]
+        for day in [day for day in self._coin_days if day[0] == user_id]:
+            del self._coin_days[day]
+        self.forget(user_id)
+        self.loyalty.forget(user_id)
+        return erased
+
+    async def scrub(self, *, rewrite: bool = True) -> None:
+        """See ``Store.scrub``: there are no files."""
+
+    async def expire(
+        self,
+        before: str,
+        *,
+        latest: str = NEVER,
+        game_id: str | None = None,
+        type_: str | None = None,
+        after_batch: int = 0,
+        max_events: int,
+        dry_run: bool = False,
+    ) -> Expired:
+        """See ``Store.expire``."""
+        events, last, ahead = 0, 0, []
+        for batch_id, (batch, _) in zip(self.batch_ids, self.batches.values(), strict=True):
+            if (at := printed(batch.received_at)) > latest:
+                ahead.append(batch_id)
+            elif at < before:
+                last = batch_id
+            else:
+                break
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
+            if not after_batch < batch_id <= last or game_id not in (None, batch.game_id):
+                continue
+            for place, row in enumerate(rows):
+                if row and type_ in (None, row[0]):
+                    events += 1
+                    rows[place] = row if dry_run else []
+        return Expired(events, last, self._last_batch_id, done=True, ahead=tuple(ahead[:MAX_NAMED]))
+
+    async def sync(self) -> None:
+        """Memory survives no power cut, and promises none."""
+
+    async def keep(self) -> None:
+        """See ``Sink.keep``."""
+        await self.sync()
+
+    async def look(self) -> None:
+        """See ``Store.look``."""
+
+    def reader(self) -> Self:
+        """See ``Sink.reader``."""
+        return self
+
+    def figures(self) -> None:
+        """See ``Store.figures``: there are none."""
+
+    async def player(self, user_id: str) -> Player | None:
+        """See ``Reader.player``."""
+        return self.profiles.get(user_id)
+
+    async def coin_transactions(
+        self, user_id: str, *, before: int | None = None, limit: int
+    ) -> list[CoinTransaction]:
+        """See ``Reader.coin_transactions``."""
+        mine = [entry for entry in self.ledger if entry.user_id == user_id]
+        older = [entry for entry in mine if before is None or entry.id < before]
+        return older[::-1][:limit]
+
+    async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
+        """See ``Reader.causes``."""
+        found = {}
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
+            for place, row in enumerate(rows):
+                if (event_id := batch_id * MAX_EVENTS_PER_BATCH + place) in entry_ids and row:
+                    kind, name, when, _, *draws = row
+                    rule = self._rules[batch.game_id]
+                    when = when if len(when) == 27 else f"{when[:19]}.000000Z"
+                    found[event_id] = Cause(kind, name, when, draws[0] if draws else None, rule)
+        return found
+
+    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """See ``Reader.coins_earned``."""
+        by_id = dict(zip(self.batch_ids, self.batches, strict=True))
+        earned: Counter[tuple[str, int]] = Counter()
+        for entry in self.ledger:
+            name = by_id.get(entry.id // MAX_EVENTS_PER_BATCH)
+            if name is not None and name in names:
+                earned[name] += entry.amount
+        return dict(earned)
+
+    async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
+        """See ``Reader.action_statistics``."""
+        found: dict[tuple[str, str], Statistics] = {}
+        for batch, rows in self.batches.values():
+            if batch.source == SOURCE and batch.game_id == app_id:
+                for row, data in zip(rows, _exact_data(batch), strict=False):
+                    sums = found.setdefault((row[0], data.get("country_code", "")), Statistics())
+                    numbers = (
+                        data.get(key, 1) for key in ("event_count", "value", "sum_of_squares")
+                    )
+                    count, value, squares = numbers
+                    sums.add(int(count), Decimal(value), Decimal(squares))
+        return [ActionStatistics(*key, found[key]) for key in sorted(found)]
+
+    async def audit(self, max_events: int) -> Audited:
+        """See ``Reader.audit``: others are compared with what is here."""
+        return Audited(0, self._last_batch_id, self._last_batch_id)
+
+    @property
+    def rows(self) -> list[list[Any]]:
+        """Every stored row, in the order in which it was written."""
+        return [row for _, rows in self.batches.values() for row in rows if row]
+
+    def _take_notice(self, batch: Batch, rows: list[list[Any]]) -> None:
+        seen_at = printed(batch.received_at)
+        player = self.profiles.get(batch.user_id, Player(batch.user_id, first_seen_at=seen_at))
+        self.profiles[batch.user_id] = msgspec.structs.replace(
+            player,
+            first_seen_at=min(player.first_seen_at or seen_at, seen_at),
+            last_seen_at=max(player.last_seen_at or seen_at, seen_at),
+        )
+        rule = self._rules.get(batch.game_id, Rule(batch.game_id))
+        for place, (kind, _, _, customdata, *draws) in enumerate(rows):
+            draw = draws[0] if draws else None
+            self._count_activity(batch.user_id, kind, customdata)
+            event_id = self._last_batch_id * MAX_EVENTS_PER_BATCH + place
+            if kind == LEVEL_COMPLETED:
+                award, trigger = rule.level_award(draw), LEVEL_COMPLETE
+            elif kind == CUSTOM and rule.trigger_threshold:
+                self._custom_events[batch.user_id, batch.game_id] += 1
+                count = self._custom_events[batch.user_id, batch.game_id]
+                award, trigger = rule.trigger_award(draw, count), EVENT_TRIGGER
+            else:
+                continue
+            if rule.max_per_day:
+                day = batch.user_id, batch.game_id, seen_at[:10]
+                award = rule.capped(award, self._coin_days[day])
+                self._coin_days[day] += award
+            if award:
+                self._enter(event_id, batch.user_id, batch.game_id, trigger, award, None)
+
+    def _count_activity(self, user_id: str, kind: str, customdata: Any) -> None:
+        player = self.profiles[user_id]
+        if kind == "AppOpen":
+            player = msgspec.structs.replace(player, sessions=player.sessions + 1)
+        if kind == "GameEnd":
+            games = player.total_games_played + 1
+            player = msgspec.structs.replace(player, total_games_played=games)
+            score = (customdata or {}).get("score")
+            if isinstance(score, int | float) and not isinstance(score, bool) and _is_finite(score):
+                best = score if player.best_score is None else max(player.best_score, score)
+                player = msgspec.structs.replace(player, best_score=best, last_score=score)
+        self.profiles[user_id] = player
+
+    def _enter(
+        self,
+        entry_id: int,
+        user_id: str,
+        game_id: str | None,
+        trigger: Trigger | None,
+        amount: int,
+        reason: str | None,
+    ) -> CoinTransaction:
+        player = self.profiles[user_id]
+        balance = player.coins_balance + amount
+        entry = CoinTransaction(
+            id=entry_id,
+            user_id=user_id,
+            game_id=game_id,
+            type="earn" if amount > 0 else "deduct",
+            trigger=trigger,
+            amount=abs(amount),
+            balance_before=player.coins_balance,
+            balance_after=balance,
+            event_id=None if trigger is None else entry_id,
+            created_at=printed(time.time_ns() // 1_000),
+            reason=reason,
+        )
+        self.ledger.append(entry)
+        self.profiles[user_id] = msgspec.structs.replace(player, coins_balance=balance)
+        return entry
+
+
+def _exact_data(batch: Batch) -> list[dict[str, Any]]:
+    return [row[3] for row in json.loads(batch.rows, parse_float=Decimal)]
+
+
+def _name(batch: Batch) -> tuple[str, int]:
+    return batch.journal, batch.sequence
+
+
+def _parsed(batches: Sequence[Batch]) -> dict[tuple[str, int], tuple[Batch, list[Any]]]:
+    try:  # as lenient with numbers as SQLite
+        return {_name(batch): (batch, json.loads(batch.rows)) for batch in batches}
+    except ValueError as error:
+        raise SinkRejected("rows that are not JSON arrays", certain=True) from error
+
+
+def _is_finite(score: float) -> bool:
+    return math.isfinite(score) if isinstance(score, float) else abs(score) < 10**308

@@ -1,0 +1,177 @@
+"""The figures of a PostgreSQL store."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Self
+
+import asyncpg
+
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.stores.postgres.connection import (
+    READ,
+    WRITER_LOCK,
+    Connection,
+    Damage,
+    Undone,
+)
+from playsmart_gateway.stores.postgres.rollup import (
+    ahead,
+    gather,
+)
+from playsmart_gateway.stores.postgres.schema import printed_time
+from playsmart_gateway.stores.rollups import (
+    Figures,
+    Followed,
+)
+from playsmart_gateway.stores.sql.dashboard import (
+    MAX_ROWS,
+    NEWEST_BATCHES,
+    NEWEST_OF_LYNES,
+    Query,
+    read_figures,
+)
+from playsmart_gateway.stores.sql.rollup import (
+    add,
+    leave_out,
+    position_of,
+    try_plain,
+)
+
+_STATE = f"""
+    SELECT position, (SELECT last_batch_id FROM batch_counter), (
+        SELECT {printed_time("received_at")} FROM batches
+        WHERE batch_id <= position ORDER BY batch_id DESC LIMIT 1
+    ) FROM rollup_state
+"""  # noqa: S608 - built from our own constants
+_BEGINNING = r"^ *([-+]?[0-9]{1,40}(?:\.[0-9]*)?(?:e\+[0-9]{2})?)"
+_LEVEL_NUMBER = f"coalesce(substring(level FROM '{_BEGINNING}')::float8, 0)"
+_FIELDS = Query(
+    f"""
+    WITH entries AS MATERIALIZED (
+        SELECT key AS name, atom, kind,
+               CASE kind WHEN 'number' THEN atom::numeric END AS number
+        FROM (
+            SELECT batch_id FROM (
+                SELECT batch_id, source, game_id FROM batches
+                ORDER BY batch_id DESC LIMIT {NEWEST_BATCHES}
+            ) AS newest
+            WHERE source = 'lynes' AND game_id = coalesce($1, game_id)
+            ORDER BY batch_id DESC LIMIT {NEWEST_OF_LYNES}
+        ) AS chosen
+        CROSS JOIN LATERAL (
+            SELECT customdata FROM event_rows
+            WHERE event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+                  AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1} OFFSET 0
+        ) AS event
+        CROSS JOIN LATERAL (
+            SELECT key, json_typeof(value) AS kind, (value #>> '{{}}') COLLATE "C" AS atom
+            FROM json_each(customdata)
+        ) AS field
+    ), told AS (
+        SELECT name, atom, count(*) AS events,
+               row_number() OVER (PARTITION BY name ORDER BY count(*) DESC, atom) AS place
+        FROM entries WHERE kind IN ('string', 'boolean') GROUP BY name, atom
+    )
+    SELECT name, 'number' AS sort, count(*) AS n, min(number)::float8 AS least,
+           avg(number)::float8 AS mean, max(number)::float8 AS most, NULL AS common
+    FROM entries WHERE abs(number) < 1e300 GROUP BY name
+    UNION ALL
+    SELECT name, 'category', sum(events)::bigint, NULL, NULL, NULL,
+           array_agg(ROW(atom, events) ORDER BY place) FILTER (WHERE place <= 5)
+    FROM told GROUP BY name
+    ORDER BY sort DESC, name LIMIT {MAX_ROWS}
+    """,  # noqa: S608 - built from our own constants
+    "name, sort, n, least, mean, most, common",
+    ("game",),
+)
+
+
+FOLLOWER_LOCK = WRITER_LOCK + 1
+"""Held by the session that follows, for as long as it lives."""
+
+SILENT_SECONDS = 30.0
+"""A gateway whose machine went away does not say so; then the server takes the lock from it."""
+
+_TAKE_LEAD = f"SELECT pg_try_advisory_lock({FOLLOWER_LOCK})"
+
+
+class PostgresFigures:
+    """See ``FigureKeeper``; ``store`` is the connection of the sink, which alone writes.
+
+    Of all gateways on a database one follows; another one goes on when that has gone.
+    """
+
+    rests = 4
+    """A fifth of one core at most, whatever the number of gateways; and it is the server's."""
+
+    def __init__(
+        self,
+        url: str,
+        store: Connection,
+        *,
+        damage: Damage | None = None,
+        silent_seconds: float = SILENT_SECONDS,
+    ) -> None:
+        self._reading = Connection(url, self._prepare, damage=damage)
+        self._store = store
+        self._silent_ms = round(silent_seconds * 1_000)
+        self._leads = False
+
+    async def __aenter__(self) -> Self:
+        """See ``FigureKeeper``."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """See ``FigureKeeper``."""
+        await self._reading.close()
+
+    async def follow(self, max_events: int) -> Followed | None:
+        """See ``FigureKeeper.follow``."""
+        async with self._reading.transaction(READ) as db:
+            if not self._leads:
+                if not await db.fetchval(_TAKE_LEAD):
+                    return None
+                await db.execute(f"SET idle_session_timeout = {self._silent_ms}")
+                self._leads = True
+            chunk = await gather(db, max_events)
+        if chunk.position > chunk.start:
+            async with self._store.transaction() as db:
+                if not await add(db, chunk):
+                    return Followed(chunk.start, chunk.end)
+        return Followed(chunk.position, chunk.end)
+
+    async def skip(self) -> Followed:
+        """See ``FigureKeeper.skip``."""
+        async with self._reading.transaction(READ) as db:
+            chunk = await ahead(db, 1)
+        with suppress(Undone):
+            async with self._store.transaction() as db:
+                await try_plain(db)
+                raise Undone
+        async with self._store.transaction() as db:
+            await leave_out(db, chunk)
+        return Followed(chunk.position, chunk.end)
+
+    async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
+        """See ``FigureKeeper.read``."""
+        async with self._reading.transaction(READ) as db:
+            await position_of(db)
+            position, end, counted_until = await db.fetchrow(_STATE)
+            return await read_figures(
+                partial(_rows, db), game_id, seconds, now,
+                level_number=_LEVEL_NUMBER,
+                followed=Followed(position, end),
+                counted_until=counted_until,
+                fields=_FIELDS,
+            )  # fmt: skip
+
+    async def _prepare(self, _: asyncpg.Connection) -> None:
+        self._leads = False  # another session has the lock, or nobody
+
+
+async def _rows(
+    db: asyncpg.Connection, query: Query, parameters: Sequence[Any]
+) -> Sequence[Sequence[Any]]:
+    rows: list[asyncpg.Record] = await db.fetch(query.sql, *parameters)
+    return rows

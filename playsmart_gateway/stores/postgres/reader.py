@@ -1,0 +1,220 @@
+"""Reads the PostgreSQL store: a connection of its own, read-only, bounded and indexed queries."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Self
+
+import asyncpg
+
+from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
+from playsmart_gateway.stores import dead_letters
+from playsmart_gateway.stores.dead_letters import DeadLetter
+from playsmart_gateway.stores.events import (
+    EVERYTHING,
+    CountPage,
+    EventFilter,
+    EventPage,
+    StoreHealth,
+)
+from playsmart_gateway.stores.models import (
+    ActionStatistics,
+    AppPlayer,
+    Audited,
+    Cause,
+    CoinTransaction,
+    Player,
+)
+from playsmart_gateway.stores.postgres import teak as apps
+from playsmart_gateway.stores.postgres.audit import (
+    AUDIT,
+    audit_step,
+)
+from playsmart_gateway.stores.postgres.connection import (
+    READ,
+    Connection,
+    Damage,
+    as_it_is,
+)
+from playsmart_gateway.stores.postgres.health import examine
+from playsmart_gateway.stores.postgres.schema import printed_time
+from playsmart_gateway.stores.sql import events as sql_events
+from playsmart_gateway.stores.sql.database import Database
+from playsmart_gateway.stores.sql.points_reader import SqlLoyaltyReader
+
+_PLAYER = f"""
+    SELECT user_id, coins_balance, total_games_played, sessions, best_score, last_score,
+           {printed_time("first_seen_at")}, {printed_time("last_seen_at")}
+    FROM players WHERE user_id = $1
+"""  # noqa: S608 - built from our own constants
+_TRANSACTIONS = """
+    SELECT id, user_id, game_id, type, trigger, amount, balance_before, balance_after, event_id,
+           created_at, reason
+    FROM coin_transactions
+    WHERE id IN (
+        SELECT id FROM coin_entries
+        WHERE player_id = (SELECT player_id FROM players WHERE user_id = $1) AND id < $2
+        ORDER BY id DESC LIMIT $3
+    )
+    ORDER BY id DESC
+"""
+_CAUSES = f"""
+    SELECT coin_entries.id, event_rows.type, custom_event_name, {printed_time("occurred_at")}, draw,
+           batches.game_id, min_amount, max_amount, level_millionths, trigger_threshold,
+           trigger_millionths, max_per_day
+    FROM coin_entries JOIN event_rows ON event_id = coin_entries.id
+    JOIN batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+    JOIN game_rules ON rule_id = (
+        SELECT max(rule_id) FROM game_rules AS known
+        WHERE known.game_id = batches.game_id AND since_batch_id <= batch_id
+    )
+    WHERE coin_entries.id = ANY($1::bigint[]) AND trigger IS NOT NULL
+"""  # noqa: S608 - built from our own constants
+_EARNED = f"""
+    SELECT wanted.identity, wanted.sequence, sum(amount)::bigint
+    FROM unnest($1::text[], $2::bigint[]) AS wanted (identity, sequence)
+    JOIN journals ON journals.identity = wanted.identity
+    JOIN batches ON batches.journal_id = journals.journal_id
+        AND batches.sequence = wanted.sequence
+    JOIN coin_entries ON coin_entries.id
+        BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+        AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+    GROUP BY wanted.identity, wanted.sequence
+"""  # noqa: S608 - built from our own constants
+_NEWEST = 2**63 - 1
+
+
+class PostgresReader:
+    """See ``Reader``."""
+
+    def __init__(self, url: str, damage: Damage | None = None) -> None:
+        self._connection = Connection(url, as_it_is, damage=damage)
+        self.loyalty = SqlLoyaltyReader(self._reading)
+
+    async def __aenter__(self) -> Self:
+        """See ``Reader``."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """See ``Reader``."""
+        await self._connection.close()
+
+    async def player(self, user_id: str) -> Player | None:
+        """See ``Reader.player``."""
+        async with self._connection.transaction(READ) as db:
+            for name, coins, games, sessions, best, last, *seen in await db.fetch(_PLAYER, user_id):
+                return Player(name, coins, games, sessions, _score(best), _score(last), *seen)
+        return None
+
+    async def coin_transactions(
+        self, user_id: str, *, before: int | None = None, limit: int
+    ) -> list[CoinTransaction]:
+        """See ``Reader.coin_transactions``."""
+        async with self._connection.transaction(READ) as db:
+            return await read_transactions(
+                db, user_id, _NEWEST if before is None else before, limit
+            )
+
+    async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
+        """See ``Reader.causes``."""
+        async with self._connection.transaction(READ) as db:
+            rows = await db.fetch(_CAUSES, list(entry_ids))
+        return {
+            entry_id: Cause(kind, name, occurred_at, draw, Rule(*rule))
+            for entry_id, kind, name, occurred_at, draw, *rule in rows
+        }
+
+    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """See ``Reader.coins_earned``."""
+        journals, sequences = [journal for journal, _ in names], [number for _, number in names]
+        async with self._connection.transaction(READ) as db:
+            rows = await db.fetch(_EARNED, journals, sequences)
+        return {(identity, sequence): amount for identity, sequence, amount in rows}
+
+    async def audit(self, max_events: int) -> Audited:
+        """See ``Reader.audit``."""
+        async with self._connection.transaction(AUDIT) as db:
+            return await audit_step(db, max_events)
+
+    async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
+        """See ``Reader.countries``."""
+        async with self._connection.transaction(READ) as db:
+            return await apps.countries(db, app_id, user_ids)
+
+    async def app_player(self, app_id: str, user_id: str) -> AppPlayer:
+        """See ``Reader.app_player``."""
+        async with self._connection.transaction(READ) as db:
+            return await apps.app_player(db, app_id, user_id)
+
+    async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
+        """See ``Reader.action_statistics``."""
+        async with self._connection.transaction(READ, patient=True) as db:
+            return await apps.action_statistics(db, app_id)
+
+    async def buried(self) -> list[DeadLetter]:
+        """See ``Reader.buried``."""
+        async with self._connection.transaction(READ) as db:
+            return await dead_letters.buried(db, printed_time)
+
+    async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
+        """See ``Reader.buried_batch``."""
+        async with self._connection.transaction(READ) as db:
+            return await dead_letters.buried_batch(db, printed_time, journal, sequence)
+
+    async def newest_event_id(self) -> int:
+        """See ``EventReader.newest_event_id``."""
+        async with self._connection.transaction(READ) as db:
+            return await sql_events.newest_event_id(db)
+
+    async def events(
+        self,
+        wanted: EventFilter = EVERYTHING,
+        *,
+        after: int = 0,
+        upto: int,
+        limit: int,
+        newest_first: bool = False,
+    ) -> EventPage:
+        """See ``EventReader.events``."""
+        async with self._connection.transaction(READ) as db:
+            piece = await sql_events.piece(
+                db, wanted, after, upto, limit, newest_first=newest_first
+            )
+            cursor = await db.cursor(piece.query, *piece.parameters)
+            return await sql_events.page(cursor.fetch, piece)
+
+    async def count_events(
+        self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
+    ) -> CountPage:
+        """See ``EventReader.count_events``."""
+        async with self._connection.transaction(READ) as db:
+            return await sql_events.count_events(db, wanted, after, upto, limit)
+
+    async def examine(self) -> StoreHealth:
+        """See ``EventReader.examine``."""
+        async with self._connection.transaction(READ, patient=True) as db:
+            return await examine(db)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Database]:
+        async with self._connection.transaction(READ) as db:
+            yield db
+
+
+async def read_transactions(
+    db: asyncpg.Connection, user_id: str, before: int, limit: int
+) -> list[CoinTransaction]:
+    """Return the newest ``limit`` entries of a player whose id is less than ``before``."""
+    rows = await db.fetch(_TRANSACTIONS, user_id, before, limit)
+    return [CoinTransaction(*row) for row in rows]
+
+
+def _score(score: Decimal | None) -> float | None:
+    """Return a score as a number of JSON: an integer as long as it is one of 64 bits."""
+    if score is None:
+        return None
+    return int(score) if score == score.to_integral_value() and abs(score) < 2**63 else float(score)

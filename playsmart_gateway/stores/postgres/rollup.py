@@ -1,0 +1,167 @@
+"""Gathers from a PostgreSQL store what ``sql_rollup`` adds to the sums."""
+
+import asyncpg
+
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.stores.rollups import DAY
+from playsmart_gateway.stores.sql.rollup import (
+    MAX_LEVEL_LENGTH,
+    MAX_SECONDS,
+    MOST,
+    NOTHING,
+    Chunk,
+    Gathered,
+    next_chunk,
+)
+
+_BATCHES = """
+    SELECT batch_id, source, game_id, user_id,
+           floor(extract(epoch FROM received_at))::bigint AS at
+    FROM batches WHERE batch_id BETWEEN $1 AND $2
+"""
+_CHUNK = f"""
+    ({_BATCHES}) AS batch CROSS JOIN LATERAL (
+        SELECT event_id, type, custom_event_name, customdata, event_rows.user_id AS player
+        FROM event_rows WHERE event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+                              AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+        OFFSET 0
+    ) AS event
+"""  # noqa: S608 - built from our own constants
+"""From the batches to their events, as in ``coins``."""
+
+_COUNT_EVENTS = f"""
+    SELECT row_number() OVER () AS place,
+           json_build_array(at - at % 60, game_id, source, type, count(*)) AS item
+    FROM {_CHUNK} GROUP BY at - at % 60, game_id, source, type
+"""  # noqa: S608 - built from our own constants
+_SEE_PLAYERS = f"""
+    SELECT row_number() OVER (ORDER BY min(seen)) AS place,
+           json_build_array(game_id, player, day) AS item
+    FROM (
+        SELECT game_id, user_id AS player, at / {DAY} AS day,
+               batch_id * {MAX_EVENTS_PER_BATCH} AS seen
+        FROM ({_BATCHES}) AS batch WHERE user_id <> ''
+        UNION ALL
+        SELECT game_id, player, at / {DAY}, event_id
+        FROM {_CHUNK} WHERE user_id = '' AND player <> ''
+    ) AS sightings GROUP BY game_id, player, day
+"""  # noqa: S608 - built from our own constants
+_LEVEL = rf"""
+    CASE json_typeof(said_level)
+        WHEN 'string' THEN CASE
+            WHEN char_length(said_level #>> '{{}}') BETWEEN 1 AND {MAX_LEVEL_LENGTH}
+                 AND (strpos(said_level #>> '{{}}', U&'\FFFD') = 0
+                      OR strpos(customdata::text, '\u0000') = 0)
+            THEN said_level #>> '{{}}'
+        END
+        WHEN 'number' THEN CASE
+            WHEN length(said_level::text) > 1000 THEN NULL
+            WHEN said_level::text ~ '[eE]-0*[1-9][0-9]{{4,}}$' THEN '0'
+            WHEN said_level::text ~ '^[^eE]*([eE][-+]?0*[0-9]{{1,4}})?$'
+            THEN level_of(said_level::text::numeric)
+        END
+    END
+"""
+"""What may be beyond ``numeric`` is not even tried, and U+FFFD beside a NUL may be that NUL."""
+
+_SECONDS = rf"""
+    CASE WHEN done AND json_typeof(said_seconds) = 'number' AND length(said_seconds::text) <= 300
+         AND said_seconds::text ~ '^[^eE]*([eE][-+]?0*[0-9]{{1,2}})?$'
+         AND said_seconds::text::numeric BETWEEN 0 AND {MAX_SECONDS}
+    THEN said_seconds::text::float8 END
+"""
+"""What may be beyond ``numeric`` is not even tried."""
+
+_GATHER_LEVELS = f"""
+    WITH levels AS MATERIALIZED (
+        SELECT game_id, user_id AS player, event_id, at / {DAY} AS day, done,
+               {_LEVEL} AS level, {_SECONDS} AS seconds
+        FROM (
+            SELECT game_id, user_id, event_id, at, customdata, type = 'LevelCompleted' AS done,
+                   data -> 'level' AS said_level, data -> 'duration_seconds' AS said_seconds
+            FROM (
+                SELECT *, readable(customdata) AS data FROM {_CHUNK}
+                WHERE source = 'playsmart' AND (
+                    type IN ('LevelCompleted', 'GameEnd') OR type = 'Custom'
+                    AND lower(replace(custom_event_name, '_', '')) IN ('levelfailed', 'fail')
+                ) OFFSET 0
+            ) AS played
+            WHERE type <> 'GameEnd' OR data ->> 'reason' IS DISTINCT FROM 'completed'
+            OFFSET 0
+        ) AS said
+    ), counts AS (
+        SELECT row_number() OVER () AS place, json_build_array(
+            game_id, day, level, count(*) FILTER (WHERE done), count(*) FILTER (WHERE NOT done),
+            count(seconds), coalesce(sum(seconds), 0)
+        ) AS item
+        FROM levels WHERE level IS NOT NULL GROUP BY game_id, day, level
+    ), completed AS (
+        SELECT DISTINCT ON (game_id, player, level) game_id, player, level, day
+        FROM levels WHERE done AND level IS NOT NULL ORDER BY game_id, player, level, event_id
+    ), firsts AS (
+        SELECT row_number() OVER () AS place, json_build_array(game_id, player, level, day) AS item
+        FROM completed
+    )
+    SELECT (SELECT json_object_agg(place, item) FROM counts),
+           (SELECT json_object_agg(place, item) FROM firsts)
+"""  # noqa: S608 - built from our own constants
+"""Levels and who completed them, in one go: to look into customdata is what takes time."""
+
+_COUNT_COINS = f"""
+    SELECT row_number() OVER () AS place,
+           json_build_array(at / {DAY}, game_id, sum(amount)::bigint) AS item
+    FROM ({_BATCHES}) AS batch CROSS JOIN LATERAL (
+        SELECT amount FROM coin_entries
+        WHERE id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+                 AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+        AND trigger IS NOT NULL OFFSET 0
+    ) AS entry GROUP BY at / {DAY}, game_id
+"""  # noqa: S608 - built from our own constants
+
+
+def _number(key: str) -> str:
+    """Return SQL of a number of Teak's events, 1 if there is none."""
+    value = f"coalesce((readable(customdata) ->> '{key}')::numeric, 1)"
+    return f"greatest(-{MOST:.0f}, least({MOST:.0f}, {value}))"
+
+
+_COUNT_ACTIONS = f"""
+    SELECT row_number() OVER () AS place, json_build_array(
+        game_id, day, type, count(*), sum(occurrences::float8),
+        sum(CASE WHEN abs(value) >= 1e-300 THEN value::float8 ELSE 0 END)
+    ) AS item
+    FROM (
+        SELECT game_id, at / {DAY} AS day, type,
+               {_number("event_count")} AS occurrences, {_number("value")} AS value
+        FROM {_CHUNK} WHERE source = 'teak' OFFSET 0
+    ) AS acted GROUP BY game_id, day, type
+"""  # noqa: S608 - built from our own constants
+
+
+async def ahead(db: asyncpg.Connection, max_events: int) -> Chunk:
+    """Return the batches with the next ``max_events`` events or so, nothing gathered yet."""
+    end = await db.fetchval("SELECT last_batch_id FROM batch_counter")
+    return await next_chunk(db, end, max_events)
+
+
+async def gather(db: asyncpg.Connection, max_events: int) -> Chunk:
+    """Read the next ``max_events`` events or so, in a read transaction."""
+    chunk = await ahead(db, max_events)
+    if chunk.position == chunk.start:
+        return chunk
+    batches = (chunk.start + 1, chunk.position)
+
+    async def whole(items: str) -> str:
+        query = f"SELECT json_object_agg(place, item) FROM ({items}) AS items"  # noqa: S608 - ours
+        return await db.fetchval(query, *batches) or NOTHING
+
+    levels, player_levels = await db.fetchrow(_GATHER_LEVELS, *batches)
+    gathered = Gathered(
+        counts=await whole(_COUNT_EVENTS),
+        players=await whole(_SEE_PLAYERS),
+        levels=levels or NOTHING,
+        player_levels=player_levels or NOTHING,
+        coins=await whole(_COUNT_COINS),
+        actions=await whole(_COUNT_ACTIONS),
+    )
+    return chunk._replace(gathered=gathered)

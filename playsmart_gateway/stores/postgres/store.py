@@ -1,0 +1,328 @@
+"""The PostgreSQL sink: one writer, one transaction a flush, a handful of statements in it.
+
+Batches that are stored already are looked for first: under the lock of the one writer nobody can
+store them in between. What is new goes by ``copying``, and is paid by ``coins``.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Self
+
+import asyncpg
+
+from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.economy.points import (
+    Award,
+    Program,
+)
+from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
+from playsmart_gateway.events.sessions import sessions_in
+from playsmart_gateway.stores import dead_letters
+from playsmart_gateway.stores.events import (
+    NEVER,
+    Expired,
+)
+from playsmart_gateway.stores.models import (
+    Channel,
+    CoinTransaction,
+    OptOutState,
+    PropertyValue,
+    Written,
+)
+from playsmart_gateway.stores.postgres import erasure
+from playsmart_gateway.stores.postgres import teak as apps
+from playsmart_gateway.stores.postgres.coins import Coins
+from playsmart_gateway.stores.postgres.connection import (
+    READ,
+    WRITE,
+    Connection,
+    Damage,
+    Undone,
+    require_session,
+)
+from playsmart_gateway.stores.postgres.copying import (
+    copy_batches,
+    prepare_times,
+    received_at,
+)
+from playsmart_gateway.stores.postgres.dashboard import PostgresFigures
+from playsmart_gateway.stores.postgres.migrate import migrate
+from playsmart_gateway.stores.postgres.reader import (
+    PostgresReader,
+    read_transactions,
+)
+from playsmart_gateway.stores.postgres.schema import printed_time
+from playsmart_gateway.stores.postgres.url import read_url
+from playsmart_gateway.stores.sql import erasure as sql_erasure
+from playsmart_gateway.stores.sql import retention as sql_retention
+from playsmart_gateway.stores.sql.points import Loyalty
+
+_KNOWN = "SELECT sequence FROM batches WHERE journal_id = $1 AND sequence BETWEEN $2 AND $3"
+_TAKE_IDS = "UPDATE batch_counter SET last_batch_id = last_batch_id + $1 RETURNING last_batch_id"
+_ADJUST = """
+    INSERT INTO coin_entries (id, player_id, amount, balance_after, created_at, reason)
+    VALUES ($1, $2, $3, $4, statement_timestamp(), $5)
+"""
+_BURY = """
+    INSERT INTO dead_letters
+        (journal, sequence, reason, source, game_id, user_id, received_at, event_count, rows)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT DO NOTHING
+"""
+
+
+class PostgresSink:
+    """Writes batches into the database at ``url``, creating its tables when missing.
+
+    Raises:
+        ConfigError: that cannot be the URL of a database.
+    """
+
+    renewals = 0
+    log_bytes = 0
+
+    def __init__(
+        self, url: str, rules: Sequence[Rule] = (), program: Program | None = None
+    ) -> None:
+        self._target = read_url(url)
+        self._url = url
+        self._coins = Coins(rules)
+        self._loyalty = Loyalty(program or Program())
+        self._damage = Damage()
+        self._connection = Connection(url, self._prepare, damage=self._damage)
+        self._journals: dict[str, int] = {}
+        self._syncs_commits = True
+
+    async def __aenter__(self) -> Self:
+        """Connect and bring the schema up to date. See ``Sink``."""
+        await self._connection.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hang up."""
+        await self._connection.close()
+
+    def reader(self) -> PostgresReader:
+        """See ``Sink.reader``."""
+        return PostgresReader(self._url, self._damage)
+
+    def figures(self) -> PostgresFigures:
+        """See ``Store.figures``."""
+        return PostgresFigures(self._url, self._connection, damage=self._damage)
+
+    async def write(self, batches: Sequence[Batch]) -> Written:
+        """See ``Sink.write``."""
+        async with self._connection.transaction() as db:
+            new = await self._unknown(db, batches)
+            stored = await self._store(db, new) if new else 0
+        return Written(stored, sum(batch.count for batch in batches) - stored)
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        """See ``Sink.commit``."""
+        events = dict(zip(map(_name, batches), self._loyalty.occurrences(batches), strict=True))
+        async with self._connection.transaction() as db:
+            new = await self._unknown(db, batches)
+            names = [_name(batch) for batch in new]
+            first_id = await self._insert(db, new)
+            awarded = await self._loyalty.award(db, [events[name] for name in names], first_id)
+            awards = dict(zip(names, awarded, strict=True))
+            return [
+                awards.get(_name(batch))
+                or await self._loyalty.awarded(db, batch, events[_name(batch)])
+                for batch in batches
+            ]
+
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        """See ``Sink.trial``."""
+        with contextlib.suppress(Undone):
+            async with self._connection.transaction() as db:
+                if batches:
+                    new = await self._unknown(db, batches)
+                    if new and new[0].source == "lynes":
+                        events = self._loyalty.occurrences(new)
+                        await self._loyalty.award(db, events, await self._insert(db, new))
+                    elif new:
+                        await self._store(db, new)
+                    raise Undone
+
+    async def bury(self, batch: Batch, reason: str) -> None:
+        """See ``Sink.bury``."""
+        header = (batch.source, batch.game_id, batch.user_id, received_at(batch), batch.count)
+        async with self._connection.transaction() as db:
+            await db.execute(
+                _BURY, batch.journal, batch.sequence, reason, *header, bytes(batch.rows)
+            )
+
+    async def replay(self, journal: str, sequence: int) -> Written | None:
+        """See ``Store.replay``."""
+        async with self._connection.transaction() as db:
+            batch = await dead_letters.buried_batch(db, printed_time, journal, sequence)
+            if batch is None:
+                return None
+            new = await self._unknown(db, [batch])
+            stored = await self._store(db, new) if new else 0
+            await dead_letters.unbury(db, journal, sequence)
+        return Written(stored, batch.count - stored)
+
+    async def adjust(
+        self, user_id: str, amount: int, reason: str, *, force: bool = False
+    ) -> CoinTransaction:
+        """See ``Sink.adjust``."""
+        async with self._connection.transaction() as db:
+            rows = await db.fetch(
+                "SELECT player_id, coins_balance FROM players WHERE user_id = $1", user_id
+            )
+            for player_id, balance in rows:
+                if balance + amount < 0 and amount < 0 and not force:
+                    raise AdjustmentRefused(
+                        f"{-amount} coins are more than the balance of {balance}; "
+                        "force it if that is meant"
+                    )
+                entry_id = await db.fetchval(_TAKE_IDS, 1) * MAX_EVENTS_PER_BATCH
+                await db.execute(_ADJUST, entry_id, player_id, amount, balance + amount, reason)
+                await db.execute(
+                    "UPDATE players SET coins_balance = coins_balance + $1 WHERE player_id = $2",
+                    *(amount, player_id),
+                )
+                (transaction,) = await read_transactions(db, user_id, entry_id + 1, 1)
+                return transaction
+            raise AdjustmentRefused("no player goes by that id")
+
+    async def set_properties(
+        self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
+    ) -> dict[str, PropertyValue]:
+        """See ``Store.set_properties``."""
+        async with self._connection.transaction() as db:
+            return await apps.set_properties(db, app_id, user_id, values)
+
+    async def exclude(self, app_id: str, user_id: str, expire_at: str | None) -> None:
+        """See ``Store.exclude``."""
+        async with self._connection.transaction() as db:
+            await apps.exclude(db, app_id, user_id, expire_at)
+
+    async def include(self, app_id: str, user_id: str) -> bool:
+        """See ``Store.include``."""
+        async with self._connection.transaction() as db:
+            return await apps.include(db, app_id, user_id)
+
+    async def set_opt_out(
+        self, app_id: str, user_id: str, channel: Channel, state: OptOutState
+    ) -> bool:
+        """See ``Store.set_opt_out``."""
+        async with self._connection.transaction() as db:
+            return await apps.set_opt_out(db, app_id, user_id, channel, state)
+
+    async def names(self, user_id: str) -> set[str]:
+        """See ``Store.names``."""
+        async with self._connection.transaction(READ) as db:
+            return await sql_erasure.names(db, user_id)
+
+    async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """See ``Store.erase``."""
+        return await erasure.erase(
+            self._connection, user_id, self._loyalty.program, dry_run=dry_run
+        )
+
+    async def scrub(self, *, rewrite: bool = True) -> None:
+        """See ``Store.scrub``: the server frees what was deleted in its own time."""
+
+    async def expire(
+        self,
+        before: str,
+        *,
+        latest: str = NEVER,
+        game_id: str | None = None,
+        type_: str | None = None,
+        after_batch: int = 0,
+        max_events: int,
+        dry_run: bool = False,
+    ) -> Expired:
+        """See ``Store.expire``."""
+        async with self._connection.transaction(READ if dry_run else WRITE, patient=True) as db:
+            return await sql_retention.expire(
+                db, datetime.fromisoformat(before), datetime.fromisoformat(latest), game_id, type_,
+                after_batch=after_batch, max_events=max_events, dry_run=dry_run,
+            )  # fmt: skip
+
+    async def sync(self) -> None:
+        """See ``Sink.sync``: each COMMIT has waited for the disk already, if the server lets it.
+
+        With ``synchronous_commit`` off, one commit that waits takes along all before it.
+        """
+        if not self._syncs_commits:
+            async with self._connection.transaction() as db:
+                await db.execute("SET LOCAL synchronous_commit = on")
+                await db.fetchval(_TAKE_IDS, 0)
+
+    async def keep(self) -> None:
+        """See ``Sink.keep``: the server keeps its files itself."""
+        await self.sync()
+
+    @property
+    def damage(self) -> SinkUnavailable | None:
+        """See ``Store.damage``."""
+        return self._damage.found
+
+    async def look(self) -> None:
+        """See ``Store.look``: a connection that broke is made anew when it is used."""
+
+    async def _store(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:
+        first_id = await self._insert(db, batches)
+        if any(batch.source == "playsmart" for batch in batches):
+            await self._coins.pay(db, first_id, first_id + len(batches) - 1)
+        sessions = list(sessions_in(batches, first_id))
+        repeated = await apps.track_sessions(db, sessions) if sessions else 0
+        return sum(batch.count for batch in batches) - repeated
+
+    async def _unknown(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> list[Batch]:
+        """Return those that are not stored yet, each once."""
+        sequences: dict[str, list[int]] = {}
+        for batch in batches:
+            sequences.setdefault(batch.journal, []).append(batch.sequence)
+        known = set()
+        for journal, numbers in sequences.items():
+            journal_id = self._journals.get(journal) or await self._journal_id(db, journal)
+            found = await db.fetch(_KNOWN, journal_id, min(numbers), max(numbers))
+            known |= {(journal, sequence) for (sequence,) in found}
+        if not known and all(len(set(each)) == len(each) for each in sequences.values()):
+            return list(batches)  # as it nearly always is
+        return list(
+            {_name(batch): batch for batch in batches if _name(batch) not in known}.values()
+        )
+
+    async def _insert(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:
+        """Insert headers and rows; return the id of the first batch, which the others follow."""
+        first_id = int(await db.fetchval(_TAKE_IDS, len(batches))) - len(batches) + 1
+        await copy_batches(
+            db, batches, first_id, journals=self._journals, draws_for=self._coins.draws_for
+        )
+        return first_id
+
+    async def _journal_id(self, db: asyncpg.Connection, identity: str) -> int:
+        """Return the number that stands for a journal in this database."""
+        await db.execute(
+            "INSERT INTO journals (identity) VALUES ($1) ON CONFLICT DO NOTHING", identity
+        )
+        self._journals[identity] = int(
+            await db.fetchval("SELECT journal_id FROM journals WHERE identity = $1", identity)
+        )
+        return self._journals[identity]
+
+    async def _prepare(self, db: asyncpg.Connection) -> None:
+        self._journals.clear()
+        self._coins.forget()
+        if await db.fetchval("SHOW server_encoding") != "UTF8":
+            raise ConfigError(["storage.url: the encoding of the database must be UTF8"])
+        await require_session(db, self._target)
+        await prepare_times(db)
+        self._syncs_commits = await db.fetchval("SHOW synchronous_commit") != "off"
+        await migrate(db)
+
+
+def _name(batch: Batch) -> tuple[str, int]:
+    return batch.journal, batch.sequence

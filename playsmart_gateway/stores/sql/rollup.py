@@ -1,0 +1,246 @@
+"""Sums kept beside the events, for questions about days that no index could answer quickly.
+
+``event_rows`` has no index by time or player, which would halve the insert speed. So a follower
+counts what was stored, a chunk of batches at a time, into small tables. A chunk is gathered on a
+connection of its own, as one JSON text for each table, and then added in one short transaction of
+a writer, which also moves the watermark ``rollup_state.position`` (a batch id) from where the chunk
+begins to where it ends. If it is not there any more nothing is added. So every event counts exactly
+once, whatever dies in between.
+
+``rollup_counts`` has events by type, in buckets of several widths, each kept twice as long as it is
+shown. ``rollup_players`` numbers the players of each game, and those of all games under the game
+``''``; a player's first day is that of their first stored event. ``rollup_player_days`` and
+``rollup_player_levels`` say on which days they played and which levels they completed; triggers
+count their rows into ``rollup_days`` and ``rollup_levels``, so that nobody counts twice. A day is
+that of ``received_at`` in UTC: clients' clocks are not to be trusted.
+
+Whoever changes what is counted appends a migration that empties the tables and sets the position
+to 0. Whoever deletes events keeps off those behind the position, which are not counted yet. The
+sums stay, as they name nobody. To erase a player, delete their rows in ``rollup_players``
+(``user_id`` is nowhere else here) and those of their ``player_id`` in the two tables beside it.
+"""
+
+import time
+from typing import NamedTuple
+
+from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.stores.rollups import (
+    DAY,
+    SPANS,
+)
+from playsmart_gateway.stores.sql.database import Database
+
+MAX_LEVEL = "1.7e308"
+MIN_LEVEL = "1e-300"
+MAX_LEVEL_LENGTH = 40
+"""A level is a finite number, or a text of at most so many characters without NUL. Numbers are
+written as one does: 5.0 is ``5``, 5.5 is ``5.5``, with 15 digits where they are not whole; nearer
+to 0 than ``MIN_LEVEL`` they are ``0``."""
+
+MAX_SECONDS = 86_400
+"""A completion that says it took longer does not say how long it took."""
+
+MOST = 1e18
+"""Values of actions count as no more than that, so that their sums are numbers."""
+
+NOTHING = "{}"
+"""What is gathered of a chunk that has none."""
+
+_HINT = "To count all anew, empty the rollup_ tables and INSERT INTO rollup_state VALUES (0)."
+_MOVE = "UPDATE rollup_state SET position = $1 WHERE position = $2 RETURNING 1"
+_BEYOND = f"""
+    SELECT event_id / {MAX_EVENTS_PER_BATCH} FROM event_rows
+    WHERE event_id >= $1 ORDER BY event_id LIMIT 1 OFFSET $2
+"""  # noqa: S608 - built from our own constants
+
+_ERASURES = "SELECT coalesce(max(count), 0) FROM erasures"
+
+_WIDTHS = ", ".join(f"({width})" for width in (*SPANS.values(), DAY))
+_KEPT = ", ".join(f"({width}, {2 * seconds})" for seconds, width in SPANS.items())
+_ADD_COUNTS = f"""
+    INSERT INTO rollup_counts (span, start, game_id, source, type, events)
+    SELECT width, at - at % width, game, origin, kind, CAST(sum(n) AS BIGINT)
+    FROM (
+        SELECT CAST(value ->> 0 AS BIGINT) AS at, value ->> 1 AS game, value ->> 2 AS origin,
+               value ->> 3 AS kind, CAST(value ->> 4 AS BIGINT) AS n
+        FROM json_each($1)
+    ) AS counted
+    CROSS JOIN (SELECT column1 AS width FROM (VALUES {_WIDTHS}) AS listed) AS widths
+    GROUP BY 1, 2, 3, 4, 5
+    ON CONFLICT (span, start, game_id, source, type)
+        DO UPDATE SET events = rollup_counts.events + excluded.events
+"""  # noqa: S608 - built from our own constants
+_FORGET_COUNTS = f"""
+    DELETE FROM rollup_counts WHERE (span, start, game_id, source, type) IN (
+        SELECT span, start, game_id, source, type
+        FROM (
+            SELECT column1 AS width, (
+                SELECT max(start) FROM rollup_counts WHERE span = column1 AND start <= $1
+            ) - column2 AS horizon
+            FROM (VALUES {_KEPT}) AS kept LIMIT {len(SPANS)}
+        ) AS horizons
+        CROSS JOIN rollup_counts WHERE span = width AND start < horizon
+    )
+"""  # noqa: S608 - built from our own constants
+_EVERYWHERE = "(SELECT column1 AS everywhere FROM (VALUES (0), (1)) AS both_of_them) AS places"
+_GAME = "CASE everywhere WHEN 1 THEN '' ELSE value ->> 0 END"
+_ADD_PLAYERS = f"""
+    INSERT INTO rollup_players (game_id, user_id, first_day)
+    SELECT {_GAME}, value ->> 1, CAST(value ->> 2 AS BIGINT)
+    FROM json_each($1) CROSS JOIN {_EVERYWHERE} WHERE true
+    ORDER BY CAST(key AS BIGINT)
+    ON CONFLICT (game_id, user_id) DO NOTHING
+"""  # noqa: S608 - built from our own constants
+_ADD_PLAYER_DAYS = f"""
+    INSERT INTO rollup_player_days (player_id, day)
+    SELECT player_id, CAST(value ->> 2 AS BIGINT)
+    FROM json_each($1) CROSS JOIN {_EVERYWHERE} CROSS JOIN rollup_players
+    WHERE game_id = {_GAME} AND user_id = value ->> 1
+    ON CONFLICT (player_id, day) DO NOTHING
+"""  # noqa: S608 - built from our own constants
+_ADD_LEVELS = """
+    INSERT INTO rollup_levels (game_id, day, level, completions, failures, timed, seconds)
+    SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT),
+           CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BIGINT),
+           CAST(value ->> 6 AS DOUBLE PRECISION)
+    FROM json_each($1) WHERE true
+    ON CONFLICT (day, game_id, level) DO UPDATE SET
+        completions = rollup_levels.completions + excluded.completions,
+        failures = rollup_levels.failures + excluded.failures,
+        timed = rollup_levels.timed + excluded.timed,
+        seconds = rollup_levels.seconds + excluded.seconds
+"""
+_ADD_PLAYER_LEVELS = """
+    INSERT INTO rollup_player_levels (player_id, level, day)
+    SELECT player_id, value ->> 2, CAST(value ->> 3 AS BIGINT)
+    FROM json_each($1) CROSS JOIN rollup_players
+    WHERE game_id = value ->> 0 AND user_id = value ->> 1
+    ON CONFLICT (player_id, level) DO NOTHING
+"""
+_ADD_COINS = """
+    INSERT INTO rollup_coins (day, game_id, coins)
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, CAST(value ->> 2 AS BIGINT)
+    FROM json_each($1) WHERE true
+    ON CONFLICT (day, game_id) DO UPDATE SET coins = rollup_coins.coins + excluded.coins
+"""
+_ADD_ACTIONS = """
+    INSERT INTO rollup_actions (game_id, day, action, events, occurrences, value)
+    SELECT each.value ->> 0, CAST(each.value ->> 1 AS BIGINT), each.value ->> 2,
+           CAST(each.value ->> 3 AS BIGINT), CAST(each.value ->> 4 AS DOUBLE PRECISION),
+           CAST(each.value ->> 5 AS DOUBLE PRECISION)
+    FROM json_each($1) AS each WHERE true
+    ON CONFLICT (day, game_id, action) DO UPDATE SET
+        events = rollup_actions.events + excluded.events,
+        occurrences = rollup_actions.occurrences + excluded.occurrences,
+        value = rollup_actions.value + excluded.value
+"""
+
+
+class Gathered(NamedTuple):
+    """What some batches add to the tables, each a JSON object of rows under their places.
+
+    - ``counts``: minute, game, source, type, events
+    - ``players``: game, player, day, in the order in which they were seen
+    - ``levels``: game, day, level, completions, failures, how many were timed, seconds
+    - ``player_levels``: game, player, level, day: each completed level of a player once
+    - ``coins``: day, game, coins
+    - ``actions``: game, day, action, events, occurrences, value
+    """
+
+    counts: str
+    players: str
+    levels: str
+    player_levels: str
+    coins: str
+    actions: str
+
+
+_ADDING = (
+    (_ADD_COUNTS,),
+    (_ADD_PLAYERS, _ADD_PLAYER_DAYS),
+    (_ADD_LEVELS,),
+    (_ADD_PLAYER_LEVELS,),
+    (_ADD_COINS,),
+    (_ADD_ACTIONS,),
+)
+"""The statements that add each of ``Gathered``; a level is there before its players."""
+
+
+_PLAIN = Gathered(
+    counts='{"1":[0,"trial","playsmart","Custom",1]}',
+    players='{"1":["trial","trial",0]}',
+    levels='{"1":["trial",0,"1",1,0,1,1.0]}',
+    player_levels='{"1":["trial","trial","1",0]}',
+    coins='{"1":[0,"trial",1]}',
+    actions='{"1":["trial",0,"trial",1,1.0,1.0]}',
+)
+"""What any sums can take."""
+
+
+class Chunk(NamedTuple):
+    """The batches behind ``start`` up to ``position``, of now ``end``; nothing if they are one.
+
+    ``erasures`` is how many players had been erased when it was gathered.
+    """
+
+    start: int
+    position: int
+    end: int
+    gathered: Gathered | None = None
+    erasures: int = 0
+
+
+async def next_chunk(db: Database, end: int, max_events: int) -> Chunk:
+    """Return the batches with the next ``max_events`` events or so, nothing gathered yet."""
+    start = await position_of(db)
+    if start >= end:
+        return Chunk(start, start, end)
+    ((erasures,),) = await db.fetch(_ERASURES)
+    position = end
+    for (beyond,) in await db.fetch(_BEYOND, (start + 1) * MAX_EVENTS_PER_BATCH, max_events - 1):
+        position = min(end, max(beyond, start + 1))
+    return Chunk(start, position, end, erasures=erasures)
+
+
+async def position_of(db: Database) -> int:
+    """Return the batch up to which all are counted.
+
+    Raises:
+        SinkUnavailable: somebody removed the mark.
+    """
+    rows = await db.fetch("SELECT position FROM rollup_state")
+    if len(rows) != 1:
+        raise SinkUnavailable(f"rollup_state has {len(rows)} rows, not one", hint=_HINT)
+    return int(rows[0][0])
+
+
+async def try_plain(db: Database) -> None:
+    """Add something that any sums can take, in a write transaction that is to be rolled back."""
+    await _add(db, _PLAIN)
+
+
+async def leave_out(db: Database, chunk: Chunk) -> None:
+    """Move the position behind a chunk that is not counted, in a write transaction."""
+    await db.fetch(_MOVE, chunk.position, chunk.start)
+
+
+async def add(db: Database, chunk: Chunk) -> bool:
+    """Add a chunk, in a write transaction.
+
+    False if somebody else moved the position meanwhile, or a player was erased who may be in it.
+    """
+    ((erasures,),) = await db.fetch(_ERASURES)
+    if erasures != chunk.erasures or not await db.fetch(_MOVE, chunk.position, chunk.start):
+        return False
+    assert chunk.gathered is not None
+    await _add(db, chunk.gathered)
+    await db.fetch(_FORGET_COUNTS, int(time.time()))  # what a clock ahead counted is no measure
+    return True
+
+
+async def _add(db: Database, gathered: Gathered) -> None:
+    for statements, text in zip(_ADDING, gathered, strict=True):
+        if text != NOTHING:
+            for statement in statements:
+                await db.fetch(statement, text)

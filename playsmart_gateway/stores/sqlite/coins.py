@@ -1,0 +1,230 @@
+"""What a flush pays: players, ledger and balances from the rows just written, in set-based SQL.
+
+One event in three may earn coins, so nothing here goes row by row: seven statements a flush,
+whatever it holds, and four more where a game has a cap. The joins start at ``event_rows``, which
+is read by its primary key; the other way around SQLite builds an index of the whole table for
+itself.
+"""
+
+from collections.abc import Sequence
+
+import aiosqlite
+import msgspec
+
+from playsmart_gateway.economy.coins import (
+    CUSTOM,
+    LEVEL_COMPLETED,
+    MILLION,
+    Rule,
+)
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.stores.sql.database import (
+    EVENT_TRIGGER,
+    LEVEL_COMPLETE,
+)
+from playsmart_gateway.stores.sqlite.schema import count_activity
+
+TEMPORARY_TABLES = """
+    CREATE TEMP TABLE fresh_batches (
+        batch_id INTEGER PRIMARY KEY, player_id INTEGER, game_id TEXT,
+        min_amount INTEGER, max_amount INTEGER, level_millionths INTEGER,
+        trigger_threshold INTEGER, trigger_millionths INTEGER, max_per_day INTEGER, day TEXT
+    );
+    CREATE TEMP TABLE fresh_days (
+        player_id INTEGER, game_id TEXT, day TEXT, coins INTEGER, left_of_cap INTEGER
+    );
+    CREATE TEMP TABLE earned (
+        event_id INTEGER PRIMARY KEY, player_id INTEGER, trigger INTEGER, amount INTEGER
+    );
+    CREATE TEMP TABLE rules_in_force (
+        game_id TEXT PRIMARY KEY,
+        min_amount INTEGER, max_amount INTEGER, level_millionths INTEGER,
+        trigger_threshold INTEGER, trigger_millionths INTEGER, max_per_day INTEGER
+    ) WITHOUT ROWID;
+"""
+"""What a flush needs in between; never on disk."""
+
+_SEE_PLAYERS = """
+    INSERT INTO players (user_id, first_seen_at, last_seen_at)
+    SELECT user_id, min(received_at), max(received_at) FROM batches
+    WHERE batch_id BETWEEN ? AND ? AND source = 'playsmart' GROUP BY user_id
+    ON CONFLICT DO UPDATE SET
+        first_seen_at = min(first_seen_at, excluded.first_seen_at),
+        last_seen_at = max(last_seen_at, excluded.last_seen_at)
+"""
+_LIST_BATCHES = """
+    INSERT INTO fresh_batches
+    SELECT batch_id, player_id, game_id, ifnull(min_amount, 0), ifnull(max_amount, 0),
+           ifnull(level_millionths, 0), ifnull(trigger_threshold, 0), ifnull(trigger_millionths, 0),
+           ifnull(max_per_day, 0), iif(max_per_day > 0, substr(received_at, 1, 10), NULL)
+    FROM batches CROSS JOIN players USING (user_id) LEFT JOIN rules_in_force USING (game_id)
+    WHERE batch_id BETWEEN ? AND ? AND source = 'playsmart'
+"""
+_COUNT_ACTIVITY = count_activity("fresh_batches", "event_id BETWEEN ? AND ?")
+BASE_AMOUNT = "min(max(ifnull(draw, min_amount), min_amount), max_amount)"
+"""As in ``Rule.base_amount``."""
+LEVEL_AWARD = f"{BASE_AMOUNT} * level_millionths / {MILLION}"
+TRIGGER_AWARD = f"{BASE_AMOUNT} * trigger_millionths / {MILLION}"
+EARN_BY_LEVEL = f"""
+    INSERT INTO earned
+    SELECT event_id, player_id, {LEVEL_COMPLETE}, {LEVEL_AWARD} AS award
+    FROM event_rows CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+    WHERE event_id BETWEEN ? AND ? AND type = '{LEVEL_COMPLETED}' AND award > 0
+"""  # noqa: S608 - built from our own constants
+EARN_BY_COUNT = f"""
+    INSERT INTO earned
+    SELECT event_id, player_id, {EVENT_TRIGGER}, award FROM (
+        SELECT event_id, player_id, {TRIGGER_AWARD} AS award, trigger_threshold,
+               ifnull(count, 0) + row_number() OVER (
+                   PARTITION BY player_id, game_id ORDER BY event_id
+               ) AS place
+        FROM event_rows CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+        LEFT JOIN custom_event_counts USING (player_id, game_id)
+        WHERE event_id BETWEEN ? AND ? AND type = '{CUSTOM}' AND trigger_threshold > 0
+    )
+    WHERE place % trigger_threshold = 0 AND award > 0
+"""  # noqa: S608 - built from our own constants
+COUNT_CUSTOM = f"""
+    INSERT INTO custom_event_counts (player_id, game_id, count)
+    SELECT player_id, game_id, count(*)
+    FROM event_rows CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+    WHERE event_id BETWEEN ? AND ? AND type = '{CUSTOM}' AND trigger_threshold > 0
+    GROUP BY player_id, game_id
+    ON CONFLICT DO UPDATE SET count = count + excluded.count
+"""  # noqa: S608 - built from our own constants
+_SUM_DAYS = f"""
+    INSERT INTO fresh_days
+    SELECT player_id, game_id, day, due, max_per_day - ifnull(
+        (SELECT coins FROM coin_days WHERE coin_days.player_id = sums.player_id
+         AND coin_days.game_id = sums.game_id AND coin_days.day = sums.day), 0
+    )
+    FROM (
+        SELECT earned.player_id, game_id, day, max(max_per_day) AS max_per_day, sum(amount) AS due
+        FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+        WHERE day IS NOT NULL GROUP BY earned.player_id, game_id, day
+    ) AS sums
+"""  # noqa: S608 - built from our own constants
+_IS_BEYOND = "SELECT EXISTS (SELECT 1 FROM fresh_days WHERE coins > left_of_cap)"
+_CAP = f"""
+    UPDATE earned SET amount = max(0, min(amount, left_of_cap - before)) FROM (
+        SELECT event_id AS which, left_of_cap, sum(amount) OVER (
+            PARTITION BY earned.player_id, game_id, day ORDER BY event_id
+        ) - amount AS before
+        FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+        CROSS JOIN fresh_days USING (player_id, game_id, day) WHERE coins > left_of_cap
+    ) WHERE event_id = which
+"""  # noqa: S608 - built from our own constants
+"""As in ``Rule.capped``, event after event, on the days on which they are more than the cap."""
+DROP_UNPAID = "DELETE FROM earned WHERE amount <= 0"
+_COUNT_DAYS = """
+    INSERT INTO coin_days (player_id, game_id, day, coins)
+    SELECT player_id, game_id, day, min(coins, left_of_cap) FROM fresh_days WHERE left_of_cap > 0
+    ON CONFLICT DO UPDATE SET coins = coins + excluded.coins
+"""
+_ENTER = """
+    INSERT INTO coin_entries (id, player_id, trigger, amount, balance_after, created_at)
+    SELECT event_id, player_id, trigger, amount, coins_balance + running, ?
+    FROM (
+        SELECT *, sum(amount) OVER (PARTITION BY player_id ORDER BY event_id) AS running
+        FROM earned
+    ) CROSS JOIN players USING (player_id)
+    ORDER BY event_id
+"""
+_RAISE_BALANCES = """
+    UPDATE players SET coins_balance = coins_balance + earned_now
+    FROM (SELECT player_id AS whose, sum(amount) AS earned_now FROM earned GROUP BY player_id)
+    WHERE player_id = whose
+"""
+_LAST_RULE = "SELECT ifnull(max(rule_id), 0) FROM game_rules"
+_LATEST_RULES = """
+    SELECT game_id, min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths,
+           max_per_day
+    FROM game_rules
+    WHERE rule_id IN (SELECT max(rule_id) FROM game_rules GROUP BY game_id)
+"""
+
+
+class Coins:
+    """Pays what events earn by ``rules``, inside the transaction that stores the events."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = {rule.game_id: rule for rule in rules if rule.pays}
+        self._counting = any(rule.trigger_threshold for rule in rules)
+        self._capping = any(rule.max_per_day for rule in rules)
+        self._last_rule: int | None = None
+
+    def draws_for(self, game_id: str) -> bool:
+        """Whether the rows of a game's batches carry draws."""
+        rule = self._rules.get(game_id)
+        return rule is not None and rule.min_amount < rule.max_amount
+
+    def forget(self) -> None:
+        """Believe nothing about the file any more: it was opened anew."""
+        self._last_rule = None
+
+    async def pay(
+        self, db: aiosqlite.Connection, first_batch: int, last_batch: int, now: int
+    ) -> None:
+        """Pay for the events of these batches, once; ``now`` is in microseconds."""
+        ((last_rule,),) = await db.execute_fetchall(
+            "SELECT ifnull(max(rule_id), 0) FROM game_rules"
+        )
+        if last_rule != self._last_rule:  # the first time, or another process has other rules
+            self._last_rule = await self._put_in_force(db, first_batch)
+        batches = (first_batch, last_batch)
+        first_event = first_batch * MAX_EVENTS_PER_BATCH
+        events = (first_event, last_batch * MAX_EVENTS_PER_BATCH + MAX_EVENTS_PER_BATCH - 1)
+        await db.execute(_SEE_PLAYERS, batches)
+        await db.execute("DELETE FROM fresh_batches")
+        await db.execute(_LIST_BATCHES, batches)
+        await db.execute(_COUNT_ACTIVITY, events)
+        if not self._rules:
+            return
+        await db.execute("DELETE FROM earned")
+        await db.execute(EARN_BY_LEVEL, events)
+        if self._counting:
+            await db.execute(EARN_BY_COUNT, events)
+            await db.execute(COUNT_CUSTOM, events)
+        if self._capping:
+            await self._cap(db)
+        await db.execute(_ENTER, (now,))
+        await db.execute(_RAISE_BALANCES)
+
+    async def _cap(self, db: aiosqlite.Connection) -> None:
+        """Take from ``earned`` what is more than the caps, and count the rest.
+
+        Most days are far below: then nothing is looked at event by event.
+        """
+        await db.execute("DELETE FROM fresh_days")
+        await db.execute(_SUM_DAYS)
+        ((is_beyond,),) = await db.execute_fetchall(_IS_BEYOND)
+        if is_beyond:
+            await db.execute(_CAP)
+            await db.execute(DROP_UNPAID)
+        await db.execute(_COUNT_DAYS)
+
+    async def _put_in_force(self, db: aiosqlite.Connection, since_batch: int) -> int:
+        """Record the rules that differ from what held so far; return the number of the latest."""
+        rows = await db.execute_fetchall(_LATEST_RULES)
+        before = {rule.game_id: rule for rule in (Rule(*row) for row in rows)}
+        ended = [Rule(game_id) for game_id in before if game_id not in self._rules]
+        changed = [
+            (since_batch, *msgspec.structs.astuple(rule))
+            for rule in (*self._rules.values(), *ended)
+            if rule != before.get(rule.game_id)
+        ]
+        await db.executemany(
+            "INSERT INTO game_rules (since_batch_id, game_id, min_amount, max_amount,"
+            " level_millionths, trigger_threshold, trigger_millionths, max_per_day)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            changed,
+        )
+        await db.execute("DELETE FROM rules_in_force")
+        await db.executemany(
+            "INSERT INTO rules_in_force VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [msgspec.structs.astuple(rule) for rule in self._rules.values()],
+        )
+        ((last_rule,),) = await db.execute_fetchall(
+            "SELECT ifnull(max(rule_id), 0) FROM game_rules"
+        )
+        return int(last_rule)

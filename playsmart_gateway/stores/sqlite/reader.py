@@ -1,0 +1,232 @@
+"""Reads the SQLite store: a connection of its own, read-only, bounded and indexed queries."""
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Self
+
+import aiosqlite
+
+from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
+from playsmart_gateway.stores import dead_letters
+from playsmart_gateway.stores.dead_letters import DeadLetter
+from playsmart_gateway.stores.events import (
+    EVERYTHING,
+    CountPage,
+    EventFilter,
+    EventPage,
+    StoreHealth,
+    latest_sane,
+)
+from playsmart_gateway.stores.models import (
+    ActionStatistics,
+    AppPlayer,
+    Audited,
+    Cause,
+    CoinTransaction,
+    Player,
+)
+from playsmart_gateway.stores.sql import events as sql_events
+from playsmart_gateway.stores.sql.points_reader import SqlLoyaltyReader
+from playsmart_gateway.stores.sqlite import teak as apps
+from playsmart_gateway.stores.sqlite.audit import (
+    AUDIT_TABLES,
+    audit_step,
+)
+from playsmart_gateway.stores.sqlite.connection import (
+    Connection,
+    Statements,
+    numbered,
+)
+from playsmart_gateway.stores.sqlite.file import StoreFile
+from playsmart_gateway.stores.sqlite.schema import MIGRATIONS
+from playsmart_gateway.stores.sqlite.versions import require_empty
+
+_PLAYER = """
+    SELECT user_id, coins_balance, total_games_played, sessions, best_score, last_score,
+           first_seen_at, last_seen_at
+    FROM players WHERE user_id = ?
+"""
+_TRANSACTIONS = """
+    SELECT id, user_id, game_id, type, trigger, amount, balance_before, balance_after, event_id,
+           created_at, reason
+    FROM coin_transactions
+    WHERE id IN (
+        SELECT id FROM coin_entries
+        WHERE player_id = (SELECT player_id FROM players WHERE user_id = ?) AND id < ?
+        ORDER BY id DESC LIMIT ?
+    )
+    ORDER BY id DESC
+"""
+_CAUSES = f"""
+    SELECT coin_entries.id, event_rows.type, custom_event_name, occurred_at, draw, batches.game_id,
+           min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths,
+           max_per_day
+    FROM json_each(?) AS wanted CROSS JOIN coin_entries ON coin_entries.id = wanted.value
+    CROSS JOIN event_rows ON event_id = coin_entries.id
+    CROSS JOIN batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+    CROSS JOIN game_rules ON rule_id = (
+        SELECT max(rule_id) FROM game_rules AS known
+        WHERE known.game_id = batches.game_id AND since_batch_id <= batch_id
+    )
+    WHERE trigger IS NOT NULL
+"""  # noqa: S608 - built from our own constants
+_EARNED = f"""
+    SELECT identity, batches.sequence, sum(amount)
+    FROM json_each(?) AS wanted
+    CROSS JOIN journals ON identity = wanted.value ->> 0
+    CROSS JOIN batches ON batches.journal_id = journals.journal_id
+        AND batches.sequence = wanted.value ->> 1
+    CROSS JOIN coin_entries ON coin_entries.id
+        BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+        AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+    GROUP BY batch_id
+"""  # noqa: S608 - built from our own constants
+_AHEAD = "SELECT count(*), min(batch_id) FROM batches WHERE received_at > ?"
+_NEWEST = 2**63 - 1
+
+
+class SqliteReader:
+    """See ``Reader``."""
+
+    def __init__(self, file: StoreFile) -> None:
+        self._path = file.path
+        self._connection = Connection(file, self._prepare, read_only=True)
+        self.loyalty = SqlLoyaltyReader(self._connection.reading)
+
+    async def __aenter__(self) -> Self:
+        """See ``Reader``."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """See ``Reader``."""
+        await self._connection.leave()
+
+    async def player(self, user_id: str) -> Player | None:
+        """See ``Reader.player``."""
+        async with self._connection.transaction("BEGIN") as db:
+            for row in await db.execute_fetchall(_PLAYER, (user_id,)):
+                return Player(*row)
+        return None
+
+    async def coin_transactions(
+        self, user_id: str, *, before: int | None = None, limit: int
+    ) -> list[CoinTransaction]:
+        """See ``Reader.coin_transactions``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await read_transactions(
+                db, user_id, _NEWEST if before is None else before, limit
+            )
+
+    async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
+        """See ``Reader.causes``."""
+        async with self._connection.transaction("BEGIN") as db:
+            rows = await db.execute_fetchall(_CAUSES, (json.dumps(list(entry_ids)),))
+        return {
+            entry_id: Cause(kind, name, occurred_at, draw, Rule(*rule))
+            for entry_id, kind, name, occurred_at, draw, *rule in rows
+        }
+
+    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """See ``Reader.coins_earned``."""
+        async with self._connection.transaction("BEGIN") as db:
+            rows = await db.execute_fetchall(_EARNED, (json.dumps(list(names)),))
+        return {(identity, sequence): amount for identity, sequence, amount in rows}
+
+    async def audit(self, max_events: int) -> Audited:
+        """See ``Reader.audit``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await audit_step(db, max_events)
+
+    async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
+        """See ``Reader.countries``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await apps.countries(db, app_id, user_ids)
+
+    async def app_player(self, app_id: str, user_id: str) -> AppPlayer:
+        """See ``Reader.app_player``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await apps.app_player(db, app_id, user_id)
+
+    async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
+        """See ``Reader.action_statistics``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await apps.action_statistics(db, app_id)
+
+    async def buried(self) -> list[DeadLetter]:
+        """See ``Reader.buried``."""
+        async with self._connection.reading() as db:
+            return await dead_letters.buried(db, str)
+
+    async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
+        """See ``Reader.buried_batch``."""
+        async with self._connection.reading() as db:
+            return await dead_letters.buried_batch(db, str, journal, sequence)
+
+    async def newest_event_id(self) -> int:
+        """See ``EventReader.newest_event_id``."""
+        async with self._connection.reading() as db:
+            return await sql_events.newest_event_id(db)
+
+    async def events(
+        self,
+        wanted: EventFilter = EVERYTHING,
+        *,
+        after: int = 0,
+        upto: int,
+        limit: int,
+        newest_first: bool = False,
+    ) -> EventPage:
+        """See ``EventReader.events``."""
+        async with self._connection.transaction("BEGIN") as db:
+            piece = await sql_events.piece(
+                Statements(db), wanted, after, upto, limit, newest_first=newest_first
+            )
+            async with db.execute(piece.query, numbered(piece.parameters)) as cursor:
+                return await sql_events.page(cursor.fetchmany, piece)
+
+    async def count_events(
+        self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
+    ) -> CountPage:
+        """See ``EventReader.count_events``."""
+        async with self._connection.reading() as db:
+            return await sql_events.count_events(db, wanted, after, upto, limit)
+
+    async def examine(self) -> StoreHealth:
+        """See ``EventReader.examine``."""
+        async with self._connection.transaction("BEGIN") as db:
+            return await _examine(db, self._path)
+
+    async def _prepare(self, db: aiosqlite.Connection, _: object) -> None:
+        await db.execute("PRAGMA temp_store = MEMORY")
+        for statement in AUDIT_TABLES.split(";\n"):
+            if statement.strip():
+                await db.execute(statement)
+
+
+async def read_transactions(
+    db: aiosqlite.Connection, user_id: str, before: int, limit: int
+) -> list[CoinTransaction]:
+    """Return the newest ``limit`` entries of a player whose id is less than ``before``."""
+    rows = await db.execute_fetchall(_TRANSACTIONS, (user_id, before, limit))
+    return [CoinTransaction(*row) for row in rows]
+
+
+async def _examine(db: aiosqlite.Connection, path: Path) -> StoreHealth:
+    ((version,),) = await db.execute_fetchall("PRAGMA user_version")
+    checked = await db.execute_fetchall("PRAGMA quick_check(10)")
+    problems = tuple(text for (text,) in checked if text != "ok")
+    if not version and not problems:
+        try:
+            await require_empty(db, path)
+        except ConfigError as error:
+            problems = error.problems
+    ahead, first_ahead = 0, 0
+    if version and not problems:
+        ((ahead, first_ahead),) = await db.execute_fetchall(_AHEAD, (latest_sane(),))
+    return StoreHealth(version, len(MIGRATIONS), problems, ahead, first_ahead or 0)

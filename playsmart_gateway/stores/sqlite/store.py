@@ -1,0 +1,372 @@
+"""The SQLite sink: one writer, one transaction a flush, a handful of statements in it."""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import aiosqlite
+
+from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.economy.points import (
+    Award,
+    Program,
+)
+from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    Batch,
+)
+from playsmart_gateway.events.sessions import sessions_in
+from playsmart_gateway.stores import dead_letters
+from playsmart_gateway.stores.contract import TakeTurn
+from playsmart_gateway.stores.events import (
+    NEVER,
+    Expired,
+)
+from playsmart_gateway.stores.models import (
+    Channel,
+    CoinTransaction,
+    OptOutState,
+    PropertyValue,
+    Written,
+)
+from playsmart_gateway.stores.sql import erasure as sql_erasure
+from playsmart_gateway.stores.sql import retention as sql_retention
+from playsmart_gateway.stores.sql.points import Loyalty
+from playsmart_gateway.stores.sqlite import erasure
+from playsmart_gateway.stores.sqlite import teak as apps
+from playsmart_gateway.stores.sqlite.coins import (
+    TEMPORARY_TABLES,
+    Coins,
+)
+from playsmart_gateway.stores.sqlite.connection import (
+    Connection,
+    Statements,
+    Undone,
+    at_opening,
+)
+from playsmart_gateway.stores.sqlite.dashboard import SqliteFigures
+from playsmart_gateway.stores.sqlite.file import StoreFile
+from playsmart_gateway.stores.sqlite.inserting import Inserter
+from playsmart_gateway.stores.sqlite.reader import (
+    SqliteReader,
+    read_transactions,
+)
+from playsmart_gateway.stores.sqlite.schema import (
+    MIGRATIONS,
+    printed_time,
+)
+from playsmart_gateway.stores.sqlite.versions import require_empty
+
+CHECKPOINT_PAGES = 200
+"""Of 4 KiB, at which the write-ahead log is moved into the file. Requests that wait for room wait
+for that too: at SQLite's 1,000 the p99 at saturation is 32 ms, at 200 it is 19, no slower."""
+
+MAX_LOG_BYTES = 16_777_216
+"""To which the write-ahead log is cut when a reader that held it has gone."""
+
+_ADJUST = """
+    INSERT INTO coin_entries (id, player_id, amount, balance_after, created_at, reason)
+    VALUES (?, ?, ?, ?, ?, ?)
+"""
+_BURY = f"""
+    INSERT INTO dead_letters
+        (journal, sequence, reason, source, game_id, user_id, received_at, event_count, rows)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, {printed_time("?7")}, ?8, ?9)
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608 - built from our own constants
+
+
+class SqliteSink:
+    """Writes batches into the SQLite file ``path``, creating it and its folder when missing.
+
+    Where other processes of this gateway write to it, too, they ``take_turn``.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        rules: Sequence[Rule] = (),
+        program: Program | None = None,
+        take_turn: TakeTurn = contextlib.nullcontext,
+    ) -> None:
+        self._path = Path(path)
+        self._coins = Coins(rules)
+        self._loyalty = Loyalty(program or Program())
+        self._file = StoreFile(self._path)
+        self._connection = Connection(self._file, self._prepare, take_turn=take_turn)
+        self._inserter = Inserter(self._coins.draws_for)
+
+    async def __aenter__(self) -> Self:
+        """Open the file and bring its schema up to date. See ``Sink``."""
+        self._file.is_written_here = True
+        try:
+            await self._connection.open()
+        except (OSError, sqlite3.Error) as error:
+            raise at_opening(self._path, error) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the file; SQLite moves the write-ahead log into it."""
+        await self._connection.leave()
+
+    @property
+    def renewals(self) -> int:
+        """See ``Sink.renewals``."""
+        return self._file.renewals
+
+    @property
+    def damage(self) -> SinkUnavailable | None:
+        """See ``Store.damage``."""
+        return self._file.damage
+
+    @property
+    def log_bytes(self) -> int:
+        """See ``Store.log_bytes``."""
+        return self._file.log_bytes
+
+    async def look(self) -> None:
+        """See ``Store.look``."""
+        await self._connection.look()
+
+    def reader(self) -> SqliteReader:
+        """See ``Sink.reader``."""
+        return SqliteReader(self._file)
+
+    def figures(self) -> SqliteFigures:
+        """See ``Store.figures``."""
+        return SqliteFigures(self._file, self._connection)
+
+    async def write(self, batches: Sequence[Batch]) -> Written:
+        """See ``Sink.write``."""
+        async with self._connection.transaction() as db:
+            try:
+                stored = await self._insert(db, batches)
+            except sqlite3.IntegrityError:
+                # Only a repeat can violate a unique key, and repeats are rare: look for them now.
+                await db.execute("ROLLBACK")
+                self._forget()
+                await db.execute("BEGIN IMMEDIATE")
+                stored = await self._insert(db, await self._inserter.without_known(db, batches))
+        return Written(stored, sum(batch.count for batch in batches) - stored)
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        """See ``Sink.commit``."""
+        events = dict(zip(map(_name, batches), self._loyalty.occurrences(batches), strict=True))
+        new = batches
+        async with self._connection.transaction() as db:
+            try:
+                first_id = await self._inserter.insert(db, batches)
+            except sqlite3.IntegrityError:  # as in write
+                await db.execute("ROLLBACK")
+                self._forget()
+                await db.execute("BEGIN IMMEDIATE")
+                new = await self._inserter.without_known(db, batches)
+                first_id = await self._inserter.insert(db, new)
+            names = [_name(batch) for batch in new]
+            sql = Statements(db)
+            awarded = await self._loyalty.award(sql, [events[name] for name in names], first_id)
+            awards = dict(zip(names, awarded, strict=True))
+            return [
+                awards.get(_name(batch))
+                or await self._loyalty.awarded(sql, batch, events[_name(batch)])
+                for batch in batches
+            ]
+
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        """See ``Sink.trial``."""
+        with contextlib.suppress(Undone):
+            async with self._connection.transaction() as db:
+                if batches:
+                    new = await self._inserter.without_known(db, batches)
+                    if new and new[0].source == "lynes":
+                        events = self._loyalty.occurrences(new)
+                        first_id = await self._inserter.insert(db, new)
+                        await self._loyalty.award(Statements(db), events, first_id)
+                    else:
+                        await self._insert(db, new)
+                    raise Undone
+
+    async def bury(self, batch: Batch, reason: str) -> None:
+        """See ``Sink.bury``."""
+        async with self._connection.transaction() as db:
+            name = (batch.journal, batch.sequence, reason)
+            header = (batch.source, batch.game_id, batch.user_id, batch.received_at, batch.count)
+            await db.execute(_BURY, (*name, *header, batch.rows))
+
+    async def replay(self, journal: str, sequence: int) -> Written | None:
+        """See ``Store.replay``."""
+        async with self._connection.transaction() as db:
+            sql = Statements(db)
+            batch = await dead_letters.buried_batch(sql, str, journal, sequence)
+            if batch is None:
+                return None
+            stored = await self._insert(db, await self._inserter.without_known(db, [batch]))
+            await dead_letters.unbury(sql, journal, sequence)
+        return Written(stored, batch.count - stored)
+
+    async def adjust(
+        self, user_id: str, amount: int, reason: str, *, force: bool = False
+    ) -> CoinTransaction:
+        """See ``Sink.adjust``."""
+        async with self._connection.transaction() as db:
+            rows = await db.execute_fetchall(
+                "SELECT player_id, coins_balance FROM players WHERE user_id = ?", (user_id,)
+            )
+            for player_id, balance in rows:
+                if balance + amount < 0 and amount < 0 and not force:
+                    raise AdjustmentRefused(
+                        f"{-amount} coins are more than the balance of {balance}; "
+                        "force it if that is meant"
+                    )
+                entry_id = await self._take_batch_id(db) * MAX_EVENTS_PER_BATCH
+                entry = (entry_id, player_id, amount, balance + amount, _now(), reason)
+                await db.execute(_ADJUST, entry)
+                await db.execute(
+                    "UPDATE players SET coins_balance = coins_balance + ? WHERE player_id = ?",
+                    (amount, player_id),
+                )
+                (transaction,) = await read_transactions(db, user_id, entry_id + 1, 1)
+                return transaction
+            raise AdjustmentRefused("no player goes by that id")
+
+    async def set_properties(
+        self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
+    ) -> dict[str, PropertyValue]:
+        """See ``Store.set_properties``."""
+        async with self._connection.transaction() as db:
+            return await apps.set_properties(db, app_id, user_id, values)
+
+    async def exclude(self, app_id: str, user_id: str, expire_at: str | None) -> None:
+        """See ``Store.exclude``."""
+        async with self._connection.transaction() as db:
+            await apps.exclude(db, app_id, user_id, expire_at)
+
+    async def include(self, app_id: str, user_id: str) -> bool:
+        """See ``Store.include``."""
+        async with self._connection.transaction() as db:
+            return await apps.include(db, app_id, user_id)
+
+    async def set_opt_out(
+        self, app_id: str, user_id: str, channel: Channel, state: OptOutState
+    ) -> bool:
+        """See ``Store.set_opt_out``."""
+        async with self._connection.transaction() as db:
+            return await apps.set_opt_out(db, app_id, user_id, channel, state)
+
+    async def names(self, user_id: str) -> set[str]:
+        """See ``Store.names``."""
+        async with self._connection.reading() as db:
+            return await sql_erasure.names(db, user_id)
+
+    async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """See ``Store.erase``."""
+        return await erasure.erase(
+            self._connection, user_id, self._loyalty.program, dry_run=dry_run
+        )
+
+    async def scrub(self, *, rewrite: bool = True) -> None:
+        """See ``Store.scrub``."""
+        await erasure.scrub(self._path, rewrite=rewrite)
+
+    async def expire(
+        self,
+        before: str,
+        *,
+        latest: str = NEVER,
+        game_id: str | None = None,
+        type_: str | None = None,
+        after_batch: int = 0,
+        max_events: int,
+        dry_run: bool = False,
+    ) -> Expired:
+        """See ``Store.expire``."""
+        async with self._connection.transaction("BEGIN" if dry_run else "BEGIN IMMEDIATE") as db:
+            return await sql_retention.expire(
+                Statements(db), before, latest, game_id, type_,
+                after_batch=after_batch, max_events=max_events, dry_run=dry_run,
+            )  # fmt: skip
+
+    async def sync(self) -> None:
+        """See ``Sink.sync``: what a transaction wrote is in the write-ahead log until then."""
+        log = self._path.with_name(self._path.name + "-wal")
+        try:
+            await asyncio.to_thread(_sync_file, log)
+        except OSError as error:
+            raise SinkUnavailable(f"cannot sync {log}: {error.strerror}") from error
+
+    async def keep(self) -> None:
+        """See ``Sink.keep``: a file that is moved or copied goes without its log."""
+        await self._connection.checkpoint()
+
+    async def _insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
+        if not batches:
+            return 0
+        first_id = await self._inserter.insert(db, batches)
+        if any(batch.source == "playsmart" for batch in batches):
+            await self._coins.pay(db, first_id, first_id + len(batches) - 1, _now())
+        sessions = list(sessions_in(batches, first_id))
+        repeated = await apps.track_sessions(db, sessions) if sessions else 0
+        return sum(batch.count for batch in batches) - repeated
+
+    async def _take_batch_id(self, db: aiosqlite.Connection) -> int:
+        """Return an id that no batch has or will have."""
+        cursor = await db.execute(
+            "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'batches' RETURNING seq"
+        )
+        ((taken,),) = await cursor.fetchall()
+        return int(taken)
+
+    def _forget(self) -> None:
+        """Believe nothing about the file any more."""
+        self._inserter.forget()
+        self._coins.forget()
+
+    async def _prepare(self, db: aiosqlite.Connection, stamp: Callable[[], str]) -> None:
+        self._forget()
+        await db.execute("PRAGMA journal_mode = WAL")
+        await db.execute("PRAGMA synchronous = NORMAL")
+        await db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        await db.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
+        await db.execute("PRAGMA temp_store = MEMORY")
+        await db.execute("BEGIN IMMEDIATE")
+        ((version,),) = await db.execute_fetchall("PRAGMA user_version")
+        if version > len(MIGRATIONS):
+            raise ConfigError(
+                [
+                    f"storage.url: {self._path} has schema version {version}, newer than the "
+                    f"{len(MIGRATIONS)} this program knows; upgrade playsmart-gateway"
+                ]
+            )
+        if not version:
+            await require_empty(db, self._path)
+        for script in (*MIGRATIONS[version:], TEMPORARY_TABLES):
+            for statement in script.split(";\n"):
+                if statement.strip():
+                    await db.execute(statement)
+        await db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        await db.execute(stamp())
+        await db.execute("COMMIT")
+        if version < len(MIGRATIONS):  # so that the file says what it is, wherever it goes
+            await db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _name(batch: Batch) -> tuple[str, int]:
+    return batch.journal, batch.sequence
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
+
+
+def _sync_file(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fdatasync(file)
+    finally:
+        os.close(file)
