@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway import dashboard, docs, inspector_pages, ops
-from playsmart_gateway.allowance import Allowance
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.build import (
     access_for,
@@ -46,6 +45,7 @@ from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame, SlashRedi
 from playsmart_gateway.openapi.pieces import PIECES
 from playsmart_gateway.operator import Home, OperatorGate
 from playsmart_gateway.peers.peer import Worker
+from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.rate_limit import (
     MAX_WRONG_TRIES,
     MakeLimit,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from playsmart_gateway.allowance import Allowance
 from playsmart_gateway.auth.keys import weakness
 from playsmart_gateway.auth.tokens import (
     TokenVerifier,
@@ -24,6 +23,7 @@ from playsmart_gateway.economy.coins import (
 )
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.stores.contract import (
     Store,
     TakeTurn,

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.config import Config
-from playsmart_gateway.errands import Errands
 from playsmart_gateway.errors import (
     Detail,
     JournalUnavailable,
@@ -25,14 +23,26 @@ from playsmart_gateway.errors import (
     where,
 )
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.flusher import COMMIT, Flusher
-from playsmart_gateway.folders import adopt, journal_folders, worker_folder
 from playsmart_gateway.inspector import MAX_WATCHERS, Inspector
-from playsmart_gateway.intake import Intake
-from playsmart_gateway.journal import Journal, NoJournal
-from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.peers.peer import Worker
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.errands import Errands
+from playsmart_gateway.pipeline.flusher import (
+    COMMIT,
+    Flusher,
+)
+from playsmart_gateway.pipeline.intake import Intake
+from playsmart_gateway.pipeline.journal import (
+    Journal,
+    NoJournal,
+)
+from playsmart_gateway.pipeline.journal_folders import (
+    adopt,
+    journal_folders,
+    worker_folder,
+)
 from playsmart_gateway.report import Gauges, Report
 from playsmart_gateway.roster import Roster
 from playsmart_gateway.slots import Limits, Slots

@@ -32,13 +32,17 @@ from playsmart_gateway.app import Application, limited_keys
 from playsmart_gateway.config import Config
 from playsmart_gateway.dealer import Dealer, listen
 from playsmart_gateway.errors import ConfigError, GatewayError, explained, where
-from playsmart_gateway.folders import adopt, journal_folders, worker_folder
-from playsmart_gateway.journal import Journal
 from playsmart_gateway.logs import always
 from playsmart_gateway.peers.channels import Mailboxes
 from playsmart_gateway.peers.fair_lock import Turnstile
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.peers.scoreboard import Board
+from playsmart_gateway.pipeline.journal import Journal
+from playsmart_gateway.pipeline.journal_folders import (
+    adopt,
+    journal_folders,
+    worker_folder,
+)
 from playsmart_gateway.rate_limit import SharedCounts
 from playsmart_gateway.server import HURRY, ignore_hangup, serve
 

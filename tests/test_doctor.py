@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from playsmart_gateway.cli import commands
 from playsmart_gateway.cli.doctor import Finding, examine
-from playsmart_gateway.journal import Journal
+from playsmart_gateway.pipeline.journal import Journal
 from tests.conftest import SECRET, StartGateway, clean_environment, make_upload
 from tests.doubles import make_batch
 

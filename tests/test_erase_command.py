@@ -19,7 +19,7 @@ from playsmart_gateway.cli import commands
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import MARK
-from playsmart_gateway.journal import Journal
+from playsmart_gateway.pipeline.journal import Journal
 from tests.conftest import RunningGateway, StartGateway, make_event, make_upload
 from tests.dialects.teak.client import ENVIRONMENT, EVENTS, call, event, identify
 from tests.doubles import make_batch

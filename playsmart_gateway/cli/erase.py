@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.build import (
     jetstream_for,
     open_sink,
@@ -20,13 +19,25 @@ from playsmart_gateway.build import (
 from playsmart_gateway.cli.common import config_option, database_file, read_config
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
-from playsmart_gateway.errands import Unanswered, ask_to_settle
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
-from playsmart_gateway.flusher import Flusher
-from playsmart_gateway.folders import adopt, cut_set_aside, held_folders, journal_folders
-from playsmart_gateway.journal import Journal, NoJournal
-from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.errands import (
+    Unanswered,
+    ask_to_settle,
+)
+from playsmart_gateway.pipeline.flusher import Flusher
+from playsmart_gateway.pipeline.journal import (
+    Journal,
+    NoJournal,
+)
+from playsmart_gateway.pipeline.journal_folders import (
+    adopt,
+    cut_set_aside,
+    held_folders,
+    journal_folders,
+)
 from playsmart_gateway.stores.contract import Sink
 from playsmart_gateway.stream import open_consumer
 from playsmart_gateway.stream.options import is_nats

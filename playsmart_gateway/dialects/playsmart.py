@@ -15,7 +15,6 @@ from typing import Annotated, Any, ClassVar, get_args
 import msgspec
 from starlette.types import Receive
 
-from playsmart_gateway.allowance import Allowance
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.dialects.base import (
     Answer,
@@ -32,8 +31,9 @@ from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.envelope import JSON_TYPE, error_body, error_headers
 from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.intake import Intake
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.allowance import Allowance
+from playsmart_gateway.pipeline.intake import Intake
 
 PATH = "/ingest/events"
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.journal import Fsync
+from playsmart_gateway.pipeline.journal import Fsync
 from playsmart_gateway.stream.source import (
     Delivery,
     Source,

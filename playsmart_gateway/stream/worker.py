@@ -20,13 +20,17 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import Detail, SinkError, SinkUnavailable, where
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import decode
-from playsmart_gateway.flusher import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, Flusher
-from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.flusher import (
+    FIRST_RETRY_SECONDS,
+    LAST_RETRY_SECONDS,
+    Flusher,
+)
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stream.acks import Receipts
 from playsmart_gateway.stream.source import (

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from playsmart_gateway.journal import PROBE
+from playsmart_gateway.pipeline.journal import PROBE
 from tests.simulation.chance import Chance
 from tests.simulation.loop import Killed, SimLoop
 from tests.simulation.medium import File, Medium

@@ -12,13 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import JournalUnavailable, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import decode_at
-from playsmart_gateway.flusher import Flusher
-from playsmart_gateway.intake import Intake, Receipt
-from playsmart_gateway.journal import _file, _Segment
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.flusher import Flusher
+from playsmart_gateway.pipeline.intake import (
+    Intake,
+    Receipt,
+)
+from playsmart_gateway.pipeline.journal import (
+    _file,
+    _Segment,
+)
 from tests.simulation.disk import SimDisk
 from tests.simulation.parts import Parts, SimGateway, SimJournal
 

@@ -8,12 +8,16 @@ from typing import cast
 
 from playsmart_gateway import config
 from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.buffer import Buffer
-from playsmart_gateway.flusher import Flusher
 from playsmart_gateway.gateway import Gateway
-from playsmart_gateway.intake import Intake
-from playsmart_gateway.journal import SEGMENT_BYTES, Fsync, Journal
-from playsmart_gateway.lane import Lane
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.flusher import Flusher
+from playsmart_gateway.pipeline.intake import Intake
+from playsmart_gateway.pipeline.journal import (
+    SEGMENT_BYTES,
+    Fsync,
+    Journal,
+)
 from playsmart_gateway.stores.contract import Store
 from tests.simulation.chance import Chance
 from tests.simulation.disk import SimDisk

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from playsmart_gateway.journal import Fsync
+from playsmart_gateway.pipeline.journal import Fsync
 from tests.simulation.chance import Chance, Tell
 from tests.simulation.ledger import Attempt, Ledger, numbers_in
 from tests.simulation.medium import File, Medium

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import (
@@ -15,12 +14,13 @@ from playsmart_gateway.economy.points import (
 )
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.flusher import Flusher
-from playsmart_gateway.journal import NoJournal
-from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.flusher import Flusher
+from playsmart_gateway.pipeline.journal import NoJournal
+from playsmart_gateway.pipeline.verdict import plain_copy
 from playsmart_gateway.stores.contract import Store
-from playsmart_gateway.verdict import plain_copy
 from tests.doubles import TroubledSink, make_batch
 from tests.stores.conftest import (
     SQLITE,

@@ -13,7 +13,6 @@ import asyncpg
 import msgspec
 import pytest
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import (
@@ -22,10 +21,11 @@ from playsmart_gateway.economy.points import (
 )
 from playsmart_gateway.errors import ConfigError, GatewayError, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.flusher import Flusher
-from playsmart_gateway.journal import NoJournal
-from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.flusher import Flusher
+from playsmart_gateway.pipeline.journal import NoJournal
 from playsmart_gateway.stores.contract import Sink
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stores.postgres.connection import (

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import ConfigError, SinkRejected
-from playsmart_gateway.flusher import Flusher
-from playsmart_gateway.journal import NoJournal
-from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.flusher import Flusher
+from playsmart_gateway.pipeline.journal import NoJournal
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.consumer import Consumer
 from playsmart_gateway.stream.sink import JetStreamStore

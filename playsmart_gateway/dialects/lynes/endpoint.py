@@ -25,8 +25,8 @@ from playsmart_gateway.dialects.lynes.request import Request, batch, decode
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.envelope import JSON_TYPE, error_headers
 from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
-from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.commit_queue import Lane
 from playsmart_gateway.rate_limit import (
     RETRY_AFTER_SECONDS,
     MakeLimit,

@@ -41,9 +41,9 @@ from playsmart_gateway.events.sessions import (
     Session,
     session_batch,
 )
-from playsmart_gateway.intake import Intake
 from playsmart_gateway.links import resolve
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.intake import Intake
 from playsmart_gateway.rate_limit import (
     RETRY_AFTER_SECONDS,
     MakeLimit,

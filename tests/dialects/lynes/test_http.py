@@ -29,7 +29,7 @@ from playsmart_gateway.auth.tokens import (
 from playsmart_gateway.build import program_for
 from playsmart_gateway.config import Config, Journal, Lynes, load_config
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.lane import PATIENCE_SECONDS
+from playsmart_gateway.pipeline.commit_queue import PATIENCE_SECONDS
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import (
     SECRET,

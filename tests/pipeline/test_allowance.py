@@ -5,8 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from playsmart_gateway.allowance import BURST_SECONDS, MAX_KNOWN_AHEAD, Allowance
 from playsmart_gateway.errors import RateLimited
+from playsmart_gateway.pipeline.allowance import (
+    BURST_SECONDS,
+    MAX_KNOWN_AHEAD,
+    Allowance,
+)
 from tests.conftest import RunningGateway, StartGateway, make_event, make_upload
 from tests.doubles import FakeClock
 

@@ -17,14 +17,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable, Unstorable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.journal import SEGMENT_BYTES, Fsync
-from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.journal import (
+    SEGMENT_BYTES,
+    Fsync,
+)
+from playsmart_gateway.pipeline.verdict import Judge
 from playsmart_gateway.stores.contract import Sink
-from playsmart_gateway.verdict import Judge
 
 logger = logging.getLogger(__name__)
 

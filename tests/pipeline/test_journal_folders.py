@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.folders import adopt, inspect_all, journal_folders, worker_folder
-from playsmart_gateway.journal import Journal
+from playsmart_gateway.pipeline.journal import Journal
+from playsmart_gateway.pipeline.journal_folders import (
+    adopt,
+    inspect_all,
+    journal_folders,
+    worker_folder,
+)
 from tests.doubles import make_batch
 
 

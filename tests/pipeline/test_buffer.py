@@ -5,11 +5,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.events.batch import (
     BATCH_OVERHEAD_BYTES,
     Batch,
 )
+from playsmart_gateway.pipeline.buffer import Buffer
 from tests.doubles import FakeClock, make_batch
 
 

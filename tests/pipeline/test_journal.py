@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.disk import OsDisk
 from playsmart_gateway.errors import ConfigError, JournalUnavailable, NotNow
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.journal import RETAKE_SECONDS, Fsync, Journal, NoJournal
+from playsmart_gateway.pipeline.disk import OsDisk
+from playsmart_gateway.pipeline.journal import (
+    RETAKE_SECONDS,
+    Fsync,
+    Journal,
+    NoJournal,
+)
 from tests.doubles import FakeClock, make_batch
 
 

@@ -12,8 +12,11 @@ from playsmart_gateway.errors import (
     StoreUnavailable,
     Unstorable,
 )
-from playsmart_gateway.lane import MAX_WAITING_BYTES, Lane
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.commit_queue import (
+    MAX_WAITING_BYTES,
+    Lane,
+)
 from tests.doubles import make_batch
 
 

@@ -16,15 +16,18 @@ from collections.abc import Callable
 
 import msgspec
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import Closing, JournalUnavailable, Overloaded, Refused
 from playsmart_gateway.events.batch import (
     BATCH_OVERHEAD_BYTES,
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
-from playsmart_gateway.journal import Journal, NoJournal
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.journal import (
+    Journal,
+    NoJournal,
+)
 
 MAX_WAITERS = 1_024
 MAX_WAITING_BYTES = 67_108_864

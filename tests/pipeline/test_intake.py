@@ -3,15 +3,22 @@ from collections.abc import Sequence
 
 import pytest
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.errors import Closing, JournalUnavailable, Overloaded
 from playsmart_gateway.events.batch import (
     BATCH_OVERHEAD_BYTES,
     Batch,
 )
-from playsmart_gateway.intake import MAX_RETRY_AFTER_SECONDS, MAX_WAITERS, Intake
-from playsmart_gateway.journal import Fsync, NoJournal
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.intake import (
+    MAX_RETRY_AFTER_SECONDS,
+    MAX_WAITERS,
+    Intake,
+)
+from playsmart_gateway.pipeline.journal import (
+    Fsync,
+    NoJournal,
+)
 from tests.doubles import FakeClock, make_batch
 
 

@@ -4,7 +4,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from playsmart_gateway.buffer import Buffer
 from playsmart_gateway.economy.points import (
     Award,
     EventDefinition,
@@ -12,10 +11,14 @@ from playsmart_gateway.economy.points import (
 )
 from playsmart_gateway.errors import SinkUnavailable, StoreUnavailable, Unstorable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.flusher import Flusher
-from playsmart_gateway.journal import Fsync, NoJournal
-from playsmart_gateway.lane import Lane
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.pipeline.buffer import Buffer
+from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.flusher import Flusher
+from playsmart_gateway.pipeline.journal import (
+    Fsync,
+    NoJournal,
+)
 from playsmart_gateway.stores.models import Written
 from tests.doubles import TroubledSink, make_batch
 

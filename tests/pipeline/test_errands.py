@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.errands import (
+from playsmart_gateway.pipeline.errands import (
     LOOK_SECONDS,
     STALE_SECONDS,
     Errands,

@@ -45,13 +45,17 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from playsmart_gateway.disk import LOCK, Disk, OsDisk
 from playsmart_gateway.errors import ConfigError, JournalUnavailable, at_start
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import (
     decode_at,
     encode,
     next_record,
+)
+from playsmart_gateway.pipeline.disk import (
+    LOCK,
+    Disk,
+    OsDisk,
 )
 
 logger = logging.getLogger(__name__)

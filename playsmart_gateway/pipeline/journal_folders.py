@@ -14,13 +14,16 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from playsmart_gateway.disk import OsDisk
 from playsmart_gateway.errors import ConfigError, at_start
 from playsmart_gateway.events.codec import (
     MARK,
     owner_of_broken,
 )
-from playsmart_gateway.journal import JournalState, inspect
+from playsmart_gateway.pipeline.disk import OsDisk
+from playsmart_gateway.pipeline.journal import (
+    JournalState,
+    inspect,
+)
 from playsmart_gateway.private import make_folder
 
 logger = logging.getLogger(__name__)
