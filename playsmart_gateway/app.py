@@ -12,7 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from playsmart_gateway import dashboard, docs, inspector_pages, ops
+from playsmart_gateway import (
+    dashboard,
+    docs,
+    inspector_pages,
+)
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.build import (
     access_for,
@@ -27,7 +31,6 @@ from playsmart_gateway.build import (
 )
 from playsmart_gateway.config import Config
 from playsmart_gateway.dialects import players, playsmart
-from playsmart_gateway.dialects.base import ERROR_BODY, Endpoint
 from playsmart_gateway.dialects.lynes import endpoint as lynes
 from playsmart_gateway.dialects.lynes import reads
 from playsmart_gateway.dialects.teak.endpoints import (
@@ -39,9 +42,18 @@ from playsmart_gateway.dialects.teak.endpoints import (
 )
 from playsmart_gateway.disclosure import Disclosure, secrets_of
 from playsmart_gateway.economy.coins import draws_for
-from playsmart_gateway.envelope import error_body
 from playsmart_gateway.gateway import Gateway
-from playsmart_gateway.middleware import INTERNAL_ERROR, RequestFrame, SlashRedirect
+from playsmart_gateway.http import ops
+from playsmart_gateway.http.endpoint import (
+    ERROR_BODY,
+    Endpoint,
+)
+from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.http.request_frame import (
+    INTERNAL_ERROR,
+    RequestFrame,
+    SlashRedirect,
+)
 from playsmart_gateway.openapi.pieces import PIECES
 from playsmart_gateway.operator import Home, OperatorGate
 from playsmart_gateway.peers.peer import Worker

@@ -8,8 +8,8 @@ from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HT
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from playsmart_gateway.dialects.base import CUT
 from playsmart_gateway.errors import Refused, where
+from playsmart_gateway.http.endpoint import CUT
 
 logger = logging.getLogger(__name__)
 

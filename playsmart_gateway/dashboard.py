@@ -19,9 +19,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway import __version__
-from playsmart_gateway.assets import Asset, package_folder
-from playsmart_gateway.envelope import error_body
 from playsmart_gateway.errors import SinkError
+from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.http.static import (
+    Asset,
+    package_folder,
+)
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.recent import Recent
 from playsmart_gateway.report import Report

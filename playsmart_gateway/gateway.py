@@ -23,6 +23,10 @@ from playsmart_gateway.errors import (
     where,
 )
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.slots import (
+    Limits,
+    Slots,
+)
 from playsmart_gateway.inspector import MAX_WATCHERS, Inspector
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.peers.peer import Worker
@@ -45,7 +49,6 @@ from playsmart_gateway.pipeline.journal_folders import (
 )
 from playsmart_gateway.report import Gauges, Report
 from playsmart_gateway.roster import Roster
-from playsmart_gateway.slots import Limits, Slots
 from playsmart_gateway.stores.auditor import auditor
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.follower import follower

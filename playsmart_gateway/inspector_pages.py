@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.disclosure import Disclosure
-from playsmart_gateway.envelope import error_body
+from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.inspector import Inspector, TooManyWatchers
 from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.peers.peer import Worker

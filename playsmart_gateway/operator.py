@@ -15,7 +15,7 @@ from ipaddress import ip_address
 
 from starlette.responses import Response
 
-from playsmart_gateway.envelope import error_body
+from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.rate_limit import WrongTries
 
 DOOR = "operator"

@@ -17,9 +17,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from playsmart_gateway.cycle import Cycle, Flow
 from playsmart_gateway.errors import Refused, TooLarge
 from playsmart_gateway.heads import Heads, without_upgrade
-from playsmart_gateway.middleware import HEADERS
-from playsmart_gateway.ops import PROBES
-from playsmart_gateway.slots import (
+from playsmart_gateway.http.ops import PROBES
+from playsmart_gateway.http.request_frame import HEADERS
+from playsmart_gateway.http.slots import (
     ANSWERING,
     BODY,
     HEAD,

@@ -23,8 +23,8 @@ from playsmart_gateway.config import Config
 from playsmart_gateway.connection import Protocol
 from playsmart_gateway.dealer import is_wildcard, listen
 from playsmart_gateway.gateway import Gateway
+from playsmart_gateway.http.slots import Slots
 from playsmart_gateway.peers.peer import Worker
-from playsmart_gateway.slots import Slots
 
 logger = logging.getLogger(__name__)
 

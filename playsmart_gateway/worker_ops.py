@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from playsmart_gateway.envelope import error_body
+from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.output import dropped_records
 from playsmart_gateway.stream.worker import Worker
 

@@ -11,13 +11,16 @@ import uvicorn
 
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.http.slots import (
+    Limits,
+    Slots,
+)
 from playsmart_gateway.server import (
     SWITCH_INTERVAL_SECONDS,
     Server,
     ignore_hangup,
     uvicorn_config,
 )
-from playsmart_gateway.slots import Limits, Slots
 from playsmart_gateway.stream.worker import Worker
 from playsmart_gateway.worker_ops import create_worker_app
 

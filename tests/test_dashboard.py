@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.assets import package_folder
 from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.config import Auth, Buffer, Config, Journal, Operator, Storage
 from playsmart_gateway.dashboard import RANGES, Shelf
 from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.http.static import package_folder
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.rollups import (
     Figures,

@@ -5,7 +5,6 @@ from http import HTTPStatus
 
 import pytest
 
-from playsmart_gateway.envelope import CODES, MAX_DETAILS, error_body, error_headers
 from playsmart_gateway.errors import (
     Closing,
     ConfigError,
@@ -20,6 +19,12 @@ from playsmart_gateway.errors import (
     SinkUnavailable,
     Unauthenticated,
     where,
+)
+from playsmart_gateway.http.error_body import (
+    CODES,
+    MAX_DETAILS,
+    error_body,
+    error_headers,
 )
 
 REFUSALS = Refused.__subclasses__()

@@ -19,8 +19,8 @@ from playsmart_gateway.app import create_app
 from playsmart_gateway.config import Auth, Config, Journal
 from playsmart_gateway.dialects.lynes.request import decode as decode_lynes
 from playsmart_gateway.dialects.playsmart import decode
-from playsmart_gateway.envelope import CODES
 from playsmart_gateway.errors import Malformed
+from playsmart_gateway.http.error_body import CODES
 from playsmart_gateway.openapi import document, operations
 from playsmart_gateway.openapi.lynes_schemas import EVENTS, REQUESTS, STREAKS
 from playsmart_gateway.openapi.pieces import PIECES

@@ -13,8 +13,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.dialects.base import bearer_of
-from playsmart_gateway.envelope import error_body, error_headers
 from playsmart_gateway.errors import (
     Detail,
     Forbidden,
@@ -22,6 +20,11 @@ from playsmart_gateway.errors import (
     Refused,
     SinkError,
     StoreUnavailable,
+)
+from playsmart_gateway.http.endpoint import bearer_of
+from playsmart_gateway.http.error_body import (
+    error_body,
+    error_headers,
 )
 from playsmart_gateway.stores.contract import Reader
 from playsmart_gateway.stores.models import Player

@@ -16,7 +16,13 @@ import msgspec
 from starlette.types import Receive
 
 from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.dialects.base import (
+from playsmart_gateway.dialects.iso8601 import read_date_time
+from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended
+from playsmart_gateway.dialects.nesting import nests_deeper
+from playsmart_gateway.economy.coins import Draws
+from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.endpoint import (
     Answer,
     Disconnected,
     Headers,
@@ -24,13 +30,11 @@ from playsmart_gateway.dialects.base import (
     read_body,
     require_json,
 )
-from playsmart_gateway.dialects.iso8601 import read_date_time
-from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended
-from playsmart_gateway.dialects.nesting import nests_deeper
-from playsmart_gateway.economy.coins import Draws
-from playsmart_gateway.envelope import JSON_TYPE, error_body, error_headers
-from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.error_body import (
+    JSON_TYPE,
+    error_body,
+    error_headers,
+)
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.pipeline.intake import Intake

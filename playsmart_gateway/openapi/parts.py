@@ -4,8 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from playsmart_gateway.envelope import CODES, error_body
 from playsmart_gateway.errors import Detail
+from playsmart_gateway.http.error_body import (
+    CODES,
+    error_body,
+)
 from playsmart_gateway.openapi.schema import Schema, ref, schemas_of
 
 Paths = dict[str, dict[str, Any]]

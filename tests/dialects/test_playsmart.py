@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.dialects.playsmart import MAX_DEPTH, MAX_EVENTS, decode
-from playsmart_gateway.envelope import MAX_DETAILS, error_body
 from playsmart_gateway.errors import Malformed
+from playsmart_gateway.http.error_body import (
+    MAX_DETAILS,
+    error_body,
+)
 from tests import CASE_FILES
 from tests.conftest import (
     SECRET,

@@ -11,7 +11,12 @@ import msgspec
 from starlette.types import Receive
 
 from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.dialects.base import (
+from playsmart_gateway.dialects.lynes.query import WRONG_QUERY
+from playsmart_gateway.dialects.lynes.reply import error_body, success_body
+from playsmart_gateway.dialects.lynes.request import Request, batch, decode
+from playsmart_gateway.economy.points import Program
+from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
+from playsmart_gateway.http.endpoint import (
     Answer,
     Disconnected,
     Headers,
@@ -19,12 +24,10 @@ from playsmart_gateway.dialects.base import (
     read_body,
     require_json,
 )
-from playsmart_gateway.dialects.lynes.query import WRONG_QUERY
-from playsmart_gateway.dialects.lynes.reply import error_body, success_body
-from playsmart_gateway.dialects.lynes.request import Request, batch, decode
-from playsmart_gateway.economy.points import Program
-from playsmart_gateway.envelope import JSON_TYPE, error_headers
-from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
+from playsmart_gateway.http.error_body import (
+    JSON_TYPE,
+    error_headers,
+)
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.commit_queue import Lane
 from playsmart_gateway.rate_limit import (

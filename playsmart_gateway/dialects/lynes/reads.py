@@ -15,7 +15,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.dialects.base import ERROR_BODY, Answer, bearer_of
 from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, Access, refused
 from playsmart_gateway.dialects.lynes.query import MAX_MS, day, instant, listed, number, wrong
 from playsmart_gateway.dialects.lynes.reply import error_body, iso_8601
@@ -26,13 +25,18 @@ from playsmart_gateway.economy.points import (
     summarize,
 )
 from playsmart_gateway.economy.points.periods import Period
-from playsmart_gateway.envelope import JSON_TYPE
 from playsmart_gateway.errors import (
     NotFound,
     Refused,
     SinkError,
     StoreUnavailable,
 )
+from playsmart_gateway.http.endpoint import (
+    ERROR_BODY,
+    Answer,
+    bearer_of,
+)
+from playsmart_gateway.http.error_body import JSON_TYPE
 from playsmart_gateway.stores.points import (
     Entry,
     EntryType,

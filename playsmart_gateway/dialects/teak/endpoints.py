@@ -13,13 +13,6 @@ from typing import ClassVar, NamedTuple
 
 from starlette.types import Receive
 
-from playsmart_gateway.dialects.base import (
-    Answer,
-    Disconnected,
-    Headers,
-    read_body,
-    require_plain_encoding,
-)
 from playsmart_gateway.dialects.teak import replies
 from playsmart_gateway.dialects.teak.analytics import (
     AnalyticsEvent,
@@ -33,13 +26,23 @@ from playsmart_gateway.dialects.teak.apps import App
 from playsmart_gateway.dialects.teak.body import open_body
 from playsmart_gateway.dialects.teak.identify import decode_identify
 from playsmart_gateway.dialects.teak.properties import decode_properties
-from playsmart_gateway.envelope import JSON_TYPE, error_headers
 from playsmart_gateway.errors import Refused, SinkError, StoreUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.sessions import (
     SOURCE,
     Session,
     session_batch,
+)
+from playsmart_gateway.http.endpoint import (
+    Answer,
+    Disconnected,
+    Headers,
+    read_body,
+    require_plain_encoding,
+)
+from playsmart_gateway.http.error_body import (
+    JSON_TYPE,
+    error_headers,
 )
 from playsmart_gateway.links import resolve
 from playsmart_gateway.metrics import Stats

@@ -13,7 +13,6 @@ from starlette.types import Message
 from playsmart_gateway.app import create_app
 from playsmart_gateway.build import teak_apps_for
 from playsmart_gateway.config import Config, load_config
-from playsmart_gateway.dialects.base import Answer
 from playsmart_gateway.dialects.teak.endpoints import (
     AnalyticsBatch,
     AnalyticsEvents,
@@ -21,6 +20,7 @@ from playsmart_gateway.dialects.teak.endpoints import (
     Parts,
     SetPlayerProperties,
 )
+from playsmart_gateway.http.endpoint import Answer
 from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.rate_limit import in_process as in_process_limit
 from playsmart_gateway.renderer import Renderer

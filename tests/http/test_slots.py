@@ -10,11 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.config import Config
 from playsmart_gateway.connection import TURNS, Protocol
-from playsmart_gateway.metrics import Stats
-from playsmart_gateway.middleware import ANSWER
-from playsmart_gateway.reading import MAX_QUEUED
-from playsmart_gateway.server import uvicorn_config
-from playsmart_gateway.slots import (
+from playsmart_gateway.http.request_frame import ANSWER
+from playsmart_gateway.http.slots import (
     ANSWER_SECONDS,
     PROBE_SLOTS,
     PROGRESS_BYTES,
@@ -24,6 +21,9 @@ from playsmart_gateway.slots import (
     Slots,
     group_of,
 )
+from playsmart_gateway.metrics import Stats
+from playsmart_gateway.reading import MAX_QUEUED
+from playsmart_gateway.server import uvicorn_config
 from tests.doubles import FakeClock
 
 GET = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -17,8 +17,11 @@ from playsmart_gateway.auth.tokens import (
 )
 from playsmart_gateway.config import Buffer, Config, Journal
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.request_frame import (
+    RequestFrame,
+    make_request_id,
+)
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.middleware import RequestFrame, make_request_id
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
 from tests.conftest import SECRET, eventually, in_process, make_upload

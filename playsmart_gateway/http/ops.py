@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from playsmart_gateway import __version__
-from playsmart_gateway.envelope import error_body
+from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.metrics import Histogram
 from playsmart_gateway.output import dropped_records
 from playsmart_gateway.report import Report

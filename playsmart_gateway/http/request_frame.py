@@ -15,10 +15,16 @@ from starlette.responses import Response
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from playsmart_gateway.dialects.base import Answer, Endpoint
-from playsmart_gateway.envelope import JSON_TYPE, error_body
 from playsmart_gateway.errors import where
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.endpoint import (
+    Answer,
+    Endpoint,
+)
+from playsmart_gateway.http.error_body import (
+    JSON_TYPE,
+    error_body,
+)
 from playsmart_gateway.logs import fields
 from playsmart_gateway.metrics import Stats
 
