@@ -30,9 +30,11 @@ from playsmart_gateway.build import (
     verifier_for,
 )
 from playsmart_gateway.config import Config
-from playsmart_gateway.dialects import players, playsmart
 from playsmart_gateway.dialects.lynes import endpoint as lynes
 from playsmart_gateway.dialects.lynes import reads
+from playsmart_gateway.dialects.pieces import PIECES
+from playsmart_gateway.dialects.playsmart import endpoint as playsmart
+from playsmart_gateway.dialects.playsmart import players
 from playsmart_gateway.dialects.teak.endpoints import (
     AnalyticsBatch,
     AnalyticsEvents,
@@ -40,6 +42,7 @@ from playsmart_gateway.dialects.teak.endpoints import (
     Parts,
     SetPlayerProperties,
 )
+from playsmart_gateway.dialects.teak.renderer import Renderer
 from playsmart_gateway.disclosure import Disclosure, secrets_of
 from playsmart_gateway.economy.coins import draws_for
 from playsmart_gateway.gateway import Gateway
@@ -54,7 +57,6 @@ from playsmart_gateway.http.request_frame import (
     RequestFrame,
     SlashRedirect,
 )
-from playsmart_gateway.openapi.pieces import PIECES
 from playsmart_gateway.operator import Home, OperatorGate
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.pipeline.allowance import Allowance
@@ -65,7 +67,6 @@ from playsmart_gateway.rate_limit import (
     in_process,
     steady_clock,
 )
-from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.stores.contract import Store
 
 

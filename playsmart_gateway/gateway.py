@@ -16,6 +16,7 @@ from typing import Any
 
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.config import Config
+from playsmart_gateway.dialects.teak.known_players import Roster
 from playsmart_gateway.errors import (
     Detail,
     JournalUnavailable,
@@ -48,7 +49,6 @@ from playsmart_gateway.pipeline.journal_folders import (
     worker_folder,
 )
 from playsmart_gateway.report import Gauges, Report
-from playsmart_gateway.roster import Roster
 from playsmart_gateway.stores.auditor import auditor
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.follower import follower

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from playsmart_gateway.cli import commands
 from playsmart_gateway.errors import AdjustmentRefused, SinkUnavailable
 from tests.conftest import SECRET, RunningGateway, StartGateway, make_event, make_upload
-from tests.dialects.test_players import as_toml
+from tests.dialects.playsmart.test_players import as_toml
 
 GAMES = json.dumps(
     [

@@ -17,7 +17,7 @@ from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.cli.common import with_examples
 from playsmart_gateway.config import Auth, Config, Journal, Teak, TeakApp
-from playsmart_gateway.openapi.playsmart import PLAYER
+from playsmart_gateway.dialects.playsmart.openapi import PLAYER
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import PATIENCE_SECONDS, SECRET, RunningGateway, StartGateway, in_process
 

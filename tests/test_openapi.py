@@ -17,16 +17,26 @@ from starlette.routing import Route
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import Auth, Config, Journal
+from playsmart_gateway.dialects.lynes.openapi_schemas import (
+    EVENTS,
+    REQUESTS,
+    STREAKS,
+)
 from playsmart_gateway.dialects.lynes.request import decode as decode_lynes
-from playsmart_gateway.dialects.playsmart import decode
+from playsmart_gateway.dialects.pieces import PIECES
+from playsmart_gateway.dialects.playsmart.endpoint import decode
+from playsmart_gateway.dialects.playsmart.openapi import (
+    PLAYER,
+    UPLOADS,
+)
+from playsmart_gateway.dialects.teak.openapi import FORM
+from playsmart_gateway.dialects.teak.openapi_schemas import (
+    APP,
+    SECRET_KEY,
+)
 from playsmart_gateway.errors import Malformed
 from playsmart_gateway.http.error_body import CODES
 from playsmart_gateway.openapi import document, operations
-from playsmart_gateway.openapi.lynes_schemas import EVENTS, REQUESTS, STREAKS
-from playsmart_gateway.openapi.pieces import PIECES
-from playsmart_gateway.openapi.playsmart import PLAYER, UPLOADS
-from playsmart_gateway.openapi.teak import FORM
-from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import SECRET, RunningGateway, StartGateway, in_toml
 

@@ -12,9 +12,15 @@ import click
 import msgspec
 
 from playsmart_gateway.config import Auth, Config, TeakApp, load_config
+from playsmart_gateway.dialects.lynes.openapi_schemas import (
+    EVENTS,
+    STREAKS,
+)
+from playsmart_gateway.dialects.teak.openapi_schemas import (
+    APP,
+    SECRET_KEY,
+)
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.openapi.lynes_schemas import EVENTS, STREAKS
-from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
 from playsmart_gateway.private import create_file, make_folder
 
 config_option = click.option(

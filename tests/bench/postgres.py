@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 
 from playsmart_gateway.build import open_sink
-from playsmart_gateway.dialects.playsmart import decode
+from playsmart_gateway.dialects.playsmart.endpoint import decode
 from tests.bench.requests import requests
 from tests.engines.postgres import PostgresServer, find_binaries
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.dialects import playsmart
 from playsmart_gateway.dialects.lynes import request as lynes
+from playsmart_gateway.dialects.playsmart import endpoint as playsmart
 from playsmart_gateway.dialects.teak import analytics
 from playsmart_gateway.dialects.teak.body import FORM, JSON, open_body
 from playsmart_gateway.dialects.teak.properties import decode_properties

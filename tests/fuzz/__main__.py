@@ -11,9 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from playsmart_gateway.openapi.lynes_schemas import EVENTS, STREAKS
-from playsmart_gateway.openapi.playsmart import PLAYER
-from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
+from playsmart_gateway.dialects.lynes.openapi_schemas import (
+    EVENTS,
+    STREAKS,
+)
+from playsmart_gateway.dialects.playsmart.openapi import PLAYER
+from playsmart_gateway.dialects.teak.openapi_schemas import (
+    APP,
+    SECRET_KEY,
+)
 from tests.conftest import SECRET, RunningGateway, clean_environment, in_toml
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")

@@ -7,9 +7,16 @@ from typing import Any
 
 import schemathesis
 
-from playsmart_gateway.openapi.lynes_schemas import EVENTS, STREAK, USER
-from playsmart_gateway.openapi.playsmart import PLAYER
-from playsmart_gateway.openapi.teak_schemas import APP, SECRET_KEY
+from playsmart_gateway.dialects.lynes.openapi_schemas import (
+    EVENTS,
+    STREAK,
+    USER,
+)
+from playsmart_gateway.dialects.playsmart.openapi import PLAYER
+from playsmart_gateway.dialects.teak.openapi_schemas import (
+    APP,
+    SECRET_KEY,
+)
 
 _OF_TEAK = {
     "game_id": APP,

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from playsmart_gateway.dialects.teak.known_players import Roster
 from playsmart_gateway.disclosure import Disclosure
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.inspector import Inspector
@@ -33,7 +34,6 @@ from playsmart_gateway.peers.scoreboard import (
 from playsmart_gateway.rate_limit import SharedCounts
 from playsmart_gateway.relay import Away, Relay, Source
 from playsmart_gateway.report import Report
-from playsmart_gateway.roster import Roster
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.watching import MAX_QUEUED_BYTES, Interest, Watcher
 from tests.conftest import eventually

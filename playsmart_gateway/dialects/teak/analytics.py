@@ -11,6 +11,10 @@ from datetime import datetime
 import msgspec
 
 from playsmart_gateway.dialects.loose import at_most
+from playsmart_gateway.dialects.teak.geo import (
+    country_of,
+    is_country_code,
+)
 from playsmart_gateway.dialects.teak.parameters import (
     NULL,
     UNREADABLE,
@@ -28,7 +32,6 @@ from playsmart_gateway.dialects.teak.parameters import (
     read_number,
 )
 from playsmart_gateway.errors import Detail, Malformed
-from playsmart_gateway.geography import country_of, is_country_code
 
 MAX_EVENTS = 100
 """Events in one batch (contract section 1)."""

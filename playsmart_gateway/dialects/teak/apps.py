@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 import msgspec
 
+from playsmart_gateway.dialects.teak.deep_links import short_link
 from playsmart_gateway.dialects.teak.parameters import MAX_TEXT_LENGTH, Identifier
 from playsmart_gateway.dialects.teak.properties import MAX_OF_EACH_KIND, Kind
+from playsmart_gateway.dialects.teak.templates import is_template
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.links import short_link
-from playsmart_gateway.templates import is_template
 
 _KEYS = ("id", "secret_key", "link_domains", "links", "properties")
 _KINDS = get_args(Kind)

@@ -24,8 +24,11 @@ from playsmart_gateway.dialects.teak.analytics import (
 )
 from playsmart_gateway.dialects.teak.apps import App
 from playsmart_gateway.dialects.teak.body import open_body
+from playsmart_gateway.dialects.teak.deep_links import resolve
 from playsmart_gateway.dialects.teak.identify import decode_identify
+from playsmart_gateway.dialects.teak.known_players import Roster
 from playsmart_gateway.dialects.teak.properties import decode_properties
+from playsmart_gateway.dialects.teak.renderer import Renderer
 from playsmart_gateway.errors import Refused, SinkError, StoreUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.sessions import (
@@ -44,7 +47,6 @@ from playsmart_gateway.http.error_body import (
     JSON_TYPE,
     error_headers,
 )
-from playsmart_gateway.links import resolve
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.intake import Intake
 from playsmart_gateway.rate_limit import (
@@ -53,8 +55,6 @@ from playsmart_gateway.rate_limit import (
     WrongTries,
     in_process,
 )
-from playsmart_gateway.renderer import Renderer
-from playsmart_gateway.roster import Roster
 from playsmart_gateway.stores.contract import (
     Reader,
     Store,

@@ -5,6 +5,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from playsmart_gateway.dialects.teak.deep_links import MAX_LINK_LENGTH
+from playsmart_gateway.dialects.teak.geo import (
+    country_of,
+    is_timezone,
+)
 from playsmart_gateway.dialects.teak.parameters import (
     MAX_EMAIL_LENGTH,
     NULL,
@@ -16,8 +21,6 @@ from playsmart_gateway.dialects.teak.parameters import (
     Text,
     TimeZone,
 )
-from playsmart_gateway.geography import country_of, is_timezone
-from playsmart_gateway.links import MAX_LINK_LENGTH
 
 DEFAULT_TIMEZONE = "UTC"
 

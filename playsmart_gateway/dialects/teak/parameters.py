@@ -12,9 +12,13 @@ from typing import Annotated
 
 import msgspec
 
+from playsmart_gateway.dialects.teak.deep_links import MAX_LINK_LENGTH
+from playsmart_gateway.dialects.teak.geo import (
+    COUNTRIES,
+    TIME_ZONES,
+    is_country_code,
+)
 from playsmart_gateway.errors import Detail, Malformed
-from playsmart_gateway.geography import COUNTRIES, TIME_ZONES, is_country_code
-from playsmart_gateway.links import MAX_LINK_LENGTH
 
 NULL = msgspec.Raw(b"null")
 """What an absent parameter is read as."""

@@ -41,7 +41,11 @@ from tests.conftest import (
     parse_metrics,
     wait_until,
 )
-from tests.dialects.test_playsmart import as_in_a_case, body_of, headers_of
+from tests.dialects.playsmart.test_endpoint import (
+    as_in_a_case,
+    body_of,
+    headers_of,
+)
 from tests.doubles import FakeClock, TroubledSink
 
 HERE = Path(__file__).parent

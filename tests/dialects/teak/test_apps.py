@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from playsmart_gateway.dialects.teak.apps import App, read_apps
+from playsmart_gateway.dialects.teak.deep_links import resolve
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.links import resolve
 
 MINIMAL = {"id": "app", "secret_key": "secret"}
 LINKED = MINIMAL | {"link_domains": ["Game.example"]}

@@ -20,10 +20,10 @@ from playsmart_gateway.dialects.teak.endpoints import (
     Parts,
     SetPlayerProperties,
 )
+from playsmart_gateway.dialects.teak.renderer import Renderer
 from playsmart_gateway.http.endpoint import Answer
 from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.rate_limit import in_process as in_process_limit
-from playsmart_gateway.renderer import Renderer
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import in_process
 from tests.dialects.teak.client import CREDENTIALS, ENVIRONMENT, IDENTIFY

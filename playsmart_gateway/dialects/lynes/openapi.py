@@ -5,6 +5,13 @@ from typing import Any
 
 from playsmart_gateway.dialects.loose import NO_NUL
 from playsmart_gateway.dialects.lynes.endpoint import NO_EVENT, NOT_THEIRS, PREFIXES, WANTS_KEY
+from playsmart_gateway.dialects.lynes.openapi_schemas import (
+    REQUESTS,
+    STREAK,
+    USER,
+    schemas,
+    success,
+)
 from playsmart_gateway.dialects.lynes.query import MAX_NUMBER, MIN_NUMBER, WRONG_QUERY
 from playsmart_gateway.dialects.lynes.reads import (
     DEFAULT_PAGE,
@@ -19,7 +26,6 @@ from playsmart_gateway.dialects.lynes.reads import (
 from playsmart_gateway.dialects.lynes.reads import NO_EVENT as NO_STATS
 from playsmart_gateway.dialects.lynes.reply import ERRORS, error_body
 from playsmart_gateway.errors import Detail
-from playsmart_gateway.openapi.lynes_schemas import REQUESTS, STREAK, USER, schemas, success
 from playsmart_gateway.openapi.parts import (
     BEARER,
     JSON,

@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.links import resolve, short_link
+from playsmart_gateway.dialects.teak.deep_links import (
+    resolve,
+    short_link,
+)
 
 DOMAINS = {"game.example", "go.example"}
 LINKS = {"/shop": "teak1:///shop", "go.example/shop": "teak1:///sale", "game.example": "game:///"}

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from playsmart_gateway.dialects.playsmart import PATH, Upload
+from playsmart_gateway.dialects.playsmart.endpoint import (
+    PATH,
+    Upload,
+)
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.parts import BEARER, JSON, Piece, answer, content, operation, refusal
 from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of

@@ -2,10 +2,17 @@
 
 from typing import Any
 
-from playsmart_gateway.dialects.players import MAX_PAGE, MAX_PLACE, PublicGame
+from playsmart_gateway.dialects.playsmart.openapi import (
+    PLAYER,
+    TOKEN_REFUSED,
+)
+from playsmart_gateway.dialects.playsmart.players import (
+    MAX_PAGE,
+    MAX_PLACE,
+    PublicGame,
+)
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.parts import BEARER, Answers, Piece, answer, operation, refusal
-from playsmart_gateway.openapi.playsmart import PLAYER, TOKEN_REFUSED
 from playsmart_gateway.openapi.schema import Schema, described, ref, replies_of
 from playsmart_gateway.stores.models import (
     CoinTransaction,

@@ -27,7 +27,7 @@ from liquid.exceptions import LiquidError
 from liquid.expression import Expression
 from liquid.token import Token
 
-from playsmart_gateway.links import MAX_LINK_LENGTH
+from playsmart_gateway.dialects.teak.deep_links import MAX_LINK_LENGTH
 
 MAX_TEXT_LENGTH = 16_384
 """Characters of any text while rendering, and bytes of the result; properties have as many."""

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.links import MAX_LINK_LENGTH
-from playsmart_gateway.templates import (
+from playsmart_gateway.dialects.teak.deep_links import MAX_LINK_LENGTH
+from playsmart_gateway.dialects.teak.templates import (
     MAX_FILTERS,
     MAX_LIST_LENGTH,
     MAX_MARKUP,
@@ -305,7 +305,7 @@ def test_a_hole_of_the_library_costs_the_process_its_life_and_nothing_else(hole:
 
 
 def test_the_process_ends_with_its_input_and_not_by_the_signals_of_the_gateway() -> None:
-    program = "from playsmart_gateway.templates import main; main()"
+    program = "from playsmart_gateway.dialects.teak.templates import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

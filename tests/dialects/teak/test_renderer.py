@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.renderer import COMMAND, MAX_WAITING, Renderer
-from playsmart_gateway.templates import MAX_TEXT_LENGTH
+from playsmart_gateway.dialects.teak.renderer import (
+    COMMAND,
+    MAX_WAITING,
+    Renderer,
+)
+from playsmart_gateway.dialects.teak.templates import MAX_TEXT_LENGTH
 from tests.crash.clients import until
 
 TEMPLATE = "teak1:///{{ name }}"
@@ -168,7 +172,7 @@ async def test_closing_gives_up_what_is_being_rendered() -> None:
 async def test_processes_end_with_a_gateway_that_was_killed(tmp_path: Path) -> None:
     program = (
         "import asyncio, os, signal\n"
-        "from playsmart_gateway.renderer import Renderer\n"
+        "from playsmart_gateway.dialects.teak.renderer import Renderer\n"
         "async def main():\n"
         "    await Renderer().render('{{ a }}', {})\n"
         "    print(open(f'/proc/self/task/{os.getpid()}/children').read(), flush=True)\n"

@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.geography import country_of, is_country_code, is_timezone
+from playsmart_gateway.dialects.teak.geo import (
+    country_of,
+    is_country_code,
+    is_timezone,
+)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,12 @@ from pathlib import Path
 from threading import Lock
 
 import playsmart_gateway
-from playsmart_gateway import templates
-from playsmart_gateway.templates import Property, encoded, holds_markup
+from playsmart_gateway.dialects.teak import templates
+from playsmart_gateway.dialects.teak.templates import (
+    Property,
+    encoded,
+    holds_markup,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.auth.tokens import mint
-from playsmart_gateway.dialects.playsmart import MAX_DEPTH, MAX_EVENTS, decode
+from playsmart_gateway.dialects.playsmart.endpoint import (
+    MAX_DEPTH,
+    MAX_EVENTS,
+    decode,
+)
 from playsmart_gateway.errors import Malformed
 from playsmart_gateway.http.error_body import (
     MAX_DETAILS,

@@ -8,8 +8,8 @@ import pytest
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import load_config
+from playsmart_gateway.dialects.teak.known_players import Roster
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.roster import Roster
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import SECRET, in_process
 from tests.doubles import make_batch

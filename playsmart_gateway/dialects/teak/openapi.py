@@ -12,6 +12,11 @@ from playsmart_gateway.dialects.teak.endpoints import (
     IdentifyPlayer,
     SetPlayerProperties,
 )
+from playsmart_gateway.dialects.teak.openapi_schemas import (
+    EXAMPLES,
+    as_texts,
+    schemas,
+)
 from playsmart_gateway.errors import (
     Closing,
     JournalUnavailable,
@@ -31,7 +36,6 @@ from playsmart_gateway.openapi.parts import (
     operation,
 )
 from playsmart_gateway.openapi.schema import ref
-from playsmart_gateway.openapi.teak_schemas import EXAMPLES, as_texts, schemas
 from playsmart_gateway.stores.models import OPT_OUT_STATES
 
 FORM = "application/x-www-form-urlencoded"
