@@ -12,11 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from playsmart_gateway import (
-    dashboard,
-    docs,
-    inspector_pages,
-)
+from playsmart_gateway import docs
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.build import (
     access_for,
@@ -30,6 +26,16 @@ from playsmart_gateway.build import (
     verifier_for,
 )
 from playsmart_gateway.config import Config
+from playsmart_gateway.console.access import (
+    Home,
+    OperatorGate,
+)
+from playsmart_gateway.console.dashboard import routes as dashboard
+from playsmart_gateway.console.inspector import routes as inspector_pages
+from playsmart_gateway.console.inspector.redact import (
+    Disclosure,
+    secrets_of,
+)
 from playsmart_gateway.dialects.lynes import endpoint as lynes
 from playsmart_gateway.dialects.lynes import reads
 from playsmart_gateway.dialects.pieces import PIECES
@@ -43,7 +49,6 @@ from playsmart_gateway.dialects.teak.endpoints import (
     SetPlayerProperties,
 )
 from playsmart_gateway.dialects.teak.renderer import Renderer
-from playsmart_gateway.disclosure import Disclosure, secrets_of
 from playsmart_gateway.economy.coins import draws_for
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http import ops
@@ -57,7 +62,6 @@ from playsmart_gateway.http.request_frame import (
     RequestFrame,
     SlashRedirect,
 )
-from playsmart_gateway.operator import Home, OperatorGate
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.rate_limit import (

@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from playsmart_gateway.console.inspector.routes import HANG_UP
 from playsmart_gateway.cycle import Cycle, Flow
 from playsmart_gateway.errors import Refused
 from playsmart_gateway.http.error_body import error_body
@@ -32,7 +33,6 @@ from playsmart_gateway.http.slots import (
     Slots,
     group_of,
 )
-from playsmart_gateway.inspector_pages import HANG_UP
 from playsmart_gateway.reading import Reader
 
 KEPT_BODY_BYTES = 65_536

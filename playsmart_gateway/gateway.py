@@ -16,6 +16,10 @@ from typing import Any
 
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.config import Config
+from playsmart_gateway.console.inspector.hub import (
+    MAX_WATCHERS,
+    Inspector,
+)
 from playsmart_gateway.dialects.teak.known_players import Roster
 from playsmart_gateway.errors import (
     Detail,
@@ -28,7 +32,6 @@ from playsmart_gateway.http.slots import (
     Limits,
     Slots,
 )
-from playsmart_gateway.inspector import MAX_WATCHERS, Inspector
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.pipeline.buffer import Buffer

@@ -25,10 +25,10 @@ from playsmart_gateway.cli.common import (
     with_examples,
 )
 from playsmart_gateway.config import Config, masked, without_password
+from playsmart_gateway.console.access import is_loopback
 from playsmart_gateway.dialects.playsmart.openapi import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
-from playsmart_gateway.operator import is_loopback
 from playsmart_gateway.output import never_wait_for_readers
 from playsmart_gateway.server import serve
 

@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from playsmart_gateway.console.access import Home
 from playsmart_gateway.http.static import (
     Asset,
     package_folder,
 )
 from playsmart_gateway.openapi import document_json
 from playsmart_gateway.openapi.parts import Piece
-from playsmart_gateway.operator import Home
 
 _HERE = Path(__file__).parent
 _ASSETS = {

@@ -18,7 +18,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from playsmart_gateway import dashboard, inspector_pages
+from playsmart_gateway.console.dashboard import routes as dashboard
+from playsmart_gateway.console.inspector import routes as inspector_pages
 from tests.bench.generators import CONNECTIONS, BenchError, Generator, generator
 from tests.bench.processes import Target, environment
 from tests.bench.requests import requests

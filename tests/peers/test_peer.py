@@ -12,10 +12,20 @@ from typing import Any
 import msgspec
 import pytest
 
+from playsmart_gateway.console.inspector.forward import (
+    Away,
+    Relay,
+    Source,
+)
+from playsmart_gateway.console.inspector.hub import Inspector
+from playsmart_gateway.console.inspector.redact import Disclosure
+from playsmart_gateway.console.inspector.watcher import (
+    MAX_QUEUED_BYTES,
+    Interest,
+    Watcher,
+)
 from playsmart_gateway.dialects.teak.known_players import Roster
-from playsmart_gateway.disclosure import Disclosure
 from playsmart_gateway.errors import Detail
-from playsmart_gateway.inspector import Inspector
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.peers.channels import Mailboxes
 from playsmart_gateway.peers.fair_lock import Turnstile
@@ -32,10 +42,8 @@ from playsmart_gateway.peers.scoreboard import (
     Board,
 )
 from playsmart_gateway.rate_limit import SharedCounts
-from playsmart_gateway.relay import Away, Relay, Source
 from playsmart_gateway.report import Report
 from playsmart_gateway.stores.memory.store import MemorySink
-from playsmart_gateway.watching import MAX_QUEUED_BYTES, Interest, Watcher
 from tests.conftest import eventually
 from tests.doubles import FakeClock, make_batch
 from tests.test_report import make_gauges

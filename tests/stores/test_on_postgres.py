@@ -27,10 +27,10 @@ from tests.conftest import (
     make_upload,
     wait_until,
 )
+from tests.console.test_inspector_routes import Watch
 from tests.dialects.lynes.test_http import PROJECT
 from tests.dialects.teak.client import APPS, BATCH, call, event, identify
 from tests.engines.postgres import PASSWORD, PostgresServer, fetch
-from tests.test_inspector_pages import Watch
 
 TOKEN = "a token of operators"
 OPERATOR = {"authorization": f"Bearer {TOKEN}"}

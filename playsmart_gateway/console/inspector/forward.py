@@ -15,9 +15,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from playsmart_gateway.disclosure import Disclosure
+from playsmart_gateway.console.inspector.hub import (
+    Inspector,
+    TooManyWatchers,
+)
+from playsmart_gateway.console.inspector.redact import Disclosure
+from playsmart_gateway.console.inspector.watcher import (
+    MAX_QUEUED_BYTES,
+    Fate,
+    Interest,
+    Watcher,
+)
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.inspector import Inspector, TooManyWatchers
 from playsmart_gateway.peers.peer import (
     News,
     Started,
@@ -26,7 +35,6 @@ from playsmart_gateway.peers.peer import (
     Worker,
 )
 from playsmart_gateway.stores.contract import Reader
-from playsmart_gateway.watching import MAX_QUEUED_BYTES, Fate, Interest, Watcher
 
 PAUSE_SECONDS = 0.2
 """Between two looks at the queue: what comes meanwhile is sent together."""

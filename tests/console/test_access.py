@@ -9,8 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from starlette.responses import Response
 
+from playsmart_gateway.console.access import (
+    Home,
+    OperatorGate,
+    is_loopback,
+)
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.operator import Home, OperatorGate, is_loopback
 from playsmart_gateway.rate_limit import (
     WRONG_TRY_SECONDS,
     WrongTries,

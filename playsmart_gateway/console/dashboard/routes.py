@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -19,14 +19,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway import __version__
+from playsmart_gateway.console.access import OperatorGate
+from playsmart_gateway.console.dashboard.window import Recent
 from playsmart_gateway.errors import SinkError
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.http.static import (
     Asset,
     package_folder,
 )
-from playsmart_gateway.operator import OperatorGate
-from playsmart_gateway.recent import Recent
 from playsmart_gateway.report import Report
 from playsmart_gateway.stores.rollups import (
     SPANS,
@@ -192,7 +192,7 @@ def _guarded(gate: OperatorGate, endpoint: _Endpoint) -> _Endpoint:
 
 
 def _page(name: str) -> _Endpoint:
-    content = files("playsmart_gateway").joinpath("pages", name).read_bytes()
+    content = (Path(__file__).parent / name).read_bytes()
     media_type = _TYPES[name.rpartition(".")[2]]
 
     async def answer(_: Request) -> Response:

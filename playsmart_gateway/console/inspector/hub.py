@@ -14,8 +14,7 @@ from typing import Any
 
 import msgspec
 
-from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.watching import (
+from playsmart_gateway.console.inspector.watcher import (
     EVERYTHING,
     MAX_SHOWN_BYTES,
     Interest,
@@ -24,6 +23,7 @@ from playsmart_gateway.watching import (
     Watcher,
     is_up_to,
 )
+from playsmart_gateway.events.batch import Batch
 
 MAX_WATCHERS = 8
 """At once; fewer where the gateway takes fewer than ten times as many connections."""

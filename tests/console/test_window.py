@@ -2,8 +2,11 @@
 
 import pytest
 
+from playsmart_gateway.console.dashboard.window import (
+    Recent,
+    quantile,
+)
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.recent import Recent, quantile
 from tests.doubles import FakeClock
 
 

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.config import Auth, Config, Operator, Secret, Teak, TeakApp
-from playsmart_gateway.disclosure import MAX_TEXT_LENGTH, Disclosure, secrets_of
+from playsmart_gateway.console.inspector.redact import (
+    MAX_TEXT_LENGTH,
+    Disclosure,
+    secrets_of,
+)
+from playsmart_gateway.console.inspector.watcher import Seen
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.watching import Seen
 from tests.conftest import SECRET
 
 KNOWN = "hush/hush-4711"

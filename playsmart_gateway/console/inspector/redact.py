@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from playsmart_gateway.watching import Seen
+from playsmart_gateway.console.inspector.watcher import Seen
 
 MASK = "••••"
 MAX_TEXT_LENGTH = 131_072

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
-from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.inspector import MAX_WATCHERS, Inspector, TooManyWatchers
-from playsmart_gateway.watching import (
+from playsmart_gateway.console.inspector.hub import (
+    MAX_WATCHERS,
+    Inspector,
+    TooManyWatchers,
+)
+from playsmart_gateway.console.inspector.watcher import (
     BYTES_PER_SECOND,
     MAX_FOLLOWED,
     MAX_QUEUED_BYTES,
@@ -17,6 +20,7 @@ from playsmart_gateway.watching import (
     Seen,
     Watcher,
 )
+from playsmart_gateway.events.batch import Batch
 from tests.doubles import FakeClock, make_batch
 
 

@@ -7,11 +7,15 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from playsmart_gateway.disclosure import Disclosure
+from playsmart_gateway.console.access import OperatorGate
+from playsmart_gateway.console.inspector.hub import Inspector
+from playsmart_gateway.console.inspector.redact import Disclosure
+from playsmart_gateway.console.inspector.routes import (
+    HANG_UP,
+    Patience,
+    routes,
+)
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.inspector import Inspector
-from playsmart_gateway.inspector_pages import HANG_UP, Patience, routes
-from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import eventually

@@ -13,9 +13,12 @@ from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from playsmart_gateway.dashboard import RANGES
+from playsmart_gateway.console.dashboard.routes import RANGES
 from tests.conftest import RunningGateway, StartGateway, wait_until
-from tests.test_dashboard import body, post_all
+from tests.console.test_dashboard import (
+    body,
+    post_all,
+)
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 

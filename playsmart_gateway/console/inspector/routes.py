@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -17,14 +17,27 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from playsmart_gateway.disclosure import Disclosure
+from playsmart_gateway.console.access import OperatorGate
+from playsmart_gateway.console.inspector.forward import (
+    PAUSE_SECONDS,
+    Away,
+    Relay,
+    Source,
+    Teller,
+    encode,
+)
+from playsmart_gateway.console.inspector.hub import (
+    Inspector,
+    TooManyWatchers,
+)
+from playsmart_gateway.console.inspector.redact import Disclosure
+from playsmart_gateway.console.inspector.watcher import (
+    Interest,
+    Watcher,
+)
 from playsmart_gateway.http.error_body import error_body
-from playsmart_gateway.inspector import Inspector, TooManyWatchers
-from playsmart_gateway.operator import OperatorGate
 from playsmart_gateway.peers.peer import Worker
-from playsmart_gateway.relay import PAUSE_SECONDS, Away, Relay, Source, Teller, encode
 from playsmart_gateway.stores.contract import Reader
-from playsmart_gateway.watching import Interest, Watcher
 
 PATH = "/inspector"
 HANG_UP = "playsmart.hang_up"
@@ -75,7 +88,7 @@ def routes(
     prefix = f"{worker.number}." if worker else ""
     source = Source(inspector, disclosure, reader, coins_source, prefix)
     relay = Relay(worker, source) if worker else None
-    folder = files("playsmart_gateway") / "pages"
+    folder = Path(__file__).parent
 
     def page(path: str) -> Route:
         name, media_type = _FILES[path]

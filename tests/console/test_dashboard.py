@@ -15,7 +15,10 @@ import pytest
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.config import Auth, Buffer, Config, Journal, Operator, Storage
-from playsmart_gateway.dashboard import RANGES, Shelf
+from playsmart_gateway.console.dashboard.routes import (
+    RANGES,
+    Shelf,
+)
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.http.static import package_folder
 from playsmart_gateway.stores.memory.store import MemorySink
