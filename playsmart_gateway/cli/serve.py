@@ -30,7 +30,7 @@ from playsmart_gateway.dialects.playsmart.openapi import PLAYER as EXAMPLE_PLAYE
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.output import never_wait_for_readers
-from playsmart_gateway.server import serve
+from playsmart_gateway.serve.server import serve
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def serve_command(
         click.echo(_welcome(config, made))
     if app is not None:
         context.exit(serve(app, config))
-    from playsmart_gateway.supervisor import supervise  # not needed by a single process
+    from playsmart_gateway.serve.supervisor import supervise  # not needed by a single process
 
     context.exit(supervise(config, make_app))
 

@@ -14,10 +14,10 @@ from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.output import never_wait_for_readers
+from playsmart_gateway.serve.worker_process import work
 from playsmart_gateway.stream import open_consumer
 from playsmart_gateway.stream.options import is_nats
 from playsmart_gateway.stream.worker import Worker
-from playsmart_gateway.worker_server import work
 
 
 @click.command("worker")

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.server import SWITCH_INTERVAL_SECONDS
+from playsmart_gateway.serve.server import SWITCH_INTERVAL_SECONDS
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.options import JetStreamOptions
 from tests.bench.generators import BenchError

@@ -32,9 +32,9 @@ from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.peers.peer import Worker
-from playsmart_gateway.server import serve
+from playsmart_gateway.serve.server import serve
+from playsmart_gateway.serve.supervisor import supervise
 from playsmart_gateway.stores.sqlite import SqliteSink
-from playsmart_gateway.supervisor import supervise
 from tests.bench import obvious
 from tests.bench.requests import PATH
 

@@ -16,8 +16,8 @@ from playsmart_gateway import output
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import load_config
 from playsmart_gateway.errors import ConfigError, GatewayError
-from playsmart_gateway.server import serve
-from playsmart_gateway.supervisor import supervise
+from playsmart_gateway.serve.server import serve
+from playsmart_gateway.serve.supervisor import supervise
 
 SECRET = "crash-campaign-secret-of-32-bytes-or-more"
 GAMES = (

@@ -9,7 +9,6 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.config import Config
-from playsmart_gateway.connection import TURNS, Protocol
 from playsmart_gateway.http.request_frame import ANSWER
 from playsmart_gateway.http.slots import (
     ANSWER_SECONDS,
@@ -22,8 +21,12 @@ from playsmart_gateway.http.slots import (
     group_of,
 )
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.reading import MAX_QUEUED
-from playsmart_gateway.server import uvicorn_config
+from playsmart_gateway.serve.connection import (
+    TURNS,
+    Protocol,
+)
+from playsmart_gateway.serve.reading import MAX_QUEUED
+from playsmart_gateway.serve.server import uvicorn_config
 from tests.doubles import FakeClock
 
 GET = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -3,10 +3,10 @@
 import httpx
 
 from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.serve.worker_ops import create_worker_app
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.source import SourceState
 from playsmart_gateway.stream.worker import Worker
-from playsmart_gateway.worker_ops import create_worker_app
 from tests.conftest import parse_metrics
 from tests.stream.test_worker import FakeSource
 

@@ -20,11 +20,14 @@ from starlette.types import ASGIApp
 
 from playsmart_gateway.app import Application
 from playsmart_gateway.config import Config
-from playsmart_gateway.connection import Protocol
-from playsmart_gateway.dealer import is_wildcard, listen
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http.slots import Slots
 from playsmart_gateway.peers.peer import Worker
+from playsmart_gateway.serve.acceptor import (
+    is_wildcard,
+    listen,
+)
+from playsmart_gateway.serve.connection import Protocol
 
 logger = logging.getLogger(__name__)
 

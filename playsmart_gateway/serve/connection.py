@@ -13,7 +13,6 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from playsmart_gateway.console.inspector.routes import HANG_UP
-from playsmart_gateway.cycle import Cycle, Flow
 from playsmart_gateway.errors import Refused
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.http.request_frame import (
@@ -33,7 +32,11 @@ from playsmart_gateway.http.slots import (
     Slots,
     group_of,
 )
-from playsmart_gateway.reading import Reader
+from playsmart_gateway.serve.cycle import (
+    Cycle,
+    Flow,
+)
+from playsmart_gateway.serve.reading import Reader
 
 KEPT_BODY_BYTES = 65_536
 """What may be missing of a body that was refused unread, if the connection is to be kept."""

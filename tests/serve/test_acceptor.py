@@ -8,12 +8,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from playsmart_gateway.dealer import Dealer, listen
 from playsmart_gateway.errors import GatewayError
 from playsmart_gateway.peers.channels import Mailboxes
 from playsmart_gateway.peers.scoreboard import (
     SILENT_SECONDS,
     Board,
+)
+from playsmart_gateway.serve.acceptor import (
+    Dealer,
+    listen,
 )
 
 

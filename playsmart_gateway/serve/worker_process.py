@@ -15,14 +15,14 @@ from playsmart_gateway.http.slots import (
     Limits,
     Slots,
 )
-from playsmart_gateway.server import (
+from playsmart_gateway.serve.server import (
     SWITCH_INTERVAL_SECONDS,
     Server,
     ignore_hangup,
     uvicorn_config,
 )
+from playsmart_gateway.serve.worker_ops import create_worker_app
 from playsmart_gateway.stream.worker import Worker
-from playsmart_gateway.worker_ops import create_worker_app
 
 LIMITS = Limits(max_connections=64)
 """Of those who watch; what they may hold is otherwise what clients of a gateway may."""

@@ -17,7 +17,7 @@ from tests.conftest import (
     clean_environment,
     wait_until,
 )
-from tests.test_workers import start_workers
+from tests.serve.test_workers import start_workers
 
 MODULE = (sys.executable, "-m", "playsmart_gateway")
 ALONE = ("unshare", "--pid", "--fork", "--kill-child=KILL")

@@ -44,7 +44,7 @@ from tests.dialects.teak.client import (
     NO_LIMITS,
     event,
 )
-from tests.test_server import start_and_fail
+from tests.serve.test_server import start_and_fail
 
 COUNTERS = re.compile(r"_(total|count|bucket\{.*)$|_total\{")
 

@@ -14,9 +14,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from playsmart_gateway.cycle import Cycle, Flow
 from playsmart_gateway.errors import Refused, TooLarge
-from playsmart_gateway.heads import Heads, without_upgrade
 from playsmart_gateway.http.ops import PROBES
 from playsmart_gateway.http.request_frame import HEADERS
 from playsmart_gateway.http.slots import (
@@ -28,6 +26,14 @@ from playsmart_gateway.http.slots import (
     TOO_MANY,
     WAITING,
     Slots,
+)
+from playsmart_gateway.serve.cycle import (
+    Cycle,
+    Flow,
+)
+from playsmart_gateway.serve.heads import (
+    Heads,
+    without_upgrade,
 )
 
 MAX_HEAD_BYTES = 32_768

@@ -30,7 +30,6 @@ import msgspec
 from playsmart_gateway import output
 from playsmart_gateway.app import Application, limited_keys
 from playsmart_gateway.config import Config
-from playsmart_gateway.dealer import Dealer, listen
 from playsmart_gateway.errors import ConfigError, GatewayError, explained, where
 from playsmart_gateway.logs import always
 from playsmart_gateway.peers.channels import Mailboxes
@@ -44,7 +43,15 @@ from playsmart_gateway.pipeline.journal_folders import (
     worker_folder,
 )
 from playsmart_gateway.rate_limit import SharedCounts
-from playsmart_gateway.server import HURRY, ignore_hangup, serve
+from playsmart_gateway.serve.acceptor import (
+    Dealer,
+    listen,
+)
+from playsmart_gateway.serve.server import (
+    HURRY,
+    ignore_hangup,
+    serve,
+)
 
 logger = logging.getLogger(__name__)
 

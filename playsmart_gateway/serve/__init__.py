@@ -1,0 +1,6 @@
+"""Processes and sockets: uvicorn with limits, one process or several, and their end.
+
+``server`` runs one application on its sockets, ``connection``, ``reading`` and ``cycle`` are
+uvicorn's HTTP with a limit for all that a client could cost, ``supervisor`` keeps several workers.
+Nothing here knows what is served. Begin with ``server``.
+"""
