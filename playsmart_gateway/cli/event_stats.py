@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from playsmart_gateway.build import open_sink
+from playsmart_gateway.cli.harmless import harmless_json
 from playsmart_gateway.cli.printing import Show, say, shown
 from playsmart_gateway.economy.points import (
     MetadataSummary,
@@ -21,7 +22,6 @@ from playsmart_gateway.economy.points.summary import (
     Bucket,
     FieldSummary,
 )
-from playsmart_gateway.harmless import harmless_json
 
 BAR_WIDTH = 40
 MAX_DAYS_SHOWN = 31

@@ -14,8 +14,7 @@ import msgspec
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_c
 from playsmart_gateway.cli.filters import filter_options
-from playsmart_gateway.cli.printing import print_json, progress_bar, raw_option, say
-from playsmart_gateway.exports import (
+from playsmart_gateway.cli.formats import (
     Exported,
     Format,
     Writer,
@@ -23,6 +22,7 @@ from playsmart_gateway.exports import (
     open_writer,
     whole_file,
 )
+from playsmart_gateway.cli.printing import print_json, progress_bar, raw_option, say
 from playsmart_gateway.stores.events import EventFilter
 
 STANDARD_OUTPUT = Path("-")

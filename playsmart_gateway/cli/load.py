@@ -20,9 +20,9 @@ from rich.progress import Progress as Bar
 
 from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.cli.common import read_config, signing_key, with_development_secret
+from playsmart_gateway.cli.harmless import harmless_json
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.harmless import harmless_json
 from playsmart_gateway.load import (
     GAME_ID,
     Baseline,

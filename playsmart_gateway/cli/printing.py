@@ -9,7 +9,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from playsmart_gateway.harmless import harmless, harmless_json
+from playsmart_gateway.cli.harmless import (
+    harmless,
+    harmless_json,
+)
 
 __all__ = ["Show", "harmless", "print_json", "progress_bar", "raw_option", "say", "shown"]
 

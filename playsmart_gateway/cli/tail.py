@@ -12,8 +12,8 @@ from rich.text import Text
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_c
 from playsmart_gateway.cli.filters import filter_options
+from playsmart_gateway.cli.formats import as_lines
 from playsmart_gateway.cli.printing import Show, harmless, raw_option, shown
-from playsmart_gateway.exports import as_lines
 from playsmart_gateway.stores.events import (
     EventFilter,
     EventReader,

@@ -19,9 +19,9 @@ from playsmart_gateway.rate_limit import (
     WRONG_TRY_SECONDS,
     WrongTries,
 )
+from tests.cli.test_cli import invoke
 from tests.conftest import StartGateway, make_upload
 from tests.doubles import FakeClock
-from tests.test_cli import invoke
 
 TOKEN = "0123456789-operator"
 

@@ -18,9 +18,13 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
+from playsmart_gateway.cli.harmless import (
+    harmless,
+    harmless_cell,
+    harmless_json,
+)
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.harmless import harmless, harmless_cell, harmless_json
 from tests.stores.app_batches import (
     analytics,
     named,

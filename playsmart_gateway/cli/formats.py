@@ -16,8 +16,11 @@ from typing import IO, Any, Literal, Protocol
 
 import msgspec
 
+from playsmart_gateway.cli.harmless import (
+    harmless_cell,
+    harmless_json,
+)
 from playsmart_gateway.errors import ExportError
-from playsmart_gateway.harmless import harmless_cell, harmless_json
 from playsmart_gateway.private import create_file
 from playsmart_gateway.stores.events import (
     EventFilter,

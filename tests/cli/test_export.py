@@ -21,8 +21,12 @@ from click.testing import CliRunner, Result
 
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
+from playsmart_gateway.cli.formats import (
+    NdjsonWriter,
+    export_events,
+    whole_file,
+)
 from playsmart_gateway.errors import ExportError, SinkUnavailable
-from playsmart_gateway.exports import NdjsonWriter, export_events, whole_file
 from playsmart_gateway.stores.events import EVERYTHING
 from tests.conftest import RunningGateway, StartGateway, clean_environment, make_event, make_upload
 from tests.doubles import make_batch
@@ -176,7 +180,7 @@ def test_filters_and_the_cursor_cut_the_same_way(database: Path) -> None:
 async def test_an_export_that_is_stopped_goes_on_at_its_cursor(
     database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("playsmart_gateway.exports.EVENTS_PER_PAGE", 4)
+    monkeypatch.setattr("playsmart_gateway.cli.formats.EVENTS_PER_PAGE", 4)
     pages = iter([False, True])
     async with open_sink(f"sqlite:///{database}").reader() as reader:
         with (tmp_path / "e.ndjson").open("wb") as file:
