@@ -5,7 +5,7 @@ from typing import Any
 import click
 from click.types import StringParamType
 
-from playsmart_gateway.environment import as_utf_8
+from playsmart_gateway.config.environment import as_utf_8
 
 
 class Text(StringParamType):

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
-from playsmart_gateway.environment import PREFIX
+from playsmart_gateway.config.environment import PREFIX
 from tests import ROOT
 from tests.bench.generators import BenchError
 from tests.bench.requests import SECRET

@@ -14,12 +14,12 @@ from playsmart_gateway.build import (
     store_for,
 )
 from playsmart_gateway.config import MASKED, Config, Secret, Storage, load_config, masked
+from playsmart_gateway.config.tables import Section
 from playsmart_gateway.economy.points.definitions import (
     Definition,
     Milestone,
 )
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.tables import Section
 from tests import ROOT
 
 EXAMPLE = ROOT / "config.example.toml"

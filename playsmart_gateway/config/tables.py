@@ -14,8 +14,8 @@ from typing import Any, TypeGuard, get_args, get_origin
 
 import msgspec
 
+from playsmart_gateway.config.environment import WITHIN
 from playsmart_gateway.economy.points.definitions import Definition
-from playsmart_gateway.environment import WITHIN
 from playsmart_gateway.errors import ConfigError
 
 SQLITE_PREFIX = "sqlite:///"

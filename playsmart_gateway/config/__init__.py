@@ -15,6 +15,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from playsmart_gateway.config.environment import read_environment
+from playsmart_gateway.config.tables import (
+    Reader,
+    Section,
+    is_section,
+    keys_of,
+    read_toml,
+    unknown,
+)
 from playsmart_gateway.economy.coins import (
     MAX_BASE_AMOUNT,
     MAX_MULTIPLIER,
@@ -23,10 +32,8 @@ from playsmart_gateway.economy.points import (
     EventDefinition,
     StreakDefinition,
 )
-from playsmart_gateway.environment import read_environment
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import LogFormat, LogLevel
-from playsmart_gateway.tables import Reader, Section, is_section, keys_of, read_toml, unknown
 
 MASKED = "********"
 
