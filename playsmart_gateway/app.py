@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from playsmart_gateway import docs
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.build import (
     access_for,
@@ -62,6 +61,7 @@ from playsmart_gateway.http.request_frame import (
     RequestFrame,
     SlashRedirect,
 )
+from playsmart_gateway.openapi import page as docs
 from playsmart_gateway.peers.peer import Worker
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.rate_limit import (

@@ -116,7 +116,7 @@ def test_everything_the_page_needs_is_here(gateway: RunningGateway) -> None:
 
 
 def test_the_gateway_does_not_import_the_package_of_the_assets() -> None:
-    import playsmart_gateway.docs as docs
+    import playsmart_gateway.openapi.page as docs
 
     assert docs._asset("swagger-ui-bundle.js").body
     assert "flask" not in sys.modules

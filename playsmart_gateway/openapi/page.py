@@ -19,7 +19,7 @@ from playsmart_gateway.http.static import (
     Asset,
     package_folder,
 )
-from playsmart_gateway.openapi import document_json
+from playsmart_gateway.openapi.document import document_json
 from playsmart_gateway.openapi.parts import Piece
 
 _HERE = Path(__file__).parent
