@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The campaign against a cluster mostly waits; it is run by itself.
-SPREAD := -n auto --maxprocesses 4 --dist loadfile --ignore tests/cluster
+SPREAD := -n auto --maxprocesses 4 --dist loadfile --ignore tests/campaigns/cluster
 CONSTRAINTS := playsmart_gateway/constraints.txt
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
@@ -35,19 +35,19 @@ load: $(VENV)/.core ## load a running gateway (ARGS="--duration 10 --connections
 	@$(BIN)/playsmart-gateway load $(ARGS)
 
 simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
-	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),5000) $(ARGS)
+	@$(BIN)/python -m tests.campaigns.simulation --seeds $(or $(SEEDS),5000) $(ARGS)
 
 crash: $(VENV)/.dev ## kill the real server again and again, move and remove its files, and count (ARGS="--rounds 200 --hands 100")
-	@$(BIN)/python -m tests.crash $(ARGS)
+	@$(BIN)/python -m tests.campaigns.crash $(ARGS)
 
 abuse: $(VENV)/.dev ## attack the real server beside a player, and measure (ARGS="--seconds 10 --workers 2")
-	@$(BIN)/python -m tests.abuse $(ARGS)
+	@$(BIN)/python -m tests.campaigns.abuse $(ARGS)
 
 cluster: $(VENV)/.dev ## kill and cut off NATS servers, PostgreSQL, workers and gateways, and count (ARGS="--rounds 5")
-	@$(BIN)/python -m tests.cluster $(ARGS)
+	@$(BIN)/python -m tests.campaigns.cluster $(ARGS)
 
 fuzz: $(VENV)/.dev ## hold a running gateway against /openapi.json (ARGS="--examples 1000 --seed 7")
-	@$(BIN)/python -m tests.fuzz $(ARGS)
+	@$(BIN)/python -m tests.campaigns.fuzz $(ARGS)
 
 constraints: ## write the newest versions that fit pyproject.toml into constraints.txt; run the tests then
 	rm -rf $(VENV).fresh

@@ -14,8 +14,11 @@ import pytest
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.sqlite import SqliteSink
 from playsmart_gateway.stores.sqlite.schema import MIGRATIONS
-from tests.crash.clients import Client, Ledger
-from tests.crash.harness import Target
+from tests.campaigns.crash.clients import (
+    Client,
+    Ledger,
+)
+from tests.campaigns.crash.harness import Target
 from tests.doubles import make_batch
 
 

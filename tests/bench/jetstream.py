@@ -23,7 +23,7 @@ from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.options import JetStreamOptions
 from tests.bench.generators import BenchError
 from tests.bench.table import human
-from tests.crash.clients import until
+from tests.campaigns.crash.clients import until
 from tests.doubles import make_batch
 from tests.engines.nats import NatsServers, find_binary
 

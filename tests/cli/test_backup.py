@@ -16,9 +16,14 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.stores.sqlite import SqliteSink
 from playsmart_gateway.stores.sqlite.backup import back_up
 from tests import ROOT
-from tests.crash.clients import Client, Ledger, load, until
-from tests.crash.count import count
-from tests.crash.harness import Target
+from tests.campaigns.crash.clients import (
+    Client,
+    Ledger,
+    load,
+    until,
+)
+from tests.campaigns.crash.count import count
+from tests.campaigns.crash.harness import Target
 from tests.doubles import make_batch
 
 

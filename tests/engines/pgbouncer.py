@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 import pytest
 
-from tests.crash.harness import free_port
+from tests.campaigns.crash.harness import free_port
 from tests.engines.postgres import PASSWORD
 
 START_SECONDS = 60.0

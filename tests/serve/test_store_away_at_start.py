@@ -17,6 +17,8 @@ import pytest
 
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.stores.sqlite.connection import at_opening
+from tests.campaigns.crash.faults import locked
+from tests.campaigns.crash.harness import free_port
 from tests.conftest import (
     SECRET,
     RunningGateway,
@@ -26,8 +28,6 @@ from tests.conftest import (
     make_upload,
     wait_until,
 )
-from tests.crash.faults import locked
-from tests.crash.harness import free_port
 from tests.engines.nats import NatsServers, find_binary
 from tests.engines.postgres import PostgresServer, fetch, find_binaries
 from tests.stream.pipeline import new_stream

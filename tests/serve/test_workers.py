@@ -21,6 +21,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.campaigns.crash.clients import (
+    Client,
+    Ledger,
+    load,
+)
+from tests.campaigns.crash.count import count
+from tests.campaigns.crash.target import SECRET as LOAD_SECRET
 from tests.conftest import (
     PATIENCE_SECONDS,
     SECRET,
@@ -32,9 +39,6 @@ from tests.conftest import (
     parse_metrics,
     wait_until,
 )
-from tests.crash.clients import Client, Ledger, load
-from tests.crash.count import count
-from tests.crash.target import SECRET as LOAD_SECRET
 from tests.dialects.teak.client import (
     BATCH,
     CREDENTIALS,

@@ -22,7 +22,7 @@ from playsmart_gateway.stores.rollups import (
     FigureKeeper,
     Followed,
 )
-from tests.crash.clients import until
+from tests.campaigns.crash.clients import until
 from tests.engines.postgres import PostgresServer, connected, execute, fetch
 from tests.stores.test_coins import (
     EVENTS,

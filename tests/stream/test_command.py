@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.campaigns.crash.harness import free_port
 from tests.conftest import (
     PATIENCE_SECONDS,
     Connection,
@@ -21,7 +22,6 @@ from tests.conftest import (
     parse_metrics,
     wait_until,
 )
-from tests.crash.harness import free_port
 from tests.engines.nats import NatsServers
 from tests.stream.pipeline import new_stream
 

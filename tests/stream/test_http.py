@@ -21,8 +21,8 @@ from playsmart_gateway.build import (
 from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Lynes, Nats, Storage
 from playsmart_gateway.economy.points import EventDefinition
 from playsmart_gateway.stream.worker import Worker
+from tests.campaigns.crash.clients import until
 from tests.conftest import SECRET, in_process, make_event, make_upload
-from tests.crash.clients import until
 from tests.engines.nats import NatsServers
 from tests.stream.pipeline import (
     new_stream,

@@ -17,8 +17,8 @@ from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.consumer import Consumer
 from playsmart_gateway.stream.sink import JetStreamStore
 from playsmart_gateway.stream.topology import _wanted
+from tests.campaigns.crash.harness import free_port
 from tests.conftest import wait_until
-from tests.crash.harness import free_port
 from tests.doubles import make_batch
 from tests.engines.nats import NatsServers, find_binary
 from tests.stream.pipeline import (

@@ -1,0 +1,70 @@
+"""``python -m tests.campaigns.fuzz``: all checks of Schemathesis, all endpoints, no failure.
+
+Exit code 0 when nothing was found. Afterwards the gateway must have stored all it promised.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from playsmart_gateway.dialects.lynes.openapi_schemas import (
+    EVENTS,
+    STREAKS,
+)
+from playsmart_gateway.dialects.playsmart.openapi import PLAYER
+from playsmart_gateway.dialects.teak.openapi_schemas import (
+    APP,
+    SECRET_KEY,
+)
+from tests.conftest import SECRET, RunningGateway, clean_environment, in_toml
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+ENVIRONMENT = {
+    "PLAYSMART_AUTH__SECRET": SECRET,
+    "PLAYSMART_TEAK__APPS": f'[{{id = "{APP}", secret_key = "{SECRET_KEY}"}}]',
+    "PLAYSMART_TEAK__LIMITS": "{analytics_events = 0, batch = 0, identify = 0, "
+    "player_properties = 0}",
+    "PLAYSMART_LYNES__EVENTS": in_toml(msgspec.to_builtins(EVENTS)),
+    "PLAYSMART_LYNES__STREAKS": in_toml(msgspec.to_builtins(STREAKS)),
+    "PLAYSMART_LYNES__RATE_LIMIT": "0",
+}
+
+
+def main() -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(prog="make fuzz ARGS=...", description=__doc__)
+    parser.add_argument("--examples", type=int, default=300, help="requests an operation")
+    parser.add_argument("--seed", type=int, help="generate the same requests again")
+    arguments, others = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as folder:
+        gateway = RunningGateway(Path(folder), ENVIRONMENT)
+        try:
+            found = _fuzz(gateway, arguments.examples, arguments.seed, others)
+            law = gateway.settle()
+            print("the law holds:", law)
+            if gateway.stop() or "Traceback" in gateway.log or " ERROR " in gateway.log:
+                print(gateway.log)
+                return 1
+        finally:
+            gateway.close()
+    return found
+
+
+def _fuzz(gateway: RunningGateway, examples: int, seed: int | None, others: list[str]) -> int:
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
+        *("run", f"{gateway.url}/openapi.json"),
+        *("--checks", "all", "--max-examples", str(examples)),
+        *("--header", f"Authorization: Bearer {gateway.token(PLAYER)}"),
+        *(() if seed is None else ("--seed", str(seed))),
+        *others,
+    ]
+    environment = clean_environment(SCHEMATHESIS_HOOKS="tests.campaigns.fuzz.hooks")
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+sys.exit(main())

@@ -1,4 +1,0 @@
-"""Gateways, a three-node JetStream cluster, workers and a database, under load and faults.
-
-``python -m tests.cluster`` plays every fault; ``test_cluster`` a short form of each.
-"""
