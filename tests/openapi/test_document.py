@@ -36,10 +36,8 @@ from playsmart_gateway.dialects.teak.openapi_schemas import (
 )
 from playsmart_gateway.errors import Malformed
 from playsmart_gateway.http.error_body import CODES
-from playsmart_gateway.openapi.document import (
-    document,
-    operations,
-)
+from playsmart_gateway.openapi import operations
+from playsmart_gateway.openapi.document import document
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import SECRET, RunningGateway, StartGateway, in_toml
 
