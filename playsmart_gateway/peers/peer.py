@@ -37,7 +37,7 @@ REFRESH_SECONDS = 0.1
 
 
 class Known(msgspec.Struct, tag=True, array_like=True):
-    """A session of a player began, so the player is known; see ``roster``."""
+    """A session of a player began, so the player is known; see ``known_players``."""
 
     app_id: str
     user_id: str

@@ -1,10 +1,10 @@
 """``serve --workers N``: one process that serves nothing itself, and N that are whole gateways.
 
-The supervisor holds the port, deals the connections to its workers in turn (see ``dealer``), and
+The supervisor holds the port, deals the connections to its workers in turn (see ``acceptor``), and
 starts a worker again that died. There is never an event loop in it when it forks, and no thread but
 the one that writes the log (see ``output``): so a worker starts in the time of its replay, shares
 the memory of all imported code, knows the configuration without a second reading, and has with its
-siblings what no file system needs to hold (see ``siblings``).
+siblings what no file system needs to hold (see ``peers``).
 
 The first worker starts first and alone: it brings the schema up to date, and what is wrong with the
 configuration or the store is said once. A worker that never came to serve ends the supervisor with

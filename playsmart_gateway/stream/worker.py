@@ -1,7 +1,7 @@
 """One worker: takes what gateways published to the stream, and stores it.
 
 It is a gateway without a door. What the intake is there, the puller is here; ring, flusher and sink
-are the same; and what stands in the journal's place are ``receipts``. A message is acknowledged
+are the same; and what stands in the journal's place are ``acks``. A message is acknowledged
 after the transaction that stored it was synced, so whatever happens to a worker, its messages come
 again, here or at another. That is harmless, as a batch has a name and the sink knows it.
 

@@ -2,7 +2,7 @@
 
 The page polls ``/dashboard/data``, which has two halves. ``live`` is from the counters in memory,
 as of now. ``figures`` is from the store, by bounded queries over the sums that the follower keeps
-(see ``sinks.figures``), and says up to when events are in it. However many watch, the store is
+(see ``stores.rollups``), and says up to when events are in it. However many watch, the store is
 asked for the same figures once a second at most.
 """
 

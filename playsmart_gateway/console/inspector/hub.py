@@ -1,8 +1,8 @@
 """The fan-out of requests to those who watch; it knows no HTTP.
 
 Ingest comes first. While nobody watches, a request costs one look at ``watched``; while somebody
-does, a few comparisons for each watcher (see ``watching``). What is taken is decoded and masked by
-the watcher's own reader (see ``disclosure``), outside of any request.
+does, a few comparisons for each watcher (see ``watcher``). What is taken is decoded and masked by
+the watcher's own reader (see ``redact``), outside of any request.
 
 A batch is followed until it is stored or buried; batches leave the ring in the order of their
 journal, so the name of the last one tells about all of them.

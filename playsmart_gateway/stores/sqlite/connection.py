@@ -209,7 +209,7 @@ class Connection:
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator["Statements"]:
-        """Open a transaction that only reads, for statements of ``sinks.sql``."""
+        """Open a transaction that only reads, for statements of ``stores.sql.database``."""
         async with self.transaction("BEGIN") as db:
             yield Statements(db)
 
@@ -243,7 +243,7 @@ class Connection:
 
 
 class Statements:
-    """Runs what is written as ``sinks.sql`` says."""
+    """Runs what is written as ``stores.sql.database`` says."""
 
     def __init__(self, db: aiosqlite.Connection) -> None:
         self._db = db
