@@ -21,8 +21,8 @@ class Batch(msgspec.Struct, gc=False):
     customdata, draw, user_id, email]``, as long as they need be. ``occurred_at`` is UTC as msgspec
     prints it, ``YYYY-MM-DDTHH:MM:SS[.ffffff]Z``; the name and the customdata may be null. No text
     outside customdata holds NUL. The draw is there only for games that pay by chance (see
-    ``economy.coins``), a ``user_id`` counts only where the batch's is empty, and the email is that of a
-    session's player (see ``sessions``). ``received_at`` is in microseconds since the epoch.
+    ``economy``), a ``user_id`` counts only where the batch's is empty, and the email is that of
+    a session's player (see ``sessions``). ``received_at`` is in microseconds since the epoch.
 
     ``journal`` and ``sequence`` name the batch for ever; the intake and the journal set them and
     ``received_at`` when they accept it.

@@ -11,7 +11,7 @@ Invariants
 - Batches leave the ring in the order in which they are here, so "stored" is one number.
 - A segment is removed only when all of its batches are stored.
 
-Layout. A segment is the file ``<number>.journal``; numbers rise. Records are those of ``events.codec``.
+Layout. A segment is the file ``<number>.journal``; numbers rise. ``events.codec`` has the records.
 
     segment  = magic "PSJRNL1\n" (8 bytes), record*
 

@@ -20,7 +20,7 @@ _scheme_of = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):").match
 
 
 class App(msgspec.Struct, frozen=True):
-    """One app. ``links`` are templates by ``host/path`` or ``/path``, see ``deep_links.resolve``."""
+    """One app. ``links`` are templates by ``host/path`` or ``/path``, see ``deep_links``."""
 
     id: str
     secrets: tuple[bytes, ...]

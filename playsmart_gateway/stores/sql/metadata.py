@@ -4,9 +4,9 @@ A transaction's events are counted in memory first, and one upsert a table adds 
 written grows with the distinct values of a transaction and not with its events. Numbers are summed
 in Python, because the sums are exact decimals.
 
-The strings and fields that are counted by name are bounded as ``economy.points.analytics`` says: those
-with the smallest CRC-32. A field may gather twice as many before it is cut; from then on it knows
-its last name, and larger ones are not even written. So a field with a new value in each event
+The strings and fields that are counted by name are bounded as ``economy.points.analytics`` says:
+those with the smallest CRC-32. A field may gather twice as many before it is cut; from then on it
+knows its last name, and larger ones are not even written. So a field with a new value in each event
 costs a few rows a thousand events.
 """
 
