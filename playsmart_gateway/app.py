@@ -32,7 +32,7 @@ from playsmart_gateway.console.access import (
 from playsmart_gateway.console.dashboard import routes as dashboard
 from playsmart_gateway.console.inspector import routes as inspector_pages
 from playsmart_gateway.console.inspector.redact import (
-    Disclosure,
+    Redactor,
     secrets_of,
 )
 from playsmart_gateway.dialects.lynes import endpoint as lynes
@@ -62,7 +62,7 @@ from playsmart_gateway.http.request_frame import (
     SlashRedirect,
 )
 from playsmart_gateway.openapi import page as docs
-from playsmart_gateway.peers.peer import Worker
+from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.rate_limit import (
     MAX_WRONG_TRIES,
@@ -98,7 +98,7 @@ def create_app(
     development: bool = False,
     development_token: Callable[[], str] | None = None,
     allowance: Allowance | None = None,
-    worker: Worker | None = None,
+    worker: Peer | None = None,
 ) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
 
@@ -118,7 +118,7 @@ def create_app(
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
-        sink or store_for(config, take_turn=worker.turnstile.turn if worker else nullcontext),
+        sink or store_for(config, take_turn=worker.fair_lock.turn if worker else nullcontext),
         development=development,
         worker=worker,
     )
@@ -148,7 +148,7 @@ def create_app(
     gateway.verifier.on_invalid = partial(gateway.stats.count_auth_failure, "token")
     lynes_verifier.on_invalid = gateway.verifier.on_invalid
     send_event = lynes.SendEvent(
-        gateway.lane,
+        gateway.commit_queue,
         lynes_verifier,
         gateway.stats,
         program,
@@ -173,7 +173,7 @@ def create_app(
             *inspector_pages.routes(
                 gateway.inspector,
                 gate,
-                Disclosure(secrets_of(msgspec.to_builtins(config))),
+                Redactor(secrets_of(msgspec.to_builtins(config))),
                 gateway.inspected,
                 coins_source="playsmart" if pays_coins else "",
                 worker=worker,
@@ -225,7 +225,7 @@ def _teak_endpoints(
     parts = Parts(
         apps=teak_apps_for(config),
         intake=gateway.intake,
-        roster=gateway.roster,
+        known_players=gateway.known_players,
         reader=gateway.reader,
         store=gateway.store,
         renderer=renderer,

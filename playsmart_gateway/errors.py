@@ -183,7 +183,7 @@ class StoreUnavailable(Refused):
 
 
 class Overloaded(Refused):
-    """The ring buffer has no room for this request."""
+    """The buffer has no room for this request."""
 
     tag = "buffer_full"
     status = 503

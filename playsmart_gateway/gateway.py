@@ -1,8 +1,8 @@
 """One gateway: its parts, and its life from start to drain.
 
 Start: journal (lock, replay), sink, flusher, then the door opens. It opens while the store is away,
-too: what comes waits in journal and ring, as when the store goes away later. Stop is that list
-backwards: the door closes, the ring drains into the sink, sink and journal close.
+too: what comes waits in journal and buffer, as when the store goes away later. Stop is that list
+backwards: the door closes, the buffer drains into the sink, sink and journal close.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from playsmart_gateway.console.inspector.hub import (
     MAX_WATCHERS,
     Inspector,
 )
-from playsmart_gateway.dialects.teak.known_players import Roster
+from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.errors import (
     Detail,
     JournalUnavailable,
@@ -33,9 +33,9 @@ from playsmart_gateway.http.slots import (
     Slots,
 )
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.peers.peer import Worker
+from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.errands import Errands
 from playsmart_gateway.pipeline.flusher import (
     COMMIT,
@@ -84,7 +84,7 @@ class Gateway:
         sink: Store,
         *,
         development: bool = False,
-        worker: Worker | None = None,
+        worker: Peer | None = None,
     ) -> None:
         buffer = config.buffer
         journal = config.journal
@@ -106,25 +106,25 @@ class Gateway:
             ripe_bytes=buffer.flush_max_bytes,
         )
         self.reader = sink.reader()
-        self.roster = Roster(self.reader)
+        self.known_players = KnownPlayers(self.reader)
         if worker:
-            self.roster.share(worker)
+            self.known_players.share(worker)
         self.intake = Intake(
             self.journal,
             self.buffer,
             self.stats,
             wait_for_room_seconds=buffer.wait_for_room_ms / 1_000,
-            accepted=self.roster.accepted,
+            accepted=self.known_players.accepted,
         )
-        self.lane = Lane(self.stats, wake=self.buffer.stirred.set)
+        self.commit_queue = CommitQueue(self.stats, wake=self.buffer.stirred.set)
         self.flusher = Flusher(
             self.buffer,
             self.journal,
             sink,
             self.stats,
-            lane=self.lane,
+            commit_queue=self.commit_queue,
             room_came=self.intake.room_came,
-            stored=self._left_the_ring,
+            stored=self._left_the_buffer,
             buried=lambda batch: self._tell("inspector", self.inspector.buried, batch),
             interval_seconds=buffer.flush_interval_seconds,
             max_events=buffer.flush_max_events,
@@ -188,7 +188,7 @@ class Gateway:
                     await _cancel(running_errands)
                     self.inspector.close()
                     self.intake.close("shutting_down")
-                    self.lane.close("shutting_down")
+                    self.commit_queue.close("shutting_down")
                     await self._drain(flushing)
                     await _cancel(auditing)
                     await _cancel(looking)
@@ -210,18 +210,18 @@ class Gateway:
     async def settle(self, user_id: str) -> None:
         """Store all that is accepted by now, leave nothing of it in the journal, forget a player.
 
-        Meanwhile events are accepted as ever, into the ring and a new segment of the journal.
+        Meanwhile events are accepted as ever, into the buffer and a new segment of the journal.
         """
         while (sealed := self.journal.seal()) is None:  # noqa: ASYNC110 - a sync takes milliseconds
             await asyncio.sleep(_LOOK_SECONDS)
-        in_lane = self.lane.newest
+        in_commit_queue = self.commit_queue.newest
         await self.flusher.settle()
-        while self.lane.holds(in_lane):  # noqa: ASYNC110 - a commit takes milliseconds
+        while self.commit_queue.holds(in_commit_queue):  # noqa: ASYNC110 - a commit takes milliseconds
             await asyncio.sleep(_LOOK_SECONDS)
         while self.journal.holds(sealed):
             await self.flusher.trim_journal()
             await asyncio.sleep(_LOOK_SECONDS)
-        self.roster.forget(user_id)
+        self.known_players.forget(user_id)
         self.verifier.forget_subject(user_id)
         self.inspector.forget(user_id)
 
@@ -237,8 +237,8 @@ class Gateway:
     def _own_report(self) -> Report:
         buffer, journal = self.buffer, self.journal
         gauges = Gauges(
-            in_ring=buffer.events,
-            in_lane=self.lane.events,
+            in_buffer=buffer.events,
+            in_commit_queue=self.commit_queue.events,
             arriving=self.intake.arriving,
             buffered_bytes=buffer.bytes,
             max_events=buffer.max_events,
@@ -274,9 +274,9 @@ class Gateway:
             reasons.append(Detail("buffer", "full"))
         return reasons
 
-    def _left_the_ring(self, batches: Sequence[Batch]) -> None:
-        self._tell("roster", self.roster.stored, batches)
-        self._tell("inspector", self.inspector.left_the_ring, batches)
+    def _left_the_buffer(self, batches: Sequence[Batch]) -> None:
+        self._tell("known_players", self.known_players.stored, batches)
+        self._tell("inspector", self.inspector.left_the_buffer, batches)
 
     def _tell(self, name: str, tell: Callable[[Any], None], what: object) -> None:
         """Have a bystander know what the flusher did, which goes on whatever that makes of it."""
@@ -287,17 +287,17 @@ class Gateway:
             logger.error("%s failed: %s", name, where(error))
 
     def _replay(self) -> None:
-        """Put what an earlier process left in the journal back into the ring."""
+        """Put what an earlier process left in the journal back into the buffer."""
         replayed = 0
         for batch in self.journal.replay():
             replayed += batch.count
             self.buffer.put(batch)
-            self.roster.accepted(batch)
+            self.known_players.accepted(batch)
         stats, before = self.stats, self._inherited
         keeps = before is not None and isinstance(self.journal, Journal)
         stats.settle(
             replayed=replayed,
-            in_ring=before.gauges.in_ring if before and keeps else 0,
+            in_buffer=before.gauges.in_buffer if before and keeps else 0,
             arriving=before.gauges.arriving if before and keeps else 0,
         )
         stats.torn_tails += self.journal.torn_tails
@@ -339,7 +339,7 @@ class Gateway:
                     self.buffer.stirred.set()
 
     async def _sync_commits(self) -> None:
-        """Sync what the lane has committed, which is in no journal, as often as that."""
+        """Sync what the commit queue has committed, which is in no journal, as often as that."""
         commits = self.stats.flushes[COMMIT]
         if commits != self._synced_commits:
             with contextlib.suppress(SinkUnavailable):  # the next interval will do
@@ -360,7 +360,7 @@ class Gateway:
         await asyncio.wait([flushing, hurrying], timeout=timeout, return_when=first)
         await _cancel(hurrying)
         await _cancel(flushing)
-        self.lane.abandon("shutting_down")
+        self.commit_queue.abandon("shutting_down")
         self.left_behind = self.buffer.events
         if self.left_behind:
             kept = "the journal keeps them" if isinstance(self.journal, Journal) else "lost"
@@ -434,7 +434,7 @@ class Gateway:
             return
         self.failed = True
         self.intake.close("internal_error")
-        self.lane.abandon("internal_error")
+        self.commit_queue.abandon("internal_error")
         logger.critical("task %s died, shutting down: %s", task.get_name(), where(error))
         self.on_fatal()
 

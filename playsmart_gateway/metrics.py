@@ -120,7 +120,7 @@ class Stats(msgspec.Struct):
         self.events_per_second = pace if not known else known + 0.2 * (pace - known)
 
     def observe_commit(self, batches: int, seconds: float) -> None:
-        """Count one transaction of the lane; it is small, so it says nothing about the pace."""
+        """Count one transaction of the commit queue, too small to say anything about the pace."""
         self.flushes["commit"] += 1
         self.commit_seconds.observe(seconds)
         self.commit_batches.observe(batches)
@@ -134,21 +134,21 @@ class Stats(msgspec.Struct):
         """Events that the law misses, given those now ``buffered``; anything but 0 is a bug."""
         return self.received - (self.stored + self.duplicate + self.rejected.total() + buffered)
 
-    def settle(self, *, replayed: int, in_ring: int = 0, arriving: int = 0) -> None:
+    def settle(self, *, replayed: int, in_buffer: int = 0, arriving: int = 0) -> None:
         """Go on from these counts, the last of a process that died, with what its journal had.
 
-        It had ``in_ring`` events in its ring and ``arriving`` ones on their way there; ``replayed``
-        are those of the journal. If they are fewer, the others were stored since. If they are more,
-        the rest had arrived meanwhile, or was stored before and is a repeat. What is in no journal,
-        on its way or in the lane, was promised to nobody.
+        It had ``in_buffer`` events in its buffer and ``arriving`` ones on their way there;
+        ``replayed`` are those of the journal. If they are fewer, the others were stored since. If
+        they are more, the rest had arrived meanwhile, or was stored before and is a repeat. What is
+        in no journal, on its way or in the commit queue, was promised to nobody.
         """
-        more = max(0, replayed - in_ring)
+        more = max(0, replayed - in_buffer)
         arrived = min(arriving, more)
-        if promised_to_nobody := self.unaccounted(in_ring) - arrived:
+        if promised_to_nobody := self.unaccounted(in_buffer) - arrived:
             self.rejected[WORKER_DIED] += promised_to_nobody
         self.received += more - arrived
         self.replayed += replayed
-        self.stored += max(0, in_ring - replayed)
+        self.stored += max(0, in_buffer - replayed)
         self.audit_lag = self.figures_lag = 0
         self.events_per_second = None
 

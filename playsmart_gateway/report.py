@@ -13,13 +13,13 @@ from playsmart_gateway.metrics import Stats
 
 
 class Gauges(msgspec.Struct):
-    """How things stand now; ``in_ring`` and ``in_lane`` and ``arriving`` are events that wait.
+    """How things stand now; ``in_buffer``, ``in_commit_queue``, ``arriving``: events that wait.
 
-    Those that are ``arriving`` are counted as received, and not in the journal and the ring yet.
+    Those that are ``arriving`` are counted as received, and not in the journal and the buffer yet.
     """
 
-    in_ring: int
-    in_lane: int
+    in_buffer: int
+    in_commit_queue: int
     arriving: int
     buffered_bytes: int
     max_events: int
@@ -37,7 +37,7 @@ class Gauges(msgspec.Struct):
     @property
     def waiting(self) -> int:
         """Events that are received, and neither stored nor rejected yet."""
-        return self.in_ring + self.in_lane + self.arriving
+        return self.in_buffer + self.in_commit_queue + self.arriving
 
     def add(self, other: "Gauges") -> None:
         """Add what another one has; the oldest and the worst of both hold."""

@@ -26,7 +26,7 @@ def make_stats() -> Stats:
 
 
 def test_a_report_comes_out_as_it_went_in() -> None:
-    report = Report(make_stats(), make_gauges(in_ring=2), [Detail("store", "locked")])
+    report = Report(make_stats(), make_gauges(in_buffer=2), [Detail("store", "locked")])
     again = decode(encode(report))
     assert again == report
     again.stats.rejected["another"] += 1
@@ -49,9 +49,9 @@ def test_counts_add_up_and_the_pace_does_not() -> None:
 
 
 def test_gauges_add_up_but_the_oldest_and_the_worst_hold() -> None:
-    whole = make_gauges(in_ring=1, in_lane=2, arriving=3, oldest_age=1.5)
-    whole.add(make_gauges(in_ring=10, oldest_age=0.5, store_up=False))
-    assert (whole.in_ring, whole.waiting) == (11, 16)
+    whole = make_gauges(in_buffer=1, in_commit_queue=2, arriving=3, oldest_age=1.5)
+    whole.add(make_gauges(in_buffer=10, oldest_age=0.5, store_up=False))
+    assert (whole.in_buffer, whole.waiting) == (11, 16)
     assert whole.connections == {"idle": 4}
     assert (whole.oldest_age, whole.store_up, whole.journal_up) == (1.5, False, True)
 
@@ -59,16 +59,16 @@ def test_gauges_add_up_but_the_oldest_and_the_worst_hold() -> None:
 @pytest.mark.parametrize(
     ("replayed", "expected"),
     [
-        (6, {"received": 20, "stored": 10, "rejected": 4, "replayed": 6}),  # exactly the ring
+        (6, {"received": 20, "stored": 10, "rejected": 4, "replayed": 6}),  # exactly the buffer
         (4, {"received": 20, "stored": 12, "rejected": 4, "replayed": 4}),  # two were stored since
         (7, {"received": 20, "stored": 10, "rejected": 3, "replayed": 7}),  # one had arrived
         (9, {"received": 21, "stored": 10, "rejected": 2, "replayed": 9}),  # and one came later
     ],
 )
 def test_a_new_life_goes_on_from_the_last_counts(replayed: int, expected: dict[str, int]) -> None:
-    """Of 20 events 10 were stored, 6 are in the ring, 2 arriving, and 2 in the lane."""
+    """Of 20 events 10 were stored, 6 are in the buffer, 2 arriving, and 2 in the commit_queue."""
     stats = Stats(received=20, stored=10)
-    stats.settle(replayed=replayed, in_ring=6, arriving=2)
+    stats.settle(replayed=replayed, in_buffer=6, arriving=2)
     found = {
         **{name: getattr(stats, name) for name in expected},
         "rejected": stats.rejected.total(),
@@ -85,15 +85,15 @@ def test_whatever_the_journal_had_the_law_holds_and_nothing_falls(
     stored: int,
     duplicate: int,
     rejected: int,
-    in_ring: int,
+    in_buffer: int,
     arriving: int,
-    in_lane: int,
+    in_commit_queue: int,
     found: int,
 ) -> None:
-    received = stored + duplicate + rejected + in_ring + arriving + in_lane
+    received = stored + duplicate + rejected + in_buffer + arriving + in_commit_queue
     stats = Stats(received=received, stored=stored, duplicate=duplicate)
     stats.rejected["buried"] += rejected
-    stats.settle(replayed=found, in_ring=in_ring, arriving=arriving)
+    stats.settle(replayed=found, in_buffer=in_buffer, arriving=arriving)
     assert stats.unaccounted(found) == 0
     assert stats.received >= received
     assert stats.stored >= stored

@@ -164,7 +164,7 @@ def _folders(config: Config) -> Iterator[Finding]:
     folders = {} if file is None else {"data folder": file.parent}
     if config.journal.enabled:
         folders["journal folder"] = Path(config.journal.path)
-    needed = 2 * config.buffer.max_bytes  # the ring once in the journal, once in the store
+    needed = 2 * config.buffer.max_bytes  # the buffer once in the journal, once in the store
     for subject, folder in folders.items():
         if not folder.is_dir():
             yield Finding("note", subject, f"{folder} is not there yet", "serve will make it.")

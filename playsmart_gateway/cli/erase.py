@@ -22,7 +22,7 @@ from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.errands import (
     Unanswered,
     ask_to_settle,
@@ -241,7 +241,7 @@ async def _store_what_waits(config: Config, journal: Journal | NoJournal, sink: 
         journal,
         sink,
         stats,
-        lane=Lane(stats, wake=buffer.stirred.set),
+        commit_queue=CommitQueue(stats, wake=buffer.stirred.set),
         room_came=lambda: None,
         interval_seconds=limits.flush_interval_seconds,
         max_events=limits.flush_max_events,
@@ -254,6 +254,6 @@ async def _store_what_waits(config: Config, journal: Journal | NoJournal, sink: 
         waiting = f"{buffer.events:,} events that wait in the journal could not be stored"
         raise click.ClickException(f"nothing was erased: {waiting}: {error}") from error
     flusher.stop()
-    await flusher.run()  # the ring is empty; the journal is next
+    await flusher.run()  # the buffer is empty; the journal is next
     if journal.size:
         raise click.ClickException("nothing was erased: the journal could not be emptied")

@@ -17,7 +17,7 @@ from playsmart_gateway.output import never_wait_for_readers
 from playsmart_gateway.serve.worker_process import work
 from playsmart_gateway.stream import open_consumer
 from playsmart_gateway.stream.options import is_nats
-from playsmart_gateway.stream.worker import Worker
+from playsmart_gateway.stream.worker import StreamWorker
 
 
 @click.command("worker")
@@ -51,7 +51,7 @@ def worker_command(
     if to is None or is_nats(to):
         raise ConfigError(["storage.reads_url: must name the database to write to (or give --to)"])
     consumer = open_consumer(source or config.storage.url, jetstream_for(config))
-    worker = Worker(
+    worker = StreamWorker(
         consumer,
         open_sink(to, rules_for(config), program_for(config)),
         flush_max_events=config.buffer.flush_max_events,

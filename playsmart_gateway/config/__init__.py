@@ -93,7 +93,7 @@ class Ingest(Section, frozen=True):
 
 
 class Buffer(Section, frozen=True):
-    """The ring, and when it is flushed."""
+    """The buffer, and when it is flushed."""
 
     max_events: Positive = 1_000_000
     max_bytes: Positive = 268_435_456

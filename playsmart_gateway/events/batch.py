@@ -1,7 +1,7 @@
 """What the whole house talks about: a batch of events, encoded once.
 
 A request is decoded and validated once, by its dialect, and right there encoded into its
-canonical rows. From then on no Python object per event exists: ring, journal and sinks handle
+canonical rows. From then on no Python object per event exists: buffer, journal and sinks handle
 one ``Batch`` per request.
 """
 
@@ -11,7 +11,7 @@ MAX_EVENTS_PER_BATCH = 256
 """No dialect takes more events in one request; sinks derive event ids from this."""
 
 BATCH_OVERHEAD_BYTES = 256
-"""What a waiting batch costs in memory beside its rows: the header, its strings, a ring slot."""
+"""What a waiting batch costs in memory beside its rows: the header, its strings, a buffer slot."""
 
 
 class Batch(msgspec.Struct, gc=False):

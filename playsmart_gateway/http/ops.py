@@ -130,7 +130,7 @@ class StatsCollector(Collector):
         )
         yield _gauge("body_bytes", "Bodies that are on their way or answered.", gauges.body_bytes)
         yield _gauge("buffered_events", "Events that wait for the store.", gauges.waiting)
-        yield _gauge("lane_events", "Of those, events whose answer waits.", gauges.in_lane)
+        yield _gauge("lane_events", "Of those, events whose answer waits.", gauges.in_commit_queue)
         yield _gauge("buffered_bytes", "Memory of the events that wait.", gauges.buffered_bytes)
         yield _gauge("buffer_max_events", "Events that may wait.", gauges.max_events)
         yield _gauge("buffer_max_bytes", "Memory that may wait.", gauges.max_bytes)
@@ -159,7 +159,9 @@ class StatsCollector(Collector):
         yield _histogram("flush_duration_seconds", "Time of a flush.", {(): stats.flush_seconds})
         yield _histogram("flush_events", "Events in a flush.", {(): stats.flush_events})
         yield _histogram(
-            "commit_duration_seconds", "Time of a commit of the lane.", {(): stats.commit_seconds}
+            "commit_duration_seconds",
+            "Time of a commit of the commit queue.",
+            {(): stats.commit_seconds},
         )
         yield _histogram(
             "commit_requests", "Requests that share a commit.", {(): stats.commit_batches}

@@ -1,6 +1,6 @@
-"""Mailboxes: one a worker, made before the fork; its siblings and its supervisor put letters in.
+"""Channels: one a worker, made before the fork; its siblings and its supervisor put letters in.
 
-A mailbox is a pair of connected sockets without a name, so nobody else can reach it. It outlives
+A channel is a pair of connected sockets without a name, so nobody else can reach it. It outlives
 the worker whose it is: what arrives meanwhile is read by the next one. A letter is there whole or
 not at all, and sending never waits: what does not fit is dropped, so nobody may depend on it.
 """
@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 MAX_LETTER_BYTES = 196_608
-"""A mailbox holds twice as much."""
+"""A channel holds twice as much."""
 
 _MAX_FILES = 1
 
 
 class Letter(NamedTuple):
-    """What was put into a mailbox: a text, and perhaps a connection to take over."""
+    """What was put into a channel: a text, and perhaps a connection to take over."""
 
     content: bytes
     file: int | None
 
 
-class Mailboxes:
-    """The mailboxes of ``workers`` workers."""
+class Channels:
+    """The channels of ``workers`` workers."""
 
     def __init__(self, workers: int) -> None:
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(workers)]

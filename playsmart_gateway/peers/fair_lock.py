@@ -21,11 +21,11 @@ _LOOK_SECONDS = 0.001
 _GATE, _STORE = 0, 1
 
 
-class Turnstile:
+class FairLock:
     """Shared by the processes forked after it was made; each enters once at a time."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._file = os.memfd_create("turnstile")
+        self._file = os.memfd_create("fair_lock")
         self._clock = clock
 
     @contextlib.asynccontextmanager

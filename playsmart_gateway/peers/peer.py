@@ -1,7 +1,7 @@
 """What one of several workers has in common with its siblings; without workers nothing of it runs.
 
 All of it was made by the supervisor before the fork: the board with everybody's reports, the
-mailboxes, the counts of limits, the turnstile before the store, and the lifeline, a pipe that ends
+channels, the counts of limits, the fair_lock before the store, and the lifeline, a pipe that ends
 when the supervisor does.
 """
 
@@ -20,10 +20,10 @@ from playsmart_gateway import report as reports
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.peers.channels import (
     MAX_LETTER_BYTES,
-    Mailboxes,
+    Channels,
 )
-from playsmart_gateway.peers.fair_lock import Turnstile
-from playsmart_gateway.peers.scoreboard import Board
+from playsmart_gateway.peers.fair_lock import FairLock
+from playsmart_gateway.peers.scoreboard import Scoreboard
 from playsmart_gateway.rate_limit import SharedCounts
 from playsmart_gateway.report import Report
 
@@ -85,8 +85,8 @@ CONNECTION = b"\xc0"
 """What a letter with a connection says beside it: nothing, in msgpack."""
 
 
-class Worker:
-    """Worker ``number``, counted from 0, and its ties to the others.
+class Peer:
+    """Peer ``number``, counted from 0, and its ties to the others.
 
     The first one also does what a store needs once: the audit, and the sums of the dashboard.
     """
@@ -94,10 +94,10 @@ class Worker:
     def __init__(
         self,
         number: int,
-        board: Board,
-        mailboxes: Mailboxes,
+        board: Scoreboard,
+        channels: Channels,
         counts: SharedCounts,
-        turnstile: Turnstile,
+        fair_lock: FairLock,
         lifeline: int,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -105,9 +105,9 @@ class Worker:
         self.number = number
         self.count = board.workers
         self.counts = counts
-        self.turnstile = turnstile
-        self._board = board
-        self._mailboxes = mailboxes
+        self.fair_lock = fair_lock
+        self._scoreboard = board
+        self._channels = channels
         self._lifeline = lifeline
         self._clock = clock
         self._handlers: dict[type, list[Callable[[Any], None]]] = {}
@@ -119,13 +119,13 @@ class Worker:
 
     def inherited(self) -> Report | None:
         """Return the last report of this worker's former life, if it had one."""
-        hung = self._board.read(self.number)
+        hung = self._scoreboard.read(self.number)
         return None if hung is None else reports.decode(hung.content)
 
     def publish(self) -> None:
         """Show the siblings how things stand here, unless the journal is still being read."""
         if self._own is not None:
-            self._board.hang(self.number, reports.encode(self._own()), self._clock())
+            self._scoreboard.hang(self.number, reports.encode(self._own()), self._clock())
 
     async def refresh(self) -> None:
         """Have the siblings show how things stand there; not all of them may be able to."""
@@ -135,8 +135,8 @@ class Worker:
             hung.at < asked
             for number in range(self.count)
             if number != self.number
-            and self._board.state(number) in ("ready", "stopping")
-            and (hung := self._board.read(number)) is not None
+            and self._scoreboard.state(number) in ("ready", "stopping")
+            and (hung := self._scoreboard.read(number)) is not None
         ):
             await asyncio.sleep(0.001)
 
@@ -146,10 +146,10 @@ class Worker:
         whole, found = None, []
         up = 0
         for number in range(self.count):
-            hung, state = self._board.read(number), self._board.state(number)
+            hung, state = self._scoreboard.read(number), self._scoreboard.state(number)
             if state in ("gone", "starting"):
                 found.append(Detail(f"worker.{number}", state))
-            elif self._board.is_silent(number, self._clock()):
+            elif self._scoreboard.is_silent(number, self._clock()):
                 found.append(Detail(f"worker.{number}", "silent"))
             else:
                 up += 1
@@ -169,7 +169,7 @@ class Worker:
         if whole is None:
             return None
         whole.not_ready, whole.workers, whole.workers_up = found, self.count, up
-        whole.restarts = sum(map(self._board.restarts, range(self.count)))
+        whole.restarts = sum(map(self._scoreboard.restarts, range(self.count)))
         return whole
 
     async def keep_publishing(self) -> None:
@@ -178,7 +178,7 @@ class Worker:
             self.publish()
             await asyncio.sleep(PUBLISH_SECONDS)
 
-    # ---- The mailboxes ----------------------------------------------------------------------
+    # ---- The channels ----------------------------------------------------------------------
 
     @contextlib.contextmanager
     def listening(self, own: Callable[[], Report]) -> Iterator[None]:
@@ -187,16 +187,16 @@ class Worker:
         ``own`` returns how things stand here; it is shown to the siblings to the end.
         """
         loop = asyncio.get_running_loop()
-        mailbox = self._mailboxes.descriptor(self.number)
+        channel = self._channels.descriptor(self.number)
         self._own = own
         self.publish()
         self.tell(Started(self.number))
-        loop.add_reader(mailbox, self.read)
+        loop.add_reader(channel, self.read)
         loop.add_reader(self._lifeline, self._orphaned)
         try:
             yield
         finally:
-            loop.remove_reader(mailbox)
+            loop.remove_reader(channel)
             loop.remove_reader(self._lifeline)
             self.publish()
             self._own = None
@@ -211,12 +211,12 @@ class Worker:
         if len(content) > MAX_LETTER_BYTES:
             return False
         others = [each for each in range(self.count) if each != self.number]
-        told = [self._mailboxes.put(each, content) for each in others if worker in (None, each)]
+        told = [self._channels.put(each, content) for each in others if worker in (None, each)]
         return all(told)
 
     def read(self) -> None:
-        """Read what is in the mailbox."""
-        while (letter := self._mailboxes.take(self.number)) is not None:
+        """Read what is in the channel."""
+        while (letter := self._channels.take(self.number)) is not None:
             if letter.content == CONNECTION:
                 if letter.file is None:  # the kernel gives no descriptor beyond the limit
                     logger.warning("a connection was lost: too many open files")
@@ -232,11 +232,11 @@ class Worker:
     def serves(self, take_connection: Callable[[int], None]) -> None:
         """Be ready: the supervisor may send connections, as descriptors, which are now ours."""
         self._take_connection = take_connection
-        self._board.set_state(self.number, "ready")
+        self._scoreboard.set_state(self.number, "ready")
 
     def stops(self) -> None:
         """Take no more connections; those that come all the same are closed."""
-        self._board.set_state(self.number, "stopping")
+        self._scoreboard.set_state(self.number, "stopping")
         self.read()
         self._take_connection = os.close
 

@@ -35,7 +35,7 @@ class Hung(NamedTuple):
     at: float
 
 
-class Board:
+class Scoreboard:
     """Places for the reports of ``workers`` workers, in memory that forked processes share."""
 
     def __init__(self, workers: int) -> None:

@@ -1,4 +1,4 @@
-"""The ring: batches that are accepted and not yet stored, oldest first, bounded twice.
+"""The buffer: batches that are accepted and not yet stored, oldest first, bounded twice.
 
 It never awaits, logs, grows past its limits or overwrites. One event loop owns it. The flusher
 looks with ``head`` and lets go with ``drop`` only after the sink said yes, so a failed flush is a
@@ -18,8 +18,8 @@ class Buffer:
     """A FIFO of batches, limited to ``max_events`` events and ``max_bytes`` bytes of memory.
 
     It is ripe when it holds ``ripe_events`` events or ``ripe_bytes`` bytes; ``stirred`` is set
-    when it becomes so, and when the first batch enters an empty ring. Unless it is not ``ordered``,
-    the batches of one journal must come in the order of their numbers.
+    when it becomes so, and when the first batch enters an empty buffer. Unless it is not
+    ``ordered``, the batches of one journal must come in the order of their numbers.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Buffer:
 
     @property
     def ripe(self) -> str | None:
-        """Why the ring should be flushed now, ``"events"`` or ``"bytes"``; None if it may wait."""
+        """Why it should be flushed now, ``"events"`` or ``"bytes"``; None if it may wait."""
         if self.events >= self._ripe_events:
             return "events"
         if self.bytes >= self._ripe_bytes:

@@ -1,11 +1,11 @@
-"""The express lane: events whose answer tells what they earned, so it waits for their commit.
+"""The commit queue: events whose answer tells what they earned, so it waits for their commit.
 
-A batch in the lane is in no journal. What is not committed has not been promised, so its client
-waits for the transaction that stores it: what that brought is the answer, and until then there is
-none. Whoever comes while a transaction is under way shares the next one.
+A batch in the commit queue is in no journal. What is not committed has not been promised, so its
+client waits for the transaction that stores it: what that brought is the answer, and until then
+there is none. Whoever comes while a transaction is under way shares the next one.
 
 The flusher takes what waits, oldest first, and says what became of it: ``stored``, ``put_back``
-when the store was not to be had, or ``refused``. One event loop owns the lane.
+when the store was not to be had, or ``refused``. One event loop owns the commit_queue.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from playsmart_gateway.metrics import Stats
 
 MAX_WAITING = 4_096
 MAX_WAITING_BYTES = 33_554_432
-"""Requests that may be in the lane at once, and the memory that their batches may hold."""
+"""Requests that may be in the commit queue at once, and the memory that their batches may hold."""
 
 PATIENCE_SECONDS = 5.0
 """A request whose batch could not be stored for so long is answered 503."""
@@ -29,7 +29,7 @@ RETRY_AFTER_SECONDS = 1
 
 
 class Ticket:
-    """A batch in the lane and the promise of its award."""
+    """A batch in the commit queue and the promise of its award."""
 
     __slots__ = ("batch", "is_being_written", "is_late", "outcome", "timer")
 
@@ -41,12 +41,12 @@ class Ticket:
         self.timer: asyncio.TimerHandle | None = None
 
 
-class Lane:
+class CommitQueue:
     """A bounded queue of batches whose requests wait for their commit.
 
-    It gives each batch its name: the lane has an identity, one a process, and numbers them. It
-    calls ``wake`` when a batch came, and counts in ``stats``: every batch as received, and then as
-    stored and accepted, or as rejected.
+    It gives each batch its name: the commit queue has an identity, one a process, and numbers them.
+    It calls ``wake`` when a batch came, and counts in ``stats``: every batch as received, and then
+    as stored and accepted, or as rejected.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Lane:
             Closing: the door is closed, or closed for good while the batch waited.
             Overloaded: too many wait.
             StoreUnavailable: the store was not to be had for ``patience_seconds``, and the batch
-                has left the lane. One that was being written then waits for the outcome.
+                has left the commit_queue. One that was being written then waits for the outcome.
             Unstorable: the store will never take it.
         """
         stats = self._stats

@@ -1,13 +1,13 @@
-"""The loop that empties the ring into the sink: wait, look, write, let go.
+"""The loop that empties the buffer into the sink: wait, look, write, let go.
 
-It waits for the first of four things (somebody waits in the lane, the ring is ripe, the oldest
-batch is old enough, stop) and then does one pass. Batches leave the ring only after the sink
-committed them, so whatever goes wrong here, the same batches are tried again. When the sink refuses
-some batches, flushes get half as large until one of them stands alone, and is buried if it is to
-blame (see ``verdict``).
+It waits for the first of four things (somebody waits in the commit queue, the buffer is ripe, the
+oldest batch is old enough, stop) and then does one pass. Batches leave the buffer only after the
+sink committed them, so whatever goes wrong here, the same batches are tried again. When the sink
+refuses some batches, flushes get half as large until one of them stands alone, and is buried if it
+is to blame (see ``verdict``).
 
-The lane goes first, as clients wait for it, and then by turns with the ring, if that has a reason
-to be flushed: a turn is one transaction, so neither can starve the other.
+The commit queue goes first, as clients wait for it, and then by turns with the buffer, if that has
+a reason to be flushed: a turn is one transaction, so neither can starve the other.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from playsmart_gateway.errors import SinkRejected, SinkUnavailable, Unstorable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.journal import (
     SEGMENT_BYTES,
     Fsync,
@@ -38,7 +38,7 @@ COMMIT = "commit"
 PROBE = "probe"
 RENEWAL = "renewal"
 MAX_COMMIT_BATCHES = 256
-"""Requests of the lane in one transaction: their awards are computed in one turn of the loop."""
+"""Requests of the commit queue in one transaction: one turn of the loop computes their awards."""
 
 
 def _nobody(_: object) -> None:
@@ -46,7 +46,7 @@ def _nobody(_: object) -> None:
 
 
 class Origin(Protocol):
-    """Where the batches of the ring are kept until they are stored: a journal, as a rule."""
+    """Where the batches of the buffer are kept until they are stored: a journal, as a rule."""
 
     fsync: Fsync
     last_error: OSError | None
@@ -73,15 +73,15 @@ class Flusher:
     """Moves batches from ``buffer`` to ``sink``, oldest first, one transaction at a time.
 
     What is stored is taken from the ``journal`` too, when that is ``trim_bytes`` and only after the
-    sink has synced it; ``stored`` is called with batches that left the ring, then ``room_came``.
+    sink has synced it; ``stored`` is called with batches that left the buffer, then ``room_came``.
     Before a batch leaves it that is buried, ``buried`` is called with it.
 
-    A flush is triggered by ``events`` or ``bytes`` (the ring is ripe), by ``age`` (the oldest
+    A flush is triggered by ``events`` or ``bytes`` (the buffer is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
-    most ``max_events`` events and ``max_bytes`` bytes. ``commit`` is the trigger of the ``lane``,
-    and needs no other reason than that somebody waits. While the store is away and nothing waits,
-    ``probe`` asks whether it is back. When the store has become another one, ``renewal`` comes
-    first: what the journal has of the stored batches is written once more.
+    most ``max_events`` events and ``max_bytes`` bytes. ``commit`` is the trigger of the
+    ``commit_queue``, and needs no other reason than that somebody waits. While the store is away
+    and nothing waits, ``probe`` asks whether it is back. When the store has become another one,
+    ``renewal`` comes first: what the journal has of the stored batches is written once more.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Flusher:
         sink: Sink,
         stats: Stats,
         *,
-        lane: Lane,
+        commit_queue: CommitQueue,
         room_came: Callable[[], None],
         stored: Callable[[Sequence[Batch]], None] = _nobody,
         buried: Callable[[Batch], None] = _nobody,
@@ -105,7 +105,7 @@ class Flusher:
         self._buffer = buffer
         self._journal = journal
         self._sink = sink
-        self._lane = lane
+        self._commit_queue = commit_queue
         self._committed_last = False
         self._commits_alone = 0
         self._room_came = room_came
@@ -128,7 +128,7 @@ class Flusher:
         self.last_error: SinkUnavailable | None = None
 
     async def run(self) -> None:
-        """Flush until ``stop`` was called and lane and ring are empty; then empty the journal."""
+        """Flush until ``stop`` was called and nothing waits any more; then empty the journal."""
         pause = FIRST_RETRY_SECONDS
         while trigger := await self._next_trigger():
             self._committed_last = trigger == COMMIT
@@ -154,12 +154,12 @@ class Flusher:
             await self.trim_journal()
 
     def stop(self) -> None:
-        """Ask ``run`` to drain the ring and return; does not wait for it."""
+        """Ask ``run`` to drain the buffer and return; does not wait for it."""
         self._stopping.set()
         self._buffer.stirred.set()
 
     async def settle(self) -> None:
-        """Return when all that waits in the ring now has left it; ``run`` makes haste with it."""
+        """Return when all that waits in the buffer now has left it; ``run`` makes haste with it."""
         target = self._left + len(self._buffer)
         self._urgent_until = max(self._urgent_until, target)
         self._buffer.stirred.set()
@@ -168,10 +168,10 @@ class Flusher:
             await self._moved.wait()
 
     async def flush(self, trigger: str = "explicit") -> int:
-        """Write the head of the ring in one transaction and return how many events left the ring.
+        """Write the head of the buffer in one transaction; return how many events left the buffer.
 
         Raises:
-            SinkUnavailable: nothing was written and nothing left the ring.
+            SinkUnavailable: nothing was written and nothing left the buffer.
         """
         batches = self._buffer.head(self._max_events, self._max_bytes)[: self._limit]
         if not batches:
@@ -199,7 +199,7 @@ class Flusher:
         return events
 
     async def commit(self) -> int:
-        """Store what waits in the lane in one transaction and return how many events left it.
+        """Store what waits in the commit queue in one transaction; return how many events left it.
 
         After the sink has rejected some of it, as many batches are committed one by one; the one
         at fault is answered that it is not stored.
@@ -207,8 +207,8 @@ class Flusher:
         Raises:
             SinkUnavailable: nothing was stored; those who can wait, wait again.
         """
-        lane = self._lane
-        tickets = lane.take(1 if self._commits_alone else MAX_COMMIT_BATCHES, self._max_bytes)
+        queue = self._commit_queue
+        tickets = queue.take(1 if self._commits_alone else MAX_COMMIT_BATCHES, self._max_bytes)
         if not tickets:
             return 0
         started = self._clock()
@@ -218,22 +218,22 @@ class Flusher:
                 await self._sink.sync()
         except SinkRejected as error:
             if len(tickets) > 1:
-                lane.put_back(tickets)
+                queue.put_back(tickets)
                 self._commits_alone = len(tickets)
                 return 0
             try:
                 await self._judge(tickets[0].batch, error, ())
             except BaseException:
-                lane.put_back(tickets)
+                queue.put_back(tickets)
                 raise
             logger.error("the store rejects an event that a client waits for: %s", error)
-            lane.refused(tickets[0], Unstorable())
+            queue.refused(tickets[0], Unstorable())
         except BaseException:
-            lane.put_back(tickets)
+            queue.put_back(tickets)
             raise
         else:
             self._judging.stored()
-            lane.stored(tickets, awards)
+            queue.stored(tickets, awards)
             self._stats.observe_commit(len(tickets), self._clock() - started)
         self._commits_alone = max(0, self._commits_alone - 1)
         return sum(ticket.batch.count for ticket in tickets)
@@ -327,7 +327,7 @@ class Flusher:
                 await self.trim_journal()  # its disk may be full of what is stored already
             wait = self._interval_seconds - buffer.oldest_age if len(buffer) else None
             due = self._due(wait)
-            if len(self._lane) and not (due and self._committed_last):
+            if len(self._commit_queue) and not (due and self._committed_last):
                 return COMMIT
             if due or self._stopping.is_set():
                 return due
@@ -336,7 +336,7 @@ class Flusher:
             await _wait(buffer.stirred, wait)
 
     def _due(self, wait: float | None) -> str | None:
-        """Return why the ring should be flushed now, if ``wait`` seconds are left to its age."""
+        """Return why the buffer should be flushed now, if ``wait`` seconds are left to its age."""
         if self._stopping.is_set():
             return "drain" if len(self._buffer) else None
         if self._left < self._urgent_until and len(self._buffer):

@@ -1,10 +1,10 @@
 """The one door into the gateway, and the promise behind a 2xx.
 
 A dialect asks ``room_for`` before it spends anything on a request, and calls ``accept`` once its
-batch is whole, valid and allowed. What ``accept`` returned for is in the journal and in the ring.
+batch is whole, valid and allowed. What ``accept`` returned for is in the journal and in the buffer.
 
 All the batches of one turn of the event loop form a group: one write to the journal, one sync if
-the journal syncs always, and then into the ring in the order in which they came. A group is
+the journal syncs always, and then into the buffer in the order in which they came. A group is
 settled by the gateway and not by the requests in it, so a client that hangs up changes nothing.
 """
 
@@ -40,7 +40,7 @@ MAX_RETRY_AFTER_SECONDS = 30
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
-    """What was promised: ``accepted`` events of this batch; ``buffered`` wait in the whole ring."""
+    """What was promised: ``accepted`` events of this batch; ``buffered`` wait in all."""
 
     accepted: int
     buffered: int
@@ -54,7 +54,7 @@ class Intake:
 
     A request that finds no room waits for it up to ``wait_for_room_seconds``, oldest first, and is
     then refused; ``clock`` gives the wall time in seconds that batches are stamped with.
-    ``accepted`` is told of each batch as it enters the ring, so before the flusher can take it.
+    ``accepted`` is told of each batch as it enters the buffer, so before the flusher can take it.
     ``arriving`` counts the events that are received and on their way through the journal.
     """
 
@@ -155,7 +155,7 @@ class Intake:
         self._waiters.clear()
 
     async def settled(self) -> None:
-        """Return when every batch that was let in is in the ring, or refused."""
+        """Return when every batch that was let in is in the buffer, or refused."""
         while self._group or self._syncing is not None:
             if self._syncing is not None:
                 await asyncio.wait([self._syncing])
@@ -204,7 +204,7 @@ class Intake:
             raise Closing(self.closed_because, retry_after_seconds=self._retry_after())
 
     def _at_most(self, body_bytes: int, max_events: int) -> tuple[int, int]:
-        """Return the most events and bytes that a body can come to in the ring."""
+        """Return the most events and bytes that a body can come to in the buffer."""
         buffer = self._buffer
         events = min(max_events, body_bytes // LEAST_EVENT_BYTES + 1, buffer.max_events)
         return events, min(body_bytes + BATCH_OVERHEAD_BYTES, buffer.max_bytes)

@@ -1,14 +1,14 @@
 r"""The journal: what is accepted and not yet stored, on disk.
 
-It is for crashes, not for capacity: it holds what the ring holds, plus at most one segment of what
-is stored already. A batch is here before its 202 is sent; that is the promise.
+It is for crashes, not for capacity: it holds what the buffer holds, plus at most one segment of
+what is stored already. A batch is here before its 202 is sent; that is the promise.
 
 Invariants
 
 - One process owns the folder, by ``flock`` on the file ``lock``.
 - Every start makes a new identity, and numbers its batches from 1. Identity and sequence name a
   batch for ever; no crash, restored backup or lost tail can make two batches share a name.
-- Batches leave the ring in the order in which they are here, so "stored" is one number.
+- Batches leave the buffer in the order in which they are here, so "stored" is one number.
 - A segment is removed only when all of its batches are stored.
 
 Layout. A segment is the file ``<number>.journal``; numbers rise. ``events.codec`` has the records.
@@ -21,8 +21,8 @@ event loop, ``never`` when it likes. A write that fails is cut off again before 
 
 Looking. With each sync it is seen whether folder, lock and segments are still where they were: a
 file that was removed takes what is written to it along when the process dies. If not, nothing is
-taken until the folder is made and locked anew, and all that waits in the ring is written there once
-more, under its old names.
+taken until the folder is made and locked anew, and all that waits in the buffer is written there
+once more, under its old names.
 
 Reading. Bytes that are no valid record are set aside in ``<number>.bad``, which nobody removes, and
 reading goes on at the next valid one. If there is none they are a torn tail: what a write that was
@@ -432,7 +432,7 @@ class Journal:
                 raise OSError(errno.ENOENT, text)
 
     async def _take_anew(self) -> None:
-        """Make and lock the folder anew, and write what waits in the ring there once more."""
+        """Make and lock the folder anew, and write what waits in the buffer there once more."""
         if any(segment.syncing for segment in self._segments):
             return
         batches = list(self._waiting())

@@ -12,9 +12,9 @@ import socket
 import time
 
 from playsmart_gateway.errors import GatewayError
-from playsmart_gateway.peers.channels import Mailboxes
+from playsmart_gateway.peers.channels import Channels
 from playsmart_gateway.peers.peer import CONNECTION
-from playsmart_gateway.peers.scoreboard import Board
+from playsmart_gateway.peers.scoreboard import Scoreboard
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class Dealer:
+class Acceptor:
     """Deals what comes to ``listener`` to the workers that are ready, while ``selector`` is asked.
 
     While none of them is, connections wait in the kernel; at most one, ``held``, waits here.
@@ -69,14 +69,14 @@ class Dealer:
     def __init__(
         self,
         listener: socket.socket,
-        board: Board,
-        mailboxes: Mailboxes,
+        board: Scoreboard,
+        channels: Channels,
         selector: selectors.BaseSelector,
     ) -> None:
         self.held: socket.socket | None = None
         self._listener = listener
-        self._board = board
-        self._mailboxes = mailboxes
+        self._scoreboard = board
+        self._channels = channels
         self._selector = selector
         self._next = 0
         self._closed = False
@@ -102,7 +102,7 @@ class Dealer:
         """Wait for connections, or not, as the workers are now."""
         if self._closed:
             return
-        serves = any(self._serves(number) for number in range(self._board.workers))
+        serves = any(self._serves(number) for number in range(self._scoreboard.workers))
         if serves and self.held is not None:
             self.deal()
         wanted = serves and self.held is None
@@ -130,9 +130,9 @@ class Dealer:
 
     def _give(self, connection: socket.socket) -> bool:
         """Send it to the next worker that serves; False if none can take it now."""
-        for step in range(self._board.workers):
-            number = (self._next + step) % self._board.workers
-            if self._serves(number) and self._mailboxes.put(
+        for step in range(self._scoreboard.workers):
+            number = (self._next + step) % self._scoreboard.workers
+            if self._serves(number) and self._channels.put(
                 number, CONNECTION, [connection.fileno()]
             ):
                 self._next = number + 1
@@ -140,5 +140,5 @@ class Dealer:
         return False
 
     def _serves(self, number: int) -> bool:
-        board = self._board
+        board = self._scoreboard
         return board.state(number) == "ready" and not board.is_silent(number, time.monotonic())

@@ -22,7 +22,7 @@ from playsmart_gateway.app import Application
 from playsmart_gateway.config import Config
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http.slots import Slots
-from playsmart_gateway.peers.peer import Worker
+from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.serve.acceptor import (
     is_wildcard,
     listen,
@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
         slots: Slots,
         *,
         on_signal: Callable[[bool], None],
-        worker: Worker | None = None,
+        worker: Peer | None = None,
     ) -> None:
         super().__init__(config)
         self.server_state.connections = slots.connections  # type: ignore[assignment]

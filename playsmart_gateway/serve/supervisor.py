@@ -32,10 +32,10 @@ from playsmart_gateway.app import Application, limited_keys
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, GatewayError, explained, where
 from playsmart_gateway.logs import always
-from playsmart_gateway.peers.channels import Mailboxes
-from playsmart_gateway.peers.fair_lock import Turnstile
-from playsmart_gateway.peers.peer import Worker
-from playsmart_gateway.peers.scoreboard import Board
+from playsmart_gateway.peers.channels import Channels
+from playsmart_gateway.peers.fair_lock import FairLock
+from playsmart_gateway.peers.peer import Peer
+from playsmart_gateway.peers.scoreboard import Scoreboard
 from playsmart_gateway.pipeline.journal import Journal
 from playsmart_gateway.pipeline.journal_folders import (
     adopt,
@@ -44,7 +44,7 @@ from playsmart_gateway.pipeline.journal_folders import (
 )
 from playsmart_gateway.rate_limit import SharedCounts
 from playsmart_gateway.serve.acceptor import (
-    Dealer,
+    Acceptor,
     listen,
 )
 from playsmart_gateway.serve.server import (
@@ -71,7 +71,7 @@ _BLOCKED = (*_SIGNALS, HURRY)
 class MakeApp(Protocol):
     """Makes the application of a worker."""
 
-    def __call__(self, *, worker: Worker) -> Application:
+    def __call__(self, *, worker: Peer) -> Application:
         """See ``create_app``."""
         ...
 
@@ -140,14 +140,14 @@ class _Supervisor:
         self._make_app = make_app
         self._address = listener.getsockname()
         self._patience = config.server.drain_timeout_seconds + OVERTIME_SECONDS
-        self._board = Board(workers)
-        self._mailboxes = Mailboxes(workers)
-        self._turnstile = Turnstile()
+        self._scoreboard = Scoreboard(workers)
+        self._channels = Channels(workers)
+        self._fair_lock = FairLock()
         self._counts = SharedCounts(limited_keys(config))
         self._lifeline, self._line_end = os.pipe()
         self._lives = [_Life(number) for number in range(workers)]
         self._selector = selectors.DefaultSelector()
-        self._dealer = Dealer(listener, self._board, self._mailboxes, self._selector)
+        self._acceptor = Acceptor(listener, self._scoreboard, self._channels, self._selector)
         self._stopping_since: float | None = None
         self._exit_code = 0
 
@@ -164,7 +164,7 @@ class _Supervisor:
                     if key.fileobj == woken:
                         self._heed(os.read(woken, 512))
                     else:
-                        self._dealer.deal()
+                        self._acceptor.deal()
                 self._look_after_workers()
         return self._exit_code
 
@@ -189,9 +189,9 @@ class _Supervisor:
 
     def _nap(self) -> float:
         """Return the seconds until something has to be looked at that no signal tells of."""
-        is_busy = self._dealer.held is not None or any(
+        is_busy = self._acceptor.held is not None or any(
             life.due_at is not None
-            or (life.pid is not None and self._board.state(life.number) == "starting")
+            or (life.pid is not None and self._scoreboard.state(life.number) == "starting")
             for life in self._lives
         )
         return _TICK_SECONDS if is_busy else 1.0
@@ -212,7 +212,7 @@ class _Supervisor:
         now = time.monotonic()
         for life in self._lives:
             if life.pid is not None:
-                life.has_served |= self._board.state(life.number) == "ready"
+                life.has_served |= self._scoreboard.state(life.number) == "ready"
                 pid, status = os.waitpid(life.pid, os.WNOHANG)
                 if pid:
                     self._bury(life, os.waitstatus_to_exitcode(status), now)
@@ -222,7 +222,7 @@ class _Supervisor:
             for life in self._lives:
                 if life.pid is None and life.due_at is None:
                     life.due_at = now
-        self._dealer.look()
+        self._acceptor.look()
         self._hold_journal()
         if self._stopping_since is not None and now - self._stopping_since > self._patience:
             self._tell_all(signal.SIGKILL)
@@ -230,8 +230,8 @@ class _Supervisor:
     def _bury(self, life: _Life, code: int, now: float) -> None:
         """Take note of the end of a worker, and decide what comes after it."""
         life.pid, life.exit_code = None, code
-        life.has_served |= self._board.state(life.number) in ("ready", "stopping")
-        self._board.set_state(life.number, "gone")
+        life.has_served |= self._scoreboard.state(life.number) in ("ready", "stopping")
+        self._scoreboard.set_state(life.number, "gone")
         if self._stopping_since is not None:
             if code:
                 logger.error("worker %d ended with %d", life.number, code)
@@ -250,8 +250,8 @@ class _Supervisor:
         """Fork a worker."""
         life.due_at = None
         if life.has_served:
-            self._board.count_restart(life.number)
-        self._board.set_state(life.number, "starting")
+            self._scoreboard.count_restart(life.number)
+        self._scoreboard.set_state(life.number, "starting")
         signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)  # until the child can heed them
         pid = os.fork()
         if not pid:
@@ -266,13 +266,13 @@ class _Supervisor:
             os.setpgid(0, 0)  # Ctrl-C is for the supervisor, which passes it on
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            self._dealer.close_here()
+            self._acceptor.close_here()
             self._selector.close()
             os.close(self._line_end)
             always(worker=number)
             output.count_as_worker(number)
-            shared = (self._board, self._mailboxes, self._counts, self._turnstile)
-            worker = Worker(number, *shared, self._lifeline)
+            shared = (self._scoreboard, self._channels, self._counts, self._fair_lock)
+            worker = Peer(number, *shared, self._lifeline)
             code = serve(self._make_app(worker=worker), self._config)
         except GatewayError as error:
             lines, code = explained(error)
@@ -288,7 +288,7 @@ class _Supervisor:
     def _stop(self, now: float) -> None:
         """Take no more connections, and have all workers drain."""
         self._stopping_since = now
-        self._dealer.close()
+        self._acceptor.close()
         for life in self._lives:
             if life.due_at is not None and life.exit_code:
                 logger.error("worker %d is gone: its journal keeps what it had", life.number)

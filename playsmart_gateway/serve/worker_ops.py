@@ -14,10 +14,10 @@ from starlette.routing import Route
 
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.output import dropped_records
-from playsmart_gateway.stream.worker import Worker
+from playsmart_gateway.stream.worker import StreamWorker
 
 
-def create_worker_app(worker: Worker) -> Starlette:
+def create_worker_app(worker: StreamWorker) -> Starlette:
     """Return an application that reports on ``worker``."""
     registry = CollectorRegistry()
     registry.register(WorkerCollector(worker))
@@ -47,7 +47,7 @@ def create_worker_app(worker: Worker) -> Starlette:
 class WorkerCollector(Collector):
     """Turns the counters into metric families when they are scraped."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: StreamWorker) -> None:
         self._worker = worker
 
     def collect(self) -> Iterator[Metric]:

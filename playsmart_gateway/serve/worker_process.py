@@ -22,7 +22,7 @@ from playsmart_gateway.serve.server import (
     uvicorn_config,
 )
 from playsmart_gateway.serve.worker_ops import create_worker_app
-from playsmart_gateway.stream.worker import Worker
+from playsmart_gateway.stream.worker import StreamWorker
 
 LIMITS = Limits(max_connections=64)
 """Of those who watch; what they may hold is otherwise what clients of a gateway may."""
@@ -38,7 +38,7 @@ class _Watched(Server):
         yield
 
 
-def work(worker: Worker, port: int | None) -> int:
+def work(worker: StreamWorker, port: int | None) -> int:
     """Run ``worker`` until a signal, then drain; returns the exit code of the process.
 
     0: all that was taken is stored. 1: something is not, and will be delivered again, or a part
@@ -54,7 +54,7 @@ def work(worker: Worker, port: int | None) -> int:
     return 1 if worker.failed or worker.left_behind else 0
 
 
-async def _run(worker: Worker, port: int | None) -> None:
+async def _run(worker: StreamWorker, port: int | None) -> None:
     stop = asyncio.Event()
     worker.on_fatal = stop.set
     loop = asyncio.get_running_loop()
@@ -66,7 +66,7 @@ async def _run(worker: Worker, port: int | None) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _watched(worker: Worker, port: int | None) -> AsyncIterator[None]:
+async def _watched(worker: StreamWorker, port: int | None) -> AsyncIterator[None]:
     if port is None:
         yield
         return

@@ -1,7 +1,7 @@
 """What stands in the journal's place at a worker.
 
-A gateway keeps in its journal what is in its ring; a worker's messages are kept by the stream until
-they are acknowledged, and what is to be kept here is with what to do that.
+A gateway keeps in its journal what is in its buffer; a worker's messages are kept by the stream
+until they are acknowledged, and what is to be kept here is with what to do that.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from playsmart_gateway.stream.source import (
 )
 
 
-class Receipts:
-    """The receipts of what is in the ring, in its order; a ``flusher.Origin``.
+class Acks:
+    """The acks of what is in the buffer, in its order; a ``flusher.Origin``.
 
     ``none_held`` is set while nothing is.
     """
@@ -32,13 +32,13 @@ class Receipts:
         self.none_held.set()
         self._source = source
         self._held: deque[tuple[str, int]] = deque()
-        self._receipts: dict[tuple[str, int], dict[int, str]] = {}
+        self._acks: dict[tuple[str, int], dict[int, str]] = {}
         self._stored: list[str] = []
 
     def __iter__(self) -> Iterator[str]:
         """Every receipt whose message is not stored yet."""
-        for receipts in self._receipts.values():
-            yield from receipts.values()
+        for acks in self._acks.values():
+            yield from acks.values()
 
     def hold(self, batch: Batch, delivery: Delivery) -> bool:
         """Keep a receipt; False if the batch is held already, and this joins it.
@@ -46,9 +46,9 @@ class Receipts:
         That is a message which came again too early, or was published twice.
         """
         name = batch.journal, batch.sequence
-        receipts = self._receipts.setdefault(name, {})
-        is_new = not receipts
-        receipts[delivery.sequence] = delivery.receipt
+        acks = self._acks.setdefault(name, {})
+        is_new = not acks
+        acks[delivery.sequence] = delivery.receipt
         if is_new:
             self._held.append(name)
             self.none_held.clear()
@@ -62,7 +62,7 @@ class Receipts:
     def stored(self, batches: int) -> None:
         """See ``flusher.Origin``."""
         for _ in range(batches):
-            self._stored += self._receipts.pop(self._held.popleft()).values()
+            self._stored += self._acks.pop(self._held.popleft()).values()
         if not self._held:
             self.none_held.set()
 

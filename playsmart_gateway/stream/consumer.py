@@ -81,19 +81,19 @@ class Consumer:
                 else:
                     return  # there is no more, or nothing at all
 
-    async def acknowledge(self, receipts: Sequence[str]) -> None:
+    async def acknowledge(self, acks: Sequence[str]) -> None:
         """See ``Source.acknowledge``."""
-        await self._answer(receipts, _ACK)
+        await self._answer(acks, _ACK)
 
-    async def work_on(self, receipts: Sequence[str]) -> None:
+    async def work_on(self, acks: Sequence[str]) -> None:
         """See ``Source.work_on``."""
-        await self._answer(receipts, _IN_PROGRESS)
+        await self._answer(acks, _IN_PROGRESS)
 
-    async def discard(self, receipts: Sequence[str]) -> None:
+    async def discard(self, acks: Sequence[str]) -> None:
         """See ``Source.discard``."""
-        await self._answer(receipts, _TERM)
+        await self._answer(acks, _TERM)
 
-    async def give_back(self, receipts: Sequence[str]) -> None:
+    async def give_back(self, acks: Sequence[str]) -> None:
         """See ``Source.give_back``."""
         async with self._link.connection() as connection:
             await connection.unsubscribe(self._inbox)
@@ -102,7 +102,7 @@ class Consumer:
             message = self._arrived.get_nowait()
             if message is not None and message.reply:
                 arrived.append(message.reply)
-        await self._answer([*receipts, *arrived], _NAK)
+        await self._answer([*acks, *arrived], _NAK)
 
     async def state(self) -> SourceState:
         """See ``Source.state``."""
@@ -112,11 +112,11 @@ class Consumer:
                 info.num_pending or 0, info.num_ack_pending or 0, info.num_redelivered or 0
             )
 
-    async def _answer(self, receipts: Sequence[str], answer: bytes) -> None:
-        if not receipts:
+    async def _answer(self, acks: Sequence[str], answer: bytes) -> None:
+        if not acks:
             return
         async with self._link.connection() as connection:
-            for receipt in receipts:
+            for receipt in acks:
                 await connection.send(receipt, answer)
             await connection.settle()
 

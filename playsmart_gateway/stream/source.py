@@ -50,19 +50,19 @@ class Source(Protocol):
         """Yield what is there, at most so many, or wait a while for the first."""
         ...
 
-    async def acknowledge(self, receipts: Sequence[str]) -> None:
+    async def acknowledge(self, acks: Sequence[str]) -> None:
         """Say that these are stored; returns when the log knows."""
         ...
 
-    async def work_on(self, receipts: Sequence[str]) -> None:
+    async def work_on(self, acks: Sequence[str]) -> None:
         """Say that these are worked on: the time to their next delivery begins anew."""
         ...
 
-    async def discard(self, receipts: Sequence[str]) -> None:
+    async def discard(self, acks: Sequence[str]) -> None:
         """Say that these are never to be delivered again."""
         ...
 
-    async def give_back(self, receipts: Sequence[str]) -> None:
+    async def give_back(self, acks: Sequence[str]) -> None:
         """Fetch no more; let others have these at once, and what was delivered and not yielded."""
         ...
 

@@ -1,7 +1,7 @@
 """One worker: takes what gateways published to the stream, and stores it.
 
-It is a gateway without a door. What the intake is there, the puller is here; ring, flusher and sink
-are the same; and what stands in the journal's place are ``acks``. A message is acknowledged
+It is a gateway without a door. What the intake is there, the puller is here; buffer, flusher and
+sink are the same; and what stands in the journal's place are ``acks``. A message is acknowledged
 after the transaction that stored it was synced, so whatever happens to a worker, its messages come
 again, here or at another. That is harmless, as a batch has a name and the sink knows it.
 
@@ -25,14 +25,14 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import decode
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import (
     FIRST_RETRY_SECONDS,
     LAST_RETRY_SECONDS,
     Flusher,
 )
 from playsmart_gateway.stores.contract import Store
-from playsmart_gateway.stream.acks import Receipts
+from playsmart_gateway.stream.acks import Acks
 from playsmart_gateway.stream.source import (
     Delivery,
     Source,
@@ -55,7 +55,7 @@ HELD_TRANSACTIONS = 4
 STATE_SECONDS = 1.0
 
 
-class Worker:
+class StreamWorker:
     """The parts of one worker, and its life from start to drain.
 
     A message waits ``linger_seconds`` for others to share its transaction.
@@ -86,13 +86,13 @@ class Worker:
             ripe_bytes=flush_max_bytes,
             ordered=False,
         )
-        self.receipts = Receipts(source)
+        self.acks = Acks(source)
         self.flusher = Flusher(
             self.buffer,
-            self.receipts,
+            self.acks,
             sink,
             self.stats,
-            lane=Lane(self.stats, wake=lambda: None),  # nobody waits for an answer here
+            commit_queue=CommitQueue(self.stats, wake=lambda: None),  # nobody waits
             room_came=self._room_came,
             interval_seconds=linger_seconds,
             max_events=flush_max_events,
@@ -122,7 +122,7 @@ class Worker:
             self._open(self._source, self._note_source),
         ):
             flushing = self._start(self.flusher.run(), "flusher")
-            keeping = self._start(self._keep(), "receipts")
+            keeping = self._start(self._keep(), "acks")
             watching = self._start(self._watch(), "state")
             pulling = self._start(self._pull(), "puller")
             self._state = "running"
@@ -192,7 +192,7 @@ class Worker:
 
     def _put(self, delivery: Delivery, batch: Batch) -> None:
         self.stats.received += batch.count
-        if self.receipts.hold(batch, delivery):
+        if self.acks.hold(batch, delivery):
             self.buffer.put(batch)
         else:
             self.stats.duplicate += batch.count
@@ -201,9 +201,9 @@ class Worker:
         """Write each of them alone."""
         self._shuffle(self._suspects)
         while self._suspects:
-            await self.receipts.none_held.wait()
+            await self.acks.none_held.wait()
             self._put(*self._suspects.pop())
-            await self.receipts.none_held.wait()
+            await self.acks.none_held.wait()
 
     async def _bury(self, delivery: Delivery, batch: Batch, reason: str) -> None:
         pause = FIRST_RETRY_SECONDS
@@ -231,7 +231,7 @@ class Worker:
         """Tell in time that what is held is worked on, however slow the store is."""
         while True:
             await asyncio.sleep(self._source.ack_wait_seconds / 3)
-            held = [*self.receipts, *(delivery.receipt for delivery, _ in self._suspects)]
+            held = [*self.acks, *(delivery.receipt for delivery, _ in self._suspects)]
             with contextlib.suppress(SinkUnavailable):
                 await self._source.work_on(held)
 

@@ -85,7 +85,7 @@ async def _once(url: str, options: JetStreamOptions, batches: list[Batch]) -> tu
     """Return the seconds that publishing took, and that storing took."""
     from playsmart_gateway.stream.consumer import Consumer
     from playsmart_gateway.stream.sink import JetStreamStore
-    from playsmart_gateway.stream.worker import Worker
+    from playsmart_gateway.stream.worker import StreamWorker
 
     flush = max(1, FLUSH_EVENTS // batches[0].count)
     async with JetStreamStore(url, options, MemorySink()) as store:
@@ -96,7 +96,7 @@ async def _once(url: str, options: JetStreamOptions, batches: list[Batch]) -> tu
     events = sum(batch.count for batch in batches)
     with tempfile.TemporaryDirectory(prefix="playsmart-bench-") as folder:
         sink = open_sink(f"sqlite:///{Path(folder) / 'events.db'}")
-        worker = Worker(Consumer(url, options), sink)
+        worker = StreamWorker(Consumer(url, options), sink)
         began = time.perf_counter()
 
         async def is_stored() -> bool:

@@ -1,8 +1,9 @@
 """What is loaded: ``python -m tests.bench.target bare | gateway | lynes | obvious``.
 
 Configured by the environment, as the gateway is; ``lynes`` is a gateway that notes how long each
-commit of the lane takes, and writes that down when it stops. The other two run under uvicorn as it
-comes, with what it offers to be fast: httptools, uvloop, no access log, no extra headers.
+commit of the commit queue takes, and writes that down when it stops. The other two run under
+uvicorn as it comes, with what it offers to be fast: httptools, uvloop, no access log, no extra
+headers.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ from playsmart_gateway.build import (
 from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.peers.peer import Worker
+from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.serve.server import serve
 from playsmart_gateway.serve.supervisor import supervise
 from playsmart_gateway.stores.sqlite import SqliteSink
@@ -45,7 +46,7 @@ COMMITS = "commits.json"
 
 
 class TimedSink(SqliteSink):
-    """Notes the time of each commit of the lane in seconds."""
+    """Notes the time of each commit of the commit queue in seconds."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -90,9 +91,9 @@ def serve_plainly(app: Starlette, config: Config) -> int:
     return 0
 
 
-def create_timed_app(config: Config, worker: Worker | None = None) -> Application:
+def create_timed_app(config: Config, worker: Peer | None = None) -> Application:
     name = config.storage.url.removeprefix("sqlite:///")
-    turn = worker.turnstile.turn if worker else contextlib.nullcontext
+    turn = worker.fair_lock.turn if worker else contextlib.nullcontext
     sink = TimedSink(name, rules_for(config), program_for(config), turn)
     return create_app(config, sink=sink, worker=worker)
 

@@ -1,6 +1,6 @@
 """``make bench ARGS=--teak``: Teak's batches beside PlaySmart's, and what a refusal costs.
 
-Both send 100 events a request through the same journal, ring and store, in turns, with limits
+Both send 100 events a request through the same journal, buffer and store, in turns, with limits
 lifted. Then the same batches run into a limit of one request a second.
 """
 

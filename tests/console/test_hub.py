@@ -122,9 +122,9 @@ async def test_a_batch_is_followed_until_it_is_stored_or_buried() -> None:
     for sequence in (1, 2, 3):
         await scene.request(make_batch(sequence))
     assert watcher.take_fates() == []
-    scene.inspector.left_the_ring([make_batch(1), make_batch(2)])
+    scene.inspector.left_the_buffer([make_batch(1), make_batch(2)])
     scene.inspector.buried(make_batch(3))
-    scene.inspector.left_the_ring([make_batch(3)])
+    scene.inspector.left_the_buffer([make_batch(3)])
     assert [(fate.number, fate.state, fate.batch[1]) for fate in watcher.take_fates()] == [
         (1, "stored", 1),
         (2, "stored", 2),
@@ -136,7 +136,7 @@ async def test_a_batch_is_followed_until_it_is_stored_or_buried() -> None:
 async def test_a_batch_that_was_stored_before_the_answer_is_seen_as_stored() -> None:
     scene = Scene()
     watcher = scene.inspector.watch()
-    scene.inspector.left_the_ring([make_batch(1)])
+    scene.inspector.left_the_buffer([make_batch(1)])
     await scene.request(make_batch(1))
     await scene.request(make_batch(2))
     assert [seen.state for seen in taken(watcher)] == ["stored", "buffered"]
@@ -148,7 +148,7 @@ async def test_batches_of_an_earlier_journal_say_nothing_about_those_of_this_one
     await scene.request(make_batch(1))
     replayed = make_batch(900)
     replayed.journal = "00" * 16
-    scene.inspector.left_the_ring([replayed])
+    scene.inspector.left_the_buffer([replayed])
     assert watcher.take_fates() == []
 
 
@@ -223,7 +223,7 @@ async def test_every_request_that_nobody_was_given_is_counted_in_the_end() -> No
     for sequence in range(1_000):
         await scene.request(make_batch(sequence))
         other.take()
-    scene.inspector.left_the_ring([make_batch(1_000)])
+    scene.inspector.left_the_buffer([make_batch(1_000)])
     assert watcher.dropped + seen + len(taken(watcher)) == 2_000
     assert 0 < other.dropped < 1_000
 
@@ -235,7 +235,7 @@ async def test_only_so_many_batches_are_followed_for_one_watcher() -> None:
         await scene.request(make_batch(sequence))
         watcher.take()
         scene.clock.advance(1)
-    scene.inspector.left_the_ring([make_batch(MAX_FOLLOWED + 5)])
+    scene.inspector.left_the_buffer([make_batch(MAX_FOLLOWED + 5)])
     fates = watcher.take_fates()
     assert len(fates) == MAX_FOLLOWED
     assert fates[-1].number == MAX_FOLLOWED + 5

@@ -9,7 +9,7 @@ from starlette.types import Message
 
 from playsmart_gateway.console.access import OperatorGate
 from playsmart_gateway.console.inspector.hub import Inspector
-from playsmart_gateway.console.inspector.redact import Disclosure
+from playsmart_gateway.console.inspector.redact import Redactor
 from playsmart_gateway.console.inspector.routes import (
     HANG_UP,
     Patience,
@@ -42,7 +42,7 @@ class Client:
         found = routes(
             self.inspector,
             gate,
-            Disclosure([]),
+            Redactor([]),
             UnreadableStore(),
             coins_source="playsmart",
             patience=patience,
@@ -120,7 +120,7 @@ async def test_a_batch_is_told_as_stored_even_if_its_coins_cannot_be_read() -> N
     client = Client(Patience())
     await client.has("event: hello")
     await client.request()
-    client.inspector.left_the_ring([make_batch(1)])
+    client.inspector.left_the_buffer([make_batch(1)])
     await client.has('event: fate\ndata: [{"id":1,"state":"stored","coins":0}]')
     client.inspector.close()
     await client.has("event: goodbye")

@@ -13,7 +13,7 @@ from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.config import Auth, Config, Operator, Secret, Teak, TeakApp
 from playsmart_gateway.console.inspector.redact import (
     MAX_TEXT_LENGTH,
-    Disclosure,
+    Redactor,
     secrets_of,
 )
 from playsmart_gateway.console.inspector.watcher import Seen
@@ -46,7 +46,7 @@ def seen(body: bytes | None = None, **fields: Any) -> Seen:
 
 
 def shown(request: Seen) -> str:
-    message = Disclosure([KNOWN]).message(request)
+    message = Redactor([KNOWN]).message(request)
     return msgspec.json.encode(message).decode()
 
 
@@ -61,8 +61,8 @@ def test_points_are_told_with_those_of_streaks() -> None:
     batch = Batch("lynes", "default", "ada", 1, b"", "11", 1)
     answer = json.dumps({"success": True, "data": award}).encode()
     request = seen(batch=batch, rows=b"[]", status=200, state="stored", answer=answer)
-    assert Disclosure([]).message(request)["points"] == 60
-    assert Disclosure([]).message(accepted([]))["points"] == 0
+    assert Redactor([]).message(request)["points"] == 60
+    assert Redactor([]).message(accepted([]))["points"] == 0
 
 
 def sees_no_canary(text: str) -> None:
@@ -124,14 +124,14 @@ def test_the_requests_own_token_is_masked_whatever_it_looks_like() -> None:
 
 def test_ordinary_words_are_left_alone() -> None:
     data = {"tokens": 50, "mail": "no", "score": 4800, "bearer": "of news", "note": "a = b: c"}
-    (event,) = Disclosure(["abcd"]).message(accepted([["AppOpen", None, "", data]]))["events"]
+    (event,) = Redactor(["abcd"]).message(accepted([["AppOpen", None, "", data]]))["events"]
     assert event["data"] == json.dumps(data)
 
 
 def test_numbers_are_shown_digit_for_digit() -> None:
     rows = b'[["purchase",null,"2026-04-22T14:30:00Z",{"value":1.2300e-7,"n":%b}]]' % (b"9" * 200)
     batch = Batch("teak", "game", "ada", 1, b"", "11", 1)
-    message = Disclosure([]).message(seen(batch=batch, rows=rows, status=200))
+    message = Redactor([]).message(seen(batch=batch, rows=rows, status=200))
     assert "1.2300e-7" in message["events"][0]["data"]
     assert "9" * 200 in message["events"][0]["data"]
 
@@ -139,7 +139,7 @@ def test_numbers_are_shown_digit_for_digit() -> None:
 @pytest.mark.parametrize("email", [None, EMAIL])
 def test_an_event_is_shown_with_its_name_time_player_and_customdata(email: str | None) -> None:
     rows = [["Custom", "jump", "2026-04-22T14:30:00Z", {"a": 1, "ü": None}, None, "grace", email]]
-    message = Disclosure([]).message(accepted([*rows, ["AppOpen", None, "T", None]]))
+    message = Redactor([]).message(accepted([*rows, ["AppOpen", None, "T", None]]))
     jump = {"type": "Custom", "name": "jump", "time": "2026-04-22T14:30:00Z"}
     open_ = {"type": "AppOpen", "name": None, "time": "T", "data": None, "player": None}
     events = json.loads(msgspec.json.encode(message["events"]))
@@ -171,19 +171,19 @@ def test_an_event_is_shown_with_its_name_time_player_and_customdata(email: str |
 def test_code_message_and_details_are_found_in_every_neighbours_answer(
     answer: object, code: str, text: str, details: list[tuple[str, str]]
 ) -> None:
-    message = Disclosure([]).message(seen(answer=json.dumps(answer).encode()))
+    message = Redactor([]).message(seen(answer=json.dumps(answer).encode()))
     assert (message["code"], message["message"]) == (code, text)
     assert [(each["path"], each["message"]) for each in message["details"]] == details
 
 
 def test_bodies_that_cannot_be_shown_are_told_by_their_size() -> None:
-    disclosure = Disclosure([])
-    assert disclosure.message(seen(b"\xff\xfe\x00"))["body"] == "3 bytes that are no text"
-    assert disclosure.message(seen(b"a\0b"))["body"] == "3 bytes that are no text"
-    assert disclosure.message(seen(body_bytes=5_000))["body"] == "5,000 bytes, too many to show"
-    assert "body" not in disclosure.message(seen())
+    redactor = Redactor([])
+    assert redactor.message(seen(b"\xff\xfe\x00"))["body"] == "3 bytes that are no text"
+    assert redactor.message(seen(b"a\0b"))["body"] == "3 bytes that are no text"
+    assert redactor.message(seen(body_bytes=5_000))["body"] == "5,000 bytes, too many to show"
+    assert "body" not in redactor.message(seen())
     too_large = seen(batch=Batch("teak", "g", "p", 7, b""), status=200)
-    assert disclosure.message(too_large)["events"] is None
+    assert redactor.message(too_large)["events"] is None
 
 
 @pytest.mark.parametrize(

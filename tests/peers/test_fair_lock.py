@@ -9,7 +9,7 @@ import pytest
 
 from playsmart_gateway.peers.fair_lock import (
     PATIENCE_SECONDS,
-    Turnstile,
+    FairLock,
 )
 from tests.conftest import eventually
 from tests.doubles import FakeClock
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # x
 class Other:
     """Another process: it takes a turn, says so, and keeps it until it is told to end."""
 
-    def __init__(self, turnstile: Turnstile, turns: int = 1) -> None:
+    def __init__(self, fair_lock: FairLock, turns: int = 1) -> None:
         said, say = os.pipe()
         end, self._end = os.pipe()
         self.pid = os.fork()
@@ -29,7 +29,7 @@ class Other:
 
             async def take() -> None:
                 for _ in range(turns):
-                    async with turnstile.turn():
+                    async with fair_lock.turn():
                         os.write(say, b"i")
                         os.read(end, 1)
                 os.write(say, b"o")
@@ -57,18 +57,18 @@ class Other:
         os.close(self._end)
 
 
-async def in_turn(turnstile: Turnstile, note: Callable[[], None]) -> None:
-    async with turnstile.turn():
+async def in_turn(fair_lock: FairLock, note: Callable[[], None]) -> None:
+    async with fair_lock.turn():
         note()
 
 
 async def test_one_at_a_time_and_the_one_who_waits_is_not_overtaken() -> None:
-    turnstile = Turnstile()
-    other = Other(turnstile, turns=2)
+    fair_lock = FairLock()
+    other = Other(fair_lock, turns=2)
     taken: list[str] = []
     try:
         await eventually(other.says)
-        mine = asyncio.create_task(in_turn(turnstile, lambda: taken.append("mine")))
+        mine = asyncio.create_task(in_turn(fair_lock, lambda: taken.append("mine")))
         await asyncio.sleep(0.01)
         assert not taken
         other.end_turn()  # it wants the next one, too, and has to wait for ours
@@ -82,30 +82,30 @@ async def test_one_at_a_time_and_the_one_who_waits_is_not_overtaken() -> None:
 
 
 async def test_the_turn_of_who_dies_is_over() -> None:
-    turnstile = Turnstile()
-    other = Other(turnstile)
+    fair_lock = FairLock()
+    other = Other(fair_lock)
     await eventually(other.says)
     other.close()
-    async with turnstile.turn():
+    async with fair_lock.turn():
         pass
 
 
 async def test_who_waits_in_vain_goes_on_without_a_turn() -> None:
     clock = FakeClock()
-    turnstile = Turnstile(clock=clock)
-    other = Other(turnstile)
+    fair_lock = FairLock(clock=clock)
+    other = Other(fair_lock)
     try:
         await eventually(other.says)
-        waiting = asyncio.create_task(in_turn(turnstile, lambda: None))  # stands in the gate
+        waiting = asyncio.create_task(in_turn(fair_lock, lambda: None))  # stands in the gate
         await asyncio.sleep(0.01)
         assert not waiting.done()
         clock.advance(PATIENCE_SECONDS + 0.1)
         await waiting
-        third = Other(turnstile)  # stands in the gate now, and we come behind it
-        while await turnstile._lock(0, deadline=0):
-            turnstile._unlock(0)
+        third = Other(fair_lock)  # stands in the gate now, and we come behind it
+        while await fair_lock._lock(0, deadline=0):
+            fair_lock._unlock(0)
             await asyncio.sleep(0.001)
-        waiting = asyncio.create_task(in_turn(turnstile, lambda: None))
+        waiting = asyncio.create_task(in_turn(fair_lock, lambda: None))
         await asyncio.sleep(0.01)
         assert not waiting.done()
         clock.advance(PATIENCE_SECONDS + 0.1)
@@ -116,17 +116,17 @@ async def test_who_waits_in_vain_goes_on_without_a_turn() -> None:
 
 
 async def test_who_is_cancelled_while_waiting_leaves_nothing_behind() -> None:
-    turnstile = Turnstile()
-    other = Other(turnstile)
+    fair_lock = FairLock()
+    other = Other(fair_lock)
     try:
         await eventually(other.says)
-        waiting = asyncio.create_task(in_turn(turnstile, lambda: None))
+        waiting = asyncio.create_task(in_turn(fair_lock, lambda: None))
         await asyncio.sleep(0.01)
         waiting.cancel()
         await asyncio.wait([waiting])
         other.end_turn()
         assert await eventually(other.says) == b"o"
-        again = Other(turnstile)
+        again = Other(fair_lock)
         assert await eventually(again.says) == b"i"
         again.close()
     finally:

@@ -14,32 +14,32 @@ import pytest
 
 from playsmart_gateway.console.inspector.forward import (
     Away,
-    Relay,
+    Forwarder,
     Source,
 )
 from playsmart_gateway.console.inspector.hub import Inspector
-from playsmart_gateway.console.inspector.redact import Disclosure
+from playsmart_gateway.console.inspector.redact import Redactor
 from playsmart_gateway.console.inspector.watcher import (
     MAX_QUEUED_BYTES,
     Interest,
     Watcher,
 )
-from playsmart_gateway.dialects.teak.known_players import Roster
+from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.peers.channels import Mailboxes
-from playsmart_gateway.peers.fair_lock import Turnstile
+from playsmart_gateway.peers.channels import Channels
+from playsmart_gateway.peers.fair_lock import FairLock
 from playsmart_gateway.peers.peer import (
     CONNECTION,
     Known,
     News,
+    Peer,
     Started,
     Watch,
-    Worker,
 )
 from playsmart_gateway.peers.scoreboard import (
     SILENT_SECONDS,
-    Board,
+    Scoreboard,
 )
 from playsmart_gateway.rate_limit import SharedCounts
 from playsmart_gateway.report import Report
@@ -54,15 +54,15 @@ class Crew:
 
     def __init__(self, count: int = 2) -> None:
         self.clock = FakeClock()
-        self.board = Board(count)
-        self.mailboxes = Mailboxes(count)
+        self.board = Scoreboard(count)
+        self.channels = Channels(count)
         self.lifeline, self.line_end = os.pipe()
         self.stats = [Stats() for _ in range(count)]
         self.not_ready: list[list[Detail]] = [[] for _ in range(count)]
-        counts, turnstile = SharedCounts(1), Turnstile()
+        counts, fair_lock = SharedCounts(1), FairLock()
         self.workers = [
-            Worker(
-                number, self.board, self.mailboxes, counts, turnstile, self.lifeline,
+            Peer(
+                number, self.board, self.channels, counts, fair_lock, self.lifeline,
                 clock=self.clock,
             )
             for number in range(count)
@@ -81,7 +81,7 @@ class Crew:
             yield
 
     def close(self) -> None:
-        self.mailboxes.close()
+        self.channels.close()
         os.close(self.lifeline)
         with contextlib.suppress(OSError):
             os.close(self.line_end)
@@ -94,7 +94,7 @@ def crew() -> Iterator[Crew]:
     made.close()
 
 
-def whole(worker: Worker) -> Report:
+def whole(worker: Peer) -> Report:
     report = worker.whole()
     assert report is not None
     return report
@@ -171,7 +171,7 @@ async def test_a_connection_that_comes_too_late_is_closed(crew: Crew) -> None:
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                crew.mailboxes.put(0, CONNECTION, [theirs.fileno()])
+                crew.channels.put(0, CONNECTION, [theirs.fileno()])
             crew.workers[0].stops()
             assert ours.recv(1) == b""
     assert crew.board.state(0) == "stopping"
@@ -195,9 +195,9 @@ def test_a_message_that_is_too_large_is_not_sent(crew: Crew) -> None:
 
 
 async def test_a_session_is_known_to_the_others_and_the_last_country_counts(crew: Crew) -> None:
-    rosters = [Roster(MemorySink().reader()) for _ in crew.workers]
-    for roster, worker in zip(rosters, crew.workers, strict=True):
-        roster.share(worker)
+    rosters = [KnownPlayers(MemorySink().reader()) for _ in crew.workers]
+    for known_players, worker in zip(rosters, crew.workers, strict=True):
+        known_players.share(worker)
     async with crew.running(0, 1):
         rosters[0]._waiting["app", "ada"] = (1, "US")
         crew.workers[1].tell(Known("app", "ada", "DE"))
@@ -213,7 +213,7 @@ async def test_a_session_is_known_to_the_others_and_the_last_country_counts(crew
 
 
 def source(inspector: Inspector, prefix: str) -> Source:
-    return Source(inspector, Disclosure([]), MemorySink().reader(), "", prefix)
+    return Source(inspector, Redactor([]), MemorySink().reader(), "", prefix)
 
 
 async def tell_all(away: Away) -> list[tuple[str, Any]]:
@@ -244,11 +244,11 @@ def see_one(inspector: Inspector, user_id: str) -> None:
 
 async def test_a_watch_here_is_a_watch_there_until_it_ends(crew: Crew) -> None:
     here, there = Inspector(), Inspector()
-    relay = Relay(crew.workers[0], source(here, "0."))
-    Relay(crew.workers[1], source(there, "1."))
+    forwarder = Forwarder(crew.workers[0], source(here, "0."))
+    Forwarder(crew.workers[1], source(there, "1."))
     watcher = here.watch()
     async with crew.running(0, 1):
-        with relay.watching(Interest(player="ada"), watcher) as away:
+        with forwarder.watching(Interest(player="ada"), watcher) as away:
             away.renew()
             await eventually(lambda: there.watched or None)
             see_one(there, "ada")
@@ -263,13 +263,13 @@ async def test_a_watch_here_is_a_watch_there_until_it_ends(crew: Crew) -> None:
 
 async def test_a_worker_that_starts_hears_of_those_who_watch(crew: Crew) -> None:
     here, there = Inspector(), Inspector()
-    relay = Relay(crew.workers[0], source(here, "0."))
+    forwarder = Forwarder(crew.workers[0], source(here, "0."))
     watcher = here.watch()
     async with crew.running(0):
-        with relay.watching(Interest(), watcher) as away:
+        with forwarder.watching(Interest(), watcher) as away:
             away.renew()
             crew.workers[1].read()  # nobody was there to heed it
-            Relay(crew.workers[1], source(there, "1."))
+            Forwarder(crew.workers[1], source(there, "1."))
             async with crew.running(1):
                 await eventually(lambda: there.watched or None)
                 there.close()
@@ -277,9 +277,9 @@ async def test_a_worker_that_starts_hears_of_those_who_watch(crew: Crew) -> None
 
 
 async def test_what_a_watcher_does_not_get_is_counted_wherever_it_was_dropped(crew: Crew) -> None:
-    relay = Relay(crew.workers[0], source(Inspector(), "0."))
+    forwarder = Forwarder(crew.workers[0], source(Inspector(), "0."))
     watcher = Watcher(Interest(), FakeClock())
-    with relay.watching(Interest(), watcher) as away:
+    with forwarder.watching(Interest(), watcher) as away:
         for told in (3, 5):
             away.put(News(1, 1, "dropped", b"%d" % told))
         assert watcher.dropped == 5
@@ -288,17 +288,17 @@ async def test_what_a_watcher_does_not_get_is_counted_wherever_it_was_dropped(cr
         away.put(News(1, 1, "fate", b"[]"))
         assert watcher.dropped == 6
         assert [name for name, _ in await tell_all(away)] == ["request"]
-    relay._heard(News(1, 1, "request", b"1"))  # too late for this watch
+    forwarder._heard(News(1, 1, "request", b"1"))  # too late for this watch
 
 
 async def test_a_sibling_that_has_too_many_watchers_or_no_room_for_letters(crew: Crew) -> None:
     there = Inspector(max_watchers=1)
-    Relay(crew.workers[1], source(there, "1."))
+    Forwarder(crew.workers[1], source(there, "1."))
     async with crew.running(1):
         crew.workers[0].tell(Watch(0, 1, tuple(Interest())))
         await eventually(lambda: there.watched or None)
         crew.workers[0].tell(Watch(0, 2, tuple(Interest())))
-        while crew.mailboxes.put(0, bytes(1_000)):
+        while crew.channels.put(0, bytes(1_000)):
             pass
         see_one(there, "ada")
         (watcher,) = there._watchers
@@ -314,8 +314,8 @@ async def test_a_connection_without_its_descriptor_is_told_and_the_next_letter_i
     taken: list[int] = []
     async with crew.running(0):
         crew.workers[0].serves(taken.append)
-        crew.mailboxes.put(0, CONNECTION)
-        crew.mailboxes.put(0, CONNECTION, [crew.lifeline])  # any descriptor will do
+        crew.channels.put(0, CONNECTION)
+        crew.channels.put(0, CONNECTION, [crew.lifeline])  # any descriptor will do
         crew.workers[0].read()
         (descriptor,) = taken
         os.close(descriptor)

@@ -6,12 +6,12 @@ import pytest
 
 from playsmart_gateway.peers.scoreboard import (
     FRAME_BYTES,
-    Board,
+    Scoreboard,
 )
 
 
 def test_the_last_report_of_each_is_shown() -> None:
-    board = Board(2)
+    board = Scoreboard(2)
     assert board.read(0) is None
     for number in range(5):
         board.hang(0, b"report %d" % number, float(number))
@@ -22,7 +22,7 @@ def test_the_last_report_of_each_is_shown() -> None:
 
 
 def test_states_and_restarts_are_kept_beside_the_reports() -> None:
-    board = Board(2)
+    board = Scoreboard(2)
     board.hang(1, b"x" * (FRAME_BYTES - 64), 1.0)
     board.set_state(1, "ready")
     board.count_restart(1)
@@ -35,7 +35,7 @@ def test_states_and_restarts_are_kept_beside_the_reports() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # xdist has threads
 def test_what_a_process_showed_is_there_when_it_is_gone() -> None:
-    board = Board(1)
+    board = Scoreboard(1)
     pid = os.fork()
     if not pid:
         board.hang(0, b"last words", 7.0)
@@ -47,14 +47,14 @@ def test_what_a_process_showed_is_there_when_it_is_gone() -> None:
 
 
 def test_a_frame_that_is_being_written_is_read_again() -> None:
-    board = Board(1)
+    board = Scoreboard(1)
     board.hang(0, b"before", 1.0)
     board.hang(0, b"shown", 2.0)
     frame = board._frame(0, board._memory[1])
     board._memory[frame + 16 : frame + 21] = b"torn!"
     times = iter((True, False))
 
-    class Turning(Board):
+    class Turning(Scoreboard):
         """One whose writer comes round while the reader reads."""
 
         def _frame(self, worker: int, page: int) -> int:

@@ -94,7 +94,7 @@ def test_the_head_holds_a_batch_that_is_larger_than_any_limit() -> None:
     assert len(buffer.head(1, 1)) == 1
 
 
-def test_an_empty_ring_has_no_age_and_is_not_ripe() -> None:
+def test_an_empty_buffer_has_no_age_and_is_not_ripe() -> None:
     buffer = make_buffer()
     assert (buffer.oldest_age, buffer.ripe, buffer.head(1, 1)) == (0.0, None, [])
 
@@ -153,7 +153,7 @@ def test_what_a_limited_flush_leaves_behind_keeps_its_age() -> None:
 
 
 class RingAgainstAList(RuleBasedStateMachine):
-    """The ring is a list with two sums; whatever happens, the sums and the order agree."""
+    """The buffer is a list with two sums; whatever happens, the sums and the order agree."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ class RingAgainstAList(RuleBasedStateMachine):
 TestRingAgainstAList = RingAgainstAList.TestCase
 
 
-async def test_the_flusher_is_woken_by_the_ring() -> None:
+async def test_the_flusher_is_woken_by_the_buffer() -> None:
     buffer = make_buffer()
     waiting = asyncio.create_task(buffer.stirred.wait())
     await asyncio.sleep(0)

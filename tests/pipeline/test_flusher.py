@@ -13,7 +13,7 @@ from playsmart_gateway.errors import SinkUnavailable, StoreUnavailable, Unstorab
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.journal import (
     Fsync,
@@ -24,7 +24,7 @@ from tests.doubles import TroubledSink, make_batch
 
 
 class Line:
-    """A ring, a sink and the flusher between them."""
+    """A buffer, a sink and the flusher between them."""
 
     def __init__(
         self,
@@ -41,7 +41,9 @@ class Line:
         self.buffer = Buffer(
             max_events=1_000, max_bytes=10**6, ripe_events=ripe_events, ripe_bytes=50_000
         )
-        self.lane = Lane(self.stats, wake=self.buffer.stirred.set, patience_seconds=patience)
+        self.commit_queue = CommitQueue(
+            self.stats, wake=self.buffer.stirred.set, patience_seconds=patience
+        )
         self.journal = NoJournal()
         self.journal.fsync = fsync
         self.room_came = 0
@@ -50,7 +52,7 @@ class Line:
             self.journal,
             self.sink,
             self.stats,
-            lane=self.lane,
+            commit_queue=self.commit_queue,
             room_came=self._count_room,
             interval_seconds=interval,
             max_events=ripe_events,
@@ -68,9 +70,9 @@ class Line:
         self.buffer.put(make_batch(self.sequence, count, pad=pad))
 
     async def settle(self) -> None:
-        """Let the loop run until the ring is empty."""
+        """Let the loop run until the buffer is empty."""
         async with asyncio.timeout(5):
-            while len(self.buffer):  # noqa: ASYNC110 - the ring has no event for "empty"
+            while len(self.buffer):  # noqa: ASYNC110 - the buffer has no event for "empty"
                 await asyncio.sleep(0)
 
     @asynccontextmanager
@@ -80,10 +82,10 @@ class Line:
         self.flusher.stop()
         async with asyncio.timeout(5):
             await task
-        assert self.stats.unaccounted(self.buffer.events + self.lane.events) == 0
+        assert self.stats.unaccounted(self.buffer.events + self.commit_queue.events) == 0
 
 
-async def test_a_failed_flush_leaves_everything_in_the_ring() -> None:
+async def test_a_failed_flush_leaves_everything_in_the_buffer() -> None:
     line = Line(TroubledSink(SinkUnavailable("disk full")))
     line.put(3)
     with pytest.raises(SinkUnavailable):
@@ -134,7 +136,7 @@ async def test_a_batch_that_can_never_be_stored_is_buried_and_its_neighbours_are
     assert line.stats.rejected == {"buried": 2}
 
 
-async def test_room_is_announced_whenever_batches_leave_the_ring() -> None:
+async def test_room_is_announced_whenever_batches_leave_the_buffer() -> None:
     line = Line(TroubledSink(SinkUnavailable("locked"), poison=[1]))
     line.put()
     line.put()
@@ -198,13 +200,13 @@ async def test_stopping_wakes_a_flusher_that_has_nothing_to_do() -> None:
     assert line.sink.attempts == 0
 
 
-async def test_an_explicit_flush_of_an_empty_ring_is_nothing() -> None:
+async def test_an_explicit_flush_of_an_empty_buffer_is_nothing() -> None:
     line = Line()
     assert await line.flusher.flush() == 0
     assert line.sink.attempts == 0
 
 
-# --- the lane ------------------------------------------------------------------------------------
+# --- the commit queue ----------------------------------------------------------------------------
 
 PROGRAM = Program([EventDefinition(id="login", kind="fix", points=10)])
 
@@ -223,12 +225,12 @@ class SlowSink(TroubledSink):
         self.go_on = asyncio.Event()
 
     async def write(self, batches: Sequence[Batch]) -> Written:
-        self.order.append(f"ring {len(batches)}")
+        self.order.append(f"buffer {len(batches)}")
         await self.go_on.wait()
         return await super().write(batches)
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
-        self.order.append(f"lane {len(batches)}")
+        self.order.append(f"commit_queue {len(batches)}")
         await self.go_on.wait()
         return await super().commit(batches)
 
@@ -239,10 +241,10 @@ async def turns(count: int = 20) -> None:
 
 
 def send(line: Line, count: int = 1) -> list["asyncio.Task[Award]"]:
-    return [asyncio.create_task(line.lane.submit(login(f"u{n}"))) for n in range(count)]
+    return [asyncio.create_task(line.commit_queue.submit(login(f"u{n}"))) for n in range(count)]
 
 
-async def test_a_poisonous_event_fails_alone_and_the_lane_goes_on() -> None:
+async def test_a_poisonous_event_fails_alone_and_the_commit_queue_goes_on() -> None:
     line = Line(TroubledSink(poison=[3], program=PROGRAM))
     async with line.running():
         tasks = send(line, 5)
@@ -264,7 +266,7 @@ async def test_a_store_that_is_gone_is_asked_again_until_it_is_back() -> None:
     assert line.stats.flush_failures == {"unavailable": 3}
     assert line.stats.flushes == {"commit": 1}
     assert line.stats.commit_batches.counts[0] == 1
-    assert line.stats.events_per_second == 0.0, "a commit says nothing about the pace of the ring"
+    assert line.stats.events_per_second == 0.0, "a commit says nothing about the pace of the buffer"
 
 
 async def test_who_gave_up_is_not_written_when_the_store_is_back() -> None:
@@ -275,12 +277,12 @@ async def test_who_gave_up_is_not_written_when_the_store_is_back() -> None:
             with pytest.raises(StoreUnavailable):
                 await task
         line.sink.errors.clear()
-        assert len(line.lane) == 0
+        assert len(line.commit_queue) == 0
     assert line.sink.loyalty.states == {}
     assert line.stats.rejected == {"store_unavailable": 2}
 
 
-async def test_a_lane_that_fails_does_not_keep_the_ring_waiting() -> None:
+async def test_a_commit_queue_that_fails_does_not_keep_the_buffer_waiting() -> None:
     class LaneFails(TroubledSink):
         async def commit(self, batches: Sequence[Batch]) -> list[Award]:
             raise SinkUnavailable("no such table")
@@ -291,20 +293,20 @@ async def test_a_lane_that_fails_does_not_keep_the_ring_waiting() -> None:
         await turns()
         line.put()
         await line.settle()
-        line.lane.abandon("over")
+        line.commit_queue.abandon("over")
         with pytest.raises(Exception, match="over"):
             await task
 
 
-async def test_a_commit_that_is_cancelled_leaves_its_batches_in_the_lane() -> None:
+async def test_a_commit_that_is_cancelled_leaves_its_batches_in_the_commit_queue() -> None:
     line = Line(SlowSink())
     tasks = send(line, 2)
     running = asyncio.create_task(line.flusher.run())
     await turns()
     running.cancel()
     await asyncio.wait([running])
-    assert len(line.lane) == 2
-    line.lane.abandon("over")
+    assert len(line.commit_queue) == 2
+    line.commit_queue.abandon("over")
     await asyncio.wait(tasks)
     assert all(task.exception() for task in tasks)
 
@@ -319,12 +321,12 @@ async def test_who_comes_during_a_transaction_shares_the_next_one() -> None:
         await turns()
         sink.go_on.set()
         assert len(await asyncio.gather(*first, *others)) == 301
-    assert sink.order == ["lane 1", "lane 256", "lane 44"]
+    assert sink.order == ["commit_queue 1", "commit_queue 256", "commit_queue 44"]
     assert line.stats.flushes == {"commit": 3}
 
 
-async def test_lane_and_ring_take_turns() -> None:
-    """A ring that is always ripe and a lane that is never empty: neither waits for two turns."""
+async def test_commit_queue_and_buffer_take_turns() -> None:
+    """A buffer always ripe and a commit queue never empty: neither waits for two turns."""
     sink = SlowSink()
     line = Line(sink, ripe_events=1)
     async with line.running():
@@ -337,10 +339,10 @@ async def test_lane_and_ring_take_turns() -> None:
         sink.go_on.set()
         await asyncio.gather(*tasks)
         await line.settle()
-    assert sink.order[:4] == ["lane 1", "ring 1", "lane 2", "ring 1"]
+    assert sink.order[:4] == ["commit_queue 1", "buffer 1", "commit_queue 2", "buffer 1"]
 
 
-async def test_nobody_in_the_lane_waits_for_the_interval_and_the_ring_does() -> None:
+async def test_nobody_in_the_commit_queue_waits_for_the_interval_and_the_buffer_does() -> None:
     line = Line(TroubledSink(program=PROGRAM))
     async with line.running():
         line.put()
@@ -350,19 +352,19 @@ async def test_nobody_in_the_lane_waits_for_the_interval_and_the_ring_does() -> 
     assert line.stats.flushes == {"commit": 1, "drain": 1}
 
 
-async def test_stopping_empties_the_lane_before_it_ends() -> None:
+async def test_stopping_empties_the_commit_queue_before_it_ends() -> None:
     line = Line(TroubledSink(program=PROGRAM))
     line.put()
     tasks = send(line, 3)
     await turns(1)
-    line.lane.close("shutting_down")
+    line.commit_queue.close("shutting_down")
     line.flusher.stop()
     await line.flusher.run()
     assert [(await task).points for task in tasks] == [10, 10, 10]
     assert len(line.buffer) == 0
 
 
-async def test_an_empty_lane_commits_nothing() -> None:
+async def test_an_empty_commit_queue_commits_nothing() -> None:
     line = Line()
     assert await line.flusher.commit() == 0
     assert line.sink.attempts == 0

@@ -49,7 +49,7 @@ class WitnessJournal(NoJournal):
 
 
 class Door:
-    """An intake over a small ring."""
+    """An intake over a small buffer."""
 
     def __init__(self, *, wait: float = 0, fsync: Fsync = "never", max_events: int = 5) -> None:
         self.journal = WitnessJournal(fsync)
@@ -66,7 +66,7 @@ class Door:
         )
 
     async def request(self, count: int, body_bytes: int = 0) -> int:
-        """Ask for room and send a batch, as a dialect does; return the depth of the ring."""
+        """Ask for room and send a batch, as a dialect does; return the depth of the buffer."""
         await self.intake.room_for(body_bytes or 40 * (count - 1))
         return (await self.intake.accept(make_batch(count=count))).buffered
 
@@ -101,7 +101,7 @@ async def test_events_that_do_not_fit_are_refused_and_leave_nothing() -> None:
     door.assert_law()
 
 
-async def test_a_full_ring_refuses_any_body_before_decoding() -> None:
+async def test_a_full_buffer_refuses_any_body_before_decoding() -> None:
     door = Door()
     await door.request(5)
     with pytest.raises(Overloaded):
@@ -120,7 +120,7 @@ async def test_a_closed_door_refuses_with_the_first_reason() -> None:
     door.assert_law()
 
 
-async def test_what_the_journal_does_not_take_is_refused_and_not_in_the_ring() -> None:
+async def test_what_the_journal_does_not_take_is_refused_and_not_in_the_buffer() -> None:
     door = Door()
     door.journal.fails = True
     with pytest.raises(JournalUnavailable) as refusal:
@@ -147,7 +147,7 @@ async def test_what_cannot_be_synced_is_taken_back_and_refused() -> None:
 # ---- The promise -------------------------------------------------------------------------------
 
 
-async def test_the_receipt_counts_this_batch_and_the_whole_ring() -> None:
+async def test_the_receipt_counts_this_batch_and_the_whole_buffer() -> None:
     door = Door()
     await door.request(2)
     await door.intake.room_for(1)
@@ -300,7 +300,7 @@ async def test_only_so_many_may_wait() -> None:
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_a_request_larger_than_the_ring_does_not_block_the_queue_for_ever() -> None:
+async def test_a_request_larger_than_the_buffer_does_not_block_the_queue_for_ever() -> None:
     door = Door(wait=5)
     await door.request(1)
     huge = asyncio.create_task(door.request(6, body_bytes=10**6))

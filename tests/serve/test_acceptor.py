@@ -9,27 +9,27 @@ from collections.abc import Iterator
 import pytest
 
 from playsmart_gateway.errors import GatewayError
-from playsmart_gateway.peers.channels import Mailboxes
+from playsmart_gateway.peers.channels import Channels
 from playsmart_gateway.peers.scoreboard import (
     SILENT_SECONDS,
-    Board,
+    Scoreboard,
 )
 from playsmart_gateway.serve.acceptor import (
-    Dealer,
+    Acceptor,
     listen,
 )
 
 
 class Table:
-    """A dealer and the workers it deals to; ``clients`` are who connected."""
+    """A acceptor and the workers it deals to; ``clients`` are who connected."""
 
     def __init__(self, workers: int) -> None:
-        self.board = Board(workers)
-        self.mailboxes = Mailboxes(workers)
+        self.board = Scoreboard(workers)
+        self.channels = Channels(workers)
         self.selector = selectors.DefaultSelector()
         self.listener = listen("127.0.0.1", 0)
         self.port = self.listener.getsockname()[1]
-        self.dealer = Dealer(self.listener, self.board, self.mailboxes, self.selector)
+        self.acceptor = Acceptor(self.listener, self.board, self.channels, self.selector)
         self.clients: list[socket.socket] = []
 
     def serves(self, *workers: int) -> None:
@@ -40,24 +40,24 @@ class Table:
     def connect(self, count: int) -> None:
         for _ in range(count):
             self.clients.append(socket.create_connection(("127.0.0.1", self.port)))
-        self.dealer.look()
+        self.acceptor.look()
         for _ in self.selector.select(0):
-            self.dealer.deal()
+            self.acceptor.deal()
 
     def holds(self) -> bool:
-        return self.dealer.held is not None
+        return self.acceptor.held is not None
 
     def got(self, worker: int) -> int:
         count = 0
-        while (letter := self.mailboxes.take(worker)) is not None:
+        while (letter := self.channels.take(worker)) is not None:
             if letter.file is not None:
                 socket.socket(fileno=letter.file).close()
                 count += 1
         return count
 
     def close(self) -> None:
-        self.dealer.close()
-        self.mailboxes.close()
+        self.acceptor.close()
+        self.channels.close()
         self.selector.close()
         for client in self.clients:
             client.close()
@@ -99,7 +99,7 @@ def test_connections_wait_until_somebody_serves(table: Table) -> None:
 
 def test_one_that_nobody_can_take_now_is_held_and_the_others_wait_behind_it(table: Table) -> None:
     table.serves(0)
-    while table.mailboxes.put(0, bytes(100)):
+    while table.channels.put(0, bytes(100)):
         pass
     table.connect(3)
     assert table.holds()
@@ -113,12 +113,12 @@ def test_one_that_nobody_can_take_now_is_held_and_the_others_wait_behind_it(tabl
 
 def test_a_closed_dealer_takes_nothing_and_hangs_up_on_whom_it_held(table: Table) -> None:
     table.serves(0)
-    while table.mailboxes.put(0, bytes(100)):
+    while table.channels.put(0, bytes(100)):
         pass
     table.connect(1)
-    table.dealer.close()
-    table.dealer.deal()
-    table.dealer.look()
+    table.acceptor.close()
+    table.acceptor.deal()
+    table.acceptor.look()
     assert table.clients[0].recv(1) == b""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", table.port))
@@ -130,7 +130,7 @@ def test_an_accept_that_fails_is_said_and_tried_again(
     table.serves(0)
     table.connect(0)
     table.listener.close()
-    table.dealer.deal()
+    table.acceptor.deal()
     assert "cannot accept a connection: Bad file descriptor" in caplog.text
 
 

@@ -84,7 +84,7 @@ def test_the_longest_idle_connection_goes_first(start_gateway: StartGateway) -> 
 
 @contextlib.contextmanager
 def busy_gateway(start: StartGateway) -> Iterator[RunningGateway]:
-    """A gateway with place for three, all of which wait for room in the ring: the store is held."""
+    """A gateway with place for three, who all wait for room in the buffer: the store is held."""
     running = start(
         SERVER__MAX_CONNECTIONS="3",
         BUFFER__MAX_EVENTS="1",

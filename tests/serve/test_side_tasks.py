@@ -85,8 +85,8 @@ async def test_a_bug_beside_ingest_is_logged_and_counted_and_events_go_on(
     def explode(_: object) -> None:
         raise IndexError
 
-    gateway.inspector.left_the_ring = explode
-    gateway.roster.stored = explode
+    gateway.inspector.left_the_buffer = explode
+    gateway.known_players.stored = explode
     async with in_process(app) as client:
         await eventually(lambda: len(gateway.stats.side_failures) >= 2 or None)
         token = mint("ada", secret=SECRET, ttl_seconds=60, now=time.time())
@@ -99,7 +99,7 @@ async def test_a_bug_beside_ingest_is_logged_and_counted_and_events_go_on(
         await gateway.flusher.flush()
         assert (await client.get("/readyz")).status_code == 200
         metrics = parse_metrics((await client.get("/metrics")).text)
-    for task in ("audit", "figures", "inspector", "roster"):
+    for task in ("audit", "figures", "inspector", "known_players"):
         assert metrics[f"playsmart_side_task_failures_total{{task={task}}}"] >= 1
         assert f"{task} failed" in caplog.text
     assert not gateway.failed

@@ -298,7 +298,7 @@ def test_kill_9_under_load_loses_and_doubles_nothing_and_the_sums_never_fall(
     assert running.stop() == 0
     verdict = count(running.folder / "data/playsmart.db", ledger)
     assert verdict.accepted_events > 100
-    verdict.disordered.clear()  # who has to connect again comes to another worker's ring
+    verdict.disordered.clear()  # who has to connect again comes to another worker's buffer
     assert verdict.good, verdict
     assert len(re.findall(r"replayed \d+ events from the journal worker=", running.log)) >= 1
 

@@ -16,7 +16,7 @@ from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.journal import NoJournal
 from playsmart_gateway.pipeline.verdict import plain_copy
@@ -35,7 +35,7 @@ RULE = Rule.paying(
 
 
 class Line:
-    """A ring of batches in front of a store."""
+    """A buffer of batches in front of a store."""
 
     def __init__(self, sink: Store) -> None:
         self.stats = Stats()
@@ -44,7 +44,7 @@ class Line:
         )
         self.flusher = Flusher(
             self.buffer, NoJournal(), sink, self.stats,
-            lane=Lane(self.stats, wake=lambda: None), room_came=lambda: None,
+            commit_queue=CommitQueue(self.stats, wake=lambda: None), room_came=lambda: None,
             interval_seconds=3600, max_events=10_000, max_bytes=10**7, jitter=lambda: 0.3,
         )  # fmt: skip
 
@@ -54,7 +54,7 @@ class Line:
             self.buffer.put(batch)
 
     async def flush_all(self) -> None:
-        """Until the ring is empty, or the store is away."""
+        """Until the buffer is empty, or the store is away."""
         while len(self.buffer):
             await self.flusher.flush()
 
@@ -394,11 +394,11 @@ async def test_who_waits_for_points_is_told_that_the_store_is_away(place: str, e
     script, undo = LANE_FAULTS[engine]
     async with open_sink(place, program=PROGRAM) as sink:
         line = Line(sink)
-        lane = line.flusher._lane
+        commit_queue = line.flusher._commit_queue
         await execute(place, script)
         row = b'[["login",null,"2026-04-22T14:30:00Z",{"level":3}]]'
         batch = Batch("lynes", "demo", "ada", 1, row, received_at=1_776_868_200_000_000)
-        waiting = asyncio.create_task(lane.submit(batch))
+        waiting = asyncio.create_task(commit_queue.submit(batch))
         await asyncio.sleep(0)
         for _ in range(2):
             with pytest.raises(SinkUnavailable, match="guard"):

@@ -201,7 +201,7 @@ async def test_a_cancelled_commit_leaves_all_or_nothing_and_can_be_repeated(url:
             assert stats.events == len(batches)
 
 
-async def test_events_of_the_lane_are_rows_like_all_others_and_pay_no_coins(
+async def test_events_of_the_commit_queue_are_rows_like_all_others_and_pay_no_coins(
     database_url: str,
 ) -> None:
     async with open_sink(database_url, program=PROGRAM) as sink:

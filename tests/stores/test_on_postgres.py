@@ -155,7 +155,7 @@ def test_the_numbers_of_the_dashboard_are_those_of_plain_sql(played: Played) -> 
     assert (action["events"], action["occurrences"]) == (3, 3)
     (field,) = figures["fields"]
     assert (field["name"], field["common"]) == ("platform", [["ios", 1], ["web", 1]])
-    # Not the latest: an event that waits for its commit may overtake those in the ring.
+    # Not the latest: an event that waits for its commit may overtake those in the buffer.
     last = "SELECT received_at FROM events ORDER BY event_id DESC LIMIT 1"
     assert figures["counted_until"] == played.ask(last)[0][0]
 

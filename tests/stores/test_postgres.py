@@ -23,7 +23,7 @@ from playsmart_gateway.errors import ConfigError, GatewayError, SinkRejected, Si
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.journal import NoJournal
 from playsmart_gateway.stores.contract import Sink
@@ -169,12 +169,13 @@ async def test_hanging_up_on_a_server_that_went_silent_takes_a_bounded_time(
 
 @asynccontextmanager
 async def flushing(sink: Sink, *, flush_events: int) -> AsyncIterator[tuple[Buffer, Flusher]]:
-    """A ring and a flusher that empties it into the sink."""
+    """A buffer and a flusher that empties it into the sink."""
     stats = Stats()
     buffer = Buffer(max_events=10**6, max_bytes=10**9, ripe_events=flush_events, ripe_bytes=10**9)
     flusher = Flusher(
         buffer, NoJournal(), sink, stats,
-        lane=Lane(stats, wake=buffer.stirred.set, patience_seconds=60), room_came=lambda: None,
+        commit_queue=CommitQueue(stats, wake=buffer.stirred.set, patience_seconds=60),
+        room_came=lambda: None,
         interval_seconds=0.01, max_events=flush_events, max_bytes=10**9, jitter=lambda: -0.5,
     )  # fmt: skip
     running = asyncio.create_task(flusher.run())

@@ -16,7 +16,7 @@ from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stream.consumer import Consumer
 from playsmart_gateway.stream.options import JetStreamOptions
 from playsmart_gateway.stream.sink import JetStreamStore
-from playsmart_gateway.stream.worker import Worker
+from playsmart_gateway.stream.worker import StreamWorker
 from tests.conftest import PATIENCE_SECONDS
 
 _numbers = count(1)
@@ -43,9 +43,9 @@ async def working(
     options: JetStreamOptions,
     sink: Store,
     *,
-    make: Callable[..., Worker] = Worker,
+    make: Callable[..., StreamWorker] = StreamWorker,
     **named: Any,
-) -> AsyncIterator[Worker]:
+) -> AsyncIterator[StreamWorker]:
     """A worker of the stream in this process."""
     worker = make(Consumer(url, options), sink, linger_seconds=0.001, **named)
     async with worker.running():
@@ -54,7 +54,7 @@ async def working(
     law(worker)
 
 
-def law(worker: Worker) -> None:
+def law(worker: StreamWorker) -> None:
     """What was received is stored, known, buried or waits."""
     assert worker.stats.unaccounted(worker.buffer.events) == 0
 

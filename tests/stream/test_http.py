@@ -20,7 +20,7 @@ from playsmart_gateway.build import (
 )
 from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Lynes, Nats, Storage
 from playsmart_gateway.economy.points import EventDefinition
-from playsmart_gateway.stream.worker import Worker
+from playsmart_gateway.stream.worker import StreamWorker
 from tests.campaigns.crash.clients import until
 from tests.conftest import SECRET, in_process, make_event, make_upload
 from tests.engines.nats import NatsServers
@@ -44,7 +44,7 @@ def make_config(servers: NatsServers, folder: Path) -> Config:
 
 
 @asynccontextmanager
-async def system(config: Config) -> AsyncIterator[tuple[httpx.AsyncClient, Worker]]:
+async def system(config: Config) -> AsyncIterator[tuple[httpx.AsyncClient, StreamWorker]]:
     assert config.storage.reads_url is not None
     sink = open_sink(config.storage.reads_url, rules_for(config), program_for(config))
     async with (
@@ -68,7 +68,7 @@ async def drained(client: httpx.AsyncClient, config: Config) -> None:
     async def is_empty() -> bool:
         return "playsmart_buffered_events 0.0" in (await client.get("/metrics")).text
 
-    await until(is_empty, "the ring is empty")
+    await until(is_empty, "the buffer is empty")
     await settled(config.storage.url, jetstream_for(config))
 
 
@@ -99,7 +99,7 @@ async def test_points_are_answered_at_once_from_the_database_of_the_workers(
     assert worker.fetched == 0
 
 
-async def test_a_stream_that_cannot_be_had_is_told_of_and_events_wait_in_the_ring(
+async def test_a_stream_that_cannot_be_had_is_told_of_and_events_wait_in_the_buffer(
     tmp_path: Path,
 ) -> None:
     pytest.importorskip("nats", reason="nats-py is not installed")

@@ -131,16 +131,16 @@ async def test_what_a_dead_worker_held_is_stored_by_another(nats_server: NatsSer
 
 async def test_an_ack_that_was_lost_is_harmless(nats_server: NatsServers) -> None:
     class Mute(Consumer):
-        async def acknowledge(self, receipts: Sequence[str]) -> None:
+        async def acknowledge(self, acks: Sequence[str]) -> None:
             pass
 
-    from playsmart_gateway.stream.worker import Worker
+    from playsmart_gateway.stream.worker import StreamWorker
 
     options = new_stream(ack_wait_seconds=0.5)
     database = MemorySink()
     async with JetStreamStore(nats_server.url, options, database) as store:
         await store.write(many(20))
-        mute = Worker(Mute(nats_server.url, options), database, linger_seconds=0.001)
+        mute = StreamWorker(Mute(nats_server.url, options), database, linger_seconds=0.001)
         async with mute.running():
             await eventually(lambda: mute.stats.stored == 20 or None)
         async with working(nats_server.url, options, database) as worker:

@@ -10,7 +10,7 @@ import pytest
 from playsmart_gateway.errors import ConfigError, SinkRejected
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.journal import NoJournal
 from playsmart_gateway.stores.memory.store import MemorySink
@@ -56,7 +56,7 @@ def piece_of_a_gateway(store: JetStreamStore) -> tuple[Flusher, Buffer]:
     stats = Stats()
     flusher = Flusher(
         buffer, NoJournal(), store, stats,
-        lane=Lane(stats, wake=lambda: None), room_came=lambda: None,
+        commit_queue=CommitQueue(stats, wake=lambda: None), room_came=lambda: None,
         interval_seconds=3_600, max_events=100, max_bytes=10**6,
     )  # fmt: skip
     return flusher, buffer

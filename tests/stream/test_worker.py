@@ -17,7 +17,7 @@ from playsmart_gateway.stream.source import (
     Delivery,
     SourceState,
 )
-from playsmart_gateway.stream.worker import Worker
+from playsmart_gateway.stream.worker import StreamWorker
 from tests.conftest import eventually
 from tests.doubles import TroubledSink, make_batch
 
@@ -56,18 +56,18 @@ class FakeSource:
         while self.waiting:
             yield self.waiting.popleft()
 
-    async def acknowledge(self, receipts: Sequence[str]) -> None:
+    async def acknowledge(self, acks: Sequence[str]) -> None:
         self.log.append("ack")
-        self.told["ack"] += receipts
+        self.told["ack"] += acks
 
-    async def work_on(self, receipts: Sequence[str]) -> None:
-        self.told["work"] += receipts
+    async def work_on(self, acks: Sequence[str]) -> None:
+        self.told["work"] += acks
 
-    async def discard(self, receipts: Sequence[str]) -> None:
-        self.told["term"] += receipts
+    async def discard(self, acks: Sequence[str]) -> None:
+        self.told["term"] += acks
 
-    async def give_back(self, receipts: Sequence[str]) -> None:
-        self.told["nak"] += receipts
+    async def give_back(self, acks: Sequence[str]) -> None:
+        self.told["nak"] += acks
 
     async def state(self) -> SourceState:
         return SourceState(len(self.waiting), 0, 0)
@@ -100,8 +100,10 @@ def source() -> FakeSource:
 
 
 @contextlib.asynccontextmanager
-async def running(source: FakeSource, sink: MemorySink, **named: Any) -> AsyncIterator[Worker]:
-    worker = Worker(source, sink, linger_seconds=0.001, **named)
+async def running(
+    source: FakeSource, sink: MemorySink, **named: Any
+) -> AsyncIterator[StreamWorker]:
+    worker = StreamWorker(source, sink, linger_seconds=0.001, **named)
     async with worker.running():
         yield worker
     assert worker.stats.unaccounted(worker.buffer.events) == 0
@@ -204,7 +206,7 @@ async def test_a_message_that_the_store_rejects_is_buried_and_its_neighbours_sto
 async def test_a_batch_that_comes_again_while_it_is_held_is_written_once(
     source: FakeSource,
 ) -> None:
-    """Delivered again too early, or published twice: both receipts are acknowledged."""
+    """Delivered again too early, or published twice: both acks are acknowledged."""
     sink = RecordingSink(log=source.log)
     sink.gate.clear()
     async with running(source, sink) as worker:
@@ -269,8 +271,8 @@ async def test_a_log_that_cannot_be_had_is_told_of_once_and_waited_for(
 
 async def test_an_ack_that_fails_is_left_to_the_next_delivery(source: FakeSource) -> None:
     class Deaf(FakeSource):
-        async def acknowledge(self, receipts: Sequence[str]) -> None:
-            await super().acknowledge(receipts)
+        async def acknowledge(self, acks: Sequence[str]) -> None:
+            await super().acknowledge(acks)
             if len(self.told["ack"]) == 1:
                 raise SinkUnavailable("lost")
 

@@ -6,19 +6,19 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.serve.worker_ops import create_worker_app
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.source import SourceState
-from playsmart_gateway.stream.worker import Worker
+from playsmart_gateway.stream.worker import StreamWorker
 from tests.conftest import parse_metrics
 from tests.stream.test_worker import FakeSource
 
 
-async def ask(worker: Worker, path: str) -> httpx.Response:
+async def ask(worker: StreamWorker, path: str) -> httpx.Response:
     transport = httpx.ASGITransport(create_worker_app(worker))
     async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
         return await client.get(path)
 
 
 async def test_it_is_alive_and_ready_unless_something_is_wrong() -> None:
-    worker = Worker(FakeSource(), MemorySink())
+    worker = StreamWorker(FakeSource(), MemorySink())
     assert (await ask(worker, "/healthz")).json() == {"status": "alive"}
     starting = (await ask(worker, "/readyz")).json()["error"]["details"]
     assert starting == [{"path": "worker", "message": "starting"}]
@@ -31,7 +31,7 @@ async def test_it_is_alive_and_ready_unless_something_is_wrong() -> None:
 
 
 async def test_its_counters_and_the_state_of_the_stream_are_metrics() -> None:
-    worker = Worker(FakeSource(), MemorySink())
+    worker = StreamWorker(FakeSource(), MemorySink())
     unknown = parse_metrics((await ask(worker, "/metrics")).text)
     assert "playsmart_worker_lag_messages" not in unknown
     worker.fetched, worker.fetched_again = 9, 2

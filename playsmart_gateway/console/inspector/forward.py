@@ -19,7 +19,7 @@ from playsmart_gateway.console.inspector.hub import (
     Inspector,
     TooManyWatchers,
 )
-from playsmart_gateway.console.inspector.redact import Disclosure
+from playsmart_gateway.console.inspector.redact import Redactor
 from playsmart_gateway.console.inspector.watcher import (
     MAX_QUEUED_BYTES,
     Fate,
@@ -29,10 +29,10 @@ from playsmart_gateway.console.inspector.watcher import (
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.peers.peer import (
     News,
+    Peer,
     Started,
     Unwatch,
     Watch,
-    Worker,
 )
 from playsmart_gateway.stores.contract import Reader
 
@@ -53,7 +53,7 @@ class Source(NamedTuple):
     """What is needed to tell about requests; only batches of ``coins_source`` can earn coins."""
 
     inspector: Inspector
-    disclosure: Disclosure
+    redactor: Redactor
     reader: Reader
     coins_source: str
     prefix: str = ""
@@ -75,7 +75,7 @@ class Teller:
         any_news = bool(fates)
         while not watcher.closed and (seen := watcher.take()) is not None:
             started = time.thread_time()
-            shown = self._source.disclosure.message(seen)
+            shown = self._source.redactor.message(seen)
             if prefix:
                 shown["id"] = f"{prefix}{seen.number}"
             part = encode(shown)
@@ -110,7 +110,7 @@ class Teller:
 class Away:
     """What the siblings have for a watcher here, until ``close``."""
 
-    def __init__(self, worker: Worker, number: int, interest: Interest, watcher: Watcher) -> None:
+    def __init__(self, worker: Peer, number: int, interest: Interest, watcher: Watcher) -> None:
         self._worker = worker
         self._watch = Watch(worker.number, number, tuple(interest))
         self._watcher = watcher
@@ -153,10 +153,10 @@ class Away:
         return any_news
 
 
-class Relay:
+class Forwarder:
     """Has watchers of siblings here, and watchers of ours there."""
 
-    def __init__(self, worker: Worker, source: Source) -> None:
+    def __init__(self, worker: Peer, source: Source) -> None:
         self._worker = worker
         self._source = source
         self._number = 0
@@ -192,7 +192,7 @@ class Relay:
         key = watch.worker, watch.watch
         self._theirs[key] = time.monotonic() + LEASE_SECONDS
         if key not in self._tasks:
-            task = asyncio.create_task(self._tell(watch), name="relay")
+            task = asyncio.create_task(self._tell(watch), name="forwarder")
             self._tasks[key] = task
             task.add_done_callback(lambda _: self._tasks.pop(key))
 

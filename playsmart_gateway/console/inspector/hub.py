@@ -4,7 +4,7 @@ Ingest comes first. While nobody watches, a request costs one look at ``watched`
 does, a few comparisons for each watcher (see ``watcher``). What is taken is decoded and masked by
 the watcher's own reader (see ``redact``), outside of any request.
 
-A batch is followed until it is stored or buried; batches leave the ring in the order of their
+A batch is followed until it is stored or buried; batches leave the buffer in the order of their
 journal, so the name of the last one tells about all of them.
 """
 
@@ -141,7 +141,7 @@ class Inspector:
     ) -> None:
         """Tell about a request that was answered; ``batch`` is what was accepted of it.
 
-        ``is_stored`` if it was committed before the answer, and never was in the ring.
+        ``is_stored`` if it was committed before the answer, and never was in the buffer.
         """
         now = self._clock()
         if now < self._nap_until:
@@ -186,10 +186,10 @@ class Inspector:
             self._missed = 0
 
     def buried(self, batch: Batch) -> None:
-        """Take note that a batch can never be stored, before it leaves the ring."""
+        """Take note that a batch can never be stored, before it leaves the buffer."""
         self._buried = batch.journal, batch.sequence
 
-    def left_the_ring(self, batches: Sequence[Batch]) -> None:
+    def left_the_buffer(self, batches: Sequence[Batch]) -> None:
         """Take note that these are stored, or buried."""
         self._count_missed()
         last = batches[-1]

@@ -69,7 +69,7 @@ def secrets_of(settings: Any, *, secret: bool = False) -> Iterator[str]:
         yield settings
 
 
-class Disclosure:
+class Redactor:
     """Makes requests fit to be shown; none of ``secrets`` ever is."""
 
     def __init__(self, secrets: Iterable[str]) -> None:

@@ -21,7 +21,7 @@ from playsmart_gateway.console.access import OperatorGate
 from playsmart_gateway.console.inspector.forward import (
     PAUSE_SECONDS,
     Away,
-    Relay,
+    Forwarder,
     Source,
     Teller,
     encode,
@@ -30,13 +30,13 @@ from playsmart_gateway.console.inspector.hub import (
     Inspector,
     TooManyWatchers,
 )
-from playsmart_gateway.console.inspector.redact import Disclosure
+from playsmart_gateway.console.inspector.redact import Redactor
 from playsmart_gateway.console.inspector.watcher import (
     Interest,
     Watcher,
 )
 from playsmart_gateway.http.error_body import error_body
-from playsmart_gateway.peers.peer import Worker
+from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.stores.contract import Reader
 
 PATH = "/inspector"
@@ -74,20 +74,20 @@ _HEADERS = {
 def routes(
     inspector: Inspector,
     gate: OperatorGate,
-    disclosure: Disclosure,
+    redactor: Redactor,
     reader: Reader,
     *,
     coins_source: str,
     patience: Patience = PATIENCE,
-    worker: Worker | None = None,
+    worker: Peer | None = None,
 ) -> list[Route]:
     """Return the page and its stream; only batches of ``coins_source`` can earn coins.
 
     A ``worker`` shows what its siblings see, too.
     """
     prefix = f"{worker.number}." if worker else ""
-    source = Source(inspector, disclosure, reader, coins_source, prefix)
-    relay = Relay(worker, source) if worker else None
+    source = Source(inspector, redactor, reader, coins_source, prefix)
+    forwarder = Forwarder(worker, source) if worker else None
     folder = Path(__file__).parent
 
     def page(path: str) -> Route:
@@ -112,7 +112,7 @@ def routes(
         except TooManyWatchers:
             body = error_body(503, "too_many_inspectors")
             return Response(body, 503, {"retry-after": "2"}, "application/json")
-        away = relay.watching(interest, watcher) if relay else contextlib.nullcontext()
+        away = forwarder.watching(interest, watcher) if forwarder else contextlib.nullcontext()
         return _Stream(source, watcher, away, patience)
 
     return [*map(page, _FILES), Route(f"{PATH}/events", events, include_in_schema=False)]

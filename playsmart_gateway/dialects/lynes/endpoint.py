@@ -29,7 +29,7 @@ from playsmart_gateway.http.error_body import (
     error_headers,
 )
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.rate_limit import (
     RETRY_AFTER_SECONDS,
     MakeLimit,
@@ -79,7 +79,7 @@ class SendEvent:
 
     def __init__(
         self,
-        lane: Lane,
+        commit_queue: CommitQueue,
         verifier: TokenVerifier,
         stats: Stats,
         program: Program,
@@ -91,7 +91,7 @@ class SendEvent:
         clock: Callable[[], float] = time.time,
         make_limit: MakeLimit = in_process,
     ) -> None:
-        self._lane = lane
+        self._commit_queue = commit_queue
         self._verifier = verifier
         self._stats = stats
         self._program = program
@@ -115,7 +115,7 @@ class SendEvent:
             await self._require_allowed(request, caller.subject, headers)
             received_at_ms = int(self._clock() * 1_000)
             accepted = batch(request, project=access.project, received_at_ms=received_at_ms)
-            award = await self._lane.submit(accepted)
+            award = await self._commit_queue.submit(accepted)
         except Disconnected:
             return None
         except Refused as refusal:

@@ -26,7 +26,7 @@ from playsmart_gateway.dialects.teak.apps import App
 from playsmart_gateway.dialects.teak.body import open_body
 from playsmart_gateway.dialects.teak.deep_links import resolve
 from playsmart_gateway.dialects.teak.identify import decode_identify
-from playsmart_gateway.dialects.teak.known_players import Roster
+from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.dialects.teak.properties import decode_properties
 from playsmart_gateway.dialects.teak.renderer import Renderer
 from playsmart_gateway.errors import Refused, SinkError, StoreUnavailable
@@ -70,7 +70,7 @@ class Parts(NamedTuple):
 
     apps: Mapping[str, App]
     intake: Intake
-    roster: Roster
+    known_players: KnownPlayers
     reader: Reader
     store: Store
     renderer: Renderer
@@ -150,7 +150,7 @@ class AnalyticsEvents(_Endpoint):
     async def _act(self, app: App, fields: bytes) -> Answer:
         await self._wait_for_room(fields, 1)
         event = decode_event(fields)
-        countries = await self._parts.roster.countries(app.id, [event.user_id])
+        countries = await self._parts.known_players.countries(app.id, [event.user_id])
         if event.user_id not in countries:
             return self._refuse(replies.NOT_FOUND_TAG, 404, replies.PLAYER_UNKNOWN)
         rows = encode_rows(
@@ -174,7 +174,7 @@ class AnalyticsBatch(_Endpoint):
         await self._wait_for_room(fields, 100)
         decoded = decode_batch(fields)
         players = {event.user_id for event in decoded if isinstance(event, AnalyticsEvent)}
-        countries = await parts.roster.countries(app.id, players)
+        countries = await parts.known_players.countries(app.id, players)
         outcomes: list[Outcome] = [
             Rejected(event.user_id, replies.NOT_FOUND)
             if isinstance(event, AnalyticsEvent) and event.user_id not in countries
@@ -207,7 +207,7 @@ class IdentifyPlayer(_Endpoint):
         player = await parts.reader.app_player(app.id, sent.user_id)
         known = (
             player.country_code is not None
-            or parts.roster.country(app.id, sent.user_id) is not None
+            or parts.known_players.country(app.id, sent.user_id) is not None
         )
         session = Session(
             app.id,
@@ -244,7 +244,7 @@ class SetPlayerProperties(_Endpoint):
     async def _act(self, app: App, fields: bytes) -> Answer:
         parts = self._parts
         sent = decode_properties(fields, app.properties)
-        if not await parts.roster.countries(app.id, [sent.user_id]):
+        if not await parts.known_players.countries(app.id, [sent.user_id]):
             return self._refuse(replies.NOT_FOUND_TAG, 404, replies.PLAYER_UNKNOWN)
         before = await parts.store.set_properties(app.id, sent.user_id, sent.values)
         return Answer(200, replies.properties(sent.values, before, sent.unknown), [JSON_TYPE])

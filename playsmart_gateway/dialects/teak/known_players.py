@@ -1,6 +1,6 @@
 """Which players of which apps are known, and the country of their latest session.
 
-A session makes its player known at once: what waits in the ring is remembered until it is stored,
+A session makes its player known at once: what waits in the buffer is remembered until it is stored,
 and what was in the journal at the start, too. Behind that is a bounded cache of players who were
 seen lately, and behind that one indexed read of the store for all that it does not hold.
 
@@ -19,8 +19,8 @@ from playsmart_gateway.events.sessions import (
 )
 from playsmart_gateway.peers.peer import (
     Known,
+    Peer,
     Started,
-    Worker,
 )
 from playsmart_gateway.stores.contract import Reader
 
@@ -30,7 +30,7 @@ MAX_CACHED = 100_000
 _Key = tuple[str, str]
 
 
-class Roster:
+class KnownPlayers:
     """Answers from memory what it can, and from ``reader`` what it must."""
 
     def __init__(self, reader: Reader, max_cached: int = MAX_CACHED) -> None:
@@ -38,9 +38,9 @@ class Roster:
         self._max_cached = max_cached
         self._cached: dict[_Key, str] = {}
         self._waiting: dict[_Key, tuple[int, str]] = {}
-        self._worker: Worker | None = None
+        self._worker: Peer | None = None
 
-    def share(self, worker: Worker) -> None:
+    def share(self, worker: Peer) -> None:
         """Tell the siblings of ``worker`` of sessions, and hear of theirs."""
         self._worker = worker
         worker.on(Known, self._heard)

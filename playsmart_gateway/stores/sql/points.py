@@ -1,4 +1,4 @@
-"""What a commit of the lane awards, in the transaction that stores the events.
+"""What a commit of the commit queue awards, in the transaction that stores the events.
 
 The states that the events need are loaded by one statement a table, the step is taken in Python
 event by event, and what changed is written back by one statement a table: a commit of one request

@@ -52,8 +52,8 @@ def is_whole(file: int) -> bool:
 def is_cut(log: Path, index: int) -> bool:
     """Whether a log lacks some of what its open index (-shm) says is in it.
 
-    SQLite looks at the index alone, so it goes on behind the gap. (https://sqlite.org/walformat.html,
-    section 2.1.) Raises ``OSError``.
+    SQLite looks at the index alone, so it goes on behind the gap.
+    (https://sqlite.org/walformat.html, section 2.1.) Raises ``OSError``.
     """
     before = os.pread(index, _INDEX_HEADER_BYTES, 0)
     if len(before) < _INDEX_HEADER_BYTES or not before[12]:  # nobody has made it yet

@@ -198,7 +198,7 @@ async def endless(attack: Attack) -> None:
 async def dripped(attack: Attack) -> None:
     """Players whose bodies of 1 MB come in a thousand pieces, one after the other.
 
-    At a pace, since what is taken and not stored yet is held by the ring, up to its own limit.
+    At a pace, since what is taken and not stored yet is held by the buffer, up to its own limit.
     """
 
     async def drip(place: int) -> None:

@@ -74,7 +74,7 @@ class Auditor:
         self._verdict = Verdict()
 
     def audit(self) -> Verdict:
-        """Return what is wrong up to now; the ring must be empty.
+        """Return what is wrong up to now; the buffer must be empty.
 
         PostgreSQL is asked from a thread that has no event loop.
         """

@@ -158,7 +158,7 @@ class Target:
             assert self.process.poll() is None, f"exited {self.process.returncode}: {self.log}"
             return (await self.metrics())["buffered_events"] == 0
 
-        await until(nothing_waits, "the ring is empty", seconds=60)
+        await until(nothing_waits, "the buffer is empty", seconds=60)
         values = await self.metrics()
         ends = ("events_stored_total", "events_duplicate_total", "events_rejected_total")
         ended = sum(values.get(name, 0.0) for name in ends)

@@ -134,7 +134,7 @@ class Campaign:
         await self._add(plan)
         verdict = self._auditor.audit()
         if target.settings.get("server.workers", 1) != 1:
-            verdict.disordered.clear()  # who connects again comes to another worker's ring
+            verdict.disordered.clear()  # who connects again comes to another worker's buffer
         self.total.coin_violations += await self._audit_coins()
         self.total.integrity_ok += verdict.integrity == "ok"
         return verdict

@@ -89,7 +89,7 @@ class Client:
             if isinstance(refusal, Overloaded) and self._gateway.buffer.has_room(
                 self._gateway.buffer.max_events, 0
             ):
-                self.complaints.append(f"refused for want of room by an empty ring: {attempt}")
+                self.complaints.append(f"refused for want of room by an empty buffer: {attempt}")
         else:
             if self._loop.dead:
                 return
@@ -97,7 +97,7 @@ class Client:
             if receipt.accepted != attempt.count:
                 self.complaints.append(f"a receipt for {receipt.accepted}: {attempt}")
             if receipt.buffered > self._most_buffered():
-                self.complaints.append(f"the ring holds {receipt.buffered}: {attempt}")
+                self.complaints.append(f"the buffer holds {receipt.buffered}: {attempt}")
         if self._chance.traced:
             self._chance.say(f"client: {attempt}")
 

@@ -10,7 +10,7 @@ from playsmart_gateway import config
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import Lane
+from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.intake import Intake
 from playsmart_gateway.pipeline.journal import (
@@ -149,13 +149,13 @@ class SimGateway(Gateway):
             wait_for_room_seconds=limits.wait_for_room_seconds,
             clock=wall,
         )
-        self.lane = Lane(self.stats, wake=self.buffer.stirred.set)
+        self.commit_queue = CommitQueue(self.stats, wake=self.buffer.stirred.set)
         self.flusher = parts.flusher(
             self.buffer,
             journal,
             sink,
             self.stats,
-            lane=self.lane,
+            commit_queue=self.commit_queue,
             room_came=self._room_came,
             interval_seconds=limits.flush_interval_seconds,
             max_events=limits.flush_max_events,

@@ -72,7 +72,7 @@ async def test_a_bug_is_500_and_one_line_in_the_log_that_quotes_nothing(
 
 
 @pytest.mark.parametrize("path", [EVENTS, BATCH, IDENTIFY])
-async def test_a_full_ring_is_503_and_takes_nothing(path: str, tmp_path: Path) -> None:
+async def test_a_full_buffer_is_503_and_takes_nothing(path: str, tmp_path: Path) -> None:
     app = make_app(
         tmp_path,
         BUFFER__MAX_EVENTS="2",

@@ -8,7 +8,7 @@ import pytest
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import load_config
-from playsmart_gateway.dialects.teak.known_players import Roster
+from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import SECRET, in_process
@@ -43,108 +43,108 @@ class CountingReader(MemorySink):
 async def test_a_store_that_cannot_be_read_is_told_unless_memory_knows_them_all() -> None:
     reader = CountingReader()
     reader.broken = True
-    roster = Roster(reader)
-    roster.accepted(session(1))
-    assert await roster.countries("app", ["ada"]) == {"ada": "US"}
+    known_players = KnownPlayers(reader)
+    known_players.accepted(session(1))
+    assert await known_players.countries("app", ["ada"]) == {"ada": "US"}
     with pytest.raises(SinkUnavailable):
-        await roster.countries("app", ["ada", "bob"])
+        await known_players.countries("app", ["ada", "bob"])
     reader.broken = False
-    assert await roster.countries("app", ["ada", "bob"]) == {"ada": "US"}
+    assert await known_players.countries("app", ["ada", "bob"]) == {"ada": "US"}
 
 
 async def test_nobody_to_look_for_is_no_question() -> None:
     reader = CountingReader()
-    assert await Roster(reader).countries("app", []) == {}
+    assert await KnownPlayers(reader).countries("app", []) == {}
     assert reader.asked == []
 
 
 async def test_one_read_answers_for_all_whom_memory_does_not_know() -> None:
     reader = CountingReader(bob="DE", eve="")
-    roster = Roster(reader)
-    roster.accepted(session(1))
-    found = await roster.countries("app", ["ada", "bob", "eve", "nobody"])
+    known_players = KnownPlayers(reader)
+    known_players.accepted(session(1))
+    found = await known_players.countries("app", ["ada", "bob", "eve", "nobody"])
     assert found == {"ada": "US", "bob": "DE", "eve": ""}
     assert reader.asked == [["bob", "eve", "nobody"]]
-    assert await roster.countries("app", ["eve", "bob", "ada"]) == {
+    assert await known_players.countries("app", ["eve", "bob", "ada"]) == {
         "eve": "", "bob": "DE", "ada": "US",
     }  # fmt: skip
     assert len(reader.asked) == 1, "they are remembered"
-    await roster.countries("app", ["nobody"])
+    await known_players.countries("app", ["nobody"])
     assert len(reader.asked) == 2, "who is unknown may be known soon"
 
 
 async def test_players_of_one_app_are_not_those_of_another() -> None:
     reader = CountingReader()
-    roster = Roster(reader)
-    roster.accepted(session(1))
-    assert roster.country("other", "ada") is None
-    assert await roster.countries("other", ["ada"]) == {}
+    known_players = KnownPlayers(reader)
+    known_players.accepted(session(1))
+    assert known_players.country("other", "ada") is None
+    assert await known_players.countries("other", ["ada"]) == {}
 
 
 async def test_the_cache_forgets_who_was_used_the_longest_time_ago() -> None:
     reader = CountingReader(a="AT", b="BE", c="CA", d="DE")
-    roster = Roster(reader, max_cached=3)
-    await roster.countries("app", ["a", "b", "c"])
-    await roster.countries("app", ["a"])
-    await roster.countries("app", ["d"])
-    assert [roster.country("app", user) for user in "abcd"] == ["AT", None, "CA", "DE"]
+    known_players = KnownPlayers(reader, max_cached=3)
+    await known_players.countries("app", ["a", "b", "c"])
+    await known_players.countries("app", ["a"])
+    await known_players.countries("app", ["d"])
+    assert [known_players.country("app", user) for user in "abcd"] == ["AT", None, "CA", "DE"]
 
 
 async def test_players_who_wait_are_known_however_small_the_cache_is() -> None:
-    roster = Roster(CountingReader(), max_cached=1)
+    known_players = KnownPlayers(CountingReader(), max_cached=1)
     batches = [session(number, f"player-{number}") for number in range(10)]
     for each in batches:
-        roster.accepted(each)
-    assert all(roster.country("app", f"player-{number}") == "US" for number in range(10))
-    roster.stored(batches[:9])
-    known = [roster.country("app", f"player-{number}") for number in range(10)]
+        known_players.accepted(each)
+    assert all(known_players.country("app", f"player-{number}") == "US" for number in range(10))
+    known_players.stored(batches[:9])
+    known = [known_players.country("app", f"player-{number}") for number in range(10)]
     assert known == [None] * 8 + ["US", "US"]
 
 
 async def test_a_player_is_cached_once_stored_and_waits_until_the_last_session_is() -> None:
     reader = CountingReader()
-    roster = Roster(reader, max_cached=1)
+    known_players = KnownPlayers(reader, max_cached=1)
     first, second = session(1), session(2, country="DE")
-    roster.accepted(first)
-    roster.accepted(second)
-    assert roster.country("app", "ada") == "DE"
-    roster.stored([first])
-    await roster.countries("app", ["ada"])
-    roster.accepted(session(3, "bob"))
-    roster.stored([session(3, "bob")])
-    assert roster.country("app", "ada") == "DE", "evicted from the cache, but still waiting"
-    roster.stored([second])
-    assert roster.country("app", "ada") == "DE"
-    assert roster.country("app", "bob") is None
+    known_players.accepted(first)
+    known_players.accepted(second)
+    assert known_players.country("app", "ada") == "DE"
+    known_players.stored([first])
+    await known_players.countries("app", ["ada"])
+    known_players.accepted(session(3, "bob"))
+    known_players.stored([session(3, "bob")])
+    assert known_players.country("app", "ada") == "DE", "evicted from the cache, but still waiting"
+    known_players.stored([second])
+    assert known_players.country("app", "ada") == "DE"
+    assert known_players.country("app", "bob") is None
     assert reader.asked == []
 
 
 @pytest.mark.parametrize("flushed", [True, False])
 async def test_a_session_that_comes_during_the_read_knows_better(flushed: bool) -> None:
     reader = CountingReader(ada="US")
-    roster = Roster(reader)
+    known_players = KnownPlayers(reader)
     reader.gate.clear()
-    reading = asyncio.create_task(roster.countries("app", ["ada"]))
+    reading = asyncio.create_task(known_players.countries("app", ["ada"]))
     await asyncio.sleep(0)
     newer = session(1, country="DE")
-    roster.accepted(newer)
+    known_players.accepted(newer)
     if flushed:
-        roster.stored([newer])
+        known_players.stored([newer])
     reader.gate.set()
     assert await reading == {"ada": "DE"}
-    assert roster.country("app", "ada") == "DE"
+    assert known_players.country("app", "ada") == "DE"
 
 
 async def test_only_sessions_make_players_known() -> None:
-    roster = Roster(CountingReader())
+    known_players = KnownPlayers(CountingReader())
     for each in (
         make_batch(user_id="ada"),
         analytics(1, spin("ada")),
         analytics(2, spin("ada", action="Played", value="1e9999")),
     ):
-        roster.accepted(each)
-        roster.stored([each])
-    assert roster.country("app", "ada") is None
+        known_players.accepted(each)
+        known_players.stored([each])
+    assert known_players.country("app", "ada") is None
 
 
 # --- where the gateway tells it ------------------------------------------------------------------
@@ -174,7 +174,7 @@ async def test_a_store_quicker_than_the_request_leaves_nobody_waiting_for_ever(
         gateway = app.state.gateway
         await gateway.flusher.flush()
         assert not gateway.buffer.events
-        assert gateway.roster._waiting == {}
+        assert gateway.known_players._waiting == {}
     assert not gateway.failed
 
 
@@ -198,6 +198,6 @@ async def test_a_session_whose_client_was_cut_off_is_stored_and_its_player_known
         body = {**IDENTIFY, "action_type": "spin"}
         assert (await client.post("/v2/analytics_events", json=body)).status_code == 200
         await gateway.flusher.flush()
-        assert gateway.roster._waiting == {}
+        assert gateway.known_players._waiting == {}
     assert not gateway.failed
     assert [row[0] for row in sink.rows].count("Installed") == 2

@@ -78,7 +78,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Parts]:
         yield Parts(
             apps=teak_apps_for(config),
             intake=gateway.intake,
-            roster=gateway.roster,
+            known_players=gateway.known_players,
             reader=gateway.reader,
             store=gateway.store,
             renderer=Renderer(),
