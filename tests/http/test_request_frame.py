@@ -83,7 +83,7 @@ async def test_an_unexpected_exception_is_500_in_the_envelope_and_logged_once_wi
     (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
     assert "LookupError" in record.getMessage()
     assert record.__dict__["playsmart_fields"] == {"request_id": "request-7"}
-    assert "test_middleware.py" in record.getMessage()
+    assert "test_request_frame.py" in record.getMessage()
     assert MARKER not in caplog.text
 
 
