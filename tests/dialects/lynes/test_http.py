@@ -168,7 +168,7 @@ def test_a_200_is_stored_while_what_others_were_promised_still_waits(demo: Runni
 
 def test_the_metrics_tell_how_requests_share_commits(demo: RunningGateway) -> None:
     metrics = demo.metrics()
-    assert metrics["playsmart_commit_queue_events"] == 0
+    assert metrics["playsmart_lane_events"] == 0
     assert metrics["playsmart_flushes_total{trigger=commit}"] >= 1
     assert metrics["playsmart_commit_requests_count"] >= 1
 
@@ -296,7 +296,7 @@ async def test_who_waits_is_buffered_in_the_metrics_and_the_law() -> None:
         waiting = asyncio.create_task(Client(http, FakeClock()).send("daily_login"))
         await eventually(lambda: app.state.gateway.flusher.last_error)
         metrics = parse_metrics((await http.get("/metrics")).text)
-        assert metrics["playsmart_commit_queue_events"] == metrics["playsmart_buffered_events"] == 1
+        assert metrics["playsmart_lane_events"] == metrics["playsmart_buffered_events"] == 1
         assert metrics["playsmart_events_received_total"] == 1
         assert metrics["playsmart_store_up"] == 0
         assert (await http.get("/readyz")).status_code == 503
@@ -315,7 +315,7 @@ def test_who_waits_at_sigterm_is_stored_and_answered(start_gateway: StartGateway
     ):
         other.execute("BEGIN IMMEDIATE")
         waiting = pool.submit(running.client.post, "/event", json=body, headers=headers)
-        wait_until(lambda: True if running.metrics()["playsmart_commit_queue_events"] else None)
+        wait_until(lambda: True if running.metrics()["playsmart_lane_events"] else None)
         running.process.send_signal(signal.SIGTERM)
         running.wait_for_log("Shutting down")
         other.rollback()
