@@ -481,7 +481,7 @@ def test_a_bug_in_the_start_of_a_worker_ends_it_all_and_is_named_by_its_place(
     program = """
 import logging, sys
 from playsmart_gateway.config import Config, Server
-from playsmart_gateway.supervisor import supervise
+from playsmart_gateway.serve.supervisor import supervise
 logging.basicConfig()
 sys.exit(supervise(Config(server=Server(port=0, workers=2)), lambda worker: 1 // 0))
 """

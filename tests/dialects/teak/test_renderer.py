@@ -118,7 +118,7 @@ async def test_after_a_hole_the_next_template_is_rendered(tmp_path: Path) -> Non
     """The first process hangs, the second does not."""
     flag = tmp_path / "hung"
     program = (
-        "import pathlib, time; from playsmart_gateway import templates\n"
+        "import pathlib, time; from playsmart_gateway.dialects.teak import templates\n"
         f"flag = pathlib.Path({str(flag)!r})\n"
         "def hang(*_): flag.touch(); 0.5 in range(10**18)\n"
         "if not flag.exists(): templates.render = hang\n"
@@ -132,7 +132,7 @@ async def test_after_a_hole_the_next_template_is_rendered(tmp_path: Path) -> Non
 async def test_many_that_wait_are_answered_as_they_are_beyond_a_number(tmp_path: Path) -> None:
     go = tmp_path / "go"
     program = (
-        "import pathlib, time; from playsmart_gateway import templates\n"
+        "import pathlib, time; from playsmart_gateway.dialects.teak import templates\n"
         f"go = pathlib.Path({str(go)!r})\n"
         "def wait(*_):\n while not go.exists(): time.sleep(0.01)\n return 'rendered'\n"
         "templates.render = wait; templates.main()"

@@ -288,7 +288,7 @@ HOLES = {
 def test_a_hole_of_the_library_costs_the_process_its_life_and_nothing_else(hole: str) -> None:
     """With nobody there to kill it: the kernel does."""
     program = (
-        "import signal\nfrom playsmart_gateway import templates\n"
+        "import signal\nfrom playsmart_gateway.dialects.teak import templates\n"
         f"def render(*_):\n    {HOLES[hole]}\n"
         "templates.render = render\ntemplates.main()\n"
     )
