@@ -145,11 +145,13 @@ class Connection:
         """Bring everything that was committed into the file itself, and that to the medium.
 
         Raises:
-            SinkUnavailable: some of it is in the log yet, as somebody reads what was before it.
+            SinkUnavailable: some of it is in the log yet, as somebody reads what was before it; or
+                somebody met damage in the file.
         """
         async with self._turn, self._take_turn():
             try:
                 db = await self._usable()
+                self._file.require_undamaged()
                 query = "PRAGMA wal_checkpoint(PASSIVE)"
                 ((_, pages, moved),) = await db.execute_fetchall(query)
                 await self._file.require()

@@ -98,7 +98,7 @@ class StoreFile:
         self.opening = asyncio.Lock()
         self._away: SinkUnavailable | None = None
         self.damage: SinkUnavailable | None = None
-        self._told: object = None
+        self._damaged: tuple[_Inode | None, str] | None = None
         self._complete: object = None
         self._clock = clock
         self._connections: list[Held] = []
@@ -160,10 +160,19 @@ class StoreFile:
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) and self.damage is None:
             self.damage = SinkUnavailable(f"the database is damaged: {error}", hint=error.hint)
             damaged = _inode(self.path), str(error)
-            if damaged != self._told:  # it is opened again and again
+            if damaged != self._damaged:  # it is opened again and again
                 text = "the database %s is damaged: %s. %s"
                 damage_logger.error(text, self.path, error, error.hint)
-            self._told = damaged
+            self._damaged = damaged
+
+    def require_undamaged(self) -> None:
+        """Require that nobody has met damage in the file, also before it was opened anew.
+
+        Raises:
+            SinkUnavailable: somebody has, so what was written may be lost with it.
+        """
+        if self._damaged is not None:
+            raise SinkUnavailable(f"{self.path} is damaged: {self._damaged[1]}")
 
     async def _look(self, known: "_Known") -> Change | None:
         """Return what has happened, if anything."""
@@ -179,12 +188,12 @@ class StoreFile:
         has_parted = not is_logged or known.index != _inode(known.index_path)
         fingerprint = found.st_size, found.st_mtime_ns
         if fingerprint != known.fingerprint:  # a checkpoint, ours or another program's; or a copy
-            page = await asyncio.to_thread(first_page, known.guard)
+            page, is_complete = await asyncio.to_thread(_looked_into, known)
             if page != known.page and not (is_logged and await _is_continued(known)):
                 if has_parted:
                     return Change("and its log were replaced", is_ours=False)
                 return Change("was overwritten", is_ours=False, log_is_stale=True)
-            if found.st_size < known.fingerprint[0] and await _is_cut_off(known):
+            if not is_complete and await _is_cut_off(known):
                 return Change("was cut off", is_ours=False, log_is_stale=True)
             known.fingerprint, known.page = fingerprint, page
         if has_parted:
@@ -208,14 +217,16 @@ class StoreFile:
                 writer = each
             else:
                 await each.close()
-        is_complete = False
+        is_moved = False
         if writer is not None:
             assert writer.db is not None
-            is_complete = change.is_ours and await _moved_log_into_file(writer.db)
+            is_moved = change.is_ours and await _moved_log_into_file(writer.db)
             await writer.close()
-        page = first_page(known.guard)
+        page, is_complete = _looked_into(known)
+        is_complete = is_complete and is_moved and self._damaged is None
         self._release(known)  # its reader was there to the end, so nothing was checkpointed
-        _clear_away(known, set_aside=change.log_is_stale or (change.is_ours and not is_complete))
+        _clear_away(known, set_aside=change.log_is_stale or (change.is_ours and not is_moved))
+        self._damaged = None
         self.renewals += not is_complete
         self._complete = None
         if is_complete and known.inode == _inode(self.path):
@@ -263,6 +274,10 @@ class StoreFile:
             return
         if self._was_opened:
             self._require_stillness()
+        elif self.path.is_file():
+            with _guarded(self.path) as guard:
+                if not _is_in_use(guard):
+                    self._require_whole(guard)
         make_folder(self.path.parent)
         log = _beside(self.path, "-wal")
         if not self.path.exists() or self.path.stat().st_size == 0:
@@ -345,10 +360,14 @@ class StoreFile:
                 if _is_in_use(guard):  # by a sibling: it has waited already, and writes
                     self._require_index_of_others()
                     return
-                is_complete = is_whole(guard)
         if now - self._still_since < SETTLE_SECONDS:
             raise self._away or SinkUnavailable(f"{self.path} is being replaced")
-        if place and not is_complete:
+        if place:
+            with _guarded(self.path) as guard:
+                self._require_whole(guard)
+
+    def _require_whole(self, guard: int) -> None:
+        if not is_whole(guard, _beside(self.path, "-wal")):
             hint = "Copy it once more, restore a backup, or move it away."
             raise SinkUnavailable(f"{self.path} is not complete", hint=hint)
 
@@ -418,12 +437,20 @@ async def _is_continued(known: _Known) -> bool:
     return False
 
 
+def _looked_into(known: _Known) -> tuple[bytes, bool]:
+    """Return the file's first page, and whether it lacks none."""
+    index = None if known.index is None else _guards[known.index][0]
+    return first_page(known.guard), is_whole(known.guard, known.log_path, index)
+
+
 async def _is_cut_off(known: _Known) -> bool:
     """Whether the file lacks some of its pages while nobody brings any; asked twice."""
     for pause in (0.0, 0.05):
         await asyncio.sleep(pause)
-        is_cut_off = not _is_checkpointed(known) and not is_whole(known.guard)
-        if not is_cut_off or _is_checkpointed(known):
+        if _is_checkpointed(known):
+            return False
+        _, is_complete = await asyncio.to_thread(_looked_into, known)
+        if is_complete or _is_checkpointed(known):
             return False
     return True
 

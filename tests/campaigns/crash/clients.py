@@ -184,7 +184,7 @@ async def load(clients: Collection[Client]) -> AsyncIterator[None]:
 
 
 async def until(
-    condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = 30
+    condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = 60
 ) -> None:
     """Poll until the condition holds; ``AssertionError`` if it does not in time."""
     deadline = time.monotonic() + seconds

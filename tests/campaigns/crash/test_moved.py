@@ -194,18 +194,16 @@ async def test_what_the_journal_has_of_a_removed_database_or_log_is_stored_again
     assert told in log
 
 
-async def test_a_database_that_is_cut_off_gets_nothing_more_and_the_next_one_what_the_journal_has(
+async def test_a_database_that_is_cut_off_is_left_and_the_next_one_gets_what_the_journal_has(
     target: Target,
 ) -> None:
+    """It may be cut off while pages are moved into it: see ``tests/stores/test_cut_off.py``."""
     ledger = Ledger()
     await target.up()
     async with load([Client(f"player-{n}", target.port, ledger) for n in range(3)]):
-        size = 0
 
         async def is_large() -> bool:
-            nonlocal size
-            size = target.database.stat().st_size
-            return size > 400_000
+            return target.database.stat().st_size > 400_000
 
         await until(is_large, "some pages in the file itself")
         os.truncate(target.database, 8_192)
@@ -215,7 +213,6 @@ async def test_a_database_that_is_cut_off_gets_nothing_more_and_the_next_one_wha
             return status == 503 and "is not complete" in body
 
         await until(is_told, "it waits for a whole file")
-        assert target.database.stat().st_size <= size
         move_with_its_log(target.database)
         await until(target.is_ready, "ready")
     await target.drained()
