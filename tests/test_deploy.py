@@ -1,4 +1,4 @@
-"""The README's files for systemd, containers, Kubernetes and nginx, held against a real gateway."""
+"""The manual's files for systemd, containers, Kubernetes and nginx, held against a real gateway."""
 
 import json
 import os
@@ -29,17 +29,15 @@ from tests.conftest import (
     wait_until,
 )
 
-README = (ROOT / "README.md").read_text("utf-8")
+DEPLOY = (ROOT / "playsmart_gateway" / "manual" / "deploy.md").read_text("utf-8")
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 SYSTEMD = shutil.which("systemd-analyze")
 PLAYER = "device-abc-123"
 
 
 def block(language: str) -> str:
-    """The one block of that language in the README's chapter."""
-    chapter = re.search(r"^## Deploy$(.*?)^## ", README, re.MULTILINE | re.DOTALL)
-    assert chapter, "the README has no such chapter"
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", chapter[1], re.MULTILINE | re.DOTALL)
+    """The one block of that language in the manual's chapter."""
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", DEPLOY, re.MULTILINE | re.DOTALL)
     return str(found)
 
 
@@ -148,7 +146,7 @@ def test_a_pod_has_time_to_drain_and_one_volume_for_journal_and_store() -> None:
 
 @contextmanager
 def nginx(folder: Path, gateway_port: int) -> Iterator[str]:
-    """The README's server, without its certificate, on a free port; its URL."""
+    """The manual's server, without its certificate, on a free port; its URL."""
     assert NGINX
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -145,8 +145,8 @@ def damage(database: Path) -> None:
 
 
 async def test_the_manual_s_steps_restore_a_backup(tmp_path: Path) -> None:
-    """The block of the README, run as it stands, where the manual's paths are."""
-    manual = (ROOT / "README.md").read_text("utf-8")
+    """The block of the manual, run as it stands, where the manual's paths are."""
+    manual = (ROOT / "playsmart_gateway" / "manual" / "operations.md").read_text("utf-8")
     (block,) = re.findall(r"```sh\n(mkdir -m 700 data/before\n.*?)```", manual, re.DOTALL)
     steps = block[: block.index("sudo systemctl start")]
     data = tmp_path / "data"
