@@ -32,7 +32,7 @@ from playsmart_gateway.http.slots import (
     Limits,
     Slots,
 )
-from playsmart_gateway.metrics import Stats
+from playsmart_gateway.metrics import Gauges, Snapshot, Stats
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.commit_queue import CommitQueue
@@ -51,7 +51,6 @@ from playsmart_gateway.pipeline.journal_folders import (
     journal_folders,
     worker_folder,
 )
-from playsmart_gateway.report import Gauges, Report
 from playsmart_gateway.stores.auditor import auditor
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.follower import follower
@@ -230,11 +229,11 @@ class Gateway:
         if self.worker:
             await self.worker.refresh()
 
-    def report(self) -> Report:
+    def report(self) -> Snapshot:
         """Return how things stand, here or, with siblings, in all workers together."""
         return (self.worker and self.worker.whole()) or self._own_report()
 
-    def _own_report(self) -> Report:
+    def _own_report(self) -> Snapshot:
         buffer, journal = self.buffer, self.journal
         gauges = Gauges(
             in_buffer=buffer.events,
@@ -253,7 +252,7 @@ class Gateway:
             max_connections=self.slots.limits.max_connections,
             body_bytes=self.slots.body_bytes,
         )
-        return Report(self.stats, gauges, self.not_ready_because())
+        return Snapshot(self.stats, gauges, self.not_ready_because())
 
     @property
     def _store_trouble(self) -> SinkUnavailable | None:

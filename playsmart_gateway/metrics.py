@@ -1,15 +1,25 @@
-"""The counters, and the law that ties them together.
+"""What one process counts and shows, the law that ties it together, and how processes add up.
 
-Everything here is a plain number that one event loop changes; ``ops`` turns them into Prometheus
-text when somebody asks, added up over all workers if there are several. The law, in events::
+Everything here is a plain number that one event loop changes; ``http.ops`` turns a ``Snapshot``
+into Prometheus text when somebody asks. The law, in events::
 
     received = stored + duplicate + rejected + buffered
+
+The snapshots of several workers add up to one, field by field, by the rule that stands beside each
+field: the law holds in each of them, so it holds in the sum.
 """
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any, Self, TypeVar, get_type_hints
 
 import msgspec
+
+from playsmart_gateway.errors import Detail
+
+_T = TypeVar("_T")
 
 REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 FLUSH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -53,7 +63,87 @@ def _histogram(bounds: tuple[float, ...]) -> Histogram:
     return msgspec.field(default_factory=lambda: Histogram(bounds))
 
 
-class Stats(msgspec.Struct):
+def _sum(mine: float, theirs: float) -> float:
+    return mine + theirs
+
+
+def _both(mine: bool, theirs: bool) -> bool:
+    return mine and theirs
+
+
+def _own(mine: _T, _: object) -> _T:
+    return mine
+
+
+def _by_label(mine: Counter[str], theirs: Counter[str]) -> Counter[str]:
+    mine.update(theirs)  # unlike ``+`` it keeps what stands at 0
+    return mine
+
+
+def _by_bound(mine: Histogram, theirs: Histogram) -> Histogram:
+    mine.add(theirs)
+    return mine
+
+
+def _by_request(mine: "_Requests", theirs: "_Requests") -> "_Requests":
+    for key, histogram in theirs.items():
+        mine.setdefault(key, Histogram(histogram.bounds)).add(histogram)
+    return mine
+
+
+_Requests = dict[tuple[str, int], Histogram]
+
+Total = Annotated[int, _sum]
+"""Of all processes together."""
+
+Largest = Annotated[_T, max]
+"""There is one of it, or the worst counts."""
+
+Everywhere = Annotated[bool, _both]
+"""True if it is in every process."""
+
+Own = Annotated[_T, _own]
+"""Says nothing of another process, and is left as it is."""
+
+Labelled = Annotated[Counter[str], _by_label]
+Distribution = Annotated[Histogram, _by_bound]
+
+
+class Addable(msgspec.Struct):
+    """Numbers that add up: beside each field stands its rule, and one without is an error."""
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        """Look for the rules when the program starts, and not when somebody asks for a sum."""
+        super().__init_subclass__(**named)
+        cls.rules()
+
+    @classmethod
+    def rules(cls) -> dict[str, Callable[[Any, Any], Any]]:
+        """Return by field what makes one value of two.
+
+        Raises:
+            TypeError: a field has no rule, or more than one.
+        """
+        rules = {}
+        for name, hint in get_type_hints(cls, include_extras=True).items():
+            found: tuple[Any, ...] = getattr(hint, "__metadata__", ())
+            if len(found) != 1:
+                raise TypeError(f"{cls.__name__}.{name} has {len(found)} rules for adding it up")
+            rules[name] = found[0]
+        return rules
+
+    def add(self, other: Self) -> None:
+        """Add what another process has, by the rules."""
+        for name, rule in _rules_of(type(self)).items():
+            setattr(self, name, rule(getattr(self, name), getattr(other, name)))
+
+
+@cache
+def _rules_of(kind: type[Addable]) -> dict[str, Callable[[Any, Any], Any]]:
+    return kind.rules()
+
+
+class Stats(Addable):
     """What the gateway counts since it started.
 
     Events: ``received`` reached the intake whole and valid, or were ``replayed`` from the journal;
@@ -69,31 +159,31 @@ class Stats(msgspec.Struct):
     batches it has not looked at yet.
     """
 
-    received: int = 0
-    replayed: int = 0
-    accepted: int = 0
-    stored: int = 0
-    duplicate: int = 0
-    rejected: Counter[str] = msgspec.field(default_factory=Counter)
-    refused_requests: Counter[str] = msgspec.field(default_factory=Counter)
-    auth_failures: Counter[str] = msgspec.field(default_factory=Counter)
-    connections_refused: Counter[str] = msgspec.field(default_factory=Counter)
-    connections_closed: Counter[str] = msgspec.field(default_factory=Counter)
-    requests: dict[tuple[str, int], Histogram] = {}
-    flushes: Counter[str] = msgspec.field(default_factory=Counter)
-    flush_failures: Counter[str] = msgspec.field(default_factory=Counter)
-    flush_seconds: Histogram = _histogram(FLUSH_SECONDS)
-    flush_events: Histogram = _histogram(FLUSH_EVENTS)
-    commit_seconds: Histogram = _histogram(COMMIT_SECONDS)
-    commit_batches: Histogram = _histogram(COMMIT_BATCHES)
-    torn_tails: int = 0
-    corrupt_records: int = 0
-    violations: Counter[str] = msgspec.field(default_factory=Counter)
-    audit_lag: int = 0
-    side_failures: Counter[str] = msgspec.field(default_factory=Counter)
-    figures_lag: int = 0
-    figures_skipped: int = 0
-    events_per_second: float | None = None
+    received: Total = 0
+    replayed: Total = 0
+    accepted: Total = 0
+    stored: Total = 0
+    duplicate: Total = 0
+    rejected: Labelled = msgspec.field(default_factory=Counter)
+    refused_requests: Labelled = msgspec.field(default_factory=Counter)
+    auth_failures: Labelled = msgspec.field(default_factory=Counter)
+    connections_refused: Labelled = msgspec.field(default_factory=Counter)
+    connections_closed: Labelled = msgspec.field(default_factory=Counter)
+    requests: Annotated[_Requests, _by_request] = {}
+    flushes: Labelled = msgspec.field(default_factory=Counter)
+    flush_failures: Labelled = msgspec.field(default_factory=Counter)
+    flush_seconds: Distribution = _histogram(FLUSH_SECONDS)
+    flush_events: Distribution = _histogram(FLUSH_EVENTS)
+    commit_seconds: Distribution = _histogram(COMMIT_SECONDS)
+    commit_batches: Distribution = _histogram(COMMIT_BATCHES)
+    torn_tails: Total = 0
+    corrupt_records: Total = 0
+    violations: Labelled = msgspec.field(default_factory=Counter)
+    audit_lag: Total = 0
+    side_failures: Labelled = msgspec.field(default_factory=Counter)
+    figures_lag: Total = 0
+    figures_skipped: Total = 0
+    events_per_second: Own[float | None] = None
 
     def count_auth_failure(self, door: str) -> None:
         """Count a wrong secret or token."""
@@ -152,16 +242,61 @@ class Stats(msgspec.Struct):
         self.audit_lag = self.figures_lag = 0
         self.events_per_second = None
 
-    def add(self, other: "Stats") -> None:
-        """Count what another process has counted, too; only the pace is not added."""
-        for name in self.__struct_fields__:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if isinstance(mine, Histogram):
-                mine.add(theirs)
-            elif isinstance(mine, Counter):
-                mine.update(theirs)
-            elif name == "requests":
-                for key, histogram in theirs.items():
-                    mine.setdefault(key, Histogram(histogram.bounds)).add(histogram)
-            elif name != "events_per_second":
-                setattr(self, name, mine + theirs)
+
+class Gauges(Addable):
+    """How things stand now; ``in_buffer``, ``in_commit_queue``, ``arriving``: events that wait.
+
+    Those that are ``arriving`` are counted as received, and not in the journal and the buffer yet.
+    """
+
+    in_buffer: Total
+    in_commit_queue: Total
+    arriving: Total
+    buffered_bytes: Total
+    max_events: Total
+    max_bytes: Total
+    oldest_age: Largest[float]
+    requests_waiting: Total
+    journal_bytes: Total
+    journal_up: Everywhere
+    store_up: Everywhere
+    store_log_bytes: Largest[int]
+    connections: Labelled
+    max_connections: Total
+    body_bytes: Total
+
+    @property
+    def waiting(self) -> int:
+        """Events that are received, and neither stored nor rejected yet."""
+        return self.in_buffer + self.in_commit_queue + self.arriving
+
+
+class Snapshot(msgspec.Struct):
+    """What a gateway says of itself at one moment: counts, gauges, and whether it is ready.
+
+    ``workers_up`` of ``workers`` are alive, after ``restarts``; ``not_ready`` says why not.
+    """
+
+    stats: Stats
+    gauges: Gauges
+    not_ready: list[Detail]
+    workers: int = 1
+    workers_up: int = 1
+    restarts: int = 0
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Return it as bytes, to be read by ``decode`` of the same program."""
+    return msgspec.msgpack.encode(snapshot)
+
+
+def decode(content: bytes) -> Snapshot:
+    """Return the snapshot that was encoded."""
+    return _decode(content)
+
+
+def _counter(_: type, value: Any) -> Counter[str]:
+    return Counter(value)
+
+
+_decode = msgspec.msgpack.Decoder(Snapshot, dec_hook=_counter).decode

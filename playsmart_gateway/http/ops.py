@@ -22,9 +22,8 @@ from starlette.routing import Route
 
 from playsmart_gateway import __version__
 from playsmart_gateway.http.error_body import error_body
-from playsmart_gateway.metrics import Histogram
+from playsmart_gateway.metrics import Histogram, Snapshot
 from playsmart_gateway.output import dropped_records
-from playsmart_gateway.report import Report
 
 LINKS = {
     "/docs": "all of this explained, to try out",
@@ -48,7 +47,7 @@ class Observed(Protocol):
         """Have all workers say how things stand before ``report`` is called."""
         ...
 
-    def report(self) -> Report:
+    def report(self) -> Snapshot:
         """Return how things stand, in all workers together."""
         ...
 

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from playsmart_gateway import report as reports
+from playsmart_gateway import metrics
 from playsmart_gateway.errors import Detail
+from playsmart_gateway.metrics import Snapshot
 from playsmart_gateway.peers.channels import (
     MAX_LETTER_BYTES,
     Channels,
@@ -25,7 +26,6 @@ from playsmart_gateway.peers.channels import (
 from playsmart_gateway.peers.fair_lock import FairLock
 from playsmart_gateway.peers.scoreboard import Scoreboard
 from playsmart_gateway.rate_limit import SharedCounts
-from playsmart_gateway.report import Report
 
 logger = logging.getLogger(__name__)
 
@@ -112,20 +112,20 @@ class Peer:
         self._clock = clock
         self._handlers: dict[type, list[Callable[[Any], None]]] = {}
         self._take_connection: Callable[[int], None] = os.close
-        self._own: Callable[[], Report] | None = None
+        self._own: Callable[[], Snapshot] | None = None
         self.on(Refresh, lambda _: self.publish())
 
     # ---- The board --------------------------------------------------------------------------
 
-    def inherited(self) -> Report | None:
+    def inherited(self) -> Snapshot | None:
         """Return the last report of this worker's former life, if it had one."""
         hung = self._scoreboard.read(self.number)
-        return None if hung is None else reports.decode(hung.content)
+        return None if hung is None else metrics.decode(hung.content)
 
     def publish(self) -> None:
         """Show the siblings how things stand here, unless the journal is still being read."""
         if self._own is not None:
-            self._scoreboard.hang(self.number, reports.encode(self._own()), self._clock())
+            self._scoreboard.hang(self.number, metrics.encode(self._own()), self._clock())
 
     async def refresh(self) -> None:
         """Have the siblings show how things stand there; not all of them may be able to."""
@@ -140,7 +140,7 @@ class Peer:
         ):
             await asyncio.sleep(0.001)
 
-    def whole(self) -> Report | None:
+    def whole(self) -> Snapshot | None:
         """Return what all workers say together; None if none of them has said anything yet."""
         self.publish()
         whole, found = None, []
@@ -155,7 +155,7 @@ class Peer:
                 up += 1
             if hung is None:
                 continue
-            report = reports.decode(hung.content)
+            report = metrics.decode(hung.content)
             if state not in ("gone", "starting"):
                 found += [
                     Detail(f"worker.{number}.{each.path}", each.message)
@@ -181,7 +181,7 @@ class Peer:
     # ---- The channels ----------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def listening(self, own: Callable[[], Report]) -> Iterator[None]:
+    def listening(self, own: Callable[[], Snapshot]) -> Iterator[None]:
         """Read letters while entered, and stop in order when the supervisor is gone.
 
         ``own`` returns how things stand here; it is shown to the siblings to the end.

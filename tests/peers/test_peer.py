@@ -26,7 +26,7 @@ from playsmart_gateway.console.inspector.watcher import (
 )
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.errors import Detail
-from playsmart_gateway.metrics import Stats
+from playsmart_gateway.metrics import Snapshot, Stats
 from playsmart_gateway.peers.channels import Channels
 from playsmart_gateway.peers.fair_lock import FairLock
 from playsmart_gateway.peers.peer import (
@@ -42,11 +42,10 @@ from playsmart_gateway.peers.scoreboard import (
     Scoreboard,
 )
 from playsmart_gateway.rate_limit import SharedCounts
-from playsmart_gateway.report import Report
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.conftest import eventually
 from tests.doubles import FakeClock, make_batch
-from tests.test_report import make_gauges
+from tests.test_metrics import make_gauges
 
 
 class Crew:
@@ -68,8 +67,8 @@ class Crew:
             for number in range(count)
         ]  # fmt: skip
 
-    def report(self, number: int) -> Report:
-        return Report(self.stats[number], make_gauges(), self.not_ready[number])
+    def report(self, number: int) -> Snapshot:
+        return Snapshot(self.stats[number], make_gauges(), self.not_ready[number])
 
     @asynccontextmanager
     async def running(self, *numbers: int) -> AsyncIterator[None]:
@@ -94,7 +93,7 @@ def crew() -> Iterator[Crew]:
     made.close()
 
 
-def whole(worker: Peer) -> Report:
+def whole(worker: Peer) -> Snapshot:
     report = worker.whole()
     assert report is not None
     return report

@@ -27,7 +27,7 @@ from playsmart_gateway.http.static import (
     Asset,
     package_folder,
 )
-from playsmart_gateway.report import Report
+from playsmart_gateway.metrics import Snapshot
 from playsmart_gateway.stores.rollups import (
     SPANS,
     FigureKeeper,
@@ -71,7 +71,7 @@ class Watched(Protocol):
         """Have all workers say how things stand before ``report`` is called."""
         ...
 
-    def report(self) -> Report:
+    def report(self) -> Snapshot:
         """Return how things stand, in all workers together."""
         ...
 

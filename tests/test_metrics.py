@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.errors import Detail
-from playsmart_gateway.metrics import Stats
-from playsmart_gateway.report import Gauges, Report, decode, encode
+from playsmart_gateway.metrics import (
+    Addable,
+    Gauges,
+    Snapshot,
+    Stats,
+    Total,
+    decode,
+    encode,
+)
 
 
 def make_gauges(**changes: float | bool) -> Gauges:
@@ -25,10 +32,10 @@ def make_stats() -> Stats:
     return stats
 
 
-def test_a_report_comes_out_as_it_went_in() -> None:
-    report = Report(make_stats(), make_gauges(in_buffer=2), [Detail("store", "locked")])
-    again = decode(encode(report))
-    assert again == report
+def test_a_snapshot_comes_out_as_it_went_in() -> None:
+    snapshot = Snapshot(make_stats(), make_gauges(in_buffer=2), [Detail("store", "locked")])
+    again = decode(encode(snapshot))
+    assert again == snapshot
     again.stats.rejected["another"] += 1
     assert again.stats.rejected.total() == 3
 
@@ -54,6 +61,19 @@ def test_gauges_add_up_but_the_oldest_and_the_worst_hold() -> None:
     assert (whole.in_buffer, whole.waiting) == (11, 16)
     assert whole.connections == {"idle": 4}
     assert (whole.oldest_age, whole.store_up, whole.journal_up) == (1.5, False, True)
+
+
+def test_a_new_gauge_must_say_how_it_is_added_up() -> None:
+    with pytest.raises(TypeError, match=r"Silent\.loudness has 0 rules"):
+
+        class Silent(Addable):
+            said: Total
+            loudness: float
+
+
+@pytest.mark.parametrize("kind", [Stats, Gauges])
+def test_every_field_has_a_rule(kind: type[Addable]) -> None:
+    assert list(kind.rules()) == list(kind.__struct_fields__)
 
 
 @pytest.mark.parametrize(
