@@ -528,8 +528,8 @@ def test_a_redirect_is_not_followed(serve: Serve) -> None:
 
 
 def test_a_server_that_trickles_is_left(serve: Serve) -> None:
-    with pytest.raises(TimeoutError, match=r"not finished in 0\.1 seconds"):
-        fetch_document(serve({"/": trickle}) + "/", timeout_seconds=0.1)
+    with pytest.raises(TimeoutError, match="not finished in 1 seconds"):
+        fetch_document(serve({"/": trickle}) + "/", timeout_seconds=1)
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:

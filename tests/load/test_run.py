@@ -21,6 +21,7 @@ from playsmart_gateway.load import (
 from playsmart_gateway.load.feeder import Feeder, Line
 from playsmart_gateway.load.figures import Figures
 from playsmart_gateway.load.pool import Pool
+from tests.conftest import PATIENCE_SECONDS
 
 from .fake_server import FakeServer, Request, accept, response
 from .test_replay import body
@@ -160,10 +161,10 @@ async def test_a_request_that_gets_no_answer_is_given_up_after_the_timeout() -> 
             writer.write(response())
 
     async with FakeServer(answer) as server:
-        options = LoadOptions(url=server.url, connections=1, requests=5, timeout_seconds=0.1)
+        options = LoadOptions(url=server.url, connections=1, requests=5, timeout_seconds=1.0)
         run = await run_load(options, WORKLOAD, token_for)
     assert (run.report.responses_2xx, run.report.errors) == (4, {"timeout": 1})
-    assert run.report.latency_ms.max >= 100
+    assert run.report.latency_ms.max >= 1_000
 
 
 async def test_an_open_loop_counts_latency_from_when_a_request_was_due() -> None:
@@ -212,7 +213,7 @@ async def test_a_duration_ends_the_run() -> None:
         options = LoadOptions(url=server.url, connections=2, duration_seconds=0.6)
         run = await run_load(options, WORKLOAD, token_for, on_progress=seen.append)
     assert run.report.responses_2xx == len(server.requests) > 0
-    assert 0.6 <= run.report.duration_seconds < 5
+    assert 0.6 <= run.report.duration_seconds < PATIENCE_SECONDS
     assert [each.done for each in seen] == sorted(each.done for each in seen)
     assert seen
     assert seen[0].requests_per_second > 0
@@ -342,7 +343,7 @@ async def test_an_interrupted_run_does_not_wait_long_for_a_stalled_server() -> N
         began = perf_counter()
         run = await run_load(options, WORKLOAD, token_for, stop=stop)
     assert run.report.unknown == 1
-    assert perf_counter() - began < 5
+    assert perf_counter() - began < PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("goodbye", [response(408, b"", "Connection: close"), b"bye\r\n\r\n"])
@@ -356,7 +357,7 @@ async def test_a_server_that_says_goodbye_to_an_idle_connection_loses_nothing(
         writer.close()
 
     async with FakeServer(answer) as server:
-        options = LoadOptions(url=server.url, connections=1, requests=3, rate=10)
+        options = LoadOptions(url=server.url, connections=1, requests=3, rate=1)
         run = await run_load(options, WORKLOAD, token_for)
     assert (run.report.responses_2xx, run.report.unknown, run.report.refused) == (3, 0, {})
     assert server.connections == 3

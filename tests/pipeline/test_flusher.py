@@ -20,6 +20,7 @@ from playsmart_gateway.pipeline.journal import (
     NoJournal,
 )
 from playsmart_gateway.stores.models import Written
+from tests.conftest import PATIENCE_SECONDS
 from tests.doubles import TroubledSink, make_batch
 
 
@@ -71,7 +72,7 @@ class Line:
 
     async def settle(self) -> None:
         """Let the loop run until the buffer is empty."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(self.buffer):  # noqa: ASYNC110 - the buffer has no event for "empty"
                 await asyncio.sleep(0)
 
@@ -80,7 +81,7 @@ class Line:
         task = asyncio.create_task(self.flusher.run())
         yield
         self.flusher.stop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await task
         assert self.stats.unaccounted(self.buffer.events + self.commit_queue.events) == 0
 

@@ -84,10 +84,13 @@ async def test_sessions_that_are_ended_in_the_middle_of_writes_lose_and_double_n
     done = asyncio.Event()
 
     async def end_sessions() -> None:
+        """More and more seldom, so that it works at last where all is slow."""
+        pause = 0.01
         async with connected(postgres_url) as connection:
             while not done.is_set():
                 await connection.execute(END_SESSIONS)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(pause)
+                pause *= 1.2
 
     async with open_sink(postgres_url, [LEVELS]) as sink:
         ending = asyncio.create_task(end_sessions())
@@ -289,7 +292,7 @@ async def test_the_same_batch_twice_in_one_write_is_stored_once(postgres_url: st
     ("lock", "limit", "state"),
     [
         (f"SELECT pg_advisory_xact_lock({WRITER_LOCK})", "lock_timeout=50", "lock timeout"),
-        ("LOCK TABLE event_rows", "lock_timeout=0&statement_timeout=200", "statement timeout"),
+        ("LOCK TABLE event_rows", "lock_timeout=0&statement_timeout=2000", "statement timeout"),
     ],
 )
 async def test_a_lock_is_waited_for_a_bounded_time(
@@ -308,7 +311,7 @@ async def test_a_lock_is_waited_for_a_bounded_time(
 async def test_a_transaction_whose_gateway_went_away_does_not_keep_the_lock(
     postgres_url: str,
 ) -> None:
-    limited = f"{postgres_url}?idle_in_transaction_session_timeout=100"
+    limited = f"{postgres_url}?idle_in_transaction_session_timeout=2000"
     async with open_sink(limited) as held_up, open_sink(postgres_url) as other:
         transaction = held_up._connection.transaction()  # type: ignore[attr-defined]
         await transaction.__aenter__()

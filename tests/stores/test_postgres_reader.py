@@ -144,7 +144,7 @@ async def test_a_gateway_that_falls_silent_loses_the_lead(postgres_url: str) -> 
         async def other_follows() -> bool:
             return await other.follow(2) is not None
 
-        async with PostgresFigures(postgres_url, unused, silent_seconds=0.2) as silent, other:
+        async with PostgresFigures(postgres_url, unused, silent_seconds=3.0) as silent, other:
             assert await silent.follow(2) == Followed(0, 0)
             assert await other.follow(2) is None
             await until(other_follows, "the server ends the session")

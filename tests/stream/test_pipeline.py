@@ -116,7 +116,7 @@ async def test_beyond_the_duplicate_window_the_database_knows_it(nats_server: Na
 
 
 async def test_what_a_dead_worker_held_is_stored_by_another(nats_server: NatsServers) -> None:
-    options = new_stream(ack_wait_seconds=0.5)
+    options = new_stream(ack_wait_seconds=2.0)
     database = MemorySink()
     async with JetStreamStore(nats_server.url, options, database) as store:
         await store.write(many(50))
@@ -136,7 +136,7 @@ async def test_an_ack_that_was_lost_is_harmless(nats_server: NatsServers) -> Non
 
     from playsmart_gateway.stream.worker import StreamWorker
 
-    options = new_stream(ack_wait_seconds=0.5)
+    options = new_stream(ack_wait_seconds=2.0)
     database = MemorySink()
     async with JetStreamStore(nats_server.url, options, database) as store:
         await store.write(many(20))
@@ -154,10 +154,10 @@ async def test_a_store_slower_than_the_ack_wait_brings_no_redelivery(
 ) -> None:
     class Slow(MemorySink):
         async def write(self, batches: Sequence[Batch]) -> Written:
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(4.5)
             return await super().write(batches)
 
-    options = new_stream(ack_wait_seconds=0.5)
+    options = new_stream(ack_wait_seconds=1.5)
     database = Slow()
     async with (
         JetStreamStore(nats_server.url, options, database) as store,

@@ -191,7 +191,7 @@ class Target:
         """Send a signal to the current life."""
         self.process.send_signal(number)
 
-    async def exit_code(self, *, seconds: float = 40) -> int:
+    async def exit_code(self, *, seconds: float = 90) -> int:
         """Wait for the current life to end by itself and return its exit code."""
 
         async def ended() -> bool:

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,10 @@ def target(tmp_path: Path) -> Iterator[Target]:
 
 def some_clients(target: Target, ledger: Ledger, number: int = 8) -> list[Client]:
     return [Client(f"player-{place}", target.port, ledger) for place in range(number)]
+
+
+async def has_some(ledger: Ledger) -> bool:
+    return bool(ledger.events("accepted"))
 
 
 def test_the_short_form_has_rounds_of_every_sort() -> None:
@@ -84,7 +89,7 @@ async def test_a_signal_under_load_drains_everything_and_exits_0(
     await target.up()
     ledger = Ledger()
     async with load(some_clients(target, ledger)):
-        await asyncio.sleep(0.2)
+        await until(partial(has_some, ledger), "a batch that is acknowledged")
         target.signal(number)
         assert await target.exit_code() == 0, target.log
     verdict = count(target.database, ledger)
@@ -100,7 +105,7 @@ async def test_a_drain_that_cannot_finish_exits_1_and_the_next_start_stores_the_
     await target.up()
     ledger = Ledger()
     async with load(some_clients(target, ledger)):
-        await asyncio.sleep(0.2)
+        await until(partial(has_some, ledger), "a batch that is acknowledged")
     with locked(target.database):
         assert await target.stop() == 1
     waiting = ledger.events("accepted")
@@ -128,14 +133,14 @@ async def stopped_by_a_second_signal(data: Path, second: signal.Signals) -> None
         await target.up()
         ledger = Ledger()
         async with load(some_clients(target, ledger)):
-            await asyncio.sleep(0.2)
+            await until(partial(has_some, ledger), "a batch that is acknowledged")
         with locked(target.database):
             target.signal(signal.SIGTERM)
             await target.closed()
             await asyncio.sleep(0.2)
             assert target.process.poll() is None
             target.signal(second)
-            assert await target.exit_code(seconds=20) != 0
+            assert await target.exit_code() != 0
         await target.up()
         target.kill()
         target.settings["buffer.flush_interval_seconds"] = 0.1
@@ -160,7 +165,7 @@ async def test_a_signal_while_it_starts_is_obeyed(target: Target) -> None:
         await until(is_starting, "it has taken the journal")
         target.signal(signal.SIGTERM)
         await asyncio.sleep(0.2)
-    assert await target.exit_code(seconds=15) in (0, 1), target.log
+    assert await target.exit_code() in (0, 1), target.log
 
 
 async def test_a_second_gateway_on_the_same_journal_exits_2_with_one_clear_line(
