@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -54,14 +54,9 @@ from playsmart_gateway.pipeline.journal_folders import (
 from playsmart_gateway.stores.auditor import auditor
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.follower import follower
+from playsmart_gateway.tasks import Background, cancel
 
 logger = logging.getLogger(__name__)
-
-FIRST_PAUSE_SECONDS = 1.0
-LAST_PAUSE_SECONDS = 60.0
-"""Before what ingest does not need is started again after it failed."""
-
-Work = Callable[[], Coroutine[Any, Any, None]]
 
 _LOOK_SECONDS = 0.02
 LOOK_SECONDS = 0.5
@@ -133,7 +128,7 @@ class Gateway:
         self.on_fatal: Callable[[], None] = lambda: None
         self._hurry = asyncio.Event()
         self._stopping_since: float | None = None
-        self.failed = False
+        self._background = Background(died=self._part_died, failed=self.stats.count_side_failure)
         self.left_behind = 0
         self._fsync_interval_seconds = journal.fsync_interval_seconds
         self._synced_commits = 0
@@ -146,6 +141,11 @@ class Gateway:
             shows_bodies=development,
         )
         self.figures = sink.figures()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a part of it died of a bug."""
+        return self._background.has_died
 
     @property
     def is_first(self) -> bool:
@@ -172,29 +172,40 @@ class Gateway:
                 self.inspected,
                 self._following(),
                 self._among_siblings(),
+                self._trimmed_at_the_end(),
+                self._draining(),
             ):
-                flushing = self._start(self.flusher.run(), "flusher")
-                syncing = self._start(self._keep_synced(), "journal sync")
-                healing = self._start_beside(self._keep_healthy, "journal health")
-                looking = self._start_beside(self._look_after_store, "store health")
-                audit = auditor(self._audited, self.stats).run if self.is_first else _nothing
-                auditing = self._start_beside(audit, "audit")
                 errands = Errands(self._own_folder, self.settle)
-                running_errands = self._start_beside(errands.run, "errands")
-                try:
+                async with self._background.beside(errands.run, "errands"):
                     yield
-                finally:
-                    await _cancel(running_errands)
-                    self.inspector.close()
-                    self.intake.close("shutting_down")
-                    self.commit_queue.close("shutting_down")
-                    await self._drain(flushing)
-                    await _cancel(auditing)
-                    await _cancel(looking)
-                    await _cancel(healing)
-                    await _cancel(syncing)
-                    if self.journal.removable_bytes:  # was being synced when the drain ended
-                        await self.flusher.trim_journal()
+
+    @asynccontextmanager
+    async def _trimmed_at_the_end(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            if self.journal.removable_bytes:  # was being synced when the drain ended
+                await self.flusher.trim_journal()
+
+    @asynccontextmanager
+    async def _draining(self) -> AsyncIterator[None]:
+        """Flush while entered, with all that looks after it; let nobody in then, and drain."""
+        background = self._background
+        flushing = background.start(self.flusher.run(), "flusher")
+        audit = auditor(self._audited, self.stats).run if self.is_first else _nothing
+        async with (
+            background.running(self._keep_synced(), "journal sync"),
+            background.beside(self._keep_healthy, "journal health"),
+            background.beside(self._look_after_store, "store health"),
+            background.beside(audit, "audit"),
+        ):
+            try:
+                yield
+            finally:
+                self.inspector.close()
+                self.intake.close("shutting_down")
+                self.commit_queue.close("shutting_down")
+                await self._drain(flushing)
 
     def stop_soon(self, *, hurry: bool = False) -> None:
         """Be not ready from now on; the time to drain runs. With ``hurry`` it is over."""
@@ -357,8 +368,7 @@ class Gateway:
         timeout = max(0.0, self._drain_timeout_seconds - waited)
         first = asyncio.FIRST_COMPLETED
         await asyncio.wait([flushing, hurrying], timeout=timeout, return_when=first)
-        await _cancel(hurrying)
-        await _cancel(flushing)
+        await cancel(hurrying, flushing)
         self.commit_queue.abandon("shutting_down")
         self.left_behind = self.buffer.events
         if self.left_behind:
@@ -387,11 +397,9 @@ class Gateway:
             if not self.is_first:
                 yield
                 return
-            following = self._start_beside(follower(self.figures, self.stats).run, "figures")
-            try:
+            following = follower(self.figures, self.stats)
+            async with self._background.beside(following.run, "figures"):
                 yield
-            finally:
-                await _cancel(following)
 
     @asynccontextmanager
     async def _among_siblings(self) -> AsyncIterator[None]:
@@ -400,47 +408,14 @@ class Gateway:
             yield
             return
         with self.worker.listening(self._own_report):
-            publishing = self._start_beside(self.worker.keep_publishing, "reports")
-            try:
+            async with self._background.beside(self.worker.keep_publishing, "reports"):
                 yield
-            finally:
-                await _cancel(publishing)
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _start_beside(self, work: Work, name: str) -> asyncio.Task[None]:
-        """Start what ingest does not need, and must not take it down."""
-        return asyncio.create_task(self._keep_up(work, name), name=name)
-
-    async def _keep_up(self, work: Work, name: str) -> None:
-        """Do ``work`` again, after a pause, when it fails."""
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return await work()
-            except Exception as error:  # noqa: BLE001 - whatever it is, ingest goes on
-                self.stats.count_side_failure(name)
-                logger.error("%s failed and is started again: %s", name, where(error))
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LAST_PAUSE_SECONDS)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Close the door if a part of the gateway died of a bug."""
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        self.failed = True
+    def _part_died(self) -> None:
+        """Close the door: nobody can keep what it would promise."""
         self.intake.close("internal_error")
         self.commit_queue.abandon("internal_error")
-        logger.critical("task %s died, shutting down: %s", task.get_name(), where(error))
         self.on_fatal()
-
-
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
 
 
 async def _nothing() -> None:

@@ -6,15 +6,18 @@ import pytest
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.tasks import (
+    LAST_PAUSE_SECONDS,
     TROUBLED_SECONDS,
-    Throttled,
+    Background,
+    PacedTask,
+    cancel,
 )
 from tests.doubles import FakeClock
 
 Step = bool | Exception
 
 
-def scripted(*script: Step) -> Throttled:
+def scripted(*script: Step) -> PacedTask:
     """Takes two seconds a step, idles for seven."""
     clock, steps = FakeClock(), list(script)
 
@@ -25,7 +28,7 @@ def scripted(*script: Step) -> Throttled:
             raise outcome
         return outcome
 
-    return Throttled(step, "cannot work", rests=9, idle_seconds=7.0, clock=clock)
+    return PacedTask(step, "cannot work", rests=9, idle_seconds=7.0, clock=clock)
 
 
 async def test_it_rests_in_proportion_until_there_is_no_more_to_do() -> None:
@@ -54,7 +57,7 @@ async def test_it_goes_on_until_it_is_cancelled() -> None:
             third.set()
         return False
 
-    working = asyncio.create_task(Throttled(step, "", rests=0, idle_seconds=0.0).run())
+    working = asyncio.create_task(PacedTask(step, "", rests=0, idle_seconds=0.0).run())
     await third.wait()
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -64,3 +67,75 @@ async def test_it_goes_on_until_it_is_cancelled() -> None:
 async def test_a_bug_is_not_taken_for_trouble() -> None:
     with pytest.raises(ZeroDivisionError):
         await scripted(ZeroDivisionError()).once()
+
+
+class Pauses:
+    """Takes down the pauses, and ends them at once; ``enough`` is set after some."""
+
+    def __init__(self, count: int) -> None:
+        self.taken: list[float] = []
+        self.enough = asyncio.Event()
+        self._count = count
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+        if len(self.taken) == self._count:
+            self.enough.set()
+        await asyncio.sleep(0 if len(self.taken) < self._count else 3600)
+
+
+async def test_what_fails_beside_is_started_again_after_ever_longer_pauses(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pauses, failed, died = Pauses(8), list[str](), list[str]()
+    background = Background(died=lambda: died.append("x"), failed=failed.append, sleep=pauses)
+
+    async def broken() -> None:
+        raise KeyError("a payload")
+
+    async with background.beside(broken, "audit"):
+        await pauses.enough.wait()
+    assert pauses.taken == [1, 2, 4, 8, 16, 32, LAST_PAUSE_SECONDS, LAST_PAUSE_SECONDS]
+    assert failed == ["audit"] * 8
+    assert "audit failed and is started again" in caplog.text
+    assert "payload" not in caplog.text
+    assert not died
+    assert not background.has_died
+
+
+async def test_what_ends_beside_is_not_started_again() -> None:
+    runs, ended = 0, asyncio.Event()
+    background = Background(died=lambda: None)
+
+    async def once() -> None:
+        nonlocal runs
+        runs += 1
+        ended.set()
+
+    async with background.beside(once, "audit"):
+        await ended.wait()
+        await asyncio.sleep(0)
+    assert runs == 1
+
+
+async def test_what_is_needed_dies_loudly_and_once(caplog: pytest.LogCaptureFixture) -> None:
+    died: list[str] = []
+    background = Background(died=lambda: died.append("x"))
+
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    task = background.start(broken(), "flusher")
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    assert background.has_died
+    assert died == ["x"]
+    assert "task flusher died, shutting down: ZeroDivisionError" in caplog.text
+    await cancel(task)
+
+
+async def test_what_is_cancelled_did_not_die() -> None:
+    background = Background(died=pytest.fail)
+    async with background.running(asyncio.sleep(3600), "flusher"):
+        await asyncio.sleep(0)
+    assert not background.has_died

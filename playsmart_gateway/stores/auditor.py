@@ -5,7 +5,7 @@ from functools import partial
 
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.stores.contract import Reader
-from playsmart_gateway.tasks import Throttled
+from playsmart_gateway.tasks import PacedTask
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ RESTS = 19
 IDLE_SECONDS = 5.0
 
 
-def auditor(reader: Reader, stats: Stats) -> Throttled:
+def auditor(reader: Reader, stats: Stats) -> PacedTask:
     """Return what audits the store behind ``reader`` and counts what it finds in ``stats``."""
 
     async def step() -> bool:
@@ -35,4 +35,4 @@ def auditor(reader: Reader, stats: Stats) -> Throttled:
 
     trouble = "the audit cannot read the store"
     failed = partial(stats.count_side_failure, "audit")
-    return Throttled(step, trouble, rests=RESTS, idle_seconds=IDLE_SECONDS, failed=failed)
+    return PacedTask(step, trouble, rests=RESTS, idle_seconds=IDLE_SECONDS, failed=failed)

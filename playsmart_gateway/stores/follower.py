@@ -15,7 +15,7 @@ from playsmart_gateway.stores.rollups import (
     FigureKeeper,
     Followed,
 )
-from playsmart_gateway.tasks import Throttled
+from playsmart_gateway.tasks import PacedTask
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ NARROWING = 8
 
 def follower(
     figures: FigureKeeper, stats: Stats, clock: Callable[[], float] = time.monotonic
-) -> Throttled:
+) -> PacedTask:
     """Return what has ``figures`` follow the store, and notes in ``stats`` how far it is."""
     max_events = EVENTS_PER_STEP
 
@@ -54,6 +54,6 @@ def follower(
 
     trouble = "the figures of the dashboard cannot follow the store"
     failed = partial(stats.count_side_failure, "figures")
-    return Throttled(
+    return PacedTask(
         step, trouble, rests=figures.rests, idle_seconds=IDLE_SECONDS, clock=clock, failed=failed
     )

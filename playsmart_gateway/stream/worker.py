@@ -16,11 +16,11 @@ import contextlib
 import hashlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from playsmart_gateway.errors import Detail, SinkError, SinkUnavailable, where
+from playsmart_gateway.errors import Detail, SinkError, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import decode
 from playsmart_gateway.metrics import Stats
@@ -38,6 +38,7 @@ from playsmart_gateway.stream.source import (
     Source,
     SourceState,
 )
+from playsmart_gateway.tasks import Background, cancel
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class StreamWorker:
             trim_bytes=1,
         )
         self.on_fatal: Callable[[], None] = lambda: None
-        self.failed = False
+        self._background = Background(died=lambda: self.on_fatal())
         self.left_behind = 0
         self._source = source
         self._sink = sink
@@ -121,25 +122,30 @@ class StreamWorker:
             self._open(self._sink, self.flusher.note_failure),
             self._open(self._source, self._note_source),
         ):
-            flushing = self._start(self.flusher.run(), "flusher")
-            keeping = self._start(self._keep(), "acks")
-            watching = self._start(self._watch(), "state")
-            pulling = self._start(self._pull(), "puller")
+            start = self._background.start
+            flushing = start(self.flusher.run(), "flusher")
+            keeping = start(self._keep(), "acks")
+            watching = start(self._watch(), "state")
+            pulling = start(self._pull(), "puller")
             self._state = "running"
             try:
                 yield
             finally:
                 self._state = "stopping"
-                await _cancel(pulling)
+                await cancel(pulling)
                 with contextlib.suppress(SinkUnavailable):  # then they come again a little later
                     await self._source.give_back([each.receipt for each, _ in self._suspects])
                 self.flusher.stop()
                 await asyncio.wait([flushing], timeout=self._drain_timeout_seconds)
-                for task in (flushing, keeping, watching):
-                    await _cancel(task)
+                await cancel(flushing, keeping, watching)
                 self.left_behind = self.buffer.events
                 if self.left_behind:
                     logger.error("stopped with %d events not stored", self.left_behind)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a part of it died of a bug."""
+        return self._background.has_died
 
     @property
     def store_trouble(self) -> SinkUnavailable | None:
@@ -264,25 +270,8 @@ class StreamWorker:
         finally:
             await end.__aexit__()
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        self.failed = True
-        logger.critical("task %s died, shutting down: %s", task.get_name(), where(error))
-        self.on_fatal()
-
 
 def _as_it_came(delivery: Delivery) -> Batch:
     """What is no batch, as one that can be buried, once however often it comes."""
     name = hashlib.blake2b(delivery.body, digest_size=16).hexdigest()
     return Batch("nats", "", "", 0, delivery.body, name, delivery.sequence)
-
-
-async def _cancel(task: "asyncio.Task[Any]") -> None:
-    task.cancel()
-    await asyncio.wait([task])
