@@ -1,4 +1,4 @@
-"""What is believed of the gateway, by package; ``conftest`` has what several of them share."""
+"""What is believed of the gateway, by package; ``support`` has what several of them share."""
 
 from pathlib import Path
 

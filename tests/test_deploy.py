@@ -20,14 +20,9 @@ import yaml
 
 from playsmart_gateway.config import Server
 from tests import ROOT
-from tests.conftest import (
-    RunningGateway,
-    StartGateway,
-    clean_environment,
-    make_event,
-    make_upload,
-    wait_until,
-)
+from tests.support.polling import wait_until
+from tests.support.process import RunningGateway, StartGateway, clean_environment
+from tests.support.uploads import make_event, make_upload
 
 DEPLOY = (ROOT / "playsmart_gateway" / "manual" / "deploy.md").read_text("utf-8")
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")

@@ -10,7 +10,9 @@ import pytest
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import Auth, Config, Journal, Log, Storage
 from playsmart_gateway.logs import ConsoleFormatter, JsonFormatter, fields, set_up_logging
-from tests.conftest import SECRET, StartGateway, in_process, make_upload
+from tests.support.in_process import in_process
+from tests.support.process import SECRET, StartGateway
+from tests.support.uploads import make_upload
 
 EVIL = "a\x1b[31m\r\nb\x00\u2028\x9bc\ud800"
 FORMATTERS = [ConsoleFormatter(), JsonFormatter()]

@@ -1,7 +1,5 @@
 """The counts of a process that died, and of several together: the law holds in all of them."""
 
-from collections import Counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,12 +14,7 @@ from playsmart_gateway.metrics import (
     decode,
     encode,
 )
-
-
-def make_gauges(**changes: float | bool) -> Gauges:
-    values: dict[str, float | bool | Counter[str]] = dict.fromkeys(Gauges.__struct_fields__, 0)
-    values |= {"journal_up": True, "store_up": True, "connections": Counter(idle=2)}
-    return Gauges(**{**values, **changes})  # type: ignore[arg-type] # all are numbers
+from tests.support.gauges import make_gauges
 
 
 def make_stats() -> Stats:

@@ -20,13 +20,9 @@ import httpx
 import pytest
 
 from playsmart_gateway.output import Outlet
-from tests.conftest import (
-    PATIENCE_SECONDS,
-    SECRET,
-    clean_environment,
-    parse_metrics,
-    wait_until,
-)
+from tests.support.metrics import parse_metrics
+from tests.support.polling import PATIENCE_SECONDS, wait_until
+from tests.support.process import SECRET, clean_environment
 
 SERVE = (sys.executable, "-m", "playsmart_gateway", "serve")
 DROPPED = re.compile(r"(\d+) records were dropped: nobody read standard error")

@@ -14,12 +14,12 @@ import pytest
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.sqlite import SqliteSink
 from playsmart_gateway.stores.sqlite.schema import MIGRATIONS
-from tests.campaigns.crash.clients import (
+from tests.support.doubles import make_batch
+from tests.support.players import (
     Client,
     Ledger,
 )
-from tests.campaigns.crash.harness import Target
-from tests.doubles import make_batch
+from tests.support.target import Target
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o177, 0o777])

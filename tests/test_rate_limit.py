@@ -12,7 +12,7 @@ from playsmart_gateway.rate_limit import (
     SharedCounts,
     steady_clock,
 )
-from tests.doubles import FakeClock
+from tests.support.doubles import FakeClock
 
 
 def test_the_call_after_the_last_allowed_one_is_refused() -> None:

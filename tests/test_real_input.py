@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from playsmart_gateway.build import open_sink
-from tests import ROOT
-from tests.conftest import StartGateway
+from tests.support.process import StartGateway
+from tests.support.waves import PATH, WAVES
 
-PATH = ROOT.parent / "shared/data/waves_batches.ndjson.gz"
 PRINTED = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -69,9 +68,6 @@ def test_every_event_of_a_real_game_is_stored_exactly_once(start_gateway: StartG
     assert len({event["user_id"] for event in events}) == len(tokens) == 49
     received = [datetime.strptime(e["received_at"], PRINTED).replace(tzinfo=UTC) for e in events]
     assert received == sorted(received)
-
-
-WAVES = '[{id="org.fielddaylab.waves",coins_enabled=true,reward_fixed_amount=10}]'
 
 
 @pytest.mark.skipif(not PATH.exists(), reason=f"the data set is not at {PATH}")

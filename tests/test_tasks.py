@@ -12,7 +12,7 @@ from playsmart_gateway.tasks import (
     PacedTask,
     cancel,
 )
-from tests.doubles import FakeClock
+from tests.support.doubles import FakeClock
 
 Step = bool | Exception
 

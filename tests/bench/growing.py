@@ -27,7 +27,7 @@ from tests.bench.generators import CONNECTIONS, BenchError, Generator, generator
 from tests.bench.processes import Target, environment
 from tests.bench.requests import requests
 from tests.bench.table import human
-from tests.engines import nats, postgres
+from tests.support.engines import nats, postgres
 
 SIZES = (1, 10, 200)
 LEAST_OF_COPY = 0.5

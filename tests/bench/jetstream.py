@@ -23,9 +23,9 @@ from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.options import JetStreamOptions
 from tests.bench.generators import BenchError
 from tests.bench.table import human
-from tests.campaigns.crash.clients import until
-from tests.doubles import make_batch
-from tests.engines.nats import NatsServers, find_binary
+from tests.support.doubles import make_batch
+from tests.support.engines.nats import NatsServers, find_binary
+from tests.support.polling import until
 
 FLUSH_EVENTS = 10_000
 BATCHES = {1: 20_000, 10: 10_000, 200: 2_000}

@@ -18,7 +18,7 @@ import msgspec
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.dialects.playsmart.endpoint import decode
 from tests.bench.requests import requests
-from tests.engines.postgres import PostgresServer, find_binaries
+from tests.support.engines.postgres import PostgresServer, find_binaries
 
 EVENTS_PER_TRANSACTION = 10_000
 DURABLE = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "128MB"}

@@ -1,7 +1,7 @@
 """The sink keeps at least half the speed of a bare ``COPY``; here only that it can be measured."""
 
 from tests.bench.postgres import measure
-from tests.engines.postgres import fetch
+from tests.support.engines.postgres import fetch
 
 
 async def test_the_sink_and_a_bare_copy_store_the_same_rows(postgres_url: str) -> None:

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from playsmart_gateway.cli import commands
 from playsmart_gateway.config import MASKED
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
-from tests.conftest import RunningGateway
-from tests.dialects.teak.client import APPS, BATCH, call, event, identify, teak_gateway
+from tests.support.process import RunningGateway
+from tests.support.teak import APPS, BATCH, call, event, identify, teak_gateway
 
 APP = ("--app", "your_teak_app_id")
 Invoke = Callable[..., Result]

@@ -16,15 +16,11 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.stores.sqlite import SqliteSink
 from playsmart_gateway.stores.sqlite.backup import back_up
 from tests import ROOT
-from tests.campaigns.crash.clients import (
-    Client,
-    Ledger,
-    load,
-    until,
-)
-from tests.campaigns.crash.count import count
-from tests.campaigns.crash.harness import Target
-from tests.doubles import make_batch
+from tests.support.count import count
+from tests.support.doubles import make_batch
+from tests.support.players import Client, Ledger, load
+from tests.support.polling import until
+from tests.support.target import Target
 
 
 def run(*arguments: object, url: str, cwd: Path) -> subprocess.CompletedProcess[str]:

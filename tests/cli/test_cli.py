@@ -14,7 +14,6 @@ from typing import cast
 
 import jwt
 import pytest
-from click.testing import CliRunner, Result
 
 from playsmart_gateway import __version__
 from playsmart_gateway.build import (
@@ -24,14 +23,10 @@ from playsmart_gateway.build import (
 from playsmart_gateway.cli import commands, main
 from playsmart_gateway.config import MASKED
 from tests import ROOT
-from tests.conftest import (
-    PATIENCE_SECONDS,
-    SECRET,
-    RunningGateway,
-    StartGateway,
-    clean_environment,
-    make_upload,
-)
+from tests.support.commands import invoke
+from tests.support.polling import PATIENCE_SECONDS
+from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
+from tests.support.uploads import make_upload
 
 EXAMPLE = ROOT / "config.example.toml"
 
@@ -80,13 +75,6 @@ def run_here(
         return Finished(arguments, cast(int, exited.value.code), told.out, told.err)
 
     return run_main
-
-
-def invoke(*arguments: str, **environment: str) -> Result:
-    """Run a command in this process, which is quicker; an error of ours stays an exception."""
-    unset = dict.fromkeys((name for name in os.environ if name.startswith("PLAYSMART_")), None)
-    settings = {f"PLAYSMART_{name}": value for name, value in environment.items()}
-    return CliRunner().invoke(commands, arguments, env={**unset, **settings})
 
 
 # --- in general ----------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from playsmart_gateway.cli import commands
 from playsmart_gateway.errors import AdjustmentRefused, SinkUnavailable
-from tests.conftest import SECRET, RunningGateway, StartGateway, make_event, make_upload
-from tests.dialects.playsmart.test_players import as_toml
+from tests.support.process import SECRET, RunningGateway, StartGateway
+from tests.support.uploads import as_toml, make_event, make_upload
 
 GAMES = json.dumps(
     [

@@ -18,22 +18,11 @@ from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from tests.conftest import (
-    SECRET,
-    RunningGateway,
-    clean_environment,
-    make_event,
-    make_upload,
-    wait_until,
-)
-from tests.doubles import make_batch
-from tests.stores.conftest import (
-    database_url,
-    execute,
-    select,
-)
-
-__all__ = ["database_url"]
+from tests.support.doubles import make_batch
+from tests.support.polling import wait_until
+from tests.support.process import SECRET, RunningGateway, clean_environment
+from tests.support.stores import execute, select
+from tests.support.uploads import make_event, make_upload
 
 GAME = "com.example.game"
 PAYS = "coins_enabled = true, reward_fixed_amount = 7, event_trigger_threshold = 1"

@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from playsmart_gateway.cli import commands
 from playsmart_gateway.cli.doctor import Finding, examine
 from playsmart_gateway.pipeline.journal import Journal
-from tests.conftest import SECRET, StartGateway, clean_environment, make_upload
-from tests.doubles import make_batch
+from tests.support.doubles import make_batch
+from tests.support.process import SECRET, StartGateway, clean_environment
+from tests.support.uploads import make_upload
 
 
 class Told(NamedTuple):

@@ -20,10 +20,11 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import MARK
 from playsmart_gateway.pipeline.journal import Journal
-from tests.cli.test_retention import wait_for_figures
-from tests.conftest import RunningGateway, StartGateway, make_event, make_upload
-from tests.dialects.teak.client import ENVIRONMENT, EVENTS, call, event, identify
-from tests.doubles import make_batch
+from tests.support.doubles import make_batch
+from tests.support.figures import wait_for_figures
+from tests.support.process import RunningGateway, StartGateway
+from tests.support.teak import ENVIRONMENT, EVENTS, call, event, identify
+from tests.support.uploads import make_event, make_upload
 
 
 def erase(folder: Path, *arguments: str) -> Result:

@@ -14,9 +14,9 @@ import pytest
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.events.batch import Batch
-from tests.conftest import SECRET
-from tests.forked import Ended, Forks, forks
-from tests.stores.app_batches import named
+from tests.support.app_batches import named
+from tests.support.forked import Ended, Forks, forks
+from tests.support.process import SECRET
 
 SERVERS = ("serve", "worker")  # they end when they are told to, and print by way of a queue
 JAPANESE = "日本語🎮"

@@ -28,9 +28,10 @@ from playsmart_gateway.cli.formats import (
 )
 from playsmart_gateway.errors import ExportError, SinkUnavailable
 from playsmart_gateway.stores.events import EVERYTHING
-from tests.conftest import RunningGateway, StartGateway, clean_environment, make_event, make_upload
-from tests.doubles import make_batch
-from tests.stores.test_events import make_batches
+from tests.support.doubles import make_batch
+from tests.support.event_batches import make_batches
+from tests.support.process import RunningGateway, StartGateway, clean_environment
+from tests.support.uploads import make_event, make_upload
 
 Row = tuple[Any, ...]
 

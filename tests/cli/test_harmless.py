@@ -25,13 +25,13 @@ from playsmart_gateway.cli.harmless import (
 )
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from tests.stores.app_batches import (
+from tests.support.app_batches import (
     analytics,
     named,
     spin,
 )
-from tests.stores.test_loyalty import PROGRAM
-from tests.stores.test_loyalty import event as lynes_event
+from tests.support.loyalty import PROGRAM
+from tests.support.loyalty import event as lynes_event
 
 CONTROLS = "\x1b]0;owned\x07\x1b[2J\r\n\t\x08\x7f\x9b31m\u202e\u2066\u061c\u200f\u2028"
 EVIL = f"=cmd|' /C calc'!A0{CONTROLS}"

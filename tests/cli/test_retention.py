@@ -10,7 +10,9 @@ from click.testing import CliRunner, Result
 
 from playsmart_gateway.cli import commands
 from playsmart_gateway.errors import SinkUnavailable
-from tests.conftest import RunningGateway, StartGateway, make_event, make_upload, wait_until
+from tests.support.figures import wait_for_figures
+from tests.support.process import StartGateway
+from tests.support.uploads import make_event, make_upload
 
 
 def invoke(folder: Path, *arguments: str) -> Result:
@@ -50,14 +52,6 @@ def test_what_is_not_counted_and_what_is_ahead_is_told(
     assert "deleted: 2 events" in result.stdout
     assert "a clock that was ahead: batches 1;" in result.stderr
     assert "stopped before batch 3, as the dashboard has not counted it" in result.stderr
-
-
-def wait_for_figures(running: RunningGateway) -> None:
-    """Until the sums of the dashboard have counted all that is stored."""
-    behind = """
-        SELECT position < (SELECT max(batch_id) FROM batches) FROM rollup_state
-    """
-    wait_until(lambda: True if running.select(behind)[0][0] == 0 else None)
 
 
 def test_old_events_go_while_new_ones_come(

@@ -12,12 +12,7 @@ from click.testing import CliRunner, Result
 
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
-from tests.stores.test_loyalty import (
-    DAY,
-    NOON,
-    PROGRAM,
-    event,
-)
+from tests.support.loyalty import DAY, NOON, PROGRAM, event
 
 Invoke = Callable[..., Result]
 

@@ -17,15 +17,10 @@ from playsmart_gateway.stores.events import (
     EventFilter,
     StoredEvent,
 )
-from tests.conftest import (
-    PATIENCE_SECONDS,
-    RunningGateway,
-    StartGateway,
-    clean_environment,
-    make_event,
-    make_upload,
-)
-from tests.stores.test_events import make_batches
+from tests.support.event_batches import make_batches
+from tests.support.polling import PATIENCE_SECONDS
+from tests.support.process import RunningGateway, StartGateway, clean_environment
+from tests.support.uploads import make_event, make_upload
 
 EVIL = '{"t":"\x1b]0;owned\x07\u202e\x9b31m","u":"\\u001b[2J"}'
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
-from tests.stores.test_events import make_batches
+from tests.support.event_batches import make_batches
 
 
 @pytest.fixture

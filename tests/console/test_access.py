@@ -19,9 +19,10 @@ from playsmart_gateway.rate_limit import (
     WRONG_TRY_SECONDS,
     WrongTries,
 )
-from tests.cli.test_cli import invoke
-from tests.conftest import StartGateway, make_upload
-from tests.doubles import FakeClock
+from tests.support.commands import invoke
+from tests.support.doubles import FakeClock
+from tests.support.process import StartGateway
+from tests.support.uploads import make_upload
 
 TOKEN = "0123456789-operator"
 

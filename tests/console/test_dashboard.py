@@ -1,7 +1,6 @@
 """The dashboard: who sees it, what it is allowed to do, and that its numbers are the store's."""
 
 import gzip
-import json
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -27,9 +26,12 @@ from playsmart_gateway.stores.rollups import (
     Followed,
 )
 from playsmart_gateway.stores.sqlite.dashboard import SqliteFigures
-from tests.conftest import SECRET, RunningGateway, StartGateway, in_process, wait_until
-from tests.doubles import FakeClock
-from tests.test_real_input import PATH, WAVES
+from tests.console.uploads import body, post_all
+from tests.support.doubles import FakeClock
+from tests.support.in_process import in_process
+from tests.support.polling import wait_until
+from tests.support.process import SECRET, RunningGateway, StartGateway
+from tests.support.waves import PATH, WAVES
 
 TOKEN = "a token of operators"
 OUR_FILES = ["", "/dashboard.css", "/dashboard.js", "/charts.js", "/icon.svg", "/data"]
@@ -195,11 +197,6 @@ def events_by_type(data: dict[str, Any]) -> Counter[str]:
     return counts
 
 
-def post_all(running: RunningGateway, bodies: list[bytes]) -> None:
-    for body in bodies:
-        assert running.post(body, sub=json.loads(body)["user_id"]).status_code == 202
-
-
 @pytest.mark.skipif(not PATH.exists(), reason=f"the data set is not at {PATH}")
 def test_the_numbers_of_a_real_game_are_those_of_plain_sql(start_gateway: StartGateway) -> None:
     running = start_gateway(
@@ -264,8 +261,3 @@ def test_one_game_can_be_looked_at(start_gateway: StartGateway) -> None:
     both = shown(running)["figures"]
     assert sum(day["players"] for day in both["days"]) == len(both["days"]), "ada is one player"
     assert {each["game_id"] for each in both["games"]} == {"b", "com.example.game"}
-
-
-def body(user: str, kind: str, *, game: str = "com.example.game", **data: object) -> bytes:
-    event = {"type": kind, "timestamp": "2026-04-22T14:30:00Z", "customdata": data}
-    return json.dumps({"user_id": user, "game_id": game, "events": [event]}).encode()

@@ -14,11 +14,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from playsmart_gateway.console.dashboard.routes import RANGES
-from tests.conftest import RunningGateway, StartGateway, wait_until
-from tests.console.test_dashboard import (
-    body,
-    post_all,
-)
+from tests.console.uploads import body, post_all
+from tests.support.polling import wait_until
+from tests.support.process import RunningGateway, StartGateway
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 

@@ -21,7 +21,7 @@ from playsmart_gateway.console.inspector.watcher import (
     Watcher,
 )
 from playsmart_gateway.events.batch import Batch
-from tests.doubles import FakeClock, make_batch
+from tests.support.doubles import FakeClock, make_batch
 
 
 class Scene:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import RunningGateway, make_event, make_upload, wait_until
+from tests.support.polling import wait_until
+from tests.support.process import RunningGateway
+from tests.support.uploads import make_event, make_upload
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

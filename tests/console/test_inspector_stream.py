@@ -18,8 +18,8 @@ from playsmart_gateway.console.inspector.routes import (
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import eventually
-from tests.doubles import make_batch
+from tests.support.doubles import make_batch
+from tests.support.polling import eventually
 
 
 class UnreadableStore(MemorySink):

@@ -18,7 +18,7 @@ from playsmart_gateway.console.inspector.redact import (
 )
 from playsmart_gateway.console.inspector.watcher import Seen
 from playsmart_gateway.events.batch import Batch
-from tests.conftest import SECRET
+from tests.support.process import SECRET
 
 KNOWN = "hush/hush-4711"
 TOKEN = mint("ada", secret=SECRET, ttl_seconds=60, now=1_700_000_000.0)

@@ -7,7 +7,7 @@ from playsmart_gateway.console.dashboard.window import (
     quantile,
 )
 from playsmart_gateway.metrics import Stats
-from tests.doubles import FakeClock
+from tests.support.doubles import FakeClock
 
 
 def test_who_looks_first_sees_all_since_the_start_and_then_the_last_minute() -> None:

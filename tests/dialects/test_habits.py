@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import RunningGateway, wait_until
-from tests.dialects.teak.client import ENVIRONMENT, IDENTIFY, NO_LIMITS, call
-from tests.engines.postgres import PostgresServer
-from tests.stores.conftest import select
+from tests.support.engines.postgres import PostgresServer
+from tests.support.polling import wait_until
+from tests.support.process import RunningGateway
+from tests.support.stores import select
+from tests.support.teak import ENVIRONMENT, IDENTIFY, NO_LIMITS, call
 
 HERE = Path(__file__).parent
 CASES: dict[str, dict[str, Any]] = {

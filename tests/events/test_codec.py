@@ -11,7 +11,7 @@ from playsmart_gateway.events.codec import (
     encode,
     next_record,
 )
-from tests.doubles import make_batch
+from tests.support.doubles import make_batch
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=256)
 batches = st.builds(

@@ -20,8 +20,12 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import SECRET, eventually, in_process, make_event, make_upload, parse_metrics
-from tests.doubles import FakeClock, TroubledSink
+from tests.support.doubles import FakeClock, TroubledSink
+from tests.support.in_process import in_process
+from tests.support.metrics import parse_metrics
+from tests.support.polling import eventually
+from tests.support.process import SECRET
+from tests.support.uploads import make_event, make_upload
 
 NOW = 1_700_000_000.0
 

@@ -24,8 +24,11 @@ from playsmart_gateway.http.request_frame import (
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
-from tests.conftest import SECRET, eventually, in_process, make_upload
-from tests.doubles import FakeClock
+from tests.support.doubles import FakeClock
+from tests.support.in_process import in_process
+from tests.support.polling import eventually
+from tests.support.process import SECRET
+from tests.support.uploads import make_upload
 
 MARKER = "sesame-4711"
 MEMORY_ONLY = Config(journal=Journal(enabled=False))

@@ -27,7 +27,7 @@ from playsmart_gateway.serve.connection import (
 )
 from playsmart_gateway.serve.reading import MAX_QUEUED
 from playsmart_gateway.serve.server import uvicorn_config
-from tests.doubles import FakeClock
+from tests.support.doubles import FakeClock
 
 GET = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"

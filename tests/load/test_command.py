@@ -18,9 +18,8 @@ from click.testing import CliRunner, Result
 from playsmart_gateway.cli.load import load_command
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import Unreachable
-
-from .database import store
-from .test_replay import BODIES
+from tests.load.bodies import BODIES
+from tests.load.database import store
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 REPORT_KEYS = {

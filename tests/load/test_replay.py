@@ -6,17 +6,7 @@ import pytest
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import Replay
-
-
-def body(user: str, events: int = 1) -> bytes:
-    event = b'{"type":"AppOpen","timestamp":"2026-01-01T00:00:00Z"}'
-    return b'{"user_id":"%b","game_id":"g","events":[%b]}' % (
-        user.encode(),
-        b",".join([event] * events),
-    )
-
-
-BODIES = [body("anna"), body("ben", 3), body("anna", 2), body("carl"), body("anna")]
+from tests.load.bodies import BODIES
 
 
 def test_a_file_may_be_plain_or_gzip_and_have_empty_lines(tmp_path: Path) -> None:

@@ -21,10 +21,9 @@ from playsmart_gateway.load import (
 from playsmart_gateway.load.feeder import Feeder, Line
 from playsmart_gateway.load.figures import Figures
 from playsmart_gateway.load.pool import Pool
-from tests.conftest import PATIENCE_SECONDS
-
-from .fake_server import FakeServer, Request, accept, response
-from .test_replay import body
+from tests.load.bodies import body
+from tests.load.fake_server import FakeServer, Request, accept, response
+from tests.support.polling import PATIENCE_SECONDS
 
 WORKLOAD = Sessions(player_names(1, 4), events=5, seed=1, run=1_767_225_600_000_000)
 

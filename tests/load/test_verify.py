@@ -16,8 +16,7 @@ from playsmart_gateway.load import (
     verify,
 )
 from playsmart_gateway.load.databases import database_at
-
-from .database import execute, store
+from tests.load.database import execute, store
 
 OK, REFUSED, UNKNOWN = Outcome.ACKNOWLEDGED, Outcome.REFUSED, Outcome.UNKNOWN
 SESSIONS = Sessions(["anna", "ben"], events=3, seed=1, run=1_767_225_600_000_000)

@@ -39,7 +39,8 @@ from playsmart_gateway.http.error_body import CODES
 from playsmart_gateway.openapi import operations
 from playsmart_gateway.openapi.document import document
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import SECRET, RunningGateway, StartGateway, in_toml
+from tests.support.process import SECRET, RunningGateway, StartGateway
+from tests.support.uploads import in_toml
 
 DOCUMENT = json.loads(json.dumps(document(PIECES)))
 OPERATIONS = {

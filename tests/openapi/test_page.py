@@ -19,7 +19,9 @@ from playsmart_gateway.cli.common import with_examples
 from playsmart_gateway.config import Auth, Config, Journal, Teak, TeakApp
 from playsmart_gateway.dialects.playsmart.openapi import PLAYER
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import PATIENCE_SECONDS, SECRET, RunningGateway, StartGateway, in_process
+from tests.support.in_process import in_process
+from tests.support.polling import PATIENCE_SECONDS
+from tests.support.process import SECRET, RunningGateway, StartGateway
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")

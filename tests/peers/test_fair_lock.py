@@ -11,8 +11,8 @@ from playsmart_gateway.peers.fair_lock import (
     PATIENCE_SECONDS,
     FairLock,
 )
-from tests.conftest import eventually
-from tests.doubles import FakeClock
+from tests.support.doubles import FakeClock
+from tests.support.polling import eventually
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # xdist has threads
 

@@ -43,9 +43,9 @@ from playsmart_gateway.peers.scoreboard import (
 )
 from playsmart_gateway.rate_limit import SharedCounts
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import eventually
-from tests.doubles import FakeClock, make_batch
-from tests.test_metrics import make_gauges
+from tests.support.doubles import FakeClock, make_batch
+from tests.support.gauges import make_gauges
+from tests.support.polling import eventually
 
 
 class Crew:

@@ -11,8 +11,9 @@ from playsmart_gateway.pipeline.allowance import (
     MAX_KNOWN_AHEAD,
     Allowance,
 )
-from tests.conftest import RunningGateway, StartGateway, make_event, make_upload
-from tests.doubles import FakeClock
+from tests.support.doubles import FakeClock
+from tests.support.process import RunningGateway, StartGateway
+from tests.support.uploads import make_event, make_upload
 
 
 def allowance(

@@ -10,7 +10,7 @@ from playsmart_gateway.events.batch import (
     Batch,
 )
 from playsmart_gateway.pipeline.buffer import Buffer
-from tests.doubles import FakeClock, make_batch
+from tests.support.doubles import FakeClock, make_batch
 
 
 def make_buffer(clock: FakeClock | None = None, **limits: int) -> Buffer:

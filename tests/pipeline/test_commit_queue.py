@@ -17,7 +17,7 @@ from playsmart_gateway.pipeline.commit_queue import (
     MAX_WAITING_BYTES,
     CommitQueue,
 )
-from tests.doubles import make_batch
+from tests.support.doubles import make_batch
 
 
 def award(points: int) -> Award:

@@ -14,7 +14,7 @@ from playsmart_gateway.pipeline.errands import (
     Unanswered,
     ask_to_settle,
 )
-from tests.doubles import FakeClock
+from tests.support.doubles import FakeClock
 
 
 def errands(folder: Path) -> tuple[Errands, list[str]]:

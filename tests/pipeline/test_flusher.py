@@ -20,8 +20,8 @@ from playsmart_gateway.pipeline.journal import (
     NoJournal,
 )
 from playsmart_gateway.stores.models import Written
-from tests.conftest import PATIENCE_SECONDS
-from tests.doubles import TroubledSink, make_batch
+from tests.support.doubles import TroubledSink, make_batch
+from tests.support.polling import PATIENCE_SECONDS
 
 
 class Line:

@@ -19,7 +19,7 @@ from playsmart_gateway.pipeline.journal import (
     Fsync,
     NoJournal,
 )
-from tests.doubles import FakeClock, make_batch
+from tests.support.doubles import FakeClock, make_batch
 
 
 class WitnessJournal(NoJournal):

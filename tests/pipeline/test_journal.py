@@ -16,7 +16,7 @@ from playsmart_gateway.pipeline.journal import (
     Journal,
     NoJournal,
 )
-from tests.doubles import FakeClock, make_batch
+from tests.support.doubles import FakeClock, make_batch
 
 
 class FailingDisk(OsDisk):

@@ -15,7 +15,7 @@ from playsmart_gateway.pipeline.journal_folders import (
     journal_folders,
     worker_folder,
 )
-from tests.doubles import make_batch
+from tests.support.doubles import make_batch
 
 
 def leave(folder: Path, *users: str) -> None:

@@ -11,16 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import (
-    PATIENCE_SECONDS,
-    Connection,
-    RunningGateway,
-    StartGateway,
-    make_event,
-    make_upload,
-    wait_until,
-)
-from tests.test_http import error_of, payload, request_bytes
+from tests.serve.wire import error_of, payload, request_bytes
+from tests.support.connection import Connection
+from tests.support.polling import PATIENCE_SECONDS, wait_until
+from tests.support.process import RunningGateway, StartGateway
+from tests.support.uploads import make_event, make_upload
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import (
-    RunningGateway,
-)
-from tests.dialects.teak.client import ENVIRONMENT, IDENTIFY
-from tests.test_http import error_of, exchange, payload, request_bytes
-from tests.test_http import unharmed as unharmed
+from tests.serve.wire import error_of, exchange, payload, request_bytes
+from tests.serve.wire import unharmed as unharmed
+from tests.support.process import RunningGateway
+from tests.support.teak import ENVIRONMENT, IDENTIFY
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPGRADES = ("h2c", "websocket", "TLS/1.2", "HTTP/3, nonsense/7", "")

@@ -6,23 +6,14 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import (
-    PATIENCE_SECONDS,
-    SECRET,
-    RunningGateway,
-    StartGateway,
-    clean_environment,
-    make_event,
-    make_upload,
-    wait_until,
-)
-
-SERVE = [sys.executable, "-m", "playsmart_gateway", "serve"]
+from tests.support.commands import SERVE, start_and_fail
+from tests.support.polling import PATIENCE_SECONDS, wait_until
+from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
+from tests.support.uploads import make_event, make_upload
 
 
 def stored(running: RunningGateway) -> int:
@@ -158,22 +149,6 @@ def has_open(pid: int, path: Path) -> bool:
 
 
 # --- starting ------------------------------------------------------------------------------------
-
-
-def start_and_fail(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    settings = {f"PLAYSMART_{name}": value for name, value in environment.items()}
-    finished = subprocess.run(
-        [*SERVE, *arguments],
-        cwd=folder,
-        env=clean_environment(PLAYSMART_AUTH__SECRET=SECRET, **settings),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    assert "Traceback" not in finished.stderr
-    assert SECRET not in finished.stderr
-    return finished.returncode, finished.stderr
 
 
 def test_a_port_in_use_is_one_clear_line_and_exit_code_1(tmp_path: Path) -> None:

@@ -23,24 +23,13 @@ from playsmart_gateway.stores.rollups import (
     Figures,
     Followed,
 )
-from tests.conftest import (
-    SECRET,
-    StartGateway,
-    eventually,
-    in_process,
-    make_event,
-    make_upload,
-    parse_metrics,
-    wait_until,
-)
-from tests.doubles import make_batch
-from tests.stores.conftest import (
-    database_url,
-    execute,
-    select,
-)
-
-__all__ = ["database_url"]
+from tests.support.doubles import make_batch
+from tests.support.in_process import in_process
+from tests.support.metrics import parse_metrics
+from tests.support.polling import eventually, wait_until
+from tests.support.process import SECRET, StartGateway
+from tests.support.stores import execute, select
+from tests.support.uploads import make_event, make_upload
 
 
 class BrokenFigures:

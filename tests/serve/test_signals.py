@@ -10,14 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import (
-    PATIENCE_SECONDS,
-    SECRET,
-    StartGateway,
-    clean_environment,
-    wait_until,
-)
-from tests.serve.test_workers import start_workers
+from tests.serve.wire import start_workers
+from tests.support.polling import PATIENCE_SECONDS, wait_until
+from tests.support.process import SECRET, StartGateway, clean_environment
 
 MODULE = (sys.executable, "-m", "playsmart_gateway")
 ALONE = ("unshare", "--pid", "--fork", "--kill-child=KILL")

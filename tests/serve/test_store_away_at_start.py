@@ -17,28 +17,16 @@ import pytest
 
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.stores.sqlite.connection import at_opening
-from tests.campaigns.crash.faults import locked
-from tests.campaigns.crash.harness import free_port
-from tests.conftest import (
-    SECRET,
-    RunningGateway,
-    StartGateway,
-    clean_environment,
-    make_event,
-    make_upload,
-    wait_until,
-)
-from tests.engines.nats import NatsServers, find_binary
-from tests.engines.postgres import PostgresServer, fetch, find_binaries
 from tests.stream.pipeline import new_stream
-from tests.stream.test_command import (
-    Run,
-    outcome,
-    run,
-)
-from tests.stream.test_command import fetch as ask
-
-__all__ = ["run"]
+from tests.support.commands import Run, outcome
+from tests.support.commands import fetch as ask
+from tests.support.engines.nats import NatsServers, find_binary
+from tests.support.engines.postgres import PostgresServer, fetch, find_binaries
+from tests.support.faults import locked
+from tests.support.polling import wait_until
+from tests.support.ports import free_port
+from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
+from tests.support.uploads import make_event, make_upload
 
 WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
 

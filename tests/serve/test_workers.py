@@ -21,25 +21,19 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.campaigns.crash.clients import (
+from tests.serve.wire import get, start_workers, workers
+from tests.support.commands import start_and_fail
+from tests.support.count import count
+from tests.support.metrics import parse_metrics
+from tests.support.players import (
     Client,
     Ledger,
     load,
 )
-from tests.campaigns.crash.count import count
-from tests.campaigns.crash.target import SECRET as LOAD_SECRET
-from tests.conftest import (
-    PATIENCE_SECONDS,
-    SECRET,
-    RunningGateway,
-    StartGateway,
-    clean_environment,
-    make_event,
-    make_upload,
-    parse_metrics,
-    wait_until,
-)
-from tests.dialects.teak.client import (
+from tests.support.polling import PATIENCE_SECONDS, wait_until
+from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
+from tests.support.program import SECRET as LOAD_SECRET
+from tests.support.teak import (
     BATCH,
     CREDENTIALS,
     ENVIRONMENT,
@@ -48,33 +42,9 @@ from tests.dialects.teak.client import (
     NO_LIMITS,
     event,
 )
-from tests.serve.test_server import start_and_fail
+from tests.support.uploads import make_event, make_upload
 
 COUNTERS = re.compile(r"_(total|count|bucket\{.*)$|_total\{")
-
-
-def workers(running: RunningGateway) -> dict[int, int]:
-    """The process of each worker that was started last, by its number."""
-    started = re.findall(r"Started server process \[(\d+)\] worker=(\d+)", running.log)
-    return {int(number): int(pid) for pid, number in started}
-
-
-def start_workers(start: StartGateway, count: int = 2, **environment: str) -> RunningGateway:
-    running = start("--workers", str(count), **environment)
-    wait_until(lambda: len(workers(running)) == count or None)
-    wait_until(lambda: get(running, "/readyz").is_success or None)
-    return running
-
-
-def get(running: RunningGateway, path: str) -> httpx.Response:
-    """Ask over a new connection, until there is an answer: its worker may have died."""
-
-    def ask() -> httpx.Response | None:
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(running.url + path, timeout=PATIENCE_SECONDS, trust_env=False)
-        return None
-
-    return wait_until(ask)
 
 
 @contextlib.contextmanager

@@ -7,16 +7,13 @@ from hypothesis import strategies as st
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.stores.app_batches import (
+from tests.support.app_batches import (
     Kept,
     analytics,
     session,
     spin,
 )
-from tests.stores.conftest import (
-    empty,
-    for_all,
-)
+from tests.support.stores import empty, for_all
 
 PAST = "2000-01-01T00:00:00.000000Z"
 FUTURE = "2999-01-01T00:00:00.000000Z"

@@ -18,14 +18,14 @@ from playsmart_gateway.stores.models import (
     Statistics,
     Written,
 )
-from tests.stores.app_batches import (
+from tests.support.app_batches import (
     Kept,
     analytics,
     named,
     session,
     spin,
 )
-from tests.stores.conftest import empty
+from tests.support.stores import empty
 
 PAST = "2000-01-01T00:00:00.000000Z"
 FUTURE = "2999-01-01T00:00:00.000000Z"

@@ -12,13 +12,8 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.contract import Sink
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
-from tests.doubles import make_batch
-from tests.stores.conftest import (
-    MakeSink,
-    empty,
-    for_all,
-    select,
-)
+from tests.support.doubles import make_batch
+from tests.support.stores import MakeSink, empty, for_all, select
 
 JOURNAL = "0f" * 16
 

@@ -7,7 +7,7 @@ from playsmart_gateway.stores.postgres.connection import (
     DAMAGE_SECONDS,
     Damage,
 )
-from tests.doubles import FakeClock
+from tests.support.doubles import FakeClock
 
 
 def test_damage_is_told_while_it_is_met_and_for_a_minute_after_that(

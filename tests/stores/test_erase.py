@@ -31,24 +31,10 @@ from playsmart_gateway.stores.sqlite.connection import (
     Statements,
 )
 from playsmart_gateway.stores.sqlite.file import StoreFile
-from tests.stores.conftest import (
-    execute,
-    select,
-)
-from tests.stores.test_coins import (
-    EVENTS,
-    RULES,
-    balance,
-    batch,
-    complaints,
-    ledger,
-)
-from tests.stores.test_loyalty import (
-    ALWAYS,
-    PROGRAM,
-)
-from tests.stores.test_retention import count_all
-from tests.stores.test_rollup import following_by_hand
+from tests.support.coin_batches import EVENTS, RULES, balance, batch, complaints, ledger
+from tests.support.figures import count_all, following_by_hand
+from tests.support.loyalty import ALWAYS, PROGRAM
+from tests.support.stores import execute, select
 
 ADA = "ada-lovelace"
 COUNTED = [EVENTS["custom"]] * 3

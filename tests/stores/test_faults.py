@@ -21,12 +21,8 @@ from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.journal import NoJournal
 from playsmart_gateway.pipeline.verdict import plain_copy
 from playsmart_gateway.stores.contract import Store
-from tests.doubles import TroubledSink, make_batch
-from tests.stores.conftest import (
-    SQLITE,
-    execute,
-    select,
-)
+from tests.support.doubles import TroubledSink, make_batch
+from tests.support.stores import SQLITE, execute, select
 
 GAME = "com.example.game"
 RULE = Rule.paying(

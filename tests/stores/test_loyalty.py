@@ -15,17 +15,11 @@ import pytest
 from hypothesis import strategies as st
 
 from playsmart_gateway.build import open_sink
-from playsmart_gateway.dialects.lynes.request import Request
-from playsmart_gateway.dialects.lynes.request import batch as batch_of
 from playsmart_gateway.economy.points import (
     Award,
-    EventDefinition,
     Metadata,
     MetadataStats,
-    Milestone,
-    Program,
     Streak,
-    StreakDefinition,
     summarize,
 )
 from playsmart_gateway.economy.points.analytics import (
@@ -33,7 +27,6 @@ from playsmart_gateway.economy.points.analytics import (
     MAX_VALUES,
 )
 from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.contract import Sink
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.points import (
@@ -45,48 +38,11 @@ from playsmart_gateway.stores.sqlite.schema import (
     LOYALTY_TABLES,
     MIGRATIONS,
 )
-from tests.doubles import make_batch
-from tests.stores.conftest import (
-    empty,
-    execute,
-    for_all,
-    select,
-)
+from tests.support.doubles import make_batch
+from tests.support.loyalty import ALWAYS, DAY, NOON, PROGRAM, event
+from tests.support.stores import empty, execute, for_all, select
 
-PROGRAM = Program(
-    [
-        EventDefinition(id="login", kind="fix", points=10, max_completions=1,
-                        completion_window="daily", group_points={"gold": 30}),
-        EventDefinition(id="watch", kind="conditional", points=20, condition_minimum=Decimal(5),
-                        max_completions=2),
-        EventDefinition(id="buy", kind="transactional", reward_value_field="value",
-                        points_per_unit=1, title="A purchase", description="In the shop"),
-    ],
-    [
-        StreakDefinition(id="days", events=("login", "watch"),
-                         milestones=(Milestone(count=1, points=1), Milestone(count=3, points=50))),
-        StreakDefinition(id="weeks", events=("login",), period="weekly"),
-        StreakDefinition(id="never", events=("buy",), milestones=(Milestone(count=2, points=7),)),
-    ],
-)  # fmt: skip
-NOON = 1_776_859_200_000  # 22 April 2026, 12:00 UTC
-DAY = 86_400_000
-ALWAYS = {"first": date.min, "last": date.max}
 ALL_TYPES: tuple[EntryType, ...] = ("event", "streak_milestone")
-
-
-def event(
-    sequence: int,
-    event_id: str = "login",
-    user: str = "ada",
-    metadata: Metadata | None = None,
-    at_ms: int = NOON,
-    project: str = "p",
-) -> Batch:
-    request = Request(event_id, user, dict(metadata or {}))
-    found = batch_of(request, project=project, received_at_ms=at_ms)
-    found.journal, found.sequence = "33" * 16, sequence
-    return found
 
 
 def brought(award: Award) -> tuple[int, list[tuple[str, int, int]]]:

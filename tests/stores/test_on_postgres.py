@@ -18,19 +18,13 @@ from playsmart_gateway.cli import commands
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.load import Baseline
 from playsmart_gateway.load.databases import Missing
-from tests.conftest import (
-    PATIENCE_SECONDS,
-    SECRET,
-    RunningGateway,
-    clean_environment,
-    make_event,
-    make_upload,
-    wait_until,
-)
-from tests.console.test_inspector_routes import Watch
-from tests.dialects.lynes.test_http import PROJECT
-from tests.dialects.teak.client import APPS, BATCH, call, event, identify
-from tests.engines.postgres import PASSWORD, PostgresServer, fetch
+from tests.console.watch import Watch
+from tests.dialects.lynes.client import PROJECT
+from tests.support.engines.postgres import PASSWORD, PostgresServer, fetch
+from tests.support.polling import PATIENCE_SECONDS, wait_until
+from tests.support.process import SECRET, RunningGateway, clean_environment
+from tests.support.teak import APPS, BATCH, call, event, identify
+from tests.support.uploads import make_event, make_upload
 
 TOKEN = "a token of operators"
 OPERATOR = {"authorization": f"Bearer {TOKEN}"}

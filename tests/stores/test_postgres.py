@@ -36,18 +36,21 @@ from playsmart_gateway.stores.postgres.schema import (
     MIGRATIONS,
     VERSION_TABLE,
 )
-from tests.conftest import eventually
-from tests.doubles import make_batch
-from tests.engines.postgres import PASSWORD, PostgresServer, connected, execute, fetch
-from tests.engines.wire import Fault, Wire
+from tests.support.doubles import make_batch
+from tests.support.engines.postgres import (
+    END_SESSIONS,
+    PASSWORD,
+    PostgresServer,
+    connected,
+    execute,
+    fetch,
+    trouble,
+)
+from tests.support.engines.wire import Fault, Wire
+from tests.support.polling import eventually
 
 LEVELS = Rule("com.example.game", 10, 10, 0, 1, 1_000_000)
 """Each event of ``make_batch`` earns ten coins."""
-
-END_SESSIONS = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE application_name = 'playsmart-gateway' AND datname = current_database()
-"""
 
 
 async def check(url: str, batches: int, events: int) -> None:
@@ -407,13 +410,6 @@ async def test_escapes_that_are_no_text_are_kept_to_the_letter_and_stop_nothing(
 
 
 # --- what an operator is told --------------------------------------------------------------------
-
-
-async def trouble(url: str) -> GatewayError:
-    with pytest.raises(GatewayError) as caught:
-        async with open_sink(url):
-            pass
-    return caught.value
 
 
 @pytest.mark.parametrize(

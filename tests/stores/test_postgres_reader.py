@@ -22,15 +22,9 @@ from playsmart_gateway.stores.rollups import (
     FigureKeeper,
     Followed,
 )
-from tests.campaigns.crash.clients import until
-from tests.engines.postgres import PostgresServer, connected, execute, fetch
-from tests.stores.test_coins import (
-    EVENTS,
-    RULES,
-    batch,
-    complaints,
-)
-from tests.stores.test_postgres import END_SESSIONS
+from tests.support.coin_batches import EVENTS, RULES, batch, complaints
+from tests.support.engines.postgres import END_SESSIONS, PostgresServer, connected, execute, fetch
+from tests.support.polling import until
 
 READS: dict[str, Callable[[Reader], Awaitable[object]]] = {
     "player": lambda reader: reader.player("ada"),

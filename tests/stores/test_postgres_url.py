@@ -9,12 +9,13 @@ from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import Baseline
 from playsmart_gateway.stores.postgres.url import read_url
-from tests.conftest import StartGateway, make_upload, wait_until
-from tests.doubles import make_batch
-from tests.engines.pgbouncer import pgbouncer
-from tests.engines.postgres import PASSWORD, PostgresServer, fetch
-from tests.stores.test_postgres import trouble
-from tests.stream.test_pipeline import make_certificates
+from tests.support.certificates import make_certificates
+from tests.support.doubles import make_batch
+from tests.support.engines.pgbouncer import pgbouncer
+from tests.support.engines.postgres import PASSWORD, PostgresServer, fetch, trouble
+from tests.support.polling import wait_until
+from tests.support.process import StartGateway
+from tests.support.uploads import make_upload
 
 SETTINGS = "SELECT name, setting FROM pg_settings WHERE name = ANY($1)"
 

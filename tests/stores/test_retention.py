@@ -10,20 +10,9 @@ from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.events import printed
-from tests.stores.conftest import (
-    empty,
-    execute,
-    for_all,
-    select,
-)
-from tests.stores.test_coins import (
-    EVENTS,
-    RULES,
-    batch,
-    complaints,
-    ledger,
-)
-from tests.stores.test_rollup import follow_to_the_end
+from tests.support.coin_batches import EVENTS, RULES, batch, complaints, ledger
+from tests.support.figures import count_all, follow_to_the_end
+from tests.support.stores import empty, execute, for_all, select
 
 START = 1_776_868_200_000_000
 """When a batch was received less its sequence, in microseconds."""
@@ -40,13 +29,6 @@ def history(first: int = 1, count: int = 12) -> list[Batch]:
             customs = [EVENTS["custom"]] * 3
             batches.append(batch(sequence, *customs, user=user, game="counts"))
     return batches
-
-
-async def count_all(store: Store) -> None:
-    """Have the figures, if there are any, count all that is stored."""
-    if (figures := store.figures()) is not None:
-        async with figures:
-            await follow_to_the_end(figures)
 
 
 async def expire(store: Store, sequence: int, step: int = 4, **which: Any) -> int:

@@ -3,13 +3,9 @@
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import aiosqlite
 import msgspec
 from hypothesis import strategies as st
 
@@ -23,22 +19,8 @@ from playsmart_gateway.stores.rollups import (
     Field,
     FigureKeeper,
 )
-from playsmart_gateway.stores.sql.rollup import (
-    Chunk,
-    add,
-)
-from playsmart_gateway.stores.sqlite.connection import Statements
-from playsmart_gateway.stores.sqlite.rollup import (
-    CHUNK_TABLES,
-    gather,
-)
-from tests.engines import postgres
-from tests.stores.conftest import (
-    SQLITE,
-    empty,
-    for_all,
-    select,
-)
+from tests.support.figures import follow_to_the_end, following_by_hand
+from tests.support.stores import empty, for_all, select
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PAYING = Rule("a", 7, 7, level_millionths=1_000_000)
@@ -64,12 +46,6 @@ def batch(
         rows=msgspec.json.encode(listed), journal="22" * 16, sequence=sequence,
         received_at=int(at.timestamp() * 1_000_000),
     )  # fmt: skip
-
-
-async def follow_to_the_end(figures: FigureKeeper, max_events: int = 1_000) -> None:
-    """Or until it turns out that somebody else is on the way there."""
-    while (followed := await figures.follow(max_events)) and followed.position < followed.end:
-        pass
 
 
 async def tables(url: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -252,27 +228,6 @@ async def test_however_events_come_and_are_cut_into_chunks_the_sums_are_those_of
         async with keeper(sink) as figures:
             await follow_to_the_end(figures, chunks[0])
             assert await tables(database_url) == await recounted(database_url)
-
-
-class ByHand(NamedTuple):
-    """What a follower does, step by step, on a connection of the test's own."""
-
-    run: Callable[[str], Awaitable[object]]
-    gather: Callable[[int], Awaitable[Chunk]]
-    add: Callable[[Chunk], Awaitable[bool]]
-
-
-@asynccontextmanager
-async def following_by_hand(url: str) -> AsyncIterator[ByHand]:
-    if not url.startswith(SQLITE):
-        from playsmart_gateway.stores.postgres import rollup
-
-        async with postgres.connected(url) as db:
-            yield ByHand(db.execute, partial(rollup.gather, db), partial(add, db))
-        return
-    async with aiosqlite.connect(url.removeprefix(SQLITE), isolation_level=None) as file:
-        await file.executescript(CHUNK_TABLES)
-        yield ByHand(file.execute, partial(gather, file), partial(add, Statements(file)))
 
 
 async def test_a_chunk_that_two_followers_gathered_is_added_once(database_url: str) -> None:

@@ -15,7 +15,7 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.stores.sqlite import SqliteSink
 from playsmart_gateway.stores.sqlite.connection import Connection
 from playsmart_gateway.stores.sqlite.file import StoreFile
-from tests.doubles import make_batch
+from tests.support.doubles import make_batch
 
 
 async def nothing(*_: object) -> None:

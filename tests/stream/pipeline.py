@@ -17,7 +17,7 @@ from playsmart_gateway.stream.consumer import Consumer
 from playsmart_gateway.stream.options import JetStreamOptions
 from playsmart_gateway.stream.sink import JetStreamStore
 from playsmart_gateway.stream.worker import StreamWorker
-from tests.conftest import PATIENCE_SECONDS
+from tests.support.polling import PATIENCE_SECONDS
 
 _numbers = count(1)
 

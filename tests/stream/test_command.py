@@ -4,71 +4,21 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.campaigns.crash.harness import free_port
-from tests.conftest import (
-    PATIENCE_SECONDS,
-    Connection,
-    StartGateway,
-    clean_environment,
-    make_event,
-    make_upload,
-    parse_metrics,
-    wait_until,
-)
-from tests.engines.nats import NatsServers
 from tests.stream.pipeline import new_stream
+from tests.support.commands import Run, fetch, outcome
+from tests.support.connection import Connection
+from tests.support.engines.nats import NatsServers
+from tests.support.metrics import parse_metrics
+from tests.support.polling import wait_until
+from tests.support.ports import free_port
+from tests.support.process import StartGateway
+from tests.support.uploads import make_event, make_upload
 
 PASSWORD = "do-not-show-me"
-Run = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    """Run commands in ``tmp_path``; they are gone when the test is."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-        settings = {f"PLAYSMART_{name}": value for name, value in environment.items()}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "playsmart_gateway", *arguments],
-            cwd=tmp_path,
-            env=clean_environment(**settings),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
-    return process.returncode, output
-
-
-def fetch(port: int, path: str) -> tuple[int, str] | None:
-    try:
-        url = f"http://127.0.0.1:{port}{path}"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError:
-        return None
 
 
 def test_a_gateway_and_a_worker_from_one_configuration_with_the_same_connections(

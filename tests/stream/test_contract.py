@@ -5,12 +5,6 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.build import open_sink
-from tests.doubles import make_batch
-from tests.engines.nats import NatsServers
-from tests.stores.conftest import (
-    MakeSink,
-    store_url,
-)
 from tests.stores.test_contract import (
     dead_letters,
     stored_rows,
@@ -26,6 +20,9 @@ from tests.stores.test_contract import (
     test_writing_nothing_stores_nothing,
 )
 from tests.stream.pipeline import PipedStore
+from tests.support.doubles import make_batch
+from tests.support.engines.nats import NatsServers
+from tests.support.stores import MakeSink, store_url
 
 __all__ = [
     "test_a_buried_batch_is_kept_once_with_its_reason",

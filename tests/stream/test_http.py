@@ -21,14 +21,16 @@ from playsmart_gateway.build import (
 from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Lynes, Nats, Storage
 from playsmart_gateway.economy.points import EventDefinition
 from playsmart_gateway.stream.worker import StreamWorker
-from tests.campaigns.crash.clients import until
-from tests.conftest import SECRET, in_process, make_event, make_upload
-from tests.engines.nats import NatsServers
 from tests.stream.pipeline import (
     new_stream,
     settled,
     working,
 )
+from tests.support.engines.nats import NatsServers
+from tests.support.in_process import in_process
+from tests.support.polling import until
+from tests.support.process import SECRET
+from tests.support.uploads import make_event, make_upload
 
 
 def make_config(servers: NatsServers, folder: Path) -> Config:

@@ -6,16 +6,10 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from nats.aio.msg import Msg
 
 from playsmart_gateway.build import open_sink
@@ -40,15 +34,16 @@ from playsmart_gateway.stream.options import (
 )
 from playsmart_gateway.stream.sink import JetStreamStore
 from playsmart_gateway.stream.source import SourceState
-from tests.conftest import eventually
-from tests.doubles import make_batch
-from tests.engines.nats import NatsServers
 from tests.stream.pipeline import (
     connected,
     new_stream,
     settled,
     working,
 )
+from tests.support.certificates import make_certificates
+from tests.support.doubles import make_batch
+from tests.support.engines.nats import NatsServers
+from tests.support.polling import eventually
 
 PASSWORD = "do-not-show-me"
 
@@ -334,33 +329,6 @@ async def test_a_url_that_insists_on_tls_sends_nothing_in_plain_text(user_info: 
             await link.open(patience_seconds=0)
         await gone.wait()
     assert PASSWORD.encode() not in heard
-
-
-def make_certificates(folder: Path) -> tuple[str, str, str]:
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
-    now = datetime.now(UTC)
-    address = x509.IPAddress(ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = serialization.NoEncryption()
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-    )
-    return str(folder / "cert.pem"), str(folder / "cert.pem"), str(folder / "key.pem")
 
 
 async def test_a_batch_larger_than_the_server_takes_is_rejected() -> None:

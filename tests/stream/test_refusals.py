@@ -17,14 +17,14 @@ from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.consumer import Consumer
 from playsmart_gateway.stream.sink import JetStreamStore
 from playsmart_gateway.stream.topology import _wanted
-from tests.campaigns.crash.harness import free_port
-from tests.conftest import wait_until
-from tests.doubles import make_batch
-from tests.engines.nats import NatsServers, find_binary
 from tests.stream.pipeline import (
     connected,
     new_stream,
 )
+from tests.support.doubles import make_batch
+from tests.support.engines.nats import NatsServers, find_binary
+from tests.support.polling import wait_until
+from tests.support.ports import free_port
 
 
 async def test_a_message_that_the_stream_can_never_take_is_buried_and_the_others_go_on(

@@ -7,8 +7,8 @@ from playsmart_gateway.serve.worker_ops import create_worker_app
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.source import SourceState
 from playsmart_gateway.stream.worker import StreamWorker
-from tests.conftest import parse_metrics
-from tests.stream.test_worker import FakeSource
+from tests.stream.fake_source import FakeSource
+from tests.support.metrics import parse_metrics
 
 
 async def ask(worker: StreamWorker, path: str) -> httpx.Response:

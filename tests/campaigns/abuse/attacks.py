@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tests.campaigns.crash.clients import (
+from tests.support.players import (
     read_answer,
     request,
     token,

@@ -16,19 +16,14 @@ from tests.campaigns.abuse.attacks import (
     APP,
     Scale,
 )
-from tests.campaigns.crash.clients import (
-    Client,
-    Ledger,
-    fetch,
-    load,
-    until,
-)
-from tests.campaigns.crash.count import (
+from tests.campaigns.crash.slow import p99
+from tests.support.count import (
     Verdict,
     count,
 )
-from tests.campaigns.crash.harness import Target
-from tests.campaigns.crash.slow import p99
+from tests.support.players import Client, Ledger, fetch, load
+from tests.support.polling import until
+from tests.support.target import Target
 
 MEGABYTE = 1_048_576
 PROBE_SECONDS = 0.1

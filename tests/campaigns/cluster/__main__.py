@@ -33,8 +33,8 @@ from tests.campaigns.cluster.harness import (
     Fleet,
     System,
 )
-from tests.campaigns.crash.clients import load
-from tests.engines.postgres import PostgresServer, find_binaries
+from tests.support.engines.postgres import PostgresServer, find_binaries
+from tests.support.players import load
 
 SCENES = ("jetstream-sqlite", "jetstream-postgres", "postgres")
 

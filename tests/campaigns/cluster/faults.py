@@ -9,8 +9,8 @@ from tests.campaigns.cluster.harness import (
     Fleet,
     System,
 )
-from tests.campaigns.crash.clients import until
-from tests.engines.postgres import PostgresServer, connected
+from tests.support.engines.postgres import PostgresServer, connected
+from tests.support.polling import until
 
 
 async def kill_the_stream_leader(system: System, seconds: float) -> None:

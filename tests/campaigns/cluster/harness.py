@@ -12,22 +12,17 @@ from typing import Self
 
 from playsmart_gateway.build import open_sink
 from tests import ROOT
-from tests.campaigns.crash.clients import (
-    Client,
-    Ledger,
-    until,
-)
-from tests.campaigns.crash.count import (
+from tests.support.count import (
     Auditor,
     Verdict,
 )
-from tests.campaigns.crash.harness import (
-    Target,
-    free_port,
-)
-from tests.campaigns.crash.target import environment
-from tests.engines.nats import NatsServers
-from tests.engines.postgres import PostgresServer
+from tests.support.engines.nats import NatsServers
+from tests.support.engines.postgres import PostgresServer
+from tests.support.players import Client, Ledger
+from tests.support.polling import until
+from tests.support.ports import free_port
+from tests.support.program import environment
+from tests.support.target import Target
 
 RING_EVENTS = 4_000
 """Of each gateway: small, so that it fills while the cluster is down."""

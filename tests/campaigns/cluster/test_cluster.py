@@ -20,8 +20,8 @@ from tests.campaigns.cluster.harness import (
     Fleet,
     System,
 )
-from tests.campaigns.crash.clients import load
-from tests.engines.postgres import PostgresServer
+from tests.support.engines.postgres import PostgresServer
+from tests.support.players import load
 
 
 async def kill_a_worker_and_a_gateway(system: System, seconds: float) -> None:

@@ -25,13 +25,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from tests.campaigns.crash.clients import Ledger
-from tests.campaigns.crash.count import Verdict
 from tests.campaigns.crash.hands import (
     Counts,
     play,
 )
-from tests.campaigns.crash.harness import Target
 from tests.campaigns.crash.kills import (
     Campaign,
     make_plan,
@@ -40,6 +37,9 @@ from tests.campaigns.crash.slow import (
     measure,
     p99,
 )
+from tests.support.count import Verdict
+from tests.support.players import Ledger
+from tests.support.target import Target
 
 
 def arguments() -> argparse.Namespace:

@@ -22,14 +22,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, get_args
 
-from tests.campaigns.crash.clients import (
-    Client,
-    Ledger,
-    load,
-    until,
-)
-from tests.campaigns.crash.faults import locked
-from tests.campaigns.crash.harness import Target
+from tests.support.faults import locked
+from tests.support.players import Client, Ledger, load
+from tests.support.polling import until
+from tests.support.target import Target
 
 Kind = Literal[
     "database moved",

@@ -18,17 +18,17 @@ from random import Random
 from typing import Literal
 
 from playsmart_gateway.build import open_sink
-from tests.campaigns.crash.clients import (
-    Client,
-    Ledger,
-    load,
-)
-from tests.campaigns.crash.count import (
+from tests.support.count import (
     Auditor,
     Verdict,
     count,
 )
-from tests.campaigns.crash.harness import Target
+from tests.support.players import (
+    Client,
+    Ledger,
+    load,
+)
+from tests.support.target import Target
 
 CLIENTS = 8
 LEAST_INTERVAL = 0.1

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.campaigns.crash.clients import (
+from tests.support.players import (
     Client,
     Ledger,
     close,
@@ -18,7 +18,7 @@ from tests.campaigns.crash.clients import (
     read_answer,
     request,
 )
-from tests.campaigns.crash.harness import Target
+from tests.support.target import Target
 
 SLOW = 32
 NORMAL = 8

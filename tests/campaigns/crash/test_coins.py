@@ -14,8 +14,8 @@ import pytest
 
 from playsmart_gateway.build import open_sink
 from tests import ROOT
-from tests.campaigns.crash.clients import token
-from tests.campaigns.crash.harness import Target
+from tests.support.players import token
+from tests.support.target import Target
 
 PATH = ROOT.parent / "shared/data/waves_batches.ndjson.gz"
 WAVES = (

@@ -8,8 +8,8 @@ import pytest
 
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
-from tests.campaigns.crash.clients import Ledger
-from tests.campaigns.crash.count import Auditor
+from tests.support.count import Auditor
+from tests.support.players import Ledger
 
 
 def batch(sequence: int, number: int, *places: int) -> Batch:

@@ -10,20 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.crash.clients import (
-    Client,
-    Ledger,
-    load,
-    until,
-)
-from tests.campaigns.crash.count import count
-from tests.campaigns.crash.faults import locked
-from tests.campaigns.crash.harness import Target
 from tests.campaigns.crash.kills import (
     KINDS,
     Campaign,
     make_plan,
 )
+from tests.support.count import count
+from tests.support.faults import locked
+from tests.support.players import Client, Ledger, load
+from tests.support.polling import until
+from tests.support.target import Target
 
 NEVER = 3_600
 

@@ -12,14 +12,11 @@ import pytest
 
 from playsmart_gateway.cli.doctor import LARGE_LOG_BYTES
 from playsmart_gateway.stores.sqlite.store import MAX_LOG_BYTES
-from tests.campaigns.crash.clients import (
-    Client,
-    Ledger,
-    until,
-)
-from tests.campaigns.crash.count import count
-from tests.campaigns.crash.harness import Target
-from tests.conftest import clean_environment
+from tests.support.count import count
+from tests.support.players import Client, Ledger
+from tests.support.polling import until
+from tests.support.process import clean_environment
+from tests.support.target import Target
 
 
 @pytest.fixture

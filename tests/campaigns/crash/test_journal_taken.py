@@ -6,14 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.crash.clients import (
-    Client,
-    Ledger,
-    load,
-    until,
-)
-from tests.campaigns.crash.count import count
-from tests.campaigns.crash.harness import Target
+from tests.support.count import count
+from tests.support.players import Client, Ledger, load
+from tests.support.polling import until
+from tests.support.target import Target
 
 NEVER = 3_600
 

@@ -8,25 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.crash.clients import (
-    Client,
-    Ledger,
-    close,
-    load,
-    read_answer,
-    request,
-    until,
-)
-from tests.campaigns.crash.count import count
-from tests.campaigns.crash.faults import (
+from tests.campaigns.crash.slow import measure
+from tests.support.count import count
+from tests.support.faults import (
     MountRefused,
     fill,
     limited,
     open_files,
     tmpfs,
 )
-from tests.campaigns.crash.harness import Target
-from tests.campaigns.crash.slow import measure
+from tests.support.players import Client, Ledger, close, load, read_answer, request
+from tests.support.polling import until
+from tests.support.target import Target
 
 linux_only = pytest.mark.skipif(
     not hasattr(resource, "prlimit"), reason="limits of a running process need prlimit (Linux)"

@@ -27,8 +27,8 @@ from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.dialects.lynes.request import Request, batch
 from playsmart_gateway.economy.points import summarize
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.campaigns.crash.clients import token
-from tests.campaigns.crash.harness import Target
+from tests.support.players import token
+from tests.support.target import Target
 
 EVENTS = (
     '[{id="once",kind="fix",points=10,max_completions=1},{id="thrice",kind="fix",points=7,'

@@ -9,20 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.crash.clients import (
-    Client,
-    Ledger,
-    until,
-)
-from tests.campaigns.crash.count import count
-from tests.campaigns.crash.faults import (
+from tests.support.count import count
+from tests.support.faults import (
     MountRefused,
     fill,
     locked,
     powerless,
     tmpfs,
 )
-from tests.campaigns.crash.harness import Target
+from tests.support.players import Client, Ledger
+from tests.support.polling import until
+from tests.support.target import Target
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from playsmart_gateway.dialects.teak.openapi_schemas import (
     APP,
     SECRET_KEY,
 )
-from tests.conftest import SECRET, RunningGateway, clean_environment, in_toml
+from tests.support.process import SECRET, RunningGateway, clean_environment
+from tests.support.uploads import in_toml
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 ENVIRONMENT = {

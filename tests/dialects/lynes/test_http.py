@@ -27,32 +27,20 @@ from playsmart_gateway.auth.tokens import (
     open_verifier,
 )
 from playsmart_gateway.build import program_for
-from playsmart_gateway.config import Config, Journal, Lynes, load_config
+from playsmart_gateway.config import Journal, Lynes
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.pipeline.commit_queue import PATIENCE_SECONDS
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import (
-    SECRET,
-    RunningGateway,
-    StartGateway,
-    eventually,
-    in_process,
-    make_upload,
-    parse_metrics,
-    wait_until,
-)
-from tests.dialects.playsmart.test_endpoint import (
-    as_in_a_case,
-    body_of,
-    headers_of,
-)
-from tests.doubles import FakeClock, TroubledSink
+from tests.dialects.cases import as_in_a_case, body_of, headers_of
+from tests.dialects.lynes.client import DAY, HERE, NOON, PROJECT, Client, project
+from tests.support.doubles import FakeClock, TroubledSink
+from tests.support.in_process import in_process
+from tests.support.metrics import parse_metrics
+from tests.support.polling import eventually, wait_until
+from tests.support.process import SECRET, RunningGateway, StartGateway
+from tests.support.uploads import make_upload
 
-HERE = Path(__file__).parent
 CASES = {path.stem: path for path in sorted((HERE.parent / "cases/lynes").iterdir())}
-PROJECT = HERE / "project.toml"
-NOON = 1_776_859_200.0  # 22 April 2026, 12:00 UTC
-DAY = 86_400
 
 
 @pytest.fixture(scope="module")
@@ -174,34 +162,6 @@ def test_the_metrics_tell_how_requests_share_commits(demo: RunningGateway) -> No
 
 
 # --- in this process: clocks that are told, stores that fail -------------------------------------
-
-
-class Client:
-    """Sends events of one user to an app that runs in this process, at a time of its choice."""
-
-    def __init__(self, http: httpx.AsyncClient, clock: FakeClock) -> None:
-        self.http = http
-        self.clock = clock
-        self._token = mint("app", secret=SECRET, ttl_seconds=3600, now=NOON)
-
-    async def send(self, event_id: str, user: str = "ada", **more: Any) -> httpx.Response:
-        return await self.http.post(
-            "/event",
-            json={"eventId": event_id, "userId": user, **more},
-            headers={"authorization": f"Bearer {self._token}"},
-        )
-
-    async def ask(self, path: str) -> httpx.Response:
-        return await self.http.get(path, headers={"authorization": f"Bearer {self._token}"})
-
-    async def get(self, path: str) -> Any:
-        answer = await self.ask(path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-
-def project(**storage: str) -> Config:
-    return msgspec.structs.replace(load_config(PROJECT, storage), journal=Journal(enabled=False))
 
 
 async def test_a_streak_grows_by_the_day_and_breaks_over_http(tmp_path: Path) -> None:

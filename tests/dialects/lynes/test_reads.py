@@ -12,9 +12,10 @@ from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.dialects.lynes.endpoint import PREFIXES
 from playsmart_gateway.dialects.lynes.reads import MAX_OFFSET, MAX_SUMMARIZED_DAYS
 from playsmart_gateway.errors import SinkUnavailable
-from tests.conftest import SECRET, in_process
-from tests.dialects.lynes.test_http import DAY, NOON, Client, project
-from tests.doubles import FakeClock, TroubledSink
+from tests.dialects.lynes.client import DAY, NOON, PATHS, Client, project
+from tests.support.doubles import FakeClock, TroubledSink
+from tests.support.in_process import in_process
+from tests.support.process import SECRET
 
 ENVELOPE = {"bad_request": 400, "unauthorized": 401, "forbidden": 403, "not_found": 404}
 
@@ -43,12 +44,6 @@ def error_of(answer: Any) -> tuple[int, str, str]:
     assert answer.status_code == ENVELOPE.get(body["error"]["code"], answer.status_code)
     assert "x-request-id" in answer.headers
     return answer.status_code, body["error"]["code"], body["error"]["message"]
-
-
-PATHS = [
-    "/user/ada/points", "/user/ada/history", "/user/ada/streak", "/user/ada/streak/daily_app_use",
-    "/stats/event?eventId=daily_login", "/analytics/streak",
-]  # fmt: skip
 
 
 # --- refusals ------------------------------------------------------------------------------------

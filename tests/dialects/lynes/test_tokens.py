@@ -18,8 +18,10 @@ from playsmart_gateway.build import (
 from playsmart_gateway.config import Config, Journal, load_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import SECRET, StartGateway, in_process, make_upload
-from tests.dialects.lynes.test_reads import PATHS
+from tests.dialects.lynes.client import PATHS
+from tests.support.in_process import in_process
+from tests.support.process import SECRET, StartGateway
+from tests.support.uploads import make_upload
 
 SERVERS_SECRET = "known to servers and to no player's device"
 EVENTS = '[{id = "daily_login", kind = "fix", points = 10}]'

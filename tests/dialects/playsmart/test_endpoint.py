@@ -6,7 +6,6 @@ to the letter where the contract shows it, the headers and the rows.
 
 import json
 import re
-import sqlite3
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.dialects.playsmart.endpoint import (
     MAX_DEPTH,
     MAX_EVENTS,
@@ -27,15 +25,11 @@ from playsmart_gateway.http.error_body import (
     error_body,
 )
 from tests import CASE_FILES
-from tests.conftest import (
-    SECRET,
-    RunningGateway,
-    StartGateway,
-    make_event,
-    make_upload,
-    wait_until,
-)
+from tests.dialects.cases import as_in_a_case, body_of, headers_of
 from tests.dialects.model import parse, read, read_timestamp
+from tests.support.polling import wait_until
+from tests.support.process import RunningGateway, StartGateway
+from tests.support.uploads import make_event, make_upload
 
 CASES = {path.stem: path for path in sorted((CASE_FILES / "playsmart").iterdir())}
 
@@ -71,37 +65,6 @@ def test_a_worked_example_of_the_contract_holds(
     rows = [as_in_a_case(row) for row in gateway.events_after(newest)]
     repeated = case.get("repeat_row", {"times": 0, "row": None})
     assert rows == case.get("rows", []) + [repeated["row"]] * repeated["times"]
-
-
-def body_of(case: dict[str, Any]) -> bytes:
-    if "body_text" in case:
-        return str(case["body_text"]).encode()
-    if repeated := case.get("repeat_event"):
-        case["body"]["events"] = [repeated["event"]] * repeated["times"]
-    return json.dumps(case["body"], ensure_ascii=False).encode()
-
-
-def headers_of(case: dict[str, Any]) -> dict[str, str]:
-    headers = {"content-type": "application/json", **case.get("headers", {})}
-    if token := case["token"]:
-        signed = mint(
-            token["sub"],
-            secret=token.get("secret", SECRET),
-            ttl_seconds=token.get("ttl_seconds", 3600),
-            now=datetime.now().timestamp(),
-            claims=token.get("claims"),
-        )
-        headers["authorization"] = f"Bearer {signed}"
-    return headers
-
-
-def as_in_a_case(row: sqlite3.Row) -> dict[str, Any]:
-    values = dict(row)
-    assert len(values.pop("received_at")) == len("2024-01-15T12:00:00.000000Z")
-    del values["event_id"]
-    if values["customdata"] is not None:
-        values["customdata"] = json.loads(values["customdata"])
-    return values
 
 
 # --- the model -----------------------------------------------------------------------------------

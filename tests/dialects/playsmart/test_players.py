@@ -7,14 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.conftest import (
-    SECRET,
-    RunningGateway,
-    StartGateway,
-    make_event,
-    make_upload,
-    wait_until,
-)
+from tests.support.polling import wait_until
+from tests.support.process import SECRET, RunningGateway, StartGateway
+from tests.support.uploads import as_toml, make_event, make_upload
 
 GAMES = json.dumps(
     [
@@ -23,15 +18,6 @@ GAMES = json.dumps(
     ]
 )
 LEVEL = make_event("LevelCompleted", customdata={"level": 5, "score": 1250})
-
-
-def as_toml(tables: str) -> str:
-    """JSON tables as an inline TOML array."""
-    written = []
-    for table in json.loads(tables):
-        pairs = ", ".join(f"{key} = {json.dumps(value)}" for key, value in table.items())
-        written.append(f"{{{pairs}}}")
-    return f"[{', '.join(written)}]"
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests import CASE_FILES
-from tests.conftest import RunningGateway
-from tests.dialects.teak.client import (
+from tests.support.process import RunningGateway
+from tests.support.teak import (
     CREDENTIALS,
     FORM,
     IDENTIFY,

@@ -12,8 +12,8 @@ from playsmart_gateway.app import create_app
 from playsmart_gateway.config import load_config
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import AppPlayer
-from tests.conftest import in_process
-from tests.dialects.teak.client import (
+from tests.support.in_process import in_process
+from tests.support.teak import (
     BATCH,
     CREDENTIALS,
     ENVIRONMENT,

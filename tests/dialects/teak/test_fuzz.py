@@ -15,8 +15,8 @@ from playsmart_gateway.build import open_sink
 from playsmart_gateway.config import load_config
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import in_process
-from tests.dialects.teak.client import (
+from tests.support.in_process import in_process
+from tests.support.teak import (
     BATCH,
     CREDENTIALS,
     ENVIRONMENT,

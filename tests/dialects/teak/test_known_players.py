@@ -11,13 +11,14 @@ from playsmart_gateway.config import load_config
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import SECRET, in_process
-from tests.doubles import make_batch
-from tests.stores.app_batches import (
+from tests.support.app_batches import (
     analytics,
     session,
     spin,
 )
+from tests.support.doubles import make_batch
+from tests.support.in_process import in_process
+from tests.support.process import SECRET
 
 
 class CountingReader(MemorySink):

@@ -25,9 +25,9 @@ from playsmart_gateway.http.endpoint import Answer
 from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.rate_limit import in_process as in_process_limit
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import in_process
-from tests.dialects.teak.client import CREDENTIALS, ENVIRONMENT, IDENTIFY
-from tests.doubles import FakeClock
+from tests.support.doubles import FakeClock
+from tests.support.in_process import in_process
+from tests.support.teak import CREDENTIALS, ENVIRONMENT, IDENTIFY
 
 KINDS = (AnalyticsEvents, AnalyticsBatch, IdentifyPlayer, SetPlayerProperties)
 LIMIT = 3

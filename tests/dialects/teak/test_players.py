@@ -13,8 +13,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from tests.conftest import PATIENCE_SECONDS, RunningGateway, wait_until
-from tests.dialects.teak.client import (
+from tests.support.polling import PATIENCE_SECONDS, wait_until
+from tests.support.process import RunningGateway
+from tests.support.teak import (
     BATCH,
     CREDENTIALS,
     EVENTS,

@@ -15,7 +15,7 @@ from playsmart_gateway.dialects.teak.renderer import (
     Renderer,
 )
 from playsmart_gateway.dialects.teak.templates import MAX_TEXT_LENGTH
-from tests.campaigns.crash.clients import until
+from tests.support.polling import until
 
 TEMPLATE = "teak1:///{{ name }}"
 

@@ -20,9 +20,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from playsmart_gateway.build import open_sink
+from playsmart_gateway.errors import GatewayError
 
 START_SECONDS = 60.0
 PASSWORD = "a-password-that-nobody-may-see"
@@ -174,7 +176,6 @@ class PostgresServer:
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Any]:
     """A connection of a test's own."""
-    import asyncpg
 
     connection = await asyncpg.connect(url)
     try:
@@ -254,3 +255,16 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+END_SESSIONS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'playsmart-gateway' AND datname = current_database()
+"""
+
+
+async def trouble(url: str) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        async with open_sink(url):
+            pass
+    return caught.value

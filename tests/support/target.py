@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,30 +12,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tests import ROOT
-from tests.campaigns.crash.clients import (
-    fetch,
-    until,
-)
-from tests.campaigns.crash.target import (
+from tests.support.players import fetch
+from tests.support.polling import until
+from tests.support.ports import free_port
+from tests.support.program import (
     DATABASE,
     JOURNAL,
 )
 
 Settings = dict[str, object]
-
-
-_ports: set[int] = set()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now, another one each time."""
-    while True:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port: int = listener.getsockname()[1]
-        if port not in _ports:
-            _ports.add(port)
-            return port
 
 
 class Target:
@@ -110,7 +94,7 @@ class Target:
             arguments += ["--set", f"{key}={value}"]
         with self._log() as log:
             self._process = subprocess.Popen(
-                [*self._prefix, sys.executable, "-m", "tests.campaigns.crash.target", *arguments],
+                [*self._prefix, sys.executable, "-m", "tests.support.program", *arguments],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,

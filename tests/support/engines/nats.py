@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.campaigns.crash.harness import free_port
+from tests.support.ports import free_port
 
 START_SECONDS = 60.0
 _CONFIG = """

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from tests.conftest import SECRET, RunningGateway
+from tests.support.process import SECRET, RunningGateway
 
 EVENTS = "/v2/analytics_events"
 BATCH = "/v2/analytics_events/batch"

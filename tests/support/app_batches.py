@@ -15,7 +15,7 @@ from playsmart_gateway.events.sessions import (
 )
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.stores.conftest import select
+from tests.support.stores import select
 
 NOW = datetime(2026, 4, 22, 14, 30, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from tests.campaigns.crash.clients import Ledger
-from tests.engines import postgres
+from tests.support.engines import postgres
+from tests.support.players import Ledger
 
 SQLITE = "sqlite:///"
 _ROWS = """

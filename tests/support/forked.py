@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 from playsmart_gateway.__main__ import end_at_once
 from tests import ROOT
-from tests.conftest import clean_environment
+from tests.support.process import clean_environment
 
 LIMIT_SECONDS = 120
 WAITING_SECONDS = 1
 
-_PROGRAM = "from tests.forked import fork_each; fork_each()"
+_PROGRAM = "from tests.support.forked import fork_each; fork_each()"
 
 
 class Ended(NamedTuple):

@@ -1,4 +1,4 @@
-"""The target: ``python -m tests.campaigns.crash.target --port N --data DIR [--set S.K=V]``.
+"""The target: ``python -m tests.support.program --port N --data DIR [--set S.K=V]``.
 
 The real configuration, application and server, with an end to its life so that no run of the
 campaign can leave one behind. Journal and store are two folders below DIR, so that one can be
@@ -43,7 +43,7 @@ def environment(port: int, data: Path, settings: list[str]) -> dict[str, str]:
 
 def main() -> int:
     """Serve until a signal or the end of life; exit codes as the command line has them."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.crash.target")
+    parser = argparse.ArgumentParser(prog="python -m tests.support.program")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")

@@ -8,7 +8,7 @@ whatever happens to it.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 
 from playsmart_gateway.auth.tokens import mint
-from tests.campaigns.crash.target import SECRET
+from tests.support.program import SECRET
 
 ANSWER_SECONDS = 30
 """No answer after this long counts as a broken connection."""
@@ -181,13 +181,3 @@ async def load(clients: Collection[Client]) -> AsyncIterator[None]:
     finally:
         stop.set()
         await asyncio.gather(*tasks)
-
-
-async def until(
-    condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = 60
-) -> None:
-    """Poll until the condition holds; ``AssertionError`` if it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
-        await asyncio.sleep(0.005)

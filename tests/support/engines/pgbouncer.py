@@ -17,8 +17,8 @@ from types import MappingProxyType
 
 import pytest
 
-from tests.campaigns.crash.harness import free_port
-from tests.engines.postgres import PASSWORD
+from tests.support.engines.postgres import PASSWORD
+from tests.support.ports import free_port
 
 START_SECONDS = 60.0
 _CONFIG = """

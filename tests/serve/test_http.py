@@ -8,38 +8,17 @@ import contextlib
 import json
 import re
 import uuid
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
-from tests.conftest import SECRET, Answer, RunningGateway, make_event, make_upload
-
-MARKER = "sesame-4711"
-"""In whatever is sent, and nowhere else."""
+from tests.serve.wire import MARKER, error_of, exchange, payload, request_bytes
+from tests.serve.wire import unharmed as unharmed
+from tests.support.connection import Answer
+from tests.support.process import RunningGateway
+from tests.support.uploads import make_event, make_upload
 
 MAX_BODY_BYTES = 1_048_576
-
-
-@pytest.fixture(autouse=True)
-def unharmed(gateway: RunningGateway, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Check that a test left the gateway well; with mark ``refused``, that it took nothing."""
-    before = gateway.settle()
-    newest = gateway.newest_event_id()
-    log_before = len(gateway.log)
-    yield
-    assert gateway.client.get("/healthz").status_code == 200
-    assert gateway.client.get("/readyz").status_code == 200
-    after = gateway.settle()
-    if request.node.get_closest_marker("usefixtures"):
-        assert after == before
-        assert gateway.events_after(newest) == []
-    log = gateway.log[log_before:]
-    for secret in (MARKER, SECRET, "eyJ", "Bearer", "Traceback"):
-        assert secret not in log
-    counted = gateway.exposition()
-    assert 'status="200"' in counted
-    assert 'status="500"' not in counted
 
 
 @pytest.fixture
@@ -48,47 +27,6 @@ def nothing_taken() -> None:
 
 
 refused = pytest.mark.usefixtures("nothing_taken")
-
-
-def payload(user_id: str = "ada") -> bytes:
-    return json.dumps(make_upload(user_id, make_event(customdata={"secret": MARKER}))).encode()
-
-
-def request_bytes(
-    gateway: RunningGateway,
-    body: bytes = b"",
-    *headers: str,
-    line: str = "POST /ingest/events HTTP/1.1",
-    length: int | None = -1,
-    sub: str | None = "ada",
-) -> bytes:
-    """A request as it goes over the wire; ``length`` -1 is the true one, None is not announced."""
-    head = [line, "Host: localhost", "Content-Type: application/json"]
-    if sub is not None:
-        head.append(f"Authorization: Bearer {gateway.token(sub)}")
-    if length is not None:
-        head.append(f"Content-Length: {len(body) if length < 0 else length}")
-    head += headers
-    return "\r\n".join([*head, "", ""]).encode() + body
-
-
-def exchange(gateway: RunningGateway, *parts: bytes) -> list[Answer]:
-    """Send the parts over one connection and return all answers until it is closed."""
-    with gateway.connect() as connection:
-        for part in parts:
-            if not connection.send(part):
-                break
-        return connection.read_to_end()
-
-
-def error_of(answer: Answer) -> tuple[int, str, str]:
-    """Check that an answer is the envelope; return status, code and message."""
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-request-id"]
-    error = json.loads(answer.body)["error"]
-    assert error.keys() <= {"code", "message", "details"}
-    assert MARKER.encode() not in answer.body
-    return answer.status, error["code"], error["message"]
 
 
 # --- bodies --------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""What tests share: processes, engines, doubles, players, and how to wait. No tests."""

@@ -1,0 +1,158 @@
+"""The gateway as a process of its own, asked over HTTP and through its database."""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import httpx
+
+from playsmart_gateway.auth.tokens import mint
+from tests.support.connection import Connection
+from tests.support.metrics import parse_metrics
+from tests.support.polling import PATIENCE_SECONDS, wait_until
+
+SECRET = "a secret for tests, 32 bytes or longer"
+
+
+class RunningGateway:
+    """A gateway in a process of its own, asked over HTTP and through its database."""
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str] | None = None, *arguments: str
+    ) -> None:
+        self.folder = folder
+        self.secret = SECRET
+        self._log_file = folder / "gateway.log"
+        # With no port of its own a gateway listens on a free one and says which.
+        command = [sys.executable, "-m", "playsmart_gateway", "serve", "--port", "0", *arguments]
+        with self._log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=clean_environment(**(environment or {})),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self.port = int(self.wait_for_log(r"running on http://[^ ]*:(\d+) ")[1])
+        except AssertionError:
+            self.close()
+            raise
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, trust_env=False)
+
+    # -- HTTP --
+
+    def token(self, subject: str, *, ttl_seconds: int = 3600, **claims: object) -> str:
+        now = time.time()
+        return mint(subject, secret=self.secret, ttl_seconds=ttl_seconds, now=now, claims=claims)
+
+    def post(
+        self,
+        body: object,
+        *,
+        sub: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send events; ``sub`` is whose token to send along, bytes are sent as they are."""
+        sent = {} if sub is None else {"authorization": f"Bearer {self.token(sub)}"}
+        sent |= headers or {}
+        if isinstance(body, bytes):
+            sent.setdefault("content-type", "application/json")
+            return self.client.post("/ingest/events", content=body, headers=sent)
+        return self.client.post("/ingest/events", json=body, headers=sent)
+
+    def connect(self) -> Connection:
+        return Connection(self.port)
+
+    def exposition(self) -> str:
+        """What Prometheus would scrape."""
+        return self.client.get("/metrics").text
+
+    def metrics(self) -> dict[str, float]:
+        """The samples by name and labels, as Prometheus prints them.
+
+        Without durations: this is asked hundreds of times, and histograms take long to parse.
+        """
+        lines = self.exposition().splitlines(keepends=True)
+        return parse_metrics("".join(line for line in lines if "_duration_" not in line))
+
+    def law(self) -> dict[str, int]:
+        """The terms of received = stored + duplicate + rejected + buffered."""
+        metrics = self.metrics()
+        rejected = sum(v for k, v in metrics.items() if k.startswith("playsmart_events_rejected"))
+        terms = {
+            "received": metrics["playsmart_events_received_total"],
+            "stored": metrics["playsmart_events_stored_total"],
+            "duplicate": metrics["playsmart_events_duplicate_total"],
+            "rejected": rejected,
+            "buffered": metrics["playsmart_buffered_events"],
+        }
+        return {name: int(value) for name, value in terms.items()}
+
+    # -- the far end --
+
+    def settle(self) -> dict[str, int]:
+        """Wait until nothing is buffered, check the law, and return its terms."""
+        law = wait_until(lambda: law if not (law := self.law())["buffered"] else None)
+        assert law["received"] == law["stored"] + law["duplicate"] + law["rejected"]
+        return law
+
+    def newest_event_id(self) -> int:
+        return int(self.select("SELECT coalesce(max(event_id), 0) AS newest FROM events")[0][0])
+
+    def events_after(self, event_id: int) -> list[sqlite3.Row]:
+        return self.select("SELECT * FROM events WHERE event_id > ? ORDER BY event_id", event_id)
+
+    def select(self, query: str, *parameters: object) -> list[sqlite3.Row]:
+        database = sqlite3.connect(self.folder / "data" / "playsmart.db")
+        try:
+            database.row_factory = sqlite3.Row
+            return database.execute(query, parameters).fetchall()
+        finally:
+            database.close()
+
+    # -- the process --
+
+    @property
+    def log(self) -> str:
+        return self._log_file.read_text("utf-8", "replace")
+
+    def wait_for_log(self, pattern: str) -> re.Match[str]:
+        """Wait until the log matches; fail, showing it, when the process ended without."""
+
+        def find() -> re.Match[str] | None:
+            ended = self.process.poll() is not None
+            if (match := re.search(pattern, self.log)) is None:
+                assert not ended, f"the gateway exited with {self.process.returncode}:\n{self.log}"
+            return match
+
+        return wait_until(find)
+
+    def stop(self, sent: int = signal.SIGTERM) -> int:
+        """Ask the process to stop and return its exit code."""
+        self.process.send_signal(sent)
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever happened."""
+        if hasattr(self, "client"):
+            self.client.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(PATIENCE_SECONDS)
+
+
+def clean_environment(**added: str) -> dict[str, str]:
+    """This process's environment without what would configure a gateway, and with ``added``."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PLAYSMART_")}
+    return {**kept, **added}
+
+
+StartGateway = Callable[..., RunningGateway]
