@@ -130,6 +130,7 @@ def create_app(
         max_body_bytes=config.server.max_body_bytes,
         trust_forwarded=config.auth.trust_forwarded,
         allowance=allowance or allowance_for(config),
+        turns=gateway.slots.large_bodies,
     )
 
     renderer = Renderer()

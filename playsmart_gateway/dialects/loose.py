@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from playsmart_gateway.errors import Detail, Malformed
+from playsmart_gateway.http.turns import SLICE_BYTES, Steps, at_once
 
 T = TypeVar("T")
 
@@ -25,6 +26,9 @@ _HALF_A_PAIR = re.compile(
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
 )
 
+_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_ESCAPE_BYTES = len(rb"\ud83d")
+
 
 def without_mark(body: bytes) -> bytes:
     """Return ``body`` without byte order marks before it: .NET and editors write them."""
@@ -40,15 +44,38 @@ def mended(body: bytes) -> bytes:
     looks like an escape, behind an escaped backslash. Linear in the body, in C; to mend what was
     mended changes nothing.
     """
+    return at_once(mended_in_steps(body))
+
+
+def mended_in_steps(body: bytes, *, slice_bytes: int = SLICE_BYTES) -> Steps[bytes]:
+    """See ``mended``; a slice of the body is a step."""
     body = without_mark(body)
     if rb"\u" not in body:
         return body
     if _ESCAPED_BACKSLASH not in body:
-        return _HALF_A_PAIR.sub(rb"\\ufffd", body)
+        return (yield from _with_whole_pairs(body, slice_bytes))
     if _NO_UTF_8 in body:
         return body
+    yield
     escapes_only = body.replace(_ESCAPED_BACKSLASH, _NO_UTF_8)
-    return _HALF_A_PAIR.sub(rb"\\ufffd", escapes_only).replace(_NO_UTF_8, _ESCAPED_BACKSLASH)
+    whole = yield from _with_whole_pairs(escapes_only, slice_bytes)
+    return whole.replace(_NO_UTF_8, _ESCAPED_BACKSLASH)
+
+
+def _with_whole_pairs(escapes: bytes, slice_bytes: int) -> Steps[bytes]:
+    """Replace halves in a text without escaped backslashes; no slice ends within a pair."""
+    parts = []
+    start, size = 0, len(escapes)
+    while start < size:
+        end = escapes.find(rb"\u", start + slice_bytes)
+        if end < 0:
+            end = size
+        elif _PAIR.match(escapes, end - _ESCAPE_BYTES):
+            end += _ESCAPE_BYTES
+        parts.append(_HALF_A_PAIR.sub(rb"\\ufffd", escapes[start:end]))
+        start = end
+        yield
+    return b"".join(parts)
 
 
 def decode_loosely(body: bytes, decode: Callable[[bytes], T], *, path: str = "") -> T:

@@ -8,7 +8,6 @@ all others; then those with a part of a head, and those whose body is long on it
 go, a few more are let in for those who watch: a request on these is answered if it is a probe.
 """
 
-import asyncio
 import ipaddress
 import time
 from collections import Counter, deque
@@ -17,6 +16,7 @@ from heapq import nlargest, nsmallest
 from typing import NamedTuple, Protocol
 
 from playsmart_gateway.errors import Closing, Overcrowded, Refused, TooSlow
+from playsmart_gateway.http.turns import Spaced
 from playsmart_gateway.metrics import Stats
 
 WAITING, HEAD, BODY, ANSWERING, IDLE, LINGERING = range(6)
@@ -34,9 +34,15 @@ ANSWER_SECONDS = 300.0
 """No answer takes so long to begin; each part of the gateway has a shorter limit of its own."""
 
 ROUNDS = 8
-"""Of the event loop, between two large bodies: a small request is answered in five or six."""
+"""Of the event loop, between two steps of large bodies; a small request is answered in six."""
+
+READ_ROUNDS = 1
+"""Between two reads of large bodies: of hundreds that come at once, one is read in a round."""
 
 LINGER_SECONDS = 2.0
+DISCARD_SECONDS = 0.001
+"""Between two reads of what is thrown away: at most some 100 MB a second, which cost little."""
+
 PROGRESS_BYTES = 16_384
 """What a client must read of its answer in each request timeout, at least."""
 
@@ -104,42 +110,12 @@ class Held(Protocol):
         ...
 
 
-class Spaced:
-    """Calls one thing after the other, with so many ``rounds`` of the event loop between two.
-
-    So what takes long is not done all in a row, and what is quick gets in between.
-    """
-
-    def __init__(self, rounds: int) -> None:
-        self._rounds = rounds
-        self._rest = 0
-        self._is_going = False
-        self._queue: deque[Callable[[], None]] = deque()
-
-    def put(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-        """Have ``call`` called when it is its turn."""
-        self._queue.append(call)
-        if not self._is_going:
-            self._is_going = True
-            self._go(loop)
-
-    def _go(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._rest:
-            self._rest -= 1
-        elif self._queue:
-            self._rest = self._rounds
-            self._queue.popleft()()
-        else:
-            self._is_going = False
-            return
-        loop.call_soon(self._go, loop)
-
-
 class Slots:
     """The connections of one process, ``connections``, and their limits.
 
     In ``queue`` are those with a request of a pipeline that may begin when it is its turn; of
-    ``large_bodies`` that are whole one at a time is given to its endpoint.
+    ``large_bodies`` that are whole one at a time is given to its endpoint, or decoded a step; of
+    connections whose bodies are large, or thrown away, one at a time is read from.
 
     ``clock`` never goes back; ``stopping_since`` is set once the process stops: what is not whole
     ``stop_seconds`` later is refused.
@@ -164,6 +140,7 @@ class Slots:
         self.kept_head, self.last_head = b"", b"connection: close\r\n"
         self.queue: deque[Callable[[], None]] = deque()
         self.large_bodies = Spaced(ROUNDS)
+        self.reads, self.discards = Spaced(READ_ROUNDS), Spaced(seconds=DISCARD_SECONDS)
         self._of_address: Counter[str] = Counter()
         self._at_once = max(1, limits.max_connections // 64)
 

@@ -69,8 +69,8 @@ class Protocol(Reader):
         if (connection := transport.get_extra_info("socket")) is not None:
             for direction in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 connection.setsockopt(socket.SOL_SOCKET, direction, KERNEL_BUFFER_BYTES)
-        self.flow = Flow(transport)
         slots = self._slots
+        self.flow = Flow(transport, self.loop, slots.reads)
         if slots.limits.max_of_address:
             self.address = group_of(self.client[0]) if self.client else ""
         if (refused := slots.enter(self)) is not None:

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from playsmart_gateway.errors import Refused, where
 from playsmart_gateway.http.endpoint import CUT
+from playsmart_gateway.http.turns import Spaced
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Cycle(RequestResponseCycle):
     cut: Refused | None = None
     lingers = False
     is_queued = False
+    flow: "Flow"
 
     def __init__(  # not that of uvicorn, for the same reason
         self,
@@ -83,7 +85,8 @@ class Cycle(RequestResponseCycle):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
         if not self.disconnected and not self.response_complete:
-            self.flow.resume_reading()
+            if self.flow.read_paused:  # that much came of a body
+                self.flow.resume_in_turn()
             await self.message_event.wait()
             self.message_event.clear()
         if self.disconnected or self.response_complete:
@@ -108,14 +111,28 @@ class Cycle(RequestResponseCycle):
 
 
 class Flow(FlowControl):
-    """``held`` while there is enough to do: then nobody may go on reading."""
+    """``held`` while there is enough to do: then nobody may go on reading.
+
+    Whoever takes long to read goes on when it is its turn among ``reads``.
+    """
 
     held = False
+
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, reads: Spaced
+    ) -> None:
+        super().__init__(transport)
+        self._loop = loop
+        self._reads = reads
 
     def resume_reading(self) -> None:
         """Read again, unless it is held."""
         if not self.held:
             super().resume_reading()
+
+    def resume_in_turn(self) -> None:
+        """Read again when it is its turn, unless it is held then."""
+        self._reads.put(self._loop, self.resume_reading)
 
 
 def _nothing() -> None:

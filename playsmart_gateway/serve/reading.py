@@ -27,6 +27,7 @@ from playsmart_gateway.http.slots import (
     WAITING,
     Slots,
 )
+from playsmart_gateway.http.turns import LARGE_BODY_BYTES
 from playsmart_gateway.serve.cycle import (
     Cycle,
     Flow,
@@ -41,9 +42,6 @@ MAX_HEAD_BYTES = 32_768
 
 MAX_QUEUED = 8
 """Requests of a pipeline that are read before their turn; the rest waits unread."""
-
-LARGE_BODY_BYTES = 65_536
-"""A body that is larger waits for its turn: to decode it can take as long as a hundred others."""
 
 MAX_PIECES = 4_096
 """In so many chunks or reads a body may come: each costs what some hundred bytes in one do."""
@@ -168,6 +166,9 @@ class Reader(HttpToolsProtocol):
         self._discarded += size
         if self._discarded > LINGER_BYTES:
             self.transport.close()
+        elif self.stage == LINGERING:
+            self.flow.pause_reading()
+            self._slots.discards.put(self.loop, self.flow.resume_reading)
 
     # ---- What the parser tells --------------------------------------------------------------
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.dialects.nesting import nests_deeper
+from playsmart_gateway.dialects.nesting import nests_deeper, nests_deeper_in_steps
+from playsmart_gateway.http.turns import at_once
 
 JSON = st.recursive(
     st.none() | st.integers() | st.text('"\\[]{}:,a\n', max_size=8),
@@ -43,6 +44,16 @@ def test_it_is_told_wherever_the_deepest_place_is(slopes: list[tuple[int, int]],
     text = ("".join(parts) + "]" * level).encode()
     assert not nests_deeper(text, deepest)
     assert deepest == 0 or nests_deeper(text, deepest - 1)
+
+
+@given(JSON, st.integers(0, 8), st.integers(1, 40))
+def test_it_is_told_the_same_wherever_the_text_is_cut(
+    value: object, levels: int, slice_bytes: int
+) -> None:
+    for wrapped in (value, [value, '\\\\\\" [', '"[', {"\\": [[]]}]):
+        content = json.dumps(wrapped).encode()
+        in_steps = nests_deeper_in_steps(content, levels, slice_bytes=slice_bytes)
+        assert at_once(in_steps) == nests_deeper(content, levels)
 
 
 @pytest.mark.parametrize("text", [b'"[["', rb'"\"[[["', rb'["\\","[[","\\\"["]', b'{"[[[[":"]]"}'])

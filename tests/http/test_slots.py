@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -210,6 +211,32 @@ async def test_whoever_sends_on_without_end_has_no_moment(house: House) -> None:
     for _ in range(20):
         connection.data_received(bytes(100_000))
     assert wire.ended == "closed"
+
+
+async def test_what_is_thrown_away_is_read_by_one_connection_at_a_time(house: House) -> None:
+    """Or a thousand that are refused and send on would have the whole loop."""
+    opened = [await house.open(b"garbage\r\n\r\n") for _ in range(3)]
+    for connection, _ in opened:
+        connection.data_received(bytes(60_000))
+    assert [wire.reads for _, wire in opened] == [True, False, False]
+    for _ in range(50):
+        if all(wire.reads for _, wire in opened):
+            break
+        await asyncio.sleep(0.01)
+    assert all(wire.reads for _, wire in opened)
+
+
+async def test_large_bodies_are_read_one_at_a_time(house: House) -> None:
+    head = POST.replace(b"/slow", b"/read").replace(b"100000", b"1000000")
+    opened = [await house.open(head) for _ in range(20)]
+    for connection, _ in opened:
+        connection.data_received(bytes(70_000))
+    reading: list[int] = []
+    for _ in range(60):
+        await asyncio.sleep(0)
+        reading.append(sum(wire.reads for _, wire in opened))
+    assert max(after - before for before, after in pairwise(reading)) == 1
+    assert reading[-1] == len(opened)
 
 
 async def test_half_a_head_behind_a_request_ends_with_the_answer_that_is_due(house: House) -> None:

@@ -17,8 +17,8 @@ from starlette.types import Receive
 
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.dialects.iso8601 import read_date_time
-from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended
-from playsmart_gateway.dialects.nesting import nests_deeper
+from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended_in_steps
+from playsmart_gateway.dialects.nesting import nests_deeper_in_steps
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
 from playsmart_gateway.events.batch import Batch
@@ -35,6 +35,7 @@ from playsmart_gateway.http.error_body import (
     error_body,
     error_headers,
 )
+from playsmart_gateway.http.turns import LARGE_BODY_BYTES, SLICE_BYTES, Spaced, Steps, at_once
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.pipeline.intake import Intake
@@ -153,6 +154,9 @@ _TIMESTAMP_RULE = (
     "must be an ISO 8601 date-time with an explicit offset, in the years 1 to 9999 in UTC"
 )
 _first_byte = itemgetter(0)
+_REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_LONGEST_FOUND = len(rb":00.1234567")
+"""What the searches above look at."""
 _decode_upload = msgspec.json.Decoder(Upload).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -167,33 +171,80 @@ def decode(body: bytes, draws: Draws = NO_DRAWS) -> Batch:
         if not body.isascii():
             str(body, "utf-8")  # msgspec does not look inside the strings that it skips
         upload = _decode_upload(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        well_formed = mended(body)
-        return _examine(body, draws) if well_formed == body else decode(well_formed, draws)
+    except _REFUSED:
+        return at_once(_mend_and_decode(body, draws))
     is_escaped = b"\\" in body and _ESCAPED_ASCII in body  # one byte first is 40 times as quick
     if is_escaped and _ESCAPED_NUL in body:
-        return _examine(body, draws)
-    events = upload.events
-    if not _hold_objects(events):
-        return _examine(body, draws)
-    rows = [(event.type, event.name, event.timestamp, event.customdata) for event in events]
+        return at_once(_examine(body, draws))
+    texts = _to_measure(upload.events)
+    if texts is None or (texts and at_once(_any_is_deep(texts))):
+        return at_once(_examine(body, draws))
     dot = body.find(b".", body.find(b'"events"'))  # most ids have one, and come before the events
-    if (dot >= 0 and _rounded_fraction(body, dot)) or (is_escaped and _escaped_spelling(body)):
+    is_odd = (dot >= 0 and _rounded_fraction(body, dot)) or (is_escaped and _escaped_spelling(body))
+    return _batch(upload, body, draws, is_odd) or at_once(_examine(body, draws))
+
+
+def decode_in_steps(body: bytes, draws: Draws = NO_DRAWS) -> Steps[Batch]:
+    """Do what ``decode`` does, for large bodies: each step is a call or a slice of the body."""
+    try:
+        if not body.isascii():
+            str(body, "utf-8")
+            yield
+        upload = _decode_upload(body)
+    except _REFUSED:
+        yield
+        return (yield from _mend_and_decode(body, draws))
+    yield
+    is_escaped = _ESCAPED_ASCII in body
+    if is_escaped and _ESCAPED_NUL in body:
+        return (yield from _examine(body, draws))
+    yield
+    texts = _to_measure(upload.events)
+    yield
+    if texts is None or (yield from _any_is_deep(texts)):
+        return (yield from _examine(body, draws))
+    is_odd = (yield from _is_found(_rounded_fraction, body)) or (
+        is_escaped and (yield from _is_found(_escaped_spelling, body))
+    )
+    yield
+    return _batch(upload, body, draws, is_odd) or (yield from _examine(body, draws))
+
+
+def _mend_and_decode(body: bytes, draws: Draws) -> Steps[Batch]:
+    well_formed = yield from mended_in_steps(body)
+    yield
+    return (yield from (_examine if well_formed == body else decode_in_steps)(well_formed, draws))
+
+
+def _is_found(search: Callable[[bytes, int, int], object], body: bytes) -> Steps[bool]:
+    """Whether a part of the body is found that is no longer than ``_LONGEST_FOUND``."""
+    for start in range(0, len(body), SLICE_BYTES):
+        if search(body, start, start + SLICE_BYTES + _LONGEST_FOUND):
+            return True
+        yield
+    return False
+
+
+def _batch(upload: Upload, body: bytes, draws: Draws, is_odd: object) -> Batch | None:
+    """Return what was sent, with its times in UTC; None if one of them is beyond the years.
+
+    ``is_odd`` is whether a time may be among it that msgspec has rounded.
+    """
+    events = upload.events
+    rows = [(event.type, event.name, event.timestamp, event.customdata) for event in events]
+    if is_odd:
         rows = _truncated(rows, body)
     for row in rows:  # quicker than a set of the zones
         if row[2].tzinfo is not UTC:
             try:
                 rows = [(kind, name, when.astimezone(UTC), data) for kind, name, when, data in rows]
             except OverflowError:
-                return _examine(body, draws)
+                return None
             break
-    return _batch(upload.user_id, upload.game_id, rows, draws)
-
-
-def _batch(user_id: str, game_id: str, rows: list[_Row], draws: Draws) -> Batch:
+    game_id = upload.game_id
     draw = draws.get(game_id)
     encoded = _encode(rows if draw is None else [(*row, draw()) for row in rows])
-    return Batch("playsmart", game_id, user_id, len(rows), encoded)
+    return Batch("playsmart", game_id, upload.user_id, len(rows), encoded)
 
 
 class _Written(msgspec.Struct, gc=False):
@@ -221,17 +272,28 @@ def _truncated(rows: list[_Row], body: bytes) -> list[_Row]:
     ]
 
 
-def _hold_objects(events: "Sequence[Event | _LooseEvent]") -> bool:
-    """Whether each customdata is absent or an object that nests at most ``MAX_DEPTH`` deep."""
+def _to_measure(events: "Sequence[Event | _LooseEvent]") -> list[bytes] | None:
+    """Return the customdata if one may nest too deep, by its length; None if one is no object."""
     texts = [bytes(data) for event in events if (data := event.customdata) is not ABSENT]
     if not texts:
-        return True
+        return texts
     if set(map(_first_byte, texts)) != _OPEN_BRACE:
-        return False
+        return None
     # Each level costs two bytes at least, so nearly every text is told shallow by its length.
-    return len(max(texts, key=len)) <= 2 * MAX_DEPTH or not any(
-        nests_deeper(text, MAX_DEPTH) for text in texts
-    )
+    return texts if len(max(texts, key=len)) > 2 * MAX_DEPTH else []
+
+
+def _any_is_deep(texts: list[bytes]) -> Steps[bool]:
+    """Whether a text nests more than ``MAX_DEPTH`` deep."""
+    since = 0
+    for text in texts:
+        if (yield from nests_deeper_in_steps(text, MAX_DEPTH)):
+            return True
+        since += len(text)
+        if since > SLICE_BYTES:
+            since = 0
+            yield
+    return False
 
 
 # ---- The slow way: field by field -----------------------------------------------------------
@@ -260,21 +322,32 @@ _decode_name = msgspec.json.Decoder(EventName).decode
 _decode_string = msgspec.json.Decoder(str).decode
 
 
-def _examine(body: bytes, draws: Draws) -> Batch:
+def _examine(body: bytes, draws: Draws) -> Steps[Batch]:
     """Check each field by itself; return the batch if the typed decode was merely too strict."""
     upload = decode_loosely(body, _decode_loose_upload)
+    yield
     examiner = _Examiner()
     user_id = examiner.field("user_id", upload.user_id, _read_identifier, _ID_RULE)
     game_id = examiner.field("game_id", upload.game_id, _read_identifier, _ID_RULE)
+    yield
     rule = f"must be an array of 1 to {MAX_EVENTS} events"
     events = examiner.field("events", upload.events, _decode_list, rule)
+    yield
     if events is not None and not 1 <= len(events) <= MAX_EVENTS:
         examiner.refuse("events", rule)
         events = None
-    rows = [examiner.event(f"events.{place}", event) for place, event in enumerate(events or ())]
+    rows, since = [], 0
+    for place, event in enumerate(events or ()):
+        rows.append((yield from examiner.event(f"events.{place}", event)))
+        since += len(event)
+        if since > SLICE_BYTES:
+            since = 0
+            yield
     if examiner.problems:
         raise Malformed(details=examiner.problems)
-    return _batch(user_id, game_id, rows, draws)
+    draw = draws.get(game_id)
+    encoded = _encode(rows if draw is None else [(*row, draw()) for row in rows])
+    return Batch("playsmart", game_id, user_id, len(rows), encoded)
 
 
 class _Examiner:
@@ -297,7 +370,7 @@ class _Examiner:
         except (msgspec.MsgspecError, ValueError, OverflowError):
             return self.refuse(path, rule)
 
-    def event(self, path: str, raw: msgspec.Raw) -> _Row:
+    def event(self, path: str, raw: msgspec.Raw) -> Steps[_Row]:
         try:
             event = _decode_loose_event(raw)
         except msgspec.MsgspecError:
@@ -311,7 +384,8 @@ class _Examiner:
         if kind == Custom.type:
             rule = "must be a string that is not empty and has no NUL"
             name = self.field(f"{path}.customEventName", event.name, _read_name, rule)
-        if not _hold_objects([event]):
+        texts = _to_measure([event])
+        if texts is None or (yield from _any_is_deep(texts)):
             rule = f"must be a JSON object nested at most {MAX_DEPTH} deep"
             self.refuse(f"{path}.customdata", rule)
         return (kind, name, when, event.customdata)
@@ -350,7 +424,7 @@ _ACCEPTED = b'{"success": true, "message": "accepted:%d buffered:%d"}'
 
 
 class IngestEvents:
-    """The endpoint of ``PATH``."""
+    """The endpoint of ``PATH``; each step of decoding a large body waits for its turn."""
 
     def __init__(
         self,
@@ -362,7 +436,9 @@ class IngestEvents:
         max_body_bytes: int,
         trust_forwarded: bool,
         allowance: Allowance | None = None,
+        turns: Spaced | None = None,
     ) -> None:
+        self._turns = turns or Spaced(rounds=0)
         self._allowance = allowance
         self._intake = intake
         self._verifier = verifier
@@ -383,9 +459,16 @@ class IngestEvents:
             body = await read_body(headers, receive, self._max_body_bytes)
             if not intake.has_room_for(len(body), MAX_EVENTS):
                 await intake.room_for(len(body), MAX_EVENTS)
-            batch = decode(body, self._draws)
+            is_large = len(body) > LARGE_BODY_BYTES
+            batch = (
+                await self._turns.run(decode_in_steps(body, self._draws))
+                if is_large
+                else decode(body, self._draws)
+            )
             if batch.user_id != caller.subject:
                 raise Forbidden
+            if is_large:  # others came meanwhile
+                await intake.room_for(len(body), batch.count)
             batch.user_id = caller.subject  # the same text; share one object among all batches
             if allowance is None:
                 receipt = await intake.accept(batch)
