@@ -22,7 +22,7 @@ from playsmart_gateway.stores.sql.database import (
     EVENT_TRIGGER,
     LEVEL_COMPLETE,
 )
-from playsmart_gateway.stores.sqlite.schema import count_activity
+from playsmart_gateway.stores.sqlite.schema import last_member
 
 TEMPORARY_TABLES = """
     CREATE TEMP TABLE fresh_batches (
@@ -60,7 +60,37 @@ _LIST_BATCHES = """
     FROM batches CROSS JOIN players USING (user_id) LEFT JOIN rules_in_force USING (game_id)
     WHERE batch_id BETWEEN ? AND ? AND source = 'playsmart'
 """
-_COUNT_ACTIVITY = count_activity("fresh_batches", "event_id BETWEEN ? AND ?")
+_SCORE = last_member(
+    "score",
+    "iif(type IN ('integer', 'real') AND atom BETWEEN -1.7e308 AND 1.7e308, atom, NULL)",
+)
+_COUNT_ACTIVITY = f"""
+    UPDATE players SET
+        sessions = sessions + opened,
+        total_games_played = total_games_played + ended,
+        best_score = coalesce(max(best_score, best), best, best_score),
+        last_score = ifnull(
+            (SELECT {_SCORE} FROM event_rows WHERE event_id = last), last_score
+        )
+    FROM (
+        SELECT player_id AS whose, sum(type = 'AppOpen') AS opened, sum(type = 'GameEnd') AS ended,
+               max(score) AS best, max(iif(score IS NULL, NULL, event_id)) AS last
+        FROM (
+            SELECT player_id, event_id, type,
+                   iif(type = 'GameEnd', {_SCORE}, NULL) AS score
+            FROM event_rows CROSS JOIN fresh_batches
+            WHERE batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+            AND type IN ('AppOpen', 'GameEnd') AND event_id BETWEEN ? AND ? LIMIT -1
+        )
+        GROUP BY player_id
+    )
+    WHERE player_id = whose
+"""  # noqa: S608 - built from our own constants
+"""What events say about their players (contract section 4).
+
+The best and the last score are those of ``GameEnd`` events whose score is a finite number. A LIMIT,
+here of none, keeps SQLite from looking for the score again at each use.
+"""
 BASE_AMOUNT = "min(max(ifnull(draw, min_amount), min_amount), max_amount)"
 """As in ``Rule.base_amount``."""
 LEVEL_AWARD = f"{BASE_AMOUNT} * level_millionths / {MILLION}"
