@@ -1,4 +1,4 @@
-r"""The journal: what is accepted and not yet stored, on disk.
+"""The journal: what is accepted and not yet stored, on disk.
 
 It is for crashes, not for capacity: it holds what the buffer holds, plus at most one segment of
 what is stored already. A batch is here before its 202 is sent; that is the promise.
@@ -11,9 +11,7 @@ Invariants
 - Batches leave the buffer in the order in which they are here, so "stored" is one number.
 - A segment is removed only when all of its batches are stored.
 
-Layout. A segment is the file ``<number>.journal``; numbers rise. ``events.codec`` has the records.
-
-    segment  = magic "PSJRNL1\n" (8 bytes), record*
+``segments`` says what is in a file, ``replay`` how an earlier process' files are read.
 
 Writing. One ``writev`` for all the batches of a turn of the event loop. ``fsync`` decides when the
 kernel writes to the medium: ``always`` before the answer, ``interval`` every so often off the
@@ -23,39 +21,35 @@ Looking. With each sync it is seen whether folder, lock and segments are still w
 file that was removed takes what is written to it along when the process dies. If not, nothing is
 taken until the folder is made and locked anew, and all that waits in the buffer is written there
 once more, under its old names.
-
-Reading. Bytes that are no valid record are set aside in ``<number>.bad``, which nobody removes, and
-reading goes on at the next valid one. If there is none they are a torn tail: what a write that was
-cut short leaves, for which no answer was sent.
 """
 
 import asyncio
 import contextlib
 import errno
-import fcntl
 import itertools
 import logging
-import os
-import re
 import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from playsmart_gateway.errors import ConfigError, JournalUnavailable, at_start
+from playsmart_gateway.errors import JournalUnavailable, at_start
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.events.codec import (
-    decode_at,
-    encode,
-    next_record,
-)
+from playsmart_gateway.events.codec import encode
 from playsmart_gateway.pipeline.disk import (
     LOCK,
     Disk,
     OsDisk,
+)
+from playsmart_gateway.pipeline.replay import Replay
+from playsmart_gateway.pipeline.segments import (
+    MAGIC,
+    Segment,
+    SegmentFiles,
+    lock,
 )
 
 logger = logging.getLogger(__name__)
@@ -66,29 +60,8 @@ InThread = Callable[[Callable[[], object]], Awaitable[object]]
 SEGMENT_BYTES = 16_777_216
 """A segment that has grown to this is closed and a new one begun."""
 
-_MAGIC = b"PSJRNL1\n"
-_SUFFIX = ".journal"
-PROBE = "probe"
 RETAKE_SECONDS = 1.0
 """How long a place is left alone from which the journal was taken away: it may be under way yet."""
-
-_PROBE_BYTES = 65_536
-_NAME = re.compile(r"\d{16}\.(journal|bad)")
-_MAX_BUFFERS = 1_000  # the kernel takes 1,024 at once (IOV_MAX)
-
-
-class _Segment:
-    """One file: ``size`` bytes of it are good, ``left`` of its ``total`` batches not stored yet."""
-
-    def __init__(self, name: str, file: int | None, size: int, identity: int = 0) -> None:
-        self.name = name
-        self.file = file
-        self.size = size
-        self.identity = identity
-        self.total = 0
-        self.left = 0
-        self.dirty = False
-        self.syncing = False
 
 
 class Journal:
@@ -120,13 +93,14 @@ class Journal:
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._disk = disk or OsDisk()
+        self._files = SegmentFiles(self._disk, folder)
         self._in_thread = in_thread
         self._sequence = 0
         self._number = 0
-        self._segments: deque[_Segment] = deque()
-        self._current: _Segment | None = None
+        self._segments: deque[Segment] = deque()
+        self._current: Segment | None = None
         self._names_dirty = False
-        self._undo: tuple[_Segment, int, int] | None = None
+        self._undo: tuple[Segment, int, int] | None = None
         self._waiting = waiting
         self._clock = clock
         self._lost_since: float | None = None
@@ -143,30 +117,7 @@ class Journal:
             ConfigError: another process has it, or the path cannot be that of a folder.
             NotNow: it cannot be used now.
         """
-        try:
-            self._disk.lock(self._folder)
-        except BlockingIOError:
-            problem = "is in use by another gateway; stop that one or set another journal.path"
-            raise ConfigError([f"journal.path: {self._folder} {problem}"]) from None
-        except OSError as error:
-            raise at_start(f"journal.path: {self._folder} cannot be used", error) from error
-
-    def hold(self) -> None:
-        """See that the folder and its lock are where they were; make and lock them anew if not.
-
-        For who keeps a folder locked and writes nothing there.
-        """
-        try:
-            if self._lost_since is None and (found := self._disk.look({})):
-                self._lost_since = self._clock()
-                self._failed(OSError(errno.ENOENT, found[LOCK]))
-            lost = self._lost_since
-            if lost is not None and self._clock() - lost >= RETAKE_SECONDS:
-                self._disk.relock(self._folder)
-                self._lost_since = self.last_error = None
-                logger.warning("the journal %s is locked anew", self._folder)
-        except OSError as error:
-            self._failed(error)
+        lock(self._disk, self._folder)
 
     def replay(self) -> Iterator[Batch]:
         """Yield what an earlier process left, oldest first; what is broken is set aside.
@@ -174,18 +125,15 @@ class Journal:
         Raises:
             GatewayError: a segment cannot be read, so nobody may write behind it.
         """
+        replay = Replay(self._disk, self._files)
         try:
-            numbered = sorted(filter(_NAME.fullmatch, self._disk.list()))
-            self._number = max((int(name.partition(".")[0]) for name in numbered), default=0)
-            batches: list[Batch] = []
-            for name in numbered:
-                if name.endswith(_SUFFIX):
-                    batches += self._read(name)
-            if numbered:
-                self._disk.sync_folder()
+            batches = replay.read()
         except OSError as error:
             raise at_start(f"journal.path: {self._folder} cannot be read", error) from error
-        yield from self._in_order(batches)
+        self._segments.extend(replay.segments)
+        self._number = replay.last_number
+        self.torn_tails, self.corrupt_records = replay.torn_tails, replay.corrupt_records
+        yield from batches
 
     def write(self, batches: Sequence[Batch]) -> None:
         """Name the batches by identity and sequence, and append them; all of them or none.
@@ -227,7 +175,7 @@ class Journal:
 
     def holds(self, upto: int) -> bool:
         """Whether one of the segments up to that number is here still."""
-        return any(int(segment.name.partition(".")[0]) <= upto for segment in self._segments)
+        return any(segment.number <= upto for segment in self._segments)
 
     def undo(self) -> None:
         """Take the last ``write`` back: it could not be synced, and its batches are refused."""
@@ -253,9 +201,9 @@ class Journal:
         for segment in dirty:
             segment.dirty = False
             segment.syncing = True
-            files.append(_file(segment))
+            files.append(segment.descriptor)
         try:
-            await self._look(lambda: self._sync_files(files, names_dirty))
+            await self._look(lambda: self._files.sync(files, names_dirty))
         except OSError as error:
             # After a failed sync the kernel may call the pages clean, so a second try proves
             # nothing; the next batch goes into a file of its own.
@@ -277,7 +225,7 @@ class Journal:
             elif self._clock() - self._lost_since >= RETAKE_SECONDS:
                 await self._take_anew()
             if self.last_error is not None and self._lost_since is None:
-                await self._finish_in_thread(self._probe)
+                await self._finish_in_thread(self._files.probe)
                 self.last_error = None
         except OSError as error:
             self._failed(error)
@@ -309,7 +257,7 @@ class Journal:
             self._release(segment)
             names.append(segment.name)
         try:
-            await self._finish_in_thread(lambda: self._remove_files(names))
+            await self._finish_in_thread(lambda: self._files.remove(names))
         except OSError as error:  # the next start replays them and finds every batch stored
             self._failed(error)
 
@@ -320,7 +268,9 @@ class Journal:
         """
         for segment in list(self._segments):
             batches: list[Batch] = []
-            read = partial(self._read_again, segment.name, segment.total - segment.left, batches)
+            read = partial(
+                self._files.read_first, segment.name, segment.total - segment.left, batches
+            )
             try:
                 await self._finish_in_thread(read)
             except OSError as error:
@@ -334,7 +284,7 @@ class Journal:
             if segment.dirty:
                 segment.dirty = False
                 with contextlib.suppress(OSError):
-                    self._disk.sync(_file(segment))
+                    self._disk.sync(segment.descriptor)
             self._release(segment)
         if self._names_dirty:
             with contextlib.suppress(OSError):
@@ -343,41 +293,27 @@ class Journal:
 
     # ---- Segments ---------------------------------------------------------------------------
 
-    def _writable(self) -> _Segment:
+    def _writable(self) -> Segment:
         """Return the segment to append to: the current one, or a new one when that is full."""
         if self._current is None or self._current.size >= self._segment_bytes:
             self._abandon_current()
             self._number += 1
-            name = f"{self._number:016d}{_SUFFIX}"
-            file = self._disk.create(name)
-            try:
-                self._write_all(file, [_MAGIC])
-            except OSError:
-                self._disk.close(file)
-                self._disk.remove(name)
-                raise
-            self._current = _Segment(name, file, len(_MAGIC), self._disk.identity(file))
+            self._current = self._files.create(self._number)
             self._segments.append(self._current)
             self._names_dirty = True
         return self._current
 
-    def _append(self, segment: _Segment, buffers: list[bytes]) -> None:
+    def _append(self, segment: Segment, buffers: list[bytes]) -> None:
         try:
-            for start in range(0, len(buffers), _MAX_BUFFERS):
-                self._write_all(_file(segment), buffers[start : start + _MAX_BUFFERS])
+            self._files.write(segment.descriptor, buffers)
         except OSError:
             self._cut(segment)
             raise
 
-    def _write_all(self, file: int, buffers: list[bytes]) -> None:
-        left = sum(map(len, buffers))
-        while left := left - self._disk.write(file, buffers):
-            buffers = [b"".join(buffers)[-left:]]
-
-    def _cut(self, segment: _Segment) -> None:
+    def _cut(self, segment: Segment) -> None:
         """Leave nothing behind the good records; if that fails, never write behind them."""
         try:
-            self._disk.truncate(_file(segment), segment.size)
+            self._files.cut(segment)
         except OSError:
             self._abandon_current()
 
@@ -386,12 +322,11 @@ class Journal:
         if segment is not None:
             self._release(segment)
 
-    def _release(self, segment: _Segment) -> None:
+    def _release(self, segment: Segment) -> None:
         """Close the file if nobody will write or sync it any more."""
         wanted = segment is self._current or segment.syncing or segment.dirty
-        if segment.file is not None and not wanted:
-            self._disk.close(segment.file)
-            segment.file = None
+        if not wanted:
+            self._files.close(segment)
 
     async def _finish_in_thread(self, function: Callable[[], object]) -> None:
         """Run it to its end, even if cancelled: it works on our files, which may be closed then."""
@@ -401,14 +336,6 @@ class Journal:
         except asyncio.CancelledError:
             await asyncio.gather(work, return_exceptions=True)
             raise
-
-    def _sync_files(self, files: list[int], names_dirty: bool) -> None:
-        """Sync each of them, whatever becomes of the others, and then raise the first error."""
-        with contextlib.ExitStack() as rest:
-            if names_dirty:
-                rest.callback(self._disk.sync_folder)
-            for file in reversed(files):
-                rest.callback(self._disk.sync, file)
 
     async def _look(self, first: Callable[[], object] = bool) -> None:
         """Look whether folder, lock and segments are where they were; ``first`` is done before.
@@ -441,14 +368,14 @@ class Journal:
         for old in self._segments:
             old.dirty = False
             self._release(old)
-        buffers = [_MAGIC, *itertools.chain.from_iterable(map(encode, batches))]
+        buffers = [MAGIC, *itertools.chain.from_iterable(map(encode, batches))]
         self._number += 1
-        segment = _Segment(f"{self._number:016d}{_SUFFIX}", None, sum(map(len, buffers)))
+        segment = Segment(self._number, None, sum(map(len, buffers)))
         segment.left = segment.total = len(batches)
         segment.syncing = True
         self._segments = deque([segment])
         try:
-            await self._finish_in_thread(lambda: self._write_anew(segment, buffers, names))
+            await self._finish_in_thread(lambda: self._files.write_anew(segment, buffers, names))
         finally:
             segment.syncing = False
         self._lost_since = None
@@ -456,143 +383,10 @@ class Journal:
             "the journal %s is made anew, with %d batches that waited", self._folder, len(batches)
         )
 
-    def _write_anew(self, segment: _Segment, buffers: list[bytes], names: list[str]) -> None:
-        """Write a whole segment; only then remove those before it, as far as they are there."""
-        disk = self._disk
-        try:
-            disk.relock(self._folder)
-        except BlockingIOError as error:
-            raise OSError(error.errno, f"{self._folder} is in use by another gateway") from error
-        file = disk.create(segment.name)
-        try:
-            for start in range(0, len(buffers), _MAX_BUFFERS):
-                self._write_all(file, buffers[start : start + _MAX_BUFFERS])
-            disk.sync(file)
-            segment.identity = disk.identity(file)
-        except OSError:
-            disk.remove(segment.name)
-            raise
-        finally:
-            disk.close(file)
-        disk.sync_folder()
-        present = set(disk.list())
-        self._remove_files([name for name in names if name in present])
-
-    def _probe(self) -> None:
-        with contextlib.suppress(OSError):  # one that could not be removed before
-            self._disk.remove(PROBE)
-        file = self._disk.create(PROBE)
-        try:
-            self._write_all(file, [bytes(_PROBE_BYTES)])
-            self._disk.sync(file)
-        finally:
-            self._disk.close(file)
-            self._disk.remove(PROBE)
-
-    def _remove_files(self, names: list[str]) -> None:
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):  # ``_look`` tells of that
-                self._disk.remove(name)
-
     def _failed(self, error: OSError) -> None:
         if self.last_error is None:
             logger.error("journal trouble in %s: %s", self._folder, error.strerror)
         self.last_error = error
-
-    # ---- Reading ----------------------------------------------------------------------------
-
-    def _read(self, name: str) -> list[Batch]:
-        content = self._disk.read(name)
-        segment = _Segment(name, None, len(content))
-        self._segments.append(segment)
-        batches, aside = [], []
-        for batch, place, end in _records(content):
-            if batch is not None:
-                batches.append(batch)
-                continue
-            aside.append(content[place:end])
-            torn = end == len(content)
-            logger.log(
-                logging.WARNING if torn else logging.ERROR,
-                "journal %s: %s at byte %d, %d bytes set aside",
-                name, "torn tail" if torn else "corrupt record", place, end - place,
-            )  # fmt: skip
-            self.torn_tails += torn
-            self.corrupt_records += not torn
-        segment.left = segment.total = len(batches)
-        if aside:
-            self._disk.save(name.removesuffix(_SUFFIX) + ".bad", b"".join(aside))
-        return batches
-
-    def _read_again(self, name: str, count: int, batches: list[Batch]) -> None:
-        found = (batch for batch, _, _ in _records(self._disk.read(name)) if batch is not None)
-        batches += itertools.islice(found, count)
-
-    def _in_order(self, batches: list[Batch]) -> list[Batch]:
-        """Return each batch once, those of one journal in their order.
-
-        They are out of it only if the process died while it wrote anew what waited. Then the
-        segments go together, when all of them is stored.
-        """
-        newest: dict[str, int] = {}
-        for batch in batches:
-            if batch.sequence <= newest.get(batch.journal, 0):
-                break
-            newest[batch.journal] = batch.sequence
-        else:
-            return batches
-        by_name = {(batch.journal, batch.sequence): batch for batch in batches}
-        places = {
-            name: place for place, name in enumerate(dict.fromkeys(b.journal for b in batches))
-        }
-        for segment in self._segments:
-            segment.left = 0
-        self._segments[0].left = self._segments[0].total = len(by_name)
-        return [
-            by_name[name] for name in sorted(by_name, key=lambda name: (places[name[0]], name[1]))
-        ]
-
-
-def _records(content: bytes) -> Iterator[tuple[Batch | None, int, int]]:
-    """Yield what a segment has, from byte to byte: batches, and None for what is none."""
-    place = len(_MAGIC) if content.startswith(_MAGIC) else 0
-    while place < len(content):
-        batch, end = decode_at(content, place)
-        if batch is None:
-            end = next_record(content, place + 1)
-        yield batch, place, end
-        place = end
-
-
-class JournalState(NamedTuple):
-    """What is in a journal's folder; while a gateway holds it only ``held`` and ``set_aside``."""
-
-    held: bool
-    set_aside: tuple[str, ...]
-    batches: int = 0
-    events: int = 0
-    broken: int = 0
-
-
-def inspect(folder: Path) -> JournalState:
-    """Look at a journal without changing anything; raises ``OSError``."""
-    set_aside = tuple(sorted(path.name for path in folder.glob("*.bad")))
-    if (folder / "lock").exists():
-        lock = os.open(folder / "lock", os.O_RDWR)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return JournalState(True, set_aside)
-        finally:
-            os.close(lock)
-    batches = events = broken = 0
-    for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        for batch, _, _ in _records(path.read_bytes()):
-            broken += batch is None
-            if batch is not None:
-                batches += 1
-                events += batch.count
-    return JournalState(False, set_aside, batches, events, broken)
 
 
 class NoJournal:
@@ -653,8 +447,3 @@ class NoJournal:
 
     def close(self) -> None:
         """Nothing to let go of."""
-
-
-def _file(segment: _Segment) -> int:
-    assert segment.file is not None
-    return segment.file

@@ -7,11 +7,13 @@ another number of workers left is moved to a folder that somebody reads.
 """
 
 import contextlib
+import errno
 import json
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from playsmart_gateway.errors import ConfigError, at_start
@@ -19,11 +21,10 @@ from playsmart_gateway.events.codec import (
     MARK,
     owner_of_broken,
 )
-from playsmart_gateway.pipeline.disk import OsDisk
-from playsmart_gateway.pipeline.journal import (
-    JournalState,
-    inspect,
-)
+from playsmart_gateway.pipeline.disk import LOCK, OsDisk
+from playsmart_gateway.pipeline.journal import RETAKE_SECONDS
+from playsmart_gateway.pipeline.replay import JournalState, inspect
+from playsmart_gateway.pipeline.segments import PROBE, lock
 from playsmart_gateway.private import make_folder
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,47 @@ MIN_TELLING_BYTES = 6
 
 _FOLDER = re.compile(r"worker-\d+")
 _FILE = re.compile(r"(\d{16})\.(journal|bad)")
+
+
+class HeldFolder:
+    """The lock of a folder, for who keeps it and writes nothing there, as a supervisor does.
+
+    ``clock`` is in seconds that nobody sets.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.last_error: OSError | None = None
+        self._folder = folder
+        self._disk = OsDisk()
+        self._clock = clock
+        self._lost_since: float | None = None
+
+    def open(self) -> None:
+        """Take the folder; raises as ``Journal.open`` does."""
+        lock(self._disk, self._folder)
+
+    def hold(self) -> None:
+        """See that folder and lock are where they were; make and lock them anew if not."""
+        try:
+            if self._lost_since is None and (found := self._disk.look({})):
+                self._lost_since = self._clock()
+                self._failed(OSError(errno.ENOENT, found[LOCK]))
+            lost = self._lost_since
+            if lost is not None and self._clock() - lost >= RETAKE_SECONDS:
+                self._disk.relock(self._folder)
+                self._lost_since = self.last_error = None
+                logger.warning("the journal %s is locked anew", self._folder)
+        except OSError as error:
+            self._failed(error)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._disk.unlock()
+
+    def _failed(self, error: OSError) -> None:
+        if self.last_error is None:
+            logger.error("journal trouble in %s: %s", self._folder, error.strerror)
+        self.last_error = error
 
 
 def worker_folder(path: Path, worker: int) -> Path:
@@ -170,7 +212,7 @@ def _move(source: Path, target: Path) -> int:
                 old = numbers.setdefault(each.name[:16], number + 1 + len(numbers))
                 each.rename(target / f"{old:016d}{each.suffix}")
         if is_workers:
-            for name in ("lock", "probe"):
+            for name in (LOCK, PROBE):
                 (source / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # somebody put something else there
                 source.rmdir()

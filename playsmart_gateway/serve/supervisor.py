@@ -36,8 +36,8 @@ from playsmart_gateway.peers.channels import Channels
 from playsmart_gateway.peers.fair_lock import FairLock
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.peers.scoreboard import Scoreboard
-from playsmart_gateway.pipeline.journal import Journal
 from playsmart_gateway.pipeline.journal_folders import (
+    HeldFolder,
     adopt,
     journal_folders,
     worker_folder,
@@ -102,9 +102,9 @@ def _nothing() -> None:
 
 
 @contextlib.contextmanager
-def _journals(path: Path, workers: int) -> Iterator[Journal]:
+def _journals(path: Path, workers: int) -> Iterator[HeldFolder]:
     """Hold the lock of all journals, the workers too; what others left is the first worker's."""
-    whole = Journal(path)
+    whole = HeldFolder(path)
     whole.open()
     with contextlib.closing(whole):
         own = [worker_folder(path, number) for number in range(workers)]

@@ -486,29 +486,3 @@ async def test_what_is_stored_and_still_here_can_be_had_once_more(tmp_path: Path
 
 def files_of(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.journal"))
-
-
-def test_who_only_keeps_a_folder_locked_locks_it_anew_where_it_was_taken_away(
-    tmp_path: Path,
-) -> None:
-    clock = FakeClock()
-    journal = Journal(tmp_path / "j", clock=clock)
-    journal.open()
-    assert trouble(journal) == ""
-    (tmp_path / "j").rename(tmp_path / "moved")
-    assert "is gone" in trouble(journal)
-    assert not (tmp_path / "j").exists(), "it is left alone for a moment"
-    other = Journal(tmp_path / "j")
-    other.open()
-    clock.advance(RETAKE_SECONDS)
-    assert trouble(journal), "somebody else has it"
-    other.close()
-    assert trouble(journal) == ""
-    with pytest.raises(ConfigError, match="in use by another gateway"):
-        Journal(tmp_path / "j").open()
-    journal.close()
-
-
-def trouble(journal: Journal) -> str:
-    journal.hold()
-    return str(journal.last_error or "")

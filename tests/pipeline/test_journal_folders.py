@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.pipeline.journal import Journal
+from playsmart_gateway.pipeline.journal import RETAKE_SECONDS, Journal
 from playsmart_gateway.pipeline.journal_folders import (
+    HeldFolder,
     adopt,
     inspect_all,
     journal_folders,
     worker_folder,
 )
-from tests.support.doubles import make_batch
+from tests.support.doubles import FakeClock, make_batch
 
 
 def leave(folder: Path, *users: str) -> None:
@@ -110,3 +111,29 @@ def test_an_empty_folder_of_a_worker_is_removed(tmp_path: Path) -> None:
     other.mkdir()
     adopt(tmp_path, [other])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_only_keeps_a_folder_locked_locks_it_anew_where_it_was_taken_away(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    held = HeldFolder(tmp_path / "j", clock)
+    held.open()
+    assert trouble(held) == ""
+    (tmp_path / "j").rename(tmp_path / "moved")
+    assert "is gone" in trouble(held)
+    assert not (tmp_path / "j").exists(), "it is left alone for a moment"
+    other = Journal(tmp_path / "j")
+    other.open()
+    clock.advance(RETAKE_SECONDS)
+    assert trouble(held), "somebody else has it"
+    other.close()
+    assert trouble(held) == ""
+    with pytest.raises(ConfigError, match="in use by another gateway"):
+        Journal(tmp_path / "j").open()
+    held.close()
+
+
+def trouble(held: HeldFolder) -> str:
+    held.hold()
+    return str(held.last_error or "")

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from playsmart_gateway.pipeline.journal import PROBE
+from playsmart_gateway.pipeline.segments import PROBE
 from tests.campaigns.simulation.chance import Chance
 from tests.campaigns.simulation.loop import (
     Killed,

@@ -21,10 +21,7 @@ from playsmart_gateway.pipeline.intake import (
     Intake,
     Receipt,
 )
-from playsmart_gateway.pipeline.journal import (
-    _file,
-    _Segment,
-)
+from playsmart_gateway.pipeline.segments import Segment, SegmentFiles
 from tests.campaigns.simulation.disk import SimDisk
 from tests.campaigns.simulation.parts import (
     Parts,
@@ -33,8 +30,8 @@ from tests.campaigns.simulation.parts import (
 )
 
 
-class _SkipsSync(SimJournal):
-    def _sync_files(self, files: list[int], names_dirty: bool) -> None:
+class _SkipsSync(SegmentFiles):
+    def sync(self, files: Sequence[int], names_dirty: bool) -> None:
         pass
 
 
@@ -90,18 +87,18 @@ class _ReusesIdentity(SimJournal):
 
 
 class _LeavesFailedWrites(SimJournal):
-    def _append(self, segment: _Segment, buffers: list[bytes]) -> None:
-        self._write_all(_file(segment), buffers)
+    def _append(self, segment: Segment, buffers: list[bytes]) -> None:
+        self._files.write(segment.descriptor, buffers)
 
 
-class _BelievesShortWrites(SimJournal):
+class _BelievesShortWrites(SegmentFiles):
     def _write_all(self, file: int, buffers: list[bytes]) -> None:
         self._disk.write(file, buffers)
 
 
-class _SkipsFolderSync(SimJournal):
-    def _sync_files(self, files: list[int], names_dirty: bool) -> None:
-        super()._sync_files(files, False)
+class _SkipsFolderSync(SegmentFiles):
+    def sync(self, files: Sequence[int], names_dirty: bool) -> None:
+        super().sync(files, False)
 
 
 class _SettlesBackwards(Intake):
@@ -217,8 +214,8 @@ class _StopsSyncingBeforeTheStoreClosed(SimGateway):
             await super()._sync_journal()
 
 
-class _GivesUpAtTheFirstFailedSync(SimJournal):
-    def _sync_files(self, files: list[int], names_dirty: bool) -> None:
+class _GivesUpAtTheFirstFailedSync(SegmentFiles):
+    def sync(self, files: Sequence[int], names_dirty: bool) -> None:
         for file in files:
             self._disk.sync(file)
         if names_dirty:
@@ -256,7 +253,7 @@ def _rename(batches: Sequence[Batch]) -> None:
 
 
 MUTANTS: dict[str, Parts] = {
-    "skips every sync": Parts(journal=_SkipsSync),
+    "skips every sync": Parts(files=_SkipsSync),
     "answers before the journal has it": Parts(intake=_AnswersEarly),
     "skips the CRC": Parts(disk=_SkipsCrc),
     "lets go before the store has it": Parts(flusher=_LetsGoFirst),
@@ -264,8 +261,8 @@ MUTANTS: dict[str, Parts] = {
     "trims the journal before the store synced": Parts(flusher=_TrimsUnsynced),
     "keeps its identity over a restart": Parts(journal=_ReusesIdentity),
     "leaves a failed write behind": Parts(journal=_LeavesFailedWrites),
-    "believes a short write": Parts(journal=_BelievesShortWrites),
-    "does not sync the folder": Parts(journal=_SkipsFolderSync),
+    "believes a short write": Parts(files=_BelievesShortWrites),
+    "does not sync the folder": Parts(files=_SkipsFolderSync),
     "commits a group backwards": Parts(intake=_SettlesBackwards),
     "takes a failed store for a stored flush": Parts(flusher=_TakesFailureForSuccess),
     "retries under another name": Parts(flusher=_WritesTwice),
@@ -282,7 +279,7 @@ MUTANTS: dict[str, Parts] = {
     "does not sync what it replays": Parts(disk=_DoesNotSyncWhatItReplays),
     "does not wait for the group when it stops": Parts(gateway=_DoesNotWaitForTheGroup),
     "stops syncing before the store closed": Parts(gateway=_StopsSyncingBeforeTheStoreClosed),
-    "gives up at the first failed sync": Parts(journal=_GivesUpAtTheFirstFailedSync),
+    "gives up at the first failed sync": Parts(files=_GivesUpAtTheFirstFailedSync),
     "leaves what it could not sync": Parts(journal=_LeavesWhatItCouldNotSync),
     "closes files under a running thread": Parts(journal=_LeavesThreadsBehind),
 }

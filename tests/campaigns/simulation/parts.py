@@ -18,6 +18,7 @@ from playsmart_gateway.pipeline.journal import (
     Fsync,
     Journal,
 )
+from playsmart_gateway.pipeline.segments import SegmentFiles
 from playsmart_gateway.stores.contract import Store
 from tests.campaigns.simulation.chance import Chance
 from tests.campaigns.simulation.disk import SimDisk
@@ -32,6 +33,10 @@ class SimJournal(Journal):
     clock: Callable[[], float]
     _sync_began: float | None = None
     _longest_sync = 0.0
+
+    def exchange_files(self, files: SegmentFiles) -> None:
+        """Do through others what is done on the disk."""
+        self._files = files
 
     async def sync(self) -> None:
         self._sync_began = self.clock()
@@ -134,6 +139,7 @@ class SimGateway(Gateway):
         )
         journal.clock = loop.time
         journal.weight = SEGMENT_BYTES // limits.segment_bytes
+        journal.exchange_files(parts.files(disk, Path("journal")))
         self.journal = self.sim_journal = journal
         self.buffer = parts.buffer(
             max_events=limits.max_events,
@@ -186,6 +192,7 @@ class Parts:
     """Which classes a gateway is built from; a mutant has one exchanged for a broken one."""
 
     journal: type[SimJournal] = SimJournal
+    files: type[SegmentFiles] = SegmentFiles
     buffer: type[Buffer] = Buffer
     intake: type[Intake] = Intake
     flusher: type[Flusher] = Flusher
