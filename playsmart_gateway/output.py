@@ -35,7 +35,8 @@ FLUSH_SECONDS = 1.0
 MAX_WORKERS = 64
 
 # A place for each process that shares the streams: the supervisor, or the only one, and workers.
-_counts = memoryview(mmap.mmap(-1, 8 * (1 + MAX_WORKERS))).cast("Q")
+_PLACES = 1 + MAX_WORKERS
+_counts = memoryview(bytearray(8 * _PLACES)).cast("Q")
 _place = 0
 
 
@@ -149,6 +150,8 @@ _outlets = (Outlet(1, "standard output"), Outlet(2, "standard error"))
 
 def never_wait_for_readers() -> None:
     """Have all that this process and those it forks print and log go by way of a queue."""
+    global _counts
+    _counts = memoryview(mmap.mmap(-1, 8 * _PLACES)).cast("Q")  # those it forks count here, too
     sys.stdout = _stream(sys.stdout, 1, _outlets[0])
     sys.stderr = _stream(sys.stderr, 2, _outlets[1])
     for outlet in _outlets:

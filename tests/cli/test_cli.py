@@ -23,6 +23,7 @@ from playsmart_gateway.build import (
 from playsmart_gateway.cli import commands, main
 from playsmart_gateway.config import MASKED
 from tests import ROOT
+from tests.support import warm
 from tests.support.commands import invoke
 from tests.support.polling import PATIENCE_SECONDS
 from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
@@ -40,14 +41,11 @@ def run(tmp_path: Path) -> Run:
 
     def run_command(*arguments: str, **environment: str) -> Finished:
         settings = {f"PLAYSMART_{name}": value for name, value in environment.items()}
-        finished = subprocess.run(
-            [sys.executable, "-m", "playsmart_gateway", *arguments],
-            cwd=tmp_path,
-            env=clean_environment(**settings),
-            capture_output=True,
-            text=True,
+        finished = warm.run(
+            arguments,
+            folder=tmp_path,
+            environment=clean_environment(**settings),
             timeout=PATIENCE_SECONDS,
-            check=False,
         )
         assert "Traceback" not in finished.stderr
         return finished

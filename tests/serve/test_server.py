@@ -5,12 +5,12 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import SERVE, start_and_fail
+from tests.support import warm
+from tests.support.commands import start_and_fail
 from tests.support.polling import PATIENCE_SECONDS, wait_until
 from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
 from tests.support.uploads import make_event, make_upload
@@ -117,12 +117,11 @@ def test_a_signal_while_it_starts_is_not_lost(tmp_path: Path) -> None:
     lock.execute("BEGIN IMMEDIATE")
     log = tmp_path / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*SERVE, "--port", "0"],
-            cwd=tmp_path,
-            env=clean_environment(PLAYSMART_AUTH__SECRET=SECRET),
+        process = warm.start(
+            ["serve", "--port", "0"],
+            folder=tmp_path,
+            environment=clean_environment(PLAYSMART_AUTH__SECRET=SECRET),
             stdout=output,
-            stderr=output,
         )
     try:
         wait_until(lambda: True if has_open(process.pid, path) else None)

@@ -214,7 +214,7 @@ def test_a_worker_waits_for_stream_and_store(
         assert gateway.post(make_upload("ada"), sub="ada").status_code == 202
         wait_until(lambda: gateway.select("SELECT 1 FROM events") or None)
         assert gateway.stop() == 0
-        worker.terminate()
+        worker.process.terminate()
         code, output = outcome(worker)
         assert code == 0, output
         assert "Traceback" not in output

@@ -22,6 +22,7 @@ import httpx
 import pytest
 
 from tests.serve.wire import get, start_workers, workers
+from tests.support import warm
 from tests.support.commands import start_and_fail
 from tests.support.count import count
 from tests.support.metrics import parse_metrics
@@ -120,14 +121,11 @@ def children_are_gone(pids: dict[int, int]) -> Callable[[], bool | None]:
 
 def run_command(folder: Path, *arguments: str) -> str:
     """What a command says, to whomever."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "playsmart_gateway", *arguments],
-        cwd=folder,
-        env=clean_environment(PLAYSMART_AUTH__SECRET=SECRET),
-        capture_output=True,
-        text=True,
+    finished = warm.run(
+        arguments,
+        folder=folder,
+        environment=clean_environment(PLAYSMART_AUTH__SECRET=SECRET),
         timeout=PATIENCE_SECONDS,
-        check=False,
     )
     return finished.stdout + finished.stderr
 

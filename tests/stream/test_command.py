@@ -57,7 +57,7 @@ def test_a_gateway_and_a_worker_from_one_configuration_with_the_same_connections
         twice.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
         assert [answer.status for answer in twice.read_to_end()] == [400]
         half.send(b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
-        worker.send_signal(signal.SIGTERM)
+        worker.process.send_signal(signal.SIGTERM)
         code, output = outcome(worker)
     assert code == 0, output
     assert "Traceback" not in output
@@ -71,9 +71,8 @@ def test_a_worker_without_signals_or_port_stops_by_ctrl_c(
     stream = new_stream().stream + f"-{os.getpid()}"
     worker = run("worker", *arguments, NATS__STREAM=stream)
     wait_until(lambda: True if (tmp_path / "events.db").exists() else None)
-    assert worker.stdout is not None
-    assert "connected to NATS" in worker.stdout.readline()
-    worker.send_signal(signal.SIGINT)
+    wait_until(lambda: "connected to NATS" in worker.output or None)
+    worker.process.send_signal(signal.SIGINT)
     assert outcome(worker)[0] == 0
 
 

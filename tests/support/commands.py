@@ -1,17 +1,17 @@
 """Commands in the process of their test, or one of their own."""
 
 import os
-import subprocess
-import sys
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from playsmart_gateway.cli import commands
+from tests.support import warm
 from tests.support.polling import PATIENCE_SECONDS
 from tests.support.process import SECRET, clean_environment
 
@@ -23,37 +23,49 @@ def invoke(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(commands, arguments, env={**unset, **settings})
 
 
-Run = Callable[..., subprocess.Popen[str]]
+class Command:
+    """A command as a process of its own, in ``folder``; what it prints goes to a file there."""
+
+    def __init__(
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+    ) -> None:
+        handle, name = tempfile.mkstemp(prefix="printed-", dir=folder)
+        self._printed = Path(name)
+        try:
+            self.process = warm.start(
+                arguments, folder=folder, environment=environment, stdout=handle
+            )
+        finally:
+            os.close(handle)
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far, to standard output and error."""
+        return self._printed.read_text("utf-8", "replace")
+
+
+Run = Callable[..., Command]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     """Run commands in ``tmp_path``; they are gone when the test is."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[Command] = []
 
-    def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, **environment: str) -> Command:
         settings = {f"PLAYSMART_{name}": value for name, value in environment.items()}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "playsmart_gateway", *arguments],
-            cwd=tmp_path,
-            env=clean_environment(**settings),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        return process
+        started.append(Command(arguments, tmp_path, clean_environment(**settings)))
+        return started[-1]
 
     yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    for command in started:
+        command.process.kill()
+        command.process.wait()
 
 
-def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
-    return process.returncode, output
+def outcome(command: Command) -> tuple[int, str]:
+    """Wait for its end; return its exit code and what it printed."""
+    return command.process.wait(PATIENCE_SECONDS), command.output
 
 
 def fetch(port: int, path: str) -> tuple[int, str] | None:
@@ -68,19 +80,13 @@ def fetch(port: int, path: str) -> tuple[int, str] | None:
         return None
 
 
-SERVE = [sys.executable, "-m", "playsmart_gateway", "serve"]
-
-
 def start_and_fail(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     settings = {f"PLAYSMART_{name}": value for name, value in environment.items()}
-    finished = subprocess.run(
-        [*SERVE, *arguments],
-        cwd=folder,
-        env=clean_environment(PLAYSMART_AUTH__SECRET=SECRET, **settings),
-        capture_output=True,
-        text=True,
+    finished = warm.run(
+        ["serve", *arguments],
+        folder=folder,
+        environment=clean_environment(PLAYSMART_AUTH__SECRET=SECRET, **settings),
         timeout=PATIENCE_SECONDS,
-        check=False,
     )
     assert "Traceback" not in finished.stderr
     assert SECRET not in finished.stderr

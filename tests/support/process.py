@@ -4,8 +4,6 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from playsmart_gateway.auth.tokens import mint
+from tests.support import warm
 from tests.support.connection import Connection
 from tests.support.metrics import parse_metrics
 from tests.support.polling import PATIENCE_SECONDS, wait_until
@@ -30,14 +29,12 @@ class RunningGateway:
         self.secret = SECRET
         self._log_file = folder / "gateway.log"
         # With no port of its own a gateway listens on a free one and says which.
-        command = [sys.executable, "-m", "playsmart_gateway", "serve", "--port", "0", *arguments]
         with self._log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=clean_environment(**(environment or {})),
+            self.process = warm.start(
+                ["serve", "--port", "0", *arguments],
+                folder=folder,
+                environment=clean_environment(**(environment or {})),
                 stdout=log,
-                stderr=subprocess.STDOUT,
             )
         try:
             self.port = int(self.wait_for_log(r"running on http://[^ ]*:(\d+) ")[1])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tests import ROOT
+from tests.support import warm
 from tests.support.players import fetch
 from tests.support.polling import until
 from tests.support.ports import free_port
@@ -19,8 +20,10 @@ from tests.support.program import (
     DATABASE,
     JOURNAL,
 )
+from tests.support.warm import Forked
 
 Settings = dict[str, object]
+PROGRAM = "tests.support.program:main"
 
 
 class Target:
@@ -42,7 +45,7 @@ class Target:
         self.is_unread = False
         self._unread: int | None = None
         self._prefix = list(prefix)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Target":
         """Nothing is started yet."""
@@ -56,7 +59,7 @@ class Target:
             os.close(self._unread)
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Forked | subprocess.Popen[bytes]:
         """The life that was started last."""
         assert self._process is not None, "it was started"
         return self._process
@@ -93,6 +96,11 @@ class Target:
         for key, value in self.settings.items():
             arguments += ["--set", f"{key}={value}"]
         with self._log() as log:
+            if not self._prefix:
+                self._process = warm.start(
+                    arguments, folder=ROOT, environment=os.environ, stdout=log, main=PROGRAM
+                )
+                return
             self._process = subprocess.Popen(
                 [*self._prefix, sys.executable, "-m", "tests.support.program", *arguments],
                 cwd=ROOT,
@@ -182,7 +190,7 @@ class Target:
             return self.process.poll() is not None
 
         await until(ended, f"the process ends; log: {self.log}", seconds=seconds)
-        return int(self.process.returncode)
+        return self.process.wait()
 
     async def stop(self) -> int:
         """SIGTERM; return the exit code."""

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Self
 
 from playsmart_gateway.build import open_sink
 from tests import ROOT
+from tests.support import warm
 from tests.support.count import (
     Auditor,
     Verdict,
@@ -23,6 +22,7 @@ from tests.support.polling import until
 from tests.support.ports import free_port
 from tests.support.program import environment
 from tests.support.target import Target
+from tests.support.warm import Forked
 
 RING_EVENTS = 4_000
 """Of each gateway: small, so that it fills while the cluster is down."""
@@ -37,7 +37,6 @@ _SETTINGS: dict[str, object] = {
     "buffer.wait_for_room_ms": 100,
     "server.drain_timeout_seconds": 20,
 }
-_PROGRAM = "import signal; signal.alarm({life}); from playsmart_gateway.cli import main; main()"
 
 
 class WorkerProcess:
@@ -49,22 +48,19 @@ class WorkerProcess:
         self._port = free_port()
         texts = [f"{key}={value}" for key, value in settings.items()]
         self._environment = environment(0, folder, texts)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     @property
     def log(self) -> str:
         return (self._folder / "log").read_text("utf-8", "replace")
 
     def start(self) -> None:
-        program = _PROGRAM.format(life=LIFE_SECONDS)
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", program, "worker", "--port", str(self._port)],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **self._environment},
-                stdin=subprocess.DEVNULL,
+            self._process = warm.start(
+                ["worker", "--port", str(self._port)],
+                folder=ROOT,
+                environment={**os.environ, **self._environment},
                 stdout=log,
-                stderr=log,
             )
 
     def kill(self) -> None:
