@@ -61,6 +61,7 @@ from playsmart_gateway.http.request_frame import (
     RequestFrame,
     SlashRedirect,
 )
+from playsmart_gateway.manual import pages as manual
 from playsmart_gateway.openapi import page as docs
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.pipeline.allowance import Allowance
@@ -171,6 +172,7 @@ def create_app(
         routes=[
             *ops.routes(gateway, of_process=worker is None),
             *docs.routes(PIECES, development_token, home),
+            *manual.routes(),
             *inspector_pages.routes(
                 gateway.inspector,
                 gate,

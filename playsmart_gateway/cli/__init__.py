@@ -22,6 +22,7 @@ from playsmart_gateway.cli.erase import erase_command
 from playsmart_gateway.cli.export import export_command
 from playsmart_gateway.cli.keys import token_command
 from playsmart_gateway.cli.load import load_command
+from playsmart_gateway.cli.manual import manual_command
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.cli.retention import retention_command
 from playsmart_gateway.cli.serve import check_config_command, serve_command
@@ -63,6 +64,7 @@ for command in (
     include_command,
     opt_command,
     stats_command,
+    manual_command,
 ):
     commands.add_command(in_utf_8(command))
 

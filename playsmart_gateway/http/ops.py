@@ -26,7 +26,8 @@ from playsmart_gateway.metrics import Histogram, Snapshot
 from playsmart_gateway.output import dropped_records
 
 LINKS = {
-    "/docs": "all of this explained, to try out",
+    "/manual": "how to use and run all of this, chapter by chapter",
+    "/docs": "the API explained, to try out",
     "/openapi.json": "the same for programs (OpenAPI 3.1)",
     "/ingest/events": "send events (POST, bearer token)",
     "/event": "send an event and get its points (POST, bearer token)",

@@ -108,6 +108,22 @@ PIECE = Piece(
                 },
             )
         },
+        "/manual": {
+            "get": operation(
+                "manual",
+                "The manual",
+                "The chapters, at `/manual/tutorial` and so on, as `playsmart-gateway manual` has "
+                "them. It works without the internet.",
+                {
+                    "200": {
+                        "description": "The page.",
+                        "content": _text("text/html"),
+                        "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
+                    },
+                    "304": _NOT_MODIFIED,
+                },
+            )
+        },
     },
     {},
 )

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from playsmart_gateway.console.access import Home
 from playsmart_gateway.http.static import (
+    SECURITY_HEADERS,
     Asset,
     package_folder,
 )
@@ -30,16 +31,6 @@ _ASSETS = {
     "page.css": "text/css",
 }
 _META = '<meta name="development-token" content="{}">'
-
-SECURITY_HEADERS = {
-    # Swagger UI draws its icons from data: URLs; everything else comes from us and goes to us.
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "cross-origin-resource-policy": "same-origin",
-}
 
 
 def routes(

@@ -39,6 +39,17 @@ ENDING = pytest.mark.parametrize(
 )
 
 
+CONFIGURED = [
+    name
+    for name, command in COMMANDS.items()
+    if "config_path" in {each.name for each in command.params}
+]
+
+
+def test_every_command_but_the_manual_is_told_where_the_configuration_is() -> None:
+    assert set(COMMANDS) - set(CONFIGURED) == {("manual",)}
+
+
 def a_value_for(parameter: click.Parameter) -> str:
     kind = parameter.type
     if isinstance(kind, click.Choice):
@@ -175,7 +186,7 @@ def test_a_variable_that_is_not_utf_8(run: Forks) -> None:
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        *((name, what) for name in COMMANDS for what in ("none", "folder")),
+        *((name, what) for name in CONFIGURED for what in ("none", "folder")),
         *((("stats",), what) for what in ("binary", "below a file", "too long")),
     ],
 )
@@ -186,8 +197,6 @@ def test_a_configuration_that_cannot_be_read(
     binary.write_bytes(b"\xff\x00\xfe")
     paths = {"folder": tmp_path, "binary": binary, "below a file": binary / "x"}
     path = str(paths.get(what, tmp_path / ("x" * 5_000 if what == "too long" else "none")))
-    parameters = {each.name for each in COMMANDS[name].params}
-    assert "config_path" in parameters
     ended = checked(run.run(quick(name, config_path=path)))
     if name == ("doctor",):
         assert (ended.code, "problem  configuration: " in ended.output) == (1, True)
@@ -255,7 +264,7 @@ def test_ctrl_c_at_some_moment(
     checked(run.run(quick(name), settings, interrupted_after=after))
 
 
-WITHOUT_A_STORE = (("token",), ("check-config",), ("load",))
+WITHOUT_A_STORE = (("token",), ("check-config",), ("load",), ("manual",))
 WITH_WORDS_OF_ITS_OWN: dict[tuple[str, ...], tuple[int, str]] = {
     ("tail",): (0, ""),  # Ctrl-C is how it ends
     ("export",): (1, "interrupted after 0 events; to go on, --after 0"),

@@ -1,0 +1,120 @@
+"""``/manual`` and ``/manual/CHAPTER``: the chapters as pages, without a script and the internet.
+
+Markdown becomes HTML by ``markdown-it-py`` when a chapter is first asked for, in a thread, and is
+kept. HTML in a chapter would be shown as text.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from functools import cache
+from html import escape
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from playsmart_gateway.http.static import SECURITY_HEADERS, Asset
+from playsmart_gateway.manual import CHAPTERS, Heading, headings, read
+
+PATH = "/manual"
+_STYLE = "manual.css"
+_HERE = Path(__file__).parent
+
+
+def routes() -> list[Route]:
+    """Return the list of chapters, the chapters, and their style."""
+
+    async def index(request: Request) -> Response:
+        return _index().answer(request, SECURITY_HEADERS)
+
+    async def chapter(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name == _STYLE:
+            return _style().answer(request, SECURITY_HEADERS)
+        if name not in CHAPTERS:
+            raise HTTPException(404)
+        asset = await asyncio.to_thread(_chapter, name)
+        return asset.answer(request, SECURITY_HEADERS)
+
+    return [Route(PATH, index), Route(PATH + "/{name}", chapter, include_in_schema=False)]
+
+
+@cache
+def _style() -> Asset:
+    return Asset.of((_HERE / _STYLE).read_bytes(), "text/css")
+
+
+@cache
+def _index() -> Asset:
+    items = "".join(
+        f'<li><a href="{PATH}/{name}">{name}</a> {escape(about)}</li>'
+        for name, about in CHAPTERS.items()
+    )
+    body = (
+        "<h1>Manual</h1>"
+        "<p>The same is printed by <code>playsmart-gateway manual CHAPTER</code>.</p>"
+        f'<ul class="chapters">{items}</ul>'
+    )
+    return _page("Manual", "", body)
+
+
+@cache
+def _chapter(name: str) -> Asset:
+    text = read(name)
+    found = headings(text)
+    body = _html(text, found)
+    sections = "".join(
+        f'<li><a href="#{each.anchor}">{escape(each.title.replace("`", ""))}</a></li>'
+        for each in found
+        if each.level == 2
+    )
+    if sections:
+        head, end, rest = body.partition("</h1>\n")
+        contents = f"<details><summary>On this page</summary><ul>{sections}</ul></details>\n"
+        body = head + end + contents + rest
+    return _page(found[0].title, name, body + "".join(_next(name)))
+
+
+def _next(name: str) -> Iterator[str]:
+    names = list(CHAPTERS)
+    for following in names[names.index(name) + 1 :][:1]:
+        yield f'<p class="next">Next: <a href="{PATH}/{following}">{following}</a></p>'
+
+
+def _page(title: str, current: str, body: str) -> Asset:
+    here = ' aria-current="page"'
+    links = "".join(
+        f'<li><a href="{PATH}/{name}"{here if name == current else ""}>{name}</a></li>'
+        for name in CHAPTERS
+    )
+    page = (_HERE / "page.html").read_text("utf-8")
+    parts = {"<!-- title -->": escape(title), "<!-- chapters -->": links, "<!-- body -->": body}
+    for mark, part in parts.items():
+        page = page.replace(mark, part, 1)
+    return Asset.of(page.encode(), "text/html", pack=True)
+
+
+def _html(text: str, found: list[Heading]) -> str:
+    """Return a chapter as HTML, headings with their anchors and links between chapters ours."""
+    from markdown_it import MarkdownIt  # 50 ms that nobody pays who does not read
+
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    anchors = iter(found)
+    tokens = markdown.parse(text)
+    for token in tokens:
+        if token.type == "heading_open":
+            token.attrSet("id", next(anchors).anchor)
+        for child in token.children or ():
+            if child.type == "link_open":
+                child.attrSet("href", _href(str(child.attrGet("href"))))
+    html: str = markdown.renderer.render(tokens, markdown.options, {})
+    return html.replace("<table>", '<div class="scroll"><table>').replace(
+        "</table>", "</table></div>"
+    )
+
+
+def _href(target: str) -> str:
+    file, hash_, anchor = target.partition("#")
+    return f"{PATH}/{file.removesuffix('.md')}{hash_}{anchor}" if file.endswith(".md") else target
