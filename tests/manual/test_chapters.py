@@ -1,5 +1,6 @@
 """The manual as it lies there: chapters, headings, links."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_a_chapter_has_one_title_and_levels_without_gaps(name: str) -> None:
     assert [each.level for each in found].count(1) == 1
     assert found[0].level == 1
     assert found[0].line == 0
-    for above, below in zip(found, found[1:], strict=False):
+    for above, below in itertools.pairwise(found):
         assert below.level <= above.level + 1
     assert len({each.anchor for each in found}) == len(found)
 

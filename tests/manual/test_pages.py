@@ -13,7 +13,8 @@ from playsmart_gateway.config import Auth, Config, Journal
 from playsmart_gateway.http.static import SECURITY_HEADERS
 from playsmart_gateway.manual import CHAPTERS, headings, read
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.conftest import SECRET, in_process
+from tests.support.in_process import in_process
+from tests.support.process import SECRET
 
 CONFIG = Config(auth=Auth(secret=SECRET), journal=Journal(enabled=False))
 
