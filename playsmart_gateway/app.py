@@ -14,13 +14,14 @@ from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.build import (
+    Storage,
     access_for,
     allowance_for,
     lynes_verifier_for,
     program_for,
     require_strong_secrets,
     rules_for,
-    store_for,
+    storage_for,
     teak_apps_for,
     verifier_for,
 )
@@ -116,10 +117,12 @@ def create_app(
     rules, program = rules_for(config), program_for(config)
     make_limit: MakeLimit = partial(worker.counts.limit if worker else in_process, clock=steady)
     pays_coins = any(game.coins_enabled for game in config.games)
+    take_turn = worker.fair_lock.turn if worker else nullcontext
+    storage = Storage(sink, sink) if sink else storage_for(config, take_turn=take_turn)
     gateway = Gateway(
         config,
         verifier or verifier_for(config.auth),
-        sink or store_for(config, take_turn=worker.fair_lock.turn if worker else nullcontext),
+        *storage,
         development=development,
         worker=worker,
     )
@@ -190,7 +193,7 @@ def create_app(
             ),
             *reads.routes(
                 program,
-                gateway.statistics.loyalty,
+                gateway.statistics.points,
                 lynes_verifier,
                 access_for(config),
                 clock=clock,
@@ -230,7 +233,7 @@ def _teak_endpoints(
         intake=gateway.intake,
         known_players=gateway.known_players,
         reader=gateway.reader,
-        store=gateway.store,
+        players=gateway.store,
         renderer=renderer,
         stats=gateway.stats,
         max_body_bytes=config.server.max_body_bytes,

@@ -3,9 +3,11 @@
 Each function raises ``ConfigError`` with every mistake in its part, led by the key.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,6 +27,7 @@ from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.stores.contract import (
+    EventSink,
     Store,
     TakeTurn,
 )
@@ -48,50 +51,38 @@ PRINTED = (
 EXAMPLE_TEAK_SECRET = "your_server_secret"  # noqa: S105 - in Teak's manual, and in ours
 
 
-def store_for(config: Config, *, take_turn: TakeTurn = nullcontext) -> Store:
-    """Return the store that the configuration describes; see ``open_sink`` for ``take_turn``.
+class Storage(NamedTuple):
+    """What takes events, and the database that answers; mostly they are one."""
+
+    sink: EventSink
+    store: Store
+
+
+def storage_for(config: Config, *, take_turn: TakeTurn = nullcontext) -> Storage:
+    """Return what the configuration describes; enter both to open them.
+
+    With a ``storage.url`` of NATS batches are only published; then ``storage.reads_url`` names the
+    database to which workers write them, and which does all the rest. See ``open_store`` for
+    ``take_turn``.
 
     Raises:
         ConfigError: with what cannot be used of it.
     """
-    storage = config.storage
-    return open_sink(
-        storage.url,
-        rules_for(config),
-        program_for(config),
-        take_turn=take_turn,
-        reads_url=storage.reads_url,
-        jetstream=jetstream_for(config),
-    )
-
-
-def open_sink(
-    url: str,
-    rules: Sequence[Rule] = (),
-    program: Program | None = None,
-    *,
-    take_turn: TakeTurn = nullcontext,
-    reads_url: str | None = None,
-    jetstream: JetStreamOptions | None = None,
-) -> Store:
-    """Return what takes batches at ``url``; enter it to open it.
-
-    A database (see ``open_store``), or ``nats://...`` (see ``jetstream.options``), where batches
-    are only published; then ``reads_url`` names the database to which workers write them, and
-    which does all the rest.
-
-    Raises:
-        ConfigError: nothing goes by that URL.
-    """
-    if is_nats(url):
-        if reads_url is None or is_nats(reads_url):
+    storage, opened = config.storage, partial(open_store, take_turn=take_turn)
+    rules, program = rules_for(config), program_for(config)
+    if is_nats(storage.url):
+        if storage.reads_url is None or is_nats(storage.reads_url):
             problem = "must name the database that the workers write to, as storage.url is NATS"
             raise ConfigError([f"storage.reads_url: {problem}"])
-        database = open_store(reads_url, rules, program, take_turn=take_turn)
-        return open_publisher(url, jetstream or JetStreamOptions(), database)
-    if reads_url is not None:
+        store = opened(storage.reads_url, rules, program)
+        return Storage(open_publisher(storage.url, jetstream_for(config), store), store)
+    if storage.reads_url is not None:
         raise ConfigError(["storage.reads_url: is only for a storage.url of NATS"])
-    return open_store(url, rules, program, take_turn=take_turn)
+    store = opened(storage.url, rules, program)
+    return Storage(store, store)
+
+
+open_sink = open_store
 
 
 def require_strong_secrets(config: Config) -> None:
@@ -159,7 +150,7 @@ def check(config: Config) -> None:
         verifier_for(config.auth)
     if config.auth.has_keys or (config.lynes.auth and config.lynes.auth.has_keys):
         lynes_verifier_for(config)
-    store_for(config)
+    storage_for(config)
 
 
 def allowance_for(config: Config) -> Allowance | None:

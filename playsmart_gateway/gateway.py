@@ -52,7 +52,7 @@ from playsmart_gateway.pipeline.journal_folders import (
     worker_folder,
 )
 from playsmart_gateway.stores.auditor import auditor
-from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.contract import EventSink, Replaceable, Store
 from playsmart_gateway.stores.follower import follower
 from playsmart_gateway.tasks import Background, cancel
 
@@ -66,6 +66,8 @@ LOOK_SECONDS = 0.5
 class Gateway:
     """The parts of one gateway, and its life from start to drain.
 
+    Events go to the ``sink``; the ``store`` answers, pays those who wait, and is looked after. It
+    may be the sink, too.
     ``on_fatal`` is called when the gateway cannot go on; whoever runs the server sets it to stop
     in order, and calls ``stop_soon`` when it was told to stop. ``left_behind`` counts the events
     that the last drain could not store in time.
@@ -75,7 +77,8 @@ class Gateway:
         self,
         config: Config,
         verifier: TokenVerifier,
-        sink: Store,
+        sink: EventSink,
+        store: Store,
         *,
         development: bool = False,
         worker: Peer | None = None,
@@ -99,7 +102,7 @@ class Gateway:
             ripe_events=buffer.flush_max_events,
             ripe_bytes=buffer.flush_max_bytes,
         )
-        self.reader = sink.reader()
+        self.reader = store.reader()
         self.known_players = KnownPlayers(self.reader)
         if worker:
             self.known_players.share(worker)
@@ -110,7 +113,7 @@ class Gateway:
             wait_for_room_seconds=buffer.wait_for_room_ms / 1_000,
             accepted=self.known_players.accepted,
         )
-        self.commit_queue = CommitQueue(self.stats, wake=self.buffer.stirred.set)
+        self.commit_queue = CommitQueue(self.stats, store, wake=self.buffer.stirred.set)
         self.flusher = Flusher(
             self.buffer,
             self.journal,
@@ -132,15 +135,16 @@ class Gateway:
         self.left_behind = 0
         self._fsync_interval_seconds = journal.fsync_interval_seconds
         self._synced_commits = 0
-        self.store = sink
-        self.statistics = sink.reader()  # of its own: statistics of a year take their time
-        self._audited = sink.reader()
-        self.inspected = sink.reader()
+        self.sink = sink
+        self.store = store
+        self.statistics = store.reader()  # of its own: statistics of a year take their time
+        self._audited = store.reader()
+        self.inspected = store.reader()
         self.inspector = Inspector(
             max_watchers=min(MAX_WATCHERS, max(1, config.server.max_connections // 10)),
             shows_bodies=development,
         )
-        self.figures = sink.figures()
+        self.rollups = store.rollups()
 
     @property
     def failed(self) -> bool:
@@ -165,7 +169,7 @@ class Gateway:
                 adopt(self._folder, journal_folders(self._folder)[1:])  # what workers left
             self._replay()
             async with (
-                self._store_open(),
+                self._storage_open(),
                 self.reader,
                 self.statistics,
                 self._audited,
@@ -335,15 +339,15 @@ class Gateway:
             await self.journal.heal()
 
     async def _look_after_store(self) -> None:
-        """Find out when the store was moved or replaced, though nothing is to be stored.
+        """Find out when the sink was moved or replaced, though nothing is to be stored.
 
         The flusher then asks it until it is back.
         """
-        while True:
+        while isinstance(self.sink, Replaceable):
             await asyncio.sleep(LOOK_SECONDS)
             if self.flusher.last_error is None:
                 try:
-                    await self.store.look()
+                    await self.sink.look()
                 except SinkUnavailable as error:
                     self.flusher.note_failure(error)
                     self.buffer.stirred.set()
@@ -353,7 +357,7 @@ class Gateway:
         commits = self.stats.flushes[COMMIT]
         if commits != self._synced_commits:
             with contextlib.suppress(SinkUnavailable):  # the next interval will do
-                await self.store.sync()
+                await self.store.sync_commits()
                 self._synced_commits = commits
 
     async def _sync_journal(self) -> None:
@@ -376,28 +380,33 @@ class Gateway:
             logger.error("stopped with %d events not stored: %s", self.left_behind, kept)
 
     @asynccontextmanager
-    async def _store_open(self) -> AsyncIterator[None]:
-        """Hold the store open. One that is away is waited for, as one that goes away later is."""
-        try:
-            await self.store.__aenter__()
-        except SinkUnavailable as error:
-            self.flusher.note_failure(error)
-        try:
+    async def _storage_open(self) -> AsyncIterator[None]:
+        """Hold sink and store open. One that is away opens when it is used and is there."""
+        async with contextlib.AsyncExitStack() as stack:
+            if self.store is not self.sink:
+                try:
+                    await stack.enter_async_context(self.store)
+                except SinkUnavailable as error:
+                    logger.warning("no database to read from yet: %s. %s", error, error.hint)
+                    stack.push_async_exit(self.store)
+            try:
+                await stack.enter_async_context(self.sink)
+            except SinkUnavailable as error:
+                self.flusher.note_failure(error)
+                stack.push_async_exit(self.sink)
             yield
-        finally:
-            await self.store.__aexit__()
 
     @asynccontextmanager
     async def _following(self) -> AsyncIterator[None]:
-        """Keep the figures of a store that can."""
-        if self.figures is None:
+        """Keep the sums of a store that can."""
+        if self.rollups is None:
             yield
             return
-        async with self.figures:
+        async with self.rollups:
             if not self.is_first:
                 yield
                 return
-            following = follower(self.figures, self.stats)
+            following = follower(self.rollups, self.stats)
             async with self._background.beside(following.run, "figures"):
                 yield
 

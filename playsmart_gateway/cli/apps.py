@@ -9,16 +9,16 @@ from typing import Any, get_args
 
 import click
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.dialects.iso8601 import read_date_time
-from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.contract import AppPlayers, Store
 from playsmart_gateway.stores.models import (
     AppPlayer,
     Channel,
     OptOutState,
 )
+from playsmart_gateway.stores.open import open_store
 
 
 class Instant(click.ParamType[datetime]):
@@ -70,7 +70,7 @@ def exclude_command(user: str, app: str, until: datetime | None, config_path: Pa
 def include_command(user: str, app: str, config_path: Path | None) -> None:
     """End an exclusion; what was forgotten does not come back."""
 
-    async def act(store: Store) -> bool:
+    async def act(store: AppPlayers) -> bool:
         return await store.include(app, user)
 
     if not _change(config_path, act):
@@ -90,7 +90,7 @@ def opt_command(
     """Set whether a player wants to be contacted on a channel: opt USER in|out."""
     state: OptOutState = "opt_in" if direction == "in" else "opt_out"
 
-    async def act(store: Store) -> bool:
+    async def act(store: AppPlayers) -> bool:
         return await store.set_opt_out(app, user, channel, state)
 
     if not _change(config_path, act):
@@ -110,7 +110,7 @@ def _change(config_path: Path | None, act: Callable[[Store], Awaitable[Any]]) ->
     url = read_config(config_path).storage.database_url
 
     async def change() -> Any:
-        store = open_sink(url)
+        store = open_store(url)
         async with store.reader() as reader:
             await reader.player("")  # a store that is not there must not be made by this
         async with store:

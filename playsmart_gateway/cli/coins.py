@@ -14,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
 from playsmart_gateway.economy.coins import (
@@ -27,6 +26,7 @@ from playsmart_gateway.stores.models import (
     Player,
     Violation,
 )
+from playsmart_gateway.stores.open import open_store
 
 PAGE = 500
 EVENTS_PER_STEP = 50_000
@@ -134,7 +134,7 @@ def audit_command(
 async def _look_up(
     url: str, user: str, limit: int
 ) -> tuple[Player | None, list[CoinTransaction], dict[int, Cause]]:
-    async with open_sink(url).reader() as reader:
+    async with open_store(url).reader() as reader:
         player = await reader.player(user)
         entries: list[CoinTransaction] = []
         causes: dict[int, Cause] = {}
@@ -151,9 +151,9 @@ async def _look_up(
 
 
 async def _adjust(url: str, user: str, amount: int, reason: str, force: bool) -> CoinTransaction:
-    async with open_sink(url).reader() as reader:
+    async with open_store(url).reader() as reader:
         await reader.player(user)  # a store that is not there must not be made by this
-    async with open_sink(url) as sink:
+    async with open_store(url) as sink:
         return await sink.adjust(user, amount, reason, force=force)
 
 
@@ -165,7 +165,7 @@ async def _audit(url: str, *, show_progress: bool) -> tuple[int, Sequence[Violat
     progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
     with progress:
         bar = progress.add_task("audit", total=None)
-        async with open_sink(url).reader() as reader:
+        async with open_store(url).reader() as reader:
             while True:
                 audited = await reader.audit(EVENTS_PER_STEP)
                 violations += audited.violations

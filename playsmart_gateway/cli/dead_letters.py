@@ -12,7 +12,6 @@ import click
 import msgspec
 
 from playsmart_gateway.build import (
-    open_sink,
     program_for,
     rules_for,
 )
@@ -22,12 +21,11 @@ from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.contract import (
-    Reader,
-    Store,
-)
+from playsmart_gateway.stores.contract import Upkeep
 from playsmart_gateway.stores.dead_letters import DeadLetter
 from playsmart_gateway.stores.models import Written
+from playsmart_gateway.stores.open import open_store
+from playsmart_gateway.stores.readers import DeadLetterReader
 
 TRIES = 10
 """To replay one: a gateway that is busy may hold the lock of the one writer for a while."""
@@ -174,14 +172,14 @@ def replay_command(
 
 
 async def _find(config: Config, wanted: Wanted) -> list[DeadLetter]:
-    async with open_sink(config.storage.database_url).reader() as reader:
+    async with open_store(config.storage.database_url).reader() as reader:
         letters = [each for each in await reader.buried() if wanted.fits(each)]
         if wanted.player is None:
             return letters
         return [each for each in letters if await _is_of(reader, each, wanted.player)]
 
 
-async def _is_of(reader: Reader, letter: DeadLetter, player: str) -> bool:
+async def _is_of(reader: DeadLetterReader, letter: DeadLetter, player: str) -> bool:
     if letter.user_id:
         return letter.user_id == player
     batch = await reader.buried_batch(letter.journal, letter.sequence)
@@ -190,7 +188,7 @@ async def _is_of(reader: Reader, letter: DeadLetter, player: str) -> bool:
 
 
 async def _load(config: Config, name: str) -> tuple[DeadLetter | None, Batch | None]:
-    async with open_sink(config.storage.database_url).reader() as reader:
+    async with open_store(config.storage.database_url).reader() as reader:
         for letter in await reader.buried():
             if letter.name == name:
                 return letter, await reader.buried_batch(letter.journal, letter.sequence)
@@ -203,22 +201,22 @@ async def _replay(config: Config, letters: Sequence[DeadLetter]) -> dict[str, Wr
     if not letters:
         return outcomes
     url = config.storage.database_url
-    async with open_sink(url, rules_for(config), program_for(config)) as sink:
+    async with open_store(url, rules_for(config), program_for(config)) as store:
         for letter in letters:
             try:
-                outcomes[letter.name] = await _patiently(sink, letter)
+                outcomes[letter.name] = await _patiently(store, letter)
             except SinkRejected as error:
                 outcomes[letter.name] = str(error)
     return outcomes
 
 
-async def _patiently(sink: Store, letter: DeadLetter) -> Written | None:
+async def _patiently(store: Upkeep, letter: DeadLetter) -> Written | None:
     for _ in range(TRIES - 1):
         try:
-            return await sink.replay(letter.journal, letter.sequence)
+            return await store.replay(letter.journal, letter.sequence)
         except SinkUnavailable:
             await asyncio.sleep(PAUSE_SECONDS)
-    return await sink.replay(letter.journal, letter.sequence)
+    return await store.replay(letter.journal, letter.sequence)
 
 
 def _rows(batch: Batch) -> list[Any] | None:

@@ -15,7 +15,6 @@ from playsmart_gateway.build import (
     allowance_for,
     check,
     doubtful_secrets,
-    open_sink,
     players_open_lynes,
     printed_secrets,
     rules_for,
@@ -31,6 +30,7 @@ from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.pipeline.journal_folders import inspect_all
 from playsmart_gateway.stores.events import StoreHealth
+from playsmart_gateway.stores.open import open_store
 
 LARGE_LOG_BYTES = 67_108_864
 """Of a write-ahead log; it is cut to a quarter of that when nobody holds it."""
@@ -232,7 +232,7 @@ def _beside(file: Path) -> Iterator[Finding]:
 
 
 async def _look(url: str) -> StoreHealth:
-    async with open_sink(url).reader() as reader:
+    async with open_store(url).reader() as reader:
         return await reader.examine()
 
 

@@ -12,7 +12,6 @@ import click
 
 from playsmart_gateway.build import (
     jetstream_for,
-    open_sink,
     program_for,
     rules_for,
 )
@@ -22,7 +21,6 @@ from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.errands import (
     Unanswered,
     ask_to_settle,
@@ -38,7 +36,8 @@ from playsmart_gateway.pipeline.journal_folders import (
     held_folders,
     journal_folders,
 )
-from playsmart_gateway.stores.contract import Sink
+from playsmart_gateway.stores.contract import EventSink
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream import open_consumer
 from playsmart_gateway.stream.options import is_nats
 
@@ -131,7 +130,7 @@ class _Erasure:
     async def count(self) -> dict[str, int]:
         """Return how many rows would go, by table."""
         await _require_store(self._config)
-        async with open_sink(self._config.storage.database_url) as store:
+        async with open_store(self._config.storage.database_url) as store:
             self._cut(await store.names(self._user), dry_run=True)
             return await store.erase(self._user, dry_run=True)
 
@@ -143,7 +142,7 @@ class _Erasure:
         async with contextlib.AsyncExitStack() as stack:
             running = self._running()
             journal = None if running else stack.enter_context(self._journal())
-            store = await stack.enter_async_context(open_sink(url, rules, program))
+            store = await stack.enter_async_context(open_store(url, rules, program))
             if journal is not None:
                 await _store_what_waits(config, journal, store)
             await self._settle(running, "nothing was erased")
@@ -207,7 +206,7 @@ class _Erasure:
 
 
 async def _require_store(config: Config) -> None:
-    async with open_sink(config.storage.database_url).reader() as reader:
+    async with open_store(config.storage.database_url).reader() as reader:
         await reader.newest_event_id()  # a store that is not there must not be made by this
 
 
@@ -224,7 +223,7 @@ def _require_room(config: Config) -> None:
         )
 
 
-async def _store_what_waits(config: Config, journal: Journal | NoJournal, sink: Sink) -> None:
+async def _store_what_waits(config: Config, journal: Journal | NoJournal, sink: EventSink) -> None:
     """Do what a start and a stop of the gateway would do to the journal: leave it empty."""
     limits = config.buffer
     buffer = Buffer(
@@ -241,7 +240,6 @@ async def _store_what_waits(config: Config, journal: Journal | NoJournal, sink: 
         journal,
         sink,
         stats,
-        commit_queue=CommitQueue(stats, wake=buffer.stirred.set),
         room_came=lambda: None,
         interval_seconds=limits.flush_interval_seconds,
         max_events=limits.flush_max_events,

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.harmless import harmless_json
 from playsmart_gateway.cli.printing import Show, say, shown
 from playsmart_gateway.economy.points import (
@@ -22,6 +21,7 @@ from playsmart_gateway.economy.points.summary import (
     Bucket,
     FieldSummary,
 )
+from playsmart_gateway.stores.open import open_store
 
 BAR_WIDTH = 40
 MAX_DAYS_SHOWN = 31
@@ -41,8 +41,8 @@ async def read_event_stats(
     url: str, project: str, event: str, first: date, last: date, group: str | None
 ) -> EventStats:
     """Read them from the store at ``url``."""
-    async with open_sink(url).reader() as reader:
-        loyalty = reader.loyalty
+    async with open_store(url).reader() as reader:
+        loyalty = reader.points
         days = await loyalty.event_days(project, event, first=first, last=last, group=group)
         stats = await loyalty.event_stats(project, event, first=first, last=last, group=group)
     return EventStats(event, group, days, summarize(stats))

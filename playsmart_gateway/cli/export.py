@@ -11,7 +11,6 @@ from typing import IO, cast, get_args
 import click
 import msgspec
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_c
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.formats import (
@@ -24,6 +23,7 @@ from playsmart_gateway.cli.formats import (
 )
 from playsmart_gateway.cli.printing import print_json, progress_bar, raw_option, say
 from playsmart_gateway.stores.events import EventFilter
+from playsmart_gateway.stores.open import open_store
 
 STANDARD_OUTPUT = Path("-")
 _SUFFIXES: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
@@ -103,7 +103,7 @@ def _opened(output: Path) -> Iterator[IO[bytes]]:
 async def _export(url: str, writer: Writer, wanted: EventFilter, after: int) -> Exported:
     with until_ctrl_c() as stop, progress_bar() as bar:
         task = bar.add_task("export", total=None)
-        async with open_sink(url).reader() as reader:
+        async with open_store(url).reader() as reader:
             return await export_events(
                 reader,
                 writer,

@@ -24,9 +24,9 @@ from playsmart_gateway.errors import ExportError
 from playsmart_gateway.private import create_file
 from playsmart_gateway.stores.events import (
     EventFilter,
-    EventReader,
     StoredEvent,
 )
+from playsmart_gateway.stores.readers import EventReader
 
 Format = Literal["ndjson", "csv", "parquet"]
 

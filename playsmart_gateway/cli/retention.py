@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 import msgspec
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.keys import Duration
 from playsmart_gateway.cli.printing import print_json, progress_bar, say
@@ -16,6 +15,7 @@ from playsmart_gateway.stores.events import (
     MAX_NAMED,
     latest_sane,
 )
+from playsmart_gateway.stores.open import open_store
 
 EVENTS_PER_STEP = 2_000
 """Of one transaction: a few milliseconds, for which the gateway's flush may have to wait."""
@@ -79,12 +79,12 @@ class _Whole(msgspec.Struct):
 async def _expire(
     url: str, before: str, game: str | None, event_type: str | None, *, dry_run: bool
 ) -> _Whole:
-    async with open_sink(url).reader() as reader:
+    async with open_store(url).reader() as reader:
         await reader.newest_event_id()  # a store that is not there must not be made by this
     whole, position, latest = _Whole(), 0, latest_sane()
     with progress_bar() as bar:
         task = bar.add_task("retention", total=None)
-        async with open_sink(url) as store:
+        async with open_store(url) as store:
             while True:
                 started = time.monotonic()
                 step = await store.expire(

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stats
 from playsmart_gateway.cli.filters import filter_options
@@ -29,6 +28,7 @@ from playsmart_gateway.stores.models import (
     ActionStatistics,
     Statistics,
 )
+from playsmart_gateway.stores.open import open_store
 
 BAR_WIDTH = 10
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -94,7 +94,7 @@ def stats_command(
 
 
 async def _read(url: str, app: str) -> list[ActionStatistics]:
-    async with open_sink(url).reader() as reader:
+    async with open_store(url).reader() as reader:
         return await reader.action_statistics(app)
 
 

@@ -9,16 +9,16 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_c
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.formats import as_lines
 from playsmart_gateway.cli.printing import Show, harmless, raw_option, shown
 from playsmart_gateway.stores.events import (
     EventFilter,
-    EventReader,
     StoredEvent,
 )
+from playsmart_gateway.stores.open import open_store
+from playsmart_gateway.stores.readers import EventReader
 
 EVENTS_PER_READ = 5_000
 POLL_SECONDS = 0.25
@@ -63,7 +63,7 @@ async def _follow(
     show: Callable[[list[StoredEvent]], None],
     stop: asyncio.Event,
 ) -> None:
-    async with open_sink(url).reader() as reader:
+    async with open_store(url).reader() as reader:
         position = await reader.newest_event_id()
         show(await last_events(reader, wanted, position, lines))
         while not stop.is_set():

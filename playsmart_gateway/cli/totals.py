@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.printing import Show, harmless, progress_bar
 from playsmart_gateway.stores.events import (
     EventCount,
     EventFilter,
 )
+from playsmart_gateway.stores.open import open_store
 
 EVENTS_PER_READ = 200_000
 BAR_WIDTH = 30
@@ -26,7 +26,7 @@ async def count_all(url: str, wanted: EventFilter) -> list[EventCount]:
     counts: Counter[_Key] = Counter()
     with progress_bar() as bar:
         task = bar.add_task("counting", total=None)
-        async with open_sink(url).reader() as reader:
+        async with open_store(url).reader() as reader:
             position, end = 0, await reader.newest_event_id()
             while position < end:
                 page = await reader.count_events(

@@ -6,7 +6,6 @@ import click
 
 from playsmart_gateway.build import (
     jetstream_for,
-    open_sink,
     program_for,
     rules_for,
 )
@@ -15,6 +14,7 @@ from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.output import never_wait_for_readers
 from playsmart_gateway.serve.worker_process import work
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream import open_consumer
 from playsmart_gateway.stream.options import is_nats
 from playsmart_gateway.stream.worker import StreamWorker
@@ -53,7 +53,7 @@ def worker_command(
     consumer = open_consumer(source or config.storage.url, jetstream_for(config))
     worker = StreamWorker(
         consumer,
-        open_sink(to, rules_for(config), program_for(config)),
+        open_store(to, rules_for(config), program_for(config)),
         flush_max_events=config.buffer.flush_max_events,
         flush_max_bytes=config.buffer.flush_max_bytes,
         drain_timeout_seconds=config.server.drain_timeout_seconds,

@@ -17,6 +17,7 @@ from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import Closing, Overloaded, Refused, StoreUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.stores.contract import Awarding
 
 MAX_WAITING = 4_096
 MAX_WAITING_BYTES = 33_554_432
@@ -42,7 +43,7 @@ class Ticket:
 
 
 class CommitQueue:
-    """A bounded queue of batches whose requests wait for their commit.
+    """A bounded queue of batches whose requests wait until ``store`` has committed them.
 
     It gives each batch its name: the commit queue has an identity, one a process, and numbers them.
     It calls ``wake`` when a batch came, and counts in ``stats``: every batch as received, and then
@@ -52,11 +53,13 @@ class CommitQueue:
     def __init__(
         self,
         stats: Stats,
+        store: Awarding,
         *,
         wake: Callable[[], None],
         max_waiting: int = MAX_WAITING,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
+        self.store = store
         self._stats = stats
         self._wake = wake
         self._max_waiting = max_waiting

@@ -27,7 +27,7 @@ from playsmart_gateway.pipeline.journal import (
     Fsync,
 )
 from playsmart_gateway.pipeline.verdict import Judge
-from playsmart_gateway.stores.contract import Sink
+from playsmart_gateway.stores.contract import EventSink, Replaceable
 
 logger = logging.getLogger(__name__)
 
@@ -79,19 +79,20 @@ class Flusher:
     A flush is triggered by ``events`` or ``bytes`` (the buffer is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
     most ``max_events`` events and ``max_bytes`` bytes. ``commit`` is the trigger of the
-    ``commit_queue``, and needs no other reason than that somebody waits. While the store is away
-    and nothing waits, ``probe`` asks whether it is back. When the store has become another one,
-    ``renewal`` comes first: what the journal has of the stored batches is written once more.
+    ``commit_queue``, if there is one, and needs no other reason than that somebody waits. While the
+    store is away and nothing waits, ``probe`` asks whether it is back. When the store has become
+    another one, ``renewal`` comes first: what the journal has of the stored batches is written once
+    more.
     """
 
     def __init__(
         self,
         buffer: Buffer,
         journal: Origin,
-        sink: Sink,
+        sink: EventSink,
         stats: Stats,
         *,
-        commit_queue: CommitQueue,
+        commit_queue: CommitQueue | None = None,
         room_came: Callable[[], None],
         stored: Callable[[Sequence[Batch]], None] = _nobody,
         buried: Callable[[Batch], None] = _nobody,
@@ -119,12 +120,16 @@ class Flusher:
         self._trim_bytes = trim_bytes
         self._clock = clock
         self._jitter = jitter
-        self._judging = Judge(sink, chance=jitter)
+        self._judging = self._judging_commits = Judge(sink, chance=jitter)
+        store: object = commit_queue.store if commit_queue is not None else sink
+        if store is not sink:
+            self._judging_commits = Judge(store, chance=jitter)
         self._stopping = asyncio.Event()
         self._left = 0
         self._urgent_until = 0
         self._moved = asyncio.Event()
-        self._renewals = sink.renewals
+        self._replaceable = sink if isinstance(sink, Replaceable) else None
+        self._known_renewals = self._renewals
         self.last_error: SinkUnavailable | None = None
 
     async def run(self) -> None:
@@ -136,7 +141,7 @@ class Flusher:
                 if trigger == COMMIT:
                     await self.commit()
                 elif trigger == PROBE:
-                    await self._sink.trial(())
+                    await self._sink.write(())
                 elif trigger == RENEWAL:
                     await self._store_once_more()
                 else:
@@ -183,7 +188,7 @@ class Flusher:
             if len(batches) > 1:
                 self._limit = len(batches) // 2
                 return 0
-            await self._judge(batches[0], error, self._waiting())
+            await self._judge(self._judging, batches[0], error, self._waiting())
             return await self._bury(batches[0], str(error))
         seconds = self._clock() - started
         events = written.stored + written.duplicate
@@ -208,21 +213,23 @@ class Flusher:
             SinkUnavailable: nothing was stored; those who can wait, wait again.
         """
         queue = self._commit_queue
+        if queue is None:
+            return 0
         tickets = queue.take(1 if self._commits_alone else MAX_COMMIT_BATCHES, self._max_bytes)
         if not tickets:
             return 0
         started = self._clock()
         try:
-            awards = await self._sink.commit([ticket.batch for ticket in tickets])
+            awards = await queue.store.commit([ticket.batch for ticket in tickets])
             if self._journal.fsync == "always":  # then an answer survives a power cut, too
-                await self._sink.sync()
+                await queue.store.sync_commits()
         except SinkRejected as error:
             if len(tickets) > 1:
                 queue.put_back(tickets)
                 self._commits_alone = len(tickets)
                 return 0
             try:
-                await self._judge(tickets[0].batch, error, ())
+                await self._judge(self._judging_commits, tickets[0].batch, error, ())
             except BaseException:
                 queue.put_back(tickets)
                 raise
@@ -232,7 +239,7 @@ class Flusher:
             queue.put_back(tickets)
             raise
         else:
-            self._judging.stored()
+            self._judging_commits.stored()
             queue.stored(tickets, awards)
             self._stats.observe_commit(len(tickets), self._clock() - started)
         self._commits_alone = max(0, self._commits_alone - 1)
@@ -241,7 +248,9 @@ class Flusher:
     def _waiting(self) -> list[Batch]:
         return self._buffer.head(self._max_events, self._max_bytes)[1:]
 
-    async def _judge(self, batch: Batch, refusal: SinkRejected, waiting: Sequence[Batch]) -> None:
+    async def _judge(
+        self, judge: Judge, batch: Batch, refusal: SinkRejected, waiting: Sequence[Batch]
+    ) -> None:
         """Return if the batch is to blame that the store refuses it.
 
         Raises:
@@ -249,7 +258,7 @@ class Flusher:
                 one that is mended has not to prove itself batch by batch.
         """
         try:
-            await self._judging.judge(batch, refusal, waiting)
+            await judge.judge(batch, refusal, waiting)
         except SinkUnavailable:
             self._limit, self._commits_alone = None, 0
             raise
@@ -285,7 +294,7 @@ class Flusher:
         Raises:
             SinkUnavailable: not all of it is there; the next time begins anew.
         """
-        renewals, events = self._sink.renewals, 0
+        renewals, events = self._renewals, 0
         async for batches in self._journal.once_more():
             for start in range(0, len(batches), MAX_COMMIT_BATCHES):
                 piece = batches[start : start + MAX_COMMIT_BATCHES]
@@ -294,14 +303,14 @@ class Flusher:
                 except SinkRejected:
                     for batch in piece:
                         events += await self._write_or_bury(batch)
-        self._renewals = renewals
+        self._known_renewals = renewals
         logger.warning("the store is another one: it was given %d events once more", events)
 
     async def _write_or_bury(self, batch: Batch) -> int:
         try:
             return (await self._sink.write([batch])).stored
         except SinkRejected as error:
-            await self._judge(batch, error, ())
+            await self._judge(self._judging, batch, error, ())
             await self._keep_dead_letter(batch, str(error))
             return 0
 
@@ -311,23 +320,27 @@ class Flusher:
         What is being synced stays until the next time, too.
         """
         try:
-            await self._sink.keep()
+            await self._sink.sync()
             await self._journal.remove_stored()
         except SinkUnavailable as error:
             logger.warning("the journal keeps what is stored already: %s", error)
+
+    @property
+    def _renewals(self) -> int:
+        return 0 if self._replaceable is None else self._replaceable.renewals
 
     async def _next_trigger(self) -> str | None:
         """Wait until there is a reason to write and name it; None when stopped and empty."""
         buffer = self._buffer
         while True:
             buffer.stirred.clear()
-            if self._sink.renewals != self._renewals:
+            if self._renewals != self._known_renewals:
                 return RENEWAL
             if self._journal.last_error is not None and self._journal.removable_bytes:
                 await self.trim_journal()  # its disk may be full of what is stored already
             wait = self._interval_seconds - buffer.oldest_age if len(buffer) else None
             due = self._due(wait)
-            if len(self._commit_queue) and not (due and self._committed_last):
+            if self._commit_queue and not (due and self._committed_last):
                 return COMMIT
             if due or self._stopping.is_set():
                 return due

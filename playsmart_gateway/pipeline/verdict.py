@@ -17,7 +17,7 @@ import msgspec
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.contract import Sink
+from playsmart_gateway.stores.contract import Rehearsing
 
 MAX_SUSPECTS = 3
 MAX_WITNESSES = 4
@@ -38,10 +38,13 @@ _HINT = (
 
 
 class Judge:
-    """Tells batches at fault from a ``sink`` at fault. ``chance`` draws from 0 to 1."""
+    """Tells batches at fault from a ``sink`` at fault. ``chance`` draws from 0 to 1.
 
-    def __init__(self, sink: Sink, chance: Callable[[], float] = random.random) -> None:
-        self._sink = sink
+    A sink that is not ``Rehearsing`` cannot be asked, so what it refuses is to blame.
+    """
+
+    def __init__(self, sink: object, chance: Callable[[], float] = random.random) -> None:
+        self._sink = sink if isinstance(sink, Rehearsing) else None
         self._chance = chance
         self._suspects: dict[str, set[str]] = {}
         self._convicted: set[tuple[str, str]] = set()
@@ -59,7 +62,9 @@ class Judge:
         Raises:
             SinkUnavailable: the store is to blame, was until a moment ago, or cannot be asked now.
         """
-        if refusal.certain or (batch.user_id, str(refusal)) in self._convicted:
+        if self._sink is None or refusal.certain:
+            return
+        if (batch.user_id, str(refusal)) in self._convicted:
             return
         await self._require_store(batch, refusal, waiting)
         if await self._refuses(batch) is None:
@@ -98,6 +103,7 @@ class Judge:
         return False
 
     async def _refuses(self, batch: Batch) -> SinkRejected | None:
+        assert self._sink is not None, "the store can be asked"
         try:
             await self._sink.trial([batch])
         except SinkRejected as refusal:

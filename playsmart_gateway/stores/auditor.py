@@ -4,7 +4,7 @@ import logging
 from functools import partial
 
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.stores.contract import Reader
+from playsmart_gateway.stores.readers import Checks
 from playsmart_gateway.tasks import PacedTask
 
 logger = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ RESTS = 19
 IDLE_SECONDS = 5.0
 
 
-def auditor(reader: Reader, stats: Stats) -> PacedTask:
+def auditor(reader: Checks, stats: Stats) -> PacedTask:
     """Return what audits the store behind ``reader`` and counts what it finds in ``stats``."""
 
     async def step() -> bool:

@@ -1,155 +1,62 @@
-"""The contract that every sink keeps."""
+"""What a store takes and does: one narrow contract for each who asks something of it.
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+The pipeline needs an ``EventSink`` and nothing else; clients that wait for points need an
+``Awarding``; commands and dialects need one of the others. A ``Store`` is a database, which keeps
+all of them, and is read through a ``Reader`` (see ``readers``). What takes events may be another
+thing than the database that answers: a stream, or a file.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from importlib.util import find_spec
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from playsmart_gateway.economy.points import Award
-from playsmart_gateway.errors import ConfigError, SinkUnavailable
+from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.dead_letters import DeadLetter
-from playsmart_gateway.stores.events import (
-    NEVER,
-    EventReader,
-    Expired,
-)
+from playsmart_gateway.stores.events import NEVER, Expired
 from playsmart_gateway.stores.models import (
-    ActionStatistics,
-    AppPlayer,
-    Audited,
-    Cause,
     Channel,
     CoinTransaction,
     OptOutState,
-    Player,
     PropertyValue,
     Written,
 )
-from playsmart_gateway.stores.points import LoyaltyReader
-from playsmart_gateway.stores.rollups import FigureKeeper
+from playsmart_gateway.stores.readers import Reader
+from playsmart_gateway.stores.rollups import Figures, Followed
 
 TakeTurn = Callable[[], AbstractAsyncContextManager[None]]
 """Has a turn at the store while entered; ``contextlib.nullcontext`` where nobody else writes."""
 
 
-class Reader(EventReader, Protocol):
-    """Reads what a sink wrote, on a connection of its own, opened when first used.
-
-    Every method raises ``SinkUnavailable`` when the store cannot be read now. What ``commit``
-    stored is read through ``loyalty``.
-    """
-
-    @property
-    def loyalty(self) -> LoyaltyReader:
-        """Read points, streaks and statistics, on the same connection."""
-        ...
-
-    async def __aenter__(self) -> Self:
-        """Nothing is opened yet."""
-        ...
-
-    async def __aexit__(self, *_: object) -> None:
-        """Let go of the connection; another call would open another."""
-        ...
-
-    async def player(self, user_id: str) -> Player | None:
-        """Return one player; None if no event of theirs was stored yet."""
-        ...
-
-    async def coin_transactions(
-        self, user_id: str, *, before: int | None = None, limit: int
-    ) -> list[CoinTransaction]:
-        """Return the newest ``limit`` entries of a player whose ``id`` is less than ``before``."""
-        ...
-
-    async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
-        """Return the cause of each of these ledger entries that is a grant."""
-        ...
-
-    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Return, of these batches (by journal and sequence), what those earned that earned any."""
-        ...
-
-    async def audit(self, max_events: int) -> Audited:
-        """Check the coins of the next ``max_events`` events or so.
-
-        A reader begins at the beginning, and once more after it lost its connection.
-        """
-        ...
-
-    async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
-        """Return, of these players of an app, those who are known with their latest country."""
-        ...
-
-    async def app_player(self, app_id: str, user_id: str) -> AppPlayer:
-        """Return what is stored of one player of an app, be it nothing."""
-        ...
-
-    async def buried(self) -> list[DeadLetter]:
-        """Return every dead letter, in the order in which they were received."""
-        ...
-
-    async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
-        """Return the batch of a dead letter; None if there is no such letter."""
-        ...
-
-    async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
-        """Return the statistics of an app, ordered by action type and country; reads all of it."""
-        ...
-
-
-class Sink(Protocol):
-    """A store that takes flushes.
+class EventSink(Protocol):
+    """Takes events: all that the pipeline asks of what is behind it.
 
     Entering it opens it (creating what is missing), leaving it closes it. Entering raises
     ``ConfigError`` when no waiting could help, ``SinkUnavailable`` otherwise. After the latter it
-    can be used all the same, and opens with the first call that finds the store there.
+    can be used all the same, and opens with the first call that finds it there.
+
+    A sink that can do more for the pipeline keeps ``Rehearsing`` or ``Replaceable``, too.
     """
 
     async def __aenter__(self) -> Self:
-        """Open the store."""
+        """Open it."""
         ...
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the store."""
+        """Close it."""
         ...
 
     async def write(self, batches: Sequence[Batch]) -> Written:
-        """Store all of ``batches`` in one transaction, or none of them.
+        """Store all of ``batches`` in one transaction, or none of them; with none, see that it can.
 
-        A batch whose journal and sequence are in the store already is a no-op and counts as
-        duplicate. Does not retry or sleep beyond a bounded lock wait; may be called again with
-        the same batches after any error, and after a cancellation.
-
-        Raises:
-            SinkUnavailable: the same call may work later.
-            SinkRejected: it never will.
-        """
-        ...
-
-    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
-        """Store ``batches`` of one event each and return what each is awarded, in their order.
-
-        One transaction holds events, points, completions, streaks, history and statistics, or none
-        of them. The events are awarded one after the other, by the program that the sink was made
-        with. For a batch that is in the store already, nothing is stored or counted, and what it
-        was awarded then is returned. May be called again as ``write`` may.
+        A batch whose journal and sequence are there already is a no-op and counts as duplicate.
+        Does not retry or sleep beyond a bounded lock wait; may be called again with the same
+        batches after any error, and after a cancellation.
 
         Raises:
             SinkUnavailable: the same call may work later.
-            SinkRejected: it never will; an event that is not defined is one reason.
-        """
-        ...
-
-    async def trial(self, batches: Sequence[Batch]) -> None:
-        """Do all that ``write`` does and take it back; with no batches, see whether it could begin.
-
-        With batches of Lynes, do what ``commit`` does.
-
-        Raises:
-            SinkUnavailable: the same call may work later.
-            SinkRejected: the store does not take them.
+            SinkRejected: it never will. The pipeline halves what it writes until one batch stands
+                alone, and buries that.
         """
         ...
 
@@ -162,53 +69,78 @@ class Sink(Protocol):
         ...
 
     async def sync(self) -> None:
-        """Return when everything written so far would survive a power cut.
+        """Return when nobody else need keep what was written: it would survive a power cut.
 
-        Raises:
-            SinkUnavailable: it may not.
-        """
-        ...
-
-    async def keep(self) -> None:
-        """Return when everything written so far is in the store itself, as ``sync`` has it.
-
-        A file can be moved or copied without what lies beside it.
+        It is in the store itself, too: a file can be moved or copied without what lies beside it.
 
         Raises:
             SinkUnavailable: some of it may not be.
         """
         ...
 
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """A sink that can tell what it would do, so that the pipeline can find out who is to blame."""
+
+    async def trial(self, batches: Sequence[Batch]) -> None:
+        """Do all that ``write`` does and take it back.
+
+        With batches of Lynes, do what ``commit`` does.
+
+        Raises:
+            SinkUnavailable: the same call may work later.
+            SinkRejected: the store does not take them.
+        """
+        ...
+
+
+@runtime_checkable
+class Replaceable(Protocol):
+    """A sink that may become another one under us, as a file does that is moved or overwritten."""
+
     @property
     def renewals(self) -> int:
-        """How often the store became another one, which may lack what was written before."""
-        ...
-
-
-class Store(Sink, Protocol):
-    """A sink with what is kept beside events, and can be read back and corrected.
-
-    Every method may be called beside ``write``; each is a transaction of its own and raises
-    ``SinkUnavailable`` when nothing was changed.
-    """
-
-    @property
-    def damage(self) -> SinkUnavailable | None:
-        """What is broken in the store, as far as anybody has met it."""
-        ...
-
-    @property
-    def log_bytes(self) -> int:
-        """Size of what was written and is not in the store itself yet; 0 where there is no such."""
+        """How often it became another one, which may lack what was written before."""
         ...
 
     async def look(self) -> None:
-        """See, though nothing is to be written, whether the store is still there and the same.
+        """See, though nothing is to be written, whether it is still there and the same.
 
         Raises:
             SinkUnavailable: it is not, or not yet again.
         """
         ...
+
+
+class Awarding(Protocol):
+    """Stores events whose senders wait for what they earned."""
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        """Store ``batches`` of one event each and return what each is awarded, in their order.
+
+        One transaction holds events, points, completions, streaks, history and statistics, or none
+        of them. The events are awarded one after the other, by the program that the store was made
+        with. For a batch that is in the store already, nothing is stored or counted, and what it
+        was awarded then is returned. May be called again as ``write`` may.
+
+        Raises:
+            SinkUnavailable: the same call may work later.
+            SinkRejected: it never will; an event that is not defined is one reason.
+        """
+        ...
+
+    async def sync_commits(self) -> None:
+        """Return when everything committed so far would survive a power cut.
+
+        Raises:
+            SinkUnavailable: it may not.
+        """
+        ...
+
+
+class Coins(Protocol):
+    """Corrects what players have; events pay on their way in."""
 
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False
@@ -222,23 +154,9 @@ class Store(Sink, Protocol):
         """
         ...
 
-    def reader(self) -> Reader:
-        """Return a reader of this store; the sink itself need not be open."""
-        ...
 
-    def figures(self) -> FigureKeeper | None:
-        """Return what keeps the figures of this store while it is open; None if nothing does."""
-        ...
-
-    async def replay(self, journal: str, sequence: int) -> Written | None:
-        """Store the batch of a dead letter as ``write`` does, and remove the letter, or neither.
-
-        None if there is no such letter, any more. May be called again as ``write`` may.
-
-        Raises:
-            SinkRejected: the store still refuses it; the letter stays.
-        """
-        ...
+class AppPlayers(Protocol):
+    """Keeps what Teak's API says of the players of an app, beside their events."""
 
     async def set_properties(
         self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
@@ -262,6 +180,10 @@ class Store(Sink, Protocol):
     ) -> bool:
         """Set whether a player may be contacted on a channel; False if the player is unknown."""
         ...
+
+
+class Upkeep(Protocol):
+    """What operators do to a store, beside a gateway that runs, too."""
 
     async def names(self, user_id: str) -> set[str]:
         """Return the texts by which a player is known here: the id, and emails of now."""
@@ -307,13 +229,80 @@ class Store(Sink, Protocol):
         """
         ...
 
+    async def replay(self, journal: str, sequence: int) -> Written | None:
+        """Store the batch of a dead letter as ``write`` does, and remove the letter, or neither.
 
-def require_driver(driver: str, engine: str, extra: str) -> None:
-    """Require that the package ``driver`` is installed, which the ``extra`` brings.
+        None if there is no such letter, any more. May be called again as ``write`` may.
 
-    Raises:
-        ConfigError: it is not.
+        Raises:
+            SinkRejected: the store still refuses it; the letter stays.
+        """
+        ...
+
+
+@runtime_checkable
+class Condition(Protocol):
+    """How a store is, as far as anybody can tell without asking it."""
+
+    @property
+    def damage(self) -> SinkUnavailable | None:
+        """What is broken in the store, as far as anybody has met it."""
+        ...
+
+    @property
+    def log_bytes(self) -> int:
+        """Size of what was written and is not in the store itself yet; 0 where there is no such."""
+        ...
+
+
+class Rollups(Protocol):
+    """Keeps small sums beside the stored events, and reads them back.
+
+    Every method raises ``SinkUnavailable`` when the store cannot be used now.
     """
-    if find_spec(driver) is None:
-        needed = f"pip install 'playsmart-gateway[{extra}]'"
-        raise ConfigError([f"storage.url: {engine} needs its driver: {needed}"])
+
+    rests: int
+    """To roll up beside ingest, rest so many times as long as the last step took."""
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened yet."""
+        ...
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of the connection."""
+        ...
+
+    async def follow(self, max_events: int) -> Followed | None:
+        """Count the next ``max_events`` stored events or so, each exactly once for all time.
+
+        None: nothing was done, as another process does it for this store.
+        """
+        ...
+
+    async def skip(self) -> Followed:
+        """Leave out the next batch, which cannot be counted, for good.
+
+        Raises:
+            SinkRejected: the sums take nothing else either; nothing is left out.
+        """
+        ...
+
+    async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
+        """Return the figures of one game, or of all, in the last ``seconds`` (see ``SPANS``)."""
+        ...
+
+
+class Store(EventSink, Rehearsing, Awarding, Coins, AppPlayers, Upkeep, Condition, Protocol):
+    """A database: takes events, and keeps, answers and corrects what follows from them.
+
+    Every method may be called beside ``write``; each is a transaction of its own and raises
+    ``SinkUnavailable`` when nothing was changed.
+    """
+
+    def reader(self) -> Reader:
+        """Return a reader of this store; the store itself need not be open."""
+        ...
+
+    def rollups(self) -> Rollups | None:
+        """Return what keeps the sums of this store while it is open; None if nothing does."""
+        ...

@@ -1,7 +1,7 @@
 """What can be done with stored events beside paying for them: the other half of the contract."""
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -101,42 +101,3 @@ class StoreHealth(msgspec.Struct, frozen=True):
     ahead: int = 0
     first_ahead: int = 0
     """Batches whose time of receipt is yet to come, and the id of the first one."""
-
-
-class EventReader(Protocol):
-    """Reads events by their ids, a bounded piece at a time.
-
-    Ids rise in the order in which events are stored: behind the newest one there is nothing that
-    could still come before it. So an id is a cursor, and every piece is a short read that keeps
-    nobody from moving the write-ahead log into the file.
-    """
-
-    async def newest_event_id(self) -> int:
-        """Return the id of the event that was stored last; 0 if there is none."""
-        ...
-
-    async def events(
-        self,
-        wanted: EventFilter = EVERYTHING,
-        *,
-        after: int = 0,
-        upto: int,
-        limit: int,
-        newest_first: bool = False,
-    ) -> EventPage:
-        """Look at ``limit`` events with ``after < event_id <= upto``, and return those wanted.
-
-        Fewer if they are large. The next piece begins behind the page's ``position`` (or, with
-        ``newest_first``, ends before it); at the end ``position`` is ``upto`` (``after + 1``).
-        """
-        ...
-
-    async def count_events(
-        self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
-    ) -> CountPage:
-        """Look at ``limit`` events with ``after < event_id <= upto``, and count those wanted."""
-        ...
-
-    async def examine(self) -> StoreHealth:
-        """Look at the whole store for damage; takes as long as reading all of it."""
-        ...

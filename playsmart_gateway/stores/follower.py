@@ -11,10 +11,8 @@ from functools import partial
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.stores.rollups import (
-    FigureKeeper,
-    Followed,
-)
+from playsmart_gateway.stores.contract import Rollups
+from playsmart_gateway.stores.rollups import Followed
 from playsmart_gateway.tasks import PacedTask
 
 logger = logging.getLogger(__name__)
@@ -27,7 +25,7 @@ NARROWING = 8
 
 
 def follower(
-    figures: FigureKeeper, stats: Stats, clock: Callable[[], float] = time.monotonic
+    figures: Rollups, stats: Stats, clock: Callable[[], float] = time.monotonic
 ) -> PacedTask:
     """Return what has ``figures`` follow the store, and notes in ``stats`` how far it is."""
     max_events = EVENTS_PER_STEP

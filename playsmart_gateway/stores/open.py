@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import Program
@@ -9,7 +10,6 @@ from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.contract import (
     Store,
     TakeTurn,
-    require_driver,
 )
 
 
@@ -64,3 +64,14 @@ def _sqlite_path(url: str) -> str:
     else:
         return path
     raise ConfigError([f"storage.url: {problem}"])
+
+
+def require_driver(driver: str, engine: str, extra: str) -> None:
+    """Require that the package ``driver`` is installed, which the ``extra`` brings.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if find_spec(driver) is None:
+        needed = f"pip install 'playsmart-gateway[{extra}]'"
+        raise ConfigError([f"storage.url: {engine} needs its driver: {needed}"])

@@ -1,6 +1,4 @@
-"""What a store can tell about games over time, and the contract of those who keep it."""
-
-from typing import Protocol, Self
+"""What a store can tell about games over time."""
 
 import msgspec
 
@@ -113,40 +111,3 @@ class Figures(msgspec.Struct, frozen=True):
     coins: list[Coins]
     actions: list[Action]
     fields: list[Field]
-
-
-class FigureKeeper(Protocol):
-    """Keeps small sums beside the stored events, and reads them back.
-
-    Every method raises ``SinkUnavailable`` when the store cannot be used now.
-    """
-
-    rests: int
-    """To follow beside ingest, rest so many times as long as the last step took."""
-
-    async def __aenter__(self) -> Self:
-        """Nothing is opened yet."""
-        ...
-
-    async def __aexit__(self, *_: object) -> None:
-        """Let go of the connection."""
-        ...
-
-    async def follow(self, max_events: int) -> Followed | None:
-        """Count the next ``max_events`` stored events or so, each exactly once for all time.
-
-        None: nothing was done, as another keeper follows this store.
-        """
-        ...
-
-    async def skip(self) -> Followed:
-        """Leave out the next batch, which cannot be counted, for good.
-
-        Raises:
-            SinkRejected: the sums take nothing else either; nothing is left out.
-        """
-        ...
-
-    async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
-        """Return the figures of one game, or of all, in the last ``seconds`` (see ``SPANS``)."""
-        ...

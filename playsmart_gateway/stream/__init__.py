@@ -4,10 +4,8 @@ Only ``options`` and this may be imported without the driver.
 """
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.stores.contract import (
-    Store,
-    require_driver,
-)
+from playsmart_gateway.stores.contract import EventSink
+from playsmart_gateway.stores.open import require_driver
 from playsmart_gateway.stream.options import (
     JetStreamOptions,
     is_nats,
@@ -15,18 +13,18 @@ from playsmart_gateway.stream.options import (
 from playsmart_gateway.stream.source import Source
 
 
-def open_publisher(url: str, options: JetStreamOptions, database: Store) -> Store:
+def open_publisher(url: str, options: JetStreamOptions, database: EventSink) -> EventSink:
     """Return what publishes batches to the stream at ``url``; enter it to open it.
 
-    The workers write them to the ``database``, which does all the rest.
+    The workers write them to the ``database``, which keeps the dead letters, too.
 
     Raises:
         ConfigError: the driver is not installed.
     """
     require_driver("nats", "NATS", "nats")
-    from playsmart_gateway.stream.sink import JetStreamStore
+    from playsmart_gateway.stream.sink import JetStreamSink
 
-    return JetStreamStore(url, options, database)
+    return JetStreamSink(url, options, database.bury)
 
 
 def open_consumer(url: str, options: JetStreamOptions) -> Source:

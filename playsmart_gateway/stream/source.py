@@ -39,7 +39,7 @@ class Source(Protocol):
     max_deliveries: int
 
     async def __aenter__(self) -> Self:
-        """Connect. Raises as ``Sink.__aenter__`` does."""
+        """Connect. Raises as ``EventSink.__aenter__`` does."""
         ...
 
     async def __aexit__(self, *_: object) -> None:

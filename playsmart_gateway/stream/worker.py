@@ -25,13 +25,12 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import decode
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import (
     FIRST_RETRY_SECONDS,
     LAST_RETRY_SECONDS,
     Flusher,
 )
-from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.contract import Condition, EventSink
 from playsmart_gateway.stream.acks import Acks
 from playsmart_gateway.stream.source import (
     Delivery,
@@ -67,7 +66,7 @@ class StreamWorker:
     def __init__(
         self,
         source: Source,
-        sink: Store,
+        sink: EventSink,
         *,
         flush_max_events: int = 10_000,
         flush_max_bytes: int = 2_097_152,
@@ -93,7 +92,6 @@ class StreamWorker:
             self.acks,
             sink,
             self.stats,
-            commit_queue=CommitQueue(self.stats, wake=lambda: None),  # nobody waits
             room_came=self._room_came,
             interval_seconds=linger_seconds,
             max_events=flush_max_events,
@@ -150,7 +148,8 @@ class StreamWorker:
     @property
     def store_trouble(self) -> SinkUnavailable | None:
         """Why the store cannot be used, or should not be relied on."""
-        return self.flusher.last_error or self._sink.damage
+        damage = self._sink.damage if isinstance(self._sink, Condition) else None
+        return self.flusher.last_error or damage
 
     def not_ready_because(self) -> list[Detail]:
         """Return the reasons; none when it takes messages and can store them."""
@@ -258,7 +257,7 @@ class StreamWorker:
 
     @asynccontextmanager
     async def _open(
-        self, end: Store | Source, note: Callable[[SinkUnavailable], None]
+        self, end: EventSink | Source, note: Callable[[SinkUnavailable], None]
     ) -> AsyncIterator[None]:
         """Hold one end open. One that is away is waited for, as one that goes away later is."""
         try:

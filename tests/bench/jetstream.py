@@ -84,11 +84,11 @@ async def _measure(replicas: int, rounds: int) -> list[Measure]:
 async def _once(url: str, options: JetStreamOptions, batches: list[Batch]) -> tuple[float, float]:
     """Return the seconds that publishing took, and that storing took."""
     from playsmart_gateway.stream.consumer import Consumer
-    from playsmart_gateway.stream.sink import JetStreamStore
+    from playsmart_gateway.stream.sink import JetStreamSink
     from playsmart_gateway.stream.worker import StreamWorker
 
     flush = max(1, FLUSH_EVENTS // batches[0].count)
-    async with JetStreamStore(url, options, MemorySink()) as store:
+    async with JetStreamSink(url, options, MemorySink().bury) as store:
         began = time.perf_counter()
         for start in range(0, len(batches), flush):
             await store.write(batches[start : start + flush])

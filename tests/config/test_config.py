@@ -11,7 +11,7 @@ import pytest
 
 from playsmart_gateway.build import (
     program_for,
-    store_for,
+    storage_for,
 )
 from playsmart_gateway.config import MASKED, Config, Secret, Storage, load_config, masked
 from playsmart_gateway.config.tables import Section
@@ -379,7 +379,7 @@ def test_the_home_of_nobody_is_refused() -> None:
 )
 def test_a_url_of_sqlite_has_one_meaning_or_is_refused(url: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=r"^storage\.url: ") as caught:
-        store_for(Config(storage=Storage(url=url)))
+        storage_for(Config(storage=Storage(url=url)))
     assert problem in str(caught.value)
 
 

@@ -17,6 +17,7 @@ from playsmart_gateway.pipeline.commit_queue import (
     MAX_WAITING_BYTES,
     CommitQueue,
 )
+from playsmart_gateway.stores.memory.store import MemorySink
 from tests.support.doubles import make_batch
 
 
@@ -31,7 +32,11 @@ class Door:
         self.stats = Stats()
         self.woken = 0
         self.commit_queue = CommitQueue(
-            self.stats, wake=self._wake, max_waiting=max_waiting, patience_seconds=patience
+            self.stats,
+            MemorySink(),
+            wake=self._wake,
+            max_waiting=max_waiting,
+            patience_seconds=patience,
         )
 
     def _wake(self) -> None:

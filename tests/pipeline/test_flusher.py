@@ -43,7 +43,7 @@ class Line:
             max_events=1_000, max_bytes=10**6, ripe_events=ripe_events, ripe_bytes=50_000
         )
         self.commit_queue = CommitQueue(
-            self.stats, wake=self.buffer.stirred.set, patience_seconds=patience
+            self.stats, self.sink, wake=self.buffer.stirred.set, patience_seconds=patience
         )
         self.journal = NoJournal()
         self.journal.fsync = fsync
@@ -279,7 +279,7 @@ async def test_who_gave_up_is_not_written_when_the_store_is_back() -> None:
                 await task
         line.sink.errors.clear()
         assert len(line.commit_queue) == 0
-    assert line.sink.loyalty.states == {}
+    assert line.sink.points.states == {}
     assert line.stats.rejected == {"store_unavailable": 2}
 
 
@@ -386,7 +386,7 @@ async def test_an_answer_waits_for_the_sync_if_the_journal_syncs_always() -> Non
         (task,) = send(line)
         assert (await task).points == 10
     assert sink.synced == 2
-    assert sink.loyalty.states["demo", "u0"].points == 10, "committed twice and awarded once"
+    assert sink.points.states["demo", "u0"].points == 10, "committed twice and awarded once"
     assert line.stats.unaccounted(0) == 0
     quick = Syncing(program=PROGRAM)
     async with (other := Line(quick)).running():

@@ -15,11 +15,11 @@ from playsmart_gateway.build import open_sink
 from playsmart_gateway.config import Auth, Config, Journal
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.follower import follower
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Audited
 from playsmart_gateway.stores.rollups import (
-    FigureKeeper,
     Figures,
     Followed,
 )
@@ -56,7 +56,7 @@ class BrokenFigures:
 class BrokenBeside(MemorySink):
     """A store in which all is well but what nobody waits for."""
 
-    def figures(self) -> FigureKeeper:  # type: ignore[override]
+    def rollups(self) -> Rollups:  # type: ignore[override]
         return BrokenFigures()
 
     async def audit(self, max_events: int) -> Audited:
@@ -126,7 +126,7 @@ def test_a_mark_that_is_gone_stops_the_figures_and_nothing_else(
     assert "Traceback" not in running.log
 
 
-async def follow_all(keeper: FigureKeeper, stats: Stats) -> None:
+async def follow_all(keeper: Rollups, stats: Stats) -> None:
     steps = follower(keeper, stats)
     for _ in range(60):
         await steps.once()
@@ -161,7 +161,7 @@ async def test_one_bad_row_does_not_stop_the_figures(database_url: str, kind: st
     async with open_sink(database_url) as sink:
         await sink.write(batches(6))
         await execute(database_url, damage_for(database_url)[kind])
-        keeper = sink.figures()
+        keeper = sink.rollups()
         assert keeper is not None
         async with keeper:
             await follow_all(keeper, stats)
@@ -184,7 +184,7 @@ async def test_sums_that_somebody_broke_leave_nothing_out(database_url: str) -> 
             if sqlite
             else "ALTER TABLE rollup_counts ADD CONSTRAINT guard CHECK (events < 0)",
         )
-        keeper = sink.figures()
+        keeper = sink.rollups()
         assert keeper is not None
         async with keeper:
             await follow_all(keeper, stats)

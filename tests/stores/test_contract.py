@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.contract import Sink
+from playsmart_gateway.stores.contract import EventSink
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
 from tests.support.doubles import make_batch
-from tests.support.stores import MakeSink, empty, for_all, select
+from tests.support.stores import MakeEventSink, empty, for_all, select
 
 JOURNAL = "0f" * 16
 
 
-async def stored_rows(sink: Sink, url: str) -> list[list[Any]]:
+async def stored_rows(sink: EventSink, url: str) -> list[list[Any]]:
     """Every stored row as [type, name, occurred_at, customdata], in order."""
     if isinstance(sink, MemorySink):
         return [[row[0], row[1], _padded(row[2]), row[3]] for row in sink.rows]
@@ -28,7 +28,7 @@ async def stored_rows(sink: Sink, url: str) -> list[list[Any]]:
     return [[*row[:3], None if row[3] is None else msgspec.json.decode(row[3])] for row in rows]
 
 
-async def dead_letters(sink: Sink, url: str) -> list[tuple[str, str, int, bytes]]:
+async def dead_letters(sink: EventSink, url: str) -> list[tuple[str, str, int, bytes]]:
     if isinstance(sink, MemorySink):
         return [
             (reason, batch.user_id, batch.count, batch.rows)
@@ -42,7 +42,7 @@ def _padded(time: str) -> str:
 
 
 async def test_rows_that_are_not_json_are_rejected_and_nothing_is_stored(
-    make_sink: MakeSink,
+    make_sink: MakeEventSink,
     url: str,
 ) -> None:
     bad = make_batch(2)
@@ -54,7 +54,7 @@ async def test_rows_that_are_not_json_are_rejected_and_nothing_is_stored(
         assert await sink.write([make_batch(1)]) == Written(stored=1, duplicate=0)
 
 
-async def test_the_same_batches_again_are_a_no_op(make_sink: MakeSink, url: str) -> None:
+async def test_the_same_batches_again_are_a_no_op(make_sink: MakeEventSink, url: str) -> None:
     batches = [make_batch(1, count=2), make_batch(2, count=3)]
     async with make_sink() as sink:
         assert await sink.write(batches) == Written(stored=5, duplicate=0)
@@ -62,7 +62,7 @@ async def test_the_same_batches_again_are_a_no_op(make_sink: MakeSink, url: str)
         assert len(await stored_rows(sink, url)) == 5
 
 
-async def test_new_batches_beside_known_ones_are_stored(make_sink: MakeSink, url: str) -> None:
+async def test_new_batches_beside_known_ones_are_stored(make_sink: MakeEventSink, url: str) -> None:
     async with make_sink() as sink:
         await sink.write([make_batch(2)])
         written = await sink.write([make_batch(1), make_batch(2), make_batch(3)])
@@ -71,7 +71,7 @@ async def test_new_batches_beside_known_ones_are_stored(make_sink: MakeSink, url
         assert sorted(names) == ["1.0", "2.0", "3.0"]
 
 
-async def test_equal_sequences_of_two_journals_are_two_batches(make_sink: MakeSink) -> None:
+async def test_equal_sequences_of_two_journals_are_two_batches(make_sink: MakeEventSink) -> None:
     one, other = make_batch(1), make_batch(1)
     other.journal = "22" * 16
     async with make_sink() as sink:
@@ -79,7 +79,9 @@ async def test_equal_sequences_of_two_journals_are_two_batches(make_sink: MakeSi
         assert await sink.write([other]) == Written(stored=0, duplicate=1)
 
 
-async def test_a_buried_batch_is_kept_once_with_its_reason(make_sink: MakeSink, url: str) -> None:
+async def test_a_buried_batch_is_kept_once_with_its_reason(
+    make_sink: MakeEventSink, url: str
+) -> None:
     batch = make_batch(7, count=2)
     async with make_sink() as sink:
         await sink.bury(batch, "does not fit")
@@ -88,7 +90,7 @@ async def test_a_buried_batch_is_kept_once_with_its_reason(make_sink: MakeSink, 
         assert await dead_letters(sink, url) == [("does not fit", "player-1", 2, batch.rows)]
 
 
-async def test_syncing_is_possible_at_any_time(make_sink: MakeSink) -> None:
+async def test_syncing_is_possible_at_any_time(make_sink: MakeEventSink) -> None:
     async with make_sink() as sink:
         await sink.sync()
         await sink.write([make_batch(1)])
@@ -96,7 +98,7 @@ async def test_syncing_is_possible_at_any_time(make_sink: MakeSink) -> None:
 
 
 async def test_a_cancelled_write_leaves_all_or_nothing_and_can_be_repeated(
-    make_sink: MakeSink,
+    make_sink: MakeEventSink,
     url: str,
 ) -> None:
     batches = [make_batch(sequence, count=50) for sequence in range(1, 40)]
@@ -110,13 +112,13 @@ async def test_a_cancelled_write_leaves_all_or_nothing_and_can_be_repeated(
         assert len(await stored_rows(sink, url)) == 50 * len(batches)
 
 
-async def test_writing_nothing_stores_nothing(make_sink: MakeSink) -> None:
+async def test_writing_nothing_stores_nothing(make_sink: MakeEventSink) -> None:
     async with make_sink() as sink:
         assert await sink.write([]) == Written(stored=0, duplicate=0)
 
 
 async def test_more_batches_than_one_statement_takes_keep_their_order(
-    make_sink: MakeSink, url: str
+    make_sink: MakeEventSink, url: str
 ) -> None:
     batches = [make_batch(sequence, count=1 + sequence % 3) for sequence in range(1, 702)]
     async with make_sink() as sink:
@@ -129,7 +131,7 @@ async def test_more_batches_than_one_statement_takes_keep_their_order(
     "text",
     ["", "'; DROP TABLE batches; --", "é漢😀", "a" * 100_000, '"\\', "\u2028"],
 )
-async def test_any_text_comes_back_as_it_was(make_sink: MakeSink, url: str, text: str) -> None:
+async def test_any_text_comes_back_as_it_was(make_sink: MakeEventSink, url: str, text: str) -> None:
     row = ["Custom", text or "x", "2026-04-22T14:30:00Z", {text: [text, None, 1.5, True, {}]}]
     batch = Batch(
         "playsmart", text[:256], text[:256] or "u", 1, msgspec.json.encode([row]), JOURNAL, 1, 1
@@ -163,7 +165,7 @@ rows = st.tuples(
 
 @for_all(60, requests=st.lists(st.lists(rows, min_size=1, max_size=5), min_size=1, max_size=5))
 async def test_rows_come_back_as_they_were(
-    make_sink: MakeSink, url: str, requests: list[list[Any]]
+    make_sink: MakeEventSink, url: str, requests: list[list[Any]]
 ) -> None:
     """Flushing twice with different boundaries, and reopening, change nothing either."""
     await empty(url)

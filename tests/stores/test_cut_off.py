@@ -114,10 +114,10 @@ async def test_a_file_that_is_cut_off_is_noticed_before_the_journal_lets_go_of_a
     async with SqliteSink(str(path)) as sink:
         for number in range(1, 30):
             await sink.write([a_batch(number, 20_000)])
-        await sink.keep()
+        await sink.sync()
         await moment(sink, path, cut)
         with pytest.raises(SinkUnavailable, match=r"was cut off|is damaged|malformed"):
-            await sink.keep()
+            await sink.sync()
         with pytest.raises(SinkUnavailable, match=r"was cut off|is being replaced"):
             await sink.look()
         await waits_for_a_whole_file(sink)
@@ -238,7 +238,7 @@ async def test_a_file_that_was_cut_off_and_moved_before_anybody_looked_is_not_ta
     async with SqliteSink(str(path)) as sink:
         for number in range(1, 10):
             await sink.write([a_batch(number, 20_000)])
-        await sink.keep()
+        await sink.sync()
         os.truncate(path, path.stat().st_size // PAGE_BYTES // 2 * PAGE_BYTES)
         path.rename(tmp_path / "old.db")
         await opened_again(sink)
@@ -255,7 +255,7 @@ async def test_while_the_file_is_damaged_the_journal_keeps_what_it_has_and_the_n
     path = tmp_path / "events.db"
     async with SqliteSink(str(path)) as sink:
         await sink.write([a_batch(1)])
-        await sink.keep()
+        await sink.sync()
         damage = sqlite3.DatabaseError("database disk image is malformed")
         damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         with pytest.raises(SinkUnavailable, match="malformed"):
@@ -263,8 +263,8 @@ async def test_while_the_file_is_damaged_the_journal_keeps_what_it_has_and_the_n
                 raise damage
         await sink.write([a_batch(2)])
         with pytest.raises(SinkUnavailable, match="is damaged"):
-            await sink.keep()
+            await sink.sync()
         path.rename(tmp_path / "old.db")
         await opened_again(sink)
         assert sink.renewals == 1
-        await sink.keep()
+        await sink.sync()

@@ -241,7 +241,7 @@ async def test_no_table_has_id_email_or_metadata(database_url: str, retained: bo
         after = await everything(database_url)
         assert [text for text in PRIVATE if text in after] == []
         assert "boss" in after
-        stats = await reader.loyalty.event_stats("loyal", "login", **ALWAYS, group=None)
+        stats = await reader.points.event_stats("loyal", "login", **ALWAYS, group=None)
         assert stats.events == 3
         if not retained:
             assert stats.fields["plan"].strings.named == {"gold": 2}
@@ -259,7 +259,7 @@ async def test_what_two_said_goes_with_the_second(url: str) -> None:
             await store.commit([occasion(n, user, {"word": "shared secret", "n": 7})])
         for n, user in enumerate(names, 1):
             await store.erase(user)
-            stats = await reader.loyalty.event_stats("loyal", "login", **ALWAYS, group=None)
+            stats = await reader.points.event_stats("loyal", "login", **ALWAYS, group=None)
             assert (stats.events, stats.unnamed) == (3, 2 * n)
             left = {"shared secret": 3 - n} if n < 3 else {}
             assert {text: number for field in stats.fields.values()

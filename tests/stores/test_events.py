@@ -8,9 +8,9 @@ from playsmart_gateway.build import open_sink
 from playsmart_gateway.stores.events import (
     EVERYTHING,
     EventFilter,
-    EventReader,
     StoredEvent,
 )
+from playsmart_gateway.stores.readers import EventReader
 from playsmart_gateway.stores.sql import events as sql_events
 from tests.support.event_batches import make_batches
 

@@ -38,9 +38,10 @@ class Line:
         self.buffer = Buffer(
             max_events=10_000, max_bytes=10**7, ripe_events=10_000, ripe_bytes=10**7
         )
+        self.commit_queue = CommitQueue(self.stats, sink, wake=lambda: None)
         self.flusher = Flusher(
             self.buffer, NoJournal(), sink, self.stats,
-            commit_queue=CommitQueue(self.stats, wake=lambda: None), room_came=lambda: None,
+            commit_queue=self.commit_queue, room_came=lambda: None,
             interval_seconds=3600, max_events=10_000, max_bytes=10**7, jitter=lambda: 0.3,
         )  # fmt: skip
 
@@ -390,11 +391,10 @@ async def test_who_waits_for_points_is_told_that_the_store_is_away(place: str, e
     script, undo = LANE_FAULTS[engine]
     async with open_sink(place, program=PROGRAM) as sink:
         line = Line(sink)
-        commit_queue = line.flusher._commit_queue
         await execute(place, script)
         row = b'[["login",null,"2026-04-22T14:30:00Z",{"level":3}]]'
         batch = Batch("lynes", "demo", "ada", 1, row, received_at=1_776_868_200_000_000)
-        waiting = asyncio.create_task(commit_queue.submit(batch))
+        waiting = asyncio.create_task(line.commit_queue.submit(batch))
         await asyncio.sleep(0)
         for _ in range(2):
             with pytest.raises(SinkUnavailable, match="guard"):

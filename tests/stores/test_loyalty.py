@@ -27,13 +27,13 @@ from playsmart_gateway.economy.points.analytics import (
     MAX_VALUES,
 )
 from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.stores.contract import Sink
+from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.points import (
     EntryType,
-    LoyaltyReader,
     StreakFigures,
 )
+from playsmart_gateway.stores.readers import PointsReader
 from playsmart_gateway.stores.sqlite.schema import (
     MIGRATIONS,
 )
@@ -58,7 +58,7 @@ async def test_an_event_that_is_not_defined_is_rejected_with_its_neighbours(url:
             await sink.commit([event(1), event(2, "unheard of")])
         assert brought((await sink.commit([event(1)]))[0])[0] == 10
         async with sink.reader() as reader:
-            assert await reader.loyalty.points("p", "ada") == 11
+            assert await reader.points.points("p", "ada") == 11
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ async def test_a_row_that_no_dialect_wrote_is_rejected(url: str, rows: bytes) ->
         with pytest.raises(SinkRejected):
             await sink.commit([event(1), bad])
         async with sink.reader() as reader:
-            assert await reader.loyalty.points("p", "ada") is None
+            assert await reader.points.points("p", "ada") is None
 
 
 async def test_a_balance_that_no_integer_holds_is_rejected_and_stays(database_url: str) -> None:
@@ -81,7 +81,7 @@ async def test_a_balance_that_no_integer_holds_is_rejected_and_stays(database_ur
         with pytest.raises(SinkRejected):
             await sink.commit([event(2, "buy", metadata={"value": 5})])
         async with sink.reader() as reader:
-            assert await reader.loyalty.points("p", "ada") == 2**63 - 1
+            assert await reader.points.points("p", "ada") == 2**63 - 1
 
 
 # --- what is awarded -----------------------------------------------------------------------------
@@ -91,7 +91,7 @@ async def test_nobody_has_nothing(url: str) -> None:
     async with open_sink(url, program=PROGRAM) as sink:
         assert await sink.commit([]) == []
         async with sink.reader() as reader:
-            loyalty = reader.loyalty
+            loyalty = reader.points
             assert await loyalty.points("p", "ada") is None
             assert await loyalty.streaks("p", "ada") == {}
             assert await history(loyalty, "ada") == []
@@ -111,9 +111,9 @@ async def test_one_transaction_awards_event_after_event(url: str) -> None:
             (10, [("days", 2, 0), ("weeks", 1, 0)]),
         ]
         async with sink.reader() as reader:
-            assert await reader.loyalty.points("p", "ada") == 21
-            assert await reader.loyalty.points("p", "bob") == 11
-            assert await reader.loyalty.points("elsewhere", "ada") is None
+            assert await reader.points.points("p", "ada") == 21
+            assert await reader.points.points("p", "bob") == 11
+            assert await reader.points.points("elsewhere", "ada") is None
 
 
 async def test_a_repeat_is_told_what_it_was_awarded_then(url: str) -> None:
@@ -127,7 +127,7 @@ async def test_a_repeat_is_told_what_it_was_awarded_then(url: str) -> None:
         assert again[:1] + again[2:] == awards
         assert brought(again[1]) == (10, [("days", 4, 0), ("weeks", 1, 0)])
         async with sink.reader() as reader:
-            loyalty = reader.loyalty
+            loyalty = reader.points
             assert await loyalty.points("p", "ada") == 4 * 10 + 1 + 50
             assert sum(each.points for each in await history(loyalty, "ada")) == 91
             days = await loyalty.event_days("p", "login", **ALWAYS, group=None)
@@ -151,8 +151,8 @@ async def test_a_cancelled_commit_leaves_all_or_nothing_and_can_be_repeated(url:
             await asyncio.wait([committing])
         await sink.commit(batches)
         async with sink.reader() as reader:
-            assert [await reader.loyalty.points("p", f"u{place}") for place in range(7)] == [11] * 7
-            stats = await reader.loyalty.event_stats("p", "login", **ALWAYS, group=None)
+            assert [await reader.points.points("p", f"u{place}") for place in range(7)] == [11] * 7
+            stats = await reader.points.event_stats("p", "login", **ALWAYS, group=None)
             assert stats.events == len(batches)
 
 
@@ -220,12 +220,12 @@ async def test_any_cut_into_transactions_awards_and_counts_what_the_twin_does(
         assert awards == expected
         assert await sink.commit(batches) == expected
         async with sink.reader() as reader:
-            assert await all_there_is(reader.loyalty) == await all_there_is(twin.loyalty)
+            assert await all_there_is(reader.points) == await all_there_is(twin.points)
             anew = await counted_anew(database_url, "login")
-            assert anew == await stats_of(reader.loyalty, "login")
+            assert anew == await stats_of(reader.points, "login")
 
 
-async def all_there_is(loyalty: LoyaltyReader) -> dict[str, Any]:
+async def all_there_is(loyalty: PointsReader) -> dict[str, Any]:
     users = ["ada", "bob", "ünï \"'☃"]
     found: dict[str, Any] = {}
     for user in users:
@@ -254,12 +254,12 @@ async def all_there_is(loyalty: LoyaltyReader) -> dict[str, Any]:
     return found
 
 
-async def history(loyalty: LoyaltyReader, user: str, **limits: Any) -> list[Any]:
+async def history(loyalty: PointsReader, user: str, **limits: Any) -> list[Any]:
     everything = {"types": ALL_TYPES, "from_ms": 0, "to_ms": 2**62, "offset": 0, "limit": 1000}
     return await loyalty.history("p", user, **{**everything, **limits})
 
 
-async def stats_of(loyalty: LoyaltyReader, event_id: str, **limits: Any) -> Any:
+async def stats_of(loyalty: PointsReader, event_id: str, **limits: Any) -> Any:
     cells = {**ALWAYS, "group": None, **limits}
     return summarize(await loyalty.event_stats("p", event_id, **cells), 10_000)
 
@@ -299,12 +299,12 @@ async def test_names_beyond_the_bounds_are_counted_as_unnamed_as_in_the_twin(
         for start in range(0, len(batches), 100):
             await sink.commit(batches[start : start + 100])
         async with sink.reader() as reader:
-            stats = await stats_of(reader.loyalty, "login")
-            assert stats == await stats_of(twin.loyalty, "login")
+            stats = await stats_of(reader.points, "login")
+            assert stats == await stats_of(twin.points, "login")
             assert stats == await counted_anew(database_url, "login")
             one_day: dict[str, Any] = {"first": date(2026, 4, 22), "last": date(2026, 4, 22)}
-            assert await stats_of(reader.loyalty, "login", **one_day) == await stats_of(
-                twin.loyalty, "login", **one_day
+            assert await stats_of(reader.points, "login", **one_day) == await stats_of(
+                twin.points, "login", **one_day
             )
     ((most_values,), (most_fields,), (orphans,)) = [
         (await select(database_url, query))[0]
@@ -331,7 +331,7 @@ async def test_a_field_of_few_values_that_come_often_loses_none(database_url: st
                 [event(n + 1, metadata={"os": f"o{n % 90}"}) for n in range(start, start + 100)]
             )
         async with sink.reader() as reader:
-            found = await stats_of(reader.loyalty, "login")
+            found = await stats_of(reader.points, "login")
     strings = found.fields["os"].strings
     assert (strings.count, strings.unnamed, len(strings.most_common)) == (2_600, 0, 90)
 
@@ -350,7 +350,7 @@ async def test_what_a_migration_adds_is_there_in_an_older_file(tmp_path: Path) -
 # --- reading -------------------------------------------------------------------------------------
 
 
-async def play(sink: Sink, days: Sequence[int], user: str = "ada") -> None:
+async def play(sink: Store, days: Sequence[int], user: str = "ada") -> None:
     for place in days:
         batch = event(1, user=user, at_ms=NOON + place * DAY)
         batch.journal = f"{user} on day {place}"
@@ -365,8 +365,8 @@ async def test_figures_of_a_streak_tell_who_has_it_now(url: str) -> None:
         await play(sink, [4], "new")
         async with sink.reader() as reader:
             yesterday = (datetime.fromtimestamp(NOON / 1000, UTC) + timedelta(days=4)).date()
-            figures = await reader.loyalty.streak_figures("p", "days", yesterday)
+            figures = await reader.points.streak_figures("p", "days", yesterday)
             assert figures == StreakFigures(4, 3, 5, 8, {1: 1, 2: 1, 5: 1})
-            assert (await reader.loyalty.streak_figures("q", "days", yesterday)).users == 0
-            mine = await reader.loyalty.streaks("p", "eve")
+            assert (await reader.points.streak_figures("q", "days", yesterday)).users == 0
+            mine = await reader.points.streaks("p", "eve")
             assert mine["days"] == Streak(2, 2, yesterday, NOON + 4 * DAY)

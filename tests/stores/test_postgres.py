@@ -23,10 +23,9 @@ from playsmart_gateway.errors import ConfigError, GatewayError, SinkRejected, Si
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.journal import NoJournal
-from playsmart_gateway.stores.contract import Sink
+from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stores.postgres.connection import (
     WRITER_LOCK,
@@ -64,7 +63,7 @@ async def check(url: str, batches: int, events: int) -> None:
         assert (await reader.audit(10**6)).violations == ()
 
 
-async def insist(sink: Sink, batches: list[Batch]) -> int:
+async def insist(sink: Store, batches: list[Batch]) -> int:
     """Write until it works, as the flusher does; return how often it did not."""
     for failures in range(1_000):
         with contextlib.suppress(SinkUnavailable):
@@ -174,13 +173,12 @@ async def test_hanging_up_on_a_server_that_went_silent_takes_a_bounded_time(
 
 
 @asynccontextmanager
-async def flushing(sink: Sink, *, flush_events: int) -> AsyncIterator[tuple[Buffer, Flusher]]:
+async def flushing(sink: Store, *, flush_events: int) -> AsyncIterator[tuple[Buffer, Flusher]]:
     """A buffer and a flusher that empties it into the sink."""
     stats = Stats()
     buffer = Buffer(max_events=10**6, max_bytes=10**9, ripe_events=flush_events, ripe_bytes=10**9)
     flusher = Flusher(
         buffer, NoJournal(), sink, stats,
-        commit_queue=CommitQueue(stats, wake=buffer.stirred.set, patience_seconds=60),
         room_came=lambda: None,
         interval_seconds=0.01, max_events=flush_events, max_bytes=10**9, jitter=lambda: -0.5,
     )  # fmt: skip
@@ -263,7 +261,7 @@ async def test_many_gateways_write_at_once_each_batch_once_and_in_the_order_of_i
                 seen.extend(row[0] for row in await connection.fetch(query, last))
                 last = seen[-1] if seen else 0
 
-    async def write(sink: Sink, mine: list[Batch]) -> int:
+    async def write(sink: Store, mine: list[Batch]) -> int:
         return sum([(await sink.write(mine[at : at + 3])).stored for at in range(0, len(mine), 3)])
 
     async with contextlib.AsyncExitStack() as stack:

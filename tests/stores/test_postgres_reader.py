@@ -10,7 +10,7 @@ import pytest
 
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.stores.contract import Reader
+from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.events import StoreHealth
 from playsmart_gateway.stores.postgres.connection import (
     Connection,
@@ -18,8 +18,8 @@ from playsmart_gateway.stores.postgres.connection import (
 )
 from playsmart_gateway.stores.postgres.dashboard import PostgresFigures
 from playsmart_gateway.stores.postgres.schema import MIGRATIONS
+from playsmart_gateway.stores.readers import Reader
 from playsmart_gateway.stores.rollups import (
-    FigureKeeper,
     Followed,
 )
 from tests.support.coin_batches import EVENTS, RULES, batch, complaints
@@ -39,9 +39,9 @@ READS: dict[str, Callable[[Reader], Awaitable[object]]] = {
     "events": lambda reader: reader.events(upto=10**9, limit=5),
     "count_events": lambda reader: reader.count_events(upto=10**9, limit=5),
     "examine": lambda reader: reader.examine(),
-    "points": lambda reader: reader.loyalty.points("p", "ada"),
-    "streaks": lambda reader: reader.loyalty.streaks("p", "ada"),
-    "event_stats": lambda reader: reader.loyalty.event_stats(
+    "points": lambda reader: reader.points.points("p", "ada"),
+    "streaks": lambda reader: reader.points.streaks("p", "ada"),
+    "event_stats": lambda reader: reader.points.event_stats(
         "p", "login", first=date.min, last=date.max, group=None
     ),
 }
@@ -94,7 +94,7 @@ async def test_a_lock_holds_a_reader_up_for_a_bounded_time(postgres_url: str) ->
 
 async def test_figures_go_on_where_they_were(postgres_url: str) -> None:
     async with open_sink(postgres_url) as sink:
-        figures: FigureKeeper | None = sink.figures()
+        figures: Rollups | None = sink.rollups()
         assert figures is not None
         async with figures:
             await sink.write([batch(n, EVENTS["open"]) for n in range(1, 5)])
@@ -112,7 +112,7 @@ async def test_one_gateway_follows_and_another_goes_on_when_it_has_gone(
     postgres_url: str,
 ) -> None:
     async with open_sink(postgres_url) as sink, open_sink(postgres_url) as another:
-        first, second = sink.figures(), another.figures()
+        first, second = sink.rollups(), another.rollups()
         assert first is not None
         assert second is not None
         await sink.write([batch(n, EVENTS["open"]) for n in range(1, 7)])
@@ -131,7 +131,7 @@ async def test_one_gateway_follows_and_another_goes_on_when_it_has_gone(
 
 async def test_a_gateway_that_falls_silent_loses_the_lead(postgres_url: str) -> None:
     async with open_sink(postgres_url) as sink:
-        other = sink.figures()
+        other = sink.rollups()
         assert other is not None
         unused = Connection(postgres_url, as_it_is)
 

@@ -38,7 +38,7 @@ async def test_a_pooler_in_session_mode_is_as_good_as_none(
             await sink.trial([make_batch(2)])
             async with sink.reader() as reader:
                 assert await reader.player("player-1") is not None
-            keeper = sink.figures()
+            keeper = sink.rollups()
             assert keeper is not None
             async with keeper:
                 assert await keeper.follow(100) is not None

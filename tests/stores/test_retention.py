@@ -164,7 +164,7 @@ async def test_what_the_dashboard_has_not_counted_stays(database_url: str) -> No
     everything = printed(START + 10**9)
     async with open_sink(database_url, RULES) as store:
         await store.write(history())
-        figures = store.figures()
+        figures = store.rollups()
         assert figures is not None
         async with figures:
             followed = await figures.follow(5)

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.contract import Rollups, Store
 from playsmart_gateway.stores.rollups import (
     DAY,
     SPANS,
     Field,
-    FigureKeeper,
 )
 from tests.support.figures import follow_to_the_end, following_by_hand
 from tests.support.stores import empty, for_all, select
@@ -27,8 +26,8 @@ PAYING = Rule("a", 7, 7, level_millionths=1_000_000)
 Row = list[Any]
 
 
-def keeper(sink: Store) -> FigureKeeper:
-    figures = sink.figures()
+def keeper(sink: Store) -> Rollups:
+    figures = sink.rollups()
     assert figures is not None
     return figures
 

@@ -15,7 +15,7 @@ from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stream.consumer import Consumer
 from playsmart_gateway.stream.options import JetStreamOptions
-from playsmart_gateway.stream.sink import JetStreamStore
+from playsmart_gateway.stream.sink import JetStreamSink
 from playsmart_gateway.stream.worker import StreamWorker
 from tests.support.polling import PATIENCE_SECONDS
 
@@ -68,17 +68,19 @@ async def settled(url: str, options: JetStreamOptions) -> None:
             await asyncio.sleep(0.002)
 
 
-class PipedStore(JetStreamStore):
-    """A store that publishes, with a worker behind it; a write returns when that has stored it."""
+class PipedSink(JetStreamSink):
+    """A sink that publishes, with a worker behind it; a write returns when that has stored it."""
 
     def __init__(self, url: str, database: Store, workers_database: Store) -> None:
         options = new_stream()
-        super().__init__(url, options, database)
+        super().__init__(url, options, database.bury)
+        self.database = database
         self.url = url
         self.options = options
         self.workers_database = workers_database
 
-    async def __aenter__(self) -> "PipedStore":
+    async def __aenter__(self) -> "PipedSink":
+        await self.database.__aenter__()
         await super().__aenter__()
         self._working = working(self.url, self.options, self.workers_database)
         self.worker = await self._working.__aenter__()
@@ -87,6 +89,7 @@ class PipedStore(JetStreamStore):
     async def __aexit__(self, *_: object) -> None:
         await self._working.__aexit__(None, None, None)
         await super().__aexit__()
+        await self.database.__aexit__()
         async with connected(self.url) as client:
             await client.jsm().delete_stream(self.options.stream)
 

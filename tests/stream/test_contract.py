@@ -19,10 +19,10 @@ from tests.stores.test_contract import (
     test_the_same_batches_again_are_a_no_op,
     test_writing_nothing_stores_nothing,
 )
-from tests.stream.pipeline import PipedStore
+from tests.stream.pipeline import PipedSink
 from tests.support.doubles import make_batch
 from tests.support.engines.nats import NatsServers
-from tests.support.stores import MakeSink, store_url
+from tests.support.stores import MakeEventSink, store_url
 
 __all__ = [
     "test_a_buried_batch_is_kept_once_with_its_reason",
@@ -45,12 +45,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def make_sink(nats_server: NatsServers, url: str) -> MakeSink:
-    return lambda: PipedStore(nats_server.url, open_sink(url), open_sink(url))
+def make_sink(nats_server: NatsServers, url: str) -> MakeEventSink:
+    return lambda: PipedSink(nats_server.url, open_sink(url), open_sink(url))
 
 
 async def test_rows_that_are_not_json_are_buried_by_the_worker_and_their_neighbours_stored(
-    make_sink: MakeSink, url: str
+    make_sink: MakeEventSink, url: str
 ) -> None:
     bad = make_batch(2)
     bad.rows = b"[[oops"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.build import open_sink
-from playsmart_gateway.config import Config, Storage, masked
+from playsmart_gateway.build import storage_for
+from playsmart_gateway.config import Config, Nats, Storage, masked
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stream import open_consumer
 from playsmart_gateway.stream.options import (
@@ -60,12 +60,12 @@ def test_passwords_in_urls_are_masked() -> None:
 def test_nats_needs_a_database_to_read_from() -> None:
     for reads_url in (None, "nats://one"):
         with pytest.raises(ConfigError, match=r"^storage\.reads_url: must name the database"):
-            open_sink("nats://one", reads_url=reads_url)
+            storage_for(Config(storage=Storage(url="nats://one", reads_url=reads_url)))
 
 
 def test_no_other_store_takes_a_second_database() -> None:
     with pytest.raises(ConfigError, match=r"^storage\.reads_url: is only for"):
-        open_sink("memory:", reads_url="memory:")
+        storage_for(Config(storage=Storage(url="memory:", reads_url="memory:")))
 
 
 def test_a_worker_takes_from_nats_only() -> None:
@@ -75,11 +75,10 @@ def test_a_worker_takes_from_nats_only() -> None:
 
 def test_files_that_are_not_there_are_named_at_the_start(tmp_path: Path) -> None:
     pytest.importorskip("nats", reason="nats-py is not installed")
-    options = JetStreamOptions(
-        credentials_file=str(tmp_path / "creds"), tls_cert_file=str(tmp_path / "cert")
-    )
+    nats = Nats(credentials_file=str(tmp_path / "creds"), tls_cert_file=str(tmp_path / "cert"))
+    storage = Storage(url="nats://one", reads_url="memory:")
     with pytest.raises(ConfigError) as caught:
-        open_sink("nats://one", reads_url="memory:", jetstream=options)
+        storage_for(Config(storage=storage, nats=nats))
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [
         "nats.credentials_file",
         "nats.tls_cert_file",

@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from nats.aio.msg import Msg
@@ -15,7 +14,6 @@ from nats.aio.msg import Msg
 from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import ConfigError, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stream.connection import (
@@ -32,7 +30,7 @@ from playsmart_gateway.stream.options import (
     JetStreamOptions,
     read_servers,
 )
-from playsmart_gateway.stream.sink import JetStreamStore
+from playsmart_gateway.stream.sink import JetStreamSink
 from playsmart_gateway.stream.source import SourceState
 from tests.stream.pipeline import (
     connected,
@@ -76,7 +74,7 @@ async def test_two_workers_share_a_stream_and_nothing_is_doubled(
     options = new_stream(max_ack_pending=200)
     url = f"sqlite:///{tmp_path}/events.db"
     async with (
-        JetStreamStore(nats_server.url, options, open_sink(url)) as store,
+        JetStreamSink(nats_server.url, options, open_sink(url).bury) as store,
         working(nats_server.url, options, open_sink(url), flush_max_events=20) as one,
         working(nats_server.url, options, open_sink(url), flush_max_events=20) as other,
     ):
@@ -92,7 +90,7 @@ async def test_a_batch_that_is_published_again_is_known_by_the_stream(
     nats_server: NatsServers,
 ) -> None:
     options = new_stream()
-    async with JetStreamStore(nats_server.url, options, MemorySink()) as store:
+    async with JetStreamSink(nats_server.url, options, MemorySink().bury) as store:
         assert await store.write(many(3)) == Written(3, 0)
         assert await store.write(many(4)) == Written(1, 3)
 
@@ -100,7 +98,7 @@ async def test_a_batch_that_is_published_again_is_known_by_the_stream(
 async def test_beyond_the_duplicate_window_the_database_knows_it(nats_server: NatsServers) -> None:
     options = new_stream(duplicate_window_seconds=0.1)
     database = MemorySink()
-    async with JetStreamStore(nats_server.url, options, database) as store:
+    async with JetStreamSink(nats_server.url, options, database.bury) as store:
         assert await store.write(many(3)) == Written(3, 0)
         await asyncio.sleep(0.5)
         assert await store.write(many(3)) == Written(3, 0)
@@ -113,7 +111,7 @@ async def test_beyond_the_duplicate_window_the_database_knows_it(nats_server: Na
 async def test_what_a_dead_worker_held_is_stored_by_another(nats_server: NatsServers) -> None:
     options = new_stream(ack_wait_seconds=2.0)
     database = MemorySink()
-    async with JetStreamStore(nats_server.url, options, database) as store:
+    async with JetStreamSink(nats_server.url, options, database.bury) as store:
         await store.write(many(50))
         async with Consumer(nats_server.url, options) as dead:
             taken = [delivery async for delivery in dead.fetch(50)]
@@ -133,7 +131,7 @@ async def test_an_ack_that_was_lost_is_harmless(nats_server: NatsServers) -> Non
 
     options = new_stream(ack_wait_seconds=2.0)
     database = MemorySink()
-    async with JetStreamStore(nats_server.url, options, database) as store:
+    async with JetStreamSink(nats_server.url, options, database.bury) as store:
         await store.write(many(20))
         mute = StreamWorker(Mute(nats_server.url, options), database, linger_seconds=0.001)
         async with mute.running():
@@ -155,7 +153,7 @@ async def test_a_store_slower_than_the_ack_wait_brings_no_redelivery(
     options = new_stream(ack_wait_seconds=1.5)
     database = Slow()
     async with (
-        JetStreamStore(nats_server.url, options, database) as store,
+        JetStreamSink(nats_server.url, options, database.bury) as store,
         working(nats_server.url, options, database) as worker,
     ):
         await store.write(many(10))
@@ -168,7 +166,7 @@ async def test_a_worker_that_stops_gives_back_what_it_did_not_take(
 ) -> None:
     """With a minute to go until the next delivery others have it at once."""
     options = new_stream(ack_wait_seconds=60.0)
-    async with JetStreamStore(nats_server.url, options, MemorySink()) as store:
+    async with JetStreamSink(nats_server.url, options, MemorySink().bury) as store:
         await store.write(many(10))
         async with Consumer(nats_server.url, options) as leaving:
             taken = await anext(leaving.fetch(10))
@@ -182,7 +180,7 @@ async def test_garbage_in_the_stream_is_buried(nats_server: NatsServers) -> None
     options = new_stream()
     database = MemorySink()
     async with (
-        JetStreamStore(nats_server.url, options, database) as store,
+        JetStreamSink(nats_server.url, options, database.bury) as store,
         working(nats_server.url, options, database),
         connected(nats_server.url) as client,
     ):
@@ -199,7 +197,7 @@ async def test_the_longest_game_id_gets_through(nats_server: NatsServers) -> Non
     batch = make_batch(1)
     batch.game_id = "😀" * 256
     async with (
-        JetStreamStore(nats_server.url, options, database) as store,
+        JetStreamSink(nats_server.url, options, database.bury) as store,
         working(nats_server.url, options, database),
     ):
         await store.write([batch])
@@ -215,7 +213,7 @@ async def test_a_stream_that_differs_is_refused_with_every_difference(
     nats_server: NatsServers,
 ) -> None:
     options = new_stream()
-    async with JetStreamStore(nats_server.url, options, MemorySink()):
+    async with JetStreamSink(nats_server.url, options, MemorySink().bury):
         pass
     other = JetStreamOptions(
         stream=options.stream, max_age_seconds=60, max_bytes=10_000_000, duplicate_window_seconds=30
@@ -235,7 +233,7 @@ async def test_somebody_elses_stream_is_refused(nats_server: NatsServers) -> Non
     async with connected(nats_server.url) as client:
         await client.jsm().add_stream(name=options.stream, subjects=["something.else"])
     with pytest.raises(ConfigError, match="other subjects"):
-        async with JetStreamStore(nats_server.url, options, MemorySink()):
+        async with JetStreamSink(nats_server.url, options, MemorySink().bury):
             pass
 
 
@@ -334,7 +332,7 @@ async def test_a_url_that_insists_on_tls_sends_nothing_in_plain_text(user_info: 
 async def test_a_batch_larger_than_the_server_takes_is_rejected() -> None:
     pytest.importorskip("nats", reason="nats-py is not installed")
     with NatsServers(config="max_payload: 2048") as servers:
-        async with JetStreamStore(servers.url, new_stream(), MemorySink()) as store:
+        async with JetStreamSink(servers.url, new_stream(), MemorySink().bury) as store:
             with pytest.raises(SinkRejected, match="more than NATS takes"):
                 await store.write([make_batch(1), make_batch(2, pad=3_000)])
             assert await store.write([make_batch(1)]) == Written(1, 0)
@@ -343,7 +341,7 @@ async def test_a_batch_larger_than_the_server_takes_is_rejected() -> None:
 async def test_a_full_stream_refuses_until_workers_made_room(nats_server: NatsServers) -> None:
     options = new_stream(max_bytes=20_000)
     database = MemorySink()
-    async with JetStreamStore(nats_server.url, options, database) as store:
+    async with JetStreamSink(nats_server.url, options, database.bury) as store:
         batches = [make_batch(sequence, pad=1_000) for sequence in range(1, 31)]
         with pytest.raises(SinkUnavailable, match="maximum bytes exceeded"):
             await store.write(batches)
@@ -367,7 +365,7 @@ async def test_a_server_that_dies_is_waited_for_and_found_again(
     options = new_stream()
     database = MemorySink()
     async with (
-        JetStreamStore(own_server.url, options, database) as store,
+        JetStreamSink(own_server.url, options, database.bury) as store,
         working(own_server.url, options, database) as worker,
     ):
         await store.write(many(10))
@@ -389,7 +387,7 @@ async def test_a_server_that_stands_still_holds_nobody_up_for_ever(
 ) -> None:
     (node,) = own_server.nodes
     options = new_stream()
-    async with JetStreamStore(own_server.url, options, MemorySink()) as store:
+    async with JetStreamSink(own_server.url, options, MemorySink().bury) as store:
         await store.write(many(10))
         node.pause()
         try:
@@ -406,7 +404,7 @@ async def test_a_stream_that_somebody_deletes_is_made_anew(nats_server: NatsServ
     options = new_stream()
     database = MemorySink()
     async with (
-        JetStreamStore(nats_server.url, options, database) as store,
+        JetStreamSink(nats_server.url, options, database.bury) as store,
         working(nats_server.url, options, database),
         connected(nats_server.url) as client,
     ):
@@ -429,7 +427,7 @@ async def test_a_stream_that_somebody_changed_is_told_of_and_waited_for(
 ) -> None:
     options = new_stream()
     async with (
-        JetStreamStore(nats_server.url, options, MemorySink()) as store,
+        JetStreamSink(nats_server.url, options, MemorySink().bury) as store,
         connected(nats_server.url) as client,
     ):
         info = await client.jsm().stream_info(options.stream)
@@ -479,78 +477,14 @@ async def test_nothing_is_sent_on_a_connection_that_is_lost(own_server: NatsServ
     assert reason(OSError()) == "cannot be reached"
 
 
-async def test_all_that_is_no_writing_of_batches_goes_to_the_database() -> None:
-    class Recorder:
-        """Stands in for a database, and remembers what it was asked."""
-
-        def __init__(self) -> None:
-            self.asked: list[tuple[str, tuple[object, ...], dict[str, object]]] = []
-
-        def __getattr__(self, name: str) -> Callable[..., object]:
-            async def later(*arguments: object, **named: object) -> str:
-                self.asked.append((name, arguments, named))
-                return name
-
-            def now() -> str:
-                self.asked.append((name, (), {}))
-                return name
-
-            return now if name in ("reader", "figures") else later
-
-    recorder = Recorder()
-    store: Any = JetStreamStore("nats://one", new_stream(), cast(Store, recorder))
-    batch = make_batch(1)
-    calls: list[tuple[str, tuple[object, ...], dict[str, object]]] = [
-        ("commit", ([batch],), {}),
-        ("sync", (), {}),
-        ("bury", (batch, "because"), {}),
-        ("adjust", ("ada", 5, "because"), {"force": True}),
-        ("reader", (), {}),
-        ("figures", (), {}),
-        ("set_properties", ("app", "ada", {"level": "3"}), {}),
-        ("exclude", ("app", "ada", None), {}),
-        ("include", ("app", "ada"), {}),
-        ("set_opt_out", ("app", "ada", "push", "opt_in"), {}),
-        ("names", ("ada",), {}),
-        ("erase", ("ada",), {"dry_run": True}),
-        ("scrub", (), {"rewrite": False}),
-        (
-            "expire",
-            ("2026-01-01",),
-            {
-                "latest": "2026-02-01",
-                "game_id": "g",
-                "type_": "t",
-                "after_batch": 1,
-                "max_events": 2,
-                "dry_run": True,
-            },
-        ),
-    ]
-    for name, arguments, named in calls:
-        result = getattr(store, name)(*arguments, **named)
-        assert (await result if asyncio.iscoroutine(result) else result) in (name, None)
-    assert recorder.asked == calls
-
-
-async def test_only_what_was_committed_waits_for_a_sync_of_the_database() -> None:
+async def test_what_the_stream_acknowledged_waits_for_no_database() -> None:
     """A database that is down must not keep what is published in the journal."""
+    buried: list[tuple[Batch, str]] = []
 
-    class Unsynced(MemorySink):
-        is_down = True
+    async def bury(batch: Batch, reason: str) -> None:
+        buried.append((batch, reason))
 
-        async def sync(self) -> None:
-            if self.is_down:
-                raise SinkUnavailable("down")
-
-    database = Unsynced()
-    store = JetStreamStore("nats://one", new_stream(), database)
-    await store.sync()
-    await store.commit([])
-    for _ in range(2):
-        with pytest.raises(SinkUnavailable):
-            await store.sync()
-    database.is_down = False
-    await store.sync()
-    database.is_down = True
-    await store.sync()
+    sink = JetStreamSink("nats://one", new_stream(), bury)
+    await sink.sync()
+    await sink.bury(batch := make_batch(1), "because")
+    assert buried == [(batch, "because")]

@@ -10,12 +10,11 @@ import pytest
 from playsmart_gateway.errors import ConfigError, SinkRejected
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.journal import NoJournal
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.consumer import Consumer
-from playsmart_gateway.stream.sink import JetStreamStore
+from playsmart_gateway.stream.sink import JetStreamSink
 from playsmart_gateway.stream.topology import _wanted
 from tests.stream.pipeline import (
     connected,
@@ -34,7 +33,7 @@ async def test_a_message_that_the_stream_can_never_take_is_buried_and_the_others
     database = MemorySink()
     async with connected(nats_server.url) as client:
         await client.jsm().add_stream(_wanted(options), max_msg_size=2_000)
-        async with JetStreamStore(nats_server.url, options, database) as store:
+        async with JetStreamSink(nats_server.url, options, database.bury) as store:
             assert "what is larger is buried" in caplog.text
             with pytest.raises(SinkRejected, match="more than NATS takes") as caught:
                 await store.write([make_batch(1, pad=3_000)])
@@ -51,12 +50,12 @@ async def test_a_message_that_the_stream_can_never_take_is_buried_and_the_others
     assert [batch.sequence for batch, _ in database.dead_letters.values()] == [4]
 
 
-def piece_of_a_gateway(store: JetStreamStore) -> tuple[Flusher, Buffer]:
+def piece_of_a_gateway(store: JetStreamSink) -> tuple[Flusher, Buffer]:
     buffer = Buffer(max_events=100, max_bytes=10**6, ripe_events=100, ripe_bytes=10**6)
     stats = Stats()
     flusher = Flusher(
         buffer, NoJournal(), store, stats,
-        commit_queue=CommitQueue(stats, wake=lambda: None), room_came=lambda: None,
+        room_came=lambda: None,
         interval_seconds=3_600, max_events=100, max_bytes=10**6,
     )  # fmt: skip
     return flusher, buffer
@@ -66,7 +65,7 @@ async def test_a_message_larger_than_the_whole_stream_is_never_waited_for(
     nats_server: NatsServers,
 ) -> None:
     options = new_stream(max_bytes=5_000)
-    async with JetStreamStore(nats_server.url, options, MemorySink()) as store:
+    async with JetStreamSink(nats_server.url, options, MemorySink().bury) as store:
         with pytest.raises(SinkRejected, match="more than NATS takes"):
             await store.write([make_batch(1, pad=6_000)])
 
@@ -97,7 +96,7 @@ def test_what_no_waiting_mends_is_named_without_the_password(
     try:
         wait_until(lambda: _answers(port))
         for end in (
-            JetStreamStore(f"nats://{user}127.0.0.1:{port}", new_stream(), MemorySink()),
+            JetStreamSink(f"nats://{user}127.0.0.1:{port}", new_stream(), MemorySink().bury),
             Consumer(f"nats://{user}127.0.0.1:{port}", new_stream()),
         ):
             with pytest.raises(ConfigError, match=told) as caught:
@@ -108,7 +107,7 @@ def test_what_no_waiting_mends_is_named_without_the_password(
         server.wait()
 
 
-async def _enter(end: JetStreamStore | Consumer) -> None:
+async def _enter(end: JetStreamSink | Consumer) -> None:
     async with end:
         pass
 

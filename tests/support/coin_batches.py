@@ -6,13 +6,11 @@ import msgspec
 
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.contract import (
-    Reader,
-)
 from playsmart_gateway.stores.models import (
     CoinTransaction,
     Violation,
 )
+from playsmart_gateway.stores.readers import Reader
 
 LEVELS = Rule("levels", 10, 10, 1_000_000)
 CHANCE = Rule("chance", 5, 15, 1_500_000)

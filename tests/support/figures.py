@@ -7,10 +7,7 @@ from typing import NamedTuple
 
 import aiosqlite
 
-from playsmart_gateway.stores.contract import Store
-from playsmart_gateway.stores.rollups import (
-    FigureKeeper,
-)
+from playsmart_gateway.stores.contract import Rollups, Store
 from playsmart_gateway.stores.sql.rollup import (
     Chunk,
     add,
@@ -34,7 +31,7 @@ def wait_for_figures(running: RunningGateway) -> None:
     wait_until(lambda: True if running.select(behind)[0][0] == 0 else None)
 
 
-async def follow_to_the_end(figures: FigureKeeper, max_events: int = 1_000) -> None:
+async def follow_to_the_end(figures: Rollups, max_events: int = 1_000) -> None:
     """Or until it turns out that somebody else is on the way there."""
     while (followed := await figures.follow(max_events)) and followed.position < followed.end:
         pass
@@ -63,6 +60,6 @@ async def following_by_hand(url: str) -> AsyncIterator[ByHand]:
 
 async def count_all(store: Store) -> None:
     """Have the figures, if there are any, count all that is stored."""
-    if (figures := store.figures()) is not None:
+    if (figures := store.rollups()) is not None:
         async with figures:
             await follow_to_the_end(figures)

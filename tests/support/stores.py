@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.contract import EventSink, Store
 from tests.support.engines import postgres
 
 SQLITE = "sqlite:///"
 MakeSink = Callable[[], Store]
+MakeEventSink = Callable[[], EventSink]
 AsyncTest = Callable[..., Coroutine[Any, Any, None]]
 
 

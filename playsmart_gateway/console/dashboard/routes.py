@@ -28,11 +28,8 @@ from playsmart_gateway.http.static import (
     package_folder,
 )
 from playsmart_gateway.metrics import Snapshot
-from playsmart_gateway.stores.rollups import (
-    SPANS,
-    FigureKeeper,
-    Figures,
-)
+from playsmart_gateway.stores.contract import Rollups
+from playsmart_gateway.stores.rollups import SPANS, Figures
 
 PATH = "/dashboard"
 RANGES = {"1h": 3_600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
@@ -65,7 +62,7 @@ SECURITY_HEADERS = {
 class Watched(Protocol):
     """The parts of a gateway that the page shows."""
 
-    figures: FigureKeeper | None
+    rollups: Rollups | None
 
     async def refresh(self) -> None:
         """Have all workers say how things stand before ``report`` is called."""
@@ -84,7 +81,7 @@ def routes(
 ) -> list[Route]:
     """Return the page, what belongs to it, and its data; times are by ``clock``."""
     recent = Recent(lambda: watched.report().stats, ingest_routes)
-    shelf = None if watched.figures is None else Shelf(watched.figures, clock)
+    shelf = None if watched.rollups is None else Shelf(watched.rollups, clock)
 
     async def data(request: Request) -> Response:
         game_id, wanted = request.query_params.get("game"), request.query_params.get("range", "24h")
@@ -126,11 +123,11 @@ class Shelf:
 
     def __init__(
         self,
-        figures: FigureKeeper,
+        rollups: Rollups,
         clock: Callable[[], float],
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._figures = figures
+        self._rollups = rollups
         self._clock = clock
         self._steady = steady
         self._turn = asyncio.Lock()
@@ -151,7 +148,7 @@ class Shelf:
             }
             if (known := self._read.get((game_id, seconds))) is not None:
                 return known[1]
-            figures = await self._figures.read(game_id, seconds, self._clock())
+            figures = await self._rollups.read(game_id, seconds, self._clock())
             if len(self._read) < MAX_READ:
                 self._read[game_id, seconds] = now, figures
             return figures

@@ -34,7 +34,7 @@ from playsmart_gateway.peers.peer import (
     Unwatch,
     Watch,
 )
-from playsmart_gateway.stores.contract import Reader
+from playsmart_gateway.stores.readers import CoinReader
 
 PAUSE_SECONDS = 0.2
 """Between two looks at the queue: what comes meanwhile is sent together."""
@@ -54,7 +54,7 @@ class Source(NamedTuple):
 
     inspector: Inspector
     redactor: Redactor
-    reader: Reader
+    reader: CoinReader
     coins_source: str
     prefix: str = ""
     """What is put before the numbers of requests, so that those of all workers differ."""

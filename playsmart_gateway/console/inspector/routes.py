@@ -37,7 +37,7 @@ from playsmart_gateway.console.inspector.watcher import (
 )
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.peers.peer import Peer
-from playsmart_gateway.stores.contract import Reader
+from playsmart_gateway.stores.readers import CoinReader
 
 PATH = "/inspector"
 HANG_UP = "playsmart.hang_up"
@@ -75,7 +75,7 @@ def routes(
     inspector: Inspector,
     gate: OperatorGate,
     redactor: Redactor,
-    reader: Reader,
+    reader: CoinReader,
     *,
     coins_source: str,
     patience: Patience = PATIENCE,

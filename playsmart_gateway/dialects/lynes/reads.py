@@ -40,8 +40,8 @@ from playsmart_gateway.http.error_body import JSON_TYPE
 from playsmart_gateway.stores.points import (
     Entry,
     EntryType,
-    LoyaltyReader,
 )
+from playsmart_gateway.stores.readers import PointsReader
 
 HISTORY_TYPES = ("event", "redemption", "challenge", "streak_milestone", "streak_points")
 """Those of the contract; the ones that no rule here writes are never found."""
@@ -65,7 +65,7 @@ _Endpoint = Callable[[Request], Awaitable[Any]]
 
 def routes(
     program: Program,
-    reader: LoyaltyReader,
+    reader: PointsReader,
     verifier: TokenVerifier,
     access: Access,
     *,
@@ -125,7 +125,7 @@ class _Reads:
     def __init__(
         self,
         program: Program,
-        reader: LoyaltyReader,
+        reader: PointsReader,
         verifier: TokenVerifier,
         access: Access,
         clock: Callable[[], float],

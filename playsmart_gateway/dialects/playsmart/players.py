@@ -26,8 +26,8 @@ from playsmart_gateway.http.error_body import (
     error_body,
     error_headers,
 )
-from playsmart_gateway.stores.contract import Reader
 from playsmart_gateway.stores.models import Player
+from playsmart_gateway.stores.readers import CoinReader
 
 MAX_PAGE = 100
 """Ledger entries on one page."""
@@ -48,7 +48,7 @@ class PublicGame(msgspec.Struct, frozen=True):
 
 def routes(
     games: Sequence[PublicGame],
-    reader: Reader,
+    reader: CoinReader,
     verifier: TokenVerifier,
     *,
     trust_forwarded: bool,

@@ -55,11 +55,9 @@ from playsmart_gateway.rate_limit import (
     WrongTries,
     in_process,
 )
-from playsmart_gateway.stores.contract import (
-    Reader,
-    Store,
-)
+from playsmart_gateway.stores.contract import AppPlayers
 from playsmart_gateway.stores.models import AppPlayer
+from playsmart_gateway.stores.readers import AppPlayerReader
 
 DOOR = "teak"
 _RETRY_AFTER = (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)
@@ -71,8 +69,8 @@ class Parts(NamedTuple):
     apps: Mapping[str, App]
     intake: Intake
     known_players: KnownPlayers
-    reader: Reader
-    store: Store
+    reader: AppPlayerReader
+    players: AppPlayers
     renderer: Renderer
     stats: Stats
     max_body_bytes: int
@@ -246,5 +244,5 @@ class SetPlayerProperties(_Endpoint):
         sent = decode_properties(fields, app.properties)
         if not await parts.known_players.countries(app.id, [sent.user_id]):
             return self._refuse(replies.NOT_FOUND_TAG, 404, replies.PLAYER_UNKNOWN)
-        before = await parts.store.set_properties(app.id, sent.user_id, sent.values)
+        before = await parts.players.set_properties(app.id, sent.user_id, sent.values)
         return Answer(200, replies.properties(sent.values, before, sent.unknown), [JSON_TYPE])

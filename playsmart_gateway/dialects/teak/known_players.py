@@ -22,7 +22,7 @@ from playsmart_gateway.peers.peer import (
     Peer,
     Started,
 )
-from playsmart_gateway.stores.contract import Reader
+from playsmart_gateway.stores.readers import AppPlayerReader
 
 MAX_CACHED = 100_000
 """Players seen lately; some 200 bytes each."""
@@ -33,7 +33,7 @@ _Key = tuple[str, str]
 class KnownPlayers:
     """Answers from memory what it can, and from ``reader`` what it must."""
 
-    def __init__(self, reader: Reader, max_cached: int = MAX_CACHED) -> None:
+    def __init__(self, reader: AppPlayerReader, max_cached: int = MAX_CACHED) -> None:
         self._reader = reader
         self._max_cached = max_cached
         self._cached: dict[_Key, str] = {}

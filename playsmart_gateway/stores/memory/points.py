@@ -39,7 +39,7 @@ def values_in(stats: MetadataStats) -> int:
     return stats.unnamed + sum(field.events for field in stats.fields.values())
 
 
-class MemoryLoyalty:
+class MemoryPoints:
     """Awards by ``program``; it is its own reader."""
 
     def __init__(self, program: Program) -> None:
@@ -93,7 +93,7 @@ class MemoryLoyalty:
         return self._awards[batch.journal, batch.sequence]
 
     async def points(self, project: str, user_id: str) -> int | None:
-        """See ``LoyaltyReader.points``."""
+        """See ``PointsReader.points``."""
         state = self.states.get((project, user_id))
         return None if state is None else state.points
 
@@ -108,7 +108,7 @@ class MemoryLoyalty:
         offset: int,
         limit: int,
     ) -> list[Entry]:
-        """See ``LoyaltyReader.history``."""
+        """See ``PointsReader.history``."""
         found = [
             each
             for each in self._entries.get((project, user_id), [])
@@ -118,13 +118,13 @@ class MemoryLoyalty:
         return found[offset : offset + limit]
 
     async def streaks(self, project: str, user_id: str) -> dict[str, Streak]:
-        """See ``LoyaltyReader.streaks``."""
+        """See ``PointsReader.streaks``."""
         return dict(self.states.get((project, user_id), NOBODY).streaks)
 
     async def streak_figures(
         self, project: str, streak_id: str, active_since: date
     ) -> StreakFigures:
-        """See ``LoyaltyReader.streak_figures``."""
+        """See ``PointsReader.streak_figures``."""
         streaks = [
             state.streaks[streak_id]
             for (where, _), state in self.states.items()
@@ -138,13 +138,13 @@ class MemoryLoyalty:
     async def event_stats(
         self, project: str, event_id: str, *, first: date, last: date, group: str | None
     ) -> MetadataStats:
-        """See ``LoyaltyReader.event_stats``."""
+        """See ``PointsReader.event_stats``."""
         return merged(cell for _, cell in self._cells(project, event_id, first, last, group))
 
     async def event_days(
         self, project: str, event_id: str, *, first: date, last: date, group: str | None
     ) -> dict[date, int]:
-        """See ``LoyaltyReader.event_days``."""
+        """See ``PointsReader.event_days``."""
         days: Counter[date] = Counter()
         for day, cell in self._cells(project, event_id, first, last, group):
             days[day] += cell.events

@@ -45,7 +45,7 @@ from playsmart_gateway.stores.memory.events import (
     MemoryEvents,
     printed,
 )
-from playsmart_gateway.stores.memory.points import MemoryLoyalty
+from playsmart_gateway.stores.memory.points import MemoryPoints
 from playsmart_gateway.stores.memory.teak import MemoryApps
 from playsmart_gateway.stores.models import (
     ActionStatistics,
@@ -64,14 +64,13 @@ class MemorySink(MemoryApps, MemoryEvents):
     It is its own reader.
     """
 
-    renewals = 0
     damage: SinkUnavailable | None = None
     log_bytes = 0
 
     def __init__(self, rules: Sequence[Rule] = (), program: Program | None = None) -> None:
         MemoryApps.__init__(self)
         MemoryEvents.__init__(self)
-        self.loyalty = MemoryLoyalty(program or Program())
+        self.points = MemoryPoints(program or Program())
         self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
         self.profiles: dict[str, Player] = {}
         self.ledger: list[CoinTransaction] = []
@@ -88,7 +87,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         """Nothing to close."""
 
     async def write(self, batches: Sequence[Batch]) -> Written:
-        """See ``Sink.write``."""
+        """See ``EventSink.write``."""
         new = _parsed([batch for batch in batches if _name(batch) not in self.batches])
         for name, (batch, rows) in new.items():
             self._last_batch_id += 1
@@ -103,20 +102,20 @@ class MemorySink(MemoryApps, MemoryEvents):
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
-        """See ``Sink.commit``."""
+        """See ``Awarding.commit``."""
         new = [batch for batch in batches if _name(batch) not in self.batches]
-        self.loyalty.require_known(new)
+        self.points.require_known(new)
         for batch in new:
             await MemorySink.write(self, [batch])  # a double may have its own
-            self.loyalty.award(batch, self._last_batch_id)
-        return [self.loyalty.awarded(batch) for batch in batches]
+            self.points.award(batch, self._last_batch_id)
+        return [self.points.awarded(batch) for batch in batches]
 
     async def trial(self, batches: Sequence[Batch]) -> None:
-        """See ``Sink.trial``."""
+        """See ``Rehearsing.trial``."""
         _parsed(batches)
 
     async def bury(self, batch: Batch, reason: str) -> None:
-        """See ``Sink.bury``."""
+        """See ``EventSink.bury``."""
         self.dead_letters[_name(batch)] = (batch, reason)
 
     async def buried(self) -> list[DeadLetter]:
@@ -135,7 +134,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         return None if found is None else found[0]
 
     async def replay(self, journal: str, sequence: int) -> Written | None:
-        """See ``Store.replay``."""
+        """See ``Upkeep.replay``."""
         batch = await self.buried_batch(journal, sequence)
         if batch is None:
             return None
@@ -146,7 +145,7 @@ class MemorySink(MemoryApps, MemoryEvents):
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False
     ) -> CoinTransaction:
-        """See ``Sink.adjust``."""
+        """See ``Coins.adjust``."""
         if (player := self.profiles.get(user_id)) is None:
             raise AdjustmentRefused("no player goes by that id")
         if amount < 0 and player.coins_balance + amount < 0 and not force:
@@ -156,11 +155,11 @@ class MemorySink(MemoryApps, MemoryEvents):
         return self._enter(entry_id, user_id, None, None, amount, reason)
 
     async def names(self, user_id: str) -> set[str]:
-        """See ``Store.names``."""
+        """See ``Upkeep.names``."""
         return {user_id, *(email for key, email in self.emails.items() if key[1] == user_id)}
 
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
-        """See ``Store.erase``."""
+        """See ``Upkeep.erase``."""
         theirs = {event.event_id for event in self._all() if event.user_id == user_id}
         erased = {"event_rows": len(theirs)}
         if dry_run:
@@ -178,11 +177,11 @@ class MemorySink(MemoryApps, MemoryEvents):
         for day in [day for day in self._coin_days if day[0] == user_id]:
             del self._coin_days[day]
         self.forget(user_id)
-        self.loyalty.forget(user_id)
+        self.points.forget(user_id)
         return erased
 
     async def scrub(self, *, rewrite: bool = True) -> None:
-        """See ``Store.scrub``: there are no files."""
+        """See ``Upkeep.scrub``: there are no files."""
 
     async def expire(
         self,
@@ -195,7 +194,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         max_events: int,
         dry_run: bool = False,
     ) -> Expired:
-        """See ``Store.expire``."""
+        """See ``Upkeep.expire``."""
         events, last, ahead = 0, 0, []
         for batch_id, (batch, _) in zip(self.batch_ids, self.batches.values(), strict=True):
             if (at := printed(batch.received_at)) > latest:
@@ -216,19 +215,15 @@ class MemorySink(MemoryApps, MemoryEvents):
     async def sync(self) -> None:
         """Memory survives no power cut, and promises none."""
 
-    async def keep(self) -> None:
-        """See ``Sink.keep``."""
-        await self.sync()
-
-    async def look(self) -> None:
-        """See ``Store.look``."""
+    async def sync_commits(self) -> None:
+        """See ``Awarding.sync_commits``."""
 
     def reader(self) -> Self:
-        """See ``Sink.reader``."""
+        """See ``Store.reader``."""
         return self
 
-    def figures(self) -> None:
-        """See ``Store.figures``: there are none."""
+    def rollups(self) -> None:
+        """See ``Store.rollups``: there are none."""
 
     async def player(self, user_id: str) -> Player | None:
         """See ``Reader.player``."""

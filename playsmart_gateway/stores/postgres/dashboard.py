@@ -97,7 +97,7 @@ _TAKE_LEAD = f"SELECT pg_try_advisory_lock({FOLLOWER_LOCK})"
 
 
 class PostgresFigures:
-    """See ``FigureKeeper``; ``store`` is the connection of the sink, which alone writes.
+    """See ``Rollups``; ``store`` is the connection of the sink, which alone writes.
 
     Of all gateways on a database one follows; another one goes on when that has gone.
     """
@@ -119,15 +119,15 @@ class PostgresFigures:
         self._leads = False
 
     async def __aenter__(self) -> Self:
-        """See ``FigureKeeper``."""
+        """See ``Rollups``."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """See ``FigureKeeper``."""
+        """See ``Rollups``."""
         await self._reading.close()
 
     async def follow(self, max_events: int) -> Followed | None:
-        """See ``FigureKeeper.follow``."""
+        """See ``Rollups.follow``."""
         async with self._reading.transaction(READ) as db:
             if not self._leads:
                 if not await db.fetchval(_TAKE_LEAD):
@@ -142,7 +142,7 @@ class PostgresFigures:
         return Followed(chunk.position, chunk.end)
 
     async def skip(self) -> Followed:
-        """See ``FigureKeeper.skip``."""
+        """See ``Rollups.skip``."""
         async with self._reading.transaction(READ) as db:
             chunk = await ahead(db, 1)
         with suppress(Undone):
@@ -154,7 +154,7 @@ class PostgresFigures:
         return Followed(chunk.position, chunk.end)
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
-        """See ``FigureKeeper.read``."""
+        """See ``Rollups.read``."""
         async with self._reading.transaction(READ) as db:
             await position_of(db)
             position, end, counted_until = await db.fetchrow(_STATE)

@@ -44,7 +44,7 @@ from playsmart_gateway.stores.postgres.health import examine
 from playsmart_gateway.stores.postgres.schema import printed_time
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.database import Database
-from playsmart_gateway.stores.sql.points_reader import SqlLoyaltyReader
+from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
 
 _PLAYER = f"""
     SELECT user_id, coins_balance, total_games_played, sessions, best_score, last_score,
@@ -93,7 +93,7 @@ class PostgresReader:
 
     def __init__(self, url: str, damage: Damage | None = None) -> None:
         self._connection = Connection(url, as_it_is, damage=damage)
-        self.loyalty = SqlLoyaltyReader(self._reading)
+        self.points = SqlPointsReader(self._reading)
 
     async def __aenter__(self) -> Self:
         """See ``Reader``."""

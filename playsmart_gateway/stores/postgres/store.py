@@ -83,7 +83,6 @@ class PostgresSink:
         ConfigError: that cannot be the URL of a database.
     """
 
-    renewals = 0
     log_bytes = 0
 
     def __init__(
@@ -99,7 +98,7 @@ class PostgresSink:
         self._syncs_commits = True
 
     async def __aenter__(self) -> Self:
-        """Connect and bring the schema up to date. See ``Sink``."""
+        """Connect and bring the schema up to date. See ``EventSink``."""
         await self._connection.open()
         return self
 
@@ -108,22 +107,22 @@ class PostgresSink:
         await self._connection.close()
 
     def reader(self) -> PostgresReader:
-        """See ``Sink.reader``."""
+        """See ``Store.reader``."""
         return PostgresReader(self._url, self._damage)
 
-    def figures(self) -> PostgresFigures:
-        """See ``Store.figures``."""
+    def rollups(self) -> PostgresFigures:
+        """See ``Store.rollups``."""
         return PostgresFigures(self._url, self._connection, damage=self._damage)
 
     async def write(self, batches: Sequence[Batch]) -> Written:
-        """See ``Sink.write``."""
+        """See ``EventSink.write``."""
         async with self._connection.transaction() as db:
             new = await self._unknown(db, batches)
             stored = await self._store(db, new) if new else 0
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
-        """See ``Sink.commit``."""
+        """See ``Awarding.commit``."""
         events = dict(zip(map(_name, batches), self._loyalty.occurrences(batches), strict=True))
         async with self._connection.transaction() as db:
             new = await self._unknown(db, batches)
@@ -138,7 +137,7 @@ class PostgresSink:
             ]
 
     async def trial(self, batches: Sequence[Batch]) -> None:
-        """See ``Sink.trial``."""
+        """See ``Rehearsing.trial``."""
         with contextlib.suppress(Undone):
             async with self._connection.transaction() as db:
                 if batches:
@@ -151,7 +150,7 @@ class PostgresSink:
                     raise Undone
 
     async def bury(self, batch: Batch, reason: str) -> None:
-        """See ``Sink.bury``."""
+        """See ``EventSink.bury``."""
         header = (batch.source, batch.game_id, batch.user_id, received_at(batch), batch.count)
         async with self._connection.transaction() as db:
             await db.execute(
@@ -159,7 +158,7 @@ class PostgresSink:
             )
 
     async def replay(self, journal: str, sequence: int) -> Written | None:
-        """See ``Store.replay``."""
+        """See ``Upkeep.replay``."""
         async with self._connection.transaction() as db:
             batch = await dead_letters.buried_batch(db, printed_time, journal, sequence)
             if batch is None:
@@ -172,7 +171,7 @@ class PostgresSink:
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False
     ) -> CoinTransaction:
-        """See ``Sink.adjust``."""
+        """See ``Coins.adjust``."""
         async with self._connection.transaction() as db:
             rows = await db.fetch(
                 "SELECT player_id, coins_balance FROM players WHERE user_id = $1", user_id
@@ -196,40 +195,40 @@ class PostgresSink:
     async def set_properties(
         self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
     ) -> dict[str, PropertyValue]:
-        """See ``Store.set_properties``."""
+        """See ``AppPlayers.set_properties``."""
         async with self._connection.transaction() as db:
             return await apps.set_properties(db, app_id, user_id, values)
 
     async def exclude(self, app_id: str, user_id: str, expire_at: str | None) -> None:
-        """See ``Store.exclude``."""
+        """See ``AppPlayers.exclude``."""
         async with self._connection.transaction() as db:
             await apps.exclude(db, app_id, user_id, expire_at)
 
     async def include(self, app_id: str, user_id: str) -> bool:
-        """See ``Store.include``."""
+        """See ``AppPlayers.include``."""
         async with self._connection.transaction() as db:
             return await apps.include(db, app_id, user_id)
 
     async def set_opt_out(
         self, app_id: str, user_id: str, channel: Channel, state: OptOutState
     ) -> bool:
-        """See ``Store.set_opt_out``."""
+        """See ``AppPlayers.set_opt_out``."""
         async with self._connection.transaction() as db:
             return await apps.set_opt_out(db, app_id, user_id, channel, state)
 
     async def names(self, user_id: str) -> set[str]:
-        """See ``Store.names``."""
+        """See ``Upkeep.names``."""
         async with self._connection.transaction(READ) as db:
             return await sql_erasure.names(db, user_id)
 
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
-        """See ``Store.erase``."""
+        """See ``Upkeep.erase``."""
         return await erasure.erase(
             self._connection, user_id, self._loyalty.program, dry_run=dry_run
         )
 
     async def scrub(self, *, rewrite: bool = True) -> None:
-        """See ``Store.scrub``: the server frees what was deleted in its own time."""
+        """See ``Upkeep.scrub``: the server frees what was deleted in its own time."""
 
     async def expire(
         self,
@@ -242,7 +241,7 @@ class PostgresSink:
         max_events: int,
         dry_run: bool = False,
     ) -> Expired:
-        """See ``Store.expire``."""
+        """See ``Upkeep.expire``."""
         async with self._connection.transaction(READ if dry_run else WRITE, patient=True) as db:
             return await sql_retention.expire(
                 db, datetime.fromisoformat(before), datetime.fromisoformat(latest), game_id, type_,
@@ -250,7 +249,7 @@ class PostgresSink:
             )  # fmt: skip
 
     async def sync(self) -> None:
-        """See ``Sink.sync``: each COMMIT has waited for the disk already, if the server lets it.
+        """See ``EventSink.sync``: each COMMIT has waited for the disk, if the server lets it.
 
         With ``synchronous_commit`` off, one commit that waits takes along all before it.
         """
@@ -259,17 +258,14 @@ class PostgresSink:
                 await db.execute("SET LOCAL synchronous_commit = on")
                 await db.fetchval(_TAKE_IDS, 0)
 
-    async def keep(self) -> None:
-        """See ``Sink.keep``: the server keeps its files itself."""
+    async def sync_commits(self) -> None:
+        """See ``Awarding.sync_commits``."""
         await self.sync()
 
     @property
     def damage(self) -> SinkUnavailable | None:
-        """See ``Store.damage``."""
+        """See ``Condition.damage``."""
         return self._damage.found
-
-    async def look(self) -> None:
-        """See ``Store.look``: a connection that broke is made anew when it is used."""
 
     async def _store(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:
         first_id = await self._insert(db, batches)

@@ -141,7 +141,7 @@ async def read_figures(
     counted_until: str | None,
     fields: Query,
 ) -> Figures:
-    """See ``FigureKeeper.read``; the last four are what each store has its own words for.
+    """See ``Rollups.read``; the last four are what each store has its own words for.
 
     ``level_number`` is SQL of the number that the text ``level`` begins with, 0 if with none, and
     ``fields`` finds the columns of ``Field``.

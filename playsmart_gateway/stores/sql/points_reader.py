@@ -75,14 +75,14 @@ _VALUES = f"""
 """  # noqa: S608 - built from our own constants
 
 
-class SqlLoyaltyReader:
-    """See ``LoyaltyReader``."""
+class SqlPointsReader:
+    """See ``PointsReader``."""
 
     def __init__(self, reading: Transaction) -> None:
         self._reading = reading
 
     async def points(self, project: str, user_id: str) -> int | None:
-        """See ``LoyaltyReader.points``."""
+        """See ``PointsReader.points``."""
         for (points,) in await self._rows(_POINTS, project, user_id):
             return int(points)
         return None
@@ -98,13 +98,13 @@ class SqlLoyaltyReader:
         offset: int,
         limit: int,
     ) -> list[Entry]:
-        """See ``LoyaltyReader.history``."""
+        """See ``PointsReader.history``."""
         kinds = keyed([[ENTRY_TYPES.index(each)] for each in types])
         rows = await self._rows(_HISTORY, project, user_id, from_ms, to_ms, kinds, limit, offset)
         return [Entry(row[0], ENTRY_TYPES[row[1]], *row[2:]) for row in rows]
 
     async def streaks(self, project: str, user_id: str) -> dict[str, Streak]:
-        """See ``LoyaltyReader.streaks``."""
+        """See ``PointsReader.streaks``."""
         return {
             streak_id: Streak(count, longest, date.fromisoformat(day), at_ms)
             for streak_id, count, longest, day, at_ms in await self._rows(
@@ -115,7 +115,7 @@ class SqlLoyaltyReader:
     async def streak_figures(
         self, project: str, streak_id: str, active_since: date
     ) -> StreakFigures:
-        """See ``LoyaltyReader.streak_figures``."""
+        """See ``PointsReader.streak_figures``."""
         day = active_since.isoformat()
         async with self._reading() as db:
             ((users, active, longest, total),) = await db.fetch(_FIGURES, streak_id, project, day)
@@ -126,7 +126,7 @@ class SqlLoyaltyReader:
     async def event_stats(
         self, project: str, event_id: str, *, first: date, last: date, group: str | None
     ) -> MetadataStats:
-        """See ``LoyaltyReader.event_stats``."""
+        """See ``PointsReader.event_stats``."""
         cells = (project, event_id, first.isoformat(), last.isoformat(), group)
         async with self._reading() as db:
             ((events, unnamed),) = await db.fetch(_EVENTS, *cells)
@@ -138,7 +138,7 @@ class SqlLoyaltyReader:
     async def event_days(
         self, project: str, event_id: str, *, first: date, last: date, group: str | None
     ) -> dict[date, int]:
-        """See ``LoyaltyReader.event_days``."""
+        """See ``PointsReader.event_days``."""
         rows = await self._rows(
             _DAYS, project, event_id, first.isoformat(), last.isoformat(), group
         )

@@ -85,7 +85,7 @@ _decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
 class SqliteFigures:
-    """See ``FigureKeeper``; ``store`` is the connection of the sink, which alone writes."""
+    """See ``Rollups``; ``store`` is the connection of the sink, which alone writes."""
 
     rests = 49
     """A fiftieth of one core at most. A tenth took a twentieth of the requests at saturation."""
@@ -95,15 +95,15 @@ class SqliteFigures:
         self._store = store
 
     async def __aenter__(self) -> Self:
-        """See ``FigureKeeper``."""
+        """See ``Rollups``."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """See ``FigureKeeper``."""
+        """See ``Rollups``."""
         await self._reading.leave()
 
     async def follow(self, max_events: int) -> Followed:
-        """See ``FigureKeeper.follow``."""
+        """See ``Rollups.follow``."""
         async with self._reading.transaction("BEGIN") as db:
             chunk = await gather(db, max_events)
         if chunk.position > chunk.start:
@@ -113,7 +113,7 @@ class SqliteFigures:
         return Followed(chunk.position, chunk.end)
 
     async def skip(self) -> Followed:
-        """See ``FigureKeeper.skip``."""
+        """See ``Rollups.skip``."""
         async with self._reading.transaction("BEGIN") as db:
             chunk = await ahead(db, 1)
         with suppress(Undone):
@@ -125,7 +125,7 @@ class SqliteFigures:
         return Followed(chunk.position, chunk.end)
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
-        """See ``FigureKeeper.read``."""
+        """See ``Rollups.read``."""
         async with self._reading.transaction("BEGIN") as db:
             await position_of(Statements(db))
             ((position, end, counted_until),) = await db.execute_fetchall(_STATE)

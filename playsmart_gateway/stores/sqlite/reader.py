@@ -32,7 +32,7 @@ from playsmart_gateway.stores.models import (
     Player,
 )
 from playsmart_gateway.stores.sql import events as sql_events
-from playsmart_gateway.stores.sql.points_reader import SqlLoyaltyReader
+from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
 from playsmart_gateway.stores.sqlite import teak as apps
 from playsmart_gateway.stores.sqlite.audit import (
     AUDIT_TABLES,
@@ -97,7 +97,7 @@ class SqliteReader:
     def __init__(self, file: StoreFile) -> None:
         self._path = file.path
         self._connection = Connection(file, self._prepare, read_only=True)
-        self.loyalty = SqlLoyaltyReader(self._connection.reading)
+        self.points = SqlPointsReader(self._connection.reading)
 
     async def __aenter__(self) -> Self:
         """See ``Reader``."""

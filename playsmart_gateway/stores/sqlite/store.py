@@ -103,7 +103,7 @@ class SqliteSink:
         self._inserter = Inserter(self._coins.draws_for)
 
     async def __aenter__(self) -> Self:
-        """Open the file and bring its schema up to date. See ``Sink``."""
+        """Open the file and bring its schema up to date. See ``EventSink``."""
         self._file.is_written_here = True
         try:
             await self._connection.open()
@@ -117,33 +117,33 @@ class SqliteSink:
 
     @property
     def renewals(self) -> int:
-        """See ``Sink.renewals``."""
+        """See ``Replaceable.renewals``."""
         return self._file.renewals
 
     @property
     def damage(self) -> SinkUnavailable | None:
-        """See ``Store.damage``."""
+        """See ``Condition.damage``."""
         return self._file.damage
 
     @property
     def log_bytes(self) -> int:
-        """See ``Store.log_bytes``."""
+        """See ``Condition.log_bytes``."""
         return self._file.log_bytes
 
     async def look(self) -> None:
-        """See ``Store.look``."""
+        """See ``Replaceable.look``."""
         await self._connection.look()
 
     def reader(self) -> SqliteReader:
-        """See ``Sink.reader``."""
+        """See ``Store.reader``."""
         return SqliteReader(self._file)
 
-    def figures(self) -> SqliteFigures:
-        """See ``Store.figures``."""
+    def rollups(self) -> SqliteFigures:
+        """See ``Store.rollups``."""
         return SqliteFigures(self._file, self._connection)
 
     async def write(self, batches: Sequence[Batch]) -> Written:
-        """See ``Sink.write``."""
+        """See ``EventSink.write``."""
         async with self._connection.transaction() as db:
             try:
                 stored = await self._insert(db, batches)
@@ -156,7 +156,7 @@ class SqliteSink:
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
-        """See ``Sink.commit``."""
+        """See ``Awarding.commit``."""
         events = dict(zip(map(_name, batches), self._loyalty.occurrences(batches), strict=True))
         new = batches
         async with self._connection.transaction() as db:
@@ -179,7 +179,7 @@ class SqliteSink:
             ]
 
     async def trial(self, batches: Sequence[Batch]) -> None:
-        """See ``Sink.trial``."""
+        """See ``Rehearsing.trial``."""
         with contextlib.suppress(Undone):
             async with self._connection.transaction() as db:
                 if batches:
@@ -193,14 +193,14 @@ class SqliteSink:
                     raise Undone
 
     async def bury(self, batch: Batch, reason: str) -> None:
-        """See ``Sink.bury``."""
+        """See ``EventSink.bury``."""
         async with self._connection.transaction() as db:
             name = (batch.journal, batch.sequence, reason)
             header = (batch.source, batch.game_id, batch.user_id, batch.received_at, batch.count)
             await db.execute(_BURY, (*name, *header, batch.rows))
 
     async def replay(self, journal: str, sequence: int) -> Written | None:
-        """See ``Store.replay``."""
+        """See ``Upkeep.replay``."""
         async with self._connection.transaction() as db:
             sql = Statements(db)
             batch = await dead_letters.buried_batch(sql, str, journal, sequence)
@@ -213,7 +213,7 @@ class SqliteSink:
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False
     ) -> CoinTransaction:
-        """See ``Sink.adjust``."""
+        """See ``Coins.adjust``."""
         async with self._connection.transaction() as db:
             rows = await db.execute_fetchall(
                 "SELECT player_id, coins_balance FROM players WHERE user_id = ?", (user_id,)
@@ -238,40 +238,40 @@ class SqliteSink:
     async def set_properties(
         self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
     ) -> dict[str, PropertyValue]:
-        """See ``Store.set_properties``."""
+        """See ``AppPlayers.set_properties``."""
         async with self._connection.transaction() as db:
             return await apps.set_properties(db, app_id, user_id, values)
 
     async def exclude(self, app_id: str, user_id: str, expire_at: str | None) -> None:
-        """See ``Store.exclude``."""
+        """See ``AppPlayers.exclude``."""
         async with self._connection.transaction() as db:
             await apps.exclude(db, app_id, user_id, expire_at)
 
     async def include(self, app_id: str, user_id: str) -> bool:
-        """See ``Store.include``."""
+        """See ``AppPlayers.include``."""
         async with self._connection.transaction() as db:
             return await apps.include(db, app_id, user_id)
 
     async def set_opt_out(
         self, app_id: str, user_id: str, channel: Channel, state: OptOutState
     ) -> bool:
-        """See ``Store.set_opt_out``."""
+        """See ``AppPlayers.set_opt_out``."""
         async with self._connection.transaction() as db:
             return await apps.set_opt_out(db, app_id, user_id, channel, state)
 
     async def names(self, user_id: str) -> set[str]:
-        """See ``Store.names``."""
+        """See ``Upkeep.names``."""
         async with self._connection.reading() as db:
             return await sql_erasure.names(db, user_id)
 
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
-        """See ``Store.erase``."""
+        """See ``Upkeep.erase``."""
         return await erasure.erase(
             self._connection, user_id, self._loyalty.program, dry_run=dry_run
         )
 
     async def scrub(self, *, rewrite: bool = True) -> None:
-        """See ``Store.scrub``."""
+        """See ``Upkeep.scrub``."""
         await erasure.scrub(self._path, rewrite=rewrite)
 
     async def expire(
@@ -285,23 +285,23 @@ class SqliteSink:
         max_events: int,
         dry_run: bool = False,
     ) -> Expired:
-        """See ``Store.expire``."""
+        """See ``Upkeep.expire``."""
         async with self._connection.transaction("BEGIN" if dry_run else "BEGIN IMMEDIATE") as db:
             return await sql_retention.expire(
                 Statements(db), before, latest, game_id, type_,
                 after_batch=after_batch, max_events=max_events, dry_run=dry_run,
             )  # fmt: skip
 
-    async def sync(self) -> None:
-        """See ``Sink.sync``: what a transaction wrote is in the write-ahead log until then."""
+    async def sync_commits(self) -> None:
+        """See ``Awarding.sync_commits``: what a transaction wrote is in the write-ahead log."""
         log = self._path.with_name(self._path.name + "-wal")
         try:
             await asyncio.to_thread(_sync_file, log)
         except OSError as error:
             raise SinkUnavailable(f"cannot sync {log}: {error.strerror}") from error
 
-    async def keep(self) -> None:
-        """See ``Sink.keep``: a file that is moved or copied goes without its log."""
+    async def sync(self) -> None:
+        """See ``EventSink.sync``: a file that is moved or copied goes without its log."""
         await self._connection.checkpoint()
 
     async def _insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:

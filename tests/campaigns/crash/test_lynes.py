@@ -119,23 +119,23 @@ async def test_answered_awards_outlive_the_process_and_are_there_once(tmp_path: 
     async with open_sink(f"sqlite:///{target.database}").reader() as reader:
         for number in range(USERS):
             user = "default", f"user-{number}"
-            assert await reader.loyalty.points(*user) == await twin.loyalty.points(*user)
-            assert await reader.loyalty.streaks(*user) == await twin.loyalty.streaks(*user)
+            assert await reader.points.points(*user) == await twin.points.points(*user)
+            assert await reader.points.streaks(*user) == await twin.points.streaks(*user)
             everything: dict[str, Any] = {"from_ms": 0, "to_ms": 2**62, "offset": 0, "limit": 9999}
-            entries = await reader.loyalty.history(*user, types=["event"], **everything)
-            bonuses = await reader.loyalty.history(*user, types=["streak_milestone"], **everything)
+            entries = await reader.points.history(*user, types=["event"], **everything)
+            bonuses = await reader.points.history(*user, types=["streak_milestone"], **everything)
             by_event = {each.id - 1: each.points for each in bonuses}
             found.update(
                 (user[1], each.timestamp_ms, each.points, by_event.get(each.id, 0))
                 for each in entries
             )
             paid = sum(each.points for each in (*entries, *bonuses))
-            assert await reader.loyalty.points(*user) == paid
+            assert await reader.points.points(*user) == paid
         for event_id in program.events:
             cells = {"first": date.min, "last": date.max, "group": None}
-            figures = await reader.loyalty.event_stats("default", event_id, **cells)  # type: ignore[arg-type]
+            figures = await reader.points.event_stats("default", event_id, **cells)  # type: ignore[arg-type]
             assert summarize(figures) == summarize(
-                await twin.loyalty.event_stats("default", event_id, **cells)  # type: ignore[arg-type]
+                await twin.points.event_stats("default", event_id, **cells)  # type: ignore[arg-type]
             )
     assert not Counter(answered) - found, "every answer is in a history, as it was told"
     assert sum(found.values()) == len(stored)

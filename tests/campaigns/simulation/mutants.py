@@ -22,6 +22,7 @@ from playsmart_gateway.pipeline.intake import (
     Receipt,
 )
 from playsmart_gateway.pipeline.segments import Segment, SegmentFiles
+from playsmart_gateway.pipeline.verdict import Judge
 from tests.campaigns.simulation.disk import SimDisk
 from tests.campaigns.simulation.parts import (
     Parts,
@@ -169,7 +170,9 @@ class _ForgetsThePoison(Flusher):
 
 
 class _BuriesWhatABrokenStoreRefuses(Flusher):
-    async def _judge(self, batch: Batch, refusal: SinkRejected, waiting: Sequence[Batch]) -> None:
+    async def _judge(
+        self, judge: Judge, batch: Batch, refusal: SinkRejected, waiting: Sequence[Batch]
+    ) -> None:
         pass
 
 

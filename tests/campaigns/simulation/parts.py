@@ -124,6 +124,7 @@ class SimGateway(Gateway):
         super().__init__(
             config.Config(server=server, journal=journal_section),
             cast(TokenVerifier, None),
+            sink,
             cast(Store, sink),
         )
         chance: Chance = loop.chance
@@ -155,7 +156,7 @@ class SimGateway(Gateway):
             wait_for_room_seconds=limits.wait_for_room_seconds,
             clock=wall,
         )
-        self.commit_queue = CommitQueue(self.stats, wake=self.buffer.stirred.set)
+        self.commit_queue = CommitQueue(self.stats, cast(Store, sink), wake=self.buffer.stirred.set)
         self.flusher = parts.flusher(
             self.buffer,
             journal,

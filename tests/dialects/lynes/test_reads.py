@@ -142,7 +142,7 @@ async def test_a_store_that_cannot_be_read_is_told_and_so_is_a_bug(
 
     sink = TroubledSink()
     for name in READS:
-        setattr(sink.loyalty, name, gone)
+        setattr(sink.points, name, gone)
     verifier = open_verifier(secret=SECRET, clock=FakeClock(NOON))
     async with in_process(create_app(project(), verifier=verifier, sink=sink)) as http:
         for path in PATHS:

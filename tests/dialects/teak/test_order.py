@@ -80,7 +80,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Parts]:
             intake=gateway.intake,
             known_players=gateway.known_players,
             reader=gateway.reader,
-            store=gateway.store,
+            players=gateway.store,
             renderer=Renderer(),
             stats=gateway.stats,
             max_body_bytes=1_000,

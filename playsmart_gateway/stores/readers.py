@@ -1,0 +1,191 @@
+"""What can be read of a store: one contract for each who reads.
+
+A ``Reader`` keeps them all on one connection, but who is handed one should ask for no more than
+the contract that has what is read. Every method raises ``SinkUnavailable`` when the store cannot
+be read now.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import Protocol, Self
+
+from playsmart_gateway.economy.points import MetadataStats, Streak
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.dead_letters import DeadLetter
+from playsmart_gateway.stores.events import (
+    EVERYTHING,
+    CountPage,
+    EventFilter,
+    EventPage,
+    StoreHealth,
+)
+from playsmart_gateway.stores.models import (
+    ActionStatistics,
+    AppPlayer,
+    Audited,
+    Cause,
+    CoinTransaction,
+    Player,
+)
+from playsmart_gateway.stores.points import Entry, EntryType, StreakFigures
+
+
+class EventReader(Protocol):
+    """Reads events by their ids, a bounded piece at a time.
+
+    Ids rise in the order in which events are stored: behind the newest one there is nothing that
+    could still come before it. So an id is a cursor, and every piece is a short read that keeps
+    nobody from moving the write-ahead log into the file.
+    """
+
+    async def newest_event_id(self) -> int:
+        """Return the id of the event that was stored last; 0 if there is none."""
+        ...
+
+    async def events(
+        self,
+        wanted: EventFilter = EVERYTHING,
+        *,
+        after: int = 0,
+        upto: int,
+        limit: int,
+        newest_first: bool = False,
+    ) -> EventPage:
+        """Look at ``limit`` events with ``after < event_id <= upto``, and return those wanted.
+
+        Fewer if they are large. The next piece begins behind the page's ``position`` (or, with
+        ``newest_first``, ends before it); at the end ``position`` is ``upto`` (``after + 1``).
+        """
+        ...
+
+    async def count_events(
+        self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
+    ) -> CountPage:
+        """Look at ``limit`` events with ``after < event_id <= upto``, and count those wanted."""
+        ...
+
+
+class CoinReader(Protocol):
+    """Reads players and the ledger of their coins."""
+
+    async def player(self, user_id: str) -> Player | None:
+        """Return one player; None if no event of theirs was stored yet."""
+        ...
+
+    async def coin_transactions(
+        self, user_id: str, *, before: int | None = None, limit: int
+    ) -> list[CoinTransaction]:
+        """Return the newest ``limit`` entries of a player whose ``id`` is less than ``before``."""
+        ...
+
+    async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
+        """Return the cause of each of these ledger entries that is a grant."""
+        ...
+
+    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Return, of these batches (by journal and sequence), what those earned that earned any."""
+        ...
+
+
+class AppPlayerReader(Protocol):
+    """Reads what ``AppPlayers`` keeps, and the statistics of the events of an app."""
+
+    async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
+        """Return, of these players of an app, those who are known with their latest country."""
+        ...
+
+    async def app_player(self, app_id: str, user_id: str) -> AppPlayer:
+        """Return what is stored of one player of an app, be it nothing."""
+        ...
+
+    async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
+        """Return the statistics of an app, ordered by action type and country; reads all of it."""
+        ...
+
+
+class PointsReader(Protocol):
+    """Reads what ``Awarding.commit`` wrote; a project is the ``game_id`` of its batches."""
+
+    async def points(self, project: str, user_id: str) -> int | None:
+        """Return the balance of a user; None if no event of theirs was stored yet."""
+        ...
+
+    async def history(
+        self,
+        project: str,
+        user_id: str,
+        *,
+        types: Collection[EntryType],
+        from_ms: int,
+        to_ms: int,
+        offset: int,
+        limit: int,
+    ) -> list[Entry]:
+        """Return entries of these types and times, both ends included, the newest first."""
+        ...
+
+    async def streaks(self, project: str, user_id: str) -> dict[str, Streak]:
+        """Return where a user's streaks stand, by streak id."""
+        ...
+
+    async def streak_figures(
+        self, project: str, streak_id: str, active_since: date
+    ) -> StreakFigures:
+        """Return the figures of a streak; it is active whose last day is not before that one."""
+        ...
+
+    async def event_stats(
+        self, project: str, event_id: str, *, first: date, last: date, group: str | None
+    ) -> MetadataStats:
+        """Return what was counted on these days, both included, of one group or of all."""
+        ...
+
+    async def event_days(
+        self, project: str, event_id: str, *, first: date, last: date, group: str | None
+    ) -> dict[date, int]:
+        """Return how many events there were on each of these days that had any, in order."""
+        ...
+
+
+class DeadLetterReader(Protocol):
+    """Reads what was buried."""
+
+    async def buried(self) -> list[DeadLetter]:
+        """Return every dead letter, in the order in which they were received."""
+        ...
+
+    async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
+        """Return the batch of a dead letter; None if there is no such letter."""
+        ...
+
+
+class Checks(Protocol):
+    """Looks whether what is stored is whole and right."""
+
+    async def examine(self) -> StoreHealth:
+        """Look at the whole store for damage; takes as long as reading all of it."""
+        ...
+
+    async def audit(self, max_events: int) -> Audited:
+        """Check the coins of the next ``max_events`` events or so.
+
+        A reader begins at the beginning, and once more after it lost its connection.
+        """
+        ...
+
+
+class Reader(EventReader, CoinReader, AppPlayerReader, DeadLetterReader, Checks, Protocol):
+    """Reads what a store holds, on a connection of its own, opened when first used."""
+
+    @property
+    def points(self) -> PointsReader:
+        """Read points, streaks and statistics, on the same connection."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened yet."""
+        ...
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of the connection; another call would open another."""
+        ...
