@@ -375,7 +375,7 @@ async def test_an_answer_waits_for_the_sync_if_the_journal_syncs_always() -> Non
     class Syncing(TroubledSink):
         synced = 0
 
-        async def sync(self) -> None:
+        async def sync_commits(self) -> None:
             self.synced += 1
             if self.synced == 1:
                 raise SinkUnavailable("cannot sync")

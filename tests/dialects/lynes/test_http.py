@@ -309,7 +309,7 @@ async def test_commits_are_synced_as_often_as_the_journal(tmp_path: Path) -> Non
     class Syncing(TroubledSink):
         synced = 0
 
-        async def sync(self) -> None:
+        async def sync_commits(self) -> None:
             self.synced += 1
             if self.synced == 1:
                 raise SinkUnavailable("cannot sync")
