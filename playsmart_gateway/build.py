@@ -82,9 +82,6 @@ def storage_for(config: Config, *, take_turn: TakeTurn = nullcontext) -> Storage
     return Storage(store, store)
 
 
-open_sink = open_store
-
-
 def require_strong_secrets(config: Config) -> None:
     """Look at every secret that opens something.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from playsmart_gateway.build import open_sink
+from playsmart_gateway.stores.open import open_store
 from tests.support.process import StartGateway
 from tests.support.waves import PATH, WAVES
 
@@ -87,7 +87,7 @@ async def test_every_level_of_a_real_game_is_paid_once_each_time_it_is_played(
         assert (paid[0], paid[1]) == (566 * times, 5_660 * times)
         (total,) = running.select("SELECT sum(coins_balance) FROM players")
         assert total[0] == 5_660 * times
-        async with open_sink(f"sqlite:///{running.folder}/data/playsmart.db").reader() as reader:
+        async with open_store(f"sqlite:///{running.folder}/data/playsmart.db").reader() as reader:
             audited = await reader.audit(1_000_000)
         assert audited.violations == ()
         assert audited.position == audited.end

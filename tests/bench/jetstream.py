@@ -16,10 +16,10 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.serve.server import SWITCH_INTERVAL_SECONDS
 from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream.options import JetStreamOptions
 from tests.bench.generators import BenchError
 from tests.bench.table import human
@@ -95,7 +95,7 @@ async def _once(url: str, options: JetStreamOptions, batches: list[Batch]) -> tu
         publishing = time.perf_counter() - began
     events = sum(batch.count for batch in batches)
     with tempfile.TemporaryDirectory(prefix="playsmart-bench-") as folder:
-        sink = open_sink(f"sqlite:///{Path(folder) / 'events.db'}")
+        sink = open_store(f"sqlite:///{Path(folder) / 'events.db'}")
         worker = StreamWorker(Consumer(url, options), sink)
         began = time.perf_counter()
 

@@ -15,8 +15,8 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.dialects.playsmart.endpoint import decode
+from playsmart_gateway.stores.open import open_store
 from tests.bench.requests import requests
 from tests.support.engines.postgres import PostgresServer, find_binaries
 
@@ -39,7 +39,7 @@ async def measure(url: str, events: int, seconds: float) -> Rates:
     template = list(islice(cycle(template), EVENTS_PER_TRANSACTION // events))
     pairs: list[tuple[float, float]] = []
     sequence, stop = 0, time.monotonic() + seconds
-    async with open_sink(url) as sink:
+    async with open_store(url) as sink:
         db = await asyncpg.connect(url)
         await db.set_type_codec(  # neither printed nor parsed: nothing is faster
             "timestamptz", schema="pg_catalog", format="tuple", encoder=tuple, decoder=tuple

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.open import open_store
 from tests.support.doubles import make_batch
 from tests.support.polling import wait_until
 from tests.support.process import SECRET, RunningGateway, clean_environment
@@ -44,7 +44,7 @@ def run(database_url: str) -> Run:
 
 def bury(url: str, *letters: tuple[Batch, str]) -> None:
     async def all_of_them() -> None:
-        async with open_sink(url, [RULE]) as sink:
+        async with open_store(url, [RULE]) as sink:
             await sink.write([make_batch(1_000, 1, "somebody")])
             for batch, reason in letters:
                 await sink.bury(batch, reason)
@@ -140,7 +140,7 @@ def test_one_that_the_store_has_already_is_not_stored_again(run: Run, database_u
     bury(database_url, (batch, "guard"))
 
     async def store() -> None:
-        async with open_sink(database_url, [RULE]) as sink:
+        async with open_store(database_url, [RULE]) as sink:
             await sink.write([batch])
 
     asyncio.run(store())

@@ -14,12 +14,12 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import MARK
 from playsmart_gateway.pipeline.journal import Journal
+from playsmart_gateway.stores.open import open_store
 from tests.support.doubles import make_batch
 from tests.support.figures import wait_for_figures
 from tests.support.process import RunningGateway, StartGateway
@@ -47,7 +47,7 @@ def test_an_empty_id_is_nobody_and_erases_no_batch_of_many_players(tmp_path: Pat
     batch = Batch("teak", "app", "", 1, rows, "11" * 16, 1, 1_776_868_200_000_000)
 
     async def store() -> None:
-        async with open_sink(place) as sink:
+        async with open_store(place) as sink:
             await sink.write([batch])
 
     asyncio.run(store())

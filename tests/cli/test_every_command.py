@@ -11,9 +11,9 @@ import click
 import msgspec
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.open import open_store
 from tests.support.app_batches import named
 from tests.support.forked import Ended, Forks, forks
 from tests.support.process import SECRET
@@ -81,7 +81,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     url = f"sqlite:///{tmp_path_factory.mktemp('store')}/events.db"
 
     async def play() -> None:
-        async with open_sink(url) as sink:
+        async with open_store(url) as sink:
             rows = [["Custom", JAPANESE, "2026-04-22T14:30:00.000000Z", {JAPANESE: JAPANESE}]] * 50
             content = msgspec.json.encode(rows)
             await sink.write([named(Batch("playsmart", JAPANESE, JAPANESE, 50, content), 1)])

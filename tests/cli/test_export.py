@@ -19,7 +19,6 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.cli.formats import (
     NdjsonWriter,
@@ -28,6 +27,7 @@ from playsmart_gateway.cli.formats import (
 )
 from playsmart_gateway.errors import ExportError, SinkUnavailable
 from playsmart_gateway.stores.events import EVERYTHING
+from playsmart_gateway.stores.open import open_store
 from tests.support.doubles import make_batch
 from tests.support.event_batches import make_batches
 from tests.support.process import RunningGateway, StartGateway, clean_environment
@@ -42,7 +42,7 @@ def database(tmp_path: Path) -> Path:
     path = tmp_path / "store" / "events.db"
 
     async def fill() -> None:
-        async with open_sink(f"sqlite:///{path}") as sink:
+        async with open_store(f"sqlite:///{path}") as sink:
             await sink.write(make_batches())
 
     asyncio.run(fill())
@@ -183,7 +183,7 @@ async def test_an_export_that_is_stopped_goes_on_at_its_cursor(
 ) -> None:
     monkeypatch.setattr("playsmart_gateway.cli.formats.EVENTS_PER_PAGE", 4)
     pages = iter([False, True])
-    async with open_sink(f"sqlite:///{database}").reader() as reader:
+    async with open_store(f"sqlite:///{database}").reader() as reader:
         with (tmp_path / "e.ndjson").open("wb") as file:
             first = await export_events(
                 reader, NdjsonWriter(file), EVERYTHING, stopped=lambda: next(pages)
@@ -212,7 +212,7 @@ def test_memory_does_not_grow_with_the_number_of_events(tmp_path: Path) -> None:
     """100,000 events of 1 KB are 100 MB; the process with pyarrow is there already."""
 
     async def fill() -> None:
-        async with open_sink(f"sqlite:///{tmp_path}/large.db") as sink:
+        async with open_store(f"sqlite:///{tmp_path}/large.db") as sink:
             for start in range(0, 500, 100):
                 await sink.write([make_batch(start + n + 1, 200, pad=1_000) for n in range(100)])
 
@@ -259,7 +259,7 @@ def test_ctrl_c_leaves_a_whole_file_and_says_where_to_go_on(tmp_path: Path) -> N
     """Standard output is a pipe that nobody reads, so the export cannot be done when it comes."""
 
     async def fill() -> None:
-        async with open_sink(f"sqlite:///{tmp_path}/large.db") as sink:
+        async with open_store(f"sqlite:///{tmp_path}/large.db") as sink:
             await sink.write([make_batch(n + 1, 200, pad=200) for n in range(250)])
 
     asyncio.run(fill())

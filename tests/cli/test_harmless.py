@@ -16,7 +16,6 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
 from playsmart_gateway.cli.harmless import (
     harmless,
@@ -25,6 +24,7 @@ from playsmart_gateway.cli.harmless import (
 )
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.open import open_store
 from tests.support.app_batches import (
     analytics,
     named,
@@ -59,7 +59,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     async def play() -> None:
         rule = Rule(f"g{EVIL}", 5, 5, 1_000_000)
-        async with open_sink(url, [rule], PROGRAM) as sink:
+        async with open_store(url, [rule], PROGRAM) as sink:
             await sink.write([plain_batch(1, EVIL, EVIL, {EVIL: EVIL, "n": 2**70})])
             await sink.write([analytics(2, spin(EVIL, action=EVIL), country="US")])
             await sink.commit([lynes_event(3, user=EVIL, metadata={EVIL: EVIL})])

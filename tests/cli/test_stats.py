@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
+from playsmart_gateway.stores.open import open_store
 from tests.support.loyalty import DAY, NOON, PROGRAM, event
 
 Invoke = Callable[..., Result]
@@ -23,7 +23,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"sqlite:///{tmp_path_factory.mktemp('played')}/events.db"
 
     async def play() -> None:
-        async with open_sink(url, program=PROGRAM) as sink:
+        async with open_store(url, program=PROGRAM) as sink:
             for n in range(40):
                 told: dict[str, Any] = {
                     "level": n, "os": f"os {n % 3}", "flag": n % 4 == 0, "tx": f"t{n:02}",
@@ -125,7 +125,7 @@ def test_machines_get_json(invoke: Invoke) -> None:
 
 def test_what_is_not_shown_is_told(tmp_path: Path) -> None:
     async def play(url: str) -> None:
-        async with open_sink(url, program=PROGRAM) as sink:
+        async with open_store(url, program=PROGRAM) as sink:
             fields = {f"field {n}": n for n in range(101)}
             for n in range(33):
                 await sink.commit([event(n + 1, metadata=fields, at_ms=NOON + n * DAY)])

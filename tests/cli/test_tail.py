@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli.printing import harmless
 from playsmart_gateway.cli.tail import last_events, line_of
 from playsmart_gateway.stores.events import (
@@ -17,6 +16,7 @@ from playsmart_gateway.stores.events import (
     EventFilter,
     StoredEvent,
 )
+from playsmart_gateway.stores.open import open_store
 from tests.support.event_batches import make_batches
 from tests.support.polling import PATIENCE_SECONDS
 from tests.support.process import RunningGateway, StartGateway, clean_environment
@@ -42,7 +42,7 @@ def test_what_players_wrote_can_do_nothing_to_a_terminal() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 50])
 async def test_the_last_lines_are_those_that_are_wanted(count: int) -> None:
-    async with open_sink("memory:") as sink:
+    async with open_store("memory:") as sink:
         await sink.write(make_batches())
         reader = sink.reader()
         newest = await reader.newest_event_id()

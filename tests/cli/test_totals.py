@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.cli import commands
+from playsmart_gateway.stores.open import open_store
 from tests.support.event_batches import make_batches
 
 
@@ -17,7 +17,7 @@ def url(tmp_path: Path) -> str:
     where = f"sqlite:///{tmp_path}/events.db"
 
     async def fill() -> None:
-        async with open_sink(where) as sink:
+        async with open_store(where) as sink:
             await sink.write(make_batches())
 
     asyncio.run(fill())

@@ -11,7 +11,6 @@ import pytest
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import mint
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.config import Auth, Config, Journal
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
@@ -19,6 +18,7 @@ from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.follower import follower
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Audited
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.rollups import (
     Figures,
     Followed,
@@ -158,7 +158,7 @@ async def test_one_bad_row_does_not_stop_the_figures(database_url: str, kind: st
     if kind not in damage_for(database_url):
         pytest.skip("that store takes this, or does not let it in")
     stats = Stats()
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write(batches(6))
         await execute(database_url, damage_for(database_url)[kind])
         keeper = sink.rollups()
@@ -175,7 +175,7 @@ async def test_sums_that_somebody_broke_leave_nothing_out(database_url: str) -> 
 
     stats = Stats()
     sqlite = database_url.startswith("sqlite")
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write(batches(6))
         await execute(
             database_url,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.build import open_sink
+from playsmart_gateway.stores.open import open_store
 from tests.support.stores import MakeSink, store_url
 
 
@@ -18,4 +18,4 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def make_sink(url: str) -> MakeSink:
     """Make sinks of the same store."""
-    return partial(open_sink, url)
+    return partial(open_store, url)

@@ -4,9 +4,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.open import open_store
 from tests.support.app_batches import (
     Kept,
     analytics,
@@ -62,7 +62,7 @@ async def test_each_store_knows_of_players_what_plain_python_knows_whatever_the_
     oracle = Kept(MemorySink(), "memory:")
     waiting: list[Batch] = []
     flushed: list[Batch] = []
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         for sequence, act in enumerate([*acted, ("flush", (True,))]):
             match (act[0], *act[1]):
                 case ("session", app, user, country, email, installs):

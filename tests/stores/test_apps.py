@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.models import (
@@ -18,6 +17,7 @@ from playsmart_gateway.stores.models import (
     Statistics,
     Written,
 )
+from playsmart_gateway.stores.open import open_store
 from tests.support.app_batches import (
     Kept,
     analytics,
@@ -34,7 +34,7 @@ MAIL = "ada@example.com"
 
 @pytest.fixture
 async def kept(url: str) -> AsyncIterator[Kept]:
-    async with open_sink(url) as sink:
+    async with open_store(url) as sink:
         yield Kept(sink, url)
 
 
@@ -114,7 +114,7 @@ async def test_an_app_may_have_the_id_of_a_game_that_pays(most: int, url: str) -
     level = ["LevelCompleted", None, "2026-04-22T14:30:00Z", None, 10]
     paid = named(Batch("playsmart", "app", "ada", 1, msgspec.json.encode([level])), 3)
     events = [spin(action="LevelCompleted"), spin("bob", action="Custom")]
-    async with open_sink(url, rules) as sink, sink.reader() as reader:
+    async with open_store(url, rules) as sink, sink.reader() as reader:
         written = await sink.write([session(1), analytics(2, *events), paid, session(4)])
         assert written == Written(6, 1)
         player = await reader.player("ada")
@@ -313,7 +313,7 @@ numbers = st.one_of(
 async def test_no_digit_of_a_sum_is_lost(url: str, sent: list[tuple[str, str, str]]) -> None:
     events = [spin(count=count, value=value, squares=squares) for count, value, squares in sent]
     await empty(url)
-    async with open_sink(url) as sink, sink.reader() as reader:
+    async with open_store(url) as sink, sink.reader() as reader:
         await sink.write([analytics(n, event) for n, event in enumerate(events)])
         found = await reader.action_statistics("app")
     if not sent:

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.errors import AdjustmentRefused, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
@@ -19,6 +18,7 @@ from playsmart_gateway.stores.contract import (
     Store,
 )
 from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.sqlite.schema import MIGRATIONS
 from tests.support.coin_batches import (
     COUNTS,
@@ -41,7 +41,7 @@ def end(score: Any) -> list[Any]:
 
 
 async def test_games_that_are_unknown_or_stopped_are_stored_and_pay_nothing(url: str) -> None:
-    async with open_sink(url, RULES) as sink:
+    async with open_store(url, RULES) as sink:
         level = EVENTS["level"]
         await sink.write([batch(1, level, game="unknown"), batch(2, level, game="stopped")])
         async with sink.reader() as reader:
@@ -51,7 +51,7 @@ async def test_games_that_are_unknown_or_stopped_are_stored_and_pay_nothing(url:
 
 
 async def test_a_completed_level_earns_its_coins_once(url: str) -> None:
-    async with open_sink(url, RULES) as sink:
+    async with open_store(url, RULES) as sink:
         rows = [EVENTS["ad"], EVENTS["level"], EVENTS["level"]]
         for _ in range(3):
             await sink.write([batch(1, *rows)])
@@ -71,7 +71,7 @@ async def test_a_completed_level_earns_its_coins_once(url: str) -> None:
 
 
 async def test_the_first_level_of_a_first_batch_is_paid_to_a_new_player(url: str) -> None:
-    async with open_sink(url, [LEVELS]) as sink:
+    async with open_store(url, [LEVELS]) as sink:
         await sink.write([batch(1, EVENTS["level"])])
         async with sink.reader() as reader:
             assert await balance(reader) == 10
@@ -88,7 +88,7 @@ async def test_a_draw_travels_in_its_row_and_stays_within_the_bounds(
     url: str, draw: int | None, amount: int
 ) -> None:
     """1.5 times the draw; one from under another rule is bounded, a missing one is the least."""
-    async with open_sink(url, RULES) as sink:
+    async with open_store(url, RULES) as sink:
         row = EVENTS["level"] if draw is None else [*EVENTS["level"], draw]
         await sink.write([batch(1, row, game="chance")])
         async with sink.reader() as reader:
@@ -96,7 +96,7 @@ async def test_a_draw_travels_in_its_row_and_stays_within_the_bounds(
 
 
 async def test_custom_events_earn_at_each_multiple_of_the_threshold_in_their_game(url: str) -> None:
-    async with open_sink(url, RULES) as sink:
+    async with open_store(url, RULES) as sink:
         custom = EVENTS["custom"]
         await sink.write([batch(1, *[custom] * 3, game="counts"), batch(2, custom, game="levels")])
         async with sink.reader() as reader:
@@ -111,7 +111,7 @@ async def test_custom_events_earn_at_each_multiple_of_the_threshold_in_their_gam
 
 
 async def test_events_of_other_sources_earn_nothing_and_are_nobodys_profile(url: str) -> None:
-    async with open_sink(url, RULES) as sink:
+    async with open_store(url, RULES) as sink:
         await sink.write([batch(1, EVENTS["level"], EVENTS["open"], source="teak")])
         async with sink.reader() as reader:
             assert await reader.player("ada") is None
@@ -119,7 +119,7 @@ async def test_events_of_other_sources_earn_nothing_and_are_nobodys_profile(url:
 
 
 async def test_each_type_has_its_effect_on_the_player(url: str) -> None:
-    async with open_sink(url, RULES) as sink:
+    async with open_store(url, RULES) as sink:
         await sink.write([batch(1, EVENTS["open"], end(4800), end(1_200.5))])
         await sink.write([batch(2, end("a lot"), EVENTS["ad"]), batch(3, end(None), end(True))])
         await sink.write([batch(4, end(-3), EVENTS["open"]), batch(5, EVENTS["custom"])])
@@ -135,7 +135,7 @@ async def test_each_type_has_its_effect_on_the_player(url: str) -> None:
 @pytest.mark.parametrize("score", ["1e400", "-1e400", str(-(2**63)), str(2**70), "1e308", "0.1"])
 async def test_scores_at_the_edge_of_numbers_stop_nothing(url: str, score: str) -> None:
     rows = f'[["GameEnd",null,"2026-04-22T14:30:00Z",{{"score":{score}}}]]'
-    async with open_sink(url, RULES) as sink:
+    async with open_store(url, RULES) as sink:
         uncommon = batch(1, end(0))
         uncommon.rows = rows.encode()
         await sink.write([uncommon])
@@ -161,10 +161,10 @@ async def test_the_rule_in_force_when_events_are_stored_counts_and_the_audit_kno
     custom, level = EVENTS["custom"], EVENTS["level"]
     sequence = iter(range(1, 100))
     for rules in ([LEVELS, COUNTS], [], [Rule("levels", 20, 20, 500_000)], [LEVELS, COUNTS]):
-        async with open_sink(url, rules) as sink:
+        async with open_store(url, rules) as sink:
             await sink.write([batch(next(sequence), level)])
             await sink.write([batch(next(sequence), *[custom] * 3, game="counts")])
-    async with open_sink(url).reader() as reader:
+    async with open_store(url).reader() as reader:
         entries = await ledger(reader)
         assert [each.amount for each in entries] == [10, 10, 10, 1]
         assert await complaints(reader) == []
@@ -176,7 +176,7 @@ async def test_the_rule_in_force_when_events_are_stored_counts_and_the_audit_kno
 async def test_two_processes_with_different_rules_each_pay_by_their_own(database_url: str) -> None:
     url = database_url
     other_rule = Rule("levels", 7, 7, 1_000_000)
-    async with open_sink(url, [LEVELS]) as one, open_sink(url, [other_rule]) as other:
+    async with open_store(url, [LEVELS]) as one, open_store(url, [other_rule]) as other:
         for sequence in range(1, 9, 2):
             await one.write([batch(sequence, EVENTS["level"])])
             await other.write([batch(sequence + 1, EVENTS["level"])])
@@ -196,7 +196,7 @@ async def test_a_cap_bounds_what_a_player_is_paid_on_a_day_and_all_events_are_st
     """Up to the cap, and then nothing; of each player, game and day of UTC."""
     level = EVENTS["level"]
     other = Rule("other", 10, 10, 1_000_000, max_per_day=25)
-    async with open_sink(url, [CAPPED, other]) as sink, sink.reader() as reader:
+    async with open_store(url, [CAPPED, other]) as sink, sink.reader() as reader:
         await sink.write([batch(1, level), batch(2, level, level, level)])
         await sink.write([batch(3, level), batch(4, level, user="eve")])
         await sink.write([batch(5, level, level, game="other"), on_day(1, batch(6, level))])
@@ -209,7 +209,7 @@ async def test_a_cap_bounds_what_a_player_is_paid_on_a_day_and_all_events_are_st
 
 
 async def test_the_audit_says_how_many_awards_a_cap_cut(database_url: str) -> None:
-    async with open_sink(database_url, [CAPPED]) as sink, sink.reader() as reader:
+    async with open_store(database_url, [CAPPED]) as sink, sink.reader() as reader:
         await sink.write([batch(n, EVENTS["level"]) for n in range(1, 6)])
         for max_events in (2, 1_000):
             capped = 0
@@ -242,12 +242,12 @@ async def test_the_audit_says_how_many_awards_a_cap_cut(database_url: str) -> No
 async def test_the_audit_finds_what_a_cap_does_not_allow_or_does_not_take(
     database_url: str, tampering: str, kinds: set[str]
 ) -> None:
-    async with open_sink(database_url, [CAPPED]) as sink:
+    async with open_store(database_url, [CAPPED]) as sink:
         await sink.write([batch(n, EVENTS["level"]) for n in range(1, 6)])
     await execute(database_url, OPEN_LEDGER[database_url.partition(":")[0]])
     await execute(database_url, tampering)
     for max_events in (1, 1_000):
-        async with open_sink(database_url).reader() as reader:
+        async with open_store(database_url).reader() as reader:
             found = {each.kind for each in await complaints(reader, max_events)}
             assert kinds <= found
 
@@ -259,7 +259,7 @@ async def test_a_cap_that_changes_counts_what_was_paid_while_there_was_one(
     sequence = iter(range(1, 100))
     for cap, expected in ((0, 20), (25, 40), (35, 55), (5, 55), (0, 75)):
         rule = msgspec.structs.replace(CAPPED, max_per_day=cap)
-        async with open_sink(database_url, [rule]) as sink, sink.reader() as reader:
+        async with open_store(database_url, [rule]) as sink, sink.reader() as reader:
             await sink.write([batch(next(sequence), level, level)])
             assert await balance(reader) == expected, cap
             assert await complaints(reader) == []
@@ -270,7 +270,7 @@ async def test_a_cap_that_changes_counts_what_was_paid_while_there_was_one(
 
 
 async def test_an_adjustment_is_an_entry_of_its_own_in_the_one_order(url: str) -> None:
-    async with open_sink(url, RULES) as sink:
+    async with open_store(url, RULES) as sink:
         await sink.write([batch(1, EVENTS["level"])])
         taken = await sink.adjust("ada", -4, "support case 17")
         assert (taken.type, taken.amount, taken.trigger) == ("deduct", 4, None)
@@ -286,7 +286,7 @@ async def test_an_adjustment_is_an_entry_of_its_own_in_the_one_order(url: str) -
 
 
 async def test_no_adjustment_takes_more_than_there_is_unless_forced(url: str) -> None:
-    async with open_sink(url, RULES) as sink:
+    async with open_store(url, RULES) as sink:
         await sink.write([batch(1, EVENTS["level"])])
         async with sink.reader() as reader:
             with pytest.raises(AdjustmentRefused):
@@ -301,7 +301,7 @@ async def test_no_adjustment_takes_more_than_there_is_unless_forced(url: str) ->
 
 
 async def test_pages_of_the_ledger_go_from_the_newest_to_the_oldest(url: str) -> None:
-    async with open_sink(url, RULES) as sink:
+    async with open_store(url, RULES) as sink:
         await sink.write([batch(1, *[EVENTS["level"]] * 7)])
         async with sink.reader() as reader:
             first = await reader.coin_transactions("ada", limit=3)
@@ -325,7 +325,7 @@ async def test_pages_of_the_ledger_go_from_the_newest_to_the_oldest(url: str) ->
     ],
 )
 async def test_the_ledger_is_append_only(database_url: str, statement: str) -> None:
-    async with open_sink(database_url, RULES) as sink:
+    async with open_store(database_url, RULES) as sink:
         await sink.write([batch(1, EVENTS["level"])])
     refusal = r"append-only|because it is a view|cannot (delete from|update) view"
     with pytest.raises(Exception, match=refusal):
@@ -347,7 +347,7 @@ async def test_of_two_members_of_one_name_every_store_reads_the_last(
 ) -> None:
     one = batch(1, end(0))
     one.rows = f'[["GameEnd",null,"2026-04-22T14:30:00Z",{data}]]'.encode()
-    async with open_sink(url) as sink, sink.reader() as reader:
+    async with open_store(url) as sink, sink.reader() as reader:
         await sink.write([one])
         player = await reader.player("ada")
         assert player is not None
@@ -373,7 +373,7 @@ async def test_an_older_file_gets_players_for_the_events_it_holds(tmp_path: Path
             )
         db.execute("PRAGMA user_version = 1")
         db.commit()
-    async with open_sink(f"sqlite:///{path}", RULES) as sink, sink.reader() as reader:
+    async with open_store(f"sqlite:///{path}", RULES) as sink, sink.reader() as reader:
         player = await reader.player("ada")
         assert player is not None
         assert (player.sessions, player.total_games_played) == (1, 2)
@@ -420,21 +420,21 @@ async def test_the_audit_finds_each_kind_of_tampering(
     database_url: str, tampering: str, kinds: set[str]
 ) -> None:
     level = EVENTS["level"]
-    async with open_sink(database_url, RULES) as sink:
+    async with open_store(database_url, RULES) as sink:
         await sink.write([batch(1, level, level, EVENTS["ad"]), batch(2, level, level)])
         async with sink.reader() as reader:
             assert await complaints(reader) == []
     await execute(database_url, OPEN_LEDGER[database_url.partition(":")[0]])
     await execute(database_url, tampering)
     for max_events in (1, 1_000):
-        async with open_sink(database_url).reader() as reader:
+        async with open_store(database_url).reader() as reader:
             assert {each.kind for each in await complaints(reader, max_events)} == kinds
 
 
 async def test_an_audit_follows_what_is_written_and_starts_anew_on_a_new_connection(
     database_url: str,
 ) -> None:
-    async with open_sink(database_url, RULES) as sink:
+    async with open_store(database_url, RULES) as sink:
         async with sink.reader() as reader:
             assert (await reader.audit(100)).end == 0
             await sink.write([batch(1, *[EVENTS["custom"]] * 5, game="counts")])
@@ -452,7 +452,7 @@ async def test_a_store_that_is_not_there_is_unavailable_to_readers_who_make_none
     new_database_url: str,
 ) -> None:
     for _ in range(2):
-        async with open_sink(new_database_url).reader() as reader:
+        async with open_store(new_database_url).reader() as reader:
             with pytest.raises(SinkUnavailable) as caught:
                 await reader.player("ada")
             assert "Start the gateway once" in caught.value.hint
@@ -546,7 +546,7 @@ async def test_each_store_pays_what_plain_python_pays_whatever_the_flushes_were(
     for each in batches:
         await oracle.write([each])
     await empty(database_url)
-    async with open_sink(database_url, rules) as sink:
+    async with open_store(database_url, rules) as sink:
         for place, flush in enumerate(cut(batches, sizes)):
             if flush:
                 await sink.write(flush)

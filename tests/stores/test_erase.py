@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.sessions import (
@@ -23,6 +22,7 @@ from playsmart_gateway.stores.models import (
     AppPlayer,
     Written,
 )
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 from playsmart_gateway.stores.sql.erasure import PERSONAL_ROWS
 from playsmart_gateway.stores.sqlite import erasure
@@ -85,13 +85,13 @@ async def fill(store: Store) -> None:
 
 
 async def test_a_player_who_is_not_there_is_erased_with_nothing(url: str) -> None:
-    async with open_sink(url, RULES) as store:
+    async with open_store(url, RULES) as store:
         await fill(store)
         assert not any((await store.erase("nobody")).values())
 
 
 async def test_the_player_is_gone_and_the_others_are_as_they_were(url: str) -> None:
-    async with open_sink(url, RULES) as store, store.reader() as reader:
+    async with open_store(url, RULES) as store, store.reader() as reader:
         await fill(store)
         before = (await reader.events(upto=10**9, limit=100)).events
         eve, entries = await reader.player("eve"), await ledger(reader, "eve")
@@ -112,7 +112,7 @@ async def test_the_player_is_gone_and_the_others_are_as_they_were(url: str) -> N
 
 
 async def test_a_replay_brings_nothing_back(url: str) -> None:
-    async with open_sink(url, RULES) as store, store.reader() as reader:
+    async with open_store(url, RULES) as store, store.reader() as reader:
         await fill(store)
         await store.erase(ADA)
         left = (await reader.events(upto=10**9, limit=100)).events
@@ -121,7 +121,7 @@ async def test_a_replay_brings_nothing_back(url: str) -> None:
 
 
 async def test_who_comes_back_begins_anew(url: str) -> None:
-    async with open_sink(url, RULES) as store, store.reader() as reader:
+    async with open_store(url, RULES) as store, store.reader() as reader:
         await fill(store)
         await store.erase(ADA)
         again = batch(20, EVENTS["level"], user=ADA)
@@ -134,7 +134,7 @@ async def test_who_comes_back_begins_anew(url: str) -> None:
 
 
 async def test_no_table_names_the_player(database_url: str) -> None:
-    async with open_sink(database_url, RULES) as store:
+    async with open_store(database_url, RULES) as store:
         await fill(store)
         erased = await store.erase(ADA)
         assert erased["dead_letters"] == 3
@@ -230,7 +230,7 @@ async def retain(store: Store) -> None:
 @pytest.mark.parametrize("retained", [False, True], ids=["all there", "after retention"])
 async def test_no_table_has_id_email_or_metadata(database_url: str, retained: bool) -> None:
     """Statistics, sums, ledgers, rosters, dead letters: whatever they have by name."""
-    async with open_sink(database_url, RULES, PROGRAM) as store, store.reader() as reader:
+    async with open_store(database_url, RULES, PROGRAM) as store, store.reader() as reader:
         await fill_by_all_dialects(store)
         before = await everything(database_url)
         assert all(text in before for text in PRIVATE)
@@ -253,7 +253,7 @@ async def test_no_table_has_id_email_or_metadata(database_url: str, retained: bo
 
 
 async def test_what_two_said_goes_with_the_second(url: str) -> None:
-    async with open_sink(url, RULES, PROGRAM) as store, store.reader() as reader:
+    async with open_store(url, RULES, PROGRAM) as store, store.reader() as reader:
         names = [f"twin-{n}" for n in range(3)]
         for n, user in enumerate(names, 1):
             await store.commit([occasion(n, user, {"word": "shared secret", "n": 7})])
@@ -269,7 +269,7 @@ async def test_what_two_said_goes_with_the_second(url: str) -> None:
 
 
 async def test_what_two_said_whose_events_expired_goes_with_the_second(database_url: str) -> None:
-    async with open_sink(database_url, RULES, PROGRAM) as store:
+    async with open_store(database_url, RULES, PROGRAM) as store:
         names = [f"twin-{n}" for n in range(2)]
         for n, user in enumerate(names, 1):
             await store.commit([occasion(n, user, {"word": "shared secret"})])
@@ -284,7 +284,7 @@ async def test_what_two_said_whose_events_expired_goes_with_the_second(database_
 async def test_no_byte_of_a_file_has_id_email_or_metadata(tmp_path: Path, retained: bool) -> None:
     """SQLite may have been built to leave what it deletes, and leaves copies of rows it moves."""
     path = tmp_path / "events.db"
-    async with open_sink(f"sqlite:///{path}", RULES, PROGRAM) as store, store.reader() as reader:
+    async with open_store(f"sqlite:///{path}", RULES, PROGRAM) as store, store.reader() as reader:
         await fill_by_all_dialects(store, copies=40)
         await execute(
             f"sqlite:///{path}",
@@ -310,7 +310,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 async def test_an_audit_on_its_way_and_a_follower_are_not_confused(database_url: str) -> None:
     """The player's number may be given to somebody else, and what was gathered is stale."""
-    async with open_sink(database_url, RULES) as store, store.reader() as reader:
+    async with open_store(database_url, RULES) as store, store.reader() as reader:
         await store.write([batch(1, *COUNTED[:2], user="eve", game="counts")])
         await store.write([batch(2, *COUNTED[:2], user=ADA, game="counts")])
         assert (await reader.audit(100)).violations == ()
@@ -352,7 +352,7 @@ async def test_what_dies_in_between_is_done_by_doing_it_again(tmp_path: Path) ->
     """
     for survived in range(30):
         path = tmp_path / f"{survived}.db"
-        async with open_sink(f"sqlite:///{path}", RULES, PROGRAM) as store:
+        async with open_store(f"sqlite:///{path}", RULES, PROGRAM) as store:
             await fill_by_all_dialects(store, copies=8)
             left = survived
 

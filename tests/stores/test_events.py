@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.stores.events import (
     EVERYTHING,
     EventFilter,
     StoredEvent,
 )
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.readers import EventReader
 from playsmart_gateway.stores.sql import events as sql_events
 from tests.support.event_batches import make_batches
@@ -32,7 +32,7 @@ async def read_all(
 
 
 async def test_an_empty_store_has_no_events(url: str) -> None:
-    async with open_sink(url) as sink, sink.reader() as reader:
+    async with open_store(url) as sink, sink.reader() as reader:
         assert await reader.newest_event_id() == 0
         assert await reader.events(upto=10, limit=5) == ([], 10)
         assert await reader.events(upto=10, limit=5, newest_first=True) == ([], 1)
@@ -40,7 +40,7 @@ async def test_an_empty_store_has_no_events(url: str) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
 async def test_pages_of_any_size_give_every_event_once_and_in_order(url: str, limit: int) -> None:
-    async with open_sink(url) as sink, sink.reader() as reader:
+    async with open_store(url) as sink, sink.reader() as reader:
         await sink.write(make_batches())
         forwards = await read_all(reader, limit=limit)
         assert len(forwards) == 10
@@ -70,7 +70,7 @@ async def test_pages_of_any_size_give_every_event_once_and_in_order(url: str, li
     ],
 )
 async def test_a_filter_keeps_what_is_meant(url: str, wanted: EventFilter, count: int) -> None:
-    async with open_sink(url) as sink, sink.reader() as reader:
+    async with open_store(url) as sink, sink.reader() as reader:
         await sink.write(make_batches())
         assert len(await read_all(reader, wanted, limit=3)) == count
         assert len(await read_all(reader, wanted, limit=3, backwards=True)) == count
@@ -84,7 +84,7 @@ async def test_a_page_of_large_events_ends_early(
     """A page is held in memory, and an event may be a megabyte."""
     monkeypatch.setattr(sql_events, "PAGE_BYTES", 20_000)
     monkeypatch.setattr(sql_events, "FIRST_FETCH", 2)
-    async with open_sink(database_url) as sink, sink.reader() as reader:
+    async with open_store(database_url) as sink, sink.reader() as reader:
         await sink.write(make_batches(pad="x" * 10_000))
         page = await reader.events(upto=10_000, limit=10)
         assert 2 <= len(page.events) <= 5
@@ -94,7 +94,7 @@ async def test_a_page_of_large_events_ends_early(
 
 
 async def test_counts_are_by_game_type_and_day(url: str) -> None:
-    async with open_sink(url) as sink, sink.reader() as reader:
+    async with open_store(url) as sink, sink.reader() as reader:
         await sink.write(make_batches())
         first = await reader.count_events(upto=10_000, limit=4)
         rest = await reader.count_events(after=first.position, upto=10_000, limit=100)

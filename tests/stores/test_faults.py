@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import (
     EventDefinition,
@@ -21,6 +20,7 @@ from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.journal import NoJournal
 from playsmart_gateway.pipeline.verdict import plain_copy
 from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.open import open_store
 from tests.support.doubles import TroubledSink, make_batch
 from tests.support.stores import SQLITE, execute, select
 
@@ -184,7 +184,7 @@ async def test_nothing_is_buried_for_what_was_done_to_the_store(
     place: str, engine: str, name: str, alone: bool
 ) -> None:
     script, undo, named = FAULTS[engine][name]
-    async with open_sink(place, [RULE]) as sink:
+    async with open_store(place, [RULE]) as sink:
         line = Line(sink)
         line.put(*of_players(1))
         await line.flush_all()
@@ -210,7 +210,7 @@ async def test_nothing_is_buried_for_what_was_done_to_the_store(
 
 async def test_a_reason_does_not_name_triggers_of_our_own(tmp_path: Path) -> None:
     place = f"{SQLITE}{tmp_path}/events.db"
-    async with open_sink(place, [RULE]) as sink:
+    async with open_store(place, [RULE]) as sink:
         assert await select(place, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'") > [
             (2,)
         ]
@@ -232,7 +232,7 @@ POISON = {
 async def test_what_only_one_batch_is_to_blame_for_is_buried_and_names_no_payload(
     place: str, engine: str, company: int
 ) -> None:
-    async with open_sink(place, [RULE]) as sink:
+    async with open_store(place, [RULE]) as sink:
         await execute(place, POISON[engine].format(9_999))
         line = Line(sink)
         line.put(*of_players(company // 2), make_batch(9_999, 2, "eve"))
@@ -258,7 +258,7 @@ async def test_a_game_that_is_refused_is_buried_once_another_gets_through(
         " BEGIN SELECT RAISE(ABORT, 'no'); END",
         "postgres": "ALTER TABLE batches ADD CONSTRAINT no CHECK (game_id <> 'bad')",
     }
-    async with open_sink(place) as sink:
+    async with open_store(place) as sink:
         await execute(place, scripts[engine])
         line = Line(sink)
         bad = of_players(3)
@@ -351,7 +351,7 @@ def test_a_plain_copy_has_nothing_that_somebody_sent() -> None:
 
 
 async def test_a_trial_leaves_nothing(place_of_any: str) -> None:
-    async with open_sink(place_of_any, [RULE]) as sink:
+    async with open_store(place_of_any, [RULE]) as sink:
         await sink.write(of_players(2))
         tables = ("batches", "event_rows", "players", "journals", "coin_entries")
         before = [await select(place_of_any, f"SELECT count(*) FROM {each}") for each in tables]
@@ -389,7 +389,7 @@ LANE_FAULTS = {
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 async def test_who_waits_for_points_is_told_that_the_store_is_away(place: str, engine: str) -> None:
     script, undo = LANE_FAULTS[engine]
-    async with open_sink(place, program=PROGRAM) as sink:
+    async with open_store(place, program=PROGRAM) as sink:
         line = Line(sink)
         await execute(place, script)
         row = b'[["login",null,"2026-04-22T14:30:00Z",{"level":3}]]'

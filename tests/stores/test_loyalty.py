@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.points import (
     Award,
     Metadata,
@@ -29,6 +28,7 @@ from playsmart_gateway.economy.points.analytics import (
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.points import (
     EntryType,
     StreakFigures,
@@ -53,7 +53,7 @@ def brought(award: Award) -> tuple[int, list[tuple[str, int, int]]]:
 
 
 async def test_an_event_that_is_not_defined_is_rejected_with_its_neighbours(url: str) -> None:
-    async with open_sink(url, program=PROGRAM) as sink:
+    async with open_store(url, program=PROGRAM) as sink:
         with pytest.raises(SinkRejected):
             await sink.commit([event(1), event(2, "unheard of")])
         assert brought((await sink.commit([event(1)]))[0])[0] == 10
@@ -67,7 +67,7 @@ async def test_an_event_that_is_not_defined_is_rejected_with_its_neighbours(url:
 async def test_a_row_that_no_dialect_wrote_is_rejected(url: str, rows: bytes) -> None:
     bad = event(2)
     bad.rows = rows
-    async with open_sink(url, program=PROGRAM) as sink:
+    async with open_store(url, program=PROGRAM) as sink:
         with pytest.raises(SinkRejected):
             await sink.commit([event(1), bad])
         async with sink.reader() as reader:
@@ -75,7 +75,7 @@ async def test_a_row_that_no_dialect_wrote_is_rejected(url: str, rows: bytes) ->
 
 
 async def test_a_balance_that_no_integer_holds_is_rejected_and_stays(database_url: str) -> None:
-    async with open_sink(database_url, program=PROGRAM) as sink:
+    async with open_store(database_url, program=PROGRAM) as sink:
         await sink.commit([event(1)])
         await execute(database_url, "UPDATE lynes_users SET points = 9223372036854775807")
         with pytest.raises(SinkRejected):
@@ -88,7 +88,7 @@ async def test_a_balance_that_no_integer_holds_is_rejected_and_stays(database_ur
 
 
 async def test_nobody_has_nothing(url: str) -> None:
-    async with open_sink(url, program=PROGRAM) as sink:
+    async with open_store(url, program=PROGRAM) as sink:
         assert await sink.commit([]) == []
         async with sink.reader() as reader:
             loyalty = reader.points
@@ -102,7 +102,7 @@ async def test_nobody_has_nothing(url: str) -> None:
 
 
 async def test_one_transaction_awards_event_after_event(url: str) -> None:
-    async with open_sink(url, program=PROGRAM) as sink:
+    async with open_store(url, program=PROGRAM) as sink:
         batches = [event(1), event(2), event(3, user="bob"), event(4, at_ms=NOON + DAY)]
         assert [brought(each) for each in await sink.commit(batches)] == [
             (10, [("days", 1, 1), ("weeks", 1, 0)]),
@@ -118,7 +118,7 @@ async def test_one_transaction_awards_event_after_event(url: str) -> None:
 
 async def test_a_repeat_is_told_what_it_was_awarded_then(url: str) -> None:
     """The store may have committed what it reported as failed; newcomers share the retry."""
-    async with open_sink(url, program=PROGRAM) as sink:
+    async with open_store(url, program=PROGRAM) as sink:
         first = [event(1), event(2), event(3, at_ms=NOON + DAY), event(4, at_ms=NOON + 2 * DAY)]
         awards = await sink.commit(first)
         assert await sink.commit(first) == awards
@@ -136,14 +136,14 @@ async def test_a_repeat_is_told_what_it_was_awarded_then(url: str) -> None:
 
 async def test_state_is_there_after_the_store_was_opened_anew(database_url: str) -> None:
     for day in range(4):
-        async with open_sink(database_url, program=PROGRAM) as sink:
+        async with open_store(database_url, program=PROGRAM) as sink:
             (award,) = await sink.commit([event(day + 1, at_ms=NOON + day * DAY)])
             assert award.streaks[0].current_count == day + 1
 
 
 async def test_a_cancelled_commit_leaves_all_or_nothing_and_can_be_repeated(url: str) -> None:
     batches = [event(place, user=f"u{place % 7}") for place in range(1, 60)]
-    async with open_sink(url, program=PROGRAM) as sink:
+    async with open_store(url, program=PROGRAM) as sink:
         for pause in (0, 0.0005, 0.002, 0.005):
             committing = asyncio.ensure_future(sink.commit(batches))
             await asyncio.sleep(pause)
@@ -159,7 +159,7 @@ async def test_a_cancelled_commit_leaves_all_or_nothing_and_can_be_repeated(url:
 async def test_events_of_the_commit_queue_are_rows_like_all_others_and_pay_no_coins(
     database_url: str,
 ) -> None:
-    async with open_sink(database_url, program=PROGRAM) as sink:
+    async with open_store(database_url, program=PROGRAM) as sink:
         await sink.write([make_batch(1)])
         await sink.commit([event(1, "buy", metadata={"value": Decimal("49.990")})])
         async with sink.reader() as reader:
@@ -213,7 +213,7 @@ async def test_any_cut_into_transactions_awards_and_counts_what_the_twin_does(
     cuts.append(len(batches))
     twin = MemorySink(program=PROGRAM)
     expected = [(await twin.commit([each]))[0] for each in batches]
-    async with open_sink(database_url, program=PROGRAM) as sink:
+    async with open_store(database_url, program=PROGRAM) as sink:
         awards: list[Award] = []
         for start, end in pairwise(cuts):
             awards += await sink.commit(batches[start:end])
@@ -295,7 +295,7 @@ async def test_names_beyond_the_bounds_are_counted_as_unnamed_as_in_the_twin(
     ]
     twin = MemorySink(program=PROGRAM)
     await twin.commit(batches)
-    async with open_sink(database_url, program=PROGRAM) as sink:
+    async with open_store(database_url, program=PROGRAM) as sink:
         for start in range(0, len(batches), 100):
             await sink.commit(batches[start : start + 100])
         async with sink.reader() as reader:
@@ -325,7 +325,7 @@ async def test_names_beyond_the_bounds_are_counted_as_unnamed_as_in_the_twin(
 
 
 async def test_a_field_of_few_values_that_come_often_loses_none(database_url: str) -> None:
-    async with open_sink(database_url, program=PROGRAM) as sink:
+    async with open_store(database_url, program=PROGRAM) as sink:
         for start in range(0, 2_600, 100):
             await sink.commit(
                 [event(n + 1, metadata={"os": f"o{n % 90}"}) for n in range(start, start + 100)]
@@ -343,7 +343,7 @@ async def test_what_a_migration_adds_is_there_in_an_older_file(tmp_path: Path) -
         for script in older:
             db.executescript(script)
         db.execute(f"PRAGMA user_version = {len(older)}")
-    async with open_sink(f"sqlite:///{path}", program=PROGRAM) as sink:
+    async with open_store(f"sqlite:///{path}", program=PROGRAM) as sink:
         assert brought((await sink.commit([event(1)]))[0])[0] == 10
 
 
@@ -358,7 +358,7 @@ async def play(sink: Store, days: Sequence[int], user: str = "ada") -> None:
 
 
 async def test_figures_of_a_streak_tell_who_has_it_now(url: str) -> None:
-    async with open_sink(url, program=PROGRAM) as sink:
+    async with open_store(url, program=PROGRAM) as sink:
         await play(sink, range(5))
         await play(sink, range(3), "bob")
         await play(sink, [0, 3, 4], "eve")

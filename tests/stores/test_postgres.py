@@ -13,7 +13,6 @@ import asyncpg
 import msgspec
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import (
     EventDefinition,
@@ -27,6 +26,7 @@ from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.journal import NoJournal
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.models import Written
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.postgres.connection import (
     WRITER_LOCK,
     Connection,
@@ -59,7 +59,7 @@ async def check(url: str, batches: int, events: int) -> None:
     assert await fetch(url, "SELECT count(DISTINCT customdata ->> 'n') FROM events") == [(events,)]
     coins = "SELECT coins_balance, (SELECT sum(amount) FROM coin_entries) FROM players"
     assert await fetch(url, coins) == [(10 * events, 10 * events)]
-    async with open_sink(url).reader() as reader:
+    async with open_store(url).reader() as reader:
         assert (await reader.audit(10**6)).violations == ()
 
 
@@ -94,7 +94,7 @@ async def test_sessions_that_are_ended_in_the_middle_of_writes_lose_and_double_n
                 await asyncio.sleep(pause)
                 pause *= 1.2
 
-    async with open_sink(postgres_url, [LEVELS]) as sink:
+    async with open_store(postgres_url, [LEVELS]) as sink:
         ending = asyncio.create_task(end_sessions())
         failures = sum([await insist(sink, flush) for flush in flushes])
         done.set()
@@ -112,7 +112,7 @@ async def test_a_connection_that_breaks_at_any_step_leaves_a_write_that_can_be_r
     batches = [make_batch(1, count=20), make_batch(2, count=30)]
     async with Wire(postgres_server.port) as wire:
         through = postgres_url.replace(f":{postgres_server.port}/", f":{wire.port}/")
-        async with open_sink(through, [LEVELS]) as sink:
+        async with open_store(through, [LEVELS]) as sink:
             wire.arm(fault, trigger)
             with pytest.raises(SinkUnavailable) as caught:
                 await sink.write(batches)
@@ -131,7 +131,7 @@ async def test_an_award_whose_answer_was_lost_is_told_again_and_paid_once(
     batch = Batch("lynes", "default", "ada", 1, msgspec.json.encode([row]), "11" * 16, 1, 10**15)
     async with Wire(postgres_server.port) as wire:
         through = postgres_url.replace(f":{postgres_server.port}/", f":{wire.port}/")
-        async with open_sink(through, program=program) as sink:
+        async with open_store(through, program=program) as sink:
             wire.arm("cut after", b"COMMIT\0")
             with pytest.raises(SinkUnavailable):
                 await sink.commit([batch])
@@ -165,7 +165,7 @@ async def test_hanging_up_on_a_server_that_went_silent_takes_a_bounded_time(
 ) -> None:
     async with Wire(postgres_server.port) as wire:
         through = postgres_url.replace(f":{postgres_server.port}/", f":{wire.port}/")
-        async with open_sink(through):
+        async with open_store(through):
             wire.arm("dead", b"X\0\0\0\4")  # as a client takes its leave
 
 
@@ -194,7 +194,7 @@ async def test_a_server_that_is_restarted_under_a_flusher_loses_and_doubles_noth
 ) -> None:
     sequence = 0
     async with (
-        open_sink(postgres_url, [LEVELS]) as sink,
+        open_store(postgres_url, [LEVELS]) as sink,
         flushing(sink, flush_events=1_000) as (buffer, flusher),
     ):
         for _ in range(3):
@@ -215,13 +215,13 @@ async def test_a_server_that_is_restarted_under_a_flusher_loses_and_doubles_noth
 async def test_a_server_that_is_not_there_is_unavailable_and_its_return_is_noticed(
     postgres_server: PostgresServer, postgres_url: str
 ) -> None:
-    async with open_sink(postgres_url) as sink:
+    async with open_store(postgres_url) as sink:
         await asyncio.to_thread(postgres_server.stop)
         try:
             with pytest.raises(SinkUnavailable):
                 await sink.write([make_batch(1)])
             with pytest.raises(SinkUnavailable) as caught:
-                async with open_sink(postgres_url):
+                async with open_store(postgres_url):
                     pass
             assert "server runs" in caught.value.hint
         finally:
@@ -235,7 +235,7 @@ async def test_a_server_that_is_not_there_is_unavailable_and_its_return_is_notic
 async def test_many_gateways_that_start_at_once_make_the_tables_once(postgres_url: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         sinks = await asyncio.gather(
-            *(stack.enter_async_context(open_sink(postgres_url)) for _ in range(8))
+            *(stack.enter_async_context(open_store(postgres_url)) for _ in range(8))
         )
         for sequence, sink in enumerate(sinks, 1):
             await sink.write([make_batch(sequence)])
@@ -265,7 +265,9 @@ async def test_many_gateways_write_at_once_each_batch_once_and_in_the_order_of_i
         return sum([(await sink.write(mine[at : at + 3])).stored for at in range(0, len(mine), 3)])
 
     async with contextlib.AsyncExitStack() as stack:
-        sinks = [await stack.enter_async_context(open_sink(postgres_url, [LEVELS])) for _ in "abcd"]
+        sinks = [
+            await stack.enter_async_context(open_store(postgres_url, [LEVELS])) for _ in "abcd"
+        ]
         following = asyncio.create_task(follow())
         stored = await asyncio.gather(
             *(write(sink, batches[n * 40 : n * 40 + 80]) for n, sink in enumerate(sinks))
@@ -280,7 +282,7 @@ async def test_many_gateways_write_at_once_each_batch_once_and_in_the_order_of_i
 
 async def test_the_same_batch_twice_in_one_write_is_stored_once(postgres_url: str) -> None:
     """A log delivers a message twice when in doubt."""
-    async with open_sink(postgres_url, [LEVELS]) as sink:
+    async with open_store(postgres_url, [LEVELS]) as sink:
         twice = [make_batch(1, count=3), make_batch(2, count=4), make_batch(1, count=3)]
         assert await sink.write(twice) == Written(7, 3)
     await check(postgres_url, 2, 7)
@@ -299,7 +301,7 @@ async def test_the_same_batch_twice_in_one_write_is_stored_once(postgres_url: st
 async def test_a_lock_is_waited_for_a_bounded_time(
     postgres_url: str, lock: str, limit: str, state: str
 ) -> None:
-    async with open_sink(f"{postgres_url}?{limit}", [LEVELS]) as sink:
+    async with open_store(f"{postgres_url}?{limit}", [LEVELS]) as sink:
         async with connected(postgres_url) as other, other.transaction():
             await other.execute(lock)
             with pytest.raises(SinkUnavailable, match=state) as caught:
@@ -313,7 +315,7 @@ async def test_a_transaction_whose_gateway_went_away_does_not_keep_the_lock(
     postgres_url: str,
 ) -> None:
     limited = f"{postgres_url}?idle_in_transaction_session_timeout=2000"
-    async with open_sink(limited) as held_up, open_sink(postgres_url) as other:
+    async with open_store(limited) as held_up, open_store(postgres_url) as other:
         transaction = held_up._connection.transaction()  # type: ignore[attr-defined]
         await transaction.__aenter__()
         assert await other.write([make_batch(1)]) == Written(1, 0)
@@ -325,7 +327,7 @@ async def test_a_transaction_whose_gateway_went_away_does_not_keep_the_lock(
 async def test_a_database_that_takes_no_writes_is_unavailable_until_it_does(
     postgres_url: str,
 ) -> None:
-    async with open_sink(postgres_url) as sink:
+    async with open_store(postgres_url) as sink:
         name = postgres_url.rpartition("/")[2]
         await execute(postgres_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         await execute(postgres_url, END_SESSIONS)
@@ -340,7 +342,7 @@ async def test_a_database_that_takes_no_writes_is_unavailable_until_it_does(
 
 async def test_a_sync_waits_for_the_disk_even_where_commits_do_not(postgres_url: str) -> None:
     flushed = "SELECT pg_current_wal_flush_lsn() >= $1::pg_lsn"
-    async with open_sink(f"{postgres_url}?synchronous_commit=off") as sink:
+    async with open_store(f"{postgres_url}?synchronous_commit=off") as sink:
         await sink.write([make_batch(1, count=100)])
         ((written,),) = await fetch(postgres_url, "SELECT pg_current_wal_insert_lsn()")
         await sink.sync()
@@ -353,7 +355,7 @@ async def test_the_first_and_the_last_instant_are_times_like_others(
 ) -> None:
     when = when.replace(tzinfo=UTC)
     async with (
-        open_sink(postgres_url) as sink,
+        open_store(postgres_url) as sink,
         sink._connection.transaction() as db,  # type: ignore[attr-defined]
     ):
         assert await db.fetchval("SELECT $1::timestamptz", when) == when
@@ -382,7 +384,7 @@ async def test_rows_that_never_fit_are_rejected_and_others_go_on(
     chance = Rule("com.example.game", 1, 5, 1_000_000)
     bad = make_batch(2)
     bad.rows = rows
-    async with open_sink(postgres_url, [chance]) as sink:
+    async with open_store(postgres_url, [chance]) as sink:
         with pytest.raises(SinkRejected) as caught:
             await sink.write([make_batch(1), bad])
         assert "tomorrow" not in str(caught.value)
@@ -399,7 +401,7 @@ async def test_escapes_that_are_no_text_are_kept_to_the_letter_and_stop_nothing(
     data = f'{{"x":"{text}","score":5,"x":1}}'
     end = make_batch(1)
     end.rows = f'[["GameEnd",null,"2026-04-22T14:30:00Z",{data}]]'.encode()
-    async with open_sink(postgres_url) as sink, sink.reader() as reader:
+    async with open_store(postgres_url) as sink, sink.reader() as reader:
         assert await sink.write([end]) == Written(1, 0)
         player = await reader.player("player-1")
         assert player is not None
@@ -445,27 +447,27 @@ async def test_no_trouble_tells_the_password(
     ],
 )
 def test_urls_of_every_form_can_be_used(url: str) -> None:
-    open_sink(url)
+    open_store(url)
 
 
 def test_without_its_driver_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(ConfigError, match=r"pip install 'playsmart-gateway\[postgres\]'"):
-        open_sink("postgresql://ada@host/base")
+        open_store("postgresql://ada@host/base")
 
 
 def test_who_stores_elsewhere_never_imports_the_driver() -> None:
     script = (
         "import sys; from playsmart_gateway import cli;"
-        "from playsmart_gateway.build import open_sink;"
-        "open_sink('sqlite:///events.db').reader(); open_sink('memory:');"
+        "from playsmart_gateway.stores.open import open_store;"
+        "open_store('sqlite:///events.db').reader(); open_store('memory:');"
         "sys.exit('asyncpg' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 async def test_a_schema_of_a_later_version_is_left_alone(postgres_url: str) -> None:
-    async with open_sink(postgres_url) as sink:
+    async with open_store(postgres_url) as sink:
         await execute(postgres_url, "UPDATE schema_version SET version = 99")
         error = await trouble(postgres_url)
         assert "newer than the" in str(error)
@@ -495,7 +497,7 @@ async def test_a_user_who_may_not_make_tables_is_told_so(postgres_url: str) -> N
 
 
 async def test_events_and_batches_are_indexed_by_time(postgres_url: str) -> None:
-    async with open_sink(postgres_url):
+    async with open_store(postgres_url):
         query = "SELECT tablename FROM pg_indexes WHERE indexdef LIKE '%brin%' ORDER BY 1"
         assert await fetch(postgres_url, query) == [("batches",), ("event_rows",)]
 
@@ -505,7 +507,7 @@ async def test_a_database_of_an_older_version_learns_to_read_pairs_and_levels(
 ) -> None:
     older = VERSION_TABLE + MIGRATIONS[0] + "UPDATE schema_version SET version = 1"
     await execute(postgres_url, older)
-    async with open_sink(postgres_url):
+    async with open_store(postgres_url):
         pass
     read = r"""SELECT readable('{"a":"\ud83d\ude00\\ud83d\u0000"}') ->> 'a', level_of(5.50)"""
     assert await fetch(postgres_url, read) == [("\U0001f600\\ud83d\ufffd", "5.5")]

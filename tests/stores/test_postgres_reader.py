@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.events import StoreHealth
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.postgres.connection import (
     Connection,
     as_it_is,
@@ -50,7 +50,7 @@ READS: dict[str, Callable[[Reader], Awaitable[object]]] = {
 async def test_whatever_was_read_when_the_connection_broke_is_read_the_next_time(
     postgres_server: PostgresServer, postgres_url: str
 ) -> None:
-    async with open_sink(postgres_url, RULES) as sink, sink.reader() as reader:
+    async with open_store(postgres_url, RULES) as sink, sink.reader() as reader:
         await sink.write([batch(1, EVENTS["level"])])
         before = {name: await read(reader) for name, read in READS.items() if name != "audit"}
         await asyncio.to_thread(postgres_server.stop)
@@ -66,7 +66,7 @@ async def test_whatever_was_read_when_the_connection_broke_is_read_the_next_time
 
 
 async def test_an_audit_begins_anew_on_a_new_connection(postgres_url: str) -> None:
-    async with open_sink(postgres_url, RULES) as sink, sink.reader() as reader:
+    async with open_store(postgres_url, RULES) as sink, sink.reader() as reader:
         customs = [EVENTS["custom"]] * 3
         await sink.write([batch(n, *customs, game="counts") for n in range(1, 9)])
         steps = [await reader.audit(3) for _ in range(2)]
@@ -80,8 +80,8 @@ async def test_an_audit_begins_anew_on_a_new_connection(postgres_url: str) -> No
 
 async def test_a_lock_holds_a_reader_up_for_a_bounded_time(postgres_url: str) -> None:
     async with (
-        open_sink(postgres_url) as sink,
-        open_sink(f"{postgres_url}?lock_timeout=50").reader() as reader,
+        open_store(postgres_url) as sink,
+        open_store(f"{postgres_url}?lock_timeout=50").reader() as reader,
         connected(postgres_url) as other,
     ):
         await sink.write([batch(1, EVENTS["open"])])
@@ -93,7 +93,7 @@ async def test_a_lock_holds_a_reader_up_for_a_bounded_time(postgres_url: str) ->
 
 
 async def test_figures_go_on_where_they_were(postgres_url: str) -> None:
-    async with open_sink(postgres_url) as sink:
+    async with open_store(postgres_url) as sink:
         figures: Rollups | None = sink.rollups()
         assert figures is not None
         async with figures:
@@ -111,7 +111,7 @@ async def test_figures_go_on_where_they_were(postgres_url: str) -> None:
 async def test_one_gateway_follows_and_another_goes_on_when_it_has_gone(
     postgres_url: str,
 ) -> None:
-    async with open_sink(postgres_url) as sink, open_sink(postgres_url) as another:
+    async with open_store(postgres_url) as sink, open_store(postgres_url) as another:
         first, second = sink.rollups(), another.rollups()
         assert first is not None
         assert second is not None
@@ -130,7 +130,7 @@ async def test_one_gateway_follows_and_another_goes_on_when_it_has_gone(
 
 
 async def test_a_gateway_that_falls_silent_loses_the_lead(postgres_url: str) -> None:
-    async with open_sink(postgres_url) as sink:
+    async with open_store(postgres_url) as sink:
         other = sink.rollups()
         assert other is not None
         unused = Connection(postgres_url, as_it_is)
@@ -153,7 +153,7 @@ async def test_a_gateway_that_falls_silent_loses_the_lead(postgres_url: str) -> 
 )
 async def test_a_score_is_a_number_of_json(postgres_url: str, score: Any, kept: float) -> None:
     end = ["GameEnd", None, "2026-04-22T14:30:00Z", {"score": score}]
-    async with open_sink(postgres_url) as sink, sink.reader() as reader:
+    async with open_store(postgres_url) as sink, sink.reader() as reader:
         await sink.write([batch(1, end)])
         player = await reader.player("ada")
     assert player is not None
@@ -164,9 +164,9 @@ async def test_a_score_is_a_number_of_json(postgres_url: str, score: Any, kept: 
 
 
 async def test_the_health_of_a_store_is_told_from_its_tables(postgres_url: str) -> None:
-    async with open_sink(postgres_url).reader() as reader:
+    async with open_store(postgres_url).reader() as reader:
         assert await reader.examine() == StoreHealth(0, len(MIGRATIONS))
-        async with open_sink(postgres_url) as sink:
+        async with open_store(postgres_url) as sink:
             assert await reader.examine() == StoreHealth(len(MIGRATIONS), len(MIGRATIONS))
             await sink.write([batch(1, EVENTS["open"])])
         assert await reader.examine() == StoreHealth(len(MIGRATIONS), len(MIGRATIONS))
@@ -177,7 +177,7 @@ async def test_the_health_of_a_store_is_told_from_its_tables(postgres_url: str) 
 async def test_a_table_that_cannot_be_read_is_a_problem_and_the_others_are_looked_at(
     postgres_server: PostgresServer, postgres_url: str
 ) -> None:
-    async with open_sink(postgres_url) as sink:
+    async with open_store(postgres_url) as sink:
         await sink.write([batch(1, EVENTS["open"])])
     async with connected(postgres_url) as db:
         await db.execute("CHECKPOINT")
@@ -189,7 +189,7 @@ async def test_a_table_that_cannot_be_read_is_a_problem_and_the_others_are_looke
     for path in paths:
         postgres_server.overwrite(path, b"\xff" * 64)
     await asyncio.to_thread(postgres_server.start)
-    async with open_sink(postgres_url).reader() as reader:
+    async with open_store(postgres_url).reader() as reader:
         health = await reader.examine()
     assert [problem.partition(":")[0] for problem in health.problems] == ["event_rows", "players"]
     assert all("invalid page" in problem for problem in health.problems)

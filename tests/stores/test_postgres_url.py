@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import Baseline
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.postgres.url import read_url
 from tests.support.certificates import make_certificates
 from tests.support.doubles import make_batch
@@ -32,7 +32,7 @@ async def test_a_pooler_in_session_mode_is_as_good_as_none(
 ) -> None:
     with pgbouncer(postgres_server.port, "session") as port:
         url = through(postgres_url, postgres_server, port)
-        async with open_sink(f"{url}?lock_timeout=1s") as sink:
+        async with open_store(f"{url}?lock_timeout=1s") as sink:
             assert (await sink.write([make_batch(1, 3)])).stored == 3
             assert (await sink.write([make_batch(1, 3)])).duplicate == 3
             await sink.trial([make_batch(2)])
@@ -146,7 +146,7 @@ async def test_limits_and_options_are_settings_of_the_session(postgres_url: str)
 )
 def test_a_parameter_that_cannot_be_used_is_refused_by_name(query: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        open_sink(f"postgresql://ada:{PASSWORD}@host/base?{query}")
+        open_store(f"postgresql://ada:{PASSWORD}@host/base?{query}")
     assert said in str(caught.value)
     assert PASSWORD not in str(caught.value)
 
@@ -169,8 +169,8 @@ async def test_a_setting_that_the_server_does_not_take_is_named(
 
 
 def test_nothing_is_asked_of_a_server_to_read_a_url() -> None:
-    open_sink("postgresql://ada@/base?host=/run/postgresql")
-    open_sink("postgresql://ada@host?dbname=base")
+    open_store("postgresql://ada@/base?host=/run/postgresql")
+    open_store("postgresql://ada@host?dbname=base")
 
 
 async def test_the_database_may_be_a_parameter(
@@ -179,7 +179,7 @@ async def test_the_database_may_be_a_parameter(
     base, _, name = postgres_url.rpartition("/")
     host = f"127.0.0.1:{postgres_server.port}"
     url = base.replace(f"@{host}", "@") + f"/?dbname={name}&host={host}"
-    async with open_sink(url) as sink:
+    async with open_store(url) as sink:
         assert (await sink.write([make_batch(1)])).stored == 1
 
 
@@ -206,7 +206,7 @@ async def test_tls_is_verified_as_the_url_says(
     )
     with pgbouncer(postgres_server.port, "session", more, files) as port:
         url = through(postgres_url, postgres_server, port)
-        async with open_sink(f"{url}?sslmode=verify-full&sslrootcert={authority}") as sink:
+        async with open_store(f"{url}?sslmode=verify-full&sslrootcert={authority}") as sink:
             assert (await sink.write([make_batch(1)])).stored == 1
         for query, said in (
             (f"sslmode=verify-full&sslrootcert={other}", "not to be trusted"),
@@ -219,5 +219,5 @@ async def test_tls_is_verified_as_the_url_says(
         error = await trouble(f"{by_name}?sslmode=verify-full&sslrootcert={authority}")
         assert isinstance(error, ConfigError), error
         assert "not to be trusted" in str(error)
-        async with open_sink(f"{by_name}?sslmode=verify-ca&sslrootcert={authority}") as sink:
+        async with open_store(f"{by_name}?sslmode=verify-ca&sslrootcert={authority}") as sink:
             assert (await sink.write([make_batch(2)])).stored == 1

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.events import printed
+from playsmart_gateway.stores.open import open_store
 from tests.support.coin_batches import EVENTS, RULES, batch, complaints, ledger
 from tests.support.figures import count_all, follow_to_the_end
 from tests.support.stores import empty, execute, for_all, select
@@ -46,7 +46,7 @@ async def expire(store: Store, sequence: int, step: int = 4, **which: Any) -> in
 
 
 async def test_nothing_to_delete_is_done_at_once(url: str) -> None:
-    async with open_sink(url, RULES) as store:
+    async with open_store(url, RULES) as store:
         assert await expire(store, 10**9) == 0
         await store.write(history())
         assert await expire(store, 1) == 0
@@ -65,7 +65,7 @@ async def test_nothing_to_delete_is_done_at_once(url: str) -> None:
 async def test_old_events_go_and_what_they_earned_stays(
     url: str, which: dict[str, Any], count: int
 ) -> None:
-    async with open_sink(url, RULES) as store, store.reader() as reader:
+    async with open_store(url, RULES) as store, store.reader() as reader:
         await store.write(history())
         entries, player = await ledger(reader), await reader.player("ada")
         everything = (await reader.events(upto=10**9, limit=100)).events
@@ -83,7 +83,7 @@ async def test_old_events_go_and_what_they_earned_stays(
 
 
 async def test_an_audit_on_its_way_is_not_confused(database_url: str) -> None:
-    async with open_sink(database_url, RULES) as store:
+    async with open_store(database_url, RULES) as store:
         await store.write(history())
         for audited_first in (0, 3, 7, 30):
             async with store.reader() as reader:
@@ -94,7 +94,7 @@ async def test_an_audit_on_its_way_is_not_confused(database_url: str) -> None:
 
 
 async def test_the_audit_still_finds_what_nobody_expired(database_url: str) -> None:
-    async with open_sink(database_url, RULES) as store:
+    async with open_store(database_url, RULES) as store:
         await store.write(history())
         await expire(store, 7, type_="Custom")
 
@@ -115,7 +115,7 @@ async def test_the_audit_still_finds_what_nobody_expired(database_url: str) -> N
 
 
 async def test_headers_tell_how_many_events_are_left(database_url: str) -> None:
-    async with open_sink(database_url, RULES) as store:
+    async with open_store(database_url, RULES) as store:
         await store.write(history())
         await expire(store, 8, type_="AppOpen")
         wrong = (
@@ -145,7 +145,7 @@ async def test_the_audit_is_clean_whatever_was_expired_in_between(
 ) -> None:
     rules = [msgspec.structs.replace(rule, max_per_day=cap) for rule in RULES]
     await empty(database_url)
-    async with open_sink(database_url, rules) as store, store.reader() as beside:
+    async with open_store(database_url, rules) as store, store.reader() as beside:
         sequence = 0
         for uploads, cut, game, kind in steps:
             for user, game_id, names in uploads:
@@ -162,7 +162,7 @@ async def test_the_audit_is_clean_whatever_was_expired_in_between(
 async def test_what_the_dashboard_has_not_counted_stays(database_url: str) -> None:
     """Nothing is deleted for good that is missing in the sums; a recount is awaited, too."""
     everything = printed(START + 10**9)
-    async with open_sink(database_url, RULES) as store:
+    async with open_store(database_url, RULES) as store:
         await store.write(history())
         figures = store.rollups()
         assert figures is not None
@@ -205,7 +205,7 @@ async def test_a_batch_from_the_future_stops_nothing_and_is_named(
     for each in batches:
         if each.sequence in ahead:
             each.received_at += 10 * 365 * 86_400_000_000
-    async with open_sink(url, RULES) as store, store.reader() as reader:
+    async with open_store(url, RULES) as store, store.reader() as reader:
         await store.write(batches)
         await count_all(store)
         position = 0

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.contract import Rollups, Store
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.rollups import (
     DAY,
     SPANS,
@@ -218,7 +218,7 @@ async def test_however_events_come_and_are_cut_into_chunks_the_sums_are_those_of
               source="playsmart" if user else "teak")
         for n, (user, hours, game, rows) in enumerate(story)
     ]  # fmt: skip
-    async with open_sink(database_url, [PAYING]) as sink:
+    async with open_store(database_url, [PAYING]) as sink:
         for turn, size in enumerate([*writes, len(batches)]):
             await sink.write(batches[:size])
             del batches[:size]
@@ -230,7 +230,7 @@ async def test_however_events_come_and_are_cut_into_chunks_the_sums_are_those_of
 
 
 async def test_a_chunk_that_two_followers_gathered_is_added_once(database_url: str) -> None:
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write([batch(n, "ada", MONDAY, row(), row()) for n in range(4)])
         async with following_by_hand(database_url) as by_hand:
             chunks = [await by_hand.gather(4) for _ in range(2)]
@@ -243,7 +243,7 @@ async def test_a_chunk_that_two_followers_gathered_is_added_once(database_url: s
 
 
 async def test_a_follower_that_dies_before_its_commit_has_added_nothing(database_url: str) -> None:
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write([batch(0, "ada", MONDAY, row("LevelCompleted", level=1))])
         async with following_by_hand(database_url) as by_hand:
             chunk = await by_hand.gather(4)
@@ -257,7 +257,7 @@ async def test_a_follower_that_dies_before_its_commit_has_added_nothing(database
 
 
 async def test_two_followers_at_once_count_each_event_once(database_url: str) -> None:
-    async with open_sink(database_url) as sink, open_sink(database_url) as another:
+    async with open_store(database_url) as sink, open_store(database_url) as another:
         await sink.write([batch(n, "ada", MONDAY, row(), row()) for n in range(40)])
         async with keeper(sink) as figures, keeper(another) as others:
             await asyncio.gather(*(follow_to_the_end(each, 7) for each in (figures, others)))
@@ -278,7 +278,7 @@ async def test_customdata_that_no_column_could_hold_does_not_stop_a_follower(
     fine = b'["LevelCompleted",null,"2026-04-22T14:30:00Z",{"x":"\\u0000","level":"boss"}]'
     one = batch(1, "ada", MONDAY)
     one.rows, one.count = b"[%s]" % b",".join([*events, fine]), len(events) + 1
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write([one])
         async with keeper(sink) as figures:
             await follow_to_the_end(figures)
@@ -293,7 +293,7 @@ async def test_a_level_with_a_nul_is_no_level_and_least_not_its_beginning(
     texts = [rb"a\u0000b", rb"a\u0000", b"boss", b"a b"]
     one = batch(1, "ada", MONDAY)
     one.rows, one.count = b"[%s]" % b",".join(event % text for text in texts), len(texts)
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write([one])
         async with keeper(sink) as figures:
             await follow_to_the_end(figures)
@@ -308,7 +308,7 @@ async def test_a_value_nearer_to_nothing_than_a_float_can_be_counts_as_nothing(
     texts = [b"1e-9999", b"-1e-400", b"0." + b"0" * 240 + b"1", b"1e9999", b"2.5"]
     one = batch(1, "", MONDAY, source="teak")
     one.rows, one.count = b"[%s]" % b",".join(event % text for text in texts), len(texts)
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write([one])
         async with keeper(sink) as figures:
             await follow_to_the_end(figures)
@@ -326,7 +326,7 @@ async def test_of_two_members_of_one_name_the_last_counts(database_url: str) -> 
         b'"LevelCompleted",null,"2026-04-22T14:30:00Z",{"level":3,"l\\u0065vel":{"level":4}}',
     ]
     one.rows, one.count = b"[[%s]]" % b"],[".join(events), len(events)
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write([one])
         async with keeper(sink) as figures:
             await follow_to_the_end(figures)
@@ -338,7 +338,7 @@ async def test_levels_are_any_finite_numbers_and_short_texts_in_the_order_of_num
     database_url: str,
 ) -> None:
     sent = [5.0, 5, "5", 5.5, 20260422, -1, "レベル1", "10", 1e300, "x" * 41, "", True]
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write(
             [batch(1, "ada", MONDAY, *(row("LevelCompleted", level=level) for level in sent))]
         )
@@ -359,7 +359,7 @@ async def test_retention_is_of_those_who_come_back_on_the_very_day(database_url:
         for day, players in coming.items()
         for player in players
     ]
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write(batches)
         async with keeper(sink) as figures:
             await follow_to_the_end(figures, 3)
@@ -374,7 +374,7 @@ async def test_retention_is_of_those_who_come_back_on_the_very_day(database_url:
 
 
 async def test_buckets_are_kept_for_twice_as_long_as_they_are_shown(database_url: str) -> None:
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write([batch(n, "ada", MONDAY + timedelta(hours=n)) for n in range(80)])
         async with keeper(sink) as figures:
             await follow_to_the_end(figures, 10)
@@ -394,7 +394,7 @@ async def test_the_fields_of_lynes_are_told_by_kind(database_url: str) -> None:
         batch(n, "ada", MONDAY, row("login", None, **data), source="lynes", game="loyalty")
         for n, data in enumerate(metadata)
     ]
-    async with open_sink(database_url) as sink:
+    async with open_store(database_url) as sink:
         await sink.write([*batches, batch(9, "ada", MONDAY, row("AppOpen", None, amount=99))])
         async with keeper(sink) as figures:
             found = await figures.read(None, DAY, MONDAY.timestamp())
@@ -411,7 +411,7 @@ async def test_who_is_erased_stays_in_the_sums_unnamed_and_comes_back_as_somebod
 ) -> None:
     tuesday = MONDAY + timedelta(days=1)
     level = row("LevelCompleted", level=1)
-    async with open_sink(database_url) as sink, keeper(sink) as figures:
+    async with open_store(database_url) as sink, keeper(sink) as figures:
         await sink.write([batch(1, "ada", MONDAY, row(), level), batch(2, "eve", MONDAY, level)])
         await follow_to_the_end(figures)
         before = await tables(database_url)
@@ -433,7 +433,7 @@ async def test_who_is_erased_stays_in_the_sums_unnamed_and_comes_back_as_somebod
 async def test_a_batch_from_the_future_makes_nobody_forget_the_counts(database_url: str) -> None:
     """The clock was ten years ahead for a moment."""
     future = datetime.now(UTC) + timedelta(days=3_650)
-    async with open_sink(database_url) as sink, keeper(sink) as figures:
+    async with open_store(database_url) as sink, keeper(sink) as figures:
         await sink.write([batch(1, "ada", MONDAY)])
         await follow_to_the_end(figures)
         before = (await tables(database_url))["counts"]

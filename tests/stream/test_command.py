@@ -117,8 +117,8 @@ def test_check_config_masks_the_password(run: Run) -> None:
 def test_the_driver_is_loaded_only_where_a_url_asks_for_it() -> None:
     program = (
         "import sys; import playsmart_gateway.cli;"
-        "from playsmart_gateway.build import open_sink;"
-        "open_sink('memory:'); sys.exit('nats' in sys.modules)"
+        "from playsmart_gateway.stores.open import open_store;"
+        "open_store('memory:'); sys.exit('nats' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 

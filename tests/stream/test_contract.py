@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.build import open_sink
+from playsmart_gateway.stores.open import open_store
 from tests.stores.test_contract import (
     dead_letters,
     stored_rows,
@@ -46,7 +46,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def make_sink(nats_server: NatsServers, url: str) -> MakeEventSink:
-    return lambda: PipedSink(nats_server.url, open_sink(url), open_sink(url))
+    return lambda: PipedSink(nats_server.url, open_store(url), open_store(url))
 
 
 async def test_rows_that_are_not_json_are_buried_by_the_worker_and_their_neighbours_stored(

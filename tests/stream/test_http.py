@@ -14,12 +14,12 @@ from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.build import (
     jetstream_for,
-    open_sink,
     program_for,
     rules_for,
 )
 from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Lynes, Nats, Storage
 from playsmart_gateway.economy.points import EventDefinition
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream.worker import StreamWorker
 from tests.stream.pipeline import (
     new_stream,
@@ -48,7 +48,7 @@ def make_config(servers: NatsServers, folder: Path) -> Config:
 @asynccontextmanager
 async def system(config: Config) -> AsyncIterator[tuple[httpx.AsyncClient, StreamWorker]]:
     assert config.storage.reads_url is not None
-    sink = open_sink(config.storage.reads_url, rules_for(config), program_for(config))
+    sink = open_store(config.storage.reads_url, rules_for(config), program_for(config))
     async with (
         in_process(create_app(config)) as client,
         working(config.storage.url, jetstream_for(config), sink) as worker,
@@ -138,7 +138,7 @@ async def test_a_gateway_starts_and_publishes_while_the_database_is_down(
             waiting = await client.post("/event", json=LOGIN, headers=bearer("ada"))
             assert waiting.status_code == 503
             other.execute("ROLLBACK")
-            sink = open_sink(str(config.storage.reads_url), rules_for(config), program_for(config))
+            sink = open_store(str(config.storage.reads_url), rules_for(config), program_for(config))
             async with working(config.storage.url, jetstream_for(config), sink):
                 await drained(client, config)
             player = (await client.get("/v1/players/ada", headers=bearer("ada"))).json()

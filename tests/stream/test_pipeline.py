@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from nats.aio.msg import Msg
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import ConfigError, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream.connection import (
     Connection,
     ConnectionLost,
@@ -74,9 +74,9 @@ async def test_two_workers_share_a_stream_and_nothing_is_doubled(
     options = new_stream(max_ack_pending=200)
     url = f"sqlite:///{tmp_path}/events.db"
     async with (
-        JetStreamSink(nats_server.url, options, open_sink(url).bury) as store,
-        working(nats_server.url, options, open_sink(url), flush_max_events=20) as one,
-        working(nats_server.url, options, open_sink(url), flush_max_events=20) as other,
+        JetStreamSink(nats_server.url, options, open_store(url).bury) as store,
+        working(nats_server.url, options, open_store(url), flush_max_events=20) as one,
+        working(nats_server.url, options, open_store(url), flush_max_events=20) as other,
     ):
         for first in range(1, 3_000, 500):
             await store.write(many(500, first))

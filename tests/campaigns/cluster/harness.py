@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-from playsmart_gateway.build import open_sink
+from playsmart_gateway.stores.open import open_store
 from tests import ROOT
 from tests.support import warm
 from tests.support.count import (
@@ -131,7 +131,7 @@ class Fleet:
         for place, client in enumerate(self.clients):
             client.name = f"player-{place}"
         self._auditor = Auditor(url, self.ledger)
-        self._coins = open_sink(url).reader()
+        self._coins = open_store(url).reader()
 
     async def __aenter__(self) -> Self:
         try:

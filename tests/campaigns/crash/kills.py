@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from playsmart_gateway.build import open_sink
+from playsmart_gateway.stores.open import open_store
 from tests.support.count import (
     Auditor,
     Verdict,
@@ -104,7 +104,7 @@ class Campaign:
         self._seed = seed
         self._max_interval = max_interval
         self._auditor = Auditor(f"sqlite:///{target.database}", self.ledger)
-        self._coins = open_sink(f"sqlite:///{target.database}").reader()
+        self._coins = open_store(f"sqlite:///{target.database}").reader()
         self._clients = [
             Client(f"player-{place}", target.port, self.ledger, seed=seed)
             for place in range(CLIENTS)

@@ -12,7 +12,7 @@ from random import Random
 import httpx
 import pytest
 
-from playsmart_gateway.build import open_sink
+from playsmart_gateway.stores.open import open_store
 from tests import ROOT
 from tests.support.players import token
 from tests.support.target import Target
@@ -77,7 +77,7 @@ async def test_replays_that_are_killed_halfway_are_paid_for_what_is_stored(tmp_p
                 ).fetchone()
             assert (paid, coins) == (levels, 10 * levels)
             assert balance == coins + triggered
-            async with open_sink(f"sqlite:///{target.database}").reader() as reader:
+            async with open_store(f"sqlite:///{target.database}").reader() as reader:
                 audited = await reader.audit(10_000_000)
             assert audited.violations == ()
             assert audited.position == audited.end

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.open import open_store
 from tests.support.count import Auditor
 from tests.support.players import Ledger
 
@@ -38,7 +38,7 @@ async def test_what_is_lost_double_torn_and_never_accepted_is_found(url: str) ->
         ("ada", 3): (2, "unknown"),
         ("ada", 4): (1, "refused"),
     }
-    async with open_sink(url) as sink:
+    async with open_store(url) as sink:
         await sink.write([batch(1, 1, 0, 1), batch(2, 3, 0), batch(3, 4, 0), batch(4, 1, 0)])
     verdict = await asyncio.to_thread(Auditor(url, ledger).audit)
     assert (verdict.lost, verdict.lost_events) == ([("ada", 2)], 1)

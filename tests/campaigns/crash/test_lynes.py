@@ -20,13 +20,13 @@ import httpx
 import msgspec
 
 from playsmart_gateway.build import (
-    open_sink,
     program_for,
 )
 from playsmart_gateway.config import Config, load_config
 from playsmart_gateway.dialects.lynes.request import Request, batch
 from playsmart_gateway.economy.points import summarize
 from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.open import open_store
 from tests.support.players import token
 from tests.support.target import Target
 
@@ -116,7 +116,7 @@ async def test_answered_awards_outlive_the_process_and_are_there_once(tmp_path: 
         again.journal = str(place)
         await twin.commit([again])
     found: Counter[Answered] = Counter()
-    async with open_sink(f"sqlite:///{target.database}").reader() as reader:
+    async with open_store(f"sqlite:///{target.database}").reader() as reader:
         for number in range(USERS):
             user = "default", f"user-{number}"
             assert await reader.points.points(*user) == await twin.points.points(*user)

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.config import load_config
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.open import open_store
 from tests.support.in_process import in_process
 from tests.support.teak import (
     BATCH,
@@ -208,7 +208,7 @@ async def test_what_was_taken_there_sqlite_takes_too(tmp_path: Path) -> None:
         pytest.skip("nothing was sent")
     for number, batch in enumerate(_accepted):
         batch.journal, batch.sequence = "44" * 16, number
-    async with open_sink(f"sqlite:///{tmp_path}/events.db") as sink, sink.reader() as reader:
+    async with open_store(f"sqlite:///{tmp_path}/events.db") as sink, sink.reader() as reader:
         written = await sink.write(_accepted)
         assert written.stored + written.duplicate == sum(batch.count for batch in _accepted)
         sums = await reader.action_statistics("your_teak_app_id")

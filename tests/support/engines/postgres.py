@@ -23,8 +23,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.errors import GatewayError
+from playsmart_gateway.stores.open import open_store
 
 START_SECONDS = 60.0
 PASSWORD = "a-password-that-nobody-may-see"
@@ -138,7 +138,7 @@ class PostgresServer:
             await empty(url)
             return url
         url = await self.create_database()
-        async with open_sink(url):
+        async with open_store(url):
             self._new_store = await fetch(url, _SHAPE)
         return url
 
@@ -265,6 +265,6 @@ END_SESSIONS = """
 
 async def trouble(url: str) -> GatewayError:
     with pytest.raises(GatewayError) as caught:
-        async with open_sink(url):
+        async with open_store(url):
             pass
     return caught.value
