@@ -1,0 +1,169 @@
+"""The scripts of the schema: frozen once released, and good for a database that 0.1.0 left behind.
+
+``recorded/`` has two small databases as an earlier gateway made them, after players of all three
+dialects, awards, points and an adjustment: SQLite's file at version 6, and a dump of PostgreSQL's
+at version 1.
+"""
+
+import gzip
+import hashlib
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playsmart_gateway.build import open_sink
+from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.postgres import schema as postgres_schema
+from playsmart_gateway.stores.sql.migrations import read_migrations
+from playsmart_gateway.stores.sqlite import schema as sqlite_schema
+from tests.support.engines import postgres
+from tests.support.stores import select
+
+RECORDED = Path(__file__).parent / "recorded"
+RELEASED = {
+    "sqlite": [
+        "60ba53b63bca3c5f1d0ce7b35580228f6f173af37b1fbf8ebc82bd9dcdcc8d28",
+        "da53c5be55046143869a49a8f9c649b68148f88c1c006346f200a2aeb74ddc6b",
+        "cb685f3dd3fc01c3b4eaeb577dc0912af0b88e88af265b130f9211c3a272be78",
+        "eaf7f29507c4b0e5ca833afc2d8ceb627eac81a833a53efc87fef78ae8ad2656",
+        "8b3e1fc6630a4e2bd38c57b536fa6eacbf1cae0b2c5ecc5a82476a2bca7ac153",
+        "79df0a6633c5cbe3341c0b8d2a3d2f6e3909c239208509b242e6eeef6128c12b",
+        "9099d69b05856b8923476669d607bc6e76d4986793830beef45af87248065f41",
+    ],
+    "postgres": [
+        "a955044903202cda6a581a24b5352c210266f0f5735a7b88541b7a4f41ca2009",
+        "1fd9ad62262b7b3897a9adbd8d63d6eb5129959a9984d4515fb488d412c5073b",
+        "2be3cd7e60640a0d682e24b03dcc71f68b6f4d22b849c60f59a872186c374364",
+    ],
+}
+FIXED = Rule.paying(
+    "com.example.fixed",
+    bounds=(10, 10),
+    level_multiplier=1.5,
+    trigger_threshold=2,
+    trigger_multiplier=0.5,
+)
+CHANCE = Rule.paying(
+    "com.example.random",
+    bounds=(5, 50),
+    level_multiplier=1.0,
+    trigger_threshold=0,
+    trigger_multiplier=1.0,
+)
+SEEN = {
+    "events": "SELECT * FROM events ORDER BY event_id",
+    "ledger": "SELECT * FROM coin_transactions ORDER BY id",
+    "players": "SELECT user_id, coins_balance, sessions FROM players ORDER BY user_id",
+    "app players": "SELECT user_id, country_code, email, sessions FROM app_players ORDER BY 1",
+    "properties": "SELECT app_id, user_id, name, kind, value FROM app_properties ORDER BY 3",
+    "points": "SELECT project, user_id, points FROM lynes_users ORDER BY 2",
+    "streaks": "SELECT user_number, streak_id, count, day FROM lynes_streaks ORDER BY 1",
+    "history": "SELECT user_number, entry_id, source_id, points FROM lynes_history ORDER BY 2",
+    "sums": "SELECT game_id, day, players, new_players FROM rollup_days ORDER BY 1, 2",
+}
+
+
+def migrations(engine: Any) -> list[Path]:
+    return sorted((Path(engine.__file__).parent / "migrations").iterdir())
+
+
+def test_a_released_script_is_never_edited() -> None:
+    """A new one is added here with its hash; a changed hash is an edit of what databases have."""
+    found = {
+        name: [hashlib.sha256(path.read_bytes()).hexdigest() for path in migrations(engine)]
+        for name, engine in (("sqlite", sqlite_schema), ("postgres", postgres_schema))
+    }
+    assert found == RELEASED
+
+
+@pytest.mark.parametrize("engine", [sqlite_schema, postgres_schema])
+def test_each_script_is_one_version(engine: Any) -> None:
+    assert list(engine.MIGRATIONS) == [path.read_text("utf-8") for path in migrations(engine)]
+
+
+@pytest.mark.parametrize("second", ["0001_b.sql", "0003_c.sql"])
+def test_scripts_are_numbered_from_1_without_a_gap(tmp_path: Path, second: str) -> None:
+    for name in ("0001_a.sql", second):
+        (tmp_path / name).write_text("SELECT 1;\n")
+    with pytest.raises(ValueError, match="not numbered"):
+        read_migrations(tmp_path)
+
+
+def test_other_files_beside_them_are_no_scripts(tmp_path: Path) -> None:
+    for name in ("0001_a.sql", "0001_a.sql~", "README", "2_b.sql"):
+        (tmp_path / name).write_text("SELECT 1;\n")
+    assert read_migrations(tmp_path) == ("SELECT 1;\n",)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def recorded(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> tuple[str, Callable[[], Awaitable[None]]]:
+    """The URL of a database, and what fills it with what was recorded."""
+    if request.param == "sqlite":
+        path = tmp_path / "events.db"
+
+        async def copy() -> None:
+            path.write_bytes(gzip.decompress((RECORDED / "sqlite.db.gz").read_bytes()))
+
+        return f"sqlite:///{path}", copy
+    url = str(request.getfixturevalue("postgres_url"))
+
+    async def load() -> None:
+        await postgres.execute(
+            url, gzip.decompress((RECORDED / "postgres.sql.gz").read_bytes()).decode()
+        )
+
+    return url, load
+
+
+async def seen(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    return {name: await select(url, query) for name, query in SEEN.items()}
+
+
+async def test_a_database_of_an_earlier_gateway_keeps_all_it_has_and_goes_on(
+    recorded: tuple[str, Callable[[], Awaitable[None]]],
+) -> None:
+    url, fill = recorded
+    await fill()
+    before = await seen(url)
+    assert all(before.values())
+    assert len(before["events"]) == 19
+    row = b'[["LevelCompleted",null,"2026-05-01T10:00:00Z",{"level":6}]]'
+    async with open_sink(url, [FIXED, CHANCE]) as store:
+        assert await seen(url) == before
+        await store.write([Batch("playsmart", FIXED.game_id, "ada", 1, row, "ab" * 16, 1)])
+        async with store.reader() as reader:
+            health = await reader.examine()
+            assert (health.schema_version, health.problems) == (health.known_version, ())
+            audited = await reader.audit(1_000)
+            assert (audited.violations, audited.position) == ((), audited.end)
+            (ada,) = [each for each in before["players"] if each[0] == "ada"]
+            player = await reader.player("ada")
+            assert player is not None
+            assert player.coins_balance == ada[1] + 15
+
+
+async def test_an_upgraded_database_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
+    shapes = []
+    for name in ("old.db", "new.db"):
+        path = tmp_path / name
+        if name == "old.db":
+            path.write_bytes(gzip.decompress((RECORDED / "sqlite.db.gz").read_bytes()))
+        async with open_sink(f"sqlite:///{path}"):
+            pass
+        with closing(sqlite3.connect(path)) as db:
+            shapes.append(
+                sorted(
+                    db.execute(
+                        "SELECT m.type, m.name, c.name, c.type, c.pk FROM sqlite_master AS m"
+                        " LEFT JOIN pragma_table_info(m.name) AS c"
+                    )
+                )
+            )
+    assert shapes[0] == shapes[1]
