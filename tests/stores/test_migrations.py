@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from playsmart_gateway.build import open_sink
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.postgres import schema as postgres_schema
 from playsmart_gateway.stores.sql.migrations import read_migrations
 from playsmart_gateway.stores.sqlite import schema as sqlite_schema
@@ -135,7 +135,7 @@ async def test_a_database_of_an_earlier_gateway_keeps_all_it_has_and_goes_on(
     assert all(before.values())
     assert len(before["events"]) == 19
     row = b'[["LevelCompleted",null,"2026-05-01T10:00:00Z",{"level":6}]]'
-    async with open_sink(url, [FIXED, CHANCE]) as store:
+    async with open_store(url, [FIXED, CHANCE]) as store:
         assert await seen(url) == before
         await store.write([Batch("playsmart", FIXED.game_id, "ada", 1, row, "ab" * 16, 1)])
         async with store.reader() as reader:
@@ -155,7 +155,7 @@ async def test_an_upgraded_database_has_the_tables_of_a_new_one(tmp_path: Path) 
         path = tmp_path / name
         if name == "old.db":
             path.write_bytes(gzip.decompress((RECORDED / "sqlite.db.gz").read_bytes()))
-        async with open_sink(f"sqlite:///{path}"):
+        async with open_store(f"sqlite:///{path}"):
             pass
         with closing(sqlite3.connect(path)) as db:
             shapes.append(
