@@ -21,6 +21,7 @@ from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.row import decode
 from playsmart_gateway.stores.contract import Upkeep
 from playsmart_gateway.stores.dead_letters import DeadLetter
 from playsmart_gateway.stores.models import Written
@@ -183,8 +184,12 @@ async def _is_of(reader: DeadLetterReader, letter: DeadLetter, player: str) -> b
     if letter.user_id:
         return letter.user_id == player
     batch = await reader.buried_batch(letter.journal, letter.sequence)
-    rows = None if batch is None else _rows(batch)
-    return any(isinstance(row, list) and player in row[5:6] for row in rows or ())
+    if batch is None:
+        return False
+    try:
+        return any(row.user_id == player for row in decode(batch.rows))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False  # what cannot be read is nobody's
 
 
 async def _load(config: Config, name: str) -> tuple[DeadLetter | None, Batch | None]:

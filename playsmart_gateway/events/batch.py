@@ -17,12 +17,8 @@ BATCH_OVERHEAD_BYTES = 256
 class Batch(msgspec.Struct, gc=False):
     """One accepted request: a small header and its events as canonical rows.
 
-    ``rows`` is a UTF-8 JSON array of ``count`` arrays ``[type, custom_event_name, occurred_at,
-    customdata, draw, user_id, email]``, as long as they need be. ``occurred_at`` is UTC as msgspec
-    prints it, ``YYYY-MM-DDTHH:MM:SS[.ffffff]Z``; the name and the customdata may be null. No text
-    outside customdata holds NUL. The draw is there only for games that pay by chance (see
-    ``economy``), a ``user_id`` counts only where the batch's is empty, and the email is that of
-    a session's player (see ``sessions``). ``received_at`` is in microseconds since the epoch.
+    ``rows`` is a UTF-8 JSON array of ``count`` rows, see ``row``. ``received_at`` is in
+    microseconds since the epoch.
 
     ``journal`` and ``sequence`` name the batch for ever; the intake and the journal set them and
     ``received_at`` when they accept it.

@@ -8,20 +8,18 @@ customdata, as it belongs to the player and not to the event, and may have to be
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.row import PlainRow, Row, decode, encode
 
 SOURCE = "teak"
 INSTALLED_PLACE = 1
 """Where ``Installed`` is in its batch, behind ``Played``."""
 
 _PREFIX = b'[["Played",null,"'
-_encode = msgspec.json.Encoder().encode
-_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_email = msgspec.json.Decoder(str | None).decode
 
 
 class _Data(msgspec.Struct):
@@ -50,32 +48,31 @@ def session_batch(
     session: Session, session_id: str, started_at: datetime, client_ip: str | None = None
 ) -> Batch:
     """Return the batch of a session; an address is kept only if one is given here."""
-    when = msgspec.to_builtins(started_at)
-    data = {
+    texts = {
         "session_id": session_id,
         "country_code": session.country_code,
         "timezone_id": session.timezone_id,
     }
     if client_ip is not None:
-        data["client_ip"] = client_ip
-    rows: list[tuple[Any, ...]] = [("Played", None, when, data, None, None, session.email or None)]
+        texts["client_ip"] = client_ip
+    data = msgspec.Raw(msgspec.json.encode(texts))
+    rows: list[PlainRow] = [Row("Played", None, started_at, data, email=session.email or None)]
     if session.installs:
-        rows.append(("Installed", None, when, data))
-    return Batch(SOURCE, session.app_id, session.user_id, len(rows), _encode(rows))
+        rows.append(PlainRow("Installed", None, started_at, data))
+    return Batch(SOURCE, session.app_id, session.user_id, len(rows), encode(rows))
 
 
 def session_of(batch: Batch) -> Session | None:
     """Return the session that a batch stands for, if it stands for one."""
     if batch.source != SOURCE or not batch.rows.startswith(_PREFIX):
         return None
-    played = _decode_raws(_decode_raws(batch.rows)[0])
-    data = _decode_data(played[3])
+    played = decode(batch.rows)[0]
+    data = _decode_data(played.customdata)
     if not data.session_id:
         return None  # an analytics event whose action_type is Played: clients name none of its keys
-    email = _decode_email(played[6]) or ""
-    return Session(
-        batch.game_id, batch.user_id, data.country_code, data.timezone_id, email, batch.count > 1
-    )
+    where = data.country_code, data.timezone_id
+    installs = batch.count > 1
+    return Session(batch.game_id, batch.user_id, *where, played.email or "", installs)
 
 
 def sessions_in(batches: Sequence[Batch], first_id: int = 0) -> Iterator[tuple[int, Session]]:

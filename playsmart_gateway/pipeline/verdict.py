@@ -11,12 +11,12 @@ between. Else the batch is.
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.row import NO_DATA, Row, decode, encode
 from playsmart_gateway.stores.contract import Rehearsing
 
 MAX_SUSPECTS = 3
@@ -25,10 +25,10 @@ MAX_WITNESSES = 4
 
 NOBODY = "playsmart-gateway-trial"
 _JOURNAL = "trial"
-_DATA = {
-    "session_id": "trial", "country_code": "", "timezone_id": "", "level": 1, "score": 1,
-    "event_count": 1, "value": 1, "sum_of_squares": 1,
-}  # fmt: skip
+_DATA = msgspec.Raw(
+    b'{"session_id":"trial","country_code":"","timezone_id":"","level":1,"score":1,'
+    b'"event_count":1,"value":1,"sum_of_squares":1}'
+)
 """What makes any type of event take the way that one of its kind takes."""
 
 _HINT = (
@@ -117,36 +117,24 @@ def plain_copy(batch: Batch) -> Batch | None:
     It is of nobody and of no game. None if the rows of ``batch`` cannot be read.
     """
     try:
-        rows = msgspec.json.decode(batch.rows, type=list[list[msgspec.Raw]])
-        plain = [_plain_row(row) for row in rows]
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+        plain = [_plain_row(row) for row in decode(batch.rows)]
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     user_id = NOBODY if batch.user_id else ""
-    content = msgspec.json.encode(plain)
-    return Batch(batch.source, NOBODY, user_id, len(plain), content, _JOURNAL, 1, batch.received_at)
+    rows = encode(plain)
+    return Batch(batch.source, NOBODY, user_id, len(plain), rows, _JOURNAL, 1, batch.received_at)
 
 
-def _plain_row(row: Sequence[msgspec.Raw]) -> list[Any]:
-    type_, name, when, data, *rest = map(_read, row)
-    if not (isinstance(type_, str) and type_.isascii() and type_.isprintable()):
-        type_ = "Custom"
-    draw, user_id, email = (*rest, None, None, None)[:3]
-    plain = [
-        type_,
-        None if name is None else NOBODY,
-        when,
-        None if data is None else _DATA,
-        draw,
-        None if user_id is None else NOBODY,
-        None if email is None else f"{NOBODY}@example.invalid",
-    ]
-    return plain[: len(row)]
-
-
-def _read(field: msgspec.Raw) -> Any:
-    """Return a text, a number or null; of anything larger only that it is there."""
-    content = bytes(field)
-    return ... if content.startswith((b"{", b"[")) else msgspec.json.decode(content)
+def _plain_row(row: Row) -> Row:
+    return Row(
+        row.type if row.type.isascii() and row.type.isprintable() else "Custom",
+        None if row.custom_event_name is None else NOBODY,
+        row.occurred_at,
+        NO_DATA if bytes(row.customdata) == b"null" else _DATA,
+        row.draw,
+        None if row.user_id is None else NOBODY,
+        None if row.email is None else f"{NOBODY}@example.invalid",
+    )
 
 
 def _at_fault(refusal: SinkRejected) -> SinkUnavailable:

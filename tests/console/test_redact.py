@@ -20,6 +20,7 @@ from playsmart_gateway.console.inspector.watcher import Seen
 from playsmart_gateway.events.batch import Batch
 from tests.support.process import SECRET
 
+TIME = "2026-04-22T14:30:00Z"
 KNOWN = "hush/hush-4711"
 TOKEN = mint("ada", secret=SECRET, ttl_seconds=60, now=1_700_000_000.0)
 EMAIL = "ada.l+x@example.co.uk"
@@ -73,7 +74,7 @@ def sees_no_canary(text: str) -> None:
 
 @pytest.mark.parametrize("canary", CANARIES)
 def test_no_canary_is_shown_whatever_field_it_is_in(canary: str) -> None:
-    event = ["Custom", canary, canary, {canary: {"deep": [canary, {"in": f"a {canary} b"}]}}]
+    event = ["Custom", canary, TIME, {canary: {"deep": [canary, {"in": f"a {canary} b"}]}}]
     many = [*event, None, canary, canary]
     answer = {"error": {"code": canary, "message": canary, "details": [{"path": canary}]}}
     teak = {"status": canary, "errors": {canary: [canary]}, "results": [{"errors": {"x": canary}}]}
@@ -106,7 +107,7 @@ def test_whatever_a_secrets_name_holds_is_masked(name: str, value: object) -> No
     for request in (
         seen(body.encode()),
         seen(json.dumps({"inside": body}).encode()),
-        accepted([["Custom", "x", "", {"deep": {name: value}}]]),
+        accepted([["Custom", "x", TIME, {"deep": {name: value}}]]),
     ):
         text = shown(request)
         assert "ada" in text
@@ -124,7 +125,7 @@ def test_the_requests_own_token_is_masked_whatever_it_looks_like() -> None:
 
 def test_ordinary_words_are_left_alone() -> None:
     data = {"tokens": 50, "mail": "no", "score": 4800, "bearer": "of news", "note": "a = b: c"}
-    (event,) = Redactor(["abcd"]).message(accepted([["AppOpen", None, "", data]]))["events"]
+    (event,) = Redactor(["abcd"]).message(accepted([["AppOpen", None, TIME, data]]))["events"]
     assert event["data"] == json.dumps(data)
 
 
@@ -138,10 +139,10 @@ def test_numbers_are_shown_digit_for_digit() -> None:
 
 @pytest.mark.parametrize("email", [None, EMAIL])
 def test_an_event_is_shown_with_its_name_time_player_and_customdata(email: str | None) -> None:
-    rows = [["Custom", "jump", "2026-04-22T14:30:00Z", {"a": 1, "ü": None}, None, "grace", email]]
-    message = Redactor([]).message(accepted([*rows, ["AppOpen", None, "T", None]]))
-    jump = {"type": "Custom", "name": "jump", "time": "2026-04-22T14:30:00Z"}
-    open_ = {"type": "AppOpen", "name": None, "time": "T", "data": None, "player": None}
+    rows = [["Custom", "jump", TIME, {"a": 1, "ü": None}, None, "grace", email]]
+    message = Redactor([]).message(accepted([*rows, ["AppOpen", None, TIME, None]]))
+    jump = {"type": "Custom", "name": "jump", "time": TIME}
+    open_ = {"type": "AppOpen", "name": None, "time": TIME, "data": None, "player": None}
     events = json.loads(msgspec.json.encode(message["events"]))
     assert events == [jump | {"data": '{"a": 1, "ü": null}', "player": "grace"}, open_]
     assert (message["player"], message["game"], message["count"]) == ("ada", "game", 2)

@@ -20,7 +20,7 @@ from playsmart_gateway.pipeline.journal import (
     NoJournal,
 )
 from playsmart_gateway.stores.models import Written
-from tests.support.doubles import TroubledSink, make_batch
+from tests.support.doubles import TroubledSink, data_of, make_batch
 from tests.support.polling import PATIENCE_SECONDS
 
 
@@ -101,7 +101,7 @@ async def test_a_store_that_comes_back_gets_every_event_once_and_in_order() -> N
         for _ in range(5):
             line.put(2)
         await line.settle()
-    assert [row[3]["n"] for row in line.sink.stored.rows] == [
+    assert [data_of(row)["n"] for row in line.sink.stored.rows] == [
         f"{batch}.{place}" for batch in range(1, 6) for place in range(2)
     ]
     assert line.stats.flush_failures["unavailable"] == 4
@@ -131,7 +131,7 @@ async def test_a_batch_that_can_never_be_stored_is_buried_and_its_neighbours_are
             line.put(1)
         await line.settle()
     assert [batch.sequence for batch, _ in line.sink.stored.dead_letters.values()] == [3, 7]
-    assert [row[3]["n"] for row in line.sink.stored.rows] == [
+    assert [data_of(row)["n"] for row in line.sink.stored.rows] == [
         f"{sequence}.0" for sequence in (1, 2, 4, 5, 6, 8, 9, 10)
     ]
     assert line.stats.rejected == {"buried": 2}

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.contract import EventSink
+from playsmart_gateway.stores.memory.events import printed_time
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
-from tests.support.doubles import make_batch
+from tests.support.doubles import data_of, make_batch
 from tests.support.stores import MakeEventSink, empty, for_all, select
 
 JOURNAL = "0f" * 16
@@ -21,7 +22,10 @@ JOURNAL = "0f" * 16
 async def stored_rows(sink: EventSink, url: str) -> list[list[Any]]:
     """Every stored row as [type, name, occurred_at, customdata], in order."""
     if isinstance(sink, MemorySink):
-        return [[row[0], row[1], _padded(row[2]), row[3]] for row in sink.rows]
+        return [
+            [row.type, row.custom_event_name, printed_time(row.occurred_at), data_of(row)]
+            for row in sink.rows
+        ]
     rows = await select(
         url, "SELECT type, custom_event_name, occurred_at, customdata FROM events ORDER BY event_id"
     )

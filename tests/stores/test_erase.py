@@ -1,7 +1,6 @@
 """``Store.erase``: nothing of the player is left, and everything of the others is."""
 
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +12,7 @@ import pytest
 
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.row import decode
 from playsmart_gateway.events.sessions import (
     Session,
     session_batch,
@@ -143,7 +143,7 @@ async def test_no_table_names_the_player(database_url: str) -> None:
                 assert table in {*PERSONAL_ROWS, "batches", "dead_letters"}, "erase forgets it"
             assert ADA not in repr(await select(database_url, f"SELECT * FROM {table}"))
         letters = await select(database_url, "SELECT rows, event_count FROM dead_letters")
-        assert [([row[5] for row in json.loads(rows)], n) for rows, n in letters] == [(["eve"], 1)]
+        assert [([row.user_id for row in decode(rows)], n) for rows, n in letters] == [(["eve"], 1)]
         wrong = (
             "SELECT count(*) FROM batches WHERE event_count <>"
             " (SELECT count(*) FROM event_rows WHERE event_id / 256 = batch_id)"

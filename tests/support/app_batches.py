@@ -15,6 +15,7 @@ from playsmart_gateway.events.sessions import (
 )
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.store import MemorySink
+from tests.support.doubles import data_of
 from tests.support.stores import select
 
 NOW = datetime(2026, 4, 22, 14, 30, tzinfo=UTC)
@@ -81,9 +82,10 @@ class Kept:
         """App, player, type and customdata of each stored event, in order."""
         if isinstance(self.sink, MemorySink):
             return [
-                (batch.game_id, batch.user_id or row[5], row[0], row[3])
+                (batch.game_id, batch.user_id or row.user_id or "", row.type, data_of(row))
                 for batch, rows in self.sink.batches.values()
                 for row in rows
+                if row is not None
             ]
         query = "SELECT game_id, user_id, type, customdata FROM events ORDER BY event_id"
         return [

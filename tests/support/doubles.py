@@ -1,6 +1,8 @@
 """Doubles that are passed in, never patched in."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -10,6 +12,7 @@ from playsmart_gateway.economy.points import (
 )
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.row import Row
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
 
@@ -62,6 +65,11 @@ class TroubledSink(MemorySink):
         if self.poison & {batch.sequence for batch in batches}:
             raise SinkRejected("poison")
         return await super().commit(batches)
+
+
+def data_of(row: Row) -> Any:
+    """What the customdata of a row says."""
+    return json.loads(bytes(row.customdata))
 
 
 def make_batch(sequence: int = 0, count: int = 1, user_id: str = "player-1", pad: int = 0) -> Batch:

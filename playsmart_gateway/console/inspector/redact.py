@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from playsmart_gateway.console.inspector.watcher import Seen
+from playsmart_gateway.events.row import decode, encode
 
 MASK = "••••"
 MAX_TEXT_LENGTH = 131_072
@@ -45,10 +46,7 @@ _SUSPICIOUS = (
 """In lower case; what has none of these, nor a known secret, has nothing to mask."""
 
 _ESCAPE = re.compile(r"\\u00([0-7][0-9a-fA-F])|%([2-7][0-9a-fA-F])|\\(/)")
-_NULL = msgspec.Raw(b"null")
 _MASKED = json.dumps(MASK, ensure_ascii=False)
-_decode_rows = msgspec.json.Decoder(list[list[msgspec.Raw]]).decode
-_decode_text = msgspec.json.Decoder(str | None).decode
 
 
 class _Number(str):
@@ -135,21 +133,17 @@ class Redactor:
         """Return events; texts that are JSON already are passed on as they are where possible."""
         harmless = self._is_harmless(rows)
         events = []
-        for row in _decode_rows(rows):
-            kind, name, when, data, *others = row
-            player = others[1] if len(others) > 1 else _NULL
-            text = bytes(data)
-            if harmless or self._is_harmless(b" ".join(map(bytes, row))):
+        for row in decode(rows):
+            texts = {"type": row.type, "name": row.custom_event_name, "player": row.user_id}
+            text = bytes(row.customdata)
+            if harmless or self._is_harmless(encode([row])):
                 shown = text.decode()
             else:
-                kind, name, when, player = map(self._masked_text, (kind, name, when, player))
+                texts = self._masked(texts)
                 shown = _sane(self._json(_read(text)))
-            event = {"type": kind, "name": name, "time": when, "player": player}
-            events.append({**event, "data": None if text == b"null" else shown})
+            when = msgspec.to_builtins(row.occurred_at)
+            events.append({**texts, "time": when, "data": None if text == b"null" else shown})
         return events
-
-    def _masked_text(self, raw: msgspec.Raw) -> msgspec.Raw:
-        return msgspec.Raw(msgspec.json.encode(self._masked(_decode_text(raw))))
 
     def _is_harmless(self, text: bytes) -> bool:
         lowered = text.lower()

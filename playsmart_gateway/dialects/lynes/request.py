@@ -21,6 +21,7 @@ from playsmart_gateway.economy.points.definitions import (
 from playsmart_gateway.economy.points.metadata import Value
 from playsmart_gateway.errors import Detail, Malformed
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.row import NO_DATA, PlainRow, encode
 
 MAX_FIELDS = 10
 """Metadata fields of one event, by distinct name; nothing is cut (contract section 6)."""
@@ -71,7 +72,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS = b"-0123456789"
 _decode_strings = at_most(MAX_STRINGS, Annotated[str, msgspec.Meta(max_length=MAX_STRING_LENGTH)])
 _decode_value = msgspec.json.Decoder(float_hook=Decimal).decode
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+_encode_data = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def decode(body: bytes) -> Request:
@@ -96,7 +97,8 @@ def batch(request: Request, *, project: str, received_at_ms: int) -> Batch:
     A number keeps its value and its digits; ``1e5`` is written ``1E+5``.
     """
     when = _EPOCH + timedelta(milliseconds=received_at_ms)
-    rows = _encode([(request.event_id, None, when, request.metadata or None)])
+    data = msgspec.Raw(_encode_data(request.metadata)) if request.metadata else NO_DATA
+    rows = encode([PlainRow(request.event_id, None, when, data)])
     return Batch("lynes", project, request.user_id, 1, rows, received_at=received_at_ms * 1_000)
 
 

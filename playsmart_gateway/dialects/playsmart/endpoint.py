@@ -22,6 +22,7 @@ from playsmart_gateway.dialects.nesting import nests_deeper_in_steps
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.row import DrawnRow, PlainRow, encode
 from playsmart_gateway.http.endpoint import (
     Answer,
     Disconnected,
@@ -139,8 +140,7 @@ class Upload(msgspec.Struct, gc=False):
 
 NO_DRAWS: Draws = {}
 
-_Row = tuple[str, str | None, datetime, msgspec.Raw]
-_NO_ROW: _Row = ("", None, datetime.min, ABSENT)
+_NO_ROW = PlainRow("", None, datetime.min, ABSENT)
 _ESCAPED_NUL = rb"\u0000"
 _ESCAPED_ASCII = rb"\u00"
 _OPEN_BRACE = {ord("{")}
@@ -158,7 +158,6 @@ _REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LONGEST_FOUND = len(rb":00.1234567")
 """What the searches above look at."""
 _decode_upload = msgspec.json.Decoder(Upload).decode
-_encode = msgspec.json.Encoder().encode
 
 
 def decode(body: bytes, draws: Draws = NO_DRAWS) -> Batch:
@@ -230,21 +229,25 @@ def _batch(upload: Upload, body: bytes, draws: Draws, is_odd: object) -> Batch |
 
     ``is_odd`` is whether a time may be among it that msgspec has rounded.
     """
-    events = upload.events
-    rows = [(event.type, event.name, event.timestamp, event.customdata) for event in events]
+    rows = [PlainRow(e.type, e.name, e.timestamp, e.customdata) for e in upload.events]
     if is_odd:
-        rows = _truncated(rows, body)
+        _truncate(rows, body)
     for row in rows:  # quicker than a set of the zones
-        if row[2].tzinfo is not UTC:
+        if row.occurred_at.tzinfo is not UTC:
             try:
-                rows = [(kind, name, when.astimezone(UTC), data) for kind, name, when, data in rows]
+                row.occurred_at = row.occurred_at.astimezone(UTC)
             except OverflowError:
                 return None
-            break
-    game_id = upload.game_id
-    draw = draws.get(game_id)
-    encoded = _encode(rows if draw is None else [(*row, draw()) for row in rows])
-    return Batch("playsmart", game_id, upload.user_id, len(rows), encoded)
+    return _encoded(upload.user_id, upload.game_id, rows, draws)
+
+
+def _encoded(user_id: str, game_id: str, rows: Sequence[PlainRow], draws: Draws) -> Batch:
+    if (draw := draws.get(game_id)) is not None:
+        rows = [
+            DrawnRow(row.type, row.custom_event_name, row.occurred_at, row.customdata, draw())
+            for row in rows
+        ]
+    return Batch("playsmart", game_id, user_id, len(rows), encode(rows))
 
 
 class _Written(msgspec.Struct, gc=False):
@@ -258,18 +261,15 @@ class _WrittenUpload(msgspec.Struct, gc=False):
 _decode_written = msgspec.json.Decoder(_WrittenUpload).decode
 
 
-def _truncated(rows: list[_Row], body: bytes) -> list[_Row]:
+def _truncate(rows: list[PlainRow], body: bytes) -> None:
     """Take back what msgspec rounded up: a fraction is cut off behind its sixth digit.
 
     A platform that prints seven digits or nine (C#, Java, Go) would send some events of a second
     into the next one, and of New Year's Eve into the next year.
     """
-    return [
-        (kind, name, when - _MICROSECOND, data)
-        if (text := event.timestamp)[_SEVENTH] >= "5" and text[_SEVEN_DIGITS].isdigit()
-        else (kind, name, when, data)
-        for (kind, name, when, data), event in zip(rows, _decode_written(body).events, strict=True)
-    ]
+    for row, event in zip(rows, _decode_written(body).events, strict=True):
+        if (text := event.timestamp)[_SEVENTH] >= "5" and text[_SEVEN_DIGITS].isdigit():
+            row.occurred_at -= _MICROSECOND
 
 
 def _to_measure(events: "Sequence[Event | _LooseEvent]") -> list[bytes] | None:
@@ -345,9 +345,7 @@ def _examine(body: bytes, draws: Draws) -> Steps[Batch]:
             yield
     if examiner.problems:
         raise Malformed(details=examiner.problems)
-    draw = draws.get(game_id)
-    encoded = _encode(rows if draw is None else [(*row, draw()) for row in rows])
-    return Batch("playsmart", game_id, user_id, len(rows), encoded)
+    return _encoded(user_id, game_id, rows, draws)
 
 
 class _Examiner:
@@ -370,7 +368,7 @@ class _Examiner:
         except (msgspec.MsgspecError, ValueError, OverflowError):
             return self.refuse(path, rule)
 
-    def event(self, path: str, raw: msgspec.Raw) -> Steps[_Row]:
+    def event(self, path: str, raw: msgspec.Raw) -> Steps[PlainRow]:
         try:
             event = _decode_loose_event(raw)
         except msgspec.MsgspecError:
@@ -388,7 +386,7 @@ class _Examiner:
         if texts is None or (yield from _any_is_deep(texts)):
             rule = f"must be a JSON object nested at most {MAX_DEPTH} deep"
             self.refuse(f"{path}.customdata", rule)
-        return (kind, name, when, event.customdata)
+        return PlainRow(kind, name, when, event.customdata)
 
 
 def _read_identifier(raw: msgspec.Raw) -> str:

@@ -32,6 +32,7 @@ from playsmart_gateway.dialects.teak.parameters import (
     read_number,
 )
 from playsmart_gateway.errors import Detail, Malformed
+from playsmart_gateway.events.row import PlayerRow, encode
 
 MAX_EVENTS = 100
 """Events in one batch (contract section 1)."""
@@ -107,7 +108,7 @@ _decode_event = msgspec.json.Decoder(AnalyticsEvent).decode
 _decode_loose_batch = msgspec.json.Decoder(_LooseBatch).decode
 _decode_loose_event = msgspec.json.Decoder(EventParameters).decode
 _decode_list = at_most(MAX_EVENTS)
-_encode = msgspec.json.Encoder().encode
+_encode_data = msgspec.json.Encoder().encode
 
 
 def decode_event(fields: bytes | msgspec.Raw) -> AnalyticsEvent:
@@ -151,29 +152,31 @@ def encode_rows(
 
     ``last_country`` gives the country of a player's latest session, empty if there is none.
     """
-    when = msgspec.to_builtins(received_at)
-    unset = msgspec.UNSET
-    return _encode(
+    return encode(
         [
-            (
+            PlayerRow(
                 event.action_type,
                 None,
-                when,
-                _Data(
-                    event.object_type or unset,
-                    event.object_instance_id or unset,
-                    event.event_count,
-                    event.value,
-                    event.sum_of_squares,
-                    _country(event, last_country),
-                    event.client_ip if store_client_ip and event.client_ip else unset,
-                ),
-                None,
-                event.user_id,
+                received_at,
+                _data(event, _country(event, last_country), store_client_ip=store_client_ip),
+                user_id=event.user_id,
             )
             for event in events
         ]
     )
+
+
+def _data(event: AnalyticsEvent, country_code: str, *, store_client_ip: bool) -> msgspec.Raw:
+    data = _Data(
+        event.object_type or msgspec.UNSET,
+        event.object_instance_id or msgspec.UNSET,
+        event.event_count,
+        event.value,
+        event.sum_of_squares,
+        country_code,
+        event.client_ip if store_client_ip and event.client_ip else msgspec.UNSET,
+    )
+    return msgspec.Raw(_encode_data(data))
 
 
 def _country(event: AnalyticsEvent, last_country: Callable[[str], str]) -> str:

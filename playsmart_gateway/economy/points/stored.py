@@ -12,10 +12,9 @@ import msgspec
 from playsmart_gateway.economy.points.metadata import Metadata
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.row import decode
 
-_decode = msgspec.json.Decoder(
-    list[tuple[str, None, str, dict[str, Any] | None]], float_hook=Decimal
-).decode
+_decode_data = msgspec.json.Decoder(dict[str, Any] | None, float_hook=Decimal).decode
 
 
 class Occurrence(NamedTuple):
@@ -34,8 +33,9 @@ def occurrence(batch: Batch) -> Occurrence:
         SinkRejected: it has not exactly one, or one that no dialect wrote.
     """
     try:
-        ((event_id, _, _, metadata),) = _decode(batch.rows)
+        (row,) = decode(batch.rows)
+        metadata = _decode_data(row.customdata)
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
         raise SinkRejected("not the row of one event with metadata", certain=True) from None
     user = batch.game_id, batch.user_id
-    return Occurrence(user, event_id, metadata or {}, batch.received_at // 1_000)
+    return Occurrence(user, row.type, metadata or {}, batch.received_at // 1_000)

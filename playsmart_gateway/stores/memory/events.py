@@ -1,9 +1,9 @@
 """Stored events in plain Python: what other sinks are compared with."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
@@ -11,6 +11,7 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
+from playsmart_gateway.events.row import Row
 from playsmart_gateway.stores.events import (
     EVERYTHING,
     CountPage,
@@ -23,6 +24,12 @@ from playsmart_gateway.stores.events import (
 )
 
 
+def printed_time(when: datetime) -> str:
+    """Print a time of an event as all times are printed."""
+    text = when.isoformat(timespec="microseconds")
+    return f"{text.removesuffix('+00:00')}Z"
+
+
 def printed(microseconds: int) -> str:
     """Print microseconds since the epoch as all times are printed."""
     seconds, rest = divmod(microseconds, 1_000_000)
@@ -30,10 +37,10 @@ def printed(microseconds: int) -> str:
 
 
 class MemoryEvents:
-    """What ``EventReader`` says. A row that was taken out again is an empty one."""
+    """What ``EventReader`` says. Where a row was taken out again there is None."""
 
     def __init__(self) -> None:
-        self.batches: dict[tuple[str, int], tuple[Batch, list[list[Any]]]] = {}
+        self.batches: dict[tuple[str, int], tuple[Batch, list[Row | None]]] = {}
         self.batch_ids: list[int] = []
 
     async def newest_event_id(self) -> int:
@@ -77,17 +84,16 @@ class MemoryEvents:
     def _all(self) -> Iterator[StoredEvent]:
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
             for place, row in enumerate(rows):
-                if row:
-                    kind, name, when, data, *more = row
-                    user_id = more[1] if len(more) > 1 and not batch.user_id else batch.user_id
+                if row is not None:
+                    data = json.loads(bytes(row.customdata))  # as lenient with numbers as SQLite
                     yield StoredEvent(
                         batch_id * MAX_EVENTS_PER_BATCH + place,
                         batch.source,
                         batch.game_id,
-                        user_id,
-                        kind,
-                        name,
-                        when if len(when) == 27 else f"{when[:19]}.000000Z",
+                        batch.user_id or row.user_id or "",
+                        row.type,
+                        row.custom_event_name,
+                        printed_time(row.occurred_at),
                         printed(batch.received_at),
                         None if data is None else msgspec.json.encode(data).decode(),
                     )

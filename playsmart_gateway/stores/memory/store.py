@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
@@ -30,6 +30,7 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
+from playsmart_gateway.events.row import Row, decode
 from playsmart_gateway.events.sessions import (
     INSTALLED_PLACE,
     SOURCE,
@@ -44,6 +45,7 @@ from playsmart_gateway.stores.events import (
 from playsmart_gateway.stores.memory.events import (
     MemoryEvents,
     printed,
+    printed_time,
 )
 from playsmart_gateway.stores.memory.points import MemoryPoints
 from playsmart_gateway.stores.memory.teak import MemoryApps
@@ -88,17 +90,19 @@ class MemorySink(MemoryApps, MemoryEvents):
 
     async def write(self, batches: Sequence[Batch]) -> Written:
         """See ``EventSink.write``."""
+        stored = 0
         new = _parsed([batch for batch in batches if _name(batch) not in self.batches])
         for name, (batch, rows) in new.items():
             self._last_batch_id += 1
             self.batch_ids.append(self._last_batch_id)
             if batch.source == "playsmart":
                 self._take_notice(batch, rows)
+            kept: list[Row | None] = [*rows]
             session = session_of(batch)
             if session is not None and not self.track(session) and session.installs:
-                del rows[INSTALLED_PLACE]
-            self.batches[name] = batch, rows
-        stored = sum(len(rows) for _, rows in new.values())
+                del kept[INSTALLED_PLACE]
+            self.batches[name] = batch, kept
+            stored += len(kept)
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
@@ -167,7 +171,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
             for place in range(len(rows)):
                 if batch_id * MAX_EVENTS_PER_BATCH + place in theirs:
-                    rows[place] = []
+                    rows[place] = None
             if batch.user_id == user_id:
                 batch.user_id = ""
         self.profiles.pop(user_id, None)
@@ -207,9 +211,9 @@ class MemorySink(MemoryApps, MemoryEvents):
             if not after_batch < batch_id <= last or game_id not in (None, batch.game_id):
                 continue
             for place, row in enumerate(rows):
-                if row and type_ in (None, row[0]):
+                if row is not None and type_ in (None, row.type):
                     events += 1
-                    rows[place] = row if dry_run else []
+                    rows[place] = row if dry_run else None
         return Expired(events, last, self._last_batch_id, done=True, ahead=tuple(ahead[:MAX_NAMED]))
 
     async def sync(self) -> None:
@@ -242,11 +246,11 @@ class MemorySink(MemoryApps, MemoryEvents):
         found = {}
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
             for place, row in enumerate(rows):
-                if (event_id := batch_id * MAX_EVENTS_PER_BATCH + place) in entry_ids and row:
-                    kind, name, when, _, *draws = row
+                event_id = batch_id * MAX_EVENTS_PER_BATCH + place
+                if row is not None and event_id in entry_ids:
+                    name, when = row.custom_event_name, printed_time(row.occurred_at)
                     rule = self._rules[batch.game_id]
-                    when = when if len(when) == 27 else f"{when[:19]}.000000Z"
-                    found[event_id] = Cause(kind, name, when, draws[0] if draws else None, rule)
+                    found[event_id] = Cause(row.type, name, when, row.draw, rule)
         return found
 
     async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
@@ -264,12 +268,13 @@ class MemorySink(MemoryApps, MemoryEvents):
         found: dict[tuple[str, str], Statistics] = {}
         for batch, rows in self.batches.values():
             if batch.source == SOURCE and batch.game_id == app_id:
-                for row, data in zip(rows, _exact_data(batch), strict=False):
-                    sums = found.setdefault((row[0], data.get("country_code", "")), Statistics())
-                    numbers = (
-                        data.get(key, 1) for key in ("event_count", "value", "sum_of_squares")
+                for row in filter(None, rows):
+                    data = json.loads(bytes(row.customdata), parse_float=Decimal)
+                    key = row.type, data.get("country_code", "")
+                    sums = found.setdefault(key, Statistics())
+                    count, value, squares = (
+                        data.get(name, 1) for name in ("event_count", "value", "sum_of_squares")
                     )
-                    count, value, squares = numbers
                     sums.add(int(count), Decimal(value), Decimal(squares))
         return [ActionStatistics(*key, found[key]) for key in sorted(found)]
 
@@ -278,11 +283,11 @@ class MemorySink(MemoryApps, MemoryEvents):
         return Audited(0, self._last_batch_id, self._last_batch_id)
 
     @property
-    def rows(self) -> list[list[Any]]:
+    def rows(self) -> list[Row]:
         """Every stored row, in the order in which it was written."""
-        return [row for _, rows in self.batches.values() for row in rows if row]
+        return [row for _, rows in self.batches.values() for row in rows if row is not None]
 
-    def _take_notice(self, batch: Batch, rows: list[list[Any]]) -> None:
+    def _take_notice(self, batch: Batch, rows: Sequence[Row]) -> None:
         seen_at = printed(batch.received_at)
         player = self.profiles.get(batch.user_id, Player(batch.user_id, first_seen_at=seen_at))
         self.profiles[batch.user_id] = msgspec.structs.replace(
@@ -291,16 +296,15 @@ class MemorySink(MemoryApps, MemoryEvents):
             last_seen_at=max(player.last_seen_at or seen_at, seen_at),
         )
         rule = self._rules.get(batch.game_id, Rule(batch.game_id))
-        for place, (kind, _, _, customdata, *draws) in enumerate(rows):
-            draw = draws[0] if draws else None
-            self._count_activity(batch.user_id, kind, customdata)
+        for place, row in enumerate(rows):
+            self._count_activity(batch.user_id, row)
             event_id = self._last_batch_id * MAX_EVENTS_PER_BATCH + place
-            if kind == LEVEL_COMPLETED:
-                award, trigger = rule.level_award(draw), LEVEL_COMPLETE
-            elif kind == CUSTOM and rule.trigger_threshold:
+            if row.type == LEVEL_COMPLETED:
+                award, trigger = rule.level_award(row.draw), LEVEL_COMPLETE
+            elif row.type == CUSTOM and rule.trigger_threshold:
                 self._custom_events[batch.user_id, batch.game_id] += 1
                 count = self._custom_events[batch.user_id, batch.game_id]
-                award, trigger = rule.trigger_award(draw, count), EVENT_TRIGGER
+                award, trigger = rule.trigger_award(row.draw, count), EVENT_TRIGGER
             else:
                 continue
             if rule.max_per_day:
@@ -310,14 +314,14 @@ class MemorySink(MemoryApps, MemoryEvents):
             if award:
                 self._enter(event_id, batch.user_id, batch.game_id, trigger, award, None)
 
-    def _count_activity(self, user_id: str, kind: str, customdata: Any) -> None:
+    def _count_activity(self, user_id: str, row: Row) -> None:
         player = self.profiles[user_id]
-        if kind == "AppOpen":
+        if row.type == "AppOpen":
             player = msgspec.structs.replace(player, sessions=player.sessions + 1)
-        if kind == "GameEnd":
+        if row.type == "GameEnd":
             games = player.total_games_played + 1
             player = msgspec.structs.replace(player, total_games_played=games)
-            score = (customdata or {}).get("score")
+            score = (json.loads(bytes(row.customdata)) or {}).get("score")
             if isinstance(score, int | float) and not isinstance(score, bool) and _is_finite(score):
                 best = score if player.best_score is None else max(player.best_score, score)
                 player = msgspec.structs.replace(player, best_score=best, last_score=score)
@@ -352,18 +356,14 @@ class MemorySink(MemoryApps, MemoryEvents):
         return entry
 
 
-def _exact_data(batch: Batch) -> list[dict[str, Any]]:
-    return [row[3] for row in json.loads(batch.rows, parse_float=Decimal)]
-
-
 def _name(batch: Batch) -> tuple[str, int]:
     return batch.journal, batch.sequence
 
 
-def _parsed(batches: Sequence[Batch]) -> dict[tuple[str, int], tuple[Batch, list[Any]]]:
-    try:  # as lenient with numbers as SQLite
-        return {_name(batch): (batch, json.loads(batch.rows)) for batch in batches}
-    except ValueError as error:
+def _parsed(batches: Sequence[Batch]) -> dict[tuple[str, int], tuple[Batch, list[Row]]]:
+    try:
+        return {_name(batch): (batch, decode(batch.rows)) for batch in batches}
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise SinkRejected("rows that are not JSON arrays", certain=True) from error
 
 

@@ -19,6 +19,7 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
+from playsmart_gateway.events.row import decode
 
 EVENTS_PER_TURN = 500
 """Rows that are encoded in one turn of the event loop, in about a millisecond."""
@@ -39,20 +40,6 @@ _TRIGGERS = """
     AND tgrelid IN ('batches'::regclass, 'event_rows'::regclass) ORDER BY tgname
 """
 """None of them is ours."""
-
-
-class _Row(msgspec.Struct, array_like=True, gc=False):
-    """A canonical row as ``Batch`` describes it; what is behind it belongs to sessions."""
-
-    type: str
-    name: str | None
-    occurred_at: datetime
-    customdata: msgspec.Raw
-    draw: int | None = None
-    user_id: str | None = None
-
-
-_decode = msgspec.json.Decoder(list[_Row]).decode
 
 
 async def prepare_times(db: asyncpg.Connection) -> None:
@@ -111,14 +98,14 @@ async def _rows(
         for batch_id, batch in enumerate(batches, first_id):
             event_id = batch_id * MAX_EVENTS_PER_BATCH
             draws, many = draws_for(batch.game_id), not batch.user_id
-            for row in _decode(batch.rows):
+            for row in decode(batch.rows):
                 data = str(row.customdata, "utf-8")
                 yield (
                     event_id,
                     row.occurred_at,
                     row.draw if draws else None,
                     row.type,
-                    row.name,
+                    row.custom_event_name,
                     None if data == "null" else data,
                     row.user_id if many else None,
                 )

@@ -11,14 +11,16 @@ inside a transaction, so nobody ever sees a ledger without them. ``erasures`` co
 audit that is under way begins anew, and a follower does not bring back whom it has just gathered.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
+import msgspec
+
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.row import Row, decode, encode
 from playsmart_gateway.stores.sql.database import (
     Database,
     Transaction,
@@ -164,8 +166,7 @@ async def erase(
             if rows is None:
                 await db.fetch(_DROP_LETTER, *name)
             else:
-                text = json.dumps(rows, ensure_ascii=False).encode()
-                await db.fetch(_CUT_LETTER, *name, text, len(rows))
+                await db.fetch(_CUT_LETTER, *name, encode(rows), len(rows))
         erased["dead_letters"] = len(letters)
         before = max((number for (number,) in await db.fetch(_ERASURES)), default=0)
         await db.fetch(_COUNT_ERASURE, before + 1)
@@ -218,23 +219,29 @@ async def _take(
 
 async def _dead_letters(
     db: Database, user_id: str, others_names: Collection[str]
-) -> list[tuple[str, int, list[list[Any]] | None]]:
+) -> list[tuple[str, int, list[Row] | None]]:
     """Return those in which the player is, and what of each may stay; None if nothing.
 
     Of what cannot be read nothing stays if the id, or another name of theirs, is anywhere in it.
     """
-    found: list[tuple[str, int, list[list[Any]] | None]] = []
+    found: list[tuple[str, int, list[Row] | None]] = []
     for journal, sequence, owner, text in await db.fetch(_LETTERS, user_id):
         if owner == user_id:
             found.append((journal, sequence, None))
             continue
-        try:
-            rows = json.loads(text)
-            others = [row for row in rows if row[5] != user_id]
-        except (ValueError, LookupError, TypeError, RecursionError):
+        rows = _rows(text)
+        if rows is None:
             if any(each.encode() in bytes(text) for each in {user_id, *others_names}):
                 found.append((journal, sequence, None))
-        else:
-            if len(others) < len(rows):
-                found.append((journal, sequence, others or None))
+        elif len(others := [row for row in rows if row.user_id != user_id]) < len(rows):
+            found.append((journal, sequence, others or None))
     return found
+
+
+def _rows(text: bytes) -> list[Row] | None:
+    """Return the rows of a letter if each says whose it is."""
+    try:
+        rows = decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    return None if any(row.user_id is None for row in rows) else rows

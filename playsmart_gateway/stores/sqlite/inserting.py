@@ -6,7 +6,7 @@ FROM json_each(?)``; rows go into ``event_rows`` by one statement per ``BATCHES_
 requests, each request's JSON bound as it came and taken apart by SQLite.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import aiosqlite
@@ -17,16 +17,23 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
+from playsmart_gateway.events.row import SLOTS
 from playsmart_gateway.stores.sqlite.schema import printed_time
 
 BATCHES_PER_STATEMENT = 250
 
+
+def extracts(names: Iterable[str]) -> dict[str, str]:
+    """Return the SQL for each named slot of ``value``, an array that holds them in that order."""
+    return {name: f"json_extract(value, '$[{place}]')" for place, name in enumerate(names)}
+
+
+_HEADER = ("journal_id", "sequence", "source", "game_id", "user_id", "received_at", "event_count")
+_HEADER_SLOTS = extracts(_HEADER)
+_HEADER_SLOTS["received_at"] = printed_time(_HEADER_SLOTS["received_at"])
 _INSERT_BATCHES = f"""
-    INSERT INTO batches (journal_id, sequence, source, game_id, user_id, received_at, event_count)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-           json_extract(value, '$[3]'), json_extract(value, '$[4]'),
-           {printed_time("json_extract(value, '$[5]')")}, json_extract(value, '$[6]')
-    FROM json_each(?)
+    INSERT INTO batches ({", ".join(_HEADER)})
+    SELECT {", ".join(_HEADER_SLOTS.values())} FROM json_each(?)
 """  # noqa: S608 - built from our own constants
 
 _TRIGGERS = """
@@ -36,20 +43,28 @@ _TRIGGERS = """
 """None of them is ours."""
 
 
-def _insert_events(columns: str, values: str) -> str:
+_ROW_SLOTS = extracts(SLOTS)
+_COLUMNS = {
+    "type": _ROW_SLOTS["type"],
+    "custom_event_name": _ROW_SLOTS["custom_event_name"],
+    "time": _ROW_SLOTS["occurred_at"],
+    "customdata": _ROW_SLOTS["customdata"],
+}
+
+
+def _insert_events(*more: str) -> str:
+    columns = _COLUMNS | {name: _ROW_SLOTS[name] for name in more}
     return f"""
-    INSERT INTO event_rows (event_id, type, custom_event_name, time, customdata{columns})
+    INSERT INTO event_rows (event_id, {", ".join(columns)})
     WITH incoming (batch_id, rows) AS (VALUES {", ".join(["(?, ?)"] * BATCHES_PER_STATEMENT)})
-    SELECT batch_id * {MAX_EVENTS_PER_BATCH} + key, json_extract(value, '$[0]'),
-           json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]')
-           {values}
+    SELECT batch_id * {MAX_EVENTS_PER_BATCH} + key, {", ".join(columns.values())}
     FROM incoming CROSS JOIN json_each(CAST(rows AS TEXT))
     """  # noqa: S608 - built from our own constants
 
 
-_INSERT_EVENTS = _insert_events("", "")
-_INSERT_EVENTS_WITH_DRAWS = _insert_events(", draw", ", json_extract(value, '$[4]')")
-_INSERT_EVENTS_OF_MANY = _insert_events(", user_id", ", json_extract(value, '$[5]')")
+_INSERT_EVENTS = _insert_events()
+_INSERT_EVENTS_WITH_DRAWS = _insert_events("draw")
+_INSERT_EVENTS_OF_MANY = _insert_events("user_id")
 """To look for a draw or a player in every row would cost a tenth of the insert each."""
 
 

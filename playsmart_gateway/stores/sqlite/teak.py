@@ -19,17 +19,18 @@ from playsmart_gateway.stores.models import (
     PropertyValue,
     Statistics,
 )
+from playsmart_gateway.stores.sqlite.inserting import extracts
 
+_SESSION = extracts(("batch", *Session._fields))
 _SEE_PLAYERS = f"""
     INSERT INTO app_players
         (app_id, user_id, country_code, timezone_id, installed_event_id,
          first_seen_at, last_seen_at)
-    SELECT json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]'),
-           json_extract(value, '$[4]'),
-           iif(json_extract(value, '$[6]'),
-               batch_id * {MAX_EVENTS_PER_BATCH} + {INSTALLED_PLACE}, NULL),
+    SELECT {_SESSION["app_id"]}, {_SESSION["user_id"]}, {_SESSION["country_code"]},
+           {_SESSION["timezone_id"]},
+           iif({_SESSION["installs"]}, batch_id * {MAX_EVENTS_PER_BATCH} + {INSTALLED_PLACE}, NULL),
            received_at, received_at
-    FROM json_each(?) CROSS JOIN batches ON batch_id = json_extract(value, '$[0]')
+    FROM json_each(?) CROSS JOIN batches ON batch_id = {_SESSION["batch"]}
     WHERE true
     ON CONFLICT DO UPDATE SET
         country_code = excluded.country_code,
@@ -39,19 +40,18 @@ _SEE_PLAYERS = f"""
         sessions = sessions + 1
 """  # noqa: S608 - built from our own constants
 _REPEATED_INSTALLS = f"""
-    SELECT json_extract(value, '$[0]')
+    SELECT {_SESSION["batch"]}
     FROM json_each(?) CROSS JOIN app_players
-    ON app_id = json_extract(value, '$[1]') AND user_id = json_extract(value, '$[2]')
-    WHERE json_extract(value, '$[6]')
-    AND installed_event_id
-        <> json_extract(value, '$[0]') * {MAX_EVENTS_PER_BATCH} + {INSTALLED_PLACE}
+    ON app_id = {_SESSION["app_id"]} AND user_id = {_SESSION["user_id"]}
+    WHERE {_SESSION["installs"]}
+    AND installed_event_id <> {_SESSION["batch"]} * {MAX_EVENTS_PER_BATCH} + {INSTALLED_PLACE}
 """  # noqa: S608 - built from our own constants
-_EXCLUDED = """
+_EXCLUDED = f"""
     SELECT app_id, user_id FROM app_exclusions
     WHERE (app_id, user_id) IN (
-        SELECT json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)
+        SELECT {_SESSION["app_id"]}, {_SESSION["user_id"]} FROM json_each(?)
     ) AND (expire_at IS NULL OR expire_at > strftime('%Y-%m-%dT%H:%M:%fZ'))
-"""
+"""  # noqa: S608 - built from our own constants
 _PLAYER = """
     SELECT country_code, email_state, push_state, sms_state
     FROM app_players WHERE app_id = ? AND user_id = ?

@@ -12,6 +12,7 @@ from playsmart_gateway.app import create_app
 from playsmart_gateway.config import load_config
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import AppPlayer
+from tests.support.doubles import data_of
 from tests.support.in_process import in_process
 from tests.support.teak import (
     BATCH,
@@ -136,7 +137,9 @@ async def test_addresses_are_kept_if_that_is_configured(tmp_path: Path) -> None:
         await client.post(EVENTS, json=body(EVENTS, client_ip="193.99.144.80"))
         await client.post(EVENTS, json=body(EVENTS))
         await app.state.gateway.flusher.flush()
-    found = [(row[0], row[3].get("client_ip"), row[3]["country_code"]) for row in sink.rows]
+    found = [
+        (row.type, data_of(row).get("client_ip"), data_of(row)["country_code"]) for row in sink.rows
+    ]
     assert found == [
         ("Played", "8.8.8.8", "US"),
         ("Installed", "8.8.8.8", "US"),

@@ -15,6 +15,7 @@ from playsmart_gateway.config import load_config
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.open import open_store
+from tests.support.doubles import data_of
 from tests.support.in_process import in_process
 from tests.support.teak import (
     BATCH,
@@ -160,12 +161,13 @@ async def exchange(asked: list[Request]) -> list[Batch]:
     stored = iter(sink.batches.values())
     for path, answer in answers:
         if expected := expected_of(path, answer):
-            batch, rows = next(stored)
-            found = [batch.user_id or row[5] for row in rows]
+            batch, kept = next(stored)
+            rows = [row for row in kept if row is not None]
+            found = [batch.user_id or row.user_id for row in rows]
             assert found[: len(expected)] == [each or found[0] for each in expected]
             if path == IDENTIFY:
-                assert [row[0] for row in rows] in (["Played"], ["Played", "Installed"])
-                assert {row[3]["session_id"] for row in rows} == {answer.json()["session_id"]}
+                assert [row.type for row in rows] in (["Played"], ["Played", "Installed"])
+                assert {data_of(row)["session_id"] for row in rows} == {answer.json()["session_id"]}
             else:
                 assert len(rows) == len(expected)
     assert next(stored, None) is None, "something is stored that was not answered ok"

@@ -201,4 +201,4 @@ async def test_a_session_whose_client_was_cut_off_is_stored_and_its_player_known
         await gateway.flusher.flush()
         assert gateway.known_players._waiting == {}
     assert not gateway.failed
-    assert [row[0] for row in sink.rows].count("Installed") == 2
+    assert [row.type for row in sink.rows].count("Installed") == 2
