@@ -3,16 +3,18 @@
 import json
 import logging
 import sys
+import time
 from typing import Any
 
 import pytest
 
 from playsmart_gateway.app import create_app
+from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.config import Auth, Config, Journal, Log, Storage
 from playsmart_gateway.logs import ConsoleFormatter, JsonFormatter, fields, set_up_logging
 from tests.support.in_process import in_process
 from tests.support.process import SECRET, StartGateway
-from tests.support.uploads import make_upload
+from tests.support.uploads import make_event, make_upload
 
 EVIL = "a\x1b[31m\r\nb\x00\u2028\x9bc\ud800"
 FORMATTERS = [ConsoleFormatter(), JsonFormatter()]
@@ -97,6 +99,29 @@ async def test_answers_are_logged_by_route_if_asked_for(
     assert seen == (expected if access else [])
     assert "sesame" not in str(lines)
     assert "secret-player" not in str(lines)
+
+
+async def test_the_line_of_an_answer_names_the_batch_that_was_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    config = Config(
+        auth=Auth(secret=SECRET),
+        journal=Journal(enabled=False),
+        storage=Storage(url="memory:"),
+        log=Log(access=True),
+    )
+    token = mint("ada", secret=SECRET, ttl_seconds=60, now=time.time())
+    async with in_process(create_app(config)) as client:
+        headers = {"authorization": f"Bearer {token}"}
+        for body in (make_upload("ada", make_event(), make_event()), {}, make_upload("ada")):
+            await client.post("/ingest/events", json=body, headers=headers)
+    found = [each for each in caplog.records if each.name == "playsmart_gateway.access"]
+    first, refused, second = (json.loads(JsonFormatter().format(each)) for each in found)
+    journal, _, sequence = first["batch"].partition("-")
+    assert (len(journal), sequence, first["events"]) == (32, "1", 2)
+    assert (second["batch"], second["events"]) == (f"{journal}-2", 1)
+    assert "batch" not in refused
 
 
 def test_a_gateway_logs_json_and_no_secret(start_gateway: StartGateway) -> None:

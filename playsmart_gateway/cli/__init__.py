@@ -5,6 +5,7 @@ configuration, 130 Ctrl-C.
 """
 
 import contextlib
+import io
 import signal
 import sys
 import warnings
@@ -98,9 +99,10 @@ def _run() -> int:
     except GatewayError as error:
         lines, code = explained(error)
     except click.ClickException as error:
-        with contextlib.suppress(OSError):
-            error.show()
-        return error.exit_code
+        shown = io.StringIO()
+        error.show(shown)
+        lines = shown.getvalue().replace("Error: ", "error: ", 1).splitlines()
+        code = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines that it came before
         interrupted = isinstance(error.__cause__ or error, KeyboardInterrupt)

@@ -34,6 +34,11 @@ class Batch(msgspec.Struct, gc=False):
     received_at: int = 0
 
     @property
+    def name(self) -> str:
+        """What logs, the stream and people call it; every batch has another one."""
+        return f"{self.journal}-{self.sequence}"
+
+    @property
     def size(self) -> int:
         """Bytes of memory that this batch holds while it waits."""
         return len(self.rows) + BATCH_OVERHEAD_BYTES

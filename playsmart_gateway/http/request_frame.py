@@ -116,7 +116,8 @@ class RequestFrame:
     A sane id (1 to 128 visible ASCII characters) is echoed, else one is made. An exception that
     nobody expected answers 500 in the envelope and is logged once, by type and place only: its
     text could quote what the client sent. While somebody watches, the ``observer`` is told of
-    the requests that endpoints answer. With ``log_access`` every answer is logged, by its route.
+    the requests that endpoints answer. With ``log_access`` every answer is logged, by its route,
+    with the name of the batch that was taken.
     """
 
     def __init__(
@@ -175,7 +176,7 @@ class RequestFrame:
         seconds = self._clock() - started
         self._stats.observe_request(path, status, seconds)
         if self._log_access:
-            _log_answer(scope["method"], path, status, seconds, request_id)
+            _log_answer(scope["method"], path, status, seconds, request_id, batch)
         if self._observer is not None and heard is not None:
             self._observer.saw(
                 heard,
@@ -253,14 +254,20 @@ def _log(error: Exception, request_id: bytes) -> None:
     logger.error("%s", where(error), extra=fields(request_id=request_id.decode("ascii")))
 
 
-def _log_answer(method: str, route: str, status: int, seconds: float, request_id: bytes) -> None:
-    access_logger.info(
-        "answered",
-        extra=fields(
-            method=method,
-            route=route,
-            status=status,
-            ms=round(seconds * 1_000, 3),
-            request_id=request_id.decode("ascii"),
-        ),
+def _log_answer(
+    method: str,
+    route: str,
+    status: int,
+    seconds: float,
+    request_id: bytes,
+    batch: Batch | None = None,
+) -> None:
+    told = fields(
+        method=method,
+        route=route,
+        status=status,
+        ms=round(seconds * 1_000, 3),
+        request_id=request_id.decode("ascii"),
+        **({} if batch is None else {"batch": batch.name, "events": batch.count}),
     )
+    access_logger.info("answered", extra=told)

@@ -198,8 +198,8 @@ class Flusher:
         self._stats.observe_flush(trigger, events, seconds)
         self._let_go(batches)
         logger.info(
-            "flushed events=%d batches=%d trigger=%s ms=%.1f left=%d",
-            events, len(batches), trigger, seconds * 1000, self._buffer.events,
+            "flushed events=%d batches=%d trigger=%s ms=%.1f left=%d %s",
+            events, len(batches), trigger, seconds * 1000, self._buffer.events, _Span(batches),
         )  # fmt: skip
         return events
 
@@ -275,7 +275,10 @@ class Flusher:
         self._stats.rejected["buried"] += batch.count
         self._buried(batch)
         self._let_go([batch])
-        logger.error("buried one batch of %d events as dead letters: %s", batch.count, reason)
+        logger.error(
+            "buried one batch of %d events as dead letters: %s batch=%s",
+            batch.count, reason, batch.name,
+        )  # fmt: skip
         return batch.count
 
     def _let_go(self, batches: Sequence[Batch]) -> None:
@@ -375,6 +378,19 @@ class Flusher:
         if self.last_error is not None:
             logger.warning("store is back, left=%d", self._buffer.events)
         self.last_error = None
+
+
+class _Span:
+    """Which batches: ``first`` and ``last`` of each journal; made only if it is printed."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        self._batches = batches
+
+    def __str__(self) -> str:
+        ends: dict[str, list[Batch]] = {}
+        for batch in self._batches:
+            ends.setdefault(batch.journal, [batch, batch])[1] = batch
+        return " ".join(f"first={first.name} last={last.name}" for first, last in ends.values())
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

@@ -97,5 +97,4 @@ class JetStreamSink:
             raise SinkRejected(problem, certain=True)
 
     def _message(self, batch: Batch) -> Message:
-        name = f"{batch.journal}-{batch.sequence}"
-        return Message(subject_of(self._stream, batch.game_id), name, b"".join(encode(batch)))
+        return Message(subject_of(self._stream, batch.game_id), batch.name, b"".join(encode(batch)))

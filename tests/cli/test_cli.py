@@ -1,5 +1,6 @@
 """The commands: what they print, and what their exit codes say."""
 
+import asyncio
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from playsmart_gateway.build import (
 )
 from playsmart_gateway.cli import commands, main
 from playsmart_gateway.config import MASKED
+from playsmart_gateway.stores.open import open_store
 from tests import ROOT
 from tests.support import warm
 from tests.support.commands import invoke
@@ -115,6 +117,22 @@ def test_a_wrong_argument_is_exit_code_2(arguments: list[str]) -> None:
     result = invoke(*arguments, AUTH__SECRET=SECRET)
     assert result.exit_code == 2
     assert "Error: " in result.output
+
+
+def test_mistakes_and_failures_are_told_alike(run: Run, tmp_path: Path) -> None:
+    wrong = run("nonsense")
+    assert wrong.returncode == 2
+    assert wrong.stderr.splitlines()[-1].startswith("error: No such command 'nonsense'")
+    url = f"sqlite:///{tmp_path}/data.db"
+
+    async def make_database() -> None:
+        async with open_store(url):
+            pass
+
+    asyncio.run(make_database())
+    failed = run("dead-letters", "show", "nothing", STORAGE__URL=url)
+    assert failed.returncode == 1
+    assert failed.stderr == "error: there is no such dead letter; see dead-letters list\n"
 
 
 # --- serve ---------------------------------------------------------------------------------------

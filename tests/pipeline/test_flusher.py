@@ -124,6 +124,26 @@ async def test_trouble_is_told_while_it_lasts_and_forgotten_after() -> None:
     assert line.flusher.last_error is None
 
 
+async def test_lines_of_the_log_name_what_was_stored_and_what_was_buried(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    line = Line(TroubledSink(poison=[5]))
+    for _ in range(3):
+        line.put()
+    other = make_batch(7, 1)
+    other.journal = "22" * 16
+    line.stats.received += 1
+    line.buffer.put(other)
+    assert await line.flusher.flush() == 4
+    one, two = "11" * 16, "22" * 16
+    assert caplog.messages[-1].endswith(f" first={one}-1 last={one}-3 first={two}-7 last={two}-7")
+    line.sequence = 4
+    line.put()
+    assert await line.flusher.flush() == 1
+    assert caplog.messages[-1].endswith(f" batch={one}-5")
+
+
 async def test_a_batch_that_can_never_be_stored_is_buried_and_its_neighbours_are_stored() -> None:
     line = Line(TroubledSink(poison=[3, 7]), interval=0.01)
     async with line.running():
