@@ -15,7 +15,7 @@ from playsmart_gateway.cli import commands
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.open import open_store
 from tests.support.app_batches import named
-from tests.support.forked import Ended, Forks, forks
+from tests.support.forked import Ended, Forks
 from tests.support.process import SECRET
 
 SERVERS = ("serve", "worker")  # they end when they are told to, and print by way of a queue
@@ -91,9 +91,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    with forks(tmp_path_factory.mktemp("here")) as running:
-        yield running
+def run(tmp_path_factory: pytest.TempPathFactory) -> Forks:
+    return Forks(tmp_path_factory.mktemp("here"))
 
 
 def checked(ended: Ended) -> Ended:
@@ -277,8 +276,8 @@ WITH_WORDS_OF_ITS_OWN: dict[tuple[str, ...], tuple[int, str]] = {
     ids=" ".join,
 )
 def test_ctrl_c_when_a_command_has_begun_its_work_is_exit_code_130(
-    run: Forks, settings: dict[str, str], name: tuple[str, ...]
+    tmp_path: Path, settings: dict[str, str], name: tuple[str, ...]
 ) -> None:
-    ended = run.run(quick(name), settings, interrupted_at="sqlite3.connect")
+    ended = Forks(tmp_path).run(quick(name), settings, interrupted_at="sqlite3.connect")
     wanted = WITH_WORDS_OF_ITS_OWN.get(name, (130, "aborted"))
     assert (ended.code, ended.errors.strip()) == wanted

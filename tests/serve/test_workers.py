@@ -31,7 +31,7 @@ from tests.support.players import (
     Ledger,
     load,
 )
-from tests.support.polling import PATIENCE_SECONDS, wait_until
+from tests.support.polling import PATIENCE_SECONDS, until, wait_until
 from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
 from tests.support.program import SECRET as LOAD_SECRET
 from tests.support.teak import (
@@ -245,9 +245,16 @@ async def load_and_kill(running: RunningGateway, ledger: Ledger, kills: int) -> 
     clients = [Client(f"player-{each}", running.port, ledger, pause=0.005) for each in range(8)]
     async with load(clients):
         for turn in range(kills):
-            await asyncio.sleep(0.7)
+            await until(partial(goes_on, running, ledger, turn), "both take batches")
             os.kill(workers(running)[turn % 2], signal.SIGKILL)
-        await asyncio.sleep(0.7)
+        await until(partial(goes_on, running, ledger, kills), "both take batches")
+
+
+async def goes_on(running: RunningGateway, ledger: Ledger, deaths: int) -> bool:
+    """Whether all live that died, and a good many batches came since."""
+    found = await asyncio.to_thread(metrics, running)
+    lives = found["playsmart_workers_up"] == 2, found["playsmart_worker_restarts_total"] == deaths
+    return all(lives) and ledger.statuses.count(202) >= 100 * (1 + deaths)
 
 
 def test_kill_9_under_load_loses_and_doubles_nothing_and_the_sums_never_fall(
@@ -282,11 +289,16 @@ def test_readyz_names_the_worker_that_is_gone_and_is_ready_again(
 
     for victim in (0, 1):
         pid = workers(running)[victim]
+        journal = running.folder / f"data/journal/worker-{victim}"
+        journal.rename(running.folder / "aside")
+        journal.write_text("in its way, so that it is seen to be away")
         os.kill(pid, signal.SIGKILL)
         (reason,) = wait_until(reasons)
         assert reason["path"] == f"worker.{victim}"
         assert reason["message"] in ("gone", "starting")
         assert get(running, "/healthz").is_success
+        journal.unlink()
+        (running.folder / "aside").rename(journal)
         wait_until(partial(replaced, running, victim, pid))
         wait_until(lambda: get(running, "/readyz").is_success or None)
     assert running.log.count("ended with -9, starting it again") == 2

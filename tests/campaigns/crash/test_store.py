@@ -59,7 +59,11 @@ async def heals(target: Target, *ledgers: Ledger) -> None:
     """Wait until it is ready again, and count; the same process all along."""
     await target.drained()
     await target.wait_ready()
-    assert "store is back" in target.log
+
+    async def is_told() -> bool:
+        return "store is back" in target.log or "is opened anew" in target.log
+
+    await until(is_told, "the log tells that the store is back")  # some time after it is
     for ledger in ledgers:
         verdict = count(target.database, ledger)
         assert verdict.good, verdict
