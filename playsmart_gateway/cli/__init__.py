@@ -9,27 +9,12 @@ import io
 import signal
 import sys
 import warnings
+from importlib import import_module
 
 import click
 
 from playsmart_gateway import __version__
-from playsmart_gateway.cli.apps import exclude_command, include_command, opt_command
-from playsmart_gateway.cli.arguments import in_utf_8
-from playsmart_gateway.cli.backup import backup_command
-from playsmart_gateway.cli.coins import audit_command, coins_command
-from playsmart_gateway.cli.dead_letters import dead_letters_command
-from playsmart_gateway.cli.doctor import doctor_command
-from playsmart_gateway.cli.erase import erase_command
-from playsmart_gateway.cli.export import export_command
-from playsmart_gateway.cli.keys import token_command
-from playsmart_gateway.cli.load import load_command
-from playsmart_gateway.cli.manual import manual_command
 from playsmart_gateway.cli.printing import say
-from playsmart_gateway.cli.retention import retention_command
-from playsmart_gateway.cli.serve import check_config_command, serve_command
-from playsmart_gateway.cli.statistics import stats_command
-from playsmart_gateway.cli.tail import tail_command
-from playsmart_gateway.cli.worker import worker_command
 from playsmart_gateway.errors import GatewayError, explained, told, where
 from playsmart_gateway.output import (
     discard_what_nobody_takes,
@@ -40,34 +25,51 @@ from playsmart_gateway.output import (
 INTERRUPTED = 128 + signal.SIGINT
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+COMMANDS = {
+    "audit": "coins",
+    "backup": "backup",
+    "check-config": "serve",
+    "coins": "coins",
+    "dead-letters": "dead_letters",
+    "doctor": "doctor",
+    "erase": "erase",
+    "exclude": "apps",
+    "export": "export",
+    "include": "apps",
+    "load": "load",
+    "manual": "manual",
+    "opt": "apps",
+    "retention": "retention",
+    "serve": "serve",
+    "stats": "statistics",
+    "tail": "tail",
+    "token": "keys",
+    "worker": "worker",
+}
+"""The module of each: it has the command as a function, ``dead_letters_command`` for instance."""
+
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for: each needs other things, and all a good second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See ``click.Group``."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See ``click.Group``."""
+        if cmd_name not in COMMANDS:
+            return None
+        from playsmart_gateway.cli.arguments import in_utf_8
+
+        module = import_module(f"playsmart_gateway.cli.{COMMANDS[cmd_name]}")
+        return in_utf_8(getattr(module, f"{cmd_name.replace('-', '_')}_command"))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="playsmart-gateway")
 def commands() -> None:
     """Self-hosted ingest for mobile game events: batches in, exactly-once SQL rows out."""
-
-
-for command in (
-    serve_command,
-    worker_command,
-    token_command,
-    check_config_command,
-    load_command,
-    backup_command,
-    export_command,
-    tail_command,
-    erase_command,
-    retention_command,
-    doctor_command,
-    dead_letters_command,
-    coins_command,
-    audit_command,
-    exclude_command,
-    include_command,
-    opt_command,
-    stats_command,
-    manual_command,
-):
-    commands.add_command(in_utf_8(command))
 
 
 def main() -> None:

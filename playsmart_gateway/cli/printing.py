@@ -3,16 +3,17 @@
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from playsmart_gateway.cli.harmless import (
     harmless,
     harmless_json,
 )
+
+if TYPE_CHECKING:  # most commands draw nothing
+    from rich.progress import Progress
 
 __all__ = ["Show", "harmless", "print_json", "progress_bar", "raw_option", "say", "shown"]
 
@@ -26,8 +27,17 @@ raw_option = click.option(
 )
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """Return a progress bar that shows nothing unless somebody looks."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -21,7 +21,7 @@ from playsmart_gateway.build import (
     EXAMPLE_OPERATOR_TOKEN,
     EXAMPLE_TEAK_SECRET,
 )
-from playsmart_gateway.cli import commands, main
+from playsmart_gateway.cli import COMMANDS, main
 from playsmart_gateway.config import MASKED
 from playsmart_gateway.stores.open import open_store
 from tests import ROOT
@@ -82,10 +82,23 @@ def run_here(
 
 def test_help_names_every_command_and_its_purpose() -> None:
     told = invoke("--help").output
-    for name, command in commands.commands.items():
+    for name in COMMANDS:
         assert re.search(rf"^  {name} +\S+", told, re.MULTILINE)
         assert invoke(name, "--help").exit_code == 0
-        assert command.help
+
+
+def test_a_command_is_imported_when_it_is_asked_for() -> None:
+    """So ``--version`` takes a moment, and no command waits for what others need."""
+    program = (
+        "import sys; from playsmart_gateway.cli import commands;"
+        "commands.main(['--version'], standalone_mode=False);"
+        "print(*sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    costly = {"starlette", "uvicorn", "jwt", "rich", "asyncio", "liquid", "playsmart_gateway.build"}
+    assert not costly & {*told}
 
 
 def test_the_version_is_that_of_the_package() -> None:

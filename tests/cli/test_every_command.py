@@ -26,7 +26,10 @@ NOT_UTF_8 = "\udcff\udcfe"
 def leaves(command: click.Command, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every command that does something, with its name."""
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
             yield from leaves(inner, *names, name)
     else:
         yield names, command

@@ -34,7 +34,6 @@ _PROGRAM = "from tests.support.warm import fork_each; fork_each({})"
 _IMPORTED = (
     "asyncpg",
     "nats",
-    "playsmart_gateway.cli",
     "playsmart_gateway.serve.supervisor",
     "playsmart_gateway.stores.postgres",
     "playsmart_gateway.stores.sqlite",
@@ -179,7 +178,10 @@ def _channel() -> socket.socket:
 
 def fork_each(descriptor: int) -> None:
     """Fork for each message on a socket, and tell how each child ended, until it is closed."""
-    for name in _IMPORTED:
+    from playsmart_gateway.cli import COMMANDS
+
+    commands = (f"playsmart_gateway.cli.{each}" for each in COMMANDS.values())
+    for name in (*_IMPORTED, *commands):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     channel = socket.socket(fileno=descriptor)
