@@ -1,4 +1,4 @@
-"""The one place where the parts meet: ``create_app`` makes what the configuration describes."""
+"""The gateway as an ASGI application: its routes, and the frame around each request."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +17,7 @@ from playsmart_gateway.build import (
     Storage,
     access_for,
     allowance_for,
+    gateway_for,
     lynes_verifier_for,
     program_for,
     require_strong_secrets,
@@ -66,6 +67,7 @@ from playsmart_gateway.manual import pages as manual
 from playsmart_gateway.openapi import page as docs
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.pipeline.allowance import Allowance
+from playsmart_gateway.pipeline.machine import Machine
 from playsmart_gateway.rate_limit import (
     MAX_WRONG_TRIES,
     MakeLimit,
@@ -104,7 +106,7 @@ def create_app(
 ) -> Application:
     """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
 
-    ``clock`` is the wall time in seconds by which points and streaks are paid; calls a second are
+    ``clock`` is the wall time in seconds for all of it; calls a second are
     counted by ``steady``, which nobody sets. In ``development`` the pages for operators are there
     for this machine, without a token if none is configured, and show what was refused;
     ``development_token`` mints a token that ``/docs`` gives to who asks from this machine.
@@ -118,13 +120,13 @@ def create_app(
     make_limit: MakeLimit = partial(worker.counts.limit if worker else in_process, clock=steady)
     pays_coins = any(game.coins_enabled for game in config.games)
     take_turn = worker.fair_lock.turn if worker else nullcontext
-    storage = Storage(sink, sink) if sink else storage_for(config, take_turn=take_turn)
-    gateway = Gateway(
+    gateway = gateway_for(
         config,
+        Storage(sink, sink) if sink else storage_for(config, take_turn=take_turn),
         verifier or verifier_for(config.auth),
-        *storage,
         development=development,
         worker=worker,
+        machine=Machine(wall=clock),
     )
     endpoint = playsmart.IngestEvents(
         gateway.intake,
@@ -166,7 +168,7 @@ def create_app(
     )
     endpoints: dict[str, Endpoint] = {
         playsmart.PATH: endpoint,
-        **_teak_endpoints(config, gateway, renderer, make_limit, tries),
+        **_teak_endpoints(config, gateway, renderer, make_limit, tries, clock),
         **dict.fromkeys(lynes.PATHS, send_event),
     }
     home = Home(config.server.host)
@@ -226,6 +228,7 @@ def _teak_endpoints(
     renderer: Renderer,
     make_limit: MakeLimit,
     tries: WrongTries,
+    clock: Callable[[], float],
 ) -> dict[str, Endpoint]:
     limits = config.teak.limits
     parts = Parts(
@@ -238,7 +241,7 @@ def _teak_endpoints(
         stats=gateway.stats,
         max_body_bytes=config.server.max_body_bytes,
         store_client_ip=config.teak.store_client_ip,
-        clock=time.time,
+        clock=clock,
         make_limit=make_limit,
         tries=tries,
     )

@@ -1,13 +1,16 @@
-"""What the configuration describes, as the parts take it: keys, rules, programs, stores.
+"""The one place where parts meet: what the configuration describes is made and connected here.
+
+First keys, rules, programs and stores; of them a gateway, or a stream worker.
 
 Each function raises ``ConfigError`` with every mistake in its part, led by the key.
 """
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,15 +20,25 @@ from playsmart_gateway.auth.tokens import (
     open_verifier,
 )
 from playsmart_gateway.config import Auth, Config
+from playsmart_gateway.console.inspector.hub import MAX_WATCHERS, Inspector
 from playsmart_gateway.dialects.lynes import endpoint as lynes
 from playsmart_gateway.dialects.teak.apps import App, read_apps
+from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.economy.coins import (
     Rule,
     is_whole_millionths,
 )
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.gateway import Gateway, Parts, Readers
+from playsmart_gateway.http.slots import Limits, Slots
+from playsmart_gateway.metrics import Stats
+from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.pipeline.allowance import Allowance
+from playsmart_gateway.pipeline.journal_folders import worker_folder
+from playsmart_gateway.pipeline.machine import MACHINE, Machine
+from playsmart_gateway.pipeline.observers import Observer
+from playsmart_gateway.pipeline.wiring import KINDS, Kinds, Wiring
 from playsmart_gateway.stores.contract import (
     EventSink,
     Store,
@@ -33,10 +46,13 @@ from playsmart_gateway.stores.contract import (
 )
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream import open_publisher
+from playsmart_gateway.stream.acks import Acks
 from playsmart_gateway.stream.options import (
     JetStreamOptions,
     is_nats,
 )
+from playsmart_gateway.stream.source import Source
+from playsmart_gateway.stream.worker import LINGER_SECONDS, StreamWorker
 
 MIN_OPERATOR_TOKEN_LENGTH = 16
 MIN_SECRET_LENGTH = 8
@@ -318,3 +334,100 @@ def teak_apps_for(config: Config) -> dict[str, App]:
     """
     tables = [msgspec.to_builtins(app) for app in config.teak.apps]
     return read_apps(tables)
+
+
+def gateway_for(
+    config: Config,
+    storage: Storage,
+    verifier: TokenVerifier,
+    *,
+    development: bool = False,
+    worker: Peer | None = None,
+    machine: Machine = MACHINE,
+) -> Gateway:
+    """Return a gateway with all of its parts: the whole one, or one ``worker`` of several.
+
+    In ``development`` who watches it sees what was refused.
+    """
+    parts = parts_for(
+        config, storage, verifier, development=development, worker=worker, machine=machine
+    )
+    return Gateway(parts, machine, worker)
+
+
+def parts_for(
+    config: Config,
+    storage: Storage,
+    verifier: TokenVerifier,
+    *,
+    development: bool = False,
+    worker: Peer | None = None,
+    machine: Machine = MACHINE,
+    kinds: Kinds = KINDS,
+    observers: Mapping[str, Observer] | None = None,
+) -> Parts:
+    """Return what a gateway is made of, with parts of these ``kinds`` and more ``observers``."""
+    inherited = worker.inherited() if worker else None
+    stats = inherited.stats if inherited else Stats()
+    sink, store = storage
+    readers = Readers(store.reader(), store.reader(), store.reader(), store.reader())
+    known_players = KnownPlayers(readers.players)
+    if worker:
+        known_players.share(worker)
+    inspector = Inspector(
+        max_watchers=min(MAX_WATCHERS, max(1, config.server.max_connections // 10)),
+        shows_bodies=development,
+        clock=machine.clock,
+        wall_clock=machine.wall,
+    )
+    path = Path(config.journal.path)
+    pipeline = Wiring(config, machine, kinds).pipeline(
+        sink,
+        store,
+        folder=worker_folder(path, worker.number) if worker else path,
+        stats=stats,
+        observers={"known_players": known_players, "inspector": inspector, **(observers or {})},
+    )
+    return Parts(
+        pipeline=pipeline,
+        sink=sink,
+        store=store,
+        readers=readers,
+        rollups=store.rollups(),
+        verifier=verifier,
+        slots=Slots(_limits(config), stats, machine.clock),
+        known_players=known_players,
+        inspector=inspector,
+        drain_timeout_seconds=config.server.drain_timeout_seconds,
+        fsync_interval_seconds=config.journal.fsync_interval_seconds,
+        inherited=inherited,
+    )
+
+
+def _limits(config: Config) -> Limits:
+    server = config.server
+    return Limits(
+        max_connections=server.max_connections,
+        max_of_address=server.max_connections_per_address,
+        max_body_bytes=max(server.max_body_bytes, server.max_body_bytes_in_flight),
+        request_seconds=server.request_timeout_seconds,
+        keep_alive_seconds=server.keep_alive_seconds,
+    )
+
+
+def worker_for(
+    config: Config,
+    source: Source,
+    sink: EventSink,
+    *,
+    linger_seconds: float = LINGER_SECONDS,
+    shuffle: Callable[[list[Any]], None] = random.shuffle,
+) -> StreamWorker:
+    """Return a worker that takes batches from ``source`` and stores them.
+
+    A batch waits ``linger_seconds`` for others to share its transaction.
+    """
+    acks = Acks(source)
+    outlet = Wiring(config).stream_outlet(sink, acks, linger_seconds)
+    drain_seconds = config.server.drain_timeout_seconds
+    return StreamWorker(source, sink, acks, outlet, drain_seconds, shuffle=shuffle)

@@ -8,52 +8,26 @@ backwards: the door closes, the buffer drains into the sink, sink and journal cl
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.config import Config
-from playsmart_gateway.console.inspector.hub import (
-    MAX_WATCHERS,
-    Inspector,
-)
+from playsmart_gateway.console.inspector.hub import Inspector
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
-from playsmart_gateway.errors import (
-    Detail,
-    JournalUnavailable,
-    SinkUnavailable,
-    where,
-)
-from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.http.slots import (
-    Limits,
-    Slots,
-)
-from playsmart_gateway.metrics import Gauges, Snapshot, Stats
+from playsmart_gateway.errors import Detail, JournalUnavailable, SinkUnavailable
+from playsmart_gateway.http.slots import Slots
+from playsmart_gateway.metrics import Gauges, Snapshot
 from playsmart_gateway.peers.peer import Peer
-from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.errands import Errands
-from playsmart_gateway.pipeline.flusher import (
-    COMMIT,
-    Flusher,
-)
-from playsmart_gateway.pipeline.intake import Intake
-from playsmart_gateway.pipeline.journal import (
-    Journal,
-    NoJournal,
-)
-from playsmart_gateway.pipeline.journal_folders import (
-    adopt,
-    journal_folders,
-    worker_folder,
-)
+from playsmart_gateway.pipeline.flusher import COMMIT
+from playsmart_gateway.pipeline.journal_folders import adopt, journal_folders
+from playsmart_gateway.pipeline.machine import MACHINE, Machine
+from playsmart_gateway.pipeline.wiring import Pipeline
 from playsmart_gateway.stores.auditor import auditor
-from playsmart_gateway.stores.contract import EventSink, Replaceable, Store
+from playsmart_gateway.stores.contract import EventSink, Replaceable, Rollups, Store
 from playsmart_gateway.stores.follower import follower
+from playsmart_gateway.stores.readers import Reader
 from playsmart_gateway.tasks import Background, cancel
 
 logger = logging.getLogger(__name__)
@@ -63,8 +37,41 @@ LOOK_SECONDS = 0.5
 """How often it is looked whether the store is still there, if nothing else finds out."""
 
 
+class Readers(NamedTuple):
+    """Readers of the store, each on a connection of its own: some reads take their time."""
+
+    players: Reader
+    statistics: Reader
+    inspector: Reader
+    audit: Reader
+
+
+class Parts(NamedTuple):
+    """What a gateway is made of; ``build.gateway_for`` makes them from a configuration.
+
+    A drain may take ``drain_timeout_seconds``; the journal is synced, and looked at, every
+    ``fsync_interval_seconds``. ``inherited`` is what the process said that had this one's place
+    before it died, if one did.
+    """
+
+    pipeline: Pipeline
+    sink: EventSink
+    store: Store
+    readers: Readers
+    rollups: Rollups | None
+    verifier: TokenVerifier
+    slots: Slots
+    known_players: KnownPlayers
+    inspector: Inspector
+    drain_timeout_seconds: float
+    fsync_interval_seconds: float
+    inherited: Snapshot | None = None
+
+
 class Gateway:
-    """The parts of one gateway, and its life from start to drain.
+    """One gateway of these ``parts``, and its life from start to drain.
+
+    A ``worker`` is one of several processes; what a store needs once the first of them does.
 
     Events go to the ``sink``; the ``store`` answers, pays those who wait, and is looked after. It
     may be the sink, too.
@@ -74,77 +81,33 @@ class Gateway:
     """
 
     def __init__(
-        self,
-        config: Config,
-        verifier: TokenVerifier,
-        sink: EventSink,
-        store: Store,
-        *,
-        development: bool = False,
-        worker: Peer | None = None,
+        self, parts: Parts, machine: Machine = MACHINE, worker: Peer | None = None
     ) -> None:
-        buffer = config.buffer
-        journal = config.journal
         self.worker = worker
-        self._inherited = worker.inherited() if worker else None
-        self.stats = self._inherited.stats if self._inherited else Stats()
-        self.slots = Slots(_limits(config), self.stats)
-        self._folder = Path(journal.path)
-        folder = worker_folder(self._folder, worker.number) if worker else self._folder
-        self._own_folder = folder
-        self.journal: Journal | NoJournal = NoJournal()
-        if journal.enabled:
-            self.journal = Journal(folder, fsync=journal.fsync, waiting=lambda: self.buffer)
-        self.verifier = verifier
-        self.buffer = Buffer(
-            max_events=buffer.max_events,
-            max_bytes=buffer.max_bytes,
-            ripe_events=buffer.flush_max_events,
-            ripe_bytes=buffer.flush_max_bytes,
-        )
-        self.reader = store.reader()
-        self.known_players = KnownPlayers(self.reader)
-        if worker:
-            self.known_players.share(worker)
-        self.intake = Intake(
-            self.journal,
-            self.buffer,
-            self.stats,
-            wait_for_room_seconds=buffer.wait_for_room_ms / 1_000,
-            accepted=self.known_players.accepted,
-        )
-        self.commit_queue = CommitQueue(self.stats, store, wake=self.buffer.stirred.set)
-        self.flusher = Flusher(
-            self.buffer,
-            self.journal,
-            sink,
-            self.stats,
-            commit_queue=self.commit_queue,
-            room_came=self.intake.room_came,
-            stored=self._left_the_buffer,
-            buried=lambda batch: self._tell("inspector", self.inspector.buried, batch),
-            interval_seconds=buffer.flush_interval_seconds,
-            max_events=buffer.flush_max_events,
-            max_bytes=buffer.flush_max_bytes,
-        )
-        self._drain_timeout_seconds = config.server.drain_timeout_seconds
+        self.stats = parts.pipeline.stats
+        self.journal = parts.pipeline.journal
+        self.buffer = parts.pipeline.buffer
+        self.intake = parts.pipeline.intake
+        self.commit_queue = parts.pipeline.commit_queue
+        self.flusher = parts.pipeline.flusher
+        self.reader = parts.readers.players
+        self.statistics = parts.readers.statistics
+        self.inspected = parts.readers.inspector
+        self.sink = parts.sink
+        self.store = parts.store
+        self.rollups = parts.rollups
+        self.verifier = parts.verifier
+        self.slots = parts.slots
+        self.known_players = parts.known_players
+        self.inspector = parts.inspector
+        self._parts = parts
+        self._clock = machine.clock
         self.on_fatal: Callable[[], None] = lambda: None
+        self.left_behind = 0
+        self._background = Background(died=self._part_died, failed=self.stats.count_side_failure)
         self._hurry = asyncio.Event()
         self._stopping_since: float | None = None
-        self._background = Background(died=self._part_died, failed=self.stats.count_side_failure)
-        self.left_behind = 0
-        self._fsync_interval_seconds = journal.fsync_interval_seconds
         self._synced_commits = 0
-        self.sink = sink
-        self.store = store
-        self.statistics = store.reader()  # of its own: statistics of a year take their time
-        self._audited = store.reader()
-        self.inspected = store.reader()
-        self.inspector = Inspector(
-            max_watchers=min(MAX_WATCHERS, max(1, config.server.max_connections // 10)),
-            shows_bodies=development,
-        )
-        self.rollups = store.rollups()
 
     @property
     def failed(self) -> bool:
@@ -163,40 +126,52 @@ class Gateway:
         Raises:
             GatewayError: the journal could not be opened, or no waiting helps with the store.
         """
-        self.journal.open()
-        with contextlib.closing(self.journal):
-            if self.worker is None and isinstance(self.journal, Journal):
-                adopt(self._folder, journal_folders(self._folder)[1:])  # what workers left
+        with self._journal_open():
             self._replay()
             async with (
                 self._storage_open(),
                 self.reader,
                 self.statistics,
-                self._audited,
+                self._parts.readers.audit,
                 self.inspected,
                 self._following(),
                 self._among_siblings(),
                 self._trimmed_at_the_end(),
                 self._draining(),
             ):
-                errands = Errands(self._own_folder, self.settle)
+                if self.journal is None:
+                    yield
+                    return
+                errands = Errands(self.journal.folder, self.settle)
                 async with self._background.beside(errands.run, "errands"):
                     yield
+
+    @contextlib.contextmanager
+    def _journal_open(self) -> Iterator[None]:
+        """Hold the journal, if there is one, with what another number of workers left of theirs."""
+        if self.journal is None:
+            yield
+            return
+        self.journal.open()
+        with contextlib.closing(self.journal):
+            if self.worker is None:
+                adopt(self.journal.folder, journal_folders(self.journal.folder)[1:])
+            yield
 
     @asynccontextmanager
     async def _trimmed_at_the_end(self) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            if self.journal.removable_bytes:  # was being synced when the drain ended
-                await self.flusher.trim_journal()
+            if self.journal and self.journal.keeps_stored:  # it was being synced before
+                await self.flusher.trim()
 
     @asynccontextmanager
     async def _draining(self) -> AsyncIterator[None]:
         """Flush while entered, with all that looks after it; let nobody in then, and drain."""
         background = self._background
         flushing = background.start(self.flusher.run(), "flusher")
-        audit = auditor(self._audited, self.stats).run if self.is_first else _nothing
+        audit = auditor(self._parts.readers.audit, self.stats).run if self.is_first else _nothing
         async with (
             background.running(self._keep_synced(), "journal sync"),
             background.beside(self._keep_healthy, "journal health"),
@@ -214,7 +189,7 @@ class Gateway:
     def stop_soon(self, *, hurry: bool = False) -> None:
         """Be not ready from now on; the time to drain runs. With ``hurry`` it is over."""
         if self._stopping_since is None:
-            self._stopping_since = time.monotonic()
+            self._stopping_since = self._clock()
         self.inspector.close()  # a stream that goes on would hold up the server
         if self.worker:
             self.worker.publish()
@@ -226,14 +201,16 @@ class Gateway:
 
         Meanwhile events are accepted as ever, into the buffer and a new segment of the journal.
         """
-        while (sealed := self.journal.seal()) is None:  # noqa: ASYNC110 - a sync takes milliseconds
+        journal = self.journal
+        assert journal is not None, "who asks does so in its folder"
+        while (sealed := journal.seal()) is None:  # noqa: ASYNC110 - a sync takes milliseconds
             await asyncio.sleep(_LOOK_SECONDS)
         in_commit_queue = self.commit_queue.newest
         await self.flusher.settle()
         while self.commit_queue.holds(in_commit_queue):  # noqa: ASYNC110 - a commit takes milliseconds
             await asyncio.sleep(_LOOK_SECONDS)
-        while self.journal.holds(sealed):
-            await self.flusher.trim_journal()
+        while journal.holds(sealed):
+            await self.flusher.trim()
             await asyncio.sleep(_LOOK_SECONDS)
         self.known_players.forget(user_id)
         self.verifier.forget_subject(user_id)
@@ -259,8 +236,8 @@ class Gateway:
             max_bytes=buffer.max_bytes,
             oldest_age=buffer.oldest_age,
             requests_waiting=self.intake.waiting,
-            journal_bytes=journal.size,
-            journal_up=journal.last_error is None,
+            journal_bytes=journal.size if journal else 0,
+            journal_up=self._journal_trouble is None,
             store_up=self._store_trouble is None,
             store_log_bytes=self.store.log_bytes,
             connections=self.slots.states(),
@@ -273,6 +250,10 @@ class Gateway:
     def _store_trouble(self) -> SinkUnavailable | None:
         return self.flusher.last_error or self.store.damage
 
+    @property
+    def _journal_trouble(self) -> OSError | None:
+        return self.journal.last_error if self.journal else None
+
     def not_ready_because(self) -> list[Detail]:
         """Return why this process is not ready; nothing when it takes events and can store them."""
         reasons = []
@@ -282,48 +263,37 @@ class Gateway:
             reasons.append(Detail("intake", self.intake.closed_because))
         if self._store_trouble is not None:
             reasons.append(Detail("store", str(self._store_trouble)))
-        if self.journal.last_error is not None:
-            reasons.append(Detail("journal", str(self.journal.last_error.strerror)))
+        if self._journal_trouble is not None:
+            reasons.append(Detail("journal", str(self._journal_trouble.strerror)))
         if not self.buffer.has_room(1, 0):
             reasons.append(Detail("buffer", "full"))
         return reasons
 
-    def _left_the_buffer(self, batches: Sequence[Batch]) -> None:
-        self._tell("known_players", self.known_players.stored, batches)
-        self._tell("inspector", self.inspector.left_the_buffer, batches)
-
-    def _tell(self, name: str, tell: Callable[[Any], None], what: object) -> None:
-        """Have a bystander know what the flusher did, which goes on whatever that makes of it."""
-        try:
-            tell(what)
-        except Exception as error:  # noqa: BLE001
-            self.stats.count_side_failure(name)
-            logger.error("%s failed: %s", name, where(error))
-
     def _replay(self) -> None:
         """Put what an earlier process left in the journal back into the buffer."""
         replayed = 0
-        for batch in self.journal.replay():
+        for batch in self.journal.replay() if self.journal else ():
             replayed += batch.count
             self.buffer.put(batch)
-            self.known_players.accepted(batch)
-        stats, before = self.stats, self._inherited
-        keeps = before is not None and isinstance(self.journal, Journal)
+            self._parts.pipeline.observers.accepted(batch)
+        stats = self.stats
+        before = self._parts.inherited.gauges if self._parts.inherited and self.journal else None
         stats.settle(
             replayed=replayed,
-            in_buffer=before.gauges.in_buffer if before and keeps else 0,
-            arriving=before.gauges.arriving if before and keeps else 0,
+            in_buffer=before.in_buffer if before else 0,
+            arriving=before.arriving if before else 0,
         )
-        stats.torn_tails += self.journal.torn_tails
-        stats.corrupt_records += self.journal.corrupt_records
+        if self.journal:
+            stats.torn_tails += self.journal.torn_tails
+            stats.corrupt_records += self.journal.corrupt_records
         if replayed:
             logger.warning("replayed %d events from the journal", replayed)
 
     async def _keep_synced(self) -> None:
         """Sync the journal at its interval; once more at the end, before the store closes."""
         try:
-            while self.journal.fsync == "interval":
-                await asyncio.sleep(self._fsync_interval_seconds)
+            while self.journal and self.journal.fsync == "interval":
+                await asyncio.sleep(self._parts.fsync_interval_seconds)
                 await self._sync_journal()
                 await self._sync_commits()
         finally:
@@ -334,8 +304,8 @@ class Gateway:
 
         A task of its own: it may take its time, and the time between two syncs is a promise.
         """
-        while True:
-            await asyncio.sleep(self._fsync_interval_seconds)
+        while self.journal:
+            await asyncio.sleep(self._parts.fsync_interval_seconds)
             await self.journal.heal()
 
     async def _look_after_store(self) -> None:
@@ -361,22 +331,23 @@ class Gateway:
                 self._synced_commits = commits
 
     async def _sync_journal(self) -> None:
-        with contextlib.suppress(JournalUnavailable):  # it is logged and in last_error
-            await self.journal.sync()
+        if self.journal:
+            with contextlib.suppress(JournalUnavailable):  # it is logged and in last_error
+                await self.journal.sync()
 
     async def _drain(self, flushing: asyncio.Task[None]) -> None:
         await self.intake.settled()
         self.flusher.stop()
         hurrying = asyncio.create_task(self._hurry.wait())
-        waited = time.monotonic() - (self._stopping_since or time.monotonic())
-        timeout = max(0.0, self._drain_timeout_seconds - waited)
+        waited = self._clock() - (self._stopping_since or self._clock())
+        timeout = max(0.0, self._parts.drain_timeout_seconds - waited)
         first = asyncio.FIRST_COMPLETED
         await asyncio.wait([flushing, hurrying], timeout=timeout, return_when=first)
         await cancel(hurrying, flushing)
         self.commit_queue.abandon("shutting_down")
         self.left_behind = self.buffer.events
         if self.left_behind:
-            kept = "the journal keeps them" if isinstance(self.journal, Journal) else "lost"
+            kept = "the journal keeps them" if self.journal else "lost"
             logger.error("stopped with %d events not stored: %s", self.left_behind, kept)
 
     @asynccontextmanager
@@ -429,14 +400,3 @@ class Gateway:
 
 async def _nothing() -> None:
     pass
-
-
-def _limits(config: Config) -> Limits:
-    server = config.server
-    return Limits(
-        max_connections=server.max_connections,
-        max_of_address=server.max_connections_per_address,
-        max_body_bytes=max(server.max_body_bytes, server.max_body_bytes_in_flight),
-        request_seconds=server.request_timeout_seconds,
-        keep_alive_seconds=server.keep_alive_seconds,
-    )

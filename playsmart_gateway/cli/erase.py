@@ -5,8 +5,8 @@ import contextlib
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,23 +19,18 @@ from playsmart_gateway.cli.common import config_option, database_file, read_conf
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
-from playsmart_gateway.metrics import Stats
-from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.errands import (
     Unanswered,
     ask_to_settle,
 )
-from playsmart_gateway.pipeline.flusher import Flusher
-from playsmart_gateway.pipeline.journal import (
-    Journal,
-    NoJournal,
-)
+from playsmart_gateway.pipeline.journal import Journal
 from playsmart_gateway.pipeline.journal_folders import (
     adopt,
     cut_set_aside,
     held_folders,
     journal_folders,
 )
+from playsmart_gateway.pipeline.wiring import Outlet, Wiring
 from playsmart_gateway.stores.contract import EventSink
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream import open_consumer
@@ -141,10 +136,13 @@ class _Erasure:
         url, rules, program = config.storage.database_url, rules_for(config), program_for(config)
         async with contextlib.AsyncExitStack() as stack:
             running = self._running()
-            journal = None if running else stack.enter_context(self._journal())
-            store = await stack.enter_async_context(open_store(url, rules, program))
-            if journal is not None:
-                await _store_what_waits(config, journal, store)
+            sink = open_store(url, rules, program)
+            waiting = None
+            if config.journal.enabled and not running:
+                waiting = stack.enter_context(self._waiting(sink))
+            store = await stack.enter_async_context(sink)
+            if waiting is not None:
+                await _store_what_waits(*waiting)
             await self._settle(running, "nothing was erased")
             await self._let_stream_run_dry()
             names = await store.names(self._user)
@@ -167,14 +165,13 @@ class _Erasure:
             raise ConfigError([problem]) from error
 
     @contextlib.contextmanager
-    def _journal(self) -> Any:
-        """Hold the journal of a gateway that does not run."""
-        journal = Journal(self._path) if self._config.journal.enabled else NoJournal()
+    def _waiting(self, sink: EventSink) -> Iterator[tuple[Journal, Outlet]]:
+        """Hold the journal of a gateway that does not run, with what empties it."""
+        journal, outlet = Wiring(self._config).journal_outlet(sink, self._path)
         journal.open()
         with contextlib.closing(journal):
-            if self._config.journal.enabled:
-                adopt(self._path, journal_folders(self._path)[1:])
-            yield journal
+            adopt(self._path, journal_folders(self._path)[1:])
+            yield journal, outlet
 
     async def _settle(self, running: list[Path], outcome: str) -> None:
         try:
@@ -223,35 +220,17 @@ def _require_room(config: Config) -> None:
         )
 
 
-async def _store_what_waits(config: Config, journal: Journal | NoJournal, sink: EventSink) -> None:
+async def _store_what_waits(journal: Journal, outlet: Outlet) -> None:
     """Do what a start and a stop of the gateway would do to the journal: leave it empty."""
-    limits = config.buffer
-    buffer = Buffer(
-        max_events=limits.max_events,
-        max_bytes=limits.max_bytes,
-        ripe_events=limits.flush_max_events,
-        ripe_bytes=limits.flush_max_bytes,
-    )
     for batch in journal.replay():
-        buffer.put(batch)
-    stats = Stats()
-    flusher = Flusher(
-        buffer,
-        journal,
-        sink,
-        stats,
-        room_came=lambda: None,
-        interval_seconds=limits.flush_interval_seconds,
-        max_events=limits.flush_max_events,
-        max_bytes=limits.flush_max_bytes,
-    )
+        outlet.buffer.put(batch)
     try:
-        while len(buffer):
-            await flusher.flush()
+        while len(outlet.buffer):
+            await outlet.flusher.flush()
     except SinkUnavailable as error:
-        waiting = f"{buffer.events:,} events that wait in the journal could not be stored"
+        waiting = f"{outlet.buffer.events:,} events that wait in the journal could not be stored"
         raise click.ClickException(f"nothing was erased: {waiting}: {error}") from error
-    flusher.stop()
-    await flusher.run()  # the buffer is empty; the journal is next
+    outlet.flusher.stop()
+    await outlet.flusher.run()  # the buffer is empty; the journal is next
     if journal.size:
         raise click.ClickException("nothing was erased: the journal could not be emptied")

@@ -8,6 +8,7 @@ from playsmart_gateway.build import (
     jetstream_for,
     program_for,
     rules_for,
+    worker_for,
 )
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.errors import ConfigError
@@ -17,7 +18,6 @@ from playsmart_gateway.serve.worker_process import work
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream import open_consumer
 from playsmart_gateway.stream.options import is_nats
-from playsmart_gateway.stream.worker import StreamWorker
 
 
 @click.command("worker")
@@ -51,13 +51,8 @@ def worker_command(
     if to is None or is_nats(to):
         raise ConfigError(["storage.reads_url: must name the database to write to (or give --to)"])
     consumer = open_consumer(source or config.storage.url, jetstream_for(config))
-    worker = StreamWorker(
-        consumer,
-        open_store(to, rules_for(config), program_for(config)),
-        flush_max_events=config.buffer.flush_max_events,
-        flush_max_bytes=config.buffer.flush_max_bytes,
-        drain_timeout_seconds=config.server.drain_timeout_seconds,
-    )
+    store = open_store(to, rules_for(config), program_for(config))
+    worker = worker_for(config, consumer, store)
     never_wait_for_readers()
     set_up_logging(config.log.format, config.log.level)
     context.exit(work(worker, port))

@@ -19,7 +19,8 @@ class Buffer:
 
     It is ripe when it holds ``ripe_events`` events or ``ripe_bytes`` bytes; ``stirred`` is set
     when it becomes so, and when the first batch enters an empty buffer. Unless it is not
-    ``ordered``, the batches of one journal must come in the order of their numbers.
+    ``ordered``, the batches of one journal must come in the order of their numbers. Who waits for
+    room sets ``room_came``, which is called when some left.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Buffer:
         self.events = 0
         self.bytes = 0
         self.stirred = asyncio.Event()
+        self.room_came: Callable[[], object] = bool
         self._ripe_events = ripe_events
         self._ripe_bytes = ripe_bytes
         self._ordered = ordered
@@ -114,6 +116,7 @@ class Buffer:
         # the limits of ``head`` keeps the old date: it is flushed too early rather than too late.
         if batch is not None and batch is self._newest_seen:
             self._oldest_since = self._looked_at
+        self.room_came()
 
     @property
     def ripe(self) -> str | None:

@@ -12,20 +12,18 @@ a reason to be flushed: a turn is one transaction, so neither can starve the oth
 
 import asyncio
 import logging
-import random
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+
+import msgspec
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable, Unstorable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.commit_queue import CommitQueue
-from playsmart_gateway.pipeline.journal import (
-    SEGMENT_BYTES,
-    Fsync,
-)
+from playsmart_gateway.pipeline.machine import MACHINE, Machine
+from playsmart_gateway.pipeline.observers import NOBODY, Observers
+from playsmart_gateway.pipeline.origin import Origin
 from playsmart_gateway.pipeline.verdict import Judge
 from playsmart_gateway.stores.contract import EventSink, Replaceable
 
@@ -41,40 +39,23 @@ MAX_COMMIT_BATCHES = 256
 """Requests of the commit queue in one transaction: one turn of the loop computes their awards."""
 
 
-def _nobody(_: object) -> None:
-    pass
+class FlushOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """When the buffer is flushed for its age, and how much one transaction takes at most.
 
+    With ``syncs_commits`` a commit is answered when it would survive a power cut, too.
+    """
 
-class Origin(Protocol):
-    """Where the batches of the buffer are kept until they are stored: a journal, as a rule."""
-
-    fsync: Fsync
-    last_error: OSError | None
-
-    @property
-    def removable_bytes(self) -> int:
-        """How much could be let go of, as its batches are stored."""
-        ...
-
-    def stored(self, batches: int) -> None:
-        """Count the oldest ``batches`` batches as stored."""
-        ...
-
-    async def remove_stored(self) -> None:
-        """Let go of what is stored; the store must hold it durably."""
-        ...
-
-    def once_more(self) -> AsyncIterator[list[Batch]]:
-        """Yield what is stored and was not let go of: the store may have lost it."""
-        ...
+    interval_seconds: float
+    max_events: int
+    max_bytes: int
+    syncs_commits: bool = False
 
 
 class Flusher:
     """Moves batches from ``buffer`` to ``sink``, oldest first, one transaction at a time.
 
-    What is stored is taken from the ``journal`` too, when that is ``trim_bytes`` and only after the
-    sink has synced it; ``stored`` is called with batches that left the buffer, then ``room_came``.
-    Before a batch leaves it that is buried, ``buried`` is called with it.
+    What is stored the ``origin`` lets go of, when that is due and only after the sink has synced
+    it. ``observers`` are told what leaves the buffer.
 
     A flush is triggered by ``events`` or ``bytes`` (the buffer is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
@@ -88,42 +69,31 @@ class Flusher:
     def __init__(
         self,
         buffer: Buffer,
-        journal: Origin,
+        origin: Origin,
         sink: EventSink,
         stats: Stats,
+        options: FlushOptions,
         *,
         commit_queue: CommitQueue | None = None,
-        room_came: Callable[[], None],
-        stored: Callable[[Sequence[Batch]], None] = _nobody,
-        buried: Callable[[Batch], None] = _nobody,
-        interval_seconds: float,
-        max_events: int,
-        max_bytes: int,
-        trim_bytes: int = SEGMENT_BYTES,
-        clock: Callable[[], float] = time.monotonic,
-        jitter: Callable[[], float] = random.random,
+        observers: Observers = NOBODY,
+        machine: Machine = MACHINE,
     ) -> None:
         self._buffer = buffer
-        self._journal = journal
+        self._origin = origin
         self._sink = sink
+        self._stats = stats
+        self._options = options
         self._commit_queue = commit_queue
+        self._observers = observers
+        self._clock = machine.clock
+        self._chance = machine.chance
         self._committed_last = False
         self._commits_alone = 0
-        self._room_came = room_came
-        self._stored = stored
-        self._buried = buried
         self._limit: int | None = None
-        self._stats = stats
-        self._interval_seconds = interval_seconds
-        self._max_events = max_events
-        self._max_bytes = max_bytes
-        self._trim_bytes = trim_bytes
-        self._clock = clock
-        self._jitter = jitter
-        self._judging = self._judging_commits = Judge(sink, chance=jitter)
+        self._judging = self._judging_commits = Judge(sink, chance=machine.chance)
         store: object = commit_queue.store if commit_queue is not None else sink
         if store is not sink:
-            self._judging_commits = Judge(store, chance=jitter)
+            self._judging_commits = Judge(store, chance=machine.chance)
         self._stopping = asyncio.Event()
         self._left = 0
         self._urgent_until = 0
@@ -148,15 +118,15 @@ class Flusher:
                     await self._flush_and_bury(trigger)
             except SinkUnavailable as error:
                 self.note_failure(error)
-                await asyncio.sleep(pause * (0.5 + self._jitter()))
+                await asyncio.sleep(pause * (0.5 + self._chance()))
                 pause = min(pause * 2, LAST_RETRY_SECONDS)
                 continue
             self._note_success()
             pause = FIRST_RETRY_SECONDS
-            if self._journal.removable_bytes >= self._trim_bytes:
-                await self.trim_journal()
-        if self._journal.removable_bytes:
-            await self.trim_journal()
+            if self._origin.is_due:
+                await self.trim()
+        if self._origin.keeps_stored:
+            await self.trim()
 
     def stop(self) -> None:
         """Ask ``run`` to drain the buffer and return; does not wait for it."""
@@ -178,7 +148,9 @@ class Flusher:
         Raises:
             SinkUnavailable: nothing was written and nothing left the buffer.
         """
-        batches = self._buffer.head(self._max_events, self._max_bytes)[: self._limit]
+        batches = self._buffer.head(self._options.max_events, self._options.max_bytes)[
+            : self._limit
+        ]
         if not batches:
             return 0
         started = self._clock()
@@ -215,13 +187,15 @@ class Flusher:
         queue = self._commit_queue
         if queue is None:
             return 0
-        tickets = queue.take(1 if self._commits_alone else MAX_COMMIT_BATCHES, self._max_bytes)
+        tickets = queue.take(
+            1 if self._commits_alone else MAX_COMMIT_BATCHES, self._options.max_bytes
+        )
         if not tickets:
             return 0
         started = self._clock()
         try:
             awards = await queue.store.commit([ticket.batch for ticket in tickets])
-            if self._journal.fsync == "always":  # then an answer survives a power cut, too
+            if self._options.syncs_commits:
                 await queue.store.sync_commits()
         except SinkRejected as error:
             if len(tickets) > 1:
@@ -246,7 +220,7 @@ class Flusher:
         return sum(ticket.batch.count for ticket in tickets)
 
     def _waiting(self) -> list[Batch]:
-        return self._buffer.head(self._max_events, self._max_bytes)[1:]
+        return self._buffer.head(self._options.max_events, self._options.max_bytes)[1:]
 
     async def _judge(
         self, judge: Judge, batch: Batch, refusal: SinkRejected, waiting: Sequence[Batch]
@@ -273,7 +247,7 @@ class Flusher:
         await self._keep_dead_letter(batch, reason)
         self._limit = None
         self._stats.rejected["buried"] += batch.count
-        self._buried(batch)
+        self._observers.buried(batch)
         self._let_go([batch])
         logger.error(
             "buried one batch of %d events as dead letters: %s batch=%s",
@@ -285,9 +259,8 @@ class Flusher:
         self._buffer.drop(len(batches))
         self._left += len(batches)
         self._moved.set()
-        self._journal.stored(len(batches))
-        self._stored(batches)
-        self._room_came()
+        self._origin.stored(len(batches))
+        self._observers.left_the_buffer(batches)
 
     async def _store_once_more(self) -> None:
         """Give a store that became another one what it may lack; it knows the rest by its names.
@@ -298,7 +271,7 @@ class Flusher:
             SinkUnavailable: not all of it is there; the next time begins anew.
         """
         renewals, events = self._renewals, 0
-        async for batches in self._journal.once_more():
+        async for batches in self._origin.once_more():
             for start in range(0, len(batches), MAX_COMMIT_BATCHES):
                 piece = batches[start : start + MAX_COMMIT_BATCHES]
                 try:
@@ -317,14 +290,14 @@ class Flusher:
             await self._keep_dead_letter(batch, str(error))
             return 0
 
-    async def trim_journal(self) -> None:
-        """Remove what is stored from the journal; if that fails now, the next time will do.
+    async def trim(self) -> None:
+        """Have the origin let go of what is stored; if that fails now, the next time will do.
 
         What is being synced stays until the next time, too.
         """
         try:
             await self._sink.sync()
-            await self._journal.remove_stored()
+            await self._origin.remove_stored()
         except SinkUnavailable as error:
             logger.warning("the journal keeps what is stored already: %s", error)
 
@@ -339,9 +312,9 @@ class Flusher:
             buffer.stirred.clear()
             if self._renewals != self._known_renewals:
                 return RENEWAL
-            if self._journal.last_error is not None and self._journal.removable_bytes:
-                await self.trim_journal()  # its disk may be full of what is stored already
-            wait = self._interval_seconds - buffer.oldest_age if len(buffer) else None
+            if self._origin.needs_room:
+                await self.trim()  # its disk may be full of what is stored already
+            wait = self._options.interval_seconds - buffer.oldest_age if len(buffer) else None
             due = self._due(wait)
             if self._commit_queue and not (due and self._committed_last):
                 return COMMIT

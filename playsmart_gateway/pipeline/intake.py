@@ -24,10 +24,8 @@ from playsmart_gateway.events.batch import (
 )
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.journal import (
-    Journal,
-    NoJournal,
-)
+from playsmart_gateway.pipeline.observers import NOBODY, Observers
+from playsmart_gateway.pipeline.origin import Log
 
 MAX_WAITERS = 1_024
 MAX_WAITING_BYTES = 67_108_864
@@ -54,26 +52,27 @@ class Intake:
 
     A request that finds no room waits for it up to ``wait_for_room_seconds``, oldest first, and is
     then refused; ``clock`` gives the wall time in seconds that batches are stamped with.
-    ``accepted`` is told of each batch as it enters the buffer, so before the flusher can take it.
+    ``observers`` are told of each batch as it enters the buffer, before the flusher can take it.
     ``arriving`` counts the events that are received and on their way through the journal.
     """
 
     def __init__(
         self,
-        journal: Journal | NoJournal,
+        journal: Log,
         buffer: Buffer,
         stats: Stats,
         *,
         wait_for_room_seconds: float,
         clock: Callable[[], float] = time.time,
-        accepted: Callable[[Batch], None] = lambda _: None,
+        observers: Observers = NOBODY,
     ) -> None:
         self._journal = journal
         self._buffer = buffer
         self._stats = stats
         self._wait_for_room_seconds = wait_for_room_seconds
         self._clock = clock
-        self._accepted = accepted
+        self._accepted = observers.accepted
+        buffer.room_came = self.room_came
         self.arriving = 0
         self._group: _Group = []
         self._syncing: asyncio.Task[None] | None = None

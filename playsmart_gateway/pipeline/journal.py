@@ -31,31 +31,20 @@ import logging
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from playsmart_gateway.errors import JournalUnavailable, at_start
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import encode
-from playsmart_gateway.pipeline.disk import (
-    LOCK,
-    Disk,
-    OsDisk,
-)
+from playsmart_gateway.pipeline.disk import LOCK, Disk, OsDisk
+from playsmart_gateway.pipeline.machine import InThread
+from playsmart_gateway.pipeline.origin import Fsync
 from playsmart_gateway.pipeline.replay import Replay
-from playsmart_gateway.pipeline.segments import (
-    MAGIC,
-    Segment,
-    SegmentFiles,
-    lock,
-)
+from playsmart_gateway.pipeline.segments import MAGIC, Segment, SegmentFiles, lock
 
 logger = logging.getLogger(__name__)
-
-Fsync = Literal["interval", "always", "never"]
-InThread = Callable[[Callable[[], object]], Awaitable[object]]
 
 SEGMENT_BYTES = 16_777_216
 """A segment that has grown to this is closed and a new one begun."""
@@ -69,8 +58,8 @@ class Journal:
 
     Between ``open`` and ``close``: ``replay`` once, then ``write`` and ``stored`` in any order.
     ``last_error`` is why the disk failed last, until ``heal`` finds that it works again.
-    ``waiting`` returns the batches that are written and not stored, oldest first: what is written
-    anew where the folder was lost. ``in_thread`` runs what may block.
+    ``waiting`` has the batches that are written and not stored, oldest first: what is written anew
+    where the folder was lost. ``in_thread`` runs what may block.
     """
 
     def __init__(
@@ -82,7 +71,7 @@ class Journal:
         disk: Disk | None = None,
         in_thread: InThread = asyncio.to_thread,
         identity: bytes | None = None,
-        waiting: Callable[[], Iterable[Batch]] = tuple,
+        waiting: Iterable[Batch] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.fsync = fsync
@@ -90,7 +79,7 @@ class Journal:
         self.torn_tails = 0
         self.corrupt_records = 0
         self._journal = (identity or uuid.uuid4().bytes).hex()
-        self._folder = folder
+        self.folder = folder
         self._segment_bytes = segment_bytes
         self._disk = disk or OsDisk()
         self._files = SegmentFiles(self._disk, folder)
@@ -117,7 +106,7 @@ class Journal:
             ConfigError: another process has it, or the path cannot be that of a folder.
             NotNow: it cannot be used now.
         """
-        lock(self._disk, self._folder)
+        lock(self._disk, self.folder)
 
     def replay(self) -> Iterator[Batch]:
         """Yield what an earlier process left, oldest first; what is broken is set aside.
@@ -129,7 +118,7 @@ class Journal:
         try:
             batches = replay.read()
         except OSError as error:
-            raise at_start(f"journal.path: {self._folder} cannot be read", error) from error
+            raise at_start(f"journal.path: {self.folder} cannot be read", error) from error
         self._segments.extend(replay.segments)
         self._number = replay.last_number
         self.torn_tails, self.corrupt_records = replay.torn_tails, replay.corrupt_records
@@ -245,6 +234,21 @@ class Journal:
         """Size of the oldest segments, as far as all of their batches are stored."""
         done = itertools.takewhile(lambda segment: not segment.left, self._segments)
         return sum(segment.size for segment in done)
+
+    @property
+    def keeps_stored(self) -> bool:
+        """Whether a segment could go: all of its batches are stored."""
+        return self.removable_bytes > 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether as much could go as a whole segment has."""
+        return self.removable_bytes >= self._segment_bytes
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether the disk, which is in trouble, may be full of what is stored already."""
+        return self.last_error is not None and self.keeps_stored
 
     async def remove_stored(self) -> None:
         """Remove the segments whose batches are all stored; the store must hold them durably."""
@@ -362,7 +366,7 @@ class Journal:
         """Make and lock the folder anew, and write what waits in the buffer there once more."""
         if any(segment.syncing for segment in self._segments):
             return
-        batches = list(self._waiting())
+        batches = list(self._waiting)
         names = [segment.name for segment in self._segments]
         self._current = None
         for old in self._segments:
@@ -380,70 +384,10 @@ class Journal:
             segment.syncing = False
         self._lost_since = None
         logger.warning(
-            "the journal %s is made anew, with %d batches that waited", self._folder, len(batches)
+            "the journal %s is made anew, with %d batches that waited", self.folder, len(batches)
         )
 
     def _failed(self, error: OSError) -> None:
         if self.last_error is None:
-            logger.error("journal trouble in %s: %s", self._folder, error.strerror)
+            logger.error("journal trouble in %s: %s", self.folder, error.strerror)
         self.last_error = error
-
-
-class NoJournal:
-    """The twin that keeps nothing: a 202 then lasts as long as the process."""
-
-    fsync: Fsync = "never"
-    last_error: OSError | None = None
-    torn_tails = 0
-    corrupt_records = 0
-    size = 0
-    removable_bytes = 0
-
-    def __init__(self) -> None:
-        self._journal = uuid.uuid4().hex
-        self._sequence = 0
-
-    def open(self) -> None:
-        """Nothing to take."""
-
-    def replay(self) -> Iterator[Batch]:
-        """Nothing was kept."""
-        return iter(())
-
-    def write(self, batches: Sequence[Batch]) -> None:
-        """Name the batches; see ``Journal.write``."""
-        for batch in batches:
-            self._sequence += 1
-            batch.journal = self._journal
-            batch.sequence = self._sequence
-
-    def seal(self) -> int:
-        """Nothing to close; see ``Journal.seal``."""
-        return 0
-
-    def holds(self, _: int) -> bool:
-        """Nothing is kept."""
-        return False
-
-    def undo(self) -> None:
-        """Nothing to take back."""
-
-    async def sync(self) -> None:
-        """Nothing to sync."""
-
-    async def heal(self) -> None:
-        """Nothing to heal."""
-
-    def stored(self, batches: int) -> None:
-        """Nothing to count."""
-
-    async def remove_stored(self) -> None:
-        """Nothing to remove."""
-
-    async def once_more(self) -> AsyncIterator[list[Batch]]:
-        """Nothing was kept."""
-        for _ in ():
-            yield []
-
-    def close(self) -> None:
-        """Nothing to let go of."""

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterator
 
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.pipeline.journal import Fsync
 from playsmart_gateway.stream.source import (
     Delivery,
     Source,
@@ -19,13 +18,12 @@ from playsmart_gateway.stream.source import (
 
 
 class Acks:
-    """The acks of what is in the buffer, in its order; a ``flusher.Origin``.
+    """The acks of what is in the buffer, in its order: the ``Origin`` of a worker's batches.
 
     ``none_held`` is set while nothing is.
     """
 
-    fsync: Fsync = "never"
-    last_error: OSError | None = None
+    needs_room = False
 
     def __init__(self, source: Source) -> None:
         self.none_held = asyncio.Event()
@@ -55,12 +53,17 @@ class Acks:
         return is_new
 
     @property
-    def removable_bytes(self) -> int:
-        """See ``flusher.Origin``: here they are counted, not weighed."""
-        return len(self._stored)
+    def keeps_stored(self) -> bool:
+        """Whether something that is stored is not acknowledged yet."""
+        return bool(self._stored)
+
+    @property
+    def is_due(self) -> bool:
+        """The sooner it is acknowledged, the less comes again."""
+        return self.keeps_stored
 
     def stored(self, batches: int) -> None:
-        """See ``flusher.Origin``."""
+        """Count the oldest ``batches`` batches as stored."""
         for _ in range(batches):
             self._stored += self._acks.pop(self._held.popleft()).values()
         if not self._held:
@@ -73,7 +76,7 @@ class Acks:
             await self._source.acknowledge(stored)
 
     async def once_more(self) -> AsyncIterator[list[Batch]]:
-        """See ``flusher.Origin``: the stream keeps them, and delivers them again."""
+        """Have the stream deliver them again, which keeps them: nothing is yielded."""
         stored, self._stored = self._stored, []
         with contextlib.suppress(SinkUnavailable):
             await self._source.give_back(stored)

@@ -23,13 +23,8 @@ from typing import Any, Literal
 from playsmart_gateway.errors import Detail, SinkError, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import decode
-from playsmart_gateway.metrics import Stats
-from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.flusher import (
-    FIRST_RETRY_SECONDS,
-    LAST_RETRY_SECONDS,
-    Flusher,
-)
+from playsmart_gateway.pipeline.flusher import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS
+from playsmart_gateway.pipeline.wiring import Outlet
 from playsmart_gateway.stores.contract import Condition, EventSink
 from playsmart_gateway.stream.acks import Acks
 from playsmart_gateway.stream.source import (
@@ -49,16 +44,13 @@ FETCH_MESSAGES = 1_000
 IDLE_SECONDS = 0.01
 """Old servers answer a request at once that finds nothing."""
 
-HELD_TRANSACTIONS = 4
-"""How many full transactions a worker holds at most; more would only keep them from others."""
-
 STATE_SECONDS = 1.0
 
 
 class StreamWorker:
-    """The parts of one worker, and its life from start to drain.
+    """One worker, and its life from start to drain; ``build.worker_for`` makes its parts.
 
-    A message waits ``linger_seconds`` for others to share its transaction.
+    ``acks`` are the origin of what the flusher of ``outlet`` stores in ``sink``.
     ``on_fatal`` is called when it cannot go on. ``left_behind`` counts the events that the last
     drain could not store in time; they will be delivered again.
     """
@@ -67,37 +59,18 @@ class StreamWorker:
         self,
         source: Source,
         sink: EventSink,
+        acks: Acks,
+        outlet: Outlet,
+        drain_timeout_seconds: float,
         *,
-        flush_max_events: int = 10_000,
-        flush_max_bytes: int = 2_097_152,
-        drain_timeout_seconds: float = 25.0,
-        linger_seconds: float = LINGER_SECONDS,
         shuffle: Callable[[list[Any]], None] = random.shuffle,
     ) -> None:
-        self.stats = Stats()
+        self.stats, self.buffer, self.flusher = outlet
+        self.acks = acks
         self.fetched = 0
         self.fetched_again = 0
         self.state: SourceState | None = None
         self.source_error: SinkUnavailable | None = None
-        self.buffer = Buffer(
-            max_events=HELD_TRANSACTIONS * flush_max_events,
-            max_bytes=HELD_TRANSACTIONS * flush_max_bytes,
-            ripe_events=flush_max_events,
-            ripe_bytes=flush_max_bytes,
-            ordered=False,
-        )
-        self.acks = Acks(source)
-        self.flusher = Flusher(
-            self.buffer,
-            self.acks,
-            sink,
-            self.stats,
-            room_came=self._room_came,
-            interval_seconds=linger_seconds,
-            max_events=flush_max_events,
-            max_bytes=flush_max_bytes,
-            trim_bytes=1,
-        )
         self.on_fatal: Callable[[], None] = lambda: None
         self._background = Background(died=lambda: self.on_fatal())
         self.left_behind = 0
@@ -106,6 +79,7 @@ class StreamWorker:
         self._drain_timeout_seconds = drain_timeout_seconds
         self._shuffle = shuffle
         self._room = asyncio.Event()
+        self.buffer.room_came = self._room.set
         self._suspects: list[tuple[Delivery, Batch]] = []
         self._state: Literal["starting", "running", "stopping"] = "starting"
 
@@ -228,9 +202,6 @@ class StreamWorker:
         while not self.buffer.has_room(1, 0):
             self._room.clear()
             await self._room.wait()
-
-    def _room_came(self) -> None:
-        self._room.set()
 
     async def _keep(self) -> None:
         """Tell in time that what is held is worked on, however slow the store is."""

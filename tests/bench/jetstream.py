@@ -16,6 +16,8 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from playsmart_gateway.build import worker_for
+from playsmart_gateway.config import Config
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.serve.server import SWITCH_INTERVAL_SECONDS
 from playsmart_gateway.stores.memory.store import MemorySink
@@ -85,7 +87,6 @@ async def _once(url: str, options: JetStreamOptions, batches: list[Batch]) -> tu
     """Return the seconds that publishing took, and that storing took."""
     from playsmart_gateway.stream.consumer import Consumer
     from playsmart_gateway.stream.sink import JetStreamSink
-    from playsmart_gateway.stream.worker import StreamWorker
 
     flush = max(1, FLUSH_EVENTS // batches[0].count)
     async with JetStreamSink(url, options, MemorySink().bury) as store:
@@ -96,7 +97,7 @@ async def _once(url: str, options: JetStreamOptions, batches: list[Batch]) -> tu
     events = sum(batch.count for batch in batches)
     with tempfile.TemporaryDirectory(prefix="playsmart-bench-") as folder:
         sink = open_store(f"sqlite:///{Path(folder) / 'events.db'}")
-        worker = StreamWorker(Consumer(url, options), sink)
+        worker = worker_for(Config(), Consumer(url, options), sink)
         began = time.perf_counter()
 
         async def is_stored() -> bool:

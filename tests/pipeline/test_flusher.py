@@ -14,11 +14,9 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.commit_queue import CommitQueue
-from playsmart_gateway.pipeline.flusher import Flusher
-from playsmart_gateway.pipeline.journal import (
-    Fsync,
-    NoJournal,
-)
+from playsmart_gateway.pipeline.flusher import Flusher, FlushOptions
+from playsmart_gateway.pipeline.machine import Machine
+from playsmart_gateway.pipeline.origin import MemoryOnly
 from playsmart_gateway.stores.models import Written
 from tests.support.doubles import TroubledSink, data_of, make_batch
 from tests.support.polling import PATIENCE_SECONDS
@@ -35,7 +33,7 @@ class Line:
         ripe_events: int = 10,
         patience: float = 60.0,
         max_bytes: int = 50_000,
-        fsync: Fsync = "never",
+        syncs_commits: bool = False,
     ) -> None:
         self.stats = Stats()
         self.sink = sink or TroubledSink()
@@ -45,21 +43,23 @@ class Line:
         self.commit_queue = CommitQueue(
             self.stats, self.sink, wake=self.buffer.stirred.set, patience_seconds=patience
         )
-        self.journal = NoJournal()
-        self.journal.fsync = fsync
+        self.origin = MemoryOnly()
         self.room_came = 0
         self.flusher = Flusher(
             self.buffer,
-            self.journal,
+            self.origin,
             self.sink,
             self.stats,
+            FlushOptions(
+                interval_seconds=interval,
+                max_events=ripe_events,
+                max_bytes=max_bytes,
+                syncs_commits=syncs_commits,
+            ),
             commit_queue=self.commit_queue,
-            room_came=self._count_room,
-            interval_seconds=interval,
-            max_events=ripe_events,
-            max_bytes=max_bytes,
-            jitter=lambda: -0.5,  # no pause between retries
+            machine=Machine(chance=lambda: -0.5),  # no pause between retries
         )
+        self.buffer.room_came = self._count_room
         self.sequence = 0
 
     def _count_room(self) -> None:
@@ -401,7 +401,7 @@ async def test_an_answer_waits_for_the_sync_if_the_journal_syncs_always() -> Non
                 raise SinkUnavailable("cannot sync")
 
     sink = Syncing(program=PROGRAM)
-    line = Line(sink, fsync="always")
+    line = Line(sink, syncs_commits=True)
     async with line.running():
         (task,) = send(line)
         assert (await task).points == 10

@@ -15,14 +15,11 @@ from playsmart_gateway.pipeline.intake import (
     MAX_WAITERS,
     Intake,
 )
-from playsmart_gateway.pipeline.journal import (
-    Fsync,
-    NoJournal,
-)
+from playsmart_gateway.pipeline.origin import Fsync, MemoryOnly
 from tests.support.doubles import FakeClock, make_batch
 
 
-class WitnessJournal(NoJournal):
+class WitnessJournal(MemoryOnly):
     """Notes the groups it is given; fails when told; syncs when let."""
 
     def __init__(self, fsync: Fsync = "never") -> None:

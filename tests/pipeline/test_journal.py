@@ -12,10 +12,9 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.pipeline.disk import OsDisk
 from playsmart_gateway.pipeline.journal import (
     RETAKE_SECONDS,
-    Fsync,
     Journal,
-    NoJournal,
 )
+from playsmart_gateway.pipeline.origin import Fsync, MemoryOnly
 from tests.support.doubles import FakeClock, make_batch
 
 
@@ -385,18 +384,16 @@ async def test_removal_waits_for_a_sync_that_is_under_way(
     journal.close()
 
 
-async def test_the_twin_names_batches_and_keeps_nothing() -> None:
-    journal = NoJournal()
-    journal.open()
+async def test_where_there_is_no_journal_batches_get_names_and_nothing_is_kept() -> None:
+    origin = MemoryOnly()
     batches = [make_batch(), make_batch()]
-    journal.write(batches)
+    origin.write(batches)
     assert [batch.sequence for batch in batches] == [1, 2]
-    assert list(journal.replay()) == []
-    journal.stored(2)
-    journal.undo()
-    await journal.sync()
-    await journal.remove_stored()
-    journal.close()
+    assert len({batch.journal for batch in batches}) == 1
+    origin.stored(1)
+    assert not origin.keeps_stored
+    assert not origin.is_due
+    assert [piece async for piece in origin.once_more()] == []
 
 
 async def test_a_folder_that_another_gateway_has_taken_meanwhile_is_left_to_it(
@@ -404,7 +401,7 @@ async def test_a_folder_that_another_gateway_has_taken_meanwhile_is_left_to_it(
 ) -> None:
     clock = FakeClock()
     batches = [make_batch(count=2), make_batch(count=3)]
-    journal = Journal(tmp_path / "j", waiting=lambda: batches, clock=clock)
+    journal = Journal(tmp_path / "j", waiting=batches, clock=clock)
     journal.open()
     journal.write(batches)
     (tmp_path / "j").rename(tmp_path / "moved")
@@ -436,7 +433,7 @@ async def test_what_waits_is_written_anew_before_the_old_segments_go(tmp_path: P
     clock = FakeClock()
     waiting = [make_batch() for _ in range(6)]
     journal = Journal(
-        tmp_path, segment_bytes=600, waiting=lambda: waiting, clock=clock, disk=(disk := OsDisk())
+        tmp_path, segment_bytes=600, waiting=waiting, clock=clock, disk=(disk := OsDisk())
     )
     journal.open()
     for batch in waiting:
@@ -480,8 +477,6 @@ async def test_what_is_stored_and_still_here_can_be_had_once_more(tmp_path: Path
     assert 0 < len(found) < 4
     assert journal.last_error is not None
     journal.close()
-    nothing = NoJournal()
-    assert [piece async for piece in nothing.once_more()] == []
 
 
 def files_of(folder: Path) -> list[Path]:

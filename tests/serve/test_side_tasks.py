@@ -75,7 +75,7 @@ async def test_a_bug_beside_ingest_is_logged_and_counted_and_events_go_on(
         raise IndexError
 
     gateway.inspector.left_the_buffer = explode
-    gateway.known_players.stored = explode
+    gateway.known_players.left_the_buffer = explode
     async with in_process(app) as client:
         await eventually(lambda: len(gateway.stats.side_failures) >= 2 or None)
         token = mint("ada", secret=SECRET, ttl_seconds=60, now=time.time())

@@ -16,8 +16,9 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.commit_queue import CommitQueue
-from playsmart_gateway.pipeline.flusher import Flusher
-from playsmart_gateway.pipeline.journal import NoJournal
+from playsmart_gateway.pipeline.flusher import Flusher, FlushOptions
+from playsmart_gateway.pipeline.machine import Machine
+from playsmart_gateway.pipeline.origin import MemoryOnly
 from playsmart_gateway.pipeline.verdict import plain_copy
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.open import open_store
@@ -40,9 +41,9 @@ class Line:
         )
         self.commit_queue = CommitQueue(self.stats, sink, wake=lambda: None)
         self.flusher = Flusher(
-            self.buffer, NoJournal(), sink, self.stats,
-            commit_queue=self.commit_queue, room_came=lambda: None,
-            interval_seconds=3600, max_events=10_000, max_bytes=10**7, jitter=lambda: 0.3,
+            self.buffer, MemoryOnly(), sink, self.stats,
+            FlushOptions(interval_seconds=3600, max_events=10_000, max_bytes=10**7),
+            commit_queue=self.commit_queue, machine=Machine(chance=lambda: 0.3),
         )  # fmt: skip
 
     def put(self, *batches: Batch) -> None:

@@ -22,8 +22,9 @@ from playsmart_gateway.errors import ConfigError, GatewayError, SinkRejected, Si
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.flusher import Flusher
-from playsmart_gateway.pipeline.journal import NoJournal
+from playsmart_gateway.pipeline.flusher import Flusher, FlushOptions
+from playsmart_gateway.pipeline.machine import Machine
+from playsmart_gateway.pipeline.origin import MemoryOnly
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stores.open import open_store
@@ -178,9 +179,9 @@ async def flushing(sink: Store, *, flush_events: int) -> AsyncIterator[tuple[Buf
     stats = Stats()
     buffer = Buffer(max_events=10**6, max_bytes=10**9, ripe_events=flush_events, ripe_bytes=10**9)
     flusher = Flusher(
-        buffer, NoJournal(), sink, stats,
-        room_came=lambda: None,
-        interval_seconds=0.01, max_events=flush_events, max_bytes=10**9, jitter=lambda: -0.5,
+        buffer, MemoryOnly(), sink, stats,
+        FlushOptions(interval_seconds=0.01, max_events=flush_events, max_bytes=10**9),
+        machine=Machine(chance=lambda: -0.5),
     )  # fmt: skip
     running = asyncio.create_task(flusher.run())
     yield buffer, flusher

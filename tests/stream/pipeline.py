@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import count
 from typing import Any
 
 import nats
 from nats.aio.client import Client
 
+from playsmart_gateway.build import worker_for
+from playsmart_gateway.config import Config
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stream.consumer import Consumer
 from playsmart_gateway.stream.options import JetStreamOptions
 from playsmart_gateway.stream.sink import JetStreamSink
+from playsmart_gateway.stream.source import Source
 from playsmart_gateway.stream.worker import StreamWorker
 from tests.support.polling import PATIENCE_SECONDS
 
@@ -37,17 +40,22 @@ async def connected(url: str) -> AsyncIterator[Client]:
         await client.close()
 
 
+def make_worker(
+    source: Source, sink: Store, config: Config | None = None, **named: Any
+) -> StreamWorker:
+    """A worker that does not wait long for more to come."""
+    return worker_for(config or Config(), source, sink, linger_seconds=0.001, **named)
+
+
 @contextlib.asynccontextmanager
 async def working(
     url: str,
     options: JetStreamOptions,
     sink: Store,
-    *,
-    make: Callable[..., StreamWorker] = StreamWorker,
     **named: Any,
 ) -> AsyncIterator[StreamWorker]:
     """A worker of the stream in this process."""
-    worker = make(Consumer(url, options), sink, linger_seconds=0.001, **named)
+    worker = make_worker(Consumer(url, options), sink, **named)
     async with worker.running():
         yield worker
     assert not worker.failed

@@ -34,6 +34,7 @@ from playsmart_gateway.stream.sink import JetStreamSink
 from playsmart_gateway.stream.source import SourceState
 from tests.stream.pipeline import (
     connected,
+    make_worker,
     new_stream,
     settled,
     working,
@@ -127,13 +128,11 @@ async def test_an_ack_that_was_lost_is_harmless(nats_server: NatsServers) -> Non
         async def acknowledge(self, acks: Sequence[str]) -> None:
             pass
 
-    from playsmart_gateway.stream.worker import StreamWorker
-
     options = new_stream(ack_wait_seconds=2.0)
     database = MemorySink()
     async with JetStreamSink(nats_server.url, options, database.bury) as store:
         await store.write(many(20))
-        mute = StreamWorker(Mute(nats_server.url, options), database, linger_seconds=0.001)
+        mute = make_worker(Mute(nats_server.url, options), database)
         async with mute.running():
             await eventually(lambda: mute.stats.stored == 20 or None)
         async with working(nats_server.url, options, database) as worker:

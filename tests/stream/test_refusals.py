@@ -10,8 +10,8 @@ import pytest
 from playsmart_gateway.errors import ConfigError, SinkRejected
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.flusher import Flusher
-from playsmart_gateway.pipeline.journal import NoJournal
+from playsmart_gateway.pipeline.flusher import Flusher, FlushOptions
+from playsmart_gateway.pipeline.origin import MemoryOnly
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.consumer import Consumer
 from playsmart_gateway.stream.sink import JetStreamSink
@@ -54,9 +54,8 @@ def piece_of_a_gateway(store: JetStreamSink) -> tuple[Flusher, Buffer]:
     buffer = Buffer(max_events=100, max_bytes=10**6, ripe_events=100, ripe_bytes=10**6)
     stats = Stats()
     flusher = Flusher(
-        buffer, NoJournal(), store, stats,
-        room_came=lambda: None,
-        interval_seconds=3_600, max_events=100, max_bytes=10**6,
+        buffer, MemoryOnly(), store, stats,
+        FlushOptions(interval_seconds=3_600, max_events=100, max_bytes=10**6),
     )  # fmt: skip
     return flusher, buffer
 

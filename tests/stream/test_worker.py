@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from playsmart_gateway.config import Buffer, Config, Server
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
@@ -16,6 +17,7 @@ from playsmart_gateway.stream.source import (
 )
 from playsmart_gateway.stream.worker import StreamWorker
 from tests.stream.fake_source import FakeSource
+from tests.stream.pipeline import make_worker
 from tests.support.doubles import TroubledSink, make_batch
 from tests.support.polling import eventually
 
@@ -50,7 +52,7 @@ def source() -> FakeSource:
 async def running(
     source: FakeSource, sink: MemorySink, **named: Any
 ) -> AsyncIterator[StreamWorker]:
-    worker = StreamWorker(source, sink, linger_seconds=0.001, **named)
+    worker = make_worker(source, sink, **named)
     async with worker.running():
         yield worker
     assert worker.stats.unaccounted(worker.buffer.events) == 0
@@ -235,7 +237,7 @@ async def test_an_ack_that_fails_is_left_to_the_next_delivery(source: FakeSource
 async def test_more_is_fetched_only_when_there_is_room(source: FakeSource) -> None:
     sink = RecordingSink(log=source.log)
     sink.gate.clear()
-    async with running(source, sink, flush_max_events=2) as worker:
+    async with running(source, sink, config=Config(buffer=Buffer(flush_max_events=2))) as worker:
         source.deliver(*(make_batch(sequence) for sequence in range(1, 9)))
         await eventually(lambda: worker.buffer.events == 8 or None)
         source.deliver(make_batch(9), first=9)
@@ -264,7 +266,9 @@ async def test_a_stop_does_not_wait_for_ever(
 ) -> None:
     sink = RecordingSink(log=source.log)
     sink.gate.clear()
-    async with running(source, sink, drain_timeout_seconds=0.05) as worker:
+    async with running(
+        source, sink, config=Config(server=Server(drain_timeout_seconds=0.05))
+    ) as worker:
         source.deliver(make_batch(1, count=7))
         await eventually(lambda: worker.buffer.events or None)
     assert worker.left_behind == 7

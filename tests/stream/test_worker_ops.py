@@ -8,6 +8,7 @@ from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.source import SourceState
 from playsmart_gateway.stream.worker import StreamWorker
 from tests.stream.fake_source import FakeSource
+from tests.stream.pipeline import make_worker
 from tests.support.metrics import parse_metrics
 
 
@@ -18,7 +19,7 @@ async def ask(worker: StreamWorker, path: str) -> httpx.Response:
 
 
 async def test_it_is_alive_and_ready_unless_something_is_wrong() -> None:
-    worker = StreamWorker(FakeSource(), MemorySink())
+    worker = make_worker(FakeSource(), MemorySink())
     assert (await ask(worker, "/healthz")).json() == {"status": "alive"}
     starting = (await ask(worker, "/readyz")).json()["error"]["details"]
     assert starting == [{"path": "worker", "message": "starting"}]
@@ -31,7 +32,7 @@ async def test_it_is_alive_and_ready_unless_something_is_wrong() -> None:
 
 
 async def test_its_counters_and_the_state_of_the_stream_are_metrics() -> None:
-    worker = StreamWorker(FakeSource(), MemorySink())
+    worker = make_worker(FakeSource(), MemorySink())
     unknown = parse_metrics((await ask(worker, "/metrics")).text)
     assert "playsmart_worker_lag_messages" not in unknown
     worker.fetched, worker.fetched_again = 9, 2

@@ -91,7 +91,10 @@ class KnownPlayers:
             if self._worker is not None:
                 self._worker.tell(Known(*key, session.country_code))
 
-    def stored(self, batches: Sequence[Batch]) -> None:
+    def buried(self, batch: Batch) -> None:
+        """Nothing to note: it leaves the buffer next."""
+
+    def left_the_buffer(self, batches: Sequence[Batch]) -> None:
         """Take note that these batches wait no longer."""
         if not self._waiting:
             return

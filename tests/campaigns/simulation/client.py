@@ -5,13 +5,12 @@ from collections.abc import Callable
 
 from playsmart_gateway.errors import Overloaded, Refused
 from playsmart_gateway.events.batch import Batch
-from tests.campaigns.simulation.chance import Chance
 from tests.campaigns.simulation.ledger import (
     Attempt,
     Ledger,
 )
 from tests.campaigns.simulation.loop import SimLoop
-from tests.campaigns.simulation.parts import SimGateway
+from tests.campaigns.simulation.parts import Bystander, SimGateway
 
 PATIENCE_SECONDS = 120.0
 """Nothing that the simulation does to a request can make it take longer than this."""
@@ -23,17 +22,17 @@ class Client:
     """One player over one life of a gateway; ``complaints`` are answers that must not happen."""
 
     def __init__(
-        self, name: str, gateway: SimGateway, ledger: Ledger, chance: Chance, loop: SimLoop
+        self, name: str, gateway: SimGateway, ledger: Ledger, bystander: Bystander, loop: SimLoop
     ) -> None:
         self.name = name
         self.complaints: list[str] = []
         self.leaving = False
         self._gateway = gateway
         self._ledger = ledger
-        self._chance = chance
+        self._chance = loop.chance
         self._loop = loop
         self._request: asyncio.Task[None] | None = None
-        gateway.after_room.append(self._room_came)
+        bystander.after_room.append(self._room_came)
 
     async def play(self, batches: int, hurry: float, jump: Jump) -> None:
         """Send that many batches, ``hurry`` seconds apart at most."""

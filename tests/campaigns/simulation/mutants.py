@@ -61,7 +61,7 @@ class _SkipsCrc(SimDisk):
 
 class _LetsGoFirst(Flusher):
     async def flush(self, trigger: str = "explicit") -> int:
-        batches = self._buffer.head(self._max_events, self._max_bytes)
+        batches = self._buffer.head(self._options.max_events, self._options.max_bytes)
         self._let_go(batches)
         written = await self._sink.write(batches)
         self._stats.stored += written.stored
@@ -78,8 +78,8 @@ class _ReservesNothing(Buffer):
 
 
 class _TrimsUnsynced(Flusher):
-    async def trim_journal(self) -> None:
-        await self._journal.remove_stored()
+    async def trim(self) -> None:
+        await self._origin.remove_stored()
 
 
 class _ReusesIdentity(SimJournal):
@@ -110,7 +110,9 @@ class _SettlesBackwards(Intake):
 
 class _TakesFailureForSuccess(Flusher):
     async def flush(self, trigger: str = "explicit") -> int:
-        batches = self._buffer.head(self._max_events, self._max_bytes)[: self._limit]
+        batches = self._buffer.head(self._options.max_events, self._options.max_bytes)[
+            : self._limit
+        ]
         try:
             return await super().flush(trigger)
         except SinkUnavailable:
@@ -246,7 +248,7 @@ class _WritesTwice(Flusher):
         try:
             return await super().flush(trigger)
         except SinkUnavailable:
-            _rename(self._buffer.head(self._max_events, self._max_bytes))
+            _rename(self._buffer.head(self._options.max_events, self._options.max_bytes))
             raise
 
 

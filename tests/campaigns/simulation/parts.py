@@ -1,45 +1,44 @@
-"""The gateway under test: the real lifecycle of ``Gateway`` over simulated surroundings."""
+"""The gateway under test: wired as the real one, of the same parts, over simulated surroundings."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, NamedTuple
 
 from playsmart_gateway import config
-from playsmart_gateway.auth.tokens import TokenVerifier
+from playsmart_gateway.build import Storage, parts_for, verifier_for
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.intake import Intake
-from playsmart_gateway.pipeline.journal import (
-    SEGMENT_BYTES,
-    Fsync,
-    Journal,
-)
+from playsmart_gateway.pipeline.journal import Journal
+from playsmart_gateway.pipeline.machine import Machine
+from playsmart_gateway.pipeline.origin import Fsync
 from playsmart_gateway.pipeline.segments import SegmentFiles
-from playsmart_gateway.stores.contract import Store
-from tests.campaigns.simulation.chance import Chance
+from playsmart_gateway.pipeline.wiring import Kinds
 from tests.campaigns.simulation.disk import SimDisk
 from tests.campaigns.simulation.loop import SimLoop
 from tests.campaigns.simulation.store import SimSink
 
+_AUTH = config.Auth(secret="nobody sends a token here, but a gateway has a verifier")
+_FOLDER = "/nowhere/journal"
+
 
 class SimJournal(Journal):
-    """The real journal; its small segments weigh as much for the flusher as full-sized ones."""
+    """The real journal, which also says how long its syncs took."""
 
-    weight = 1
-    clock: Callable[[], float]
     _sync_began: float | None = None
     _longest_sync = 0.0
 
-    def exchange_files(self, files: SegmentFiles) -> None:
-        """Do through others what is done on the disk."""
-        self._files = files
+    def __init__(self, folder: Path, *, files: type[SegmentFiles], **named: Any) -> None:
+        super().__init__(folder, **named)
+        self._files = files(self._disk, folder)
 
     async def sync(self) -> None:
-        self._sync_began = self.clock()
+        self._sync_began = self._clock()
         try:
             await super().sync()
         finally:
@@ -48,12 +47,8 @@ class SimJournal(Journal):
 
     def longest_sync(self) -> float:
         """Seconds that the longest sync took, or takes by now."""
-        running = 0.0 if self._sync_began is None else self.clock() - self._sync_began
+        running = 0.0 if self._sync_began is None else self._clock() - self._sync_began
         return max(self._longest_sync, running)
-
-    @property
-    def removable_bytes(self) -> int:
-        return super().removable_bytes * self.weight
 
 
 @dataclass(frozen=True)
@@ -86,110 +81,62 @@ class Limits:
             wait_for_room_seconds=chance.choice((0.0, 0.05, 1.0)),
         )
 
-
-class _Since(float):
-    """An instant; ``app`` subtracts it from the real clock and gets the virtual time since."""
-
-    loop: SimLoop
-    at: float
-
-    def __new__(cls, loop: SimLoop) -> "_Since":
-        since = super().__new__(cls, 1.0)
-        since.loop = loop
-        since.at = loop.now
-        return since
-
-    def __rsub__(self, _: float) -> float:
-        return self.loop.now - self.at
-
-
-class SimGateway(Gateway):
-    """Starts, replays, drains and stops as the real one does: only the constructor differs."""
-
-    def __init__(
-        self,
-        parts: "Parts",
-        limits: Limits,
-        disk: SimDisk,
-        sink: SimSink,
-        loop: SimLoop,
-        *,
-        wall: Callable[[], float],
-        drain_timeout_seconds: float,
-    ) -> None:
-        server = config.Server(drain_timeout_seconds=drain_timeout_seconds)
-        journal_section = config.Journal(
-            fsync=limits.fsync, fsync_interval_seconds=limits.fsync_interval_seconds
+    def config(self, drain_timeout_seconds: float) -> config.Config:
+        """As it would be configured."""
+        return config.Config(
+            server=config.Server(drain_timeout_seconds=drain_timeout_seconds),
+            auth=_AUTH,
+            journal=config.Journal(
+                path=_FOLDER,
+                fsync=self.fsync,
+                fsync_interval_seconds=self.fsync_interval_seconds,
+            ),
+            buffer=config.Buffer(
+                max_events=self.max_events,
+                max_bytes=self.max_bytes,
+                flush_interval_seconds=self.flush_interval_seconds,
+                flush_max_events=self.flush_max_events,
+                flush_max_bytes=self.flush_max_bytes,
+                wait_for_room_ms=int(self.wait_for_room_seconds * 1_000),
+            ),
         )
-        super().__init__(
-            config.Config(server=server, journal=journal_section),
-            cast(TokenVerifier, None),
-            sink,
-            cast(Store, sink),
-        )
-        chance: Chance = loop.chance
-        journal = parts.journal(
-            Path("journal"),
-            fsync=limits.fsync,
-            segment_bytes=limits.segment_bytes,
-            disk=disk,
-            in_thread=self._journal_thread,
-            identity=chance.randbytes(16),
-            waiting=lambda: self.buffer,
-            clock=loop.time,
-        )
-        journal.clock = loop.time
-        journal.weight = SEGMENT_BYTES // limits.segment_bytes
-        journal.exchange_files(parts.files(disk, Path("journal")))
-        self.journal = self.sim_journal = journal
-        self.buffer = parts.buffer(
-            max_events=limits.max_events,
-            max_bytes=limits.max_bytes,
-            ripe_events=limits.flush_max_events,
-            ripe_bytes=limits.flush_max_bytes,
-            clock=loop.time,
-        )
-        self.intake = parts.intake(
-            journal,
-            self.buffer,
-            self.stats,
-            wait_for_room_seconds=limits.wait_for_room_seconds,
-            clock=wall,
-        )
-        self.commit_queue = CommitQueue(self.stats, cast(Store, sink), wake=self.buffer.stirred.set)
-        self.flusher = parts.flusher(
-            self.buffer,
-            journal,
-            sink,
-            self.stats,
-            commit_queue=self.commit_queue,
-            room_came=self._room_came,
-            interval_seconds=limits.flush_interval_seconds,
-            max_events=limits.flush_max_events,
-            max_bytes=limits.flush_max_bytes,
-            clock=loop.time,
-            jitter=chance.random,
-        )
+
+
+class Bystander:
+    """Counts what it is told.
+
+    ``after_room`` is called when batches have left the buffer, and those who wait were let in.
+    """
+
+    def __init__(self) -> None:
+        self.accepted_events = 0
+        self.left_events = 0
+        self.buried_events = 0
         self.after_room: list[Callable[[], None]] = []
-        self._loop = loop
 
-    def _room_came(self) -> None:
-        self.intake.room_came()
+    def accepted(self, batch: Batch) -> None:
+        self.accepted_events += batch.count
+
+    def buried(self, batch: Batch) -> None:
+        self.buried_events += batch.count
+
+    def left_the_buffer(self, batches: Sequence[Batch]) -> None:
+        self.left_events += sum(batch.count for batch in batches)
         for call in self.after_room:
             call()
 
-    def stop_soon(self, *, hurry: bool = False) -> None:
-        super().stop_soon(hurry=hurry)
-        self._stopping_since = _Since(self._loop)
 
-    async def _journal_thread(self, function: Callable[[], object]) -> object:
-        chance = self._loop.chance
-        slow = chance.between(0.01, 2.0) if chance.strikes("disk: slow") else 0.0
-        return await self._loop.in_thread(function, slow)
+class SimGateway(Gateway):
+    """A gateway that nobody changed, but for its mutants."""
+
+    @property
+    def sim_journal(self) -> SimJournal:
+        """Its journal, which it has."""
+        assert isinstance(self.journal, SimJournal)
+        return self.journal
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """Which classes a gateway is built from; a mutant has one exchanged for a broken one."""
 
     journal: type[SimJournal] = SimJournal
@@ -200,3 +147,42 @@ class Parts:
     disk: type[SimDisk] = SimDisk
     sink: type[SimSink] = SimSink
     gateway: type[SimGateway] = SimGateway
+
+    def make_gateway(
+        self,
+        limits: Limits,
+        sink: SimSink,
+        machine: Machine,
+        bystander: Bystander,
+        drain_timeout_seconds: float,
+    ) -> SimGateway:
+        """Wire them as the real ones are."""
+        segment_bytes = limits.segment_bytes
+        journal = partial(self.journal, files=self.files, segment_bytes=segment_bytes)
+        parts = parts_for(
+            limits.config(drain_timeout_seconds),
+            Storage(sink, sink),
+            verifier_for(_AUTH),
+            machine=machine,
+            kinds=Kinds(journal, self.buffer, self.intake, self.flusher),
+            observers={"bystander": bystander},
+        )
+        return self.gateway(parts, machine)
+
+
+def sim_machine(loop: SimLoop, disk: SimDisk, wall: Callable[[], float]) -> Machine:
+    """Return the machine of one life."""
+    chance = loop.chance
+
+    async def in_thread(function: Callable[[], object]) -> object:
+        slow = chance.between(0.01, 2.0) if chance.strikes("disk: slow") else 0.0
+        return await loop.in_thread(function, slow)
+
+    return Machine(
+        clock=loop.time,
+        wall=wall,
+        chance=chance.random,
+        in_thread=in_thread,
+        make_disk=lambda: disk,
+        make_identity=lambda: chance.randbytes(16),
+    )

@@ -17,7 +17,7 @@ from tests.campaigns.simulation.loop import (
     SimLoop,
     Stuck,
 )
-from tests.campaigns.simulation.parts import Parts
+from tests.campaigns.simulation.parts import Bystander, Parts, sim_machine
 from tests.campaigns.simulation.world import World
 
 DRAIN_SECONDS = 3_600.0
@@ -98,13 +98,12 @@ class _Life:
         disk = self._disk = parts.disk(world.medium, world.chance, loop)
         sink = self._sink = parts.sink(world.store, world.chance, loop)
         drain = DRAIN_SECONDS if last else world.chance.between(0.01, 10.0)
-        self._gateway = parts.gateway(
-            parts, world.limits, disk, sink, loop,
-            wall=lambda: world.wall(loop.now), drain_timeout_seconds=drain,
-        )  # fmt: skip
+        self._bystander = Bystander()
+        machine = sim_machine(loop, disk, lambda: world.wall(loop.now))
+        self._gateway = parts.make_gateway(world.limits, sink, machine, self._bystander, drain)
         self._gateway.on_fatal = self._fail
         self._clients = [
-            Client(f"client-{number}", self._gateway, world.ledger, world.chance, loop)
+            Client(f"client-{number}", self._gateway, world.ledger, self._bystander, loop)
             for number in range(world.chance.randint(1, 5) if players is None else players)
         ]
         self._live()
@@ -223,6 +222,11 @@ class _Life:
             yield f"tasks left: {left}"
         if missed := stats.unaccounted(buffer.events):
             yield f"the law misses {missed} of {stats.received} events"
+        told = self._bystander
+        if told.accepted_events != told.left_events + buffer.events:
+            yield f"told of {told.accepted_events} accepted, {told.left_events} left the buffer"
+        if told.buried_events != stats.rejected["buried"]:
+            yield f"told of {told.buried_events} buried, {stats.rejected['buried']} were"
         if gateway.left_behind != buffer.events:
             yield f"{gateway.left_behind} left behind were told of {buffer.events}"
         if self._last and gateway.left_behind:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from playsmart_gateway.pipeline.journal import Fsync
+from playsmart_gateway.pipeline.origin import Fsync
 from tests.campaigns.simulation.chance import (
     Chance,
     Tell,

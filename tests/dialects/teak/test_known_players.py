@@ -97,7 +97,7 @@ async def test_players_who_wait_are_known_however_small_the_cache_is() -> None:
     for each in batches:
         known_players.accepted(each)
     assert all(known_players.country("app", f"player-{number}") == "US" for number in range(10))
-    known_players.stored(batches[:9])
+    known_players.left_the_buffer(batches[:9])
     known = [known_players.country("app", f"player-{number}") for number in range(10)]
     assert known == [None] * 8 + ["US", "US"]
 
@@ -109,12 +109,12 @@ async def test_a_player_is_cached_once_stored_and_waits_until_the_last_session_i
     known_players.accepted(first)
     known_players.accepted(second)
     assert known_players.country("app", "ada") == "DE"
-    known_players.stored([first])
+    known_players.left_the_buffer([first])
     await known_players.countries("app", ["ada"])
     known_players.accepted(session(3, "bob"))
-    known_players.stored([session(3, "bob")])
+    known_players.left_the_buffer([session(3, "bob")])
     assert known_players.country("app", "ada") == "DE", "evicted from the cache, but still waiting"
-    known_players.stored([second])
+    known_players.left_the_buffer([second])
     assert known_players.country("app", "ada") == "DE"
     assert known_players.country("app", "bob") is None
     assert reader.asked == []
@@ -130,7 +130,7 @@ async def test_a_session_that_comes_during_the_read_knows_better(flushed: bool) 
     newer = session(1, country="DE")
     known_players.accepted(newer)
     if flushed:
-        known_players.stored([newer])
+        known_players.left_the_buffer([newer])
     reader.gate.set()
     assert await reading == {"ada": "DE"}
     assert known_players.country("app", "ada") == "DE"
@@ -144,7 +144,7 @@ async def test_only_sessions_make_players_known() -> None:
         analytics(2, spin("ada", action="Played", value="1e9999")),
     ):
         known_players.accepted(each)
-        known_players.stored([each])
+        known_players.left_the_buffer([each])
     assert known_players.country("app", "ada") is None
 
 
