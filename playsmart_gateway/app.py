@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, nullcontext
 from functools import partial
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from playsmart_gateway.build import (
     access_for,
     allowance_for,
     gateway_for,
+    lynes_auth,
     lynes_verifier_for,
     program_for,
     require_strong_secrets,
@@ -53,10 +55,7 @@ from playsmart_gateway.dialects.teak.renderer import Renderer
 from playsmart_gateway.economy.coins import draws_for
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http import ops
-from playsmart_gateway.http.endpoint import (
-    ERROR_BODY,
-    Endpoint,
-)
+from playsmart_gateway.http.endpoint import ERROR_BODY, Endpoint, Tokens
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.http.request_frame import (
     INTERNAL_ERROR,
@@ -128,13 +127,13 @@ def create_app(
         worker=worker,
         machine=Machine(wall=clock),
     )
+    tokens = Tokens(gateway.verifier, config.auth.trust_forwarded)
     endpoint = playsmart.IngestEvents(
         gateway.intake,
-        gateway.verifier,
+        tokens,
         gateway.stats,
         draws=draws_for(rules),
         max_body_bytes=config.server.max_body_bytes,
-        trust_forwarded=config.auth.trust_forwarded,
         allowance=allowance or allowance_for(config),
         turns=gateway.slots.large_bodies,
     )
@@ -154,9 +153,10 @@ def create_app(
     lynes_verifier = lynes_verifier_for(config) or gateway.verifier
     gateway.verifier.on_invalid = partial(gateway.stats.count_auth_failure, "token")
     lynes_verifier.on_invalid = gateway.verifier.on_invalid
+    lynes_tokens = Tokens(lynes_verifier, lynes_auth(config).trust_forwarded)
     send_event = lynes.SendEvent(
         gateway.commit_queue,
-        lynes_verifier,
+        lynes_tokens,
         gateway.stats,
         program,
         access_for(config),
@@ -166,7 +166,7 @@ def create_app(
         make_limit=make_limit,
         tries=tries,
     )
-    endpoints: dict[str, Endpoint] = {
+    endpoints: dict[str, Endpoint[Any, Any]] = {
         playsmart.PATH: endpoint,
         **_teak_endpoints(config, gateway, renderer, make_limit, tries, clock),
         **dict.fromkeys(lynes.PATHS, send_event),
@@ -190,13 +190,12 @@ def create_app(
             *players.routes(
                 _public_games(config),
                 gateway.reader,
-                gateway.verifier,
-                trust_forwarded=config.auth.trust_forwarded,
+                tokens,
             ),
             *reads.routes(
                 program,
                 gateway.statistics.points,
-                lynes_verifier,
+                lynes_tokens,
                 access_for(config),
                 clock=clock,
             ),
@@ -229,7 +228,7 @@ def _teak_endpoints(
     make_limit: MakeLimit,
     tries: WrongTries,
     clock: Callable[[], float],
-) -> dict[str, Endpoint]:
+) -> dict[str, Endpoint[Any, Any]]:
     limits = config.teak.limits
     parts = Parts(
         apps=teak_apps_for(config),

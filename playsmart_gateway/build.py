@@ -322,7 +322,6 @@ def access_for(config: Config) -> lynes.Access:
         config.lynes.project,
         config.lynes.api_keys,
         bool(config.lynes.strict_user),
-        lynes_auth(config).trust_forwarded,
     )
 
 

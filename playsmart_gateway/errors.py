@@ -8,10 +8,12 @@
     │   ├── Unauthenticated   401  no caller could be established
     │   ├── Forbidden         403  the caller may not do this
     │   ├── NotFound          404  what was asked for is unknown here
+    │   ├── MethodNotAllowed  405  the path is there, and takes other methods
     │   ├── TooSlow           408  the request did not arrive in time
     │   ├── TooLarge          413  the body is over the limit
     │   ├── UnsupportedMedia  415  the body is not in a media type that we read
     │   ├── RateLimited       429  too often; come back in ``retry_after_seconds``
+    │   ├── InternalError     500  a bug; what it was is in the log
     │   ├── Unstorable        500  the store will never take it; nothing of it is kept
     │   ├── KeysUnavailable   503  no key could be fetched yet to check a token with
     │   ├── JournalUnavailable 503 the disk did not take the batch; nothing of it is kept
@@ -118,6 +120,14 @@ class NotFound(Refused):
     default_message = "not_found"
 
 
+class MethodNotAllowed(Refused):
+    """The path is there, and does not take this method."""
+
+    tag = "method_not_allowed"
+    status = 405
+    default_message = "method_not_allowed"
+
+
 class TooSlow(Refused):
     """The request did not arrive within the request timeout."""
 
@@ -148,6 +158,14 @@ class RateLimited(Refused):
     tag = "rate_limited"
     status = 429
     default_message = "rate_limited"
+
+
+class InternalError(Refused):
+    """A bug of ours; the log says more."""
+
+    tag = "internal_error"
+    status = 500
+    default_message = "internal_error"
 
 
 class Unstorable(Refused):

@@ -1,13 +1,43 @@
-"""What all dialects share: endpoint and answer, the media type, the capped body, the credential."""
+"""One request, from its headers to its answer: the frame that the endpoints of all dialects share.
 
-from typing import NamedTuple, Protocol
+``Endpoint`` is the frame of what is sent to us, ``reading`` that of what is read back. With them go
+what each dialect needs of a request: the media type, the capped body, the token.
+"""
 
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive
 
-from playsmart_gateway.errors import TooLarge, Unauthenticated, UnsupportedMedia
+from playsmart_gateway.auth.tokens import Caller, TokenVerifier
+from playsmart_gateway.errors import (
+    InternalError,
+    Refused,
+    SinkError,
+    StoreUnavailable,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedMedia,
+)
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.error_body import (
+    JSON_TYPE,
+    NO_PROBLEMS,
+    Problems,
+    Said,
+    Sound,
+    error_headers,
+)
+from playsmart_gateway.http.turns import LARGE_BODY_BYTES, Spaced, Steps
+from playsmart_gateway.metrics import Stats
 
 _JSON = b"application/json"
+
+Who = TypeVar("Who")
+Asked = TypeVar("Asked")
 
 Headers = dict[bytes, bytes]
 """The headers of a request by lower-case name; of repeated ones the last."""
@@ -25,8 +55,9 @@ more of it, and what to answer."""
 class Answer(NamedTuple):
     """One whole answer; whoever sends it adds its length and the request id.
 
-    ``batch`` is what was accepted of the request, for whoever watches; ``is_stored`` if it was
-    committed before the answer.
+    The rest is for whoever watches: ``batch`` is what was accepted of the request, ``is_stored`` if
+    it was committed before the answer, ``points`` what it earned by then; ``problems`` are what is
+    wrong with the request, or with a part of it.
     """
 
     status: int
@@ -34,18 +65,8 @@ class Answer(NamedTuple):
     headers: list[tuple[bytes, bytes]]
     batch: Batch | None = None
     is_stored: bool = False
-
-
-class Endpoint(Protocol):
-    """Answers the POST requests of one path."""
-
-    async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
-        """Answer one request; None when the client has left."""
-        ...
-
-    def error_body(self, status: int, message: str) -> bytes:
-        """Return the body of an error that the endpoint itself knows nothing about: 405, 500."""
-        ...
+    points: int = 0
+    problems: Problems = NO_PROBLEMS
 
 
 class Disconnected(Exception):
@@ -65,6 +86,181 @@ def require_plain_encoding(headers: Headers) -> None:
     encoding = headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
         raise UnsupportedMedia("unsupported_content_encoding")
+
+
+class Room(Protocol):
+    """Where what is asked has to fit in; see ``Intake``."""
+
+    def has_room_for(self, body_bytes: int, max_events: int) -> bool:
+        """Whether a body fits that comes to so many bytes and events at most."""
+        ...
+
+    async def room_for(self, body_bytes: int, max_events: int) -> None:
+        """Return when it is likely to fit."""
+        ...
+
+
+class Endpoint(ABC, Generic[Who, Asked]):
+    """Answers the POST requests of one path, in the order that is the same for all.
+
+    Who asks, and may they ask once more (``authenticate``); the media type; the body, up to
+    ``max_body_bytes``; is there ``room`` for the ``max_events`` that it can come to; what is asked
+    (``decode``, in steps with ``turns`` between them if the body is large); do it and say so
+    (``act``). Whatever refuses on the way raises ``Refused``, which
+    is counted by its tag, and answered as the dialect says it (``sound``). A store that cannot be
+    asked is 503.
+    """
+
+    reads_first: ClassVar[bool] = False
+    """Whether the credential is in the body, so that nobody is known before it is read."""
+
+    max_events: ClassVar[int] = 0
+    """Events that a body may come to; 0 if there is always room."""
+
+    require_media = staticmethod(require_json)
+    """Raises ``UnsupportedMedia`` for a body that cannot be read."""
+
+    def __init__(
+        self,
+        stats: Stats,
+        max_body_bytes: int,
+        *,
+        room: Room | None = None,
+        turns: Spaced | None = None,
+    ) -> None:
+        self._room = room if self.max_events else None
+        self._turns = turns
+        self._stats = stats
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
+        """Answer one request; None when the client has left."""
+        who, body = None, b""
+        try:
+            if self.reads_first:
+                self.require_media(headers)
+                body = await read_body(headers, receive, self._max_body_bytes)
+                who = await self.authenticate(headers, body)
+            else:
+                who = await self.authenticate(headers, body)
+                self.require_media(headers)
+                body = await read_body(headers, receive, self._max_body_bytes)
+            room, size = self._room, len(body)
+            if room is not None and not room.has_room_for(size, self.max_events):
+                await room.room_for(size, self.max_events)
+            if size > LARGE_BODY_BYTES and self._turns is not None:
+                asked = await self._turns.run(self.decode_in_steps(who, body))
+            else:
+                asked = self.decode(who, body)
+            return await self.act(who, asked, size)
+        except Disconnected:
+            return None
+        except Refused as error:
+            refusal = error
+        except SinkError:
+            refusal = StoreUnavailable(retry_after_seconds=1)
+        self._stats.refused_requests[refusal.tag] += 1
+        self.refused(refusal, who, len(body))
+        return self.answer_to(refusal)
+
+    @abstractmethod
+    async def authenticate(self, headers: Headers, body: bytes) -> Who:
+        """Return who asks; ``body`` is empty unless the endpoint ``reads_first``.
+
+        Raises:
+            Refused: nobody is believed, or they have asked too often.
+        """
+
+    @abstractmethod
+    def decode(self, who: Who, body: bytes) -> Asked:
+        """Return what is asked.
+
+        Raises:
+            Refused: it breaks the contract, or is not for them to ask.
+        """
+
+    def decode_in_steps(self, who: Who, body: bytes) -> Steps[Asked]:
+        """Do what ``decode`` does, for a large body: each step is a part of the work."""
+        yield from ()  # one step, unless the dialect knows better
+        return self.decode(who, body)
+
+    @abstractmethod
+    async def act(self, who: Who, asked: Asked, size: int) -> Answer:
+        """Do what is asked and return the answer; the body had ``size`` bytes.
+
+        Raises:
+            Refused: it cannot be done.
+            SinkError: the store cannot be asked now.
+        """
+
+    @abstractmethod
+    def sound(self, refusal: Refused) -> Said:
+        """Put a refusal into the words of the dialect."""
+
+    def answer_to(self, refusal: Refused) -> Answer:
+        """Return the answer to a request that is refused."""
+        return answer_to(refusal, self.sound)
+
+    def refused(self, refusal: Refused, who: Who | None, size: int) -> None:
+        """Take note of a refusal; ``size`` bytes of a body were read, of ``who`` if anybody."""
+
+
+def answer_to(refusal: Refused, sound: Sound) -> Answer:
+    """Return the answer to a request that is refused, as ``sound`` puts it."""
+    body, problems = sound(refusal)
+    return Answer(refusal.status, body, error_headers(refusal), problems=problems)
+
+
+def reading(
+    read: Callable[[Request], Awaitable[bytes]], sound: Sound
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers a route with the JSON that ``read`` returns, or with why not.
+
+    ``read`` raises what ``Endpoint.act`` raises.
+    """
+    broken = sound(InternalError()).body
+
+    async def answer(request: Request) -> Response:
+        request.scope[ERROR_BODY] = broken
+        try:
+            try:
+                return response(Answer(200, await read(request), [JSON_TYPE]))
+            except SinkError as error:
+                raise StoreUnavailable(retry_after_seconds=1) from error
+        except Refused as refusal:
+            return response(answer_to(refusal, sound))
+
+    return answer
+
+
+def response(answer: Answer) -> Response:
+    """Return an answer as a route of Starlette's sends it."""
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    return Response(answer.body, answer.status, headers)
+
+
+class Tokens(NamedTuple):
+    """Whose bearer tokens are believed, and whether those that a proxy passes on are."""
+
+    verifier: TokenVerifier
+    trust_forwarded: bool
+
+    def recall(self, headers: Headers) -> Caller | None:
+        """Return who sent a request if the very token passed before, else None.
+
+        Raises:
+            Refused: there is no token.
+        """
+        return self.verifier.recall(bearer_of(headers, trust_forwarded=self.trust_forwarded))
+
+    async def caller(self, headers: Headers) -> Caller:
+        """Return who sent a request.
+
+        Raises:
+            Refused: there is no token, it is not valid, or no key could be had yet.
+        """
+        token = bearer_of(headers, trust_forwarded=self.trust_forwarded)
+        return self.verifier.recall(token) or await self.verifier.verify(token)
 
 
 async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:
@@ -90,9 +286,9 @@ async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes
         size += len(chunk)
         if size > max_bytes:
             raise TooLarge
-        chunks.append(chunk)
         if not message.get("more_body", False):
-            return chunk if len(chunks) == 1 else b"".join(chunks)
+            return b"".join([*chunks, chunk]) if chunks else chunk
+        chunks.append(chunk)
 
 
 def bearer_token(authorization: bytes | None) -> bytes:

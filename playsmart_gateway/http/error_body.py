@@ -1,17 +1,50 @@
-"""The error body of every path that is not a neighbour's: ``{"error": {"code", "message"}}``.
+"""How a refusal sounds: in a dialect's own words, or in the gateway's.
 
-Rendered in one place, with the separators that the contract shows (contract section 6).
+The gateway's error body is that of every path that is not a neighbour's: ``{"error": {"code",
+"message"}}``, rendered in one place, with the separators that the contract shows (contract section
+6).
 """
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Self
 
 from playsmart_gateway.errors import Detail, Refused
 
 JSON_TYPE = (b"content-type", b"application/json")
 MAX_DETAILS = 20
 """A request can be wrong in thousands of places; after this many only their number is told."""
+
+MAX_PROBLEMS = 50
+"""As many details are told to whoever watches."""
+
+
+class Problems(NamedTuple):
+    """What is wrong with a request, for whoever watches, in the words of its answer."""
+
+    code: str = ""
+    message: str = ""
+    details: Sequence[Detail] = ()
+
+    @classmethod
+    def listed(cls, code: str, details: Sequence[Detail]) -> Self:
+        """Return those of a dialect that has no message beside its details: the first two."""
+        told = (f"{each.path} {each.message}".strip() for each in details[:2])
+        return cls(code, "; ".join(told), details[:MAX_PROBLEMS])
+
+
+NO_PROBLEMS = Problems()
+
+
+class Said(NamedTuple):
+    """A refusal in words: the body of its answer, and what that says."""
+
+    body: bytes
+    problems: Problems
+
+
+Sound = Callable[[Refused], Said]
+"""Puts refusals into the words of one dialect."""
 
 CODES = {
     400: "BAD_REQUEST",
@@ -38,6 +71,13 @@ def error_body(status: int, message: str, details: Sequence[Detail] = ()) -> byt
             shown.append({"path": "", "message": f"and {more} more"})
         error["details"] = shown
     return json.dumps({"error": error}).encode()
+
+
+def envelope(refusal: Refused) -> Said:
+    """Say what ``refusal`` says in the gateway's own words."""
+    status, message, details = refusal.status, refusal.message, refusal.details
+    problems = Problems(CODES[status], message, details[:MAX_PROBLEMS])
+    return Said(error_body(status, message, details), problems)
 
 
 def error_headers(refusal: Refused) -> list[tuple[bytes, bytes]]:

@@ -15,14 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from playsmart_gateway.errors import where
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.errors import InternalError, MethodNotAllowed, where
 from playsmart_gateway.http.endpoint import (
     Answer,
     Endpoint,
 )
 from playsmart_gateway.http.error_body import (
-    JSON_TYPE,
     error_body,
 )
 from playsmart_gateway.logs import fields
@@ -96,13 +94,10 @@ class Observer(Protocol[H]):
         path: str,
         request_id: bytes,
         authorization: bytes,
-        status: int,
-        answer: bytes,
+        answer: Answer,
         seconds: float,
-        batch: Batch | None,
-        is_stored: bool = False,
     ) -> None:
-        """Be told of a request that was answered; ``batch`` is what was accepted of it."""
+        """Be told of a request that was answered."""
         ...
 
 
@@ -124,7 +119,7 @@ class RequestFrame:
         self,
         app: ASGIApp,
         stats: Stats,
-        endpoints: Mapping[str, Endpoint],
+        endpoints: Mapping[str, Endpoint[Any, Any]],
         clock: Callable[[], float] = time.perf_counter,
         *,
         observer: Observer[Any] | None = None,
@@ -164,10 +159,10 @@ class RequestFrame:
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             _log(error, request_id)
-            answer = Answer(500, endpoint.error_body(500, "internal_error"), [JSON_TYPE])
+            answer = endpoint.answer_to(InternalError())
         if answer is None:
             return
-        status, body, headed, batch, is_stored = answer
+        status, body, headed = answer.status, answer.body, answer.headers
         headed += ((b"content-length", b"%d" % len(body)), (b"x-request-id", request_id))
         at_once = scope.get("extensions", _NONE).get(ANSWER) if scope["method"] == "POST" else None
         if at_once is None or not at_once(status, headed, body):
@@ -183,11 +178,8 @@ class RequestFrame:
                 path=path,
                 request_id=request_id,
                 authorization=headers.get(b"authorization", b""),
-                status=status,
-                answer=body,
+                answer=answer,
                 seconds=seconds,
-                batch=batch,
-                is_stored=is_stored,
             )
 
     async def _pass_on(
@@ -245,9 +237,10 @@ class SlashRedirect:
         await self._router.not_found(scope, receive, send)
 
 
-def _not_post(endpoint: Endpoint) -> Answer:
-    body = endpoint.error_body(405, "method_not_allowed")
-    return Answer(405, body, [JSON_TYPE, (b"allow", b"POST")])
+def _not_post(endpoint: Endpoint[Any, Any]) -> Answer:
+    answer = endpoint.answer_to(MethodNotAllowed())
+    answer.headers.append((b"allow", b"POST"))
+    return answer
 
 
 def _log(error: Exception, request_id: bytes) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from playsmart_gateway.dialects.playsmart.endpoint import decode
+from playsmart_gateway.dialects.playsmart.request import decode
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.sqlite import SqliteSink
 from tests.bench import obvious

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from playsmart_gateway.dialects.playsmart.endpoint import decode
+from playsmart_gateway.dialects.playsmart.request import decode
 from playsmart_gateway.stores.open import open_store
 from tests.bench.requests import requests
 from tests.support.engines.postgres import PostgresServer, find_binaries

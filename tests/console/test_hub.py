@@ -21,6 +21,7 @@ from playsmart_gateway.console.inspector.watcher import (
     Watcher,
 )
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.endpoint import Answer
 from tests.support.doubles import FakeClock, make_batch
 
 
@@ -55,10 +56,8 @@ class Scene:
             path="/ingest/events",
             request_id=b"request-7",
             authorization=b"Bearer abc",
-            status=status or (202 if batch else 400),
-            answer=b"{}",
+            answer=Answer(status or (202 if batch else 400), b"{}", [], batch),
             seconds=0.0015,
-            batch=batch,
         )
 
 

@@ -16,6 +16,7 @@ from playsmart_gateway.console.inspector.routes import (
     routes,
 )
 from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.http.endpoint import Answer
 from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.support.doubles import make_batch
@@ -83,10 +84,8 @@ class Client:
             path="/ingest/events",
             request_id=b"x",
             authorization=b"",
-            status=202,
-            answer=b"{}",
+            answer=Answer(202, b"{}", [], make_batch(1)),
             seconds=0.001,
-            batch=make_batch(1),
         )
 
 

@@ -17,7 +17,9 @@ from playsmart_gateway.console.inspector.redact import (
     secrets_of,
 )
 from playsmart_gateway.console.inspector.watcher import Seen
+from playsmart_gateway.errors import Detail
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.error_body import Problems
 from tests.support.process import SECRET
 
 TIME = "2026-04-22T14:30:00Z"
@@ -57,15 +59,6 @@ def accepted(rows: list[Any], user_id: str = "ada", game_id: str = "game", **fie
     return seen(batch=batch, rows=encoded, status=202, state="buffered", **fields)
 
 
-def test_points_are_told_with_those_of_streaks() -> None:
-    award = {"pointsAwarded": 10, "streaks": [{"pointsAwarded": 50}, {"pointsAwarded": 0}]}
-    batch = Batch("lynes", "default", "ada", 1, b"", "11", 1)
-    answer = json.dumps({"success": True, "data": award}).encode()
-    request = seen(batch=batch, rows=b"[]", status=200, state="stored", answer=answer)
-    assert Redactor([]).message(request)["points"] == 60
-    assert Redactor([]).message(accepted([]))["points"] == 0
-
-
 def sees_no_canary(text: str) -> None:
     for bare in BARE:
         assert bare not in text
@@ -77,11 +70,13 @@ def test_no_canary_is_shown_whatever_field_it_is_in(canary: str) -> None:
     event = ["Custom", canary, TIME, {canary: {"deep": [canary, {"in": f"a {canary} b"}]}}]
     many = [*event, None, canary, canary]
     answer = {"error": {"code": canary, "message": canary, "details": [{"path": canary}]}}
+    problems = Problems(canary, canary, [Detail(canary, canary)])
     teak = {"status": canary, "errors": {canary: [canary]}, "results": [{"errors": {"x": canary}}]}
     for request in (
         accepted([event, many], user_id=canary, game_id=canary, request_id=b"x"),
         seen(answer=json.dumps(answer).encode()),
         seen(answer=json.dumps(teak).encode()),
+        seen(problems=problems),
         seen(answer=canary.encode()),
         seen(request_id=canary.replace(" ", "").encode()),
         seen(json.dumps({"user_id": canary, "game_id": canary, canary: [canary]}).encode()),
@@ -149,32 +144,20 @@ def test_an_event_is_shown_with_its_name_time_player_and_customdata(email: str |
     assert (message["outcome"], message["state"], message["ms"]) == ("accepted", "buffered", 1.25)
 
 
-@pytest.mark.parametrize(
-    ("answer", "code", "text", "details"),
-    [
-        (
-            {"error": {"code": "BAD_REQUEST", "message": "no", "details": [
-                {"path": "events.0.type", "message": "is required"}, "odd"]}},
-            "BAD_REQUEST", "no", [("events.0.type", "is required")],
-        ),
-        (
-            {"status": "error", "errors": {"user_id": ["could not be found"]}},
-            "error", "user_id could not be found", [("user_id", "could not be found")],
-        ),
-        (
-            {"status": "ok", "results": [{"status": "ok"}, {"errors": {"value": ["no"]}}, 7]},
-            "ok", "events.1.value no", [("events.1.value", "no")],
-        ),
-        ({"error": "text"}, "", "", []),
-        ([], "", "", []),
-    ],
-)  # fmt: skip
-def test_code_message_and_details_are_found_in_every_neighbours_answer(
-    answer: object, code: str, text: str, details: list[tuple[str, str]]
-) -> None:
-    message = Redactor([]).message(seen(answer=json.dumps(answer).encode()))
-    assert (message["code"], message["message"]) == (code, text)
-    assert [(each["path"], each["message"]) for each in message["details"]] == details
+def test_problems_and_points_are_told_as_the_answer_has_them() -> None:
+    problems = Problems("BAD_REQUEST", "no", [Detail("events.0.type", f"{KNOWN} is no type")])
+    message = Redactor([KNOWN]).message(seen(problems=problems))
+    assert (message["code"], message["message"]) == ("BAD_REQUEST", "no")
+    assert message["details"] == [{"path": "events.0.type", "message": "•••• is no type"}]
+    assert Redactor([]).message(accepted([], points=60))["points"] == 60
+    assert Redactor([]).message(accepted([]))["points"] == 0
+
+
+def test_what_an_answer_looks_like_tells_nothing() -> None:
+    answer = {"error": {"code": "A", "message": "b"}, "data": {"pointsAwarded": 1, "streaks": []}}
+    message = Redactor([]).message(accepted([], answer=json.dumps(answer).encode()))
+    assert (message["code"], message["message"], message["details"]) == ("", "", [])
+    assert message["points"] == 0
 
 
 def test_bodies_that_cannot_be_shown_are_told_by_their_size() -> None:

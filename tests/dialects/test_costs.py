@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.lynes import request as lynes
-from playsmart_gateway.dialects.playsmart import endpoint as playsmart
+from playsmart_gateway.dialects.playsmart import request as playsmart
 from playsmart_gateway.dialects.teak import analytics
 from playsmart_gateway.dialects.teak.body import FORM, JSON, open_body
 from playsmart_gateway.dialects.teak.properties import decode_properties

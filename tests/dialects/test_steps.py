@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.loose import mended, mended_in_steps
-from playsmart_gateway.dialects.playsmart.endpoint import decode, decode_in_steps
+from playsmart_gateway.dialects.playsmart.request import decode, decode_in_steps
 from playsmart_gateway.errors import Malformed
 from playsmart_gateway.http.turns import SLICE_BYTES, at_once
 

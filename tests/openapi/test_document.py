@@ -24,11 +24,11 @@ from playsmart_gateway.dialects.lynes.openapi_schemas import (
 )
 from playsmart_gateway.dialects.lynes.request import decode as decode_lynes
 from playsmart_gateway.dialects.pieces import PIECES
-from playsmart_gateway.dialects.playsmart.endpoint import decode
 from playsmart_gateway.dialects.playsmart.openapi import (
     PLAYER,
     UPLOADS,
 )
+from playsmart_gateway.dialects.playsmart.request import decode
 from playsmart_gateway.dialects.teak.openapi import FORM
 from playsmart_gateway.dialects.teak.openapi_schemas import (
     APP,

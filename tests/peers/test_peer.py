@@ -26,6 +26,7 @@ from playsmart_gateway.console.inspector.watcher import (
 )
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.errors import Detail
+from playsmart_gateway.http.endpoint import Answer
 from playsmart_gateway.metrics import Snapshot, Stats
 from playsmart_gateway.peers.channels import Channels
 from playsmart_gateway.peers.fair_lock import FairLock
@@ -234,10 +235,8 @@ def see_one(inspector: Inspector, user_id: str) -> None:
         path="/ingest/events",
         request_id=b"x",
         authorization=b"",
-        status=202,
-        answer=b"{}",
+        answer=Answer(202, b"{}", [], make_batch(1, user_id=user_id)),
         seconds=0.001,
-        batch=make_batch(1, user_id=user_id),
     )
 
 

@@ -24,6 +24,7 @@ from playsmart_gateway.console.inspector.watcher import (
     is_up_to,
 )
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.endpoint import Answer
 
 MAX_WATCHERS = 8
 """At once; fewer where the gateway takes fewer than ten times as many connections."""
@@ -133,22 +134,17 @@ class Inspector:
         path: str,
         request_id: bytes,
         authorization: bytes,
-        status: int,
-        answer: bytes,
+        answer: Answer,
         seconds: float,
-        batch: Batch | None,
-        is_stored: bool = False,
     ) -> None:
-        """Tell about a request that was answered; ``batch`` is what was accepted of it.
-
-        ``is_stored`` if it was committed before the answer, and never was in the buffer.
-        """
+        """Tell about a request that was answered."""
         now = self._clock()
         if now < self._nap_until:
             self._missed += 1
             return
         self._count_missed()
-        accepted = status < 400
+        batch = answer.batch
+        accepted = answer.status < 400
         body = b"" if batch is not None else heard.body or b""
         wanted = [each for each in self._watchers if each.wants(accepted, batch, body)]
         if not wanted:
@@ -161,8 +157,8 @@ class Inspector:
             at=self._wall_clock(),
             path=path,
             request_id=request_id,
-            status=status,
-            answer=answer,
+            status=answer.status,
+            answer=answer.body,
             seconds=seconds,
             authorization=authorization,
             batch=None,
@@ -170,9 +166,11 @@ class Inspector:
             body=body or None,
             body_bytes=heard.size,
             state=None,
+            points=answer.points,
+            problems=answer.problems,
         )
         if batch is not None:
-            gone = is_stored or is_up_to(self._last_gone, (batch.journal, batch.sequence))
+            gone = answer.is_stored or is_up_to(self._last_gone, (batch.journal, batch.sequence))
             seen.state = "stored" if gone else "buffered"
             seen.rows = batch.rows if len(batch.rows) <= MAX_SHOWN_BYTES else None
             seen.batch = msgspec.structs.replace(batch, rows=b"")

@@ -23,7 +23,6 @@ MAX_TEXT_LENGTH = 131_072
 """Characters of one text."""
 
 MAX_DEPTH = 100
-MAX_PROBLEMS = 50
 LEAST_SECRET_LENGTH = 4
 """Shorter ones are no secrets, and would be found everywhere."""
 
@@ -77,8 +76,7 @@ class Redactor:
 
     def message(self, seen: Seen) -> dict[str, Any]:
         """Return a request as plain values, every text of them masked."""
-        answer = _read(seen.answer)
-        code, message, problems = _problems(answer)
+        code, message, details = seen.problems
         shown: dict[str, Any] = {
             "id": seen.number,
             "at": int(seen.at * 1000),
@@ -90,8 +88,8 @@ class Redactor:
             "ms": round(seen.seconds * 1000, 2),
             "code": code,
             "message": message,
-            "details": [{"path": path, "message": text} for path, text in problems],
-            "answer": self._json(answer),
+            "details": [{"path": each.path, "message": each.message} for each in details],
+            "answer": self._json(_read(seen.answer)),
         }
         if seen.batch is not None:
             shown |= {
@@ -99,7 +97,7 @@ class Redactor:
                 "game": seen.batch.game_id,
                 "player": seen.batch.user_id,
                 "count": seen.batch.count,
-                "points": _points(answer) if seen.batch.source == "lynes" else 0,
+                "points": seen.points,
             }
         elif seen.body is not None:
             shown |= self._body(seen.body)
@@ -212,45 +210,6 @@ def _unescaped(match: re.Match[str]) -> str:
     """What is escaped would be found neither by its looks nor by its value."""
     code = match[1] or match[2]
     return chr(int(code, 16)) if code else match[3]
-
-
-def _problems(answer: Any) -> tuple[str, str, list[tuple[str, str]]]:
-    """Return the code, the message and the details of an answer, whichever neighbour's it is."""
-    if not isinstance(answer, dict):
-        return "", "", []
-    found = list(_flattened(answer.get("errors"), ""))
-    for place, result in enumerate(answer.get("results") or ()):
-        if isinstance(result, dict):
-            found += _flattened(result.get("errors"), f"events.{place}.")
-    error = answer.get("error")
-    if isinstance(error, dict):
-        found += [
-            (str(each.get("path", "")), str(each.get("message", "")))
-            for each in error.get("details") or ()
-            if isinstance(each, dict)
-        ]
-        return str(error.get("code", "")), str(error.get("message", "")), found[:MAX_PROBLEMS]
-    code = str(answer.get("status", "")) if found else ""
-    message = "; ".join(f"{path} {text}".strip() for path, text in found[:2])
-    return code, message, found[:MAX_PROBLEMS]
-
-
-def _points(answer: Any) -> int:
-    """Return the points that an answer of Lynes awards, with those of streaks."""
-    awards = (answer["data"], *answer["data"]["streaks"])
-    return sum(int(award["pointsAwarded"]) for award in awards)
-
-
-def _flattened(errors: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield each text of errors by parameter, with where it is."""
-    if isinstance(errors, dict):
-        for name, inner in errors.items():
-            yield from _flattened(inner, f"{path}{name}")
-    elif isinstance(errors, list):
-        for inner in errors:
-            yield from _flattened(inner, path)
-    elif errors is not None:
-        yield path, str(errors)
 
 
 def _sane(text: str) -> str:

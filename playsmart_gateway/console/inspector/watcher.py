@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.error_body import NO_PROBLEMS, Problems
 
 MAX_SHOWN_BYTES = 131_072
 """Of larger batches and bodies only the size is told."""
@@ -51,6 +52,8 @@ class Seen(msgspec.Struct):
     body: bytes | None
     body_bytes: int
     state: State | None
+    points: int = 0
+    problems: Problems = NO_PROBLEMS
 
     @property
     def cost(self) -> int:

@@ -6,28 +6,16 @@ The order of the checks is that of contract section 7: token, rate, body, event,
 import hmac
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
-from starlette.types import Receive
 
-from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.dialects.lynes.query import WRONG_QUERY
-from playsmart_gateway.dialects.lynes.reply import error_body, success_body
+from playsmart_gateway.dialects.lynes.reply import sound, success_body
 from playsmart_gateway.dialects.lynes.request import Request, batch, decode
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
-from playsmart_gateway.http.endpoint import (
-    Answer,
-    Disconnected,
-    Headers,
-    bearer_of,
-    read_body,
-    require_json,
-)
-from playsmart_gateway.http.error_body import (
-    JSON_TYPE,
-    error_headers,
-)
+from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens
+from playsmart_gateway.http.error_body import JSON_TYPE, Said
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.rate_limit import (
@@ -58,7 +46,6 @@ class Access(msgspec.Struct, frozen=True):
     project: str
     api_keys: tuple[str, ...] = ()
     strict_user: bool = False
-    trust_forwarded: bool = False
 
     def has_key(self, headers: Headers) -> bool:
         """Whether the request brought one of the API keys, compared in constant time."""
@@ -71,7 +58,14 @@ class Access(msgspec.Struct, frozen=True):
             raise Forbidden(NOT_THEIRS)
 
 
-class SendEvent:
+class Sender(NamedTuple):
+    """Who sent a request, and what else its headers say."""
+
+    subject: str
+    headers: Headers
+
+
+class SendEvent(Endpoint[Sender, Request]):
     """The endpoint of ``PATHS``.
 
     ``rate_limit`` is in requests a second, 0 is none; ``clock`` is the wall time in seconds.
@@ -80,7 +74,7 @@ class SendEvent:
     def __init__(
         self,
         commit_queue: CommitQueue,
-        verifier: TokenVerifier,
+        tokens: Tokens,
         stats: Stats,
         program: Program,
         access: Access,
@@ -91,58 +85,46 @@ class SendEvent:
         clock: Callable[[], float] = time.time,
         make_limit: MakeLimit = in_process,
     ) -> None:
+        super().__init__(stats, max_body_bytes)
         self._commit_queue = commit_queue
-        self._verifier = verifier
-        self._stats = stats
+        self._tokens = tokens
         self._program = program
         self._access = access
         self._rate = make_limit(rate_limit, (access.project,))
-        self._max_body_bytes = max_body_bytes
         self._tries = tries
         self._clock = clock
 
-    async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
-        """Answer one request; see ``Endpoint``."""
-        access = self._access
-        try:
-            token = bearer_of(headers, trust_forwarded=access.trust_forwarded)
-            caller = self._verifier.recall(token) or await self._verifier.verify(token)
-            if not self._rate.take(access.project):
-                raise RateLimited(retry_after_seconds=RETRY_AFTER_SECONDS)
-            require_json(headers)
-            body = await read_body(headers, receive, self._max_body_bytes)
-            request = decode(body)
-            await self._require_allowed(request, caller.subject, headers)
-            received_at_ms = int(self._clock() * 1_000)
-            accepted = batch(request, project=access.project, received_at_ms=received_at_ms)
-            award = await self._commit_queue.submit(accepted)
-        except Disconnected:
-            return None
-        except Refused as refusal:
-            self._stats.refused_requests[refusal.tag] += 1
-            return refused(refusal)
-        body = success_body(request.event_id, request.user_id, award, received_at_ms)
-        return Answer(200, body, [JSON_TYPE], accepted, is_stored=True)
-
-    def error_body(self, status: int, message: str) -> bytes:
+    async def authenticate(self, headers: Headers, body: bytes) -> Sender:
         """See ``Endpoint``."""
-        return error_body(status)
+        caller = await self._tokens.caller(headers)
+        if not self._rate.take(self._access.project):
+            raise RateLimited(retry_after_seconds=RETRY_AFTER_SECONDS)
+        return Sender(caller.subject, headers)
 
-    async def _require_allowed(self, request: Request, subject: str, headers: Headers) -> None:
+    def decode(self, who: Sender, body: bytes) -> Request:
+        """See ``Endpoint``."""
+        return decode(body)
+
+    async def act(self, who: Sender, asked: Request, size: int) -> Answer:
+        """See ``Endpoint``; the answer waits for the commit."""
+        await self._require_allowed(asked, who)
+        received_at_ms = int(self._clock() * 1_000)
+        accepted = batch(asked, project=self._access.project, received_at_ms=received_at_ms)
+        award = await self._commit_queue.submit(accepted)
+        body = success_body(asked.event_id, asked.user_id, award, received_at_ms)
+        points = award.points + sum(streak.points for streak in award.streaks)
+        return Answer(200, body, [JSON_TYPE], accepted, is_stored=True, points=points)
+
+    def sound(self, refusal: Refused) -> Said:
+        """See ``Endpoint``."""
+        return sound(refusal)
+
+    async def _require_allowed(self, request: Request, sender: Sender) -> None:
         event = self._program.active_event(request.event_id)
         if event is None:
             raise NotFound(NO_EVENT)
-        if event.requires_api_key and not self._access.has_key(headers):
-            if headers.get(b"x-api-key"):
+        if event.requires_api_key and not self._access.has_key(sender.headers):
+            if sender.headers.get(b"x-api-key"):
                 await self._tries.pay(DOOR)
             raise Forbidden(WANTS_KEY)
-        self._access.require_user(subject, request.user_id)
-
-
-def refused(refusal: Refused) -> Answer:
-    """Return the answer to a refused request of this dialect."""
-    # These words were chosen where they were raised; all others are those of the status.
-    is_chosen = isinstance(refusal, Forbidden | NotFound) or refusal.message == WRONG_QUERY
-    message = refusal.message if is_chosen else None
-    body = error_body(refusal.status, refusal.details, message)
-    return Answer(refusal.status, body, error_headers(refusal))
+        self._access.require_user(sender.subject, request.user_id)

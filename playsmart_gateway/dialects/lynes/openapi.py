@@ -12,7 +12,7 @@ from playsmart_gateway.dialects.lynes.openapi_schemas import (
     schemas,
     success,
 )
-from playsmart_gateway.dialects.lynes.query import MAX_NUMBER, MIN_NUMBER, WRONG_QUERY
+from playsmart_gateway.dialects.lynes.query import MAX_NUMBER, MIN_NUMBER
 from playsmart_gateway.dialects.lynes.reads import (
     DEFAULT_PAGE,
     HISTORY_TYPES,
@@ -21,10 +21,9 @@ from playsmart_gateway.dialects.lynes.reads import (
     MAX_SUMMARIZED_DAYS,
     NO_STREAK,
     NO_USER,
-    ONLY_GET,
 )
 from playsmart_gateway.dialects.lynes.reads import NO_EVENT as NO_STATS
-from playsmart_gateway.dialects.lynes.reply import ERRORS, error_body
+from playsmart_gateway.dialects.lynes.reply import ERRORS, ONLY_GET, WRONG_QUERY, error_body
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.parts import (
     BEARER,

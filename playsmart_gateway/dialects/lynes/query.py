@@ -9,10 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 from starlette.requests import Request
 
 from playsmart_gateway.dialects.iso8601 import read_date_time
+from playsmart_gateway.dialects.lynes.reply import WRONG_QUERY
 from playsmart_gateway.economy.points.periods import Calendar
 from playsmart_gateway.errors import Detail, Malformed
-
-WRONG_QUERY = "Invalid query"
 
 MAX_MS = 253_402_300_799_999
 """The end of the year 9999."""

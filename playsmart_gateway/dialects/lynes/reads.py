@@ -14,10 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, Access, refused
+from playsmart_gateway.dialects.lynes.endpoint import PREFIXES, Access
 from playsmart_gateway.dialects.lynes.query import MAX_MS, day, instant, listed, number, wrong
-from playsmart_gateway.dialects.lynes.reply import error_body, iso_8601
+from playsmart_gateway.dialects.lynes.reply import ONLY_GET, iso_8601, sound
 from playsmart_gateway.economy.points import (
     Program,
     Streak,
@@ -25,18 +24,8 @@ from playsmart_gateway.economy.points import (
     summarize,
 )
 from playsmart_gateway.economy.points.periods import Period
-from playsmart_gateway.errors import (
-    NotFound,
-    Refused,
-    SinkError,
-    StoreUnavailable,
-)
-from playsmart_gateway.http.endpoint import (
-    ERROR_BODY,
-    Answer,
-    bearer_of,
-)
-from playsmart_gateway.http.error_body import JSON_TYPE
+from playsmart_gateway.errors import MethodNotAllowed, NotFound
+from playsmart_gateway.http.endpoint import Tokens, answer_to, reading, response
 from playsmart_gateway.stores.points import (
     Entry,
     EntryType,
@@ -54,25 +43,23 @@ MAX_OFFSET = 100_000
 MAX_SUMMARIZED_DAYS = 31
 """Days that are summarized one by one in one answer."""
 
-ONLY_GET = "Only GET is allowed"
 NO_USER, NO_STREAK, NO_EVENT = "User not found", "Streak not found", "Event not found"
 
-_INTERNAL_ERROR = error_body(500)
 _OTHER_METHODS = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_Endpoint = Callable[[Request], Awaitable[Any]]
+_Read = Callable[[Request], Awaitable[Any]]
 
 
 def routes(
     program: Program,
     reader: PointsReader,
-    verifier: TokenVerifier,
+    tokens: Tokens,
     access: Access,
     *,
     clock: Callable[[], float] = time.time,
 ) -> list[Route]:
     """Return the routes, each under all prefixes."""
-    reads = _Reads(program, reader, verifier, access, clock)
+    reads = _Reads(program, reader, tokens, access, clock)
     endpoints = {
         # A user's id may hold a slash, and a streak may be called "points".
         "/user/{userId:path}/streak/{streakId}": reads.streak,
@@ -83,7 +70,7 @@ def routes(
         "/analytics/streak": reads.streak_analytics,
     }
     paths = [prefix + path for prefix in PREFIXES for path in endpoints]
-    answers = [_answering(each) for each in endpoints.values()] * len(PREFIXES)
+    answers = [reading(_encoded(each), sound) for each in endpoints.values()] * len(PREFIXES)
     return [
         *(Route(path, answer) for path, answer in zip(paths, answers, strict=True)),
         *(
@@ -93,30 +80,17 @@ def routes(
     ]
 
 
-def _answering(endpoint: _Endpoint) -> Callable[[Request], Awaitable[Response]]:
-    """Turn what an endpoint returns or raises into a response."""
+def _encoded(read: _Read) -> Callable[[Request], Awaitable[bytes]]:
+    async def encoded(request: Request) -> bytes:
+        return _encode(await read(request))
 
-    async def answer(request: Request) -> Response:
-        request.scope[ERROR_BODY] = _INTERNAL_ERROR
-        try:
-            try:
-                return _response(Answer(200, _encode(await endpoint(request)), [JSON_TYPE]))
-            except SinkError as error:
-                raise StoreUnavailable(retry_after_seconds=1) from error
-        except Refused as refusal:
-            return _response(refused(refusal))
-
-    return answer
+    return encoded
 
 
 async def _only_get(_: Request) -> Response:
-    body = error_body(405, message=ONLY_GET)
-    return _response(Answer(405, body, [JSON_TYPE, (b"allow", b"GET, HEAD")]))
-
-
-def _response(answer: Answer) -> Response:
-    headers = {name.decode(): value.decode() for name, value in answer.headers}
-    return Response(answer.body, answer.status, headers)
+    answer = answer_to(MethodNotAllowed(ONLY_GET), sound)
+    answer.headers.append((b"allow", b"GET, HEAD"))
+    return response(answer)
 
 
 class _Reads:
@@ -126,13 +100,13 @@ class _Reads:
         self,
         program: Program,
         reader: PointsReader,
-        verifier: TokenVerifier,
+        tokens: Tokens,
         access: Access,
         clock: Callable[[], float],
     ) -> None:
         self._program = program
         self._reader = reader
-        self._verifier = verifier
+        self._tokens = tokens
         self._access = access
         self._clock = clock
 
@@ -275,10 +249,7 @@ class _Reads:
         return user_id
 
     async def _caller(self, request: Request) -> str:
-        headers = dict(request.headers.raw)
-        token = bearer_of(headers, trust_forwarded=self._access.trust_forwarded)
-        caller = self._verifier.recall(token) or await self._verifier.verify(token)
-        return caller.subject
+        return (await self._tokens.caller(dict(request.headers.raw))).subject
 
 
 def _success(data: Any, **more: Any) -> dict[str, Any]:

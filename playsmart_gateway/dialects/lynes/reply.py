@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from playsmart_gateway.economy.points import Award
-from playsmart_gateway.errors import Detail
+from playsmart_gateway.errors import Detail, Forbidden, NotFound, Refused
+from playsmart_gateway.http.error_body import MAX_PROBLEMS, Problems, Said
 
 ERRORS = {
     400: ("bad_request", "Invalid request body"),
@@ -23,6 +24,11 @@ ERRORS = {
     503: ("unavailable", "Nothing was stored; send the event again later"),
 }
 """Code and message by status; the contract shows that of 401."""
+
+ONLY_GET = "Only GET is allowed"
+WRONG_QUERY = "Invalid query"
+_CHOSEN = (ONLY_GET, WRONG_QUERY)
+"""Messages that were chosen where they were raised; all others are those of the status."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,6 +64,16 @@ def error_body(status: int, details: Sequence[Detail] = (), message: str | None 
     if details:
         error["details"] = [{"path": each.path, "message": each.message} for each in details]
     return json.dumps({"success": False, "error": error}).encode()
+
+
+def sound(refusal: Refused) -> Said:
+    """Put a refusal into the words of this dialect."""
+    status, details = refusal.status, refusal.details
+    code, message = ERRORS[status]
+    if isinstance(refusal, Forbidden | NotFound) or refusal.message in _CHOSEN:
+        message = refusal.message
+    problems = Problems(code, message, details[:MAX_PROBLEMS])
+    return Said(error_body(status, details, message), problems)
 
 
 def iso_8601(at_ms: int) -> str:

@@ -1,492 +1,89 @@
 """PlaySmart: ``POST /ingest/events`` (contract ``playsmart.md``).
 
-All or nothing. A body is decoded by one typed decode in C, tagged by event type; what that
-refuses is mended (see ``loose``) and goes through ``_examine``, field by field, which either names
-every wrong field or finds a timestamp that is ISO 8601 and only unusual. All ways end in the same
-rows.
+The order of the checks is that of the contract: token, allowance, media type, body, user. A batch
+is accepted as a whole or not at all.
 """
 
-import re
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from operator import itemgetter
-from typing import Annotated, Any, ClassVar, get_args
-
-import msgspec
-from starlette.types import Receive
-
-from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.dialects.iso8601 import read_date_time
-from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended_in_steps
-from playsmart_gateway.dialects.nesting import nests_deeper_in_steps
+from playsmart_gateway.auth.tokens import Caller
+from playsmart_gateway.dialects.playsmart.request import MAX_EVENTS, decode, decode_in_steps
 from playsmart_gateway.economy.coins import Draws
-from playsmart_gateway.errors import Detail, Forbidden, Malformed, Refused
+from playsmart_gateway.errors import Forbidden, Malformed, Refused
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.events.row import DrawnRow, PlainRow, encode
-from playsmart_gateway.http.endpoint import (
-    Answer,
-    Disconnected,
-    Headers,
-    bearer_of,
-    read_body,
-    require_json,
-)
-from playsmart_gateway.http.error_body import (
-    JSON_TYPE,
-    error_body,
-    error_headers,
-)
-from playsmart_gateway.http.turns import LARGE_BODY_BYTES, SLICE_BYTES, Spaced, Steps, at_once
+from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens
+from playsmart_gateway.http.error_body import JSON_TYPE, Said, envelope
+from playsmart_gateway.http.turns import LARGE_BODY_BYTES, Spaced, Steps
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.pipeline.intake import Intake
 
 PATH = "/ingest/events"
 
-MAX_EVENTS = 200
-"""Events in one request (contract section 7)."""
-
-MAX_ID_LENGTH = 256
-"""Characters of a user or game id; the contract sets none, an index needs one."""
-
-MAX_DEPTH = 500
-"""How deep ``customdata`` may nest; readers of JSON, SQLite's among them, stop at 1,000."""
-
-ABSENT = msgspec.Raw(b"null")
-"""No customdata was sent. Told by identity from a ``null`` that was, which is refused."""
-
-Timestamp = Annotated[
-    datetime,
-    msgspec.Meta(
-        tz=True,
-        description="ISO 8601 with an explicit offset: `Z` or `+hh:mm`. Stored as UTC.",
-        examples=["2026-04-22T14:30:00+00:00"],
-    ),
-]
-Identifier = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, extra_json_schema=NO_NUL)
-]
-EventName = Annotated[
-    str,
-    msgspec.Meta(min_length=1, description="Names the event.", extra_json_schema=NO_NUL),
-]
-CustomData = Annotated[
-    msgspec.Raw,
-    msgspec.Meta(
-        description=f"Any JSON object, nested at most {MAX_DEPTH} deep. Keep it small.",
-        extra_json_schema={"type": "object"},
-    ),
-]
-
-
-class _Event(msgspec.Struct, tag_field="type", gc=False):
-    """What every type but ``Custom`` holds; a name may be sent along and has no use there."""
-
-    type: ClassVar[str]
-    name: ClassVar[None] = None
-    timestamp: Timestamp
-    customdata: CustomData = ABSENT
-
-
-class AppOpen(_Event, tag=True, gc=False):
-    """The app was opened, a session begins."""
-
-    type: ClassVar = "AppOpen"
-
-
-class LevelCompleted(_Event, tag=True, gc=False):
-    """A level was finished successfully."""
-
-    type: ClassVar = "LevelCompleted"
-
-
-class GameEnd(_Event, tag=True, gc=False):
-    """A session ended by completion, failure or exit."""
-
-    type: ClassVar = "GameEnd"
-
-
-class AdImpression(_Event, tag=True, gc=False):
-    """An ad was shown."""
-
-    type: ClassVar = "AdImpression"
-
-
-class IAPPurchase(_Event, tag=True, gc=False):
-    """An in-app purchase was completed."""
-
-    type: ClassVar = "IAPPurchase"
-
-
-class Custom(msgspec.Struct, tag_field="type", tag=True, gc=False):
-    """Anything else, by name."""
-
-    type: ClassVar = "Custom"
-    timestamp: Timestamp
-    name: EventName = msgspec.field(name="customEventName")
-    customdata: CustomData = ABSENT
-
-
-Event = AppOpen | LevelCompleted | GameEnd | AdImpression | IAPPurchase | Custom
-
-
-class Upload(msgspec.Struct, gc=False):
-    """The body of a request."""
-
-    user_id: Identifier
-    game_id: Identifier
-    events: Annotated[list[Event], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
-
-
-NO_DRAWS: Draws = {}
-
-_NO_ROW = PlainRow("", None, datetime.min, ABSENT)
-_ESCAPED_NUL = rb"\u0000"
-_ESCAPED_ASCII = rb"\u00"
-_OPEN_BRACE = {ord("{")}
-_escaped_spelling = re.compile(rb"\\u00(?:2[eE]|3[0-9aA]|[67])").search
-"""Of a fraction, or of the name of what it is in; .NET escapes many others."""
-_rounded_fraction = re.compile(rb"\.(?<=:\d\d\.)\d{6}[5-9]").search
-_SEVEN_DIGITS = slice(len("2026-04-22T14:30:00."), len("2026-04-22T14:30:00.1234567"))
-_SEVENTH = slice(_SEVEN_DIGITS.stop - 1, _SEVEN_DIGITS.stop)
-_MICROSECOND = timedelta(microseconds=1)
-_TIMESTAMP_RULE = (
-    "must be an ISO 8601 date-time with an explicit offset, in the years 1 to 9999 in UTC"
-)
-_first_byte = itemgetter(0)
-_REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_LONGEST_FOUND = len(rb":00.1234567")
-"""What the searches above look at."""
-_decode_upload = msgspec.json.Decoder(Upload).decode
-
-
-def decode(body: bytes, draws: Draws = NO_DRAWS) -> Batch:
-    """Turn a request body into a batch; ``draws`` are for the games that pay by chance.
-
-    Raises:
-        Malformed: the body breaks the contract; ``details`` has an entry for each wrong field.
-    """
-    try:
-        if not body.isascii():
-            str(body, "utf-8")  # msgspec does not look inside the strings that it skips
-        upload = _decode_upload(body)
-    except _REFUSED:
-        return at_once(_mend_and_decode(body, draws))
-    is_escaped = b"\\" in body and _ESCAPED_ASCII in body  # one byte first is 40 times as quick
-    if is_escaped and _ESCAPED_NUL in body:
-        return at_once(_examine(body, draws))
-    texts = _to_measure(upload.events)
-    if texts is None or (texts and at_once(_any_is_deep(texts))):
-        return at_once(_examine(body, draws))
-    dot = body.find(b".", body.find(b'"events"'))  # most ids have one, and come before the events
-    is_odd = (dot >= 0 and _rounded_fraction(body, dot)) or (is_escaped and _escaped_spelling(body))
-    return _batch(upload, body, draws, is_odd) or at_once(_examine(body, draws))
-
-
-def decode_in_steps(body: bytes, draws: Draws = NO_DRAWS) -> Steps[Batch]:
-    """Do what ``decode`` does, for large bodies: each step is a call or a slice of the body."""
-    try:
-        if not body.isascii():
-            str(body, "utf-8")
-            yield
-        upload = _decode_upload(body)
-    except _REFUSED:
-        yield
-        return (yield from _mend_and_decode(body, draws))
-    yield
-    is_escaped = _ESCAPED_ASCII in body
-    if is_escaped and _ESCAPED_NUL in body:
-        return (yield from _examine(body, draws))
-    yield
-    texts = _to_measure(upload.events)
-    yield
-    if texts is None or (yield from _any_is_deep(texts)):
-        return (yield from _examine(body, draws))
-    is_odd = (yield from _is_found(_rounded_fraction, body)) or (
-        is_escaped and (yield from _is_found(_escaped_spelling, body))
-    )
-    yield
-    return _batch(upload, body, draws, is_odd) or (yield from _examine(body, draws))
-
-
-def _mend_and_decode(body: bytes, draws: Draws) -> Steps[Batch]:
-    well_formed = yield from mended_in_steps(body)
-    yield
-    return (yield from (_examine if well_formed == body else decode_in_steps)(well_formed, draws))
-
-
-def _is_found(search: Callable[[bytes, int, int], object], body: bytes) -> Steps[bool]:
-    """Whether a part of the body is found that is no longer than ``_LONGEST_FOUND``."""
-    for start in range(0, len(body), SLICE_BYTES):
-        if search(body, start, start + SLICE_BYTES + _LONGEST_FOUND):
-            return True
-        yield
-    return False
-
-
-def _batch(upload: Upload, body: bytes, draws: Draws, is_odd: object) -> Batch | None:
-    """Return what was sent, with its times in UTC; None if one of them is beyond the years.
-
-    ``is_odd`` is whether a time may be among it that msgspec has rounded.
-    """
-    rows = [PlainRow(e.type, e.name, e.timestamp, e.customdata) for e in upload.events]
-    if is_odd:
-        _truncate(rows, body)
-    for row in rows:  # quicker than a set of the zones
-        if row.occurred_at.tzinfo is not UTC:
-            try:
-                row.occurred_at = row.occurred_at.astimezone(UTC)
-            except OverflowError:
-                return None
-    return _encoded(upload.user_id, upload.game_id, rows, draws)
-
-
-def _encoded(user_id: str, game_id: str, rows: Sequence[PlainRow], draws: Draws) -> Batch:
-    if (draw := draws.get(game_id)) is not None:
-        rows = [
-            DrawnRow(row.type, row.custom_event_name, row.occurred_at, row.customdata, draw())
-            for row in rows
-        ]
-    return Batch("playsmart", game_id, user_id, len(rows), encode(rows))
-
-
-class _Written(msgspec.Struct, gc=False):
-    timestamp: str
-
-
-class _WrittenUpload(msgspec.Struct, gc=False):
-    events: list[_Written]
-
-
-_decode_written = msgspec.json.Decoder(_WrittenUpload).decode
-
-
-def _truncate(rows: list[PlainRow], body: bytes) -> None:
-    """Take back what msgspec rounded up: a fraction is cut off behind its sixth digit.
-
-    A platform that prints seven digits or nine (C#, Java, Go) would send some events of a second
-    into the next one, and of New Year's Eve into the next year.
-    """
-    for row, event in zip(rows, _decode_written(body).events, strict=True):
-        if (text := event.timestamp)[_SEVENTH] >= "5" and text[_SEVEN_DIGITS].isdigit():
-            row.occurred_at -= _MICROSECOND
-
-
-def _to_measure(events: "Sequence[Event | _LooseEvent]") -> list[bytes] | None:
-    """Return the customdata if one may nest too deep, by its length; None if one is no object."""
-    texts = [bytes(data) for event in events if (data := event.customdata) is not ABSENT]
-    if not texts:
-        return texts
-    if set(map(_first_byte, texts)) != _OPEN_BRACE:
-        return None
-    # Each level costs two bytes at least, so nearly every text is told shallow by its length.
-    return texts if len(max(texts, key=len)) > 2 * MAX_DEPTH else []
-
-
-def _any_is_deep(texts: list[bytes]) -> Steps[bool]:
-    """Whether a text nests more than ``MAX_DEPTH`` deep."""
-    since = 0
-    for text in texts:
-        if (yield from nests_deeper_in_steps(text, MAX_DEPTH)):
-            return True
-        since += len(text)
-        if since > SLICE_BYTES:
-            since = 0
-            yield
-    return False
-
-
-# ---- The slow way: field by field -----------------------------------------------------------
-
-
-class _LooseUpload(msgspec.Struct):
-    user_id: msgspec.Raw = ABSENT
-    game_id: msgspec.Raw = ABSENT
-    events: msgspec.Raw = ABSENT
-
-
-class _LooseEvent(msgspec.Struct):
-    type: msgspec.Raw = ABSENT
-    timestamp: msgspec.Raw = ABSENT
-    name: msgspec.Raw = msgspec.field(default=ABSENT, name="customEventName")
-    customdata: msgspec.Raw = ABSENT
-
-
-_ID_RULE = f"must be a string of 1 to {MAX_ID_LENGTH} characters, none of them NUL"
-_TYPES = tuple(kind.type for kind in get_args(Event))
-_decode_loose_upload = msgspec.json.Decoder(_LooseUpload).decode
-_decode_loose_event = msgspec.json.Decoder(_LooseEvent).decode
-_decode_list = at_most(MAX_EVENTS)
-_decode_identifier = msgspec.json.Decoder(Identifier).decode
-_decode_name = msgspec.json.Decoder(EventName).decode
-_decode_string = msgspec.json.Decoder(str).decode
-
-
-def _examine(body: bytes, draws: Draws) -> Steps[Batch]:
-    """Check each field by itself; return the batch if the typed decode was merely too strict."""
-    upload = decode_loosely(body, _decode_loose_upload)
-    yield
-    examiner = _Examiner()
-    user_id = examiner.field("user_id", upload.user_id, _read_identifier, _ID_RULE)
-    game_id = examiner.field("game_id", upload.game_id, _read_identifier, _ID_RULE)
-    yield
-    rule = f"must be an array of 1 to {MAX_EVENTS} events"
-    events = examiner.field("events", upload.events, _decode_list, rule)
-    yield
-    if events is not None and not 1 <= len(events) <= MAX_EVENTS:
-        examiner.refuse("events", rule)
-        events = None
-    rows, since = [], 0
-    for place, event in enumerate(events or ()):
-        rows.append((yield from examiner.event(f"events.{place}", event)))
-        since += len(event)
-        if since > SLICE_BYTES:
-            since = 0
-            yield
-    if examiner.problems:
-        raise Malformed(details=examiner.problems)
-    return _encoded(user_id, game_id, rows, draws)
-
-
-class _Examiner:
-    """Collects what is wrong with one body; the texts never repeat what was sent."""
-
-    def __init__(self) -> None:
-        self.problems: list[Detail] = []
-
-    def refuse(self, path: str, message: str) -> None:
-        self.problems.append(Detail(path, message))
-
-    def field(
-        self, path: str, raw: msgspec.Raw, read: Callable[[msgspec.Raw], Any], rule: str
-    ) -> Any:
-        """Return what ``read`` makes of a required field; None after noting what is wrong."""
-        if raw is ABSENT:
-            return self.refuse(path, "is required")
-        try:
-            return read(raw)
-        except (msgspec.MsgspecError, ValueError, OverflowError):
-            return self.refuse(path, rule)
-
-    def event(self, path: str, raw: msgspec.Raw) -> Steps[PlainRow]:
-        try:
-            event = _decode_loose_event(raw)
-        except msgspec.MsgspecError:
-            self.refuse(path, "must be a JSON object")
-            return _NO_ROW
-        kind = self.field(
-            f"{path}.type", event.type, _read_type, f"must be one of {', '.join(_TYPES)}"
-        )
-        when = self.field(f"{path}.timestamp", event.timestamp, _read_timestamp, _TIMESTAMP_RULE)
-        name = None
-        if kind == Custom.type:
-            rule = "must be a string that is not empty and has no NUL"
-            name = self.field(f"{path}.customEventName", event.name, _read_name, rule)
-        texts = _to_measure([event])
-        if texts is None or (yield from _any_is_deep(texts)):
-            rule = f"must be a JSON object nested at most {MAX_DEPTH} deep"
-            self.refuse(f"{path}.customdata", rule)
-        return PlainRow(kind, name, when, event.customdata)
-
-
-def _read_identifier(raw: msgspec.Raw) -> str:
-    return _without_nul(_decode_identifier(raw))
-
-
-def _read_name(raw: msgspec.Raw) -> str:
-    return _without_nul(_decode_name(raw))
-
-
-def _without_nul(text: str) -> str:
-    """Databases end a text there: SQLite's JSON functions silently, PostgreSQL with an error."""
-    if "\0" in text:
-        raise ValueError
-    return text
-
-
-def _read_type(raw: msgspec.Raw) -> str:
-    kind = _decode_string(raw)
-    if kind not in _TYPES:
-        raise ValueError
-    return kind
-
-
-def _read_timestamp(raw: msgspec.Raw) -> datetime:
-    return read_date_time(_decode_string(raw))
-
-
-# ---- HTTP -----------------------------------------------------------------------------------
-
-
 _ACCEPTED = b'{"success": true, "message": "accepted:%d buffered:%d"}'
 
 
-class IngestEvents:
-    """The endpoint of ``PATH``; each step of decoding a large body waits for its turn."""
+class IngestEvents(Endpoint[Caller, Batch]):
+    """The endpoint of ``PATH``."""
+
+    max_events = MAX_EVENTS
 
     def __init__(
         self,
         intake: Intake,
-        verifier: TokenVerifier,
+        tokens: Tokens,
         stats: Stats,
         *,
         draws: Draws,
         max_body_bytes: int,
-        trust_forwarded: bool,
         allowance: Allowance | None = None,
         turns: Spaced | None = None,
     ) -> None:
-        self._turns = turns or Spaced(rounds=0)
-        self._allowance = allowance
+        super().__init__(stats, max_body_bytes, room=intake, turns=turns)
         self._intake = intake
-        self._verifier = verifier
-        self._stats = stats
+        self._tokens = tokens
         self._draws = draws
-        self._max_body_bytes = max_body_bytes
-        self._trust_forwarded = trust_forwarded
+        self._allowance = allowance
 
-    async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
-        """Answer one request; see ``Endpoint``."""
-        intake, allowance = self._intake, self._allowance
-        try:
-            token = bearer_of(headers, trust_forwarded=self._trust_forwarded)
-            caller = self._verifier.recall(token) or await self._verifier.verify(token)
-            if allowance is not None and caller.subject in allowance.ahead:
-                allowance.admit(caller.subject)
-            require_json(headers)
-            body = await read_body(headers, receive, self._max_body_bytes)
-            if not intake.has_room_for(len(body), MAX_EVENTS):
-                await intake.room_for(len(body), MAX_EVENTS)
-            is_large = len(body) > LARGE_BODY_BYTES
-            batch = (
-                await self._turns.run(decode_in_steps(body, self._draws))
-                if is_large
-                else decode(body, self._draws)
-            )
-            if batch.user_id != caller.subject:
-                raise Forbidden
-            if is_large:  # others came meanwhile
-                await intake.room_for(len(body), batch.count)
-            batch.user_id = caller.subject  # the same text; share one object among all batches
-            if allowance is None:
-                receipt = await intake.accept(batch)
-            else:
-                allowance.take(caller.subject, batch.count, len(body))
-                try:
-                    receipt = await intake.accept(batch)
-                except Refused:
-                    allowance.give_back(caller.subject, batch.count, len(body))
-                    raise
-        except Disconnected:
-            return None
-        except Refused as refusal:
-            self._stats.refused_requests[refusal.tag] += 1
-            if allowance is not None and isinstance(refusal, Malformed | Forbidden):
-                allowance.charge(caller.subject, len(body))
-            body = error_body(refusal.status, refusal.message, refusal.details)
-            return Answer(refusal.status, body, error_headers(refusal))
-        return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], batch)
+    async def authenticate(self, headers: Headers, body: bytes) -> Caller:
+        """See ``Endpoint``; a player who is ahead too far is refused before the body is read."""
+        caller = self._tokens.recall(headers) or await self._tokens.caller(headers)
+        allowance = self._allowance
+        if allowance is not None and caller.subject in allowance.ahead:
+            allowance.admit(caller.subject)
+        return caller
 
-    def error_body(self, status: int, message: str) -> bytes:
+    def decode(self, who: Caller, body: bytes) -> Batch:
         """See ``Endpoint``."""
-        return error_body(status, message)
+        return decode(body, self._draws)
+
+    def decode_in_steps(self, who: Caller, body: bytes) -> Steps[Batch]:
+        """See ``Endpoint``."""
+        return decode_in_steps(body, self._draws)
+
+    async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
+        """See ``Endpoint``."""
+        intake, allowance, subject = self._intake, self._allowance, who.subject
+        if asked.user_id != subject:
+            raise Forbidden
+        if size > LARGE_BODY_BYTES:  # others came while it was decoded
+            await intake.room_for(size, asked.count)
+        asked.user_id = subject  # the same text; share one object among all batches
+        if allowance is None:
+            receipt = await intake.accept(asked)
+        else:
+            allowance.take(subject, asked.count, size)
+            try:
+                receipt = await intake.accept(asked)
+            except Refused:
+                allowance.give_back(subject, asked.count, size)
+                raise
+        return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], asked)
+
+    def refused(self, refusal: Refused, who: Caller | None, size: int) -> None:
+        """See ``Endpoint``; the time that a wrong body took is charged to the player."""
+        if self._allowance is not None and isinstance(refusal, Malformed | Forbidden):
+            assert who is not None, "bodies are read for those who are known"
+            self._allowance.charge(who.subject, size)
+
+    def sound(self, refusal: Refused) -> Said:
+        """See ``Endpoint``."""
+        return envelope(refusal)

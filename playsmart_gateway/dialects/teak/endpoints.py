@@ -6,15 +6,13 @@ nothing of a game's budget.
 """
 
 import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import ClassVar, NamedTuple
-
-from starlette.types import Receive
+from typing import ClassVar, NamedTuple, TypeVar
 
 from playsmart_gateway.dialects.teak import replies
 from playsmart_gateway.dialects.teak.analytics import (
+    MAX_EVENTS,
     AnalyticsEvent,
     Outcome,
     Rejected,
@@ -25,42 +23,29 @@ from playsmart_gateway.dialects.teak.analytics import (
 from playsmart_gateway.dialects.teak.apps import App
 from playsmart_gateway.dialects.teak.body import open_body
 from playsmart_gateway.dialects.teak.deep_links import resolve
-from playsmart_gateway.dialects.teak.identify import decode_identify
+from playsmart_gateway.dialects.teak.identify import Identify, decode_identify
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
-from playsmart_gateway.dialects.teak.properties import decode_properties
+from playsmart_gateway.dialects.teak.properties import PlayerProperties, decode_properties
 from playsmart_gateway.dialects.teak.renderer import Renderer
-from playsmart_gateway.errors import Refused, SinkError, StoreUnavailable
+from playsmart_gateway.errors import Refused
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.sessions import (
     SOURCE,
     Session,
     session_batch,
 )
-from playsmart_gateway.http.endpoint import (
-    Answer,
-    Disconnected,
-    Headers,
-    read_body,
-    require_plain_encoding,
-)
-from playsmart_gateway.http.error_body import (
-    JSON_TYPE,
-    error_headers,
-)
+from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, require_plain_encoding
+from playsmart_gateway.http.error_body import JSON_TYPE, Said
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.intake import Intake
-from playsmart_gateway.rate_limit import (
-    RETRY_AFTER_SECONDS,
-    MakeLimit,
-    WrongTries,
-    in_process,
-)
+from playsmart_gateway.rate_limit import MakeLimit, WrongTries, in_process
 from playsmart_gateway.stores.contract import AppPlayers
 from playsmart_gateway.stores.models import AppPlayer
 from playsmart_gateway.stores.readers import AppPlayerReader
 
 DOOR = "teak"
-_RETRY_AFTER = (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)
+
+Asked = TypeVar("Asked")
 
 
 class Parts(NamedTuple):
@@ -81,103 +66,95 @@ class Parts(NamedTuple):
     make_limit: MakeLimit = in_process
 
 
-class _Endpoint(ABC):
+class Sender(NamedTuple):
+    """An app that is believed, and what it sent: the text of a JSON object."""
+
+    app: App
+    fields: bytes
+
+
+class _Endpoint(Endpoint[Sender, Asked]):
     """Answers one path, at most ``limit`` times a second and app (0: no limit)."""
 
     path: ClassVar[str]
+    reads_first = True
+    require_media = staticmethod(require_plain_encoding)  # a form will do, too
 
     def __init__(self, parts: Parts, limit: int) -> None:
+        super().__init__(parts.stats, parts.max_body_bytes, room=parts.intake)
         self._parts = parts
-        self._limit = parts.make_limit(limit, tuple(parts.apps))
-        self._too_often = replies.rate_limited(self.path, limit)
+        self._limit = limit
+        self._rate = parts.make_limit(limit, tuple(parts.apps))
 
-    async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
+    async def authenticate(self, headers: Headers, body: bytes) -> Sender:
         """See ``Endpoint``."""
         parts = self._parts
-        try:
-            require_plain_encoding(headers)
-            content = await read_body(headers, receive, parts.max_body_bytes)
-            body = open_body(content, headers.get(b"content-type"))
-            app = parts.apps.get(body.game_id)
-            if app is None:
-                return self._refuse("unknown_app", 404, self._unknown_app(body.game_id))
-            if not app.believes(body.secret_key):
-                await parts.tries.pay(DOOR)
-                return self._refuse("forbidden", 403, replies.WRONG_SECRET)
-            if not self._limit.take(app.id):
-                return self._refuse("rate_limited", 429, self._too_often, _RETRY_AFTER)
-            try:
-                return await self._act(app, body.fields())
-            except SinkError as error:
-                raise StoreUnavailable(retry_after_seconds=1) from error
-        except Disconnected:
-            return None
-        except Refused as refusal:
-            parts.stats.refused_requests[refusal.tag] += 1
-            return Answer(refusal.status, replies.refused(refusal), error_headers(refusal))
+        opened = open_body(body, headers.get(b"content-type"))
+        app = parts.apps.get(opened.game_id)
+        if app is None:
+            raise replies.UnknownApp(opened.game_id)
+        if not app.believes(opened.secret_key):
+            await parts.tries.pay(DOOR)
+            raise replies.WrongSecret
+        if not self._rate.take(app.id):
+            raise replies.TooOften(self.path, self._limit)
+        return Sender(app, opened.fields())
 
-    def error_body(self, status: int, message: str) -> bytes:
+    def sound(self, refusal: Refused) -> Said:
         """See ``Endpoint``."""
-        return replies.errors({str(status): [message]})
-
-    @abstractmethod
-    async def _act(self, app: App, fields: bytes) -> Answer:
-        """Do what a believed app asks for; ``fields`` is the text of a JSON object."""
-
-    def _unknown_app(self, game_id: str) -> bytes:
-        return replies.unknown_app(game_id)
-
-    def _refuse(self, tag: str, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> Answer:
-        self._parts.stats.refused_requests[tag] += 1
-        return Answer(status, body, [JSON_TYPE, *headers])
-
-    async def _wait_for_room(self, fields: bytes, max_events: int) -> None:
-        intake = self._parts.intake
-        if not intake.has_room_for(len(fields), max_events):
-            await intake.room_for(len(fields), max_events)
+        return replies.sound(refusal)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._parts.clock(), UTC)
 
 
-class AnalyticsEvents(_Endpoint):
+class AnalyticsEvents(_Endpoint[AnalyticsEvent]):
     """``POST /v2/analytics_events``: one event of a known player."""
 
     path = "/v2/analytics_events"
+    max_events = 1
 
-    async def _act(self, app: App, fields: bytes) -> Answer:
-        await self._wait_for_room(fields, 1)
-        event = decode_event(fields)
-        countries = await self._parts.known_players.countries(app.id, [event.user_id])
-        if event.user_id not in countries:
-            return self._refuse(replies.NOT_FOUND_TAG, 404, replies.PLAYER_UNKNOWN)
+    def decode(self, who: Sender, body: bytes) -> AnalyticsEvent:
+        """See ``Endpoint``."""
+        return decode_event(who.fields)
+
+    async def act(self, who: Sender, asked: AnalyticsEvent, size: int) -> Answer:
+        """See ``Endpoint``."""
+        parts, app_id = self._parts, who.app.id
+        countries = await parts.known_players.countries(app_id, [asked.user_id])
+        if asked.user_id not in countries:
+            raise replies.UnknownPlayer
         rows = encode_rows(
-            [event],
+            [asked],
             self._now(),
             countries.__getitem__,
-            store_client_ip=self._parts.store_client_ip,
+            store_client_ip=parts.store_client_ip,
         )
-        batch = Batch(SOURCE, app.id, event.user_id, 1, rows)
-        await self._parts.intake.accept(batch)
+        batch = Batch(SOURCE, app_id, asked.user_id, 1, rows)
+        await parts.intake.accept(batch)
         return Answer(200, replies.EVENT_TAKEN, [JSON_TYPE], batch)
 
 
-class AnalyticsBatch(_Endpoint):
+class AnalyticsBatch(_Endpoint[list[Outcome]]):
     """``POST /v2/analytics_events/batch``: up to 100 events, each taken or failed by itself."""
 
     path = "/v2/analytics_events/batch"
+    max_events = MAX_EVENTS
 
-    async def _act(self, app: App, fields: bytes) -> Answer:
-        parts = self._parts
-        await self._wait_for_room(fields, 100)
-        decoded = decode_batch(fields)
-        players = {event.user_id for event in decoded if isinstance(event, AnalyticsEvent)}
-        countries = await parts.known_players.countries(app.id, players)
+    def decode(self, who: Sender, body: bytes) -> list[Outcome]:
+        """See ``Endpoint``."""
+        return decode_batch(who.fields)
+
+    async def act(self, who: Sender, asked: list[Outcome], size: int) -> Answer:
+        """See ``Endpoint``."""
+        parts, app_id = self._parts, who.app.id
+        players = {event.user_id for event in asked if isinstance(event, AnalyticsEvent)}
+        countries = await parts.known_players.countries(app_id, players)
         outcomes: list[Outcome] = [
             Rejected(event.user_id, replies.NOT_FOUND)
             if isinstance(event, AnalyticsEvent) and event.user_id not in countries
             else event
-            for event in decoded
+            for event in asked
         ]
         events = [event for event in outcomes if isinstance(event, AnalyticsEvent)]
         batch = None
@@ -188,39 +165,44 @@ class AnalyticsBatch(_Endpoint):
                 countries.__getitem__,
                 store_client_ip=parts.store_client_ip,
             )
-            batch = Batch(SOURCE, app.id, "", len(events), rows)
+            batch = Batch(SOURCE, app_id, "", len(events), rows)
             await parts.intake.accept(batch)
-        return Answer(200, replies.batch(outcomes), [JSON_TYPE], batch)
+        body, problems = replies.batch(outcomes), replies.problems(outcomes)
+        return Answer(200, body, [JSON_TYPE], batch, problems=problems)
 
 
-class IdentifyPlayer(_Endpoint):
+class IdentifyPlayer(_Endpoint[Identify]):
     """``POST /v2/identify``: a session of a player, who is known from then on."""
 
     path = "/v2/identify"
+    max_events = 2
 
-    async def _act(self, app: App, fields: bytes) -> Answer:
-        parts = self._parts
-        await self._wait_for_room(fields, 2)
-        sent = decode_identify(fields)
-        player = await parts.reader.app_player(app.id, sent.user_id)
+    def decode(self, who: Sender, body: bytes) -> Identify:
+        """See ``Endpoint``."""
+        return decode_identify(who.fields)
+
+    async def act(self, who: Sender, asked: Identify, size: int) -> Answer:
+        """See ``Endpoint``."""
+        parts, app = self._parts, who.app
+        player = await parts.reader.app_player(app.id, asked.user_id)
         known = (
             player.country_code is not None
-            or parts.known_players.country(app.id, sent.user_id) is not None
+            or parts.known_players.country(app.id, asked.user_id) is not None
         )
         session = Session(
             app.id,
-            sent.user_id,
-            sent.country.upper(),
-            sent.timezone_id,
-            sent.email,
+            asked.user_id,
+            asked.country.upper(),
+            asked.timezone_id,
+            asked.email,
             installs=not known,
         )
         session_id = str(uuid.uuid4())
-        client_ip = sent.client_ip if parts.store_client_ip and sent.client_ip else None
+        client_ip = asked.client_ip if parts.store_client_ip and asked.client_ip else None
         batch = session_batch(session, session_id, self._now(), client_ip)
         await parts.intake.accept(batch)
-        link = await self._worked_out(app, sent.deep_link, player) if sent.deep_link else None
-        body = replies.session(sent.country, session_id, player.opt_out_states, link)
+        link = await self._worked_out(app, asked.deep_link, player) if asked.deep_link else None
+        body = replies.session(asked.country, session_id, player.opt_out_states, link)
         return Answer(201, body, [JSON_TYPE], batch)
 
     async def _worked_out(self, app: App, link: str, player: AppPlayer) -> str:
@@ -230,19 +212,24 @@ class IdentifyPlayer(_Endpoint):
             return link
         return await self._parts.renderer.render(template, player.properties)
 
-    def _unknown_app(self, game_id: str) -> bytes:
-        return replies.unknown_game(game_id)
+    def sound(self, refusal: Refused) -> Said:
+        """See ``Endpoint``."""
+        return replies.sound_of_identify(refusal)
 
 
-class SetPlayerProperties(_Endpoint):
+class SetPlayerProperties(_Endpoint[PlayerProperties]):
     """``POST /v2/player_properties``: what a game's server knows about a player, stored at once."""
 
     path = "/v2/player_properties"
 
-    async def _act(self, app: App, fields: bytes) -> Answer:
-        parts = self._parts
-        sent = decode_properties(fields, app.properties)
-        if not await parts.known_players.countries(app.id, [sent.user_id]):
-            return self._refuse(replies.NOT_FOUND_TAG, 404, replies.PLAYER_UNKNOWN)
-        before = await parts.players.set_properties(app.id, sent.user_id, sent.values)
-        return Answer(200, replies.properties(sent.values, before, sent.unknown), [JSON_TYPE])
+    def decode(self, who: Sender, body: bytes) -> PlayerProperties:
+        """See ``Endpoint``."""
+        return decode_properties(who.fields, who.app.properties)
+
+    async def act(self, who: Sender, asked: PlayerProperties, size: int) -> Answer:
+        """See ``Endpoint``."""
+        parts, app_id = self._parts, who.app.id
+        if not await parts.known_players.countries(app_id, [asked.user_id]):
+            raise replies.UnknownPlayer
+        before = await parts.players.set_properties(app_id, asked.user_id, asked.values)
+        return Answer(200, replies.properties(asked.values, before, asked.unknown), [JSON_TYPE])

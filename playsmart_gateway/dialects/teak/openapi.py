@@ -47,7 +47,7 @@ def _errors(description: str, examples: Mapping[str, bytes], *headers: str) -> d
 
 
 def _refused(*kinds: type[Refused]) -> dict[str, bytes]:
-    return {kind.tag: replies.refused(kind()) for kind in kinds}
+    return {kind.tag: replies.sound(kind()).body for kind in kinds}
 
 
 def _answers(

@@ -1,4 +1,4 @@
-"""Every reply body of the contract.
+"""Every reply body of the contract, and what refuses in words of Teak's own.
 
 Laid out as the contract prints them: successes with a space behind each comma and colon, errors
 and player properties without.
@@ -13,7 +13,17 @@ import msgspec
 from playsmart_gateway.dialects.teak.analytics import Outcome, Rejected
 from playsmart_gateway.dialects.teak.parameters import MAX_TEXT_LENGTH, Errors, grouped
 from playsmart_gateway.dialects.teak.properties import Value
-from playsmart_gateway.errors import Refused
+from playsmart_gateway.errors import (
+    Detail,
+    Forbidden,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    Refused,
+)
+from playsmart_gateway.http.error_body import NO_PROBLEMS, Problems, Said
+from playsmart_gateway.rate_limit import RETRY_AFTER_SECONDS
 from playsmart_gateway.stores.models import (
     Channel,
     OptOutState,
@@ -24,8 +34,44 @@ _encode = msgspec.json.Encoder().encode
 NOT_FOUND: Errors = {"user_id": ["could not be found"]}
 """What is wrong with an event of a player whom identify has never seen."""
 
-NOT_FOUND_TAG = "unknown_player"
-"""The reason by which such refusals are counted."""
+
+class UnknownPlayer(NotFound):
+    """The single event, or the properties, are of such a player."""
+
+    tag = "unknown_player"
+
+    def __init__(self) -> None:
+        super().__init__(details=_details(NOT_FOUND))
+
+
+class WrongSecret(Forbidden):
+    """The app exists, and the secret is not one of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(details=[Detail("authorization", "is invalid")])
+
+
+class UnknownApp(NotFound):
+    """No app goes by this id, of which a long one is cut."""
+
+    tag = "unknown_app"
+
+    def __init__(self, game_id: str) -> None:
+        self.game_id = game_id[:MAX_TEXT_LENGTH]
+        super().__init__(details=[Detail("game_id", f"Unknown app id {self.game_id}")])
+
+
+class TooOften(RateLimited):
+    """``path`` was called more than ``limit`` times in this second."""
+
+    def __init__(self, path: str, limit: int) -> None:
+        text = f"{path} may only be called {limit} times per second. "
+        told = Detail("rate_limit", text + "Please wait a second and try again")
+        super().__init__(details=[told], retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
+def _details(errors: Errors, path: str = "") -> list[Detail]:
+    return [Detail(path + name, text) for name, texts in errors.items() for text in texts]
 
 
 def _spaced(value: Any) -> bytes:
@@ -63,9 +109,20 @@ def batch(outcomes: Sequence[Outcome]) -> bytes:
     return _spaced({"status": "ok", "results": results, "summary": summary})
 
 
+def problems(outcomes: Sequence[Outcome]) -> Problems:
+    """Return what is wrong with the events that failed."""
+    details = [
+        detail
+        for place, outcome in enumerate(outcomes)
+        if isinstance(outcome, Rejected)
+        for detail in _details(outcome.errors, f"events.{place}.")
+    ]
+    return Problems.listed("ok", details) if details else NO_PROBLEMS
+
+
 def unknown_app(game_id: str) -> bytes:
     """404 of every endpoint but identify; a long id is cut."""
-    return errors({"game_id": [f"Unknown app id {game_id[:MAX_TEXT_LENGTH]}"]})
+    return sound(UnknownApp(game_id)).body
 
 
 # ---- Identify and player properties ---------------------------------------------------------
@@ -93,8 +150,7 @@ def session(
 
 def unknown_game(game_id: str) -> bytes:
     """404 of identify; a long id is cut."""
-    message = f"Could not find game with id {game_id[:MAX_TEXT_LENGTH]}"
-    return _encode({"error": {"code": 404, "message": message}})
+    return sound_of_identify(UnknownApp(game_id)).body
 
 
 def properties(new: Mapping[str, Value], old: Mapping[str, Value], unknown: Sequence[str]) -> bytes:
@@ -115,18 +171,33 @@ def _plain(value: Value) -> str | msgspec.Raw:
 
 # ---- All of them ----------------------------------------------------------------------------
 
-WRONG_SECRET = errors({"authorization": ["is invalid"]})
-"""403: the app exists, and the secret is not one of its own."""
-
 
 def rate_limited(path: str, limit: int) -> bytes:
     """429: ``path`` was called more than ``limit`` times in this second."""
-    message = (
-        f"{path} may only be called {limit} times per second. Please wait a second and try again"
-    )
-    return _encode({"status": "rate_limit", "errors": {"rate_limit": [message]}})
+    return sound(TooOften(path, limit)).body
 
 
-def refused(refusal: Refused) -> bytes:
-    """Say what ``refusal`` says: by parameter if it has details, else under its tag."""
-    return errors(grouped(refusal.details) or {refusal.tag: [refusal.message]})
+def sound(refusal: Refused) -> Said:
+    """Put a refusal into words: by parameter if it has details, else under its tag.
+
+    What no endpoint of ours was asked, or should have answered, is under its status.
+    """
+    is_general = isinstance(refusal, MethodNotAllowed | InternalError)
+    name = str(refusal.status) if is_general else refusal.tag
+    details = refusal.details or (Detail(name, refusal.message),)
+    status = "rate_limit" if isinstance(refusal, TooOften) else "error"
+    body = _encode({"status": status, "errors": grouped(details)})
+    return Said(body, Problems.listed(status, details))
+
+
+def sound_of_identify(refusal: Refused) -> Said:
+    """Put a refusal into the words of identify, where an unknown app is a shape of its own."""
+    if not isinstance(refusal, UnknownApp):
+        return sound(refusal)
+    message = f"Could not find game with id {refusal.game_id}"
+    body = _encode({"error": {"code": 404, "message": message}})
+    return Said(body, Problems("404", message))
+
+
+WRONG_SECRET = sound(WrongSecret()).body
+"""403: the app exists, and the secret is not one of its own."""

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.dialects.playsmart.endpoint import (
+from playsmart_gateway.dialects.playsmart.request import (
     MAX_DEPTH,
     MAX_EVENTS,
     decode,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from playsmart_gateway.dialects.teak.body import FORM, open_body
 from playsmart_gateway.dialects.teak.identify import Identify, decode_identify
 from playsmart_gateway.dialects.teak.parameters import Errors, grouped
-from playsmart_gateway.dialects.teak.replies import refused
+from playsmart_gateway.dialects.teak.replies import sound
 from playsmart_gateway.errors import Malformed
 
 EXAMPLE = {
@@ -57,7 +57,7 @@ def test_blanks_were_not_sent(blank: str | None) -> None:
 def test_the_contract_s_error_body_comes_out_to_the_letter() -> None:
     with pytest.raises(Malformed) as caught:
         decode_identify(b'{"user_id":"ada","timezone_id":"Mars/Olympus_Mons"}')
-    assert refused(caught.value) == (
+    assert sound(caught.value).body == (
         b'{"status":"error","errors":{"timezone_id":["Mars/Olympus_Mons is not a recognized IANA '
         b'timezone name"],"location":["either client_ip or country_code must be provided"]}}'
     )

@@ -83,10 +83,10 @@ def test_properties_print_numbers_as_plain_digits() -> None:
 
 def test_a_refusal_is_told_by_parameter_or_under_its_tag() -> None:
     details = [Detail("a", "x"), Detail("b", "y"), Detail("a", "z")]
-    assert replies.refused(Malformed(details=details)) == (
+    assert replies.sound(Malformed(details=details)).body == (
         b'{"status":"error","errors":{"a":["x","z"],"b":["y"]}}'
     )
-    assert replies.refused(Overloaded()) == (
+    assert replies.sound(Overloaded()).body == (
         b'{"status":"error","errors":{"buffer_full":["buffer_full"]}}'
     )
 
