@@ -16,6 +16,7 @@ from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playsmart_gateway.errors import InternalError, MethodNotAllowed, where
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.http.endpoint import (
     Answer,
     Endpoint,
@@ -171,7 +172,7 @@ class RequestFrame:
         seconds = self._clock() - started
         self._stats.observe_request(path, status, seconds)
         if self._log_access:
-            _log_answer(scope["method"], path, status, seconds, request_id, batch)
+            _log_answer(scope["method"], path, status, seconds, request_id, answer.batch)
         if self._observer is not None and heard is not None:
             self._observer.saw(
                 heard,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import playsmart_gateway
 from playsmart_gateway.dialects.lynes import request as lynes
-from playsmart_gateway.dialects.playsmart import endpoint as playsmart
+from playsmart_gateway.dialects.playsmart import request as playsmart
 from playsmart_gateway.dialects.teak.analytics import AnalyticsEvent, encode_rows
 from playsmart_gateway.events.row import (
     NO_DATA,
