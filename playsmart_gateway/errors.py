@@ -271,6 +271,11 @@ def is_mistake(error: OSError) -> bool:
     return error.errno in _MISTAKES
 
 
+def to_install(extra: str) -> str:
+    """Say how to install what the ``extra`` of ``pyproject.toml`` brings; the manual says it so."""
+    return f"in the gateway's checkout, pip install '.[{extra}]'"
+
+
 def at_start(problem: str, error: OSError) -> ConfigError | NotNow:
     """Return what to raise when a path cannot be used; ``problem`` leads with its key."""
     told = f"{problem}: {error.strerror}"

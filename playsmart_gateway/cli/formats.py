@@ -20,7 +20,7 @@ from playsmart_gateway.cli.harmless import (
     harmless_cell,
     harmless_json,
 )
-from playsmart_gateway.errors import ExportError
+from playsmart_gateway.errors import ExportError, to_install
 from playsmart_gateway.private import create_file
 from playsmart_gateway.stores.events import (
     EventFilter,
@@ -180,9 +180,7 @@ class ParquetWriter:
             import pyarrow
             import pyarrow.parquet
         except ImportError:
-            raise ExportError(
-                "Parquet needs pyarrow; install it with: pip install 'playsmart-gateway[parquet]'"
-            ) from None
+            raise ExportError(f"Parquet needs pyarrow: {to_install('parquet')}") from None
         self._arrow = pyarrow
         texts = dict.fromkeys(StoredEvent._fields, pyarrow.string())
         when = pyarrow.timestamp("us", tz="UTC")

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import Program
-from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.errors import ConfigError, to_install
 from playsmart_gateway.stores.contract import (
     Store,
     TakeTurn,
@@ -73,5 +73,4 @@ def require_driver(driver: str, engine: str, extra: str) -> None:
         ConfigError: it is not.
     """
     if find_spec(driver) is None:
-        needed = f"pip install 'playsmart-gateway[{extra}]'"
-        raise ConfigError([f"storage.url: {engine} needs its driver: {needed}"])
+        raise ConfigError([f"storage.url: {engine} needs its driver: {to_install(extra)}"])

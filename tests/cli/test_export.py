@@ -98,7 +98,7 @@ def test_parquet_without_its_package_says_what_to_install(
     output.parent.mkdir()
     result = export(database, "--output", str(output))
     assert isinstance(result.exception, ExportError)
-    assert "pip install 'playsmart-gateway[parquet]'" in str(result.exception)
+    assert "checkout, pip install '.[parquet]'" in str(result.exception)
     assert not list(output.parent.iterdir())
 
 

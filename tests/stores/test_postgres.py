@@ -453,7 +453,7 @@ def test_urls_of_every_form_can_be_used(url: str) -> None:
 
 def test_without_its_driver_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    with pytest.raises(ConfigError, match=r"pip install 'playsmart-gateway\[postgres\]'"):
+    with pytest.raises(ConfigError, match=r"checkout, pip install '\.\[postgres\]'"):
         open_store("postgresql://ada@host/base")
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,18 +20,26 @@ from tests.support.polling import PATIENCE_SECONDS, wait_until
 SECRET = "a secret for tests, 32 bytes or longer"
 
 
+Starter = Callable[..., "warm.Forked | subprocess.Popen[bytes]"]
+"""Starts the program as ``warm.start`` does."""
+
+
 class RunningGateway:
     """A gateway in a process of its own, asked over HTTP and through its database."""
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str] | None = None, *arguments: str
+        self,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        *arguments: str,
+        start: Starter = warm.start,
     ) -> None:
         self.folder = folder
         self.secret = SECRET
         self._log_file = folder / "gateway.log"
         # With no port of its own a gateway listens on a free one and says which.
         with self._log_file.open("wb") as log:
-            self.process = warm.start(
+            self.process = start(
                 ["serve", "--port", "0", *arguments],
                 folder=folder,
                 environment=clean_environment(**(environment or {})),
