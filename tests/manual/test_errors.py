@@ -1,0 +1,159 @@
+"""Every message that a client, a start, doctor or /readyz can show has an entry in the manual."""
+
+import re
+
+import pytest
+
+from playsmart_gateway import errors
+from playsmart_gateway.dialects.lynes.reply import ERRORS
+from playsmart_gateway.http.error_body import CODES
+from playsmart_gateway.manual import read
+from tests.manual.messages import HOLE, PACKAGE, said, told, values
+
+REFUSALS = [each.__name__ for each in errors.Refused.__subclasses__()]
+SINK_ERRORS = ("SinkUnavailable", "SinkRejected", "SinkError")
+STARTING = (
+    "config", "build.py", "auth", "economy", "dialects/teak/apps.py", "stores", "stream", "serve",
+    "pipeline", "cli/common.py", "cli/serve.py", "cli/worker.py",
+)  # fmt: skip
+CHECKED = (
+    "auth", "build.py", "config", "economy/coins.py", "economy/points/program.py",
+    "stores/postgres/url.py", "stream/options.py",
+)  # fmt: skip
+NEVER = {
+    "is a folder",
+    "is no SQLite database",
+    "operator.token",
+    "storage.url: is a folder",
+    "storage.url: is no SQLite database",
+    "storage.url: … cannot open …: …; name another, or move it away",
+}
+"""What is read from the source and not said: a name there has one value here and another there."""
+
+SHORT_SECRETS = told(["build.py"], ["doubtful_secrets"])  # doctor's
+
+EVERY_PATH = (
+    {each.default_message for each in errors.Refused.__subclasses__()}
+    | said(["auth", "http", "pipeline", "dialects/playsmart"], REFUSALS)
+    | said(["console", "http"], ["error_body", "_refused"], 1)
+    | said(["serve"], ["refuse"], 1)
+    | told(["http/slots.py"])
+)
+PLAYSMART = (
+    said(["dialects/playsmart"], ["refuse"], 1)
+    | said(["dialects/playsmart"], ["field"], 3)
+    | said(["dialects/loose.py", "dialects/playsmart"], ["Detail"], 1)
+)
+TEAK = (
+    said(["dialects/teak"], ["Detail"], 1)
+    | said(["dialects/teak/" + name for name in (
+        "analytics.py", "identify.py", "parameters.py", "properties.py")], ["refuse"], 1)
+    | said(["dialects/teak/forms.py"], ["_malformed"])
+    | said(["dialects/teak/replies.py"], ["errors"])
+    | values("dialects/teak/replies.py", "NOT_FOUND")
+    | told(["dialects/teak/properties.py"], ["_rule"])
+    | values("dialects/teak/replies.py", "message")
+)  # fmt: skip
+LYNES = (
+    {message for _, message in ERRORS.values()}
+    | said(["dialects/lynes"], REFUSALS)
+    | said(["dialects/lynes"], ["Detail", "wrong"], 1)
+)
+CONFIGURATION = (
+    (
+        said(STARTING, ["ConfigError", "NotNow", "at_start"])
+        | said([*CHECKED, "dialects/teak/apps.py"], ["append"])
+        | said(["dialects/teak/apps.py"], ["_refuse"], 1)
+        | said(["dialects/teak/apps.py"], ["_value"], 2)
+        | {text for text in told(CHECKED) if " " in text}
+    )
+    - NEVER
+    - SHORT_SECRETS
+)
+STORE = said(["stores", "stream", "pipeline", "errors.py", "economy"], SINK_ERRORS) - NEVER
+DOCTOR = said(["cli/doctor.py"], ["Finding"], 2) | SHORT_SECRETS
+LOG = {
+    re.sub(r"%[sdr]", HOLE, text)
+    for text in said(
+        [
+            *("auth", "console", "dialects", "http", "peers", "pipeline", "serve", "stores"),
+            *("stream", "gateway.py", "tasks.py", "output.py", "logs.py", "rate_limit.py"),
+            *("cli/serve.py", "cli/worker.py"),
+        ],
+        ["error", "warning", "critical"],
+    )
+} - {"…", "…: …"}
+
+CLIENTS_AND_OPERATORS = {
+    "answers-of-every-path": EVERY_PATH,
+    "details-of-a-playsmart-body": PLAYSMART,
+    "answers-of-teaks-paths": TEAK,
+    "answers-of-lynes-paths": LYNES,
+    "the-configuration-and-the-start": CONFIGURATION,
+    "the-store": STORE,
+    "what-doctor-finds": DOCTOR,
+    "lines-of-the-log": LOG,
+}
+ALSO = {
+    "invalid_http": "serve/reading.py",
+    "has more than six decimals": "build.py",
+    "is the one of a manual, must be random": "build.py",
+    "a parameter has a name that no setting can have": "stores/postgres/url.py",
+    "more": "http/error_body.py",
+    "stopping": "gateway.py",
+    "gone": "peers/peer.py",
+    "starting": "peers/peer.py",
+    "silent": "peers/peer.py",
+    "full": "gateway.py",
+    "internal_error": "gateway.py",
+}
+"""What is not read from the source in the way of the others, and where it is."""
+
+
+def entries(anchor: str) -> set[str]:
+    """The messages in the first column of a section's table."""
+    rows = [line for line in read(f"operations#{anchor}").splitlines() if line.startswith("| `")]
+    return {text for row in rows for text in re.findall(r"`([^`]+)`", row.split(" | ")[0])}
+
+
+def has_words(text: str) -> bool:
+    """Whether a message says more than a key and what is filled in."""
+    if " " not in text:
+        return HOLE not in text
+    return bool(re.search("[a-zA-Z]", re.sub(r"^[\w.…-]+(: )?", "", text)))
+
+
+@pytest.mark.parametrize("anchor", CLIENTS_AND_OPERATORS)
+def test_every_message_has_an_entry(anchor: str) -> None:
+    wanted = {text for text in CLIENTS_AND_OPERATORS[anchor] if has_words(text)}
+    assert wanted, "nothing was read from the source"
+    assert wanted - entries(anchor) == set()
+
+
+@pytest.mark.parametrize("anchor", CLIENTS_AND_OPERATORS)
+def test_every_entry_is_of_a_message_that_there_is(anchor: str) -> None:
+    strange = {
+        text
+        for text in entries(anchor) - CLIENTS_AND_OPERATORS[anchor]
+        if not any(words in text for words in ALSO)
+    }
+    assert strange == set()
+
+
+@pytest.mark.parametrize(("words", "place"), ALSO.items())
+def test_what_is_listed_by_hand_is_in_the_source(words: str, place: str) -> None:
+    assert words in (PACKAGE / place).read_text("utf-8")
+    assert words in read("operations#errors-by-message")
+
+
+def test_every_code_is_told_with_its_status() -> None:
+    section = re.sub(r"\s+", " ", read("operations#answers-of-every-path"))
+    for status, code in CODES.items():
+        assert f"{status} `{code}`" in section
+
+
+def test_everything_is_read_from_what_is_written() -> None:
+    assert HOLE in "".join(CONFIGURATION)
+    assert "is … bytes long, must be … at least" in CONFIGURATION
+    assert "is the same link as another" in CONFIGURATION
+    assert "token_expired" in EVERY_PATH
