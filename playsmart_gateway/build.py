@@ -35,6 +35,7 @@ from playsmart_gateway.http.slots import Limits, Slots
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.pipeline.allowance import Allowance
+from playsmart_gateway.pipeline.caretaker import Caretaker
 from playsmart_gateway.pipeline.journal_folders import worker_folder
 from playsmart_gateway.pipeline.machine import MACHINE, Machine
 from playsmart_gateway.pipeline.observers import Observer
@@ -389,6 +390,7 @@ def parts_for(
     )
     return Parts(
         pipeline=pipeline,
+        caretaker=Caretaker(pipeline, sink, store, config.journal.fsync_interval_seconds),
         sink=sink,
         store=store,
         readers=readers,
@@ -398,7 +400,6 @@ def parts_for(
         known_players=known_players,
         inspector=inspector,
         drain_timeout_seconds=config.server.drain_timeout_seconds,
-        fsync_interval_seconds=config.journal.fsync_interval_seconds,
         inherited=inherited,
     )
 

@@ -15,17 +15,17 @@ from typing import NamedTuple
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.console.inspector.hub import Inspector
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
-from playsmart_gateway.errors import Detail, JournalUnavailable, SinkUnavailable
+from playsmart_gateway.errors import Detail, SinkUnavailable
 from playsmart_gateway.http.slots import Slots
 from playsmart_gateway.metrics import Gauges, Snapshot
 from playsmart_gateway.peers.peer import Peer
+from playsmart_gateway.pipeline.caretaker import Caretaker
 from playsmart_gateway.pipeline.errands import Errands
-from playsmart_gateway.pipeline.flusher import COMMIT
 from playsmart_gateway.pipeline.journal_folders import adopt, journal_folders
 from playsmart_gateway.pipeline.machine import MACHINE, Machine
 from playsmart_gateway.pipeline.wiring import Pipeline
 from playsmart_gateway.stores.auditor import auditor
-from playsmart_gateway.stores.contract import EventSink, Replaceable, Rollups, Store
+from playsmart_gateway.stores.contract import EventSink, Rollups, Store
 from playsmart_gateway.stores.follower import follower
 from playsmart_gateway.stores.readers import Reader
 from playsmart_gateway.tasks import Background, cancel
@@ -33,8 +33,6 @@ from playsmart_gateway.tasks import Background, cancel
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.02
-LOOK_SECONDS = 0.5
-"""How often it is looked whether the store is still there, if nothing else finds out."""
 
 
 class Readers(NamedTuple):
@@ -49,12 +47,12 @@ class Readers(NamedTuple):
 class Parts(NamedTuple):
     """What a gateway is made of; ``build.gateway_for`` makes them from a configuration.
 
-    A drain may take ``drain_timeout_seconds``; the journal is synced, and looked at, every
-    ``fsync_interval_seconds``. ``inherited`` is what the process said that had this one's place
-    before it died, if one did.
+    A drain may take ``drain_timeout_seconds``. ``inherited`` is what the process said that had
+    this one's place before it died, if one did.
     """
 
     pipeline: Pipeline
+    caretaker: Caretaker
     sink: EventSink
     store: Store
     readers: Readers
@@ -64,7 +62,6 @@ class Parts(NamedTuple):
     known_players: KnownPlayers
     inspector: Inspector
     drain_timeout_seconds: float
-    fsync_interval_seconds: float
     inherited: Snapshot | None = None
 
 
@@ -107,7 +104,6 @@ class Gateway:
         self._background = Background(died=self._part_died, failed=self.stats.count_side_failure)
         self._hurry = asyncio.Event()
         self._stopping_since: float | None = None
-        self._synced_commits = 0
 
     @property
     def failed(self) -> bool:
@@ -169,13 +165,13 @@ class Gateway:
     @asynccontextmanager
     async def _draining(self) -> AsyncIterator[None]:
         """Flush while entered, with all that looks after it; let nobody in then, and drain."""
-        background = self._background
+        background, caretaker = self._background, self._parts.caretaker
         flushing = background.start(self.flusher.run(), "flusher")
         audit = auditor(self._parts.readers.audit, self.stats).run if self.is_first else _nothing
         async with (
-            background.running(self._keep_synced(), "journal sync"),
-            background.beside(self._keep_healthy, "journal health"),
-            background.beside(self._look_after_store, "store health"),
+            background.running(caretaker.keep_synced(), "journal sync"),
+            background.beside(caretaker.keep_healthy, "journal health"),
+            background.beside(caretaker.look_after_sink, "store health"),
             background.beside(audit, "audit"),
         ):
             try:
@@ -289,57 +285,12 @@ class Gateway:
         if replayed:
             logger.warning("replayed %d events from the journal", replayed)
 
-    async def _keep_synced(self) -> None:
-        """Sync the journal at its interval; once more at the end, before the store closes."""
-        try:
-            while self.journal and self.journal.fsync == "interval":
-                await asyncio.sleep(self._parts.fsync_interval_seconds)
-                await self._sync_journal()
-                await self._sync_commits()
-        finally:
-            await self._sync_journal()  # a store that closes slowly must not keep this waiting
-
-    async def _keep_healthy(self) -> None:
-        """Find out when trouble with the journal ends.
-
-        A task of its own: it may take its time, and the time between two syncs is a promise.
-        """
-        while self.journal:
-            await asyncio.sleep(self._parts.fsync_interval_seconds)
-            await self.journal.heal()
-
-    async def _look_after_store(self) -> None:
-        """Find out when the sink was moved or replaced, though nothing is to be stored.
-
-        The flusher then asks it until it is back.
-        """
-        while isinstance(self.sink, Replaceable):
-            await asyncio.sleep(LOOK_SECONDS)
-            if self.flusher.last_error is None:
-                try:
-                    await self.sink.look()
-                except SinkUnavailable as error:
-                    self.flusher.note_failure(error)
-                    self.buffer.stirred.set()
-
-    async def _sync_commits(self) -> None:
-        """Sync what the commit queue has committed, which is in no journal, as often as that."""
-        commits = self.stats.flushes[COMMIT]
-        if commits != self._synced_commits:
-            with contextlib.suppress(SinkUnavailable):  # the next interval will do
-                await self.store.sync_commits()
-                self._synced_commits = commits
-
-    async def _sync_journal(self) -> None:
-        if self.journal:
-            with contextlib.suppress(JournalUnavailable):  # it is logged and in last_error
-                await self.journal.sync()
-
     async def _drain(self, flushing: asyncio.Task[None]) -> None:
         await self.intake.settled()
         self.flusher.stop()
         hurrying = asyncio.create_task(self._hurry.wait())
-        waited = self._clock() - (self._stopping_since or self._clock())
+        now = self._clock()
+        waited = 0.0 if self._stopping_since is None else now - self._stopping_since
         timeout = max(0.0, self._parts.drain_timeout_seconds - waited)
         first = asyncio.FIRST_COMPLETED
         await asyncio.wait([flushing, hurrying], timeout=timeout, return_when=first)

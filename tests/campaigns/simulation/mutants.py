@@ -214,9 +214,9 @@ class _DoesNotWaitForTheGroup(SimGateway):
 
 
 class _StopsSyncingBeforeTheStoreClosed(SimGateway):
-    async def _sync_journal(self) -> None:
-        if self.intake.closed_because is None:
-            await super()._sync_journal()
+    async def _drain(self, flushing: "asyncio.Task[None]") -> None:
+        self._parts.caretaker.sync_journal = _at_once  # type: ignore[method-assign]
+        await super()._drain(flushing)
 
 
 class _GivesUpAtTheFirstFailedSync(SegmentFiles):

@@ -16,7 +16,7 @@ from tests.support.app_batches import (
     session,
     spin,
 )
-from tests.support.doubles import make_batch
+from tests.support.doubles import FakeClock, make_batch
 from tests.support.in_process import in_process
 from tests.support.process import SECRET
 
@@ -202,3 +202,18 @@ async def test_a_session_whose_client_was_cut_off_is_stored_and_its_player_known
         assert gateway.known_players._waiting == {}
     assert not gateway.failed
     assert [row.type for row in sink.rows].count("Installed") == 2
+
+
+async def test_all_of_it_goes_by_the_clock_that_the_application_was_given(tmp_path: Any) -> None:
+    config = load_config(None, settings(tmp_path))
+    sink = MemorySink()
+    app = create_app(config, sink=sink, clock=FakeClock(1_776_868_200.0))  # 2026-04-22T14:30:00Z
+    async with in_process(app) as client:
+        body = {**IDENTIFY, "action_type": "spin"}
+        assert (await client.post("/v2/identify", json=IDENTIFY)).status_code == 201
+        assert (await client.post("/v2/analytics_events", json=body)).status_code == 200
+        await app.state.gateway.flusher.flush()
+    assert len(sink.batches) == 2
+    for batch, _ in sink.batches.values():
+        assert b'"2026-04-22T14:30:00' in batch.rows
+        assert batch.received_at == 1_776_868_200_000_000
