@@ -5,7 +5,14 @@ canonical rows. From then on no Python object per event exists: buffer, journal 
 one ``Batch`` per request.
 """
 
+from typing import Literal
+
 import msgspec
+
+EVENTS: Literal["events"] = "events"
+SESSION: Literal["session"] = "session"
+Kind = Literal["events", "session"]
+"""What a batch is beside its events: ``session``, one that a player begins (see ``sessions``)."""
 
 MAX_EVENTS_PER_BATCH = 256
 """No dialect takes more events in one request; sinks derive event ids from this."""
@@ -32,6 +39,7 @@ class Batch(msgspec.Struct, gc=False):
     journal: str = ""
     sequence: int = 0
     received_at: int = 0
+    kind: Kind = EVENTS
 
     @property
     def name(self) -> str:

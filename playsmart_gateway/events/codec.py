@@ -2,22 +2,34 @@ r"""A batch as bytes: what the journal keeps on disk and what travels through NA
 
 Layout. All integers are little-endian; texts are UTF-8.
 
-    record   = mark F5 50 53 47 (4), length of what follows the CRC (4), CRC-32 of that (4),
-               identity (16), sequence (8), received_at (8), count (4),
+    record   = mark F5 50 53 48 (4), length of what follows the CRC (4), CRC-32 of that (4),
+               identity (16), sequence (8), received_at (8), count (4), kind (1),
                lengths of source, game_id and user_id (3 x 2), source, game_id, user_id, rows
+    kind     = 0 events, 1 session
 
-The mark is the version, too: another layout would begin with another one. The byte F5 never occurs
-in UTF-8, so the next record after a broken one can be found by its mark.
+The mark is the version, too: another layout would begin with another one. Records of the first one,
+F5 50 53 47, have no kind and are read for ever; their rows tell it. The byte F5 never occurs in
+UTF-8, so the next record after a broken one can be found by its mark. A whole record of a kind that
+is not known here, as a later gateway may write, is no batch, and ends where it says.
 """
 
+import re
 import struct
 import zlib
 
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import EVENTS, SESSION, Batch, Kind
+from playsmart_gateway.events.sessions import kind_told_by
 
-MARK = b"\xf5PSG"
+MARK = b"\xf5PSH"
+OLD_MARK = b"\xf5PSG"
+_MARKS = re.compile(b"|".join((MARK, OLD_MARK)))
+_BEFORE_A_MARK = re.compile(b"(?=%b)" % _MARKS.pattern)
 _FRAME = struct.Struct("<4sII")
-_HEADER = struct.Struct("<16sQQIHHH")
+_HEADER = struct.Struct("<16sQQIBHHH")
+_OLD_HEADER = struct.Struct("<16sQQIHHH")
+_HEADERS = {MARK: _HEADER, OLD_MARK: _OLD_HEADER}
+_CODES: dict[Kind, int] = {EVENTS: 0, SESSION: 1}
+_KINDS = {code: kind for kind, code in _CODES.items()}
 
 
 def encode(batch: Batch) -> tuple[bytes, bytes]:
@@ -28,7 +40,7 @@ def encode(batch: Batch) -> tuple[bytes, bytes]:
     source, game, user = batch.source.encode(), batch.game_id.encode(), batch.user_id.encode()
     head = _HEADER.pack(
         bytes.fromhex(batch.journal), batch.sequence, batch.received_at, batch.count,
-        len(source), len(game), len(user),
+        _CODES[batch.kind], len(source), len(game), len(user),
     )  # fmt: skip
     head += source + game + user
     checksum = zlib.crc32(batch.rows, zlib.crc32(head))
@@ -42,18 +54,25 @@ def decode(content: bytes) -> Batch | None:
 
 
 def decode_at(content: bytes, place: int) -> tuple[Batch | None, int]:
-    """Return the batch at ``place`` and where its record ends; None if no valid one is there."""
+    """Return the batch at ``place`` and where its record ends.
+
+    None and ``place`` if no valid record is there; None and its end if its kind is not known.
+    """
     start = place + _FRAME.size
     if start > len(content):
         return None, place
     mark, length, checksum = _FRAME.unpack_from(content, place)
     end = start + length
-    if mark != MARK or length < _HEADER.size or end > len(content):
+    header = _HEADERS.get(mark)
+    if header is None or length < header.size or end > len(content):
         return None, place
     if zlib.crc32(memoryview(content)[start:end]) != checksum:
         return None, place
-    identity, sequence, received_at, count, *lengths = _HEADER.unpack_from(content, start)
-    at = start + _HEADER.size
+    identity, sequence, received_at, count, *codes, source_size, game_size, user_size = (
+        header.unpack_from(content, start)
+    )
+    lengths = (source_size, game_size, user_size)
+    at = start + header.size
     texts = []
     if at + sum(lengths) > end:
         return None, place
@@ -65,24 +84,34 @@ def decode_at(content: bytes, place: int) -> tuple[Batch | None, int]:
         return None, place
     source, game_id, user_id = texts
     rows = content[at:end]
-    batch = Batch(source, game_id, user_id, count, rows, identity.hex(), sequence, received_at)
-    return batch, end
+    kind = _KINDS.get(codes[0]) if codes else kind_told_by(source, rows)
+    if kind is None:
+        return None, end
+    name = identity.hex(), sequence
+    return Batch(source, game_id, user_id, count, rows, *name, received_at, kind), end
 
 
 def owner_of_broken(part: bytes) -> bytes | None:
     """Return the ``user_id`` of a record that may be broken; None where none can be read."""
     start = _FRAME.size
-    if not part.startswith(MARK) or len(part) < start + _HEADER.size:
+    header = _HEADERS.get(part[: len(MARK)])
+    if header is None or len(part) < start + header.size:
         return None
-    *_, source, game, user = _HEADER.unpack_from(part, start)
-    at = start + _HEADER.size + source + game
+    *_, source, game, user = header.unpack_from(part, start)
+    at = start + header.size + source + game
     return part[at : at + user]
 
 
 def next_record(content: bytes, place: int) -> int:
     """Return where the next valid record begins at or after ``place``; the end if nowhere."""
-    while (place := content.find(MARK, place)) >= 0:
-        if decode_at(content, place)[0] is not None:
+    while (found := _MARKS.search(content, place)) is not None:
+        place = found.start()
+        if decode_at(content, place)[1] > place:
             return place
         place += 1
     return len(content)
+
+
+def split_at_marks(content: bytes) -> list[bytes]:
+    """Cut before each mark: what precedes the first, and records, be they broken or not."""
+    return _BEFORE_A_MARK.split(content)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import EVENTS, SESSION, Batch, Kind
 from playsmart_gateway.events.row import PlainRow, Row, decode, encode
 
 SOURCE = "teak"
@@ -59,17 +59,15 @@ def session_batch(
     rows: list[PlainRow] = [Row("Played", None, started_at, data, email=session.email or None)]
     if session.installs:
         rows.append(PlainRow("Installed", None, started_at, data))
-    return Batch(SOURCE, session.app_id, session.user_id, len(rows), encode(rows))
+    return Batch(SOURCE, session.app_id, session.user_id, len(rows), encode(rows), kind=SESSION)
 
 
 def session_of(batch: Batch) -> Session | None:
     """Return the session that a batch stands for, if it stands for one."""
-    if batch.source != SOURCE or not batch.rows.startswith(_PREFIX):
+    if batch.kind != SESSION:
         return None
     played = decode(batch.rows)[0]
     data = _decode_data(played.customdata)
-    if not data.session_id:
-        return None  # an analytics event whose action_type is Played: clients name none of its keys
     where = data.country_code, data.timezone_id
     installs = batch.count > 1
     return Session(batch.game_id, batch.user_id, *where, played.email or "", installs)
@@ -78,6 +76,20 @@ def session_of(batch: Batch) -> Session | None:
 def sessions_in(batches: Sequence[Batch], first_id: int = 0) -> Iterator[tuple[int, Session]]:
     """Yield the sessions among ``batches``, each with its batch's number counted from there."""
     for number, batch in enumerate(batches, first_id):
-        # The source is looked at here, too: a call costs more than the answer for most batches.
-        if batch.source == SOURCE and (session := session_of(batch)) is not None:
+        # The kind is looked at here, too: a call costs more than the answer for most batches.
+        if batch.kind == SESSION and (session := session_of(batch)) is not None:
             yield number, session
+
+
+def kind_told_by(source: str, rows: bytes) -> Kind:
+    """Return the kind of a batch whose header does not say it: of an old record, of a dead letter.
+
+    An analytics event may be called Played, too, but clients name none of the keys of its data.
+    """
+    if source != SOURCE or not rows.startswith(_PREFIX):
+        return EVENTS
+    try:
+        played = decode(rows)[0]
+        return SESSION if _decode_data(played.customdata).session_id else EVENTS
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return EVENTS  # nothing that this gateway wrote, so no store takes it

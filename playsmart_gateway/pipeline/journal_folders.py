@@ -18,8 +18,8 @@ from pathlib import Path
 
 from playsmart_gateway.errors import ConfigError, at_start
 from playsmart_gateway.events.codec import (
-    MARK,
     owner_of_broken,
+    split_at_marks,
 )
 from playsmart_gateway.pipeline.disk import LOCK, OsDisk
 from playsmart_gateway.pipeline.journal import RETAKE_SECONDS
@@ -129,8 +129,7 @@ def cut_set_aside(path: Path, names: Collection[str], *, dry_run: bool = False) 
     """
     changed = []
     for file in [file for folder in journal_folders(path) for file in sorted(folder.glob("*.bad"))]:
-        first, *rest = file.read_bytes().split(MARK)
-        parts = [first, *(MARK + each for each in rest)]
+        parts = split_at_marks(file.read_bytes())
         kept = [part for part in parts if not _names_any(part, names)]
         if len(kept) == len(parts):
             continue

@@ -2,7 +2,8 @@
 
 Bytes that are no valid record are set aside in ``<number>.bad``, which nobody removes, and reading
 goes on at the next valid one. If there is none they are a torn tail: what a write that was cut
-short leaves, for which no answer was sent.
+short leaves, for which no answer was sent. A record of a kind that only a later gateway knows is
+set aside, too.
 """
 
 import fcntl
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.codec import decode_at
 from playsmart_gateway.pipeline.disk import LOCK, Disk
 from playsmart_gateway.pipeline.segments import (
     SET_ASIDE,
@@ -61,11 +63,14 @@ class Replay:
                 batches.append(batch)
                 continue
             aside.append(content[place:end])
-            torn = end == len(content)
+            whole = decode_at(content, place)[1] == end
+            torn = end == len(content) and not whole
+            what = (
+                "record of an unknown kind" if whole else "torn tail" if torn else "corrupt record"
+            )
             logger.log(
                 logging.WARNING if torn else logging.ERROR,
-                "journal %s: %s at byte %d, %d bytes set aside",
-                name, "torn tail" if torn else "corrupt record", place, end - place,
+                "journal %s: %s at byte %d, %d bytes set aside", name, what, place, end - place,
             )  # fmt: skip
             self.torn_tails += torn
             self.corrupt_records += not torn

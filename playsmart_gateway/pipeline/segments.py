@@ -159,7 +159,7 @@ def records(content: bytes) -> Iterator[tuple[Batch | None, int, int]]:
     place = len(MAGIC) if content.startswith(MAGIC) else 0
     while place < len(content):
         batch, end = decode_at(content, place)
-        if batch is None:
+        if end == place:
             end = next_record(content, place + 1)
         yield batch, place, end
         place = end

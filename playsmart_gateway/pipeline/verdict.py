@@ -122,7 +122,8 @@ def plain_copy(batch: Batch) -> Batch | None:
         return None
     user_id = NOBODY if batch.user_id else ""
     rows = encode(plain)
-    return Batch(batch.source, NOBODY, user_id, len(plain), rows, _JOURNAL, 1, batch.received_at)
+    name = _JOURNAL, 1, batch.received_at
+    return Batch(batch.source, NOBODY, user_id, len(plain), rows, *name, batch.kind)
 
 
 def _plain_row(row: Row) -> Row:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.sessions import kind_told_by
 from playsmart_gateway.stores.sql.database import Database
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,7 +61,8 @@ async def buried_batch(db: Database, printed: Printed, journal: str, sequence: i
     for source, game_id, user_id, count, content, received_at in rows:
         received = (datetime.fromisoformat(received_at) - _EPOCH) // timedelta(microseconds=1)
         rows_sent = content.encode() if isinstance(content, str) else bytes(content)
-        return Batch(source, game_id, user_id, count, rows_sent, journal, sequence, received)
+        kind = kind_told_by(source, rows_sent)
+        return Batch(source, game_id, user_id, count, rows_sent, journal, sequence, received, kind)
     return None
 
 

@@ -1,15 +1,18 @@
 import zlib
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import Batch, Kind
 from playsmart_gateway.events.codec import (
     MARK,
+    OLD_MARK,
     decode,
     decode_at,
     encode,
     next_record,
+    split_at_marks,
 )
 from tests.support.doubles import make_batch
 
@@ -24,6 +27,7 @@ batches = st.builds(
     journal=st.binary(min_size=16, max_size=16).map(bytes.hex),
     sequence=st.integers(0, 2**64 - 1),
     received_at=st.integers(0, 2**64 - 1),
+    kind=st.sampled_from(get_args(Kind)),
 )
 
 
@@ -54,9 +58,9 @@ def test_a_record_with_any_bit_flipped_cut_or_extended_is_no_batch(
     assert decode(bytes(record)) is None
 
 
-def sealed(body: bytes) -> bytes:
+def sealed(body: bytes, mark: bytes = MARK) -> bytes:
     """What somebody else could have put a right checksum on."""
-    return MARK + len(body).to_bytes(4, "little") + zlib.crc32(body).to_bytes(4, "little") + body
+    return mark + len(body).to_bytes(4, "little") + zlib.crc32(body).to_bytes(4, "little") + body
 
 
 @given(st.binary(max_size=120))
@@ -68,7 +72,7 @@ def test_a_right_checksum_does_not_make_a_batch(body: bytes) -> None:
 def test_texts_that_are_longer_than_the_record_or_no_utf_8_are_no_batch() -> None:
     head, rows = encode(make_batch(1))
     body = (head + rows)[12:]
-    lengths = 16 + 8 + 8 + 4
+    lengths = 16 + 8 + 8 + 4 + 1
     too_long = body[:lengths] + b"\xff\xff" + body[lengths + 2 :]
     assert decode(sealed(too_long)) is None
     not_text = body[: lengths + 6] + b"\xff" + body[lengths + 7 :]
@@ -81,3 +85,37 @@ def test_the_next_record_is_found_behind_a_broken_one() -> None:
     assert decode_at(broken + good, 0)[0] is None
     assert next_record(broken + good, 0) == len(broken)
     assert next_record(broken, 1) == len(broken)
+
+
+def of_unknown_kind(batch: Batch) -> bytes:
+    """What a later gateway may write."""
+    body = bytearray(record_of(batch)[12:])
+    body[16 + 8 + 8 + 4] = 99
+    return sealed(bytes(body))
+
+
+def test_a_record_of_an_unknown_kind_is_no_batch_and_ends_where_it_says() -> None:
+    good, unknown = record_of(make_batch(1)), of_unknown_kind(make_batch(2))
+    assert decode(unknown) is None
+    content = good + unknown + good
+    batch, place = decode_at(content, len(good))
+    assert batch is None
+    assert place == len(good) + len(unknown)
+    assert decode_at(content, place)[0] == make_batch(1)
+    assert next_record(content, 1) == len(good)
+
+
+@given(st.binary(max_size=120))
+def test_a_right_checksum_does_not_make_a_batch_of_an_old_record_either(body: bytes) -> None:
+    found = decode(sealed(body, OLD_MARK))
+    assert found is None or decode(record_of(found)) == found
+
+
+@given(st.lists(st.sampled_from([MARK, OLD_MARK, b"\xf5PS", b"x", b""]), max_size=6))
+def test_nothing_is_lost_where_content_is_cut_at_the_marks(pieces: list[bytes]) -> None:
+    first, *records = split_at_marks(b"".join(pieces))
+    assert b"".join([first, *records]) == b"".join(pieces)
+    assert not any(mark in first for mark in (MARK, OLD_MARK))
+    for each in records:
+        assert each.startswith((MARK, OLD_MARK))
+        assert each.count(MARK) + each.count(OLD_MARK) == 1

@@ -2,6 +2,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.errors import ConfigError, JournalUnavailable, NotNow
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.codec import MARK, encode
 from playsmart_gateway.pipeline.disk import OsDisk
 from playsmart_gateway.pipeline.journal import (
     RETAKE_SECONDS,
@@ -132,6 +134,33 @@ def test_a_torn_tail_is_set_aside_and_the_rest_is_replayed(
     assert [batch.sequence for batch in journal.replay()] == [1]
     assert (journal.torn_tails, journal.corrupt_records) == (1, 0)
     assert len(files(tmp_path, "bad")) == 1
+
+
+def of_unknown_kind(record: bytes) -> bytes:
+    """A whole record as a later gateway may write it."""
+    body = bytearray(record[12:])
+    body[16 + 8 + 8 + 4] = 99
+    return MARK + len(body).to_bytes(4, "little") + crc32(body).to_bytes(4, "little") + body
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_record_of_an_unknown_kind_is_set_aside_whole_wherever_it_is(
+    open_journal: OpenJournal, tmp_path: Path, caplog: pytest.LogCaptureFixture, place: int
+) -> None:
+    batches = [make_batch(), make_batch(), make_batch()]
+    open_journal().write(batches)
+    (segment,) = files(tmp_path, "journal")
+    records = [b"".join(encode(batch)) for batch in batches]
+    records[place] = of_unknown_kind(records[place])
+    segment.write_bytes(segment.read_bytes()[:8] + b"".join(records))
+    journal = open_journal()
+    assert [batch.sequence for batch in journal.replay()] == [
+        each for each in (1, 2, 3) if each != place + 1
+    ]
+    assert (journal.torn_tails, journal.corrupt_records) == (0, 1)
+    assert "record of an unknown kind" in caplog.text
+    (aside,) = files(tmp_path, "bad")
+    assert aside.read_bytes() == records[place]
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,13 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
 from playsmart_gateway.config import Buffer, Config, Server
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.codec import MARK, encode
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stream.source import (
@@ -20,6 +23,8 @@ from tests.stream.fake_source import FakeSource
 from tests.stream.pipeline import make_worker
 from tests.support.doubles import TroubledSink, make_batch
 from tests.support.polling import eventually
+
+RECORDED = Path(__file__).parent.parent / "events" / "recorded"
 
 
 class RecordingSink(TroubledSink):
@@ -83,6 +88,32 @@ async def test_what_is_no_batch_is_buried_as_it_came_and_never_delivered_again(
     assert [batch.rows for batch, _ in sink.dead_letters.values()] == [b"garbage", b"garbage"]
     assert source.told["term"] == ["1x1", "3x1"]
     assert worker.stats.stored == 1
+
+
+async def test_a_message_of_an_unknown_kind_is_buried_as_it_came(source: FakeSource) -> None:
+    body = bytearray(b"".join(encode(make_batch(1)))[12:])
+    body[16 + 8 + 8 + 4] = 99  # as a later gateway may publish it
+    frame = MARK + len(body).to_bytes(4, "little") + crc32(body).to_bytes(4, "little")
+    sink = MemorySink()
+    async with running(source, sink):
+        source.deliver(frame + body, make_batch(2))
+        await eventually(told(source, "term", 1))
+        await eventually(told(source, "ack", 1))
+    assert [batch.rows for batch, _ in sink.dead_letters.values()] == [frame + body]
+
+
+async def test_messages_without_a_kind_are_stored_as_those_before_them_were(
+    source: FakeSource,
+) -> None:
+    sink = MemorySink()
+    messages = [(RECORDED / f"{name}.message").read_bytes() for name in ("session", "drawn")]
+    async with running(source, sink):
+        source.deliver(*messages)
+        await eventually(told(source, "ack", 2))
+    assert sorted(row.type for row in sink.rows) == [
+        "AdImpression", "IAPPurchase", "Installed", "LevelCompleted", "LevelCompleted", "Played",
+    ]  # fmt: skip
+    assert {email for email in sink.emails.values() if email} == {"ada@example.org"}
 
 
 async def test_the_same_garbage_is_buried_once(source: FakeSource) -> None:

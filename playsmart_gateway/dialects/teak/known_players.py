@@ -11,9 +11,8 @@ changed is not remembered elsewhere.
 
 from collections.abc import Collection, Sequence
 
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import SESSION, Batch
 from playsmart_gateway.events.sessions import (
-    SOURCE,
     session_of,
     sessions_in,
 )
@@ -84,7 +83,7 @@ class KnownPlayers:
 
     def accepted(self, batch: Batch) -> None:
         """Take note of a batch that is in the journal and waits for the store."""
-        if batch.source == SOURCE and (session := session_of(batch)) is not None:
+        if batch.kind == SESSION and (session := session_of(batch)) is not None:
             key = session.app_id, session.user_id
             count, _ = self._waiting.get(key, (0, ""))
             self._waiting[key] = count + 1, session.country_code

@@ -20,7 +20,7 @@ from tests.campaigns.simulation.parts import Limits
 from tests.campaigns.simulation.store import Store
 
 _EPOCH = 1_776_868_200.0
-_MARK = b"\xf5PSG"
+_MARK = b"\xf5PSH"
 _FRAME_BYTES = 12
 _SLACK_SECONDS = 0.01
 
