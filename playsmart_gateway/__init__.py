@@ -22,7 +22,7 @@ replay: the store knows every batch by its journal and sequence and stores it on
 
 **The store** (``stores``) also keeps what events earn, in the transaction that stores them.
 ``economy.coins`` has the rules of coins and ``economy.points`` those of points and streaks;
-``stores.auditor`` checks the coins beside ingest, and ``stores.follower`` keeps the sums that the
+``stores.background`` checks the coins beside ingest, and keeps the sums that the
 dashboard shows. The other dialects go the same way: ``dialects.teak`` takes analytics events and
 sessions of players whom it knows, and ``dialects.playsmart.players`` reads back.
 

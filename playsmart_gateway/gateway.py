@@ -24,9 +24,8 @@ from playsmart_gateway.pipeline.errands import Errands
 from playsmart_gateway.pipeline.journal_folders import adopt, journal_folders
 from playsmart_gateway.pipeline.machine import MACHINE, Machine
 from playsmart_gateway.pipeline.wiring import Pipeline
-from playsmart_gateway.stores.auditor import auditor
+from playsmart_gateway.stores.background import audit_task, rollup_task
 from playsmart_gateway.stores.contract import EventSink, Rollups, Store
-from playsmart_gateway.stores.follower import follower
 from playsmart_gateway.stores.readers import Reader
 from playsmart_gateway.tasks import Background, cancel
 
@@ -167,7 +166,7 @@ class Gateway:
         """Flush while entered, with all that looks after it; let nobody in then, and drain."""
         background, caretaker = self._background, self._parts.caretaker
         flushing = background.start(self.flusher.run(), "flusher")
-        audit = auditor(self._parts.readers.audit, self.stats).run if self.is_first else _nothing
+        audit = audit_task(self._parts.readers.audit, self.stats).run if self.is_first else _nothing
         async with (
             background.running(caretaker.keep_synced(), "journal sync"),
             background.beside(caretaker.keep_healthy, "journal health"),
@@ -328,7 +327,7 @@ class Gateway:
             if not self.is_first:
                 yield
                 return
-            following = follower(self.rollups, self.stats)
+            following = rollup_task(self.rollups, self.stats)
             async with self._background.beside(following.run, "figures"):
                 yield
 

@@ -23,8 +23,7 @@ from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.row import decode
 from playsmart_gateway.stores.contract import Upkeep
-from playsmart_gateway.stores.dead_letters import DeadLetter
-from playsmart_gateway.stores.models import Written
+from playsmart_gateway.stores.models import DeadLetter, Written
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.readers import DeadLetterReader
 

@@ -29,7 +29,7 @@ from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.pipeline.journal_folders import inspect_all
-from playsmart_gateway.stores.events import StoreHealth
+from playsmart_gateway.stores.models import StoreHealth
 from playsmart_gateway.stores.open import open_store
 
 LARGE_LOG_BYTES = 67_108_864

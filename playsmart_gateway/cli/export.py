@@ -22,7 +22,7 @@ from playsmart_gateway.cli.formats import (
     whole_file,
 )
 from playsmart_gateway.cli.printing import print_json, progress_bar, raw_option, say
-from playsmart_gateway.stores.events import EventFilter
+from playsmart_gateway.stores.models import EventFilter
 from playsmart_gateway.stores.open import open_store
 
 STANDARD_OUTPUT = Path("-")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from playsmart_gateway.cli.apps import Instant
-from playsmart_gateway.stores.events import EventFilter
+from playsmart_gateway.stores.models import EventFilter
 
 _OPTIONS = (
     click.option("--game", help="Only events of this game (or app)."),

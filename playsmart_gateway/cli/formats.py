@@ -22,7 +22,7 @@ from playsmart_gateway.cli.harmless import (
 )
 from playsmart_gateway.errors import ExportError, to_install
 from playsmart_gateway.private import create_file
-from playsmart_gateway.stores.events import (
+from playsmart_gateway.stores.models import (
     EventFilter,
     StoredEvent,
 )

@@ -11,7 +11,7 @@ import msgspec
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.keys import Duration
 from playsmart_gateway.cli.printing import print_json, progress_bar, say
-from playsmart_gateway.stores.events import (
+from playsmart_gateway.stores.models import (
     MAX_NAMED,
     latest_sane,
 )

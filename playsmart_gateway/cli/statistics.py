@@ -20,12 +20,10 @@ from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stat
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
 from playsmart_gateway.cli.totals import count_all, print_totals, totals_as_json
-from playsmart_gateway.stores.events import (
-    EVERYTHING,
-    EventFilter,
-)
 from playsmart_gateway.stores.models import (
+    EVERYTHING,
     ActionStatistics,
+    EventFilter,
     Statistics,
 )
 from playsmart_gateway.stores.open import open_store

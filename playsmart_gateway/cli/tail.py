@@ -13,7 +13,7 @@ from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.formats import as_lines
 from playsmart_gateway.cli.printing import Show, harmless, raw_option, shown
-from playsmart_gateway.stores.events import (
+from playsmart_gateway.stores.models import (
     EventFilter,
     StoredEvent,
 )

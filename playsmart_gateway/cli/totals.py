@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from playsmart_gateway.cli.printing import Show, harmless, progress_bar
-from playsmart_gateway.stores.events import (
+from playsmart_gateway.stores.models import (
     EventCount,
     EventFilter,
 )

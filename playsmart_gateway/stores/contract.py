@@ -13,16 +13,17 @@ from typing import Protocol, Self, runtime_checkable
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.events import NEVER, Expired
 from playsmart_gateway.stores.models import (
+    NEVER,
     Channel,
     CoinTransaction,
+    Expired,
     OptOutState,
     PropertyValue,
     Written,
 )
 from playsmart_gateway.stores.readers import Reader
-from playsmart_gateway.stores.rollups import Figures, Followed
+from playsmart_gateway.stores.rollups import Figures, RolledUp
 
 TakeTurn = Callable[[], AbstractAsyncContextManager[None]]
 """Has a turn at the store while entered; ``contextlib.nullcontext`` where nobody else writes."""
@@ -272,14 +273,14 @@ class Rollups(Protocol):
         """Let go of the connection."""
         ...
 
-    async def follow(self, max_events: int) -> Followed | None:
+    async def roll_up(self, max_events: int) -> RolledUp | None:
         """Count the next ``max_events`` stored events or so, each exactly once for all time.
 
         None: nothing was done, as another process does it for this store.
         """
         ...
 
-    async def skip(self) -> Followed:
+    async def skip(self) -> RolledUp:
         """Leave out the next batch, which cannot be counted, for good.
 
         Raises:

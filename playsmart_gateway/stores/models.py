@@ -1,11 +1,12 @@
-"""What sinks tell: records of players, coins and statistics, and what an audit found."""
+"""What stores tell: events, players, coins, points and statistics, and what a check found."""
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -161,3 +162,162 @@ class Audited(msgspec.Struct, frozen=True):
     end: int
     violations: tuple[Violation, ...] = ()
     capped: int = 0
+
+
+# ---- Events ------------------------------------------------------------------------------------
+
+
+class StoredEvent(NamedTuple):
+    """One row of the relation ``events``; ``customdata`` is JSON text as it is stored."""
+
+    event_id: int
+    source: str
+    game_id: str
+    user_id: str
+    type: str
+    custom_event_name: str | None
+    occurred_at: str
+    received_at: str
+    customdata: str | None
+
+
+class EventFilter(msgspec.Struct, frozen=True):
+    """Which events are meant: those for which all that is given holds.
+
+    ``since`` (included) and ``until`` (not included) compare with ``occurred_at``; UTC text of 27
+    characters, as all times.
+    """
+
+    game_id: str | None = None
+    user_id: str | None = None
+    type: str | None = None
+    source: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+EVERYTHING = EventFilter()
+
+
+class EventPage(NamedTuple):
+    """Events in the order asked for, and the id up to which all events were looked at."""
+
+    events: list[StoredEvent]
+    position: int
+
+
+class EventCount(NamedTuple):
+    """How many events of one type a game had on one day (``YYYY-MM-DD``, UTC)."""
+
+    source: str
+    game_id: str
+    type: str
+    day: str
+    events: int
+
+
+class CountPage(NamedTuple):
+    """Counts in no order, and the id up to which all events were looked at."""
+
+    counts: list[EventCount]
+    position: int
+
+
+MAX_NAMED = 10
+"""Of batches with a wrong time that one step names."""
+
+NEVER = "9999-12-31T23:59:59.999999Z"
+"""Later than any time of receipt."""
+
+CLOCK_TOLERANCE = timedelta(seconds=60)
+
+
+def latest_sane() -> str:
+    """Return the time up to which a time of receipt can be right: now, and a bit."""
+    return f"{datetime.now(UTC) + CLOCK_TOLERANCE:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+class Expired(msgspec.Struct, frozen=True):
+    """One step of deleting old events, up to the batch ``position`` of now ``end``.
+
+    ``uncounted``: it is done because the dashboard's sums have not counted what follows.
+    ``ahead`` are the first batches it met, at most ``MAX_NAMED``, whose time of receipt is yet to
+    come: the clock was wrong. Batches behind them tell how old they are.
+    """
+
+    events: int
+    position: int
+    end: int
+    done: bool
+    uncounted: bool = False
+    ahead: tuple[int, ...] = ()
+
+
+class StoreHealth(msgspec.Struct, frozen=True):
+    """What a look at the whole store found; ``problems`` are in the store's own words."""
+
+    schema_version: int
+    known_version: int
+    problems: tuple[str, ...] = ()
+    ahead: int = 0
+    first_ahead: int = 0
+    """Batches whose time of receipt is yet to come, and the id of the first one."""
+
+
+# ---- Points ------------------------------------------------------------------------------------
+
+EntryType = Literal["event", "streak_milestone"]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of a user's history; ``source_id`` is an event, or the streak of a milestone."""
+
+    id: int
+    type: EntryType
+    source_id: str
+    points: int
+    timestamp_ms: int
+
+
+class StreakFigures(msgspec.Struct, frozen=True):
+    """How a streak does: how many users ever had it, and how many of them have it now.
+
+    ``longest`` is the longest that anybody ever had, ``total`` the sum of the current counts, and
+    ``users_by_count`` how many users stand at each of them, at most ``MAX_COUNTS`` of them, the
+    smallest.
+    """
+
+    users: int = 0
+    active: int = 0
+    longest: int = 0
+    total: int = 0
+    users_by_count: dict[int, int] = {}
+
+
+MAX_COUNTS = 1_000
+
+
+# ---- Dead letters ------------------------------------------------------------------------------
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A batch that was buried, without its rows, which are ``size`` bytes.
+
+    ``user_id`` is empty where the batch has events of many players. Times are UTC text.
+    """
+
+    journal: str
+    sequence: int
+    reason: str
+    source: str
+    game_id: str
+    user_id: str
+    received_at: str
+    event_count: int
+    size: int
+    buried_at: str
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        return f"{self.journal}-{self.sequence}"

@@ -11,23 +11,23 @@ from typing import Protocol, Self
 
 from playsmart_gateway.economy.points import MetadataStats, Streak
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.dead_letters import DeadLetter
-from playsmart_gateway.stores.events import (
-    EVERYTHING,
-    CountPage,
-    EventFilter,
-    EventPage,
-    StoreHealth,
-)
 from playsmart_gateway.stores.models import (
+    EVERYTHING,
     ActionStatistics,
     AppPlayer,
     Audited,
     Cause,
     CoinTransaction,
+    CountPage,
+    DeadLetter,
+    Entry,
+    EntryType,
+    EventFilter,
+    EventPage,
     Player,
+    StoreHealth,
+    StreakFigures,
 )
-from playsmart_gateway.stores.points import Entry, EntryType, StreakFigures
 
 
 class EventReader(Protocol):

@@ -12,7 +12,7 @@ DAYS_SHOWN = 30
 """What is kept by day is shown for 7 days in the short ranges and for so many in the long one."""
 
 
-class Followed(msgspec.Struct, frozen=True):
+class RolledUp(msgspec.Struct, frozen=True):
     """How far the figures follow the stored events: up to ``position``, of now ``end``."""
 
     position: int
@@ -59,7 +59,7 @@ class Level(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Coins(msgspec.Struct, frozen=True):
+class GameCoins(msgspec.Struct, frozen=True):
     """Coins that the events of one game earned on one day; adjustments have no game."""
 
     day: int
@@ -88,7 +88,7 @@ class Field(msgspec.Struct, frozen=True):
     common: list[tuple[str, int]]
 
 
-class Game(msgspec.Struct, frozen=True):
+class ActiveGame(msgspec.Struct, frozen=True):
     """A game that sent something in the last 30 days, and how much."""
 
     game_id: str
@@ -101,13 +101,13 @@ class Figures(msgspec.Struct, frozen=True):
     ``levels`` are those of ``levels_game``: the game asked for, or else the busiest.
     """
 
-    followed: Followed
+    followed: RolledUp
     counted_until: str | None
-    games: list[Game]
+    games: list[ActiveGame]
     counts: list[Count]
     days: list[Day]
     levels_game: str | None
     levels: list[Level]
-    coins: list[Coins]
+    coins: list[GameCoins]
     actions: list[Action]
     fields: list[Field]

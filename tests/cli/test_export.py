@@ -26,7 +26,7 @@ from playsmart_gateway.cli.formats import (
     whole_file,
 )
 from playsmart_gateway.errors import ExportError, SinkUnavailable
-from playsmart_gateway.stores.events import EVERYTHING
+from playsmart_gateway.stores.models import EVERYTHING
 from playsmart_gateway.stores.open import open_store
 from tests.support.doubles import make_batch
 from tests.support.event_batches import make_batches

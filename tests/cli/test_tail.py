@@ -11,7 +11,7 @@ import pytest
 
 from playsmart_gateway.cli.printing import harmless
 from playsmart_gateway.cli.tail import last_events, line_of
-from playsmart_gateway.stores.events import (
+from playsmart_gateway.stores.models import (
     EVERYTHING,
     EventFilter,
     StoredEvent,

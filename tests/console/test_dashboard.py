@@ -23,9 +23,9 @@ from playsmart_gateway.http.static import package_folder
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.rollups import (
     Figures,
-    Followed,
+    RolledUp,
 )
-from playsmart_gateway.stores.sqlite.dashboard import SqliteFigures
+from playsmart_gateway.stores.sqlite.dashboard import SqliteRollups
 from tests.console.uploads import body, post_all
 from tests.support.doubles import FakeClock
 from tests.support.in_process import in_process
@@ -132,7 +132,7 @@ async def test_a_question_that_makes_no_sense_is_refused(query: str) -> None:
     assert answer.json() == {"error": {"code": "BAD_REQUEST", "message": "invalid_query"}}
 
 
-class CountingFigures(SqliteFigures):
+class CountingFigures(SqliteRollups):
     """Figures that count how often they are read, and fail when they are told to."""
 
     def __init__(self) -> None:
@@ -144,7 +144,7 @@ class CountingFigures(SqliteFigures):
         if self.fails:
             raise SinkUnavailable("gone")
         empty: list[Any] = []
-        return Figures(Followed(0, 0), None, empty, empty, empty, None, *[empty] * 4)
+        return Figures(RolledUp(0, 0), None, empty, empty, empty, None, *[empty] * 4)
 
 
 async def test_a_clock_that_is_set_makes_no_figures_older_or_younger() -> None:

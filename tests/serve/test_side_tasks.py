@@ -14,14 +14,14 @@ from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.config import Auth, Config, Journal
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
+from playsmart_gateway.stores.background import rollup_task
 from playsmart_gateway.stores.contract import Rollups
-from playsmart_gateway.stores.follower import follower
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Audited
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.rollups import (
     Figures,
-    Followed,
+    RolledUp,
 )
 from tests.support.doubles import make_batch
 from tests.support.in_process import in_process
@@ -43,10 +43,10 @@ class BrokenFigures:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def follow(self, max_events: int) -> Followed | None:
+    async def roll_up(self, max_events: int) -> RolledUp | None:
         raise ZeroDivisionError
 
-    async def skip(self) -> Followed:
+    async def skip(self) -> RolledUp:
         raise ZeroDivisionError
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
@@ -127,7 +127,7 @@ def test_a_mark_that_is_gone_stops_the_figures_and_nothing_else(
 
 
 async def follow_all(keeper: Rollups, stats: Stats) -> None:
-    steps = follower(keeper, stats)
+    steps = rollup_task(keeper, stats)
     for _ in range(60):
         await steps.once()
         if not stats.figures_lag and not steps._failing:

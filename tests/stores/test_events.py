@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from playsmart_gateway.stores.events import (
+from playsmart_gateway.stores.models import (
     EVERYTHING,
     EventFilter,
     StoredEvent,

@@ -28,11 +28,11 @@ from playsmart_gateway.economy.points.analytics import (
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.store import MemorySink
-from playsmart_gateway.stores.open import open_store
-from playsmart_gateway.stores.points import (
+from playsmart_gateway.stores.models import (
     EntryType,
     StreakFigures,
 )
+from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.readers import PointsReader
 from playsmart_gateway.stores.sqlite.schema import (
     MIGRATIONS,

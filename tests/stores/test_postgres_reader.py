@@ -10,17 +10,17 @@ import pytest
 
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.stores.contract import Rollups
-from playsmart_gateway.stores.events import StoreHealth
+from playsmart_gateway.stores.models import StoreHealth
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.postgres.connection import (
     Connection,
     as_it_is,
 )
-from playsmart_gateway.stores.postgres.dashboard import PostgresFigures
+from playsmart_gateway.stores.postgres.dashboard import PostgresRollups
 from playsmart_gateway.stores.postgres.schema import MIGRATIONS
 from playsmart_gateway.stores.readers import Reader
 from playsmart_gateway.stores.rollups import (
-    Followed,
+    RolledUp,
 )
 from tests.support.coin_batches import EVENTS, RULES, batch, complaints
 from tests.support.engines.postgres import END_SESSIONS, PostgresServer, connected, execute, fetch
@@ -98,14 +98,14 @@ async def test_figures_go_on_where_they_were(postgres_url: str) -> None:
         assert figures is not None
         async with figures:
             await sink.write([batch(n, EVENTS["open"]) for n in range(1, 5)])
-            assert await figures.follow(2) == Followed(2, 4)
+            assert await figures.roll_up(2) == RolledUp(2, 4)
             await execute(postgres_url, END_SESSIONS)
             with contextlib.suppress(SinkUnavailable):
-                assert await figures.follow(2) == Followed(4, 4)
+                assert await figures.roll_up(2) == RolledUp(4, 4)
             assert (await figures.read(None, 3_600, 1e9)).followed.end == 4
             with contextlib.suppress(SinkUnavailable):  # the connection that adds is another one
-                await figures.follow(2)
-            assert await figures.follow(2) == Followed(4, 4)
+                await figures.roll_up(2)
+            assert await figures.roll_up(2) == RolledUp(4, 4)
 
 
 async def test_one_gateway_follows_and_another_goes_on_when_it_has_gone(
@@ -118,13 +118,13 @@ async def test_one_gateway_follows_and_another_goes_on_when_it_has_gone(
         await sink.write([batch(n, EVENTS["open"]) for n in range(1, 7)])
         async with second:
             async with first:
-                assert await first.follow(2) == Followed(2, 6)
-                assert await second.follow(2) is None
-                assert (await second.read(None, 3_600, 1e9)).followed == Followed(2, 6)
-                assert await first.follow(2) == Followed(4, 6)
-            assert await second.follow(2) == Followed(6, 6)
+                assert await first.roll_up(2) == RolledUp(2, 6)
+                assert await second.roll_up(2) is None
+                assert (await second.read(None, 3_600, 1e9)).followed == RolledUp(2, 6)
+                assert await first.roll_up(2) == RolledUp(4, 6)
+            assert await second.roll_up(2) == RolledUp(6, 6)
             async with first:
-                assert await first.follow(2) is None
+                assert await first.roll_up(2) is None
     counted = "SELECT sum(events) FROM rollup_counts GROUP BY span"
     assert set(await fetch(postgres_url, counted)) == {(6,)}
 
@@ -136,15 +136,15 @@ async def test_a_gateway_that_falls_silent_loses_the_lead(postgres_url: str) -> 
         unused = Connection(postgres_url, as_it_is)
 
         async def other_follows() -> bool:
-            return await other.follow(2) is not None
+            return await other.roll_up(2) is not None
 
-        async with PostgresFigures(postgres_url, unused, silent_seconds=3.0) as silent, other:
-            assert await silent.follow(2) == Followed(0, 0)
-            assert await other.follow(2) is None
+        async with PostgresRollups(postgres_url, unused, silent_seconds=3.0) as silent, other:
+            assert await silent.roll_up(2) == RolledUp(0, 0)
+            assert await other.roll_up(2) is None
             await until(other_follows, "the server ends the session")
             with contextlib.suppress(SinkUnavailable):  # unless the end was noticed before
-                assert await silent.follow(2) is None
-            assert await silent.follow(2) is None
+                assert await silent.roll_up(2) is None
+            assert await silent.roll_up(2) is None
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ async def test_a_pooler_in_session_mode_is_as_good_as_none(
             keeper = sink.rollups()
             assert keeper is not None
             async with keeper:
-                assert await keeper.follow(100) is not None
+                assert await keeper.roll_up(100) is not None
             limits = (
                 "SELECT application_name FROM pg_stat_activity WHERE datname = current_database()"
             )

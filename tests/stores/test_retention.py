@@ -167,7 +167,7 @@ async def test_what_the_dashboard_has_not_counted_stays(database_url: str) -> No
         figures = store.rollups()
         assert figures is not None
         async with figures:
-            followed = await figures.follow(5)
+            followed = await figures.roll_up(5)
             assert followed is not None
             expired = await store.expire(everything, max_events=100)
             assert (expired.position, expired.uncounted) == (followed.position, True)

@@ -223,7 +223,7 @@ async def test_however_events_come_and_are_cut_into_chunks_the_sums_are_those_of
             await sink.write(batches[:size])
             del batches[:size]
             async with keeper(sink) as figures:
-                await figures.follow(chunks[turn % len(chunks)])
+                await figures.roll_up(chunks[turn % len(chunks)])
         async with keeper(sink) as figures:
             await follow_to_the_end(figures, chunks[0])
             assert await tables(database_url) == await recounted(database_url)

@@ -33,7 +33,7 @@ def wait_for_figures(running: RunningGateway) -> None:
 
 async def follow_to_the_end(figures: Rollups, max_events: int = 1_000) -> None:
     """Or until it turns out that somebody else is on the way there."""
-    while (followed := await figures.follow(max_events)) and followed.position < followed.end:
+    while (followed := await figures.roll_up(max_events)) and followed.position < followed.end:
         pass
 
 

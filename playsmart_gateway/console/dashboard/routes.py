@@ -1,7 +1,7 @@
 """``GET /dashboard``: one page that shows what comes in, what becomes of it, and what players do.
 
 The page polls ``/dashboard/data``, which has two halves. ``live`` is from the counters in memory,
-as of now. ``figures`` is from the store, by bounded queries over the sums that the follower keeps
+as of now. ``figures`` is from the store, by bounded queries over the sums of the rollup task
 (see ``stores.rollups``), and says up to when events are in it. However many watch, the store is
 asked for the same figures once a second at most.
 """

@@ -12,7 +12,7 @@ from playsmart_gateway.economy.points.definitions import (
 from playsmart_gateway.economy.points.summary import MetadataSummary
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.schema import Schema, described, ref, replies_of, schemas_of
-from playsmart_gateway.stores.points import EntryType
+from playsmart_gateway.stores.models import EntryType
 
 USER, STREAK = "user123", "daily_app_use"
 

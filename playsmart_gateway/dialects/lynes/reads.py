@@ -26,7 +26,7 @@ from playsmart_gateway.economy.points import (
 from playsmart_gateway.economy.points.periods import Period
 from playsmart_gateway.errors import MethodNotAllowed, NotFound
 from playsmart_gateway.http.endpoint import Tokens, answer_to, reading, response
-from playsmart_gateway.stores.points import (
+from playsmart_gateway.stores.models import (
     Entry,
     EntryType,
 )

@@ -12,7 +12,7 @@ from playsmart_gateway.events.batch import (
     Batch,
 )
 from playsmart_gateway.events.row import Row
-from playsmart_gateway.stores.events import (
+from playsmart_gateway.stores.models import (
     EVERYTHING,
     CountPage,
     EventCount,

@@ -23,7 +23,7 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
-from playsmart_gateway.stores.points import (
+from playsmart_gateway.stores.models import (
     MAX_COUNTS,
     Entry,
     EntryType,

@@ -36,12 +36,6 @@ from playsmart_gateway.events.sessions import (
     SOURCE,
     session_of,
 )
-from playsmart_gateway.stores.dead_letters import DeadLetter
-from playsmart_gateway.stores.events import (
-    MAX_NAMED,
-    NEVER,
-    Expired,
-)
 from playsmart_gateway.stores.memory.events import (
     MemoryEvents,
     printed,
@@ -50,10 +44,14 @@ from playsmart_gateway.stores.memory.events import (
 from playsmart_gateway.stores.memory.points import MemoryPoints
 from playsmart_gateway.stores.memory.teak import MemoryApps
 from playsmart_gateway.stores.models import (
+    MAX_NAMED,
+    NEVER,
     ActionStatistics,
     Audited,
     Cause,
     CoinTransaction,
+    DeadLetter,
+    Expired,
     Player,
     Statistics,
     Written,

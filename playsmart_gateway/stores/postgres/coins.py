@@ -208,7 +208,7 @@ _ADD_RULE = """
 """
 
 
-class Coins:
+class PostgresCoins:
     """Pays what events earn by ``rules``, inside the transaction that stores the events."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:

@@ -22,7 +22,7 @@ from playsmart_gateway.stores.postgres.rollup import (
 from playsmart_gateway.stores.postgres.schema import printed_time
 from playsmart_gateway.stores.rollups import (
     Figures,
-    Followed,
+    RolledUp,
 )
 from playsmart_gateway.stores.sql.dashboard import (
     MAX_ROWS,
@@ -87,19 +87,19 @@ _FIELDS = Query(
 )
 
 
-FOLLOWER_LOCK = WRITER_LOCK + 1
-"""Held by the session that follows, for as long as it lives."""
+ROLLUP_LOCK = WRITER_LOCK + 1
+"""Held by the session that rolls up, for as long as it lives."""
 
 SILENT_SECONDS = 30.0
 """A gateway whose machine went away does not say so; then the server takes the lock from it."""
 
-_TAKE_LEAD = f"SELECT pg_try_advisory_lock({FOLLOWER_LOCK})"
+_TAKE_LOCK = f"SELECT pg_try_advisory_lock({ROLLUP_LOCK})"
 
 
-class PostgresFigures:
+class PostgresRollups:
     """See ``Rollups``; ``store`` is the connection of the sink, which alone writes.
 
-    Of all gateways on a database one follows; another one goes on when that has gone.
+    Of all gateways on a database one rolls up; another one goes on when that has gone.
     """
 
     rests = 4
@@ -116,7 +116,7 @@ class PostgresFigures:
         self._reading = Connection(url, self._prepare, damage=damage)
         self._store = store
         self._silent_ms = round(silent_seconds * 1_000)
-        self._leads = False
+        self._has_lock = False
 
     async def __aenter__(self) -> Self:
         """See ``Rollups``."""
@@ -126,22 +126,22 @@ class PostgresFigures:
         """See ``Rollups``."""
         await self._reading.close()
 
-    async def follow(self, max_events: int) -> Followed | None:
-        """See ``Rollups.follow``."""
+    async def roll_up(self, max_events: int) -> RolledUp | None:
+        """See ``Rollups.roll_up``."""
         async with self._reading.transaction(READ) as db:
-            if not self._leads:
-                if not await db.fetchval(_TAKE_LEAD):
+            if not self._has_lock:
+                if not await db.fetchval(_TAKE_LOCK):
                     return None
                 await db.execute(f"SET idle_session_timeout = {self._silent_ms}")
-                self._leads = True
+                self._has_lock = True
             chunk = await gather(db, max_events)
         if chunk.position > chunk.start:
             async with self._store.transaction() as db:
                 if not await add(db, chunk):
-                    return Followed(chunk.start, chunk.end)
-        return Followed(chunk.position, chunk.end)
+                    return RolledUp(chunk.start, chunk.end)
+        return RolledUp(chunk.position, chunk.end)
 
-    async def skip(self) -> Followed:
+    async def skip(self) -> RolledUp:
         """See ``Rollups.skip``."""
         async with self._reading.transaction(READ) as db:
             chunk = await ahead(db, 1)
@@ -151,7 +151,7 @@ class PostgresFigures:
                 raise Undone
         async with self._store.transaction() as db:
             await leave_out(db, chunk)
-        return Followed(chunk.position, chunk.end)
+        return RolledUp(chunk.position, chunk.end)
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
         """See ``Rollups.read``."""
@@ -161,13 +161,13 @@ class PostgresFigures:
             return await read_figures(
                 partial(_rows, db), game_id, seconds, now,
                 level_number=_LEVEL_NUMBER,
-                followed=Followed(position, end),
+                followed=RolledUp(position, end),
                 counted_until=counted_until,
                 fields=_FIELDS,
             )  # fmt: skip
 
     async def _prepare(self, _: asyncpg.Connection) -> None:
-        self._leads = False  # another session has the lock, or nobody
+        self._has_lock = False  # another session has the lock, or nobody
 
 
 async def _rows(

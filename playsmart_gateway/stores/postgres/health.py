@@ -4,7 +4,7 @@ import re
 
 import asyncpg
 
-from playsmart_gateway.stores.events import (
+from playsmart_gateway.stores.models import (
     StoreHealth,
     latest_sane,
 )

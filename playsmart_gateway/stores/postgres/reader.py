@@ -12,22 +12,19 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
-from playsmart_gateway.stores import dead_letters
-from playsmart_gateway.stores.dead_letters import DeadLetter
-from playsmart_gateway.stores.events import (
-    EVERYTHING,
-    CountPage,
-    EventFilter,
-    EventPage,
-    StoreHealth,
-)
 from playsmart_gateway.stores.models import (
+    EVERYTHING,
     ActionStatistics,
     AppPlayer,
     Audited,
     Cause,
     CoinTransaction,
+    CountPage,
+    DeadLetter,
+    EventFilter,
+    EventPage,
     Player,
+    StoreHealth,
 )
 from playsmart_gateway.stores.postgres import teak as apps
 from playsmart_gateway.stores.postgres.audit import (
@@ -42,6 +39,7 @@ from playsmart_gateway.stores.postgres.connection import (
 )
 from playsmart_gateway.stores.postgres.health import examine
 from playsmart_gateway.stores.postgres.schema import printed_time
+from playsmart_gateway.stores.sql import dead_letters
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.database import Database
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader

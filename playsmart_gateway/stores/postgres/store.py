@@ -22,21 +22,18 @@ from playsmart_gateway.events.batch import (
     Batch,
 )
 from playsmart_gateway.events.sessions import sessions_in
-from playsmart_gateway.stores import dead_letters
-from playsmart_gateway.stores.events import (
-    NEVER,
-    Expired,
-)
 from playsmart_gateway.stores.models import (
+    NEVER,
     Channel,
     CoinTransaction,
+    Expired,
     OptOutState,
     PropertyValue,
     Written,
 )
 from playsmart_gateway.stores.postgres import erasure
 from playsmart_gateway.stores.postgres import teak as apps
-from playsmart_gateway.stores.postgres.coins import Coins
+from playsmart_gateway.stores.postgres.coins import PostgresCoins
 from playsmart_gateway.stores.postgres.connection import (
     READ,
     WRITE,
@@ -50,7 +47,7 @@ from playsmart_gateway.stores.postgres.copying import (
     prepare_times,
     received_at,
 )
-from playsmart_gateway.stores.postgres.dashboard import PostgresFigures
+from playsmart_gateway.stores.postgres.dashboard import PostgresRollups
 from playsmart_gateway.stores.postgres.migrate import migrate
 from playsmart_gateway.stores.postgres.reader import (
     PostgresReader,
@@ -58,6 +55,7 @@ from playsmart_gateway.stores.postgres.reader import (
 )
 from playsmart_gateway.stores.postgres.schema import printed_time
 from playsmart_gateway.stores.postgres.url import read_url
+from playsmart_gateway.stores.sql import dead_letters
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 from playsmart_gateway.stores.sql import retention as sql_retention
 from playsmart_gateway.stores.sql.points import Loyalty
@@ -90,7 +88,7 @@ class PostgresSink:
     ) -> None:
         self._target = read_url(url)
         self._url = url
-        self._coins = Coins(rules)
+        self._coins = PostgresCoins(rules)
         self._loyalty = Loyalty(program or Program())
         self._damage = Damage()
         self._connection = Connection(url, self._prepare, damage=self._damage)
@@ -110,9 +108,9 @@ class PostgresSink:
         """See ``Store.reader``."""
         return PostgresReader(self._url, self._damage)
 
-    def rollups(self) -> PostgresFigures:
+    def rollups(self) -> PostgresRollups:
         """See ``Store.rollups``."""
-        return PostgresFigures(self._url, self._connection, damage=self._damage)
+        return PostgresRollups(self._url, self._connection, damage=self._damage)
 
     async def write(self, batches: Sequence[Batch]) -> Written:
         """See ``EventSink.write``."""

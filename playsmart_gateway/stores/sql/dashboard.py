@@ -8,14 +8,14 @@ from playsmart_gateway.stores.rollups import (
     DAYS_SHOWN,
     SPANS,
     Action,
-    Coins,
+    ActiveGame,
     Count,
     Day,
     Field,
     Figures,
-    Followed,
-    Game,
+    GameCoins,
     Level,
+    RolledUp,
 )
 
 MAX_ROWS = 10_000
@@ -137,7 +137,7 @@ async def read_figures(
     now: float,
     *,
     level_number: str,
-    followed: Followed,
+    followed: RolledUp,
     counted_until: str | None,
     fields: Query,
 ) -> Figures:
@@ -169,12 +169,12 @@ async def read_figures(
     return Figures(
         followed=followed,
         counted_until=counted_until,
-        games=[Game(*row) for row in await rows(_GAMES)],
+        games=[ActiveGame(*row) for row in await rows(_GAMES)],
         counts=[Count(*row) for row in await rows(_COUNTS)],
         days=[by_day[day] for day in sorted(by_day)],
         levels_game=known["levels_game"],
         levels=[Level(*row) for row in await rows(_levels(level_number))],
-        coins=[Coins(*row) for row in await rows(_COINS)],
+        coins=[GameCoins(*row) for row in await rows(_COINS)],
         actions=[Action(*row) for row in await rows(_ACTIONS)],
         fields=[
             Field(name, kind, values, least, mean, most, [(text, n) for text, n in common or ()])

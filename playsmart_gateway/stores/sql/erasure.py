@@ -8,7 +8,7 @@ meantime. What dies in between is done by doing it all again.
 A batch of the player's own keeps its row, without a name and without events: it is what makes a
 replay of that batch a no-op. The triggers that keep the ledger append-only are out of force only
 inside a transaction, so nobody ever sees a ledger without them. ``erasures`` counts, so that an
-audit that is under way begins anew, and a follower does not bring back whom it has just gathered.
+audit that is under way begins anew, and sums do not bring back whom they have just gathered.
 """
 
 from collections import Counter

@@ -7,7 +7,7 @@ looks at every event of its range.
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from playsmart_gateway.stores.events import (
+from playsmart_gateway.stores.models import (
     CountPage,
     EventCount,
     EventFilter,

@@ -31,7 +31,7 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
-from playsmart_gateway.stores.points import EntryType
+from playsmart_gateway.stores.models import EntryType
 from playsmart_gateway.stores.sql.database import (
     Database,
     run,

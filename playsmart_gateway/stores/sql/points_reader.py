@@ -15,7 +15,7 @@ from playsmart_gateway.economy.points.analytics import (
     MAX_VALUES,
     FieldStats,
 )
-from playsmart_gateway.stores.points import (
+from playsmart_gateway.stores.models import (
     MAX_COUNTS,
     Entry,
     EntryType,

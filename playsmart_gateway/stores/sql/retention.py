@@ -21,7 +21,7 @@ from playsmart_gateway.economy.coins import (
     LEVEL_COMPLETED,
 )
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
-from playsmart_gateway.stores.events import (
+from playsmart_gateway.stores.models import (
     MAX_NAMED,
     Expired,
 )

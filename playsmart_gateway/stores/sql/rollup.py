@@ -1,6 +1,6 @@
 """Sums kept beside the events, for questions about days that no index could answer quickly.
 
-``event_rows`` has no index by time or player, which would halve the insert speed. So a follower
+``event_rows`` has no index by time or player, which would halve the insert speed. So a rollup task
 counts what was stored, a chunk of batches at a time, into small tables. A chunk is gathered on a
 connection of its own, as one JSON text for each table, and then added in one short transaction of
 a writer, which also moves the watermark ``rollup_state.position`` (a batch id) from where the chunk

@@ -174,7 +174,7 @@ _LATEST_RULES = """
 """
 
 
-class Coins:
+class SqliteCoins:
     """Pays what events earn by ``rules``, inside the transaction that stores the events."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
@@ -196,9 +196,7 @@ class Coins:
         self, db: aiosqlite.Connection, first_batch: int, last_batch: int, now: int
     ) -> None:
         """Pay for the events of these batches, once; ``now`` is in microseconds."""
-        ((last_rule,),) = await db.execute_fetchall(
-            "SELECT ifnull(max(rule_id), 0) FROM game_rules"
-        )
+        ((last_rule,),) = await db.execute_fetchall(_LAST_RULE)
         if last_rule != self._last_rule:  # the first time, or another process has other rules
             self._last_rule = await self._put_in_force(db, first_batch)
         batches = (first_batch, last_batch)
@@ -254,7 +252,5 @@ class Coins:
             "INSERT INTO rules_in_force VALUES (?, ?, ?, ?, ?, ?, ?)",
             [msgspec.structs.astuple(rule) for rule in self._rules.values()],
         )
-        ((last_rule,),) = await db.execute_fetchall(
-            "SELECT ifnull(max(rule_id), 0) FROM game_rules"
-        )
+        ((last_rule,),) = await db.execute_fetchall(_LAST_RULE)
         return int(last_rule)

@@ -14,7 +14,7 @@ import msgspec
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.stores.rollups import (
     Figures,
-    Followed,
+    RolledUp,
 )
 from playsmart_gateway.stores.sql.dashboard import (
     MAX_ROWS,
@@ -84,7 +84,7 @@ _FIELDS = Query(
 _decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
-class SqliteFigures:
+class SqliteRollups:
     """See ``Rollups``; ``store`` is the connection of the sink, which alone writes."""
 
     rests = 49
@@ -102,17 +102,17 @@ class SqliteFigures:
         """See ``Rollups``."""
         await self._reading.leave()
 
-    async def follow(self, max_events: int) -> Followed:
-        """See ``Rollups.follow``."""
+    async def roll_up(self, max_events: int) -> RolledUp:
+        """See ``Rollups.roll_up``."""
         async with self._reading.transaction("BEGIN") as db:
             chunk = await gather(db, max_events)
         if chunk.position > chunk.start:
             async with self._store.transaction() as db:
                 if not await add(Statements(db), chunk):
-                    return Followed(chunk.start, chunk.end)
-        return Followed(chunk.position, chunk.end)
+                    return RolledUp(chunk.start, chunk.end)
+        return RolledUp(chunk.position, chunk.end)
 
-    async def skip(self) -> Followed:
+    async def skip(self) -> RolledUp:
         """See ``Rollups.skip``."""
         async with self._reading.transaction("BEGIN") as db:
             chunk = await ahead(db, 1)
@@ -122,7 +122,7 @@ class SqliteFigures:
                 raise Undone
         async with self._store.transaction() as db:
             await leave_out(Statements(db), chunk)
-        return Followed(chunk.position, chunk.end)
+        return RolledUp(chunk.position, chunk.end)
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
         """See ``Rollups.read``."""
@@ -132,7 +132,7 @@ class SqliteFigures:
             return await read_figures(
                 partial(_rows, db), game_id, seconds, now,
                 level_number="CAST(level AS REAL)",
-                followed=Followed(position, end or 0),
+                followed=RolledUp(position, end or 0),
                 counted_until=counted_until,
                 fields=_FIELDS,
             )  # fmt: skip

@@ -13,24 +13,22 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
-from playsmart_gateway.stores import dead_letters
-from playsmart_gateway.stores.dead_letters import DeadLetter
-from playsmart_gateway.stores.events import (
-    EVERYTHING,
-    CountPage,
-    EventFilter,
-    EventPage,
-    StoreHealth,
-    latest_sane,
-)
 from playsmart_gateway.stores.models import (
+    EVERYTHING,
     ActionStatistics,
     AppPlayer,
     Audited,
     Cause,
     CoinTransaction,
+    CountPage,
+    DeadLetter,
+    EventFilter,
+    EventPage,
     Player,
+    StoreHealth,
+    latest_sane,
 )
+from playsmart_gateway.stores.sql import dead_letters
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
 from playsmart_gateway.stores.sqlite import teak as apps

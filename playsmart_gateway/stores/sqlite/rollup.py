@@ -152,7 +152,7 @@ async def gather(db: aiosqlite.Connection, max_events: int) -> Chunk:
 async def _whole(db: aiosqlite.Connection, items: str, events: dict[str, int]) -> str:
     """Return all items as one row and no text: to fetch each would cost as many turns of the GIL.
 
-    What is no UTF-8 did not come through the door; it must not stop the follower.
+    What is no UTF-8 did not come through the door; it must not stop the rollup task.
     """
     whole = f"SELECT CAST(json_group_object(place, json(item)) AS BLOB) FROM ({items})"  # noqa: S608
     ((text,),) = await db.execute_fetchall(whole, events)

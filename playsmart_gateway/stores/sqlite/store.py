@@ -22,19 +22,17 @@ from playsmart_gateway.events.batch import (
     Batch,
 )
 from playsmart_gateway.events.sessions import sessions_in
-from playsmart_gateway.stores import dead_letters
 from playsmart_gateway.stores.contract import TakeTurn
-from playsmart_gateway.stores.events import (
-    NEVER,
-    Expired,
-)
 from playsmart_gateway.stores.models import (
+    NEVER,
     Channel,
     CoinTransaction,
+    Expired,
     OptOutState,
     PropertyValue,
     Written,
 )
+from playsmart_gateway.stores.sql import dead_letters
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 from playsmart_gateway.stores.sql import retention as sql_retention
 from playsmart_gateway.stores.sql.points import Loyalty
@@ -42,7 +40,7 @@ from playsmart_gateway.stores.sqlite import erasure
 from playsmart_gateway.stores.sqlite import teak as apps
 from playsmart_gateway.stores.sqlite.coins import (
     TEMPORARY_TABLES,
-    Coins,
+    SqliteCoins,
 )
 from playsmart_gateway.stores.sqlite.connection import (
     Connection,
@@ -50,7 +48,7 @@ from playsmart_gateway.stores.sqlite.connection import (
     Undone,
     at_opening,
 )
-from playsmart_gateway.stores.sqlite.dashboard import SqliteFigures
+from playsmart_gateway.stores.sqlite.dashboard import SqliteRollups
 from playsmart_gateway.stores.sqlite.file import StoreFile
 from playsmart_gateway.stores.sqlite.inserting import Inserter
 from playsmart_gateway.stores.sqlite.reader import (
@@ -96,7 +94,7 @@ class SqliteSink:
         take_turn: TakeTurn = contextlib.nullcontext,
     ) -> None:
         self._path = Path(path)
-        self._coins = Coins(rules)
+        self._coins = SqliteCoins(rules)
         self._loyalty = Loyalty(program or Program())
         self._file = StoreFile(self._path)
         self._connection = Connection(self._file, self._prepare, take_turn=take_turn)
@@ -138,9 +136,9 @@ class SqliteSink:
         """See ``Store.reader``."""
         return SqliteReader(self._file)
 
-    def rollups(self) -> SqliteFigures:
+    def rollups(self) -> SqliteRollups:
         """See ``Store.rollups``."""
-        return SqliteFigures(self._file, self._connection)
+        return SqliteRollups(self._file, self._connection)
 
     async def write(self, batches: Sequence[Batch]) -> Written:
         """See ``EventSink.write``."""

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import msgspec
-
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.sessions import kind_told_by
+from playsmart_gateway.stores.models import DeadLetter
 from playsmart_gateway.stores.sql.database import Database
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -14,31 +13,8 @@ Printed = Callable[[str], str]
 """Returns SQL that prints the time in a column."""
 
 
-class DeadLetter(msgspec.Struct, frozen=True):
-    """A batch that was buried, without its rows, which are ``size`` bytes.
-
-    ``user_id`` is empty where the batch has events of many players. Times are UTC text.
-    """
-
-    journal: str
-    sequence: int
-    reason: str
-    source: str
-    game_id: str
-    user_id: str
-    received_at: str
-    event_count: int
-    size: int
-    buried_at: str
-
-    @property
-    def name(self) -> str:
-        """How people call it."""
-        return f"{self.journal}-{self.sequence}"
-
-
 async def buried(db: Database, printed: Printed) -> list[DeadLetter]:
-    """See ``Reader.buried``."""
+    """See ``DeadLetterReader.buried``."""
     rows = await db.fetch(
         f"""
         SELECT journal, sequence, reason, source, game_id, user_id, {printed("received_at")},
@@ -50,7 +26,7 @@ async def buried(db: Database, printed: Printed) -> list[DeadLetter]:
 
 
 async def buried_batch(db: Database, printed: Printed, journal: str, sequence: int) -> Batch | None:
-    """See ``Reader.buried_batch``."""
+    """See ``DeadLetterReader.buried_batch``."""
     rows = await db.fetch(
         f"""
         SELECT source, game_id, user_id, event_count, rows, {printed("received_at")}

@@ -1,0 +1,95 @@
+"""What runs beside ingest, off its path: the audit of the coins, and the sums of the dashboard.
+
+The audit goes from the beginning at each start, then close behind what is stored. The rollup task
+counts what is stored into small sums. A batch that cannot be counted, as somebody damaged its rows,
+is found by ever smaller steps, left out and told of. The sums show first that they take something
+else, or all would be left out.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.metrics import Stats
+from playsmart_gateway.stores.contract import Rollups
+from playsmart_gateway.stores.readers import Checks
+from playsmart_gateway.stores.rollups import RolledUp
+from playsmart_gateway.tasks import PacedTask
+
+logger = logging.getLogger(__name__)
+
+AUDITED_PER_STEP = 20_000
+AUDIT_RESTS = 19
+"""A twentieth of one core at most."""
+
+AUDIT_IDLE_SECONDS = 5.0
+
+ROLLED_UP_PER_STEP = 5_000
+"""What one step counts; the store's connection is busy for the time of adding its sums."""
+
+ROLLUP_IDLE_SECONDS = 1.0
+NARROWING = 8
+
+
+def audit_task(reader: Checks, stats: Stats) -> PacedTask:
+    """Return what audits the store behind ``reader`` and counts what it finds in ``stats``."""
+
+    async def step() -> bool:
+        audited = await reader.audit(AUDITED_PER_STEP)
+        if audited.start == 0:
+            stats.violations.clear()
+        stats.audit_lag = audited.end - audited.position
+        for violation in audited.violations:
+            stats.violations[violation.kind] += 1
+        if audited.violations:  # their texts name players, so they are not for a log
+            logger.error(
+                "the audit found %d violations, the first is %s; see playsmart-gateway audit",
+                len(audited.violations), audited.violations[0].kind,
+            )  # fmt: skip
+        return stats.audit_lag > 0
+
+    trouble = "the audit cannot read the store"
+    failed = partial(stats.count_side_failure, "audit")
+    return PacedTask(
+        step, trouble, rests=AUDIT_RESTS, idle_seconds=AUDIT_IDLE_SECONDS, failed=failed
+    )
+
+
+def rollup_task(
+    rollups: Rollups, stats: Stats, clock: Callable[[], float] = time.monotonic
+) -> PacedTask:
+    """Return what has ``rollups`` count the store, and notes in ``stats`` how far it is."""
+    max_events = ROLLED_UP_PER_STEP
+
+    async def roll_up() -> RolledUp | None:
+        nonlocal max_events
+        try:
+            done = await rollups.roll_up(max_events)
+        except SinkRejected as error:
+            if max_events > 1:
+                max_events = max(max_events // NARROWING, 1)
+                return await roll_up()
+            done = await rollups.skip()
+            stats.figures_skipped += 1
+            logger.error("the figures leave out batch %d: %s", done.position, error)
+        else:
+            max_events = min(max_events * NARROWING, ROLLED_UP_PER_STEP)
+        return done
+
+    async def step() -> bool:
+        done = await roll_up()
+        stats.figures_lag = 0 if done is None else done.end - done.position
+        return stats.figures_lag > 0
+
+    trouble = "the figures of the dashboard cannot follow the store"
+    failed = partial(stats.count_side_failure, "figures")
+    return PacedTask(
+        step,
+        trouble,
+        rests=rollups.rests,
+        idle_seconds=ROLLUP_IDLE_SECONDS,
+        clock=clock,
+        failed=failed,
+    )

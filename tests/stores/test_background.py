@@ -1,0 +1,141 @@
+"""The audit and the rollup task beside ingest: what they count, and what they tell."""
+
+import logging
+from typing import Self
+
+import pytest
+
+from playsmart_gateway.errors import SinkRejected, SinkUnavailable
+from playsmart_gateway.metrics import Stats
+from playsmart_gateway.stores.background import (
+    AUDIT_IDLE_SECONDS,
+    ROLLUP_IDLE_SECONDS,
+    audit_task,
+    rollup_task,
+)
+from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.models import (
+    Audited,
+    Violation,
+)
+from playsmart_gateway.stores.rollups import (
+    Figures,
+    RolledUp,
+)
+from playsmart_gateway.tasks import TROUBLED_SECONDS
+
+MISSING = Violation("missing_grant", "ada's event 256 should have earned 10")
+
+
+class ScriptedReader(MemorySink):
+    """A reader whose audit says what it is told to."""
+
+    def __init__(self, *script: Audited) -> None:
+        super().__init__()
+        self._script = list(script)
+
+    async def audit(self, max_events: int) -> Audited:
+        return self._script.pop(0)
+
+
+async def test_violations_are_counted_by_kind_and_forgotten_when_it_begins_anew() -> None:
+    stats = Stats()
+    reader = ScriptedReader(
+        Audited(0, 3, 9, (MISSING, MISSING)),
+        Audited(3, 9, 9, (MISSING,)),
+        Audited(0, 9, 9),
+    )
+    audit = audit_task(reader, stats)
+    assert await audit.once() < AUDIT_IDLE_SECONDS
+    assert (stats.audit_lag, stats.violations) == (6, {"missing_grant": 2})
+    assert await audit.once() == AUDIT_IDLE_SECONDS
+    assert (stats.audit_lag, stats.violations) == (0, {"missing_grant": 3})
+    await audit.once()
+    assert not stats.violations
+
+
+async def test_the_log_names_the_violation_and_not_the_player(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.ERROR)
+    await audit_task(ScriptedReader(Audited(0, 9, 9, (MISSING,))), Stats()).once()
+    assert "missing_grant" in caplog.text
+    assert "ada" not in caplog.text
+
+
+class ScriptedRollups:
+    """Sums that are rolled up as they are told to."""
+
+    def __init__(self, *script: RolledUp | Exception | None, rests: int = 4) -> None:
+        self.rests = rests
+        self.asked: list[int] = []
+        self._script = list(script)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def roll_up(self, max_events: int) -> RolledUp | None:
+        self.asked.append(max_events)
+        return self._next()
+
+    async def skip(self) -> RolledUp:
+        self.asked.append(0)
+        done = self._next()
+        assert done is not None
+        return done
+
+    def _next(self) -> RolledUp | None:
+        outcome = self._script.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
+        raise AssertionError("nobody looks")
+
+
+async def test_it_goes_on_until_it_is_there() -> None:
+    steps = rollup_task(ScriptedRollups(RolledUp(3, 9), RolledUp(9, 9)), Stats())
+    assert await steps.once() < ROLLUP_IDLE_SECONDS
+    assert await steps.once() == ROLLUP_IDLE_SECONDS
+
+
+async def test_it_waits_while_somebody_else_does_it() -> None:
+    steps = rollup_task(ScriptedRollups(None, RolledUp(3, 9)), Stats())
+    assert await steps.once() == ROLLUP_IDLE_SECONDS
+    assert await steps.once() < ROLLUP_IDLE_SECONDS
+
+
+@pytest.mark.parametrize("rests", [0, 4, 49])
+async def test_the_store_says_how_long_it_rests(rests: int) -> None:
+    rollups = ScriptedRollups(RolledUp(3, 9), rests=rests)
+    times = iter((10.0, 10.5))
+    assert await rollup_task(rollups, Stats(), clock=lambda: next(times)).once() == rests * 0.5
+
+
+async def test_it_goes_on_behind_a_batch_that_it_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    odd = SinkRejected("malformed")
+    rollups = ScriptedRollups(*[odd] * 5, RolledUp(4, 9), RolledUp(5, 9), RolledUp(9, 9))
+    stats = Stats()
+    steps = rollup_task(rollups, stats)
+    assert await steps.once() < TROUBLED_SECONDS
+    assert (stats.figures_skipped, stats.figures_lag) == (1, 5)
+    assert "leave out batch 4: malformed" in caplog.text
+    await steps.once()
+    await steps.once()
+    assert rollups.asked == [5_000, 625, 78, 9, 1, 0, 1, 8]
+    assert stats.figures_lag == 0
+    assert not stats.side_failures
+
+
+async def test_sums_that_take_nothing_leave_nothing_out() -> None:
+    odd = SinkRejected("a trigger")
+    rollups = ScriptedRollups(*[odd] * 6, SinkUnavailable("gone"))
+    stats = Stats()
+    steps = rollup_task(rollups, stats)
+    assert [await steps.once() for _ in range(2)] == [TROUBLED_SECONDS] * 2
+    assert stats.figures_skipped == 0
+    assert stats.side_failures == {"figures": 2}
