@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from playsmart_gateway.output import Outlet
+from tests.support import warm
 from tests.support.metrics import parse_metrics
 from tests.support.polling import PATIENCE_SECONDS, wait_until
 from tests.support.process import SECRET, clean_environment
@@ -41,12 +42,11 @@ class Unread:
 
     def __init__(self, folder: Path, ours: int, theirs: int, *arguments: str) -> None:
         with os.fdopen(theirs, "wb") as end:
-            self.process = subprocess.Popen(
-                [*SERVE, "--port", "0", *arguments],
-                cwd=folder,
-                env=clean_environment(**LOGGED),
+            self.process = warm.start(
+                ["serve", "--port", "0", *arguments],
+                folder=folder,
+                environment=clean_environment(**LOGGED),
                 stdout=end,
-                stderr=end,
             )
         self.log = os.fdopen(ours, "rb", buffering=0)
         self.start = ""

@@ -4,7 +4,6 @@ import os
 import sqlite3
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,11 +13,13 @@ import pytest
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.sqlite import SqliteSink
 from playsmart_gateway.stores.sqlite.schema import MIGRATIONS
+from tests.support import warm
 from tests.support.doubles import make_batch
 from tests.support.players import (
     Client,
     Ledger,
 )
+from tests.support.process import clean_environment
 from tests.support.target import Target
 
 
@@ -71,16 +72,12 @@ async def dumped(tmp_path: Path) -> Path:
 
 
 def serve(database: Path, command: str = "serve") -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "PLAYSMART_STORAGE__URL": f"sqlite:///{database}",
-        "PLAYSMART_JOURNAL__PATH": str(database.with_name("journal")),
-        "PLAYSMART_AUTH__SECRET": "0123456789abcdef" * 3,
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "playsmart_gateway", command],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    environment = clean_environment(
+        PLAYSMART_STORAGE__URL=f"sqlite:///{database}",
+        PLAYSMART_JOURNAL__PATH=str(database.with_name("journal")),
+        PLAYSMART_AUTH__SECRET="0123456789abcdef" * 3,
+    )
+    return warm.run([command], folder=database.parent, environment=environment, timeout=60)
 
 
 async def test_a_database_made_from_a_dump_is_recognised_with_what_to_do(tmp_path: Path) -> None:

@@ -16,19 +16,18 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.stores.sqlite import SqliteSink
 from playsmart_gateway.stores.sqlite.backup import back_up
 from tests import ROOT
+from tests.support import warm
 from tests.support.count import count
 from tests.support.doubles import make_batch
 from tests.support.players import Client, Ledger, load
 from tests.support.polling import until
+from tests.support.process import clean_environment
 from tests.support.target import Target
 
 
 def run(*arguments: object, url: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "playsmart_gateway", *map(str, arguments)],
-        env={**os.environ, "PLAYSMART_STORAGE__URL": url, "PYTHONPATH": str(ROOT)},
-        cwd=cwd, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    environment = clean_environment(PLAYSMART_STORAGE__URL=url)
+    return warm.run([*map(str, arguments)], folder=cwd, environment=environment, timeout=60)
 
 
 async def fill(database: Path, batches: int = 3) -> None:

@@ -3,9 +3,6 @@
 import asyncio
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from playsmart_gateway.cli import commands
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.open import open_store
+from tests.support import warm
 from tests.support.doubles import make_batch
 from tests.support.polling import wait_until
 from tests.support.process import SECRET, RunningGateway, clean_environment
@@ -168,19 +166,22 @@ def test_killed_in_the_middle_and_run_again_all_is_stored_once(
     count = 300
     bury(database_url, *((make_batch(n, 2, f"player-{n}"), "guard") for n in range(1, count + 1)))
     for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "playsmart_gateway", "dead-letters", "replay"],
-            cwd=tmp_path,
-            env=clean_environment(PLAYSMART_STORAGE__URL=database_url, PLAYSMART_GAMES=GAMES),
-            stdout=subprocess.DEVNULL,
-        )
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+            process = warm.start(
+                ["dead-letters", "replay"],
+                folder=tmp_path,
+                environment=clean_environment(
+                    PLAYSMART_STORAGE__URL=database_url, PLAYSMART_GAMES=GAMES
+                ),
+                stdout=nowhere,
+            )
         before = ask(database_url, "SELECT count(*) FROM dead_letters")
 
         def some_are_gone(before: Any = before) -> bool | None:
             return ask(database_url, "SELECT count(*) FROM dead_letters") != before or None
 
         wait_until(some_are_gone)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
     assert run("replay").exit_code == 0
     assert ask(database_url, "SELECT count(*) FROM dead_letters") == [(0,)]

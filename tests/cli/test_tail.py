@@ -2,9 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +14,10 @@ from playsmart_gateway.stores.models import (
     StoredEvent,
 )
 from playsmart_gateway.stores.open import open_store
+from tests.support import warm
+from tests.support.commands import Command, Run, outcome
 from tests.support.event_batches import make_batches
-from tests.support.polling import PATIENCE_SECONDS
+from tests.support.polling import PATIENCE_SECONDS, wait_until
 from tests.support.process import RunningGateway, StartGateway, clean_environment
 from tests.support.uploads import make_event, make_upload
 
@@ -66,56 +65,38 @@ def send(gateway: RunningGateway, player: str, name: str) -> None:
     assert gateway.post(make_upload(player, event), sub=player).status_code == 202
 
 
-@pytest.fixture
-def tail(
-    running: RunningGateway, request: pytest.FixtureRequest
-) -> Iterator[subprocess.Popen[str]]:
-    """``tail`` beside ``running``, with the arguments that the test asks for."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "playsmart_gateway", "tail", *request.param],
-        cwd=running.folder,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    yield process
-    if process.poll() is None:
-        process.kill()
-    process.communicate(timeout=PATIENCE_SECONDS)
+def printed(command: Command, lines: int) -> list[str]:
+    """Wait until it has printed so many lines and return them all."""
+    wait_until(lambda: command.output.count("\n") >= lines or None)
+    return command.output.splitlines()
 
 
-@pytest.mark.parametrize("tail", [["--lines", "1", "--player", "ada", "--json"]], indirect=True)
-def test_new_events_follow_the_last_ones_until_ctrl_c(
-    running: RunningGateway, tail: subprocess.Popen[str]
-) -> None:
-    assert tail.stdout is not None
-    names = [json.loads(tail.stdout.readline())["custom_event_name"]]
+def test_new_events_follow_the_last_ones_until_ctrl_c(running: RunningGateway, run: Run) -> None:
+    tail = run("tail", "--lines", "1", "--player", "ada", "--json")
+    printed(tail, 1)
     for player, name in (("eve", "other"), ("ada", "new"), ("ada", "newer")):
         send(running, player, name)
-    names += [json.loads(tail.stdout.readline())["custom_event_name"] for _ in range(2)]
-    assert names == ["old", "new", "newer"]
-    tail.send_signal(signal.SIGINT)
-    rest, complaints = tail.communicate(timeout=PATIENCE_SECONDS)
-    assert (tail.returncode, rest, complaints) == (0, "", "")
+    printed(tail, 3)
+    tail.process.send_signal(signal.SIGINT)
+    code, output = outcome(tail)
+    names = [json.loads(line)["custom_event_name"] for line in output.splitlines()]
+    assert (code, names) == (0, ["old", "new", "newer"])
 
 
-@pytest.mark.parametrize("tail", [[]], indirect=True)
 def test_a_line_for_people_has_no_escape_when_nobody_looks(
-    running: RunningGateway, tail: subprocess.Popen[str]
+    running: RunningGateway, run: Run
 ) -> None:
-    assert tail.stdout is not None
-    line = tail.stdout.readline()
-    assert line.rstrip("\n").isprintable()
+    tail = run("tail")
+    line = printed(tail, 1)[0]
+    assert line.isprintable()
     assert "com.example.game ada Custom old" in line
-    tail.send_signal(signal.SIGINT)
-    assert tail.wait(PATIENCE_SECONDS) == 0
+    tail.process.send_signal(signal.SIGINT)
+    assert outcome(tail)[0] == 0
 
 
 def test_a_store_that_is_not_there_is_exit_code_1(tmp_path: Path) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-m", "playsmart_gateway", "tail"],
-        cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    finished = warm.run(
+        ["tail"], folder=tmp_path, environment=clean_environment(), timeout=PATIENCE_SECONDS
+    )
     assert finished.returncode == 1
     assert finished.stderr.startswith("error: there is no database at ")

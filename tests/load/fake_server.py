@@ -41,14 +41,14 @@ class FakeServer:
         self.connections = 0
         self._answer = answer
         self._port = port
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -59,16 +59,17 @@ class FakeServer:
         trace: TracebackType | None,
     ) -> None:
         self._server.close()
-        for task in self._tasks:
+        for task in self._talks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._talks, return_exceptions=True)
+        for writer in self._talks.values():  # a talk that had not begun has left its open
+            writer.transport.abort()
         await self._server.wait_closed()
+        await asyncio.sleep(0)  # they are closed in the next turn of the loop
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of our own: the one that asyncio makes complains when it is cancelled.
-        task = asyncio.ensure_future(self._talk(reader, writer))
-        self._tasks.add(task)
-        await asyncio.wait([task])
+        self._talks[asyncio.ensure_future(self._talk(reader, writer))] = writer
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = self.connections

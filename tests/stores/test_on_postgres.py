@@ -3,8 +3,6 @@
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +18,8 @@ from playsmart_gateway.load import Baseline
 from playsmart_gateway.load.databases import Missing
 from tests.console.watch import Watch
 from tests.dialects.lynes.client import PROJECT
+from tests.support import warm
+from tests.support.commands import Run, outcome
 from tests.support.engines.postgres import PASSWORD, PostgresServer, fetch
 from tests.support.polling import PATIENCE_SECONDS, wait_until
 from tests.support.process import SECRET, RunningGateway, clean_environment
@@ -190,23 +190,16 @@ def test_the_inspector_shows_what_a_batch_earned(played: Played) -> None:
 # --- commands ------------------------------------------------------------------------------------
 
 
-def test_tail_prints_the_last_events_and_goes_on(played: Played) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "playsmart_gateway", "tail", "-n", "1", "--player", "bob", "--json"],
-        env=clean_environment(**played.settings),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["custom_event_name"] == "level_failed"
-        assert played.post(make_upload("bob"), sub="bob").status_code == 202
-        assert json.loads(process.stdout.readline())["type"] == "AppOpen"
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=PATIENCE_SECONDS) == ("", "")
-        assert process.returncode == 0
-    finally:
-        process.kill()
-        process.communicate()
+def test_tail_prints_the_last_events_and_goes_on(played: Played, run: Run) -> None:
+    settings = {name.removeprefix("PLAYSMART_"): text for name, text in played.settings.items()}
+    tail = run("tail", "-n", "1", "--player", "bob", "--json", **settings)
+    wait_until(lambda: tail.output or None)
+    assert played.post(make_upload("bob"), sub="bob").status_code == 202
+    wait_until(lambda: tail.output.count("\n") == 2 or None)
+    tail.process.send_signal(signal.SIGINT)
+    code, output = outcome(tail)
+    last, new = map(json.loads, output.splitlines())
+    assert (code, last["custom_event_name"], new["type"]) == (0, "level_failed", "AppOpen")
 
 
 def test_export_writes_what_is_stored(played: Played, invoke: Invoke, tmp_path: Path) -> None:
@@ -301,11 +294,12 @@ def test_a_database_without_tables_is_told_and_gets_none(
 
 def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path: Path) -> None:
     url = f"postgresql://gateway:{PASSWORD}@127.0.0.1:1/games"
-    finished = subprocess.run(
-        [sys.executable, "-m", "playsmart_gateway", "tail"],
-        cwd=tmp_path, env=clean_environment(PLAYSMART_STORAGE__URL=url),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    finished = warm.run(
+        ["tail"],
+        folder=tmp_path,
+        environment=clean_environment(PLAYSMART_STORAGE__URL=url),
+        timeout=PATIENCE_SECONDS,
+    )
     assert (finished.returncode, finished.stderr.count("\n")) == (1, 1)
     assert finished.stderr.startswith("error: ")
     assert PASSWORD not in finished.stderr

@@ -89,8 +89,10 @@ async def test_an_attack_ends_in_time_though_nobody_answers() -> None:
     """A server that accepts and says nothing: the attackers leave all the same."""
 
     async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.5)
-        writer.close()
+        try:
+            await asyncio.sleep(0.5)
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     async with server:

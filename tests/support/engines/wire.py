@@ -21,7 +21,7 @@ class Wire:
         self._target = port
         self._fault: Fault | None = None
         self._trigger = b""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -34,16 +34,18 @@ class Wire:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        for writer in self._tasks.values():  # a task that had not begun has left its open
+            writer.transport.abort()
         await self._server.wait_closed()
+        await asyncio.sleep(0)  # they are closed in the next turn of the loop
 
     def arm(self, fault: Fault, trigger: bytes) -> None:
         self._fault, self._trigger = fault, trigger
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._tasks[asyncio.ensure_future(self._serve(reader, writer))] = writer
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             async with _closing(writer):
                 there = await asyncio.open_connection("127.0.0.1", self._target)
