@@ -15,20 +15,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from playsmart_gateway.auth.keys import weakness
-from playsmart_gateway.auth.tokens import (
-    TokenVerifier,
-    open_verifier,
-)
+from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.config import Auth, Config
+from playsmart_gateway.config.verifier import verifier_for
 from playsmart_gateway.console.inspector.hub import MAX_WATCHERS, Inspector
-from playsmart_gateway.dialects.lynes import endpoint as lynes
-from playsmart_gateway.dialects.teak.apps import App, read_apps
+from playsmart_gateway.dialects import ALL
+from playsmart_gateway.dialects.lynes.section import program_for
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.economy.coins import (
     Rule,
     is_whole_millionths,
 )
-from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.gateway import Gateway, Parts, Readers
 from playsmart_gateway.http.slots import Limits, Slots
@@ -105,13 +102,7 @@ def require_strong_secrets(config: Config) -> None:
     Raises:
         ConfigError: with every one that can be guessed, or is printed in the manual.
     """
-    found = [
-        *_hmac_secrets("auth", config.auth),
-        *_hmac_secrets("lynes.auth", config.lynes.auth or Auth()),
-        *((path, secret, MIN_SECRET_LENGTH) for path, secret in _chosen_by_others(config)),
-    ]
-    if (token := config.operator.token) is not None:
-        found.append(("operator.token", token, MIN_OPERATOR_TOKEN_LENGTH))
+    found = list(_secrets(config))
     problems = [
         f"{key}: {problem}" for key, secret, least in found if (problem := weakness(secret, least))
     ]
@@ -122,6 +113,22 @@ def require_strong_secrets(config: Config) -> None:
     ]
     if problems:
         raise ConfigError(problems)
+
+
+def holds_secrets(config: Config) -> bool:
+    """Whether the configuration has any secret in it."""
+    return any(_secrets(config))
+
+
+def _secrets(config: Config) -> Iterator[tuple[str, str, int]]:
+    """Yield each with its key, and how many characters it must have."""
+    yield from _hmac_secrets("auth", config.auth)
+    for dialect in ALL:
+        yield from _hmac_secrets(f"{dialect.name}.auth", dialect.auth(config) or Auth())
+    for path, secret in _chosen_by_others(config):
+        yield path, secret, MIN_SECRET_LENGTH
+    if (token := config.operator.token) is not None:
+        yield "operator.token", token, MIN_OPERATOR_TOKEN_LENGTH
 
 
 def _hmac_secrets(path: str, auth: Auth) -> Iterator[tuple[str, str, int]]:
@@ -145,11 +152,8 @@ def printed_secrets(config: Config) -> list[str]:
 
 
 def _chosen_by_others(config: Config) -> Iterator[tuple[str, str]]:
-    for place, app in enumerate(config.teak.apps):
-        secrets = (app.secret_key,) if isinstance(app.secret_key, str) else app.secret_key
-        # That one is empty is for `teak_apps_for` to say.
-        yield from ((f"teak.apps.{place}.secret_key", secret) for secret in secrets if secret)
-    yield from (("lynes.api_key", key) for key in config.lynes.api_keys)
+    for dialect in ALL:
+        yield from dialect.secrets(config)
 
 
 def check(config: Config) -> None:
@@ -158,12 +162,11 @@ def check(config: Config) -> None:
     Raises:
         ConfigError: with every mistake in the first part that has any.
     """
-    teak_apps_for(config)
+    for dialect in ALL:
+        dialect.check(config)
     require_strong_secrets(config)
     if config.auth.has_keys:
         verifier_for(config.auth)
-    if config.auth.has_keys or (config.lynes.auth and config.lynes.auth.has_keys):
-        lynes_verifier_for(config)
     storage_for(config)
 
 
@@ -182,74 +185,6 @@ def jetstream_for(config: Config) -> JetStreamOptions:
     """Return how the stream between gateways and workers is to be."""
     largest = config.server.max_body_bytes
     return JetStreamOptions(**msgspec.structs.asdict(config.nats), largest_batch_bytes=largest)
-
-
-def lynes_auth(config: Config) -> Auth:
-    """Return whose tokens open Lynes: those of ``[lynes.auth]``, or else those of ``[auth]``.
-
-    A section with keys of its own stands alone; without, it says what is different from ``[auth]``.
-    """
-    own = config.lynes.auth
-    if own is None or own.has_keys:
-        return own or config.auth
-    usual = msgspec.structs.asdict(Auth())
-    changes = {
-        key: value for key, value in msgspec.structs.asdict(own).items() if value != usual[key]
-    }
-    return msgspec.structs.replace(config.auth, **changes)
-
-
-def players_open_lynes(config: Config) -> bool:
-    """Whether a player's token opens Lynes for every user, and nobody wrote down that it should."""
-    lynes, players, own = config.lynes, config.auth, lynes_auth(config)
-    is_apart = any(
-        wanted not in (None, usual)
-        for wanted, usual in ((own.issuer, players.issuer), (own.audience, players.audience))
-    )
-    return (
-        bool(lynes.events or lynes.streaks)
-        and lynes.strict_user is None
-        and not is_apart
-        and not _keys_named(players).isdisjoint(_keys_named(own))
-    )
-
-
-def _keys_named(auth: Auth) -> set[str | None]:
-    secrets = {each.secret for each in auth.secrets}
-    return {auth.secret, auth.public_key_file, auth.jwks_url, *secrets} - {None}
-
-
-def lynes_verifier_for(config: Config) -> TokenVerifier | None:
-    """Return what checks the tokens of Lynes, if it is not what checks those of players.
-
-    Raises:
-        ConfigError: with every mistake in ``[lynes.auth]``.
-    """
-    if config.lynes.auth is None:
-        return None
-    try:
-        return verifier_for(lynes_auth(config))
-    except ConfigError as error:
-        raise ConfigError([f"lynes.{problem}" for problem in error.problems]) from None
-
-
-def verifier_for(auth: Auth) -> TokenVerifier:
-    """Return the token verifier that the configuration describes.
-
-    Raises:
-        ConfigError: with every mistake in ``[auth]``.
-    """
-    return open_verifier(
-        secret=auth.secret,
-        secrets=[(each.kid, each.secret) for each in auth.secrets],
-        public_key_file=Path(auth.public_key_file) if auth.public_key_file else None,
-        jwks_url=auth.jwks_url,
-        jwks_max_age_seconds=auth.jwks_max_age_seconds,
-        algorithms=auth.algorithms,
-        issuer=auth.issuer,
-        audience=auth.audience,
-        leeway_seconds=auth.leeway_seconds,
-    )
 
 
 def rules_for(config: Config) -> list[Rule]:
@@ -289,51 +224,6 @@ def rules_for(config: Config) -> list[Rule]:
     if problems:
         raise ConfigError(problems)
     return rules
-
-
-def program_for(config: Config) -> Program:
-    """Return what the events of the Lynes project pay.
-
-    Raises:
-        ConfigError: with every definition that could never work.
-    """
-    section = config.lynes
-    problems = [
-        f"lynes.events.{place}.requires_api_key: has no use without lynes.api_key"
-        for place, event in enumerate(section.events)
-        if event.requires_api_key and not section.api_keys
-    ]
-    try:
-        program = Program(
-            section.events,
-            section.streaks,
-            time_zone=section.time_zone,
-            default_group=section.default_group,
-        )
-    except ConfigError as error:
-        raise ConfigError([*error.problems, *problems]) from None
-    if problems:
-        raise ConfigError(problems)
-    return program
-
-
-def access_for(config: Config) -> lynes.Access:
-    """Return who may do what in the Lynes project."""
-    return lynes.Access(
-        config.lynes.project,
-        config.lynes.api_keys,
-        bool(config.lynes.strict_user),
-    )
-
-
-def teak_apps_for(config: Config) -> dict[str, App]:
-    """Return the apps that may call Teak's API, by id.
-
-    Raises:
-        ConfigError: with every mistake in them.
-    """
-    tables = [msgspec.to_builtins(app) for app in config.teak.apps]
-    return read_apps(tables)
 
 
 def gateway_for(

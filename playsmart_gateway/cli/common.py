@@ -11,15 +11,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from playsmart_gateway.config import Auth, Config, TeakApp, load_config
-from playsmart_gateway.dialects.lynes.openapi_schemas import (
-    EVENTS,
-    STREAKS,
-)
-from playsmart_gateway.dialects.teak.openapi_schemas import (
-    APP,
-    SECRET_KEY,
-)
+from playsmart_gateway.config import Auth, Config, load_config
+from playsmart_gateway.dialects import ALL
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.private import create_file, make_folder
 
@@ -85,18 +78,9 @@ def with_development_secret(config: Config, *, create: bool) -> tuple[Config, bo
 
 
 def with_examples(config: Config) -> Config:
-    """Return ``config`` with what the examples are for, unless it has its own.
-
-    That is an app of Teak's, and events and a streak of Lynes'.
-    """
-    replace = msgspec.structs.replace
-    if not config.teak.apps:
-        app = TeakApp(id=APP, secret_key=SECRET_KEY, properties={"player_level": "string"})
-        config = replace(config, teak=replace(config.teak, apps=(app,)))
-    if not config.lynes.events and not config.lynes.streaks:
-        strict = bool(config.lynes.strict_user)  # decided: the example's player is everybody here
-        lynes = replace(config.lynes, events=EVENTS, streaks=STREAKS, strict_user=strict)
-        config = replace(config, lynes=lynes)
+    """Return ``config`` with what the dialects' examples are for, unless it has its own."""
+    for dialect in ALL:
+        config = dialect.with_examples(config)
     return config
 
 

@@ -11,14 +11,12 @@ from typing import Any
 import click
 import msgspec
 
-from playsmart_gateway.build import (
-    program_for,
-    rules_for,
-)
+from playsmart_gateway.build import rules_for
 from playsmart_gateway.cli.apps import Instant
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
+from playsmart_gateway.dialects.lynes.section import program_for
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.row import decode

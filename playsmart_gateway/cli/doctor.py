@@ -15,7 +15,7 @@ from playsmart_gateway.build import (
     allowance_for,
     check,
     doubtful_secrets,
-    players_open_lynes,
+    holds_secrets,
     printed_secrets,
     rules_for,
 )
@@ -27,6 +27,7 @@ from playsmart_gateway.cli.common import (
 )
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
+from playsmart_gateway.dialects import ALL
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.pipeline.journal_folders import inspect_all
 from playsmart_gateway.stores.models import StoreHealth
@@ -104,20 +105,16 @@ def _secrets(config: Config, config_path: Path | None) -> Iterator[Finding]:
         kept = "the one of development mode" if development.exists() else "none"
         advice = "Set auth.secret, or another key, before anybody else uses this gateway."
         yield Finding("note", "keys", f"no key is configured; there is {kept}", advice)
-    if players_open_lynes(config):
-        text = "the tokens of players open it, for every user"
-        advice = (
-            "Give [lynes.auth] keys or an audience of its own, or write down lynes.strict_user: "
-            "true for tokens of users, false if players get no token."
-        )
-        yield Finding("problem", "lynes", text, advice)
+    for dialect in ALL:
+        for doubt in dialect.doubts(config):
+            yield Finding("problem", dialect.name, doubt.text, doubt.advice)
     for key in printed_secrets(config):
         advice = "Everybody can read it: put another one first, and remove it when nobody uses it."
         yield Finding("problem", "secrets", f"{key} is the one of the manual", advice)
     for text in doubtful_secrets(config):
         yield Finding("note", "secrets", text, "32 random ones are good: openssl rand -hex 16.")
     holders = [development] if development.exists() else []
-    if config_path is not None and _holds_secrets(config):
+    if config_path is not None and holds_secrets(config):
         holders.append(config_path)
     for path in holders:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -147,16 +144,6 @@ def _caps(config: Config) -> Iterator[Finding]:
             )
             text = f"{rule.game_id} pays one player without limit"
             yield Finding("note", "coins", text, advice)
-
-
-def _holds_secrets(config: Config) -> bool:
-    doors = (config.auth, config.lynes.auth or config.auth)
-    return bool(
-        any(each.secret or each.secrets for each in doors)
-        or config.teak.apps
-        or config.lynes.api_keys
-        or config.operator.token
-    )
 
 
 def _folders(config: Config) -> Iterator[Finding]:

@@ -8,13 +8,15 @@ from typing import Any
 import click
 
 from playsmart_gateway.cli.apps import Instant
+from playsmart_gateway.dialects import ALL
 from playsmart_gateway.stores.models import EventFilter
 
+_SOURCES = ", ".join(dialect.name for dialect in ALL)
 _OPTIONS = (
     click.option("--game", help="Only events of this game (or app)."),
     click.option("--player", help="Only events of this player."),
     click.option("--type", "event_type", help="Only events of this type."),
-    click.option("--source", help="Only events of this source: playsmart, teak, lynes."),
+    click.option("--source", help=f"Only events of this source: {_SOURCES}."),
     click.option("--since", type=Instant(), help="Only what occurred then or later (UTC)."),
     click.option("--until", type=Instant(), help="Only what occurred before then (UTC)."),
 )

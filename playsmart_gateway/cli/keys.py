@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from playsmart_gateway.auth.tokens import mint
-from playsmart_gateway.build import lynes_auth
 from playsmart_gateway.cli.common import (
     config_option,
     read_config,
     signing_key,
     with_development_secret,
 )
+from playsmart_gateway.dialects.lynes.section import lynes_auth
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

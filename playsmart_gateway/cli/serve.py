@@ -14,7 +14,6 @@ from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.build import (
     allowance_for,
     check,
-    players_open_lynes,
     printed_secrets,
 )
 from playsmart_gateway.cli.common import (
@@ -26,6 +25,7 @@ from playsmart_gateway.cli.common import (
 )
 from playsmart_gateway.config import Config, masked, without_password
 from playsmart_gateway.console.access import is_loopback
+from playsmart_gateway.dialects import ALL
 from playsmart_gateway.dialects.playsmart.openapi import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
@@ -111,11 +111,8 @@ def serve_command(
         logger.warning("development mode, open to every machine that reaches this one")
     for key in printed_secrets(config) if not developing else ():
         logger.warning("%s: is the one of the manual, everybody can read it", key)
-    if players_open_lynes(config):
-        logger.warning(
-            "the tokens of players open Lynes, for every user: give [lynes.auth] keys or an "
-            "audience of its own, or write down lynes.strict_user"
-        )
+    for doubt in (each for dialect in ALL for each in dialect.doubts(config)):
+        logger.warning(doubt.warning)
     if developing:
         click.echo(_welcome(config, made))
     if app is not None:

@@ -29,9 +29,8 @@ LINKS = {
     "/manual": "how to use and run all of this, chapter by chapter",
     "/docs": "the API explained, to try out",
     "/openapi.json": "the same for programs (OpenAPI 3.1)",
-    "/ingest/events": "send events (POST, bearer token)",
-    "/event": "send an event and get its points (POST, bearer token)",
-    "/v1/games": "the games that pay coins",
+}
+_PROBES = {
     "/healthz": "is the process alive",
     "/readyz": "does it take events and can it store them",
     "/metrics": "Prometheus metrics",
@@ -53,8 +52,12 @@ class Observed(Protocol):
         ...
 
 
-def routes(observed: Observed, *, of_process: bool = True) -> list[Route]:
-    """Return the operational routes; the metrics are also ``of_process`` if there is only one."""
+def routes(observed: Observed, links: Mapping[str, str], *, of_process: bool = True) -> list[Route]:
+    """Return the operational routes; ``/`` has the ``links`` of the dialects among its own.
+
+    The metrics are also ``of_process`` if there is only one.
+    """
+    all_links = {**LINKS, **links, **_PROBES}
     registry = CollectorRegistry()
     registry.register(StatsCollector(observed))
     if of_process:
@@ -62,8 +65,8 @@ def routes(observed: Observed, *, of_process: bool = True) -> list[Route]:
 
     async def home(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(_home_page())
-        return _json({"name": "playsmart_gateway", "version": __version__, "links": LINKS})
+            return HTMLResponse(_home_page(all_links))
+        return _json({"name": "playsmart_gateway", "version": __version__, "links": all_links})
 
     async def healthz(_: Request) -> Response:
         return _json({"status": "alive"})
@@ -209,9 +212,9 @@ def _json(content: object) -> Response:
     return Response(json.dumps(content), media_type="application/json")
 
 
-def _home_page() -> str:
+def _home_page(links: Mapping[str, str]) -> str:
     items = "".join(
-        f'<li><a href="{path}"><code>{path}</code></a> {what}</li>' for path, what in LINKS.items()
+        f'<li><a href="{path}"><code>{path}</code></a> {what}</li>' for path, what in links.items()
     )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'

@@ -25,11 +25,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.app import Application, create_app
-from playsmart_gateway.build import (
-    program_for,
-    rules_for,
-)
+from playsmart_gateway.build import rules_for
 from playsmart_gateway.config import Config, load_config
+from playsmart_gateway.dialects.lynes.section import program_for
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.peers.peer import Peer

@@ -9,12 +9,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from playsmart_gateway.build import (
-    program_for,
-    storage_for,
-)
+from playsmart_gateway.build import storage_for
 from playsmart_gateway.config import MASKED, Config, Secret, Storage, load_config, masked
 from playsmart_gateway.config.tables import Section
+from playsmart_gateway.dialects.lynes.section import program_for
 from playsmart_gateway.economy.points.definitions import (
     Definition,
     Milestone,

@@ -17,13 +17,13 @@ from starlette.routing import Route
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import Auth, Config, Journal
+from playsmart_gateway.dialects import ALL
 from playsmart_gateway.dialects.lynes.openapi_schemas import (
     EVENTS,
     REQUESTS,
     STREAKS,
 )
 from playsmart_gateway.dialects.lynes.request import decode as decode_lynes
-from playsmart_gateway.dialects.pieces import PIECES
 from playsmart_gateway.dialects.playsmart.openapi import (
     PLAYER,
     UPLOADS,
@@ -42,6 +42,7 @@ from playsmart_gateway.stores.memory.store import MemorySink
 from tests.support.process import SECRET, RunningGateway, StartGateway
 from tests.support.uploads import in_toml
 
+PIECES = [piece for dialect in ALL for piece in dialect.pieces()]
 DOCUMENT = json.loads(json.dumps(document(PIECES)))
 OPERATIONS = {
     (method.upper(), path): operation

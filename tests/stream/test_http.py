@@ -12,12 +12,9 @@ import pytest
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import mint
-from playsmart_gateway.build import (
-    jetstream_for,
-    program_for,
-    rules_for,
-)
+from playsmart_gateway.build import jetstream_for, rules_for
 from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Lynes, Nats, Storage
+from playsmart_gateway.dialects.lynes.section import program_for
 from playsmart_gateway.economy.points import EventDefinition
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream.worker import StreamWorker

@@ -6,9 +6,9 @@ nothing of a game's budget.
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from playsmart_gateway.dialects.teak import replies
 from playsmart_gateway.dialects.teak.analytics import (
@@ -233,3 +233,12 @@ class SetPlayerProperties(_Endpoint[PlayerProperties]):
             raise replies.UnknownPlayer
         before = await parts.players.set_properties(app_id, asked.user_id, asked.values)
         return Answer(200, replies.properties(asked.values, before, asked.unknown), [JSON_TYPE])
+
+
+KINDS: Sequence[type[_Endpoint[Any]]] = (
+    AnalyticsEvents,
+    AnalyticsBatch,
+    IdentifyPlayer,
+    SetPlayerProperties,
+)
+"""All of them, in the order in which their limits are configured."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from playsmart_gateway import config
-from playsmart_gateway.build import Storage, parts_for, verifier_for
+from playsmart_gateway.build import Storage, parts_for
+from playsmart_gateway.config.verifier import verifier_for
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.pipeline.buffer import Buffer

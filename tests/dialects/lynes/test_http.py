@@ -26,8 +26,8 @@ from playsmart_gateway.auth.tokens import (
     mint,
     open_verifier,
 )
-from playsmart_gateway.build import program_for
 from playsmart_gateway.config import Journal, Lynes
+from playsmart_gateway.dialects.lynes.section import program_for
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.pipeline.commit_queue import PATIENCE_SECONDS
 from playsmart_gateway.stores.memory.store import MemorySink

@@ -10,12 +10,9 @@ import pytest
 
 from playsmart_gateway.app import Application, create_app
 from playsmart_gateway.auth.tokens import mint
-from playsmart_gateway.build import (
-    check,
-    players_open_lynes,
-    program_for,
-)
+from playsmart_gateway.build import check
 from playsmart_gateway.config import Config, Journal, load_config
+from playsmart_gateway.dialects.lynes.section import players_open_lynes, program_for
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.dialects.lynes.client import PATHS

@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.types import Message
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.build import teak_apps_for
 from playsmart_gateway.config import Config, load_config
+from playsmart_gateway.dialects.teak.apps import read_apps
 from playsmart_gateway.dialects.teak.endpoints import (
     AnalyticsBatch,
     AnalyticsEvents,
@@ -76,7 +77,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Parts]:
     async with in_process(app):
         gateway = app.state.gateway
         yield Parts(
-            apps=teak_apps_for(config),
+            apps=read_apps([msgspec.to_builtins(app) for app in config.teak.apps]),
             intake=gateway.intake,
             known_players=gateway.known_players,
             reader=gateway.reader,

@@ -1,0 +1,55 @@
+"""What the gateway's own API is to the rest of the house."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from playsmart_gateway.dialects.descriptor import Dialect, Host, Opened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from playsmart_gateway.openapi.parts import Piece
+
+
+class _PlaySmart(Dialect):
+    name = "playsmart"
+    links: ClassVar[Mapping[str, str]] = {
+        "/ingest/events": "send events (POST, bearer token)",
+        "/v1/games": "the games that pay coins",
+    }
+
+    def open(self, host: Host) -> Opened:
+        from playsmart_gateway.dialects.playsmart import players
+        from playsmart_gateway.dialects.playsmart.endpoint import PATH, IngestEvents
+        from playsmart_gateway.economy.coins import draws_for
+
+        endpoint = IngestEvents(
+            host.intake,
+            host.tokens,
+            host.stats,
+            draws=draws_for(host.rules),
+            max_body_bytes=host.config.server.max_body_bytes,
+            allowance=host.allowance,
+            turns=host.turns,
+        )
+        games = [
+            players.PublicGame(
+                number,
+                game.id,
+                game.coins_enabled,
+                game.ads_enabled,
+                game.game_mode,
+                game.maintenance,
+            )
+            for number, game in enumerate(host.config.games, 1)
+        ]
+        return Opened({PATH: endpoint}, players.routes(games, host.reader, host.tokens))
+
+    def pieces(self) -> Sequence[Piece]:
+        from playsmart_gateway.dialects.playsmart import openapi, openapi_reads
+
+        return openapi.PIECE, openapi_reads.PIECE
+
+
+PLAYSMART = _PlaySmart()

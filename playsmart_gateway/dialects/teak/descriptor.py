@@ -1,0 +1,76 @@
+"""What Teak's server API is to the rest of the house."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from playsmart_gateway.config import Config, TeakApp
+from playsmart_gateway.dialects.descriptor import Dialect, Host, Limited, Opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from playsmart_gateway.openapi.parts import Piece
+
+
+class _Teak(Dialect):
+    name = "teak"
+
+    def open(self, host: Host) -> Opened:
+        from playsmart_gateway.dialects.teak.apps import read_apps
+        from playsmart_gateway.dialects.teak.endpoints import KINDS, Parts
+        from playsmart_gateway.dialects.teak.renderer import Renderer
+
+        section, renderer = host.config.teak, Renderer()
+        parts = Parts(
+            apps=read_apps([msgspec.to_builtins(app) for app in section.apps]),
+            intake=host.intake,
+            known_players=host.known_players,
+            reader=host.reader,
+            players=host.store,
+            renderer=renderer,
+            stats=host.stats,
+            max_body_bytes=host.config.server.max_body_bytes,
+            store_client_ip=section.store_client_ip,
+            clock=host.clock,
+            make_limit=host.make_limit,
+            tries=host.tries,
+        )
+        limits = self.limits(host.config)
+        endpoints = [kind(parts, each.calls) for kind, each in zip(KINDS, limits, strict=True)]
+        return Opened({each.path: each for each in endpoints}, close=renderer.close)
+
+    def pieces(self) -> Sequence[Piece]:
+        from playsmart_gateway.dialects.teak.openapi import PIECE
+
+        return (PIECE,)
+
+    def limits(self, config: Config) -> Sequence[Limited]:
+        apps = tuple(app.id for app in config.teak.apps)
+        limits = msgspec.structs.astuple(config.teak.limits)  # in the order of the endpoints
+        return [Limited(calls, apps) for calls in limits]
+
+    def check(self, config: Config) -> None:
+        from playsmart_gateway.dialects.teak.apps import read_apps
+
+        read_apps([msgspec.to_builtins(app) for app in config.teak.apps])
+
+    def secrets(self, config: Config) -> Iterator[tuple[str, str]]:
+        for place, app in enumerate(config.teak.apps):
+            secrets = (app.secret_key,) if isinstance(app.secret_key, str) else app.secret_key
+            # That one is empty is for `read_apps` to say.
+            yield from ((f"teak.apps.{place}.secret_key", each) for each in secrets if each)
+
+    def with_examples(self, config: Config) -> Config:
+        from playsmart_gateway.dialects.teak.openapi_schemas import APP, SECRET_KEY
+
+        if config.teak.apps:
+            return config
+        app = TeakApp(id=APP, secret_key=SECRET_KEY, properties={"player_level": "string"})
+        teak = msgspec.structs.replace(config.teak, apps=(app,))
+        return msgspec.structs.replace(config, teak=teak)
+
+
+TEAK = _Teak()
