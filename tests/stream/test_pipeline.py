@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from nats.aio.msg import Msg
 
+from playsmart_gateway.config import Buffer, Config
 from playsmart_gateway.errors import ConfigError, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
@@ -74,10 +75,11 @@ async def test_two_workers_share_a_stream_and_nothing_is_doubled(
 ) -> None:
     options = new_stream(max_ack_pending=200)
     url = f"sqlite:///{tmp_path}/events.db"
+    config = Config(buffer=Buffer(flush_max_events=20))
     async with (
         JetStreamSink(nats_server.url, options, open_store(url).bury) as store,
-        working(nats_server.url, options, open_store(url), flush_max_events=20) as one,
-        working(nats_server.url, options, open_store(url), flush_max_events=20) as other,
+        working(nats_server.url, options, open_store(url), config=config) as one,
+        working(nats_server.url, options, open_store(url), config=config) as other,
     ):
         for first in range(1, 3_000, 500):
             await store.write(many(500, first))

@@ -14,7 +14,7 @@ from typing import Any
 
 from playsmart_gateway.errors import JournalUnavailable, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.events.codec import decode_at
+from playsmart_gateway.events.codec import MARK, decode_at
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.intake import (
@@ -49,13 +49,13 @@ class _SkipsCrc(SimDisk):
 
     def read(self, name: str) -> bytes:
         content = bytearray(super().read(name))
-        place = content.find(b"\xf5PSG")
+        place = content.find(MARK)
         while 0 <= place <= len(content) - 12:
             (length,) = struct.unpack_from("<I", content, place + 4)
             if place + 12 + length <= len(content):
                 checksum = zlib.crc32(content[place + 12 : place + 12 + length])
                 struct.pack_into("<I", content, place + 8, checksum)
-            place = content.find(b"\xf5PSG", place + 1)
+            place = content.find(MARK, place + 1)
         return bytes(content)
 
 
