@@ -1,4 +1,4 @@
-"""Coins: every sink pays what plain Python pays, once, whatever the flush boundaries were."""
+"""``Coins``: every store pays what plain Python pays, once, whatever the flush boundaries were."""
 
 import json
 import sqlite3

@@ -1,187 +1,64 @@
-"""The same tests over every sink: what the protocol promises, each of them must keep."""
+"""The contracts are narrow, and who needs one asks for no more than that."""
 
-import asyncio
-from typing import Any
+import ast
+from pathlib import Path
 
-import msgspec
 import pytest
-from hypothesis import strategies as st
 
-from playsmart_gateway.errors import SinkRejected
-from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.contract import EventSink
-from playsmart_gateway.stores.memory.events import printed_time
-from playsmart_gateway.stores.memory.store import MemorySink
-from playsmart_gateway.stores.models import Written
-from tests.support.doubles import data_of, make_batch
-from tests.support.stores import MakeEventSink, empty, for_all, select
+import playsmart_gateway
+from playsmart_gateway.stores import contract, readers
 
-JOURNAL = "0f" * 16
+PACKAGE = Path(playsmart_gateway.__file__).parent
+OF_THE_PIPELINE = {"EventSink", "Rehearsing", "Replaceable", "Awarding"}
+FEW = 6
 
 
-async def stored_rows(sink: EventSink, url: str) -> list[list[Any]]:
-    """Every stored row as [type, name, occurred_at, customdata], in order."""
-    if isinstance(sink, MemorySink):
-        return [
-            [row.type, row.custom_event_name, printed_time(row.occurred_at), data_of(row)]
-            for row in sink.rows
-        ]
-    rows = await select(
-        url, "SELECT type, custom_event_name, occurred_at, customdata FROM events ORDER BY event_id"
-    )
-    return [[*row[:3], None if row[3] is None else msgspec.json.decode(row[3])] for row in rows]
+def members(protocol: type) -> set[str]:
+    return {
+        name
+        for name in vars(protocol)
+        if name in ("__aenter__", "__aexit__") or not name.startswith("_")
+    } | set(protocol.__annotations__)
 
 
-async def dead_letters(sink: EventSink, url: str) -> list[tuple[str, str, int, bytes]]:
-    if isinstance(sink, MemorySink):
-        return [
-            (reason, batch.user_id, batch.count, batch.rows)
-            for batch, reason in sink.dead_letters.values()
-        ]
-    return await select(url, "SELECT reason, user_id, event_count, rows FROM dead_letters")
+NARROW = [
+    each
+    for module in (contract, readers)
+    for each in vars(module).values()
+    if isinstance(each, type)
+    and each.__module__ == module.__name__
+    and not set(each.__bases__) & {contract.EventSink, readers.EventReader}
+]
 
 
-def _padded(time: str) -> str:
-    return time if len(time) == 27 else f"{time[:19]}.000000Z"
+def test_what_takes_events_has_five_members() -> None:
+    assert members(contract.EventSink) == {"__aenter__", "__aexit__", "write", "bury", "sync"}
 
 
-async def test_rows_that_are_not_json_are_rejected_and_nothing_is_stored(
-    make_sink: MakeEventSink,
-    url: str,
-) -> None:
-    bad = make_batch(2)
-    bad.rows = b"[[oops"
-    async with make_sink() as sink:
-        with pytest.raises(SinkRejected):
-            await sink.write([make_batch(1), bad])
-        assert await stored_rows(sink, url) == []
-        assert await sink.write([make_batch(1)]) == Written(stored=1, duplicate=0)
+@pytest.mark.parametrize("protocol", NARROW, ids=lambda each: each.__name__)
+def test_a_contract_has_few_members(protocol: type) -> None:
+    assert 1 <= len(members(protocol)) <= FEW
 
 
-async def test_the_same_batches_again_are_a_no_op(make_sink: MakeEventSink, url: str) -> None:
-    batches = [make_batch(1, count=2), make_batch(2, count=3)]
-    async with make_sink() as sink:
-        assert await sink.write(batches) == Written(stored=5, duplicate=0)
-        assert await sink.write(batches) == Written(stored=0, duplicate=5)
-        assert len(await stored_rows(sink, url)) == 5
+def imported_from(module: str, path: Path) -> set[str]:
+    return {
+        name.name
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == module
+        for name in node.names
+    }
 
 
-async def test_new_batches_beside_known_ones_are_stored(make_sink: MakeEventSink, url: str) -> None:
-    async with make_sink() as sink:
-        await sink.write([make_batch(2)])
-        written = await sink.write([make_batch(1), make_batch(2), make_batch(3)])
-        assert written == Written(stored=2, duplicate=1)
-        names = [row[3]["n"] for row in await stored_rows(sink, url)]
-        assert sorted(names) == ["1.0", "2.0", "3.0"]
-
-
-async def test_equal_sequences_of_two_journals_are_two_batches(make_sink: MakeEventSink) -> None:
-    one, other = make_batch(1), make_batch(1)
-    other.journal = "22" * 16
-    async with make_sink() as sink:
-        assert await sink.write([one, other]) == Written(stored=2, duplicate=0)
-        assert await sink.write([other]) == Written(stored=0, duplicate=1)
-
-
-async def test_a_buried_batch_is_kept_once_with_its_reason(
-    make_sink: MakeEventSink, url: str
-) -> None:
-    batch = make_batch(7, count=2)
-    async with make_sink() as sink:
-        await sink.bury(batch, "does not fit")
-        await sink.bury(batch, "does not fit")
-        assert await stored_rows(sink, url) == []
-        assert await dead_letters(sink, url) == [("does not fit", "player-1", 2, batch.rows)]
-
-
-async def test_syncing_is_possible_at_any_time(make_sink: MakeEventSink) -> None:
-    async with make_sink() as sink:
-        await sink.sync()
-        await sink.write([make_batch(1)])
-        await sink.sync()
-
-
-async def test_a_cancelled_write_leaves_all_or_nothing_and_can_be_repeated(
-    make_sink: MakeEventSink,
-    url: str,
-) -> None:
-    batches = [make_batch(sequence, count=50) for sequence in range(1, 40)]
-    async with make_sink() as sink:
-        for pause in (0, 0.0005, 0.002, 0.005):
-            writing = asyncio.ensure_future(sink.write(batches))
-            await asyncio.sleep(pause)
-            writing.cancel()
-            await asyncio.wait([writing])
-        await sink.write(batches)
-        assert len(await stored_rows(sink, url)) == 50 * len(batches)
-
-
-async def test_writing_nothing_stores_nothing(make_sink: MakeEventSink) -> None:
-    async with make_sink() as sink:
-        assert await sink.write([]) == Written(stored=0, duplicate=0)
-
-
-async def test_more_batches_than_one_statement_takes_keep_their_order(
-    make_sink: MakeEventSink, url: str
-) -> None:
-    batches = [make_batch(sequence, count=1 + sequence % 3) for sequence in range(1, 702)]
-    async with make_sink() as sink:
-        await sink.write(batches)
-        names = [row[3]["n"] for row in await stored_rows(sink, url)]
-    assert names == [f"{b.sequence}.{place}" for b in batches for place in range(b.count)]
+@pytest.mark.parametrize("path", sorted((PACKAGE / "pipeline").glob("*.py")), ids=lambda p: p.stem)
+def test_the_pipeline_asks_for_no_database(path: Path) -> None:
+    assert imported_from("playsmart_gateway.stores.contract", path) <= OF_THE_PIPELINE
+    assert not imported_from("playsmart_gateway.stores.readers", path)
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "'; DROP TABLE batches; --", "é漢😀", "a" * 100_000, '"\\', "\u2028"],
+    "path", sorted((PACKAGE / "dialects").rglob("*.py")), ids=lambda p: f"{p.parent.name}.{p.stem}"
 )
-async def test_any_text_comes_back_as_it_was(make_sink: MakeEventSink, url: str, text: str) -> None:
-    row = ["Custom", text or "x", "2026-04-22T14:30:00Z", {text: [text, None, 1.5, True, {}]}]
-    batch = Batch(
-        "playsmart", text[:256], text[:256] or "u", 1, msgspec.json.encode([row]), JOURNAL, 1, 1
-    )
-    async with make_sink() as sink:
-        await sink.write([batch])
-        assert await stored_rows(sink, url) == [[*row[:2], _padded(str(row[2])), row[3]]]
-
-
-any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | any_text,
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(any_text, inner, max_size=4),
-    max_leaves=12,
-)  # fmt: skip
-times = st.sampled_from(
-    ["0001-01-01T00:00:00Z", "2026-04-22T14:30:00Z", "2026-04-22T14:30:00.000001Z",
-     "9999-12-31T23:59:59.999999Z"]
-)  # fmt: skip
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
-rows = st.tuples(
-    st.sampled_from(["Custom", "AppOpen"]),
-    st.none()
-    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
-    times,
-    st.none() | st.dictionaries(any_text, json_values),
-)
-
-
-@for_all(60, requests=st.lists(st.lists(rows, min_size=1, max_size=5), min_size=1, max_size=5))
-async def test_rows_come_back_as_they_were(
-    make_sink: MakeEventSink, url: str, requests: list[list[Any]]
-) -> None:
-    """Flushing twice with different boundaries, and reopening, change nothing either."""
-    await empty(url)
-    batches = [
-        Batch("playsmart", "g", "u", len(each), msgspec.json.encode(each), JOURNAL, place + 1, 1)
-        for place, each in enumerate(requests)
-    ]
-    expected = [
-        [kind, name, _padded(time), data] for each in requests for kind, name, time, data in each
-    ]
-    async with make_sink() as sink:
-        await sink.write(batches[:1])
-        await sink.write(batches[1:])
-        await sink.write(batches)
-        assert await stored_rows(sink, url) == expected
+def test_a_dialect_asks_for_no_more_than_it_uses(path: Path) -> None:
+    wide = {"Store", "EventSink", "Upkeep"}
+    assert not imported_from("playsmart_gateway.stores.contract", path) & wide
+    assert not imported_from("playsmart_gateway.stores.readers", path) & {"Reader"}

@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.stores.contract import EventSink, Store
+from playsmart_gateway.stores.contract import Store
 from tests.support.engines import postgres
 
 SQLITE = "sqlite:///"
 MakeSink = Callable[[], Store]
-MakeEventSink = Callable[[], EventSink]
 AsyncTest = Callable[..., Coroutine[Any, Any, None]]
 
 
@@ -51,7 +50,8 @@ def for_all(
 
     def decorate(test: AsyncTest) -> Callable[..., None]:
         def held(**fixtures: Any) -> None:
-            url = fixtures.get("url") or fixtures["database_url"]
+            tried = fixtures.get("tried")
+            url = tried.url if tried else fixtures.get("url") or fixtures["database_url"]
             shown = max_examples // 4 if url.startswith("postgresql:") else max_examples
 
             @settings(max_examples=shown)

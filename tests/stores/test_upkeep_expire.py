@@ -1,4 +1,4 @@
-"""``Store.expire``: old events go, what they earned stays, and the audit stays sound."""
+"""``Upkeep.expire``: old events go, what they earned stays, and the audit stays sound."""
 
 from typing import Any
 

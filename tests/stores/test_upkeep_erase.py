@@ -1,4 +1,4 @@
-"""``Store.erase``: nothing of the player is left, and everything of the others is."""
+"""``Upkeep.erase``: nothing of the player is left, and everything of the others is."""
 
 import contextlib
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Reading events back: the same tests over every sink."""
+"""``EventReader``: events are read back, the same from every store."""
 
 import json
 

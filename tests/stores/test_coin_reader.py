@@ -1,4 +1,4 @@
-"""What a batch earned is found by its name in the journal, in every sink."""
+"""``CoinReader``: what a batch earned is found by its name in the journal, in every store."""
 
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import Batch

@@ -1,4 +1,4 @@
-"""Points, streaks and statistics: every sink awards what the step says, once, however it is cut."""
+"""``Awarding``: every store awards what the step says, once, however it is cut."""
 
 import asyncio
 import sqlite3

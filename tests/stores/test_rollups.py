@@ -1,4 +1,4 @@
-"""The sums beside the events: each event counts exactly once, as if all were counted at the end."""
+"""``Rollups``: each event counts exactly once, as if all were counted at the end."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The players of apps: every store remembers, forgets and adds up what plain Python does."""
+"""``AppPlayers``: every store remembers, forgets and adds up what plain Python does."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
