@@ -37,6 +37,7 @@ from playsmart_gateway.pipeline.journal_folders import worker_folder
 from playsmart_gateway.pipeline.machine import MACHINE, Machine
 from playsmart_gateway.pipeline.observers import Observer
 from playsmart_gateway.pipeline.wiring import KINDS, Kinds, Wiring
+from playsmart_gateway.stores.background import audit_task, rollup_task
 from playsmart_gateway.stores.contract import (
     EventSink,
     Store,
@@ -278,17 +279,25 @@ def parts_for(
         stats=stats,
         observers={"known_players": known_players, "inspector": inspector, **(observers or {})},
     )
+    caretaker = Caretaker(pipeline, sink, store, config.journal.fsync_interval_seconds)
+    beside = {"journal health": caretaker.keep_healthy, "store health": caretaker.look_after_sink}
+    rollups = store.rollups()
+    if worker is None or worker.number == 0:  # what a store needs once
+        beside["audit"] = audit_task(readers.audit, stats, machine.clock).run
+        if rollups is not None:
+            beside["figures"] = rollup_task(rollups, stats, machine.clock).run
     return Parts(
         pipeline=pipeline,
-        caretaker=Caretaker(pipeline, sink, store, config.journal.fsync_interval_seconds),
+        caretaker=caretaker,
         sink=sink,
         store=store,
         readers=readers,
-        rollups=store.rollups(),
+        rollups=rollups,
         verifier=verifier,
         slots=Slots(_limits(config), stats, machine.clock),
         known_players=known_players,
         inspector=inspector,
+        beside=beside,
         drain_timeout_seconds=config.server.drain_timeout_seconds,
         inherited=inherited,
     )

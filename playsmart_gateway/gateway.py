@@ -8,8 +8,8 @@ backwards: the door closes, the buffer drains into the sink, sink and journal cl
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import NamedTuple
 
 from playsmart_gateway.auth.tokens import TokenVerifier
@@ -24,10 +24,9 @@ from playsmart_gateway.pipeline.errands import Errands
 from playsmart_gateway.pipeline.journal_folders import adopt, journal_folders
 from playsmart_gateway.pipeline.machine import MACHINE, Machine
 from playsmart_gateway.pipeline.wiring import Pipeline
-from playsmart_gateway.stores.background import audit_task, rollup_task
 from playsmart_gateway.stores.contract import EventSink, Rollups, Store
 from playsmart_gateway.stores.readers import Reader
-from playsmart_gateway.tasks import Background, cancel
+from playsmart_gateway.tasks import Background, Work, cancel
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +45,8 @@ class Readers(NamedTuple):
 class Parts(NamedTuple):
     """What a gateway is made of; ``build.gateway_for`` makes them from a configuration.
 
-    A drain may take ``drain_timeout_seconds``. ``inherited`` is what the process said that had
+    What ``beside`` ingest goes on, by name, is started with it and started again when it fails. A
+    drain may take ``drain_timeout_seconds``. ``inherited`` is what the process said that had
     this one's place before it died, if one did.
     """
 
@@ -60,6 +60,7 @@ class Parts(NamedTuple):
     slots: Slots
     known_players: KnownPlayers
     inspector: Inspector
+    beside: Mapping[str, Work]
     drain_timeout_seconds: float
     inherited: Snapshot | None = None
 
@@ -109,11 +110,6 @@ class Gateway:
         """Whether a part of it died of a bug."""
         return self._background.has_died
 
-    @property
-    def is_first(self) -> bool:
-        """Whether it does what a store needs once, the audit and the sums: alone, or worker 0."""
-        return self.worker is None or self.worker.number == 0
-
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Take and store events while entered; drain on the way out.
@@ -129,7 +125,7 @@ class Gateway:
                 self.statistics,
                 self._parts.readers.audit,
                 self.inspected,
-                self._following(),
+                self.rollups or nullcontext(),
                 self._among_siblings(),
                 self._trimmed_at_the_end(),
                 self._draining(),
@@ -137,7 +133,7 @@ class Gateway:
                 if self.journal is None:
                     yield
                     return
-                errands = Errands(self.journal.folder, self.settle)
+                errands = Errands(self.journal.folder, self.settle, self._clock)
                 async with self._background.beside(errands.run, "errands"):
                     yield
 
@@ -166,13 +162,12 @@ class Gateway:
         """Flush while entered, with all that looks after it; let nobody in then, and drain."""
         background, caretaker = self._background, self._parts.caretaker
         flushing = background.start(self.flusher.run(), "flusher")
-        audit = audit_task(self._parts.readers.audit, self.stats).run if self.is_first else _nothing
-        async with (
-            background.running(caretaker.keep_synced(), "journal sync"),
-            background.beside(caretaker.keep_healthy, "journal health"),
-            background.beside(caretaker.look_after_sink, "store health"),
-            background.beside(audit, "audit"),
-        ):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                background.running(caretaker.keep_synced(), "journal sync")
+            )
+            for name, work in self._parts.beside.items():
+                await stack.enter_async_context(background.beside(work, name))
             try:
                 yield
             finally:
@@ -303,7 +298,7 @@ class Gateway:
     @asynccontextmanager
     async def _storage_open(self) -> AsyncIterator[None]:
         """Hold sink and store open. One that is away opens when it is used and is there."""
-        async with contextlib.AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack:
             if self.store is not self.sink:
                 try:
                     await stack.enter_async_context(self.store)
@@ -316,20 +311,6 @@ class Gateway:
                 self.flusher.note_failure(error)
                 stack.push_async_exit(self.sink)
             yield
-
-    @asynccontextmanager
-    async def _following(self) -> AsyncIterator[None]:
-        """Keep the sums of a store that can."""
-        if self.rollups is None:
-            yield
-            return
-        async with self.rollups:
-            if not self.is_first:
-                yield
-                return
-            following = rollup_task(self.rollups, self.stats)
-            async with self._background.beside(following.run, "figures"):
-                yield
 
     @asynccontextmanager
     async def _among_siblings(self) -> AsyncIterator[None]:
@@ -346,7 +327,3 @@ class Gateway:
         self.intake.close("internal_error")
         self.commit_queue.abandon("internal_error")
         self.on_fatal()
-
-
-async def _nothing() -> None:
-    pass

@@ -33,7 +33,9 @@ ROLLUP_IDLE_SECONDS = 1.0
 NARROWING = 8
 
 
-def audit_task(reader: Checks, stats: Stats) -> PacedTask:
+def audit_task(
+    reader: Checks, stats: Stats, clock: Callable[[], float] = time.monotonic
+) -> PacedTask:
     """Return what audits the store behind ``reader`` and counts what it finds in ``stats``."""
 
     async def step() -> bool:
@@ -53,8 +55,9 @@ def audit_task(reader: Checks, stats: Stats) -> PacedTask:
     trouble = "the audit cannot read the store"
     failed = partial(stats.count_side_failure, "audit")
     return PacedTask(
-        step, trouble, rests=AUDIT_RESTS, idle_seconds=AUDIT_IDLE_SECONDS, failed=failed
-    )
+        step, trouble,
+        rests=AUDIT_RESTS, idle_seconds=AUDIT_IDLE_SECONDS, clock=clock, failed=failed,
+    )  # fmt: skip
 
 
 def rollup_task(
