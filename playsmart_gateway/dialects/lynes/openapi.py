@@ -5,6 +5,13 @@ from typing import Any
 
 from playsmart_gateway.dialects.loose import NO_NUL
 from playsmart_gateway.dialects.lynes.endpoint import NO_EVENT, NOT_THEIRS, PREFIXES, WANTS_KEY
+from playsmart_gateway.dialects.lynes.openapi_examples import (
+    AWARD,
+    FIGURES,
+    HISTORY,
+    SHOWN_STREAK,
+    STATS,
+)
 from playsmart_gateway.dialects.lynes.openapi_schemas import (
     REQUESTS,
     STREAK,
@@ -117,90 +124,6 @@ def _get(
     }
 
 
-_AWARD = {
-    "success": True,
-    "data": {
-        "eventId": "daily_login",
-        "userId": USER,
-        "pointsAwarded": 10,
-        "timestamp": 1776868200123,
-        "streaks": [
-            {
-                "streakId": STREAK,
-                "currentCount": 3,
-                "lastUpdate": "2026-04-22T14:30:00.123Z",
-                "milestoneReached": False,
-                "pointsAwarded": 0,
-            }
-        ],
-    },
-}
-_HISTORY = {
-    "success": True,
-    "data": [
-        {
-            "id": "65536",
-            "title": "daily_login",
-            "description": "",
-            "points": 10,
-            "type": "event",
-            "timestamp": 1776868200123,
-            "image": None,
-        }
-    ],
-    "limit": DEFAULT_PAGE,
-    "offset": 0,
-}
-_STREAK = {
-    "streakId": STREAK,
-    "period": "daily",
-    "active": True,
-    "currentCount": 3,
-    "longestCount": 12,
-    "lastUpdate": "2026-04-22T14:30:00.123Z",
-}
-_NO_VALUES = {"numbers": None, "strings": None, "true": 0, "false": 0, "null": 0}
-_STATS = {
-    "eventId": "daily_login",
-    "usergroup": None,
-    "events": 2,
-    "fields": {
-        "platform": {
-            **_NO_VALUES,
-            "events": 2,
-            "strings": {
-                "count": 2,
-                "mostCommon": [{"value": "ios", "count": 2}],
-                "other": 0,
-                "unnamed": 0,
-            },
-        },
-        "sessionLength": {
-            **_NO_VALUES,
-            "events": 2,
-            "numbers": {
-                "count": 2,
-                "sum": 350,
-                "min": 167,
-                "max": 183,
-                "mean": 175,
-                "distribution": [{"low": 100, "high": 200, "count": 2}],
-            },
-        },
-    },
-    "unnamed": 0,
-    "days": [{"day": "2026-04-22", "events": 2}],
-}
-_FIGURES = {
-    "streakId": STREAK,
-    "period": "daily",
-    "users": 40,
-    "active": 3,
-    "longestCount": 12,
-    "averageCount": 2.0,
-    "distribution": [{"count": 1, "users": 1}, {"count": 2, "users": 1}, {"count": 3, "users": 1}],
-}
-
 _POST = operation(
     "sendEvent",
     "Send one event of a user",
@@ -209,7 +132,7 @@ _POST = operation(
     "0. There is no key to tell a repeat by: each request is a new event, and only limits of "
     "completions guard against paying one twice. Unknown keys are ignored.",
     {
-        "200": answer("Stored.", success(ref("LynesAward")), {"a login": _AWARD}),
+        "200": answer("Stored.", success(ref("LynesAward")), {"a login": AWARD}),
         **either(
             400,
             _error(
@@ -283,7 +206,7 @@ PIECE = Piece(
                         limit={"type": "integer"},
                         offset={"type": "integer"},
                     ),
-                    {"one entry": _HISTORY},
+                    {"one entry": HISTORY},
                 ),
                 **either(
                     400,
@@ -342,7 +265,7 @@ PIECE = Piece(
                 "200": answer(
                     "In the order of the configuration.",
                     success({"type": "array", "items": ref("LynesStreak")}),
-                    {"one streak": {"success": True, "data": [_STREAK]}},
+                    {"one streak": {"success": True, "data": [SHOWN_STREAK]}},
                 ),
                 "404": _error(404, _NOBODY, NO_USER),
             },
@@ -356,7 +279,7 @@ PIECE = Piece(
                 "200": answer(
                     "The streak.",
                     success(ref("LynesStreak")),
-                    {"a streak": {"success": True, "data": _STREAK}},
+                    {"a streak": {"success": True, "data": SHOWN_STREAK}},
                 ),
                 "404": _error(
                     404, f"There is no such streak. Or: {_NOBODY.lower()}", NO_STREAK, NO_USER
@@ -373,7 +296,7 @@ PIECE = Piece(
                 "200": answer(
                     "The figures.",
                     success(ref("LynesStats")),
-                    {"two logins": {"success": True, "data": _STATS}},
+                    {"two logins": {"success": True, "data": STATS}},
                 ),
                 **either(
                     400,
@@ -409,7 +332,7 @@ PIECE = Piece(
                 "200": answer(
                     "In the order of the configuration.",
                     success({"type": "array", "items": ref("LynesStreakFigures")}),
-                    {"one streak": {"success": True, "data": [_FIGURES]}},
+                    {"one streak": {"success": True, "data": [FIGURES]}},
                 ),
                 "404": _error(404, "There is no such streak.", NO_STREAK),
             },
