@@ -20,7 +20,7 @@ from playsmart_gateway.config import Auth, Config
 from playsmart_gateway.config.verifier import verifier_for
 from playsmart_gateway.console.inspector.hub import MAX_WATCHERS, Inspector
 from playsmart_gateway.dialects import ALL
-from playsmart_gateway.dialects.lynes.section import program_for
+from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.economy.coins import (
     Rule,

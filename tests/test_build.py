@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.build import rules_for
-from playsmart_gateway.config import Config, load_config
+from playsmart_gateway.config import Config
+from playsmart_gateway.dialects import load_config
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.errors import ConfigError
 

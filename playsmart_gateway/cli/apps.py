@@ -12,6 +12,7 @@ import click
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.dialects.iso8601 import read_date_time
+from playsmart_gateway.dialects.teak.section import Teak
 from playsmart_gateway.stores.contract import AppPlayers, Store
 from playsmart_gateway.stores.models import (
     AppPlayer,
@@ -100,7 +101,7 @@ def opt_command(
 
 def _unknown(config_path: Path | None, app: str) -> str:
     """Tell why a player is not known in an app."""
-    apps = [each.id for each in read_config(config_path).teak.apps]
+    apps = [each.id for each in read_config(config_path).of(Teak).apps]
     if app in apps:
         return "no session of that player is stored"
     return f"no app goes by that id; configured are: {', '.join(apps) or 'none'}"

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from playsmart_gateway.config import Auth, Config, load_config
-from playsmart_gateway.dialects import ALL
+from playsmart_gateway.config import Auth, Config
+from playsmart_gateway.dialects import ALL, load_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.private import create_file, make_folder
 

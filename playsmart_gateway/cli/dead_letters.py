@@ -16,7 +16,7 @@ from playsmart_gateway.cli.apps import Instant
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
-from playsmart_gateway.dialects.lynes.section import program_for
+from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.row import decode

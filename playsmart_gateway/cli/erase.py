@@ -14,7 +14,7 @@ from playsmart_gateway.build import jetstream_for, rules_for
 from playsmart_gateway.cli.common import config_option, database_file, read_config
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
-from playsmart_gateway.dialects.lynes.section import program_for
+from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.pipeline.errands import (
     Unanswered,

@@ -15,7 +15,7 @@ from playsmart_gateway.cli.common import (
     signing_key,
     with_development_secret,
 )
-from playsmart_gateway.dialects.lynes.section import lynes_auth
+from playsmart_gateway.dialects.lynes.access import lynes_auth
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

@@ -26,6 +26,7 @@ from playsmart_gateway.cli.common import (
 from playsmart_gateway.config import Config, masked, without_password
 from playsmart_gateway.console.access import is_loopback
 from playsmart_gateway.dialects import ALL
+from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.dialects.playsmart.openapi import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
@@ -158,7 +159,7 @@ curl -i {url}/ingest/events \\
   -d '{body}'
 
 Or try everything in a browser: {url}/docs
-{"" if config.lynes.auth else _HOW_TO_KEEP_LYNES_APART.format(url=url)}"""
+{"" if config.of(Lynes).auth else _HOW_TO_KEEP_LYNES_APART.format(url=url)}"""
 
 
 _HOW_TO_KEEP_LYNES_APART = """

@@ -20,6 +20,7 @@ from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stat
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
 from playsmart_gateway.cli.totals import count_all, print_totals, totals_as_json
+from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.stores.models import (
     EVERYTHING,
     ActionStatistics,
@@ -71,7 +72,7 @@ def stats_command(
     if event is not None:
         days = (first.date() if first else date.min, last.date() if last else date.max)
         reading = read_event_stats(
-            config.storage.database_url, config.lynes.project, event, *days, group
+            config.storage.database_url, config.of(Lynes).project, event, *days, group
         )
         print_event_stats(asyncio.run(reading), as_json=as_json, raw=raw)
         return

@@ -6,7 +6,7 @@ import click
 
 from playsmart_gateway.build import jetstream_for, rules_for, worker_for
 from playsmart_gateway.cli.common import config_option, read_config
-from playsmart_gateway.dialects.lynes.section import program_for
+from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.output import never_wait_for_readers

@@ -1,22 +1,24 @@
 """The configuration: frozen structs over a TOML file and the environment.
 
-Every key has a default here and a sentence in ``config.example.toml``. A variable
-``PLAYSMART_<SECTION>__<KEY>`` overrides the file, and ``PLAYSMART_LYNES__AUTH__<KEY>`` a table in
-a section; its value is read as TOML, or else as plain text. An array of tables is replaced as a
+Every key has a default here, or in the ``section`` of its dialect, and a sentence in
+``config.example.toml``. A variable ``PLAYSMART_<SECTION>__<KEY>`` overrides the file, and
+``PLAYSMART_LYNES__AUTH__<KEY>`` a table in a section; its value is read as TOML, or else as plain
+text. An array of tables is replaced as a
 whole, by ``PLAYSMART_GAMES`` for one (see ``environment``). ``~`` at the start of a path is the
 home of whoever runs this. Whatever is unknown or of the wrong type refuses to start, all mistakes
 at once. Errors name keys, never values.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from playsmart_gateway.config.environment import read_environment
 from playsmart_gateway.config.tables import (
+    DialectSection,
     Reader,
     Section,
     is_section,
@@ -28,14 +30,13 @@ from playsmart_gateway.economy.coins import (
     MAX_BASE_AMOUNT,
     MAX_MULTIPLIER,
 )
-from playsmart_gateway.economy.points import (
-    EventDefinition,
-    StreakDefinition,
-)
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import LogFormat, LogLevel
 
 MASKED = "********"
+
+S = TypeVar("S", bound=DialectSection)
+T = TypeVar("T")
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -176,60 +177,6 @@ class Game(Section, frozen=True):
     maintenance: bool = False
 
 
-ApiKey = Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class Lynes(Section, frozen=True):
-    """The project that ``POST /event`` is for: its events, its streaks, who may send.
-
-    ``auth`` and ``strict_user`` are None if nothing was written down, which is as if they were
-    ``[auth]`` and false.
-    """
-
-    project: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] = "default"
-    time_zone: str = "UTC"
-    default_group: str = "default"
-    api_key: ApiKey | tuple[ApiKey, ...] | None = None
-    auth: Auth | None = None
-    strict_user: bool | None = None
-    rate_limit: Annotated[int, msgspec.Meta(ge=0)] = 2_000
-    events: tuple[EventDefinition, ...] = ()
-    streaks: tuple[StreakDefinition, ...] = ()
-
-    @property
-    def api_keys(self) -> tuple[str, ...]:
-        """All keys that are accepted now."""
-        keys = self.api_key or ()
-        return (keys,) if isinstance(keys, str) else keys
-
-
-class TeakApp(Section, frozen=True):
-    """One app that may call Teak's API; what its values mean is for the dialect to check."""
-
-    id: str
-    secret_key: str | tuple[str, ...]
-    link_domains: tuple[str, ...] = ()
-    links: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
-    properties: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
-
-
-class TeakLimits(Section, frozen=True):
-    """Requests a second of one app to one path; 0 sets no limit."""
-
-    analytics_events: PerSecond = 100
-    batch: PerSecond = 100
-    identify: PerSecond = 200
-    player_properties: PerSecond = 1_000
-
-
-class Teak(Section, frozen=True):
-    """Teak's API."""
-
-    store_client_ip: bool = False
-    limits: TeakLimits = TeakLimits()
-    apps: tuple[TeakApp, ...] = ()
-
-
 class Log(Section, frozen=True):
     """What is written to standard error."""
 
@@ -251,19 +198,32 @@ class Config(Section, frozen=True):
     operator: Operator = Operator()
     app: App = App()
     games: tuple[Game, ...] = ()
-    lynes: Lynes = Lynes()
-    teak: Teak = Teak()
     log: Log = Log()
+    dialects: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it
+    """The tables of dialects by their names, as ``load_config`` was told of them."""
+
+    def of(self, section: type[S]) -> S:
+        """Return the table of a dialect; with its defaults if there is none."""
+        found = self.dialects.get(section.table)
+        assert found is None or isinstance(found, section)
+        return section() if found is None else found
 
 
-def load_config(path: Path | None, environment: Mapping[str, str]) -> Config:
+def load_config(
+    path: Path | None,
+    environment: Mapping[str, str],
+    dialects: Sequence[type[DialectSection]] = (),
+) -> Config:
     """Read the file at ``path`` (None: defaults only), then the overrides in ``environment``.
+
+    There may be tables of these ``dialects``.
 
     Raises:
         ConfigError: with every mistake found.
     """
     tables = {} if path is None else read_toml(path)
     kinds = {field.name: field.type for field in msgspec.structs.fields(Config)}
+    kinds = _with_tables(kinds, {each.table: each for each in dialects})
     found = read_environment(environment, {name: keys_of(kind) for name, kind in kinds.items()})
     overrides = found.sections
     reader = Reader()
@@ -280,12 +240,27 @@ def load_config(path: Path | None, environment: Mapping[str, str]) -> Config:
             values[name] = reader.value(kind, name, tables[name])
     if reader.problems:
         raise ConfigError(reader.problems)
-    return msgspec.convert(values, Config)
+    tables_of_dialects = {each.table: values.pop(each.table) for each in dialects}
+    return msgspec.structs.replace(msgspec.convert(values, Config), dialects=tables_of_dialects)
+
+
+def replaced(config: Config, table: DialectSection) -> Config:
+    """Return ``config`` with another table of a dialect."""
+    tables = {**config.dialects, table.table: table}
+    return msgspec.structs.replace(config, dialects=tables)
 
 
 def masked(config: Config) -> dict[str, Any]:
     """Return the effective configuration as plain values, secrets replaced by asterisks."""
-    return {name: _mask(name, value) for name, value in msgspec.to_builtins(config).items()}
+    plain = msgspec.to_builtins(config)
+    plain = _with_tables(plain, plain["dialects"])
+    return {name: _mask(name, value) for name, value in plain.items()}
+
+
+def _with_tables(core: Mapping[str, T], tables: Mapping[str, T]) -> dict[str, T]:
+    """Return what goes by the names of tables; those of dialects come before the log."""
+    placed = {name: value for name, value in core.items() if name not in ("dialects", "log")}
+    return {**placed, **tables, "log": core["log"]}
 
 
 def without_password(url: str) -> str:

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeGuard, get_args, get_origin
+from typing import Any, ClassVar, TypeGuard, get_args, get_origin
 
 import msgspec
 
@@ -30,6 +30,12 @@ _NONE: Mapping[str, str] = {}
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file."""
+
+
+class DialectSection(Section, frozen=True):
+    """The table of a dialect, which is called ``table``; each key has a default."""
+
+    table: ClassVar[str]
 
 
 Table = Section | Definition

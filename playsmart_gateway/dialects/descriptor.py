@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from playsmart_gateway.config import Auth, Config
+    from playsmart_gateway.config.tables import DialectSection
     from playsmart_gateway.economy.coins import Rule
     from playsmart_gateway.http.endpoint import Endpoint, Tokens
     from playsmart_gateway.http.turns import Spaced
@@ -83,11 +84,12 @@ class Opened(NamedTuple):
 class Dialect(ABC):
     """One way in which games, or their servers, talk to us.
 
-    ``name`` is the source of its events. ``links`` are paths for the list at ``/``, with what they
-    are for.
+    ``name`` is the source of its events, ``section`` its table of the configuration. ``links`` are
+    paths for the list at ``/``, with what they are for.
     """
 
     name: ClassVar[str]
+    section: ClassVar[type[DialectSection] | None] = None
     links: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod

@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from playsmart_gateway.config import load_config
+from playsmart_gateway.dialects import load_config
 from playsmart_gateway.errors import GatewayError
 from tests.bench import table
 from tests.bench.generators import BenchError, Generator, generator

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from playsmart_gateway.config import load_config, masked
+from playsmart_gateway.config import masked
+from playsmart_gateway.dialects import load_config
 from tests.bench.machine import Machine
 from tests.bench.measure import Sample, Stored
 from tests.bench.options import Options

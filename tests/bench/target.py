@@ -26,8 +26,9 @@ from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.app import Application, create_app
 from playsmart_gateway.build import rules_for
-from playsmart_gateway.config import Config, load_config
-from playsmart_gateway.dialects.lynes.section import program_for
+from playsmart_gateway.config import Config
+from playsmart_gateway.dialects import load_config
+from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.peers.peer import Peer

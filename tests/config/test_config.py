@@ -10,9 +10,12 @@ import msgspec
 import pytest
 
 from playsmart_gateway.build import storage_for
-from playsmart_gateway.config import MASKED, Config, Secret, Storage, load_config, masked
+from playsmart_gateway.config import MASKED, Config, Secret, Storage, masked
 from playsmart_gateway.config.tables import Section
-from playsmart_gateway.dialects.lynes.section import program_for
+from playsmart_gateway.dialects import load_config
+from playsmart_gateway.dialects.lynes.access import program_for
+from playsmart_gateway.dialects.lynes.section import Lynes
+from playsmart_gateway.dialects.teak.section import Teak
 from playsmart_gateway.economy.points.definitions import (
     Definition,
     Milestone,
@@ -36,7 +39,9 @@ def keys_of(section: Any, name: str) -> Iterator[tuple[str, Any]]:
             yield name, field
 
 
-KEYS = list(keys_of(Config, ""))
+DEFAULTS = Config(dialects={"lynes": Lynes(), "teak": Teak()})
+KEYS = [each for each in keys_of(Config, "") if each[1].name != "dialects"]
+KEYS += [each for kind in (Lynes, Teak) for each in keys_of(kind, kind.table)]
 
 
 def write(folder: Path, text: str) -> Path:
@@ -151,7 +156,7 @@ def test_a_file_in_utf_16_is_called_that(tmp_path: Path, encoding: str) -> None:
 
 
 def test_without_a_file_the_defaults_hold() -> None:
-    assert load_config(None, {}) == Config()
+    assert load_config(None, {}) == DEFAULTS
 
 
 def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
@@ -200,7 +205,7 @@ def test_a_variable_replaces_an_array_of_tables(tmp_path: Path) -> None:
 
 def test_variables_of_others_are_left_alone() -> None:
     others = {"PLAYSMART": "1", "PLAY__SMART": "1", "SERVER__PORT": "1", "XPLAYSMART_SERVR": "1"}
-    assert load_config(None, others) == Config()
+    assert load_config(None, others) == DEFAULTS
 
 
 @pytest.mark.parametrize("service", ["", "GATEWAY_", "PORT_", "SERVER_", "A_1_", "A__B_"])
@@ -218,7 +223,7 @@ def test_variables_that_kubernetes_makes_for_a_service_are_left_alone(service: s
         "PORT_53_UDP": "udp://[fd00::7]:53",
     }
     variables = {f"PLAYSMART_{service}{name}": value for name, value in made.items()}
-    assert load_config(None, variables) == Config()
+    assert load_config(None, variables) == DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -244,7 +249,7 @@ def test_a_variable_that_sets_nothing_is_a_mistake(variable: str, problem: str |
 
 def test_a_variable_may_set_a_key_of_a_table_in_a_section() -> None:
     config = load_config(None, {"PLAYSMART_TEAK__LIMITS__BATCH": "7"})
-    assert config.teak.limits.batch == 7
+    assert config.of(Teak).limits.batch == 7
     assert problems(None, TEAK__LIMITS__BACH="7") == [
         "teak.limits.bach: unknown key; did you mean teak.limits.batch?"
     ]
@@ -339,7 +344,7 @@ def test_a_tilde_is_the_home_folder_in_every_path(
         text = f'[{section}]\n{key} = "~/x/y"\n'
         found: Any = load_config(write(tmp_path, text), {})
         for name in (*section.split("."), key):
-            found = getattr(found, name)
+            found = found.of(Lynes) if name == "lynes" else getattr(found, name)
         assert found == "/home/ada/x/y"
     storage = '[storage]\nurl = "sqlite:///~/x.db"\nreads_url = "sqlite:///data/~/x.db"'
     config = load_config(write(tmp_path, storage), {"PLAYSMART_JOURNAL__PATH": "~"})
@@ -426,10 +431,10 @@ def test_api_keys_are_one_or_several_and_masked(
     tmp_path: Path, written: str, keys: tuple[str, ...]
 ) -> None:
     config = load_config(write(tmp_path, f"[lynes]\napi_key = {written}"), {})
-    assert config.lynes.api_keys == keys
+    assert config.of(Lynes).api_keys == keys
     assert "sesame" not in str(masked(config))
-    assert load_config(None, {"PLAYSMART_LYNES__API_KEY": written}).lynes.api_keys == keys
-    assert Config().lynes.api_keys == ()
+    assert load_config(None, {"PLAYSMART_LYNES__API_KEY": written}).of(Lynes).api_keys == keys
+    assert Config().of(Lynes).api_keys == ()
 
 
 def test_an_api_key_that_opens_for_everybody_is_refused(tmp_path: Path) -> None:
@@ -525,7 +530,7 @@ def test_the_example_shows_the_defaults() -> None:
 
 
 def test_the_example_can_be_used_as_it_is() -> None:
-    assert load_config(EXAMPLE, {}) == Config()
+    assert load_config(EXAMPLE, {}) == DEFAULTS
 
 
 def test_the_values_that_the_example_comments_out_are_of_the_right_type(tmp_path: Path) -> None:
@@ -533,10 +538,11 @@ def test_the_values_that_the_example_comments_out_are_of_the_right_type(tmp_path
     config = load_config(write(tmp_path, text), {})
     assert config.auth.has_keys
     assert len(config.auth.secrets) == 2
-    assert config.lynes.auth
-    assert config.lynes.auth.has_keys
+    lynes = config.of(Lynes)
+    assert lynes.auth
+    assert lynes.auth.has_keys
     assert [game.reward_mode for game in config.games] == ["fixed", "random_range"]
-    assert [event.kind for event in config.lynes.events] == ["fix", "conditional", "transactional"]
+    assert [event.kind for event in lynes.events] == ["fix", "conditional", "transactional"]
     assert set(program_for(config).streaks) == {"daily_app_use"}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from playsmart_gateway.config import load_config
+from playsmart_gateway.dialects import load_config
 from playsmart_gateway.errors import ConfigError
 from tests.console.watch import Watch
 from tests.support.polling import PATIENCE_SECONDS, wait_until

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.auth.tokens import mint
-from playsmart_gateway.config import Auth, Config, Operator, Secret, Teak, TeakApp
+from playsmart_gateway.config import Auth, Config, Operator, Secret
 from playsmart_gateway.console.inspector.redact import (
     MAX_TEXT_LENGTH,
     Redactor,
     secrets_of,
 )
 from playsmart_gateway.console.inspector.watcher import Seen
+from playsmart_gateway.dialects.teak.section import Teak, TeakApp
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.http.error_body import Problems
@@ -208,7 +209,9 @@ def test_whatever_json_is_sent_nothing_known_is_shown(value: object, around: str
 def test_every_secret_of_a_configuration_is_known() -> None:
     config = Config(
         auth=Auth(secret="one-secret", secrets=(Secret(kid="kid-1", secret="two-secret"),)),
-        teak=Teak(apps=(TeakApp(id="app", secret_key=("three-secret", "four-secret")),)),
+        dialects={
+            "teak": Teak(apps=(TeakApp(id="app", secret_key=("three-secret", "four-secret")),))
+        },
         operator=Operator(token="five-secret-token"),
     )
     assert set(secrets_of(msgspec.to_builtins(config))) == {

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from playsmart_gateway.cli import commands
-from playsmart_gateway.config import load_config
+from playsmart_gateway.dialects import load_config
 from tests import ROOT
 from tests.manual.blocks import ALL, Block, block, blocks
 from tests.support import warm

@@ -16,8 +16,9 @@ from selenium.webdriver.common.by import By
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.cli.common import with_examples
-from playsmart_gateway.config import Auth, Config, Journal, Teak, TeakApp
+from playsmart_gateway.config import Auth, Config, Journal, replaced
 from playsmart_gateway.dialects.playsmart.openapi import PLAYER
+from playsmart_gateway.dialects.teak.section import Teak, TeakApp
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.support.in_process import in_process
 from tests.support.polling import PATIENCE_SECONDS
@@ -64,9 +65,9 @@ def test_development_mode_gives_nothing_to_other_machines(start_gateway: StartGa
 
 
 def test_with_apps_of_its_own_development_mode_adds_none() -> None:
-    ours = Config(teak=Teak(apps=(TeakApp("ours", "secret"),)))
-    assert with_examples(ours).teak == ours.teak
-    (example,) = with_examples(Config()).teak.apps
+    ours = replaced(Config(), Teak(apps=(TeakApp("ours", "secret"),)))
+    assert with_examples(ours).of(Teak) == ours.of(Teak)
+    (example,) = with_examples(Config()).of(Teak).apps
     assert (example.id, example.secret_key) == tuple(EXAMPLE_APP.values())
 
 

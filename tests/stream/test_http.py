@@ -13,8 +13,9 @@ import pytest
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.build import jetstream_for, rules_for
-from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Lynes, Nats, Storage
-from playsmart_gateway.dialects.lynes.section import program_for
+from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Nats, Storage
+from playsmart_gateway.dialects.lynes.access import program_for
+from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.economy.points import EventDefinition
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream.worker import StreamWorker
@@ -38,7 +39,7 @@ def make_config(servers: NatsServers, folder: Path) -> Config:
         storage=Storage(url=servers.url, reads_url=f"sqlite:///{folder}/events.db"),
         nats=Nats(stream=new_stream().stream),
         games=(Game(id="com.example.game", coins_enabled=True, reward_fixed_amount=10),),
-        lynes=Lynes(events=(EventDefinition(id="login", kind="fix", points=7),)),
+        dialects={"lynes": Lynes(events=(EventDefinition(id="login", kind="fix", points=7),))},
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playsmart_gateway import output
 from playsmart_gateway.app import create_app
-from playsmart_gateway.config import load_config
+from playsmart_gateway.dialects import load_config
 from playsmart_gateway.errors import ConfigError, GatewayError
 from playsmart_gateway.serve.server import serve
 from playsmart_gateway.serve.supervisor import supervise

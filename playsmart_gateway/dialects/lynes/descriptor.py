@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from playsmart_gateway.config import Auth, Config
+from playsmart_gateway.config import Auth, Config, replaced
 from playsmart_gateway.dialects.descriptor import Dialect, Doubt, Host, Limited, Opened
+from playsmart_gateway.dialects.lynes.section import Lynes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,22 +26,23 @@ _OPEN = Doubt(
 
 class _Lynes(Dialect):
     name = "lynes"
+    section = Lynes
     links: ClassVar[Mapping[str, str]] = {
         "/event": "send an event and get its points (POST, bearer token)"
     }
 
     def open(self, host: Host) -> Opened:
         from playsmart_gateway.dialects.lynes import reads
-        from playsmart_gateway.dialects.lynes.endpoint import PATHS, Access, SendEvent
-        from playsmart_gateway.dialects.lynes.section import (
+        from playsmart_gateway.dialects.lynes.access import (
             lynes_auth,
             lynes_verifier_for,
             program_for,
         )
+        from playsmart_gateway.dialects.lynes.endpoint import PATHS, Access, SendEvent
         from playsmart_gateway.http.endpoint import Tokens
 
         config, players = host.config, host.tokens.verifier
-        section, program = config.lynes, program_for(config)
+        section, program = config.of(Lynes), program_for(config)
         verifier = lynes_verifier_for(config) or players
         verifier.on_invalid = players.on_invalid
         tokens = Tokens(verifier, lynes_auth(config).trust_forwarded)
@@ -67,23 +69,23 @@ class _Lynes(Dialect):
         return (PIECE,)
 
     def limits(self, config: Config) -> Sequence[Limited]:
-        return [Limited(config.lynes.rate_limit, (config.lynes.project,))]
+        return [Limited(config.of(Lynes).rate_limit, (config.of(Lynes).project,))]
 
     def check(self, config: Config) -> None:
-        from playsmart_gateway.dialects.lynes.section import lynes_verifier_for
+        from playsmart_gateway.dialects.lynes.access import lynes_verifier_for
 
-        own = config.lynes.auth
+        own = config.of(Lynes).auth
         if config.auth.has_keys or (own and own.has_keys):
             lynes_verifier_for(config)
 
     def auth(self, config: Config) -> Auth | None:
-        return config.lynes.auth
+        return config.of(Lynes).auth
 
     def secrets(self, config: Config) -> Iterator[tuple[str, str]]:
-        yield from (("lynes.api_key", key) for key in config.lynes.api_keys)
+        yield from (("lynes.api_key", key) for key in config.of(Lynes).api_keys)
 
     def doubts(self, config: Config) -> Iterator[Doubt]:
-        from playsmart_gateway.dialects.lynes.section import players_open_lynes
+        from playsmart_gateway.dialects.lynes.access import players_open_lynes
 
         if players_open_lynes(config):
             yield _OPEN
@@ -91,12 +93,14 @@ class _Lynes(Dialect):
     def with_examples(self, config: Config) -> Config:
         from playsmart_gateway.dialects.lynes.openapi_schemas import EVENTS, STREAKS
 
-        section = config.lynes
+        section = config.of(Lynes)
         if section.events or section.streaks:
             return config
         strict = bool(section.strict_user)  # decided: the example's player is everybody here
-        lynes = msgspec.structs.replace(section, events=EVENTS, streaks=STREAKS, strict_user=strict)
-        return msgspec.structs.replace(config, lynes=lynes)
+        changed = msgspec.structs.replace(
+            section, events=EVENTS, streaks=STREAKS, strict_user=strict
+        )
+        return replaced(config, changed)
 
 
 LYNES = _Lynes()

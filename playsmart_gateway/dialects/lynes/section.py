@@ -1,84 +1,36 @@
-"""What ``[lynes]`` says: whose tokens are believed, and what events and streaks pay."""
+"""``[lynes]``: the project, its events and its streaks, and who may send."""
+
+from typing import Annotated, ClassVar
 
 import msgspec
 
-from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.config import Auth, Config
-from playsmart_gateway.config.verifier import verifier_for
-from playsmart_gateway.economy.points import Program
-from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.config import Auth
+from playsmart_gateway.config.tables import DialectSection
+from playsmart_gateway.economy.points.definitions import EventDefinition, StreakDefinition
+
+ApiKey = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-def lynes_auth(config: Config) -> Auth:
-    """Return whose tokens open Lynes: those of ``[lynes.auth]``, or else those of ``[auth]``.
+class Lynes(DialectSection, frozen=True):
+    """The project that ``POST /event`` is for: its events, its streaks, who may send.
 
-    A section with keys of its own stands alone; without, it says what is different from ``[auth]``.
+    ``auth`` and ``strict_user`` are None if nothing was written down, which is as if they were
+    ``[auth]`` and false.
     """
-    own = config.lynes.auth
-    if own is None or own.has_keys:
-        return own or config.auth
-    usual = msgspec.structs.asdict(Auth())
-    changes = {
-        key: value for key, value in msgspec.structs.asdict(own).items() if value != usual[key]
-    }
-    return msgspec.structs.replace(config.auth, **changes)
 
+    table: ClassVar[str] = "lynes"
+    project: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] = "default"
+    time_zone: str = "UTC"
+    default_group: str = "default"
+    api_key: ApiKey | tuple[ApiKey, ...] | None = None
+    auth: Auth | None = None
+    strict_user: bool | None = None
+    rate_limit: Annotated[int, msgspec.Meta(ge=0)] = 2_000
+    events: tuple[EventDefinition, ...] = ()
+    streaks: tuple[StreakDefinition, ...] = ()
 
-def players_open_lynes(config: Config) -> bool:
-    """Whether a player's token opens Lynes for every user, and nobody wrote down that it should."""
-    lynes, players, own = config.lynes, config.auth, lynes_auth(config)
-    is_apart = any(
-        wanted not in (None, usual)
-        for wanted, usual in ((own.issuer, players.issuer), (own.audience, players.audience))
-    )
-    return (
-        bool(lynes.events or lynes.streaks)
-        and lynes.strict_user is None
-        and not is_apart
-        and not _keys_named(players).isdisjoint(_keys_named(own))
-    )
-
-
-def _keys_named(auth: Auth) -> set[str | None]:
-    secrets = {each.secret for each in auth.secrets}
-    return {auth.secret, auth.public_key_file, auth.jwks_url, *secrets} - {None}
-
-
-def lynes_verifier_for(config: Config) -> TokenVerifier | None:
-    """Return what checks the tokens of Lynes, if it is not what checks those of players.
-
-    Raises:
-        ConfigError: with every mistake in ``[lynes.auth]``.
-    """
-    if config.lynes.auth is None:
-        return None
-    try:
-        return verifier_for(lynes_auth(config))
-    except ConfigError as error:
-        raise ConfigError([f"lynes.{problem}" for problem in error.problems]) from None
-
-
-def program_for(config: Config) -> Program:
-    """Return what the events of the Lynes project pay.
-
-    Raises:
-        ConfigError: with every definition that could never work.
-    """
-    section = config.lynes
-    problems = [
-        f"lynes.events.{place}.requires_api_key: has no use without lynes.api_key"
-        for place, event in enumerate(section.events)
-        if event.requires_api_key and not section.api_keys
-    ]
-    try:
-        program = Program(
-            section.events,
-            section.streaks,
-            time_zone=section.time_zone,
-            default_group=section.default_group,
-        )
-    except ConfigError as error:
-        raise ConfigError([*error.problems, *problems]) from None
-    if problems:
-        raise ConfigError(problems)
-    return program
+    @property
+    def api_keys(self) -> tuple[str, ...]:
+        """All keys that are accepted now."""
+        keys = self.api_key or ()
+        return (keys,) if isinstance(keys, str) else keys

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from playsmart_gateway.config import Config, TeakApp
+from playsmart_gateway.config import Config, replaced
 from playsmart_gateway.dialects.descriptor import Dialect, Host, Limited, Opened
+from playsmart_gateway.dialects.teak.section import Teak, TeakApp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
 class _Teak(Dialect):
     name = "teak"
+    section = Teak
 
     def open(self, host: Host) -> Opened:
         from playsmart_gateway.dialects.teak.apps import read_apps
         from playsmart_gateway.dialects.teak.endpoints import KINDS, Parts
         from playsmart_gateway.dialects.teak.renderer import Renderer
 
-        section, renderer = host.config.teak, Renderer()
+        section, renderer = host.config.of(Teak), Renderer()
         parts = Parts(
             apps=read_apps([msgspec.to_builtins(app) for app in section.apps]),
             intake=host.intake,
@@ -48,17 +50,17 @@ class _Teak(Dialect):
         return (PIECE,)
 
     def limits(self, config: Config) -> Sequence[Limited]:
-        apps = tuple(app.id for app in config.teak.apps)
-        limits = msgspec.structs.astuple(config.teak.limits)  # in the order of the endpoints
+        apps = tuple(app.id for app in config.of(Teak).apps)
+        limits = msgspec.structs.astuple(config.of(Teak).limits)  # in the order of the endpoints
         return [Limited(calls, apps) for calls in limits]
 
     def check(self, config: Config) -> None:
         from playsmart_gateway.dialects.teak.apps import read_apps
 
-        read_apps([msgspec.to_builtins(app) for app in config.teak.apps])
+        read_apps([msgspec.to_builtins(app) for app in config.of(Teak).apps])
 
     def secrets(self, config: Config) -> Iterator[tuple[str, str]]:
-        for place, app in enumerate(config.teak.apps):
+        for place, app in enumerate(config.of(Teak).apps):
             secrets = (app.secret_key,) if isinstance(app.secret_key, str) else app.secret_key
             # That one is empty is for `read_apps` to say.
             yield from ((f"teak.apps.{place}.secret_key", each) for each in secrets if each)
@@ -66,11 +68,11 @@ class _Teak(Dialect):
     def with_examples(self, config: Config) -> Config:
         from playsmart_gateway.dialects.teak.openapi_schemas import APP, SECRET_KEY
 
-        if config.teak.apps:
+        if config.of(Teak).apps:
             return config
         app = TeakApp(id=APP, secret_key=SECRET_KEY, properties={"player_level": "string"})
-        teak = msgspec.structs.replace(config.teak, apps=(app,))
-        return msgspec.structs.replace(config, teak=teak)
+        changed = msgspec.structs.replace(config.of(Teak), apps=(app,))
+        return replaced(config, changed)
 
 
 TEAK = _Teak()

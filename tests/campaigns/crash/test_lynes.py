@@ -19,9 +19,10 @@ from typing import Any
 import httpx
 import msgspec
 
-from playsmart_gateway.config import Config, load_config
+from playsmart_gateway.config import Config
+from playsmart_gateway.dialects import load_config
+from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.dialects.lynes.request import Request, batch
-from playsmart_gateway.dialects.lynes.section import program_for
 from playsmart_gateway.economy.points import summarize
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.open import open_store

@@ -9,7 +9,8 @@ import msgspec
 from playsmart_gateway.auth.tokens import (
     mint,
 )
-from playsmart_gateway.config import Config, Journal, load_config
+from playsmart_gateway.config import Config, Journal
+from playsmart_gateway.dialects import load_config
 from tests.support.doubles import FakeClock
 from tests.support.process import SECRET
 

@@ -26,8 +26,9 @@ from playsmart_gateway.auth.tokens import (
     mint,
     open_verifier,
 )
-from playsmart_gateway.config import Journal, Lynes
-from playsmart_gateway.dialects.lynes.section import program_for
+from playsmart_gateway.config import Journal, replaced
+from playsmart_gateway.dialects.lynes.access import program_for
+from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.pipeline.commit_queue import PATIENCE_SECONDS
 from playsmart_gateway.stores.memory.store import MemorySink
@@ -352,7 +353,7 @@ async def test_a_bug_is_answered_in_the_words_of_the_dialect() -> None:
         def __call__(self) -> float:
             raise ZeroDivisionError
 
-    config = msgspec.structs.replace(project(), lynes=Lynes(rate_limit=0))
+    config = replaced(project(), Lynes(rate_limit=0))
     verifier = open_verifier(secret=SECRET, clock=FakeClock(NOON))
     app = create_app(config, verifier=verifier, sink=MemorySink(), steady=Broken())
     async with in_process(app) as http:

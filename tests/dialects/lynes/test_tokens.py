@@ -11,8 +11,10 @@ import pytest
 from playsmart_gateway.app import Application, create_app
 from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.build import check
-from playsmart_gateway.config import Config, Journal, load_config
-from playsmart_gateway.dialects.lynes.section import players_open_lynes, program_for
+from playsmart_gateway.config import Config, Journal
+from playsmart_gateway.dialects import load_config
+from playsmart_gateway.dialects.lynes.access import players_open_lynes, program_for
+from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.dialects.lynes.client import PATHS
@@ -180,7 +182,7 @@ def test_each_key_of_the_section_has_a_variable_of_its_own(tmp_path: Path) -> No
         "PLAYSMART_LYNES__AUTH__SECRET": SERVERS_SECRET,
         "PLAYSMART_LYNES__AUTH__LEEWAY_SECONDS": "5",
     }
-    auth = load_config(path, variables).lynes.auth
+    auth = load_config(path, variables).of(Lynes).auth
     assert auth
     assert (auth.secret, auth.audience, auth.leeway_seconds) == (SERVERS_SECRET, "lynes", 5)
     with pytest.raises(ConfigError, match=r"^lynes\.auth\.secrt: unknown key; did you mean"):

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.config import load_config
+from playsmart_gateway.dialects import load_config
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import AppPlayer
 from tests.support.doubles import data_of

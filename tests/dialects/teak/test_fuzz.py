@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.config import load_config
+from playsmart_gateway.dialects import load_config
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.open import open_store

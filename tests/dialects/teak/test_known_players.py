@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.config import load_config
+from playsmart_gateway.dialects import load_config
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.stores.memory.store import MemorySink

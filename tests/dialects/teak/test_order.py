@@ -12,7 +12,8 @@ import pytest
 from starlette.types import Message
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.config import Config, load_config
+from playsmart_gateway.config import Config
+from playsmart_gateway.dialects import load_config
 from playsmart_gateway.dialects.teak.apps import read_apps
 from playsmart_gateway.dialects.teak.endpoints import (
     AnalyticsBatch,
@@ -22,6 +23,7 @@ from playsmart_gateway.dialects.teak.endpoints import (
     SetPlayerProperties,
 )
 from playsmart_gateway.dialects.teak.renderer import Renderer
+from playsmart_gateway.dialects.teak.section import Teak
 from playsmart_gateway.http.endpoint import Answer
 from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.rate_limit import in_process as in_process_limit
@@ -77,7 +79,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Parts]:
     async with in_process(app):
         gateway = app.state.gateway
         yield Parts(
-            apps=read_apps([msgspec.to_builtins(app) for app in config.teak.apps]),
+            apps=read_apps([msgspec.to_builtins(app) for app in config.of(Teak).apps]),
             intake=gateway.intake,
             known_players=gateway.known_players,
             reader=gateway.reader,
@@ -170,7 +172,7 @@ async def test_the_limits_that_are_documented_hold_unless_configured(tmp_path: P
     """100, 100, 200 and 1,000 a second."""
     clock = FakeClock()
     config = load_config(None, ENVIRONMENT)
-    limits = config.teak.limits
+    limits = config.of(Teak).limits
     assert (limits.analytics_events, limits.batch) == (100, 100)
     assert (limits.identify, limits.player_properties) == (200, 1_000)
     async with opened(tmp_path, clock) as parts:
