@@ -2,46 +2,28 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 import pytest
 
 from playsmart_gateway.build import storage_for
 from playsmart_gateway.config import MASKED, Config, Secret, Storage, masked
-from playsmart_gateway.config.tables import Section
 from playsmart_gateway.dialects import load_config
 from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.dialects.teak.section import Teak
-from playsmart_gateway.economy.points.definitions import (
-    Definition,
-    Milestone,
-)
 from playsmart_gateway.errors import ConfigError
 from tests import ROOT
+from tests.support.keys import KEYS
 
 EXAMPLE = ROOT / "config.example.toml"
 SECRET = "sesame-4711 is a secret of some length"
 SECRET_B = Secret(kid="a", secret="b")
 
 
-def keys_of(section: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Every key with the name of its table, those of arrays of tables too."""
-    for field in msgspec.structs.fields(section):
-        item = (get_args(field.type) or (field.type,))[0]
-        is_table = isinstance(item, type) and issubclass(item, Section | Definition)
-        if is_table and item not in (Secret, Milestone):
-            yield from keys_of(item, f"{name}.{field.name}".removeprefix("."))
-        else:
-            yield name, field
-
-
 DEFAULTS = Config(dialects={"lynes": Lynes(), "teak": Teak()})
-KEYS = [each for each in keys_of(Config, "") if each[1].name != "dialects"]
-KEYS += [each for kind in (Lynes, Teak) for each in keys_of(kind, kind.table)]
 
 
 def write(folder: Path, text: str) -> Path:

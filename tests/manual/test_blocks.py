@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from playsmart_gateway.cli import commands
@@ -146,6 +147,9 @@ class Sandbox:
             upload = make_upload(PLAYER, event, game_id="com.example.stackblaster")
             assert self.gateway.post(upload, sub=PLAYER).status_code == 202
         assert self.gateway.client.post("/v2/identify", json=TEAK).status_code in (200, 201)
+        headers = {"authorization": f"Bearer {self.gateway.token(PLAYER)}"}
+        done = {"eventId": "daily_login", "userId": "user123"}
+        assert self.gateway.client.post("/event", json=done, headers=headers).status_code == 200
         self.gateway.settle()
 
     def adapt(self, text: str) -> str:
@@ -171,7 +175,9 @@ class Sandbox:
         """Run a command of ours and return what it printed; only check what would go on."""
         name, *rest = arguments
         if name in SERVERS:
-            commands.commands[name].make_context(name, rest).close()
+            command = commands.get_command(click.Context(commands), name)
+            assert command
+            command.make_context(name, rest).close()
             return ""
         ended = warm.run(
             arguments, folder=self.folder, environment={**self.environment, **settings},

@@ -13,12 +13,12 @@ from tests.manual.messages import HOLE, PACKAGE, said, told, values
 REFUSALS = [each.__name__ for each in errors.Refused.__subclasses__()]
 SINK_ERRORS = ("SinkUnavailable", "SinkRejected", "SinkError")
 STARTING = (
-    "config", "build.py", "auth", "economy", "dialects/teak/apps.py", "stores", "stream", "serve",
+    "config", "build.py", "auth", "economy", "dialects", "stores", "stream", "serve",
     "pipeline", "cli/common.py", "cli/serve.py", "cli/worker.py",
 )  # fmt: skip
 CHECKED = (
-    "auth", "build.py", "config", "economy/coins.py", "economy/points/program.py",
-    "stores/postgres/url.py", "stream/options.py",
+    "auth", "build.py", "config", "dialects/lynes/section.py", "economy/coins.py",
+    "economy/points/program.py",    "stores/postgres/url.py", "stream/options.py",
 )  # fmt: skip
 NEVER = {
     "is a folder",
@@ -71,7 +71,7 @@ CONFIGURATION = (
     - SHORT_SECRETS
 )
 STORE = said(["stores", "stream", "pipeline", "errors.py", "economy"], SINK_ERRORS) - NEVER
-DOCTOR = said(["cli/doctor.py"], ["Finding"], 2) | SHORT_SECRETS
+DOCTOR = said(["cli/doctor.py"], ["Finding"], 2) | said(["dialects"], ["Doubt"], 1) | SHORT_SECRETS
 LOG = {
     re.sub(r"%[sdr]", HOLE, text)
     for text in said(
@@ -82,6 +82,7 @@ LOG = {
         ],
         ["error", "warning", "critical"],
     )
+    | said(["dialects"], ["Doubt"])
 } - {"…", "…: …"}
 
 CLIENTS_AND_OPERATORS = {
