@@ -74,12 +74,27 @@ def test_a_section_ends_where_the_next_of_its_level_begins() -> None:
         ("grow", "no such chapter; there are tutorial, "),
         ("", "no such chapter"),
         ("../cli/tail.py", "no such chapter"),
-        ("growing#none", "no such heading; it has workers, "),
+        ("growing#none", "no such heading; it has which-step-and-when, "),
     ],
 )
 def test_what_is_not_in_the_manual_is_told_with_what_is(reference: str, told: str) -> None:
     with pytest.raises(NotInManual, match=told):
         read(reference)
+
+
+@pytest.mark.parametrize("name", ["README", *CHAPTERS])
+def test_what_is_named_of_the_project_is_there(name: str) -> None:
+    text = README if name == "README" else read(name)
+    for path in re.findall(r"`((?:tests|playsmart_gateway)/[\w/.-]+)`", text):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", text):
+        assert (ROOT / path).exists() or (ROOT / "playsmart_gateway" / path).exists(), path
+
+
+def test_every_package_is_told_in_the_decisions() -> None:
+    told = set(re.findall(r"`(\w+)`", read("decisions#the-path-of-an-event")))
+    packages = {file.parent.name for file in FOLDER.parent.glob("*/__init__.py")}
+    assert packages <= told
 
 
 def test_headings_in_blocks_are_none_and_equal_ones_are_numbered() -> None:
