@@ -27,6 +27,19 @@ __all__ = [
 settings.register_profile("suite", derandomize=True, deadline=None, database=None)
 settings.load_profile("suite")
 
+PROCESS_FOLDERS = {"bench", "campaigns", "load", "serve", "stream"}
+PROCESS_FIXTURES = {"nats_server", "postgres_server"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is about processes, servers or browsers, where the module has not said so."""
+    here = Path(__file__).parent
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        folder = item.path.relative_to(here).parts[0]
+        if folder in PROCESS_FOLDERS or PROCESS_FIXTURES & {*fixtures} or "postgres" in item.name:
+            item.add_marker(pytest.mark.process)
+
 
 @pytest.fixture
 def start_gateway(tmp_path: Path) -> Iterator[StartGateway]:

@@ -24,6 +24,8 @@ from tests.support.polling import wait_until
 from tests.support.process import RunningGateway, StartGateway, clean_environment
 from tests.support.uploads import make_event, make_upload
 
+pytestmark = pytest.mark.process
+
 DEPLOY = (ROOT / "playsmart_gateway" / "manual" / "deploy.md").read_text("utf-8")
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 SYSTEMD = shutil.which("systemd-analyze")

@@ -25,6 +25,8 @@ from tests.support.metrics import parse_metrics
 from tests.support.polling import PATIENCE_SECONDS, wait_until
 from tests.support.process import SECRET, clean_environment
 
+pytestmark = pytest.mark.process
+
 SERVE = (sys.executable, "-m", "playsmart_gateway", "serve")
 DROPPED = re.compile(r"(\d+) records were dropped: nobody read standard error")
 REQUESTS = 4_000

@@ -24,6 +24,8 @@ from tests import ROOT
 from tests.support.process import SECRET, RunningGateway, clean_environment
 from tests.support.uploads import make_event, make_upload
 
+pytestmark = pytest.mark.process
+
 PACKAGE = ROOT / "playsmart_gateway"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OPERATOR = "an-operators-token-for-tests"

@@ -24,6 +24,8 @@ from tests.support.polling import until
 from tests.support.process import clean_environment
 from tests.support.target import Target
 
+pytestmark = pytest.mark.process
+
 
 def run(*arguments: object, url: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = clean_environment(PLAYSMART_STORAGE__URL=url)

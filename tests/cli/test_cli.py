@@ -31,6 +31,8 @@ from tests.support.polling import PATIENCE_SECONDS
 from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
 from tests.support.uploads import make_upload
 
+pytestmark = pytest.mark.process
+
 EXAMPLE = ROOT / "config.example.toml"
 
 Finished = subprocess.CompletedProcess[str]

@@ -22,6 +22,8 @@ from tests.support.process import SECRET, RunningGateway, clean_environment
 from tests.support.stores import execute, select
 from tests.support.uploads import make_event, make_upload
 
+pytestmark = pytest.mark.process
+
 GAME = "com.example.game"
 PAYS = "coins_enabled = true, reward_fixed_amount = 7, event_trigger_threshold = 1"
 GAMES = f'[{{id = "{GAME}", {PAYS}, event_trigger_multiplier = 1.0}}]'

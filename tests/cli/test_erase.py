@@ -26,6 +26,8 @@ from tests.support.process import RunningGateway, StartGateway
 from tests.support.teak import ENVIRONMENT, EVENTS, call, event, identify
 from tests.support.uploads import make_event, make_upload
 
+pytestmark = pytest.mark.process
+
 
 def erase(folder: Path, *arguments: str) -> Result:
     environment = {

@@ -18,6 +18,8 @@ from tests.support.app_batches import named
 from tests.support.forked import Ended, Forks
 from tests.support.process import SECRET
 
+pytestmark = pytest.mark.process
+
 SERVERS = ("serve", "worker")  # they end when they are told to, and print by way of a queue
 JAPANESE = "日本語🎮"
 NOT_UTF_8 = "\udcff\udcfe"

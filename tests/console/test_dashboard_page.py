@@ -28,6 +28,7 @@ IS_DRAWN = """
 """
 
 pytestmark = [
+    pytest.mark.process,
     pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no chromium with chromedriver"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

@@ -12,6 +12,8 @@ from tests.support.polling import wait_until
 from tests.support.process import RunningGateway
 from tests.support.uploads import make_event, make_upload
 
+pytestmark = pytest.mark.process
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 if not CHROMIUM or not DRIVER:

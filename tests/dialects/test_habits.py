@@ -19,6 +19,8 @@ from tests.support.process import RunningGateway
 from tests.support.stores import select
 from tests.support.teak import ENVIRONMENT, IDENTIFY, NO_LIMITS, call
 
+pytestmark = pytest.mark.process
+
 HERE = Path(__file__).parent
 CASES: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text("utf-8"))

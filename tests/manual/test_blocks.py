@@ -27,6 +27,8 @@ from tests.support.process import RunningGateway, clean_environment
 from tests.support.teak import CREDENTIALS
 from tests.support.uploads import make_event, make_upload
 
+pytestmark = pytest.mark.process
+
 ELSEWHERE = {
     ("operations", "mkdir -m 700 data/before"): "tests/cli/test_backup.py",
     ("deploy", "[Unit]"): "tests/test_deploy.py",

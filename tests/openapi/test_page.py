@@ -24,6 +24,8 @@ from tests.support.in_process import in_process
 from tests.support.polling import PATIENCE_SECONDS
 from tests.support.process import SECRET, RunningGateway, StartGateway
 
+pytestmark = pytest.mark.process
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")
 EXAMPLE_APP = {"game_id": "your_teak_app_id", "secret_key": "your_server_secret"}

@@ -17,6 +17,8 @@ from playsmart_gateway.dialects.teak.renderer import (
 from playsmart_gateway.dialects.teak.templates import MAX_TEXT_LENGTH
 from tests.support.polling import until
 
+pytestmark = pytest.mark.process
+
 TEMPLATE = "teak1:///{{ name }}"
 
 
