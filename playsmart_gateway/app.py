@@ -35,6 +35,7 @@ from playsmart_gateway.console.inspector.redact import (
 )
 from playsmart_gateway.dialects import ALL
 from playsmart_gateway.dialects.descriptor import Dialect, Host
+from playsmart_gateway.events.batch import PLAYSMART
 from playsmart_gateway.http import ops
 from playsmart_gateway.http.endpoint import ERROR_BODY, Tokens
 from playsmart_gateway.http.error_body import error_body
@@ -154,7 +155,7 @@ def create_app(
                 gate,
                 Redactor(secrets_of(msgspec.to_builtins(config))),
                 gateway.inspected,
-                coins_source="playsmart" if pays_coins else "",
+                coins_source=PLAYSMART if pays_coins else "",
                 worker=worker,
             ),
             *dashboard.routes(gateway, gate, endpoints),

@@ -9,13 +9,18 @@ from typing import Literal
 
 import msgspec
 
+PLAYSMART = "playsmart"
+TEAK = "teak"
+LYNES = "lynes"
+"""The sources: by which dialect a batch came."""
+
 EVENTS: Literal["events"] = "events"
 SESSION: Literal["session"] = "session"
 Kind = Literal["events", "session"]
 """What a batch is beside its events: ``session``, one that a player begins (see ``sessions``)."""
 
 MAX_EVENTS_PER_BATCH = 256
-"""No dialect takes more events in one request; sinks derive event ids from this."""
+"""No dialect takes more events in one request; see ``first_event_id``."""
 
 BATCH_OVERHEAD_BYTES = 256
 """What a waiting batch costs in memory beside its rows: the header, its strings, a buffer slot."""
@@ -50,3 +55,13 @@ class Batch(msgspec.Struct, gc=False):
     def size(self) -> int:
         """Bytes of memory that this batch holds while it waits."""
         return len(self.rows) + BATCH_OVERHEAD_BYTES
+
+
+def first_event_id(batch_id: int) -> int:
+    """Return the id of a batch's first event; the others follow by their places in the batch."""
+    return batch_id * MAX_EVENTS_PER_BATCH
+
+
+def last_event_id(batch_id: int) -> int:
+    """Return the highest id that an event of a batch can have."""
+    return first_event_id(batch_id) + MAX_EVENTS_PER_BATCH - 1

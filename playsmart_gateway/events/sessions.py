@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from playsmart_gateway.events.batch import EVENTS, SESSION, Batch, Kind
+from playsmart_gateway.events.batch import EVENTS, SESSION, TEAK, Batch, Kind
 from playsmart_gateway.events.row import PlainRow, Row, decode, encode
 
-SOURCE = "teak"
 INSTALLED_PLACE = 1
 """Where ``Installed`` is in its batch, behind ``Played``."""
 
@@ -59,7 +58,7 @@ def session_batch(
     rows: list[PlainRow] = [Row("Played", None, started_at, data, email=session.email or None)]
     if session.installs:
         rows.append(PlainRow("Installed", None, started_at, data))
-    return Batch(SOURCE, session.app_id, session.user_id, len(rows), encode(rows), kind=SESSION)
+    return Batch(TEAK, session.app_id, session.user_id, len(rows), encode(rows), kind=SESSION)
 
 
 def session_of(batch: Batch) -> Session | None:
@@ -86,7 +85,7 @@ def kind_told_by(source: str, rows: bytes) -> Kind:
 
     An analytics event may be called Played, too, but clients name none of the keys of its data.
     """
-    if source != SOURCE or not rows.startswith(_PREFIX):
+    if source != TEAK or not rows.startswith(_PREFIX):
         return EVENTS
     try:
         played = decode(rows)[0]

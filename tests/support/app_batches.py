@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 
 from playsmart_gateway.dialects.teak.analytics import AnalyticsEvent, encode_rows
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import TEAK, Batch
 from playsmart_gateway.events.sessions import (
-    SOURCE,
     Session,
     session_batch,
 )
@@ -48,7 +47,7 @@ def analytics(
 ) -> Batch:
     """The batch of one call of analytics_events/batch."""
     rows = encode_rows(events, NOW, lambda _: country, store_client_ip=False)
-    return named(Batch(SOURCE, app, "", len(events), rows), sequence)
+    return named(Batch(TEAK, app, "", len(events), rows), sequence)
 
 
 def spin(

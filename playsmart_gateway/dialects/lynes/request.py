@@ -20,7 +20,7 @@ from playsmart_gateway.economy.points.definitions import (
 )
 from playsmart_gateway.economy.points.metadata import Value
 from playsmart_gateway.errors import Detail, Malformed
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import LYNES, Batch
 from playsmart_gateway.events.row import NO_DATA, PlainRow, encode
 
 MAX_FIELDS = 10
@@ -99,7 +99,7 @@ def batch(request: Request, *, project: str, received_at_ms: int) -> Batch:
     when = _EPOCH + timedelta(milliseconds=received_at_ms)
     data = msgspec.Raw(_encode_data(request.metadata)) if request.metadata else NO_DATA
     rows = encode([PlainRow(request.event_id, None, when, data)])
-    return Batch("lynes", project, request.user_id, 1, rows, received_at=received_at_ms * 1_000)
+    return Batch(LYNES, project, request.user_id, 1, rows, received_at=received_at_ms * 1_000)
 
 
 def _read_value(raw: msgspec.Raw) -> Value:

@@ -19,7 +19,7 @@ from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, me
 from playsmart_gateway.dialects.nesting import nests_deeper_in_steps
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Detail, Malformed
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import PLAYSMART, Batch
 from playsmart_gateway.events.row import DrawnRow, PlainRow, encode
 from playsmart_gateway.http.turns import SLICE_BYTES, Steps, at_once
 
@@ -227,7 +227,7 @@ def _encoded(user_id: str, game_id: str, rows: Sequence[PlainRow], draws: Draws)
             DrawnRow(row.type, row.custom_event_name, row.occurred_at, row.customdata, draw())
             for row in rows
         ]
-    return Batch("playsmart", game_id, user_id, len(rows), encode(rows))
+    return Batch(PLAYSMART, game_id, user_id, len(rows), encode(rows))
 
 
 class _Written(msgspec.Struct, gc=False):

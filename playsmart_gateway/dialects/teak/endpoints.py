@@ -28,9 +28,8 @@ from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.dialects.teak.properties import PlayerProperties, decode_properties
 from playsmart_gateway.dialects.teak.renderer import Renderer
 from playsmart_gateway.errors import Refused
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import TEAK, Batch
 from playsmart_gateway.events.sessions import (
-    SOURCE,
     Session,
     session_batch,
 )
@@ -43,7 +42,7 @@ from playsmart_gateway.stores.contract import AppPlayers
 from playsmart_gateway.stores.models import AppPlayer
 from playsmart_gateway.stores.readers import AppPlayerReader
 
-DOOR = "teak"
+DOOR = TEAK
 
 Asked = TypeVar("Asked")
 
@@ -130,7 +129,7 @@ class AnalyticsEvents(_Endpoint[AnalyticsEvent]):
             countries.__getitem__,
             store_client_ip=parts.store_client_ip,
         )
-        batch = Batch(SOURCE, app_id, asked.user_id, 1, rows)
+        batch = Batch(TEAK, app_id, asked.user_id, 1, rows)
         await parts.intake.accept(batch)
         return Answer(200, replies.EVENT_TAKEN, [JSON_TYPE], batch)
 
@@ -165,7 +164,7 @@ class AnalyticsBatch(_Endpoint[list[Outcome]]):
                 countries.__getitem__,
                 store_client_ip=parts.store_client_ip,
             )
-            batch = Batch(SOURCE, app_id, "", len(events), rows)
+            batch = Batch(TEAK, app_id, "", len(events), rows)
             await parts.intake.accept(batch)
         body, problems = replies.batch(outcomes), replies.problems(outcomes)
         return Answer(200, body, [JSON_TYPE], batch, problems=problems)

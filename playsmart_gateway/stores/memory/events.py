@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from playsmart_gateway.events.batch import (
-    MAX_EVENTS_PER_BATCH,
     Batch,
+    first_event_id,
 )
 from playsmart_gateway.events.row import Row
 from playsmart_gateway.stores.models import (
@@ -87,7 +87,7 @@ class MemoryEvents:
                 if row is not None:
                     data = json.loads(bytes(row.customdata))  # as lenient with numbers as SQLite
                     yield StoredEvent(
-                        batch_id * MAX_EVENTS_PER_BATCH + place,
+                        first_event_id(batch_id) + place,
                         batch.source,
                         batch.game_id,
                         batch.user_id or row.user_id or "",

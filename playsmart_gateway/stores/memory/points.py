@@ -20,8 +20,8 @@ from playsmart_gateway.economy.points import (
 from playsmart_gateway.economy.points.stored import occurrence
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import (
-    MAX_EVENTS_PER_BATCH,
     Batch,
+    first_event_id,
 )
 from playsmart_gateway.stores.models import (
     MAX_COUNTS,
@@ -63,7 +63,7 @@ class MemoryPoints:
         award, state = apply(program, state, event.event_id, event.metadata, event.received_at_ms)
         self.states[event.user] = state
         self._awards[batch.journal, batch.sequence] = award
-        first_id = batch_id * MAX_EVENTS_PER_BATCH
+        first_id = first_event_id(batch_id)
         self._entries.setdefault(event.user, []).extend(
             Entry(entry_id, each.type, each.source_id, each.points, each.timestamp_ms)
             for entry_id, each in enumerate(award.history, first_id)

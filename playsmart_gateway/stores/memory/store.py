@@ -28,12 +28,14 @@ from playsmart_gateway.economy.points import (
 from playsmart_gateway.errors import AdjustmentRefused, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
+    PLAYSMART,
+    TEAK,
     Batch,
+    first_event_id,
 )
 from playsmart_gateway.events.row import Row, decode
 from playsmart_gateway.events.sessions import (
     INSTALLED_PLACE,
-    SOURCE,
     session_of,
 )
 from playsmart_gateway.stores.memory.events import (
@@ -93,7 +95,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         for name, (batch, rows) in new.items():
             self._last_batch_id += 1
             self.batch_ids.append(self._last_batch_id)
-            if batch.source == "playsmart":
+            if batch.source == PLAYSMART:
                 self._take_notice(batch, rows)
             kept: list[Row | None] = [*rows]
             session = session_of(batch)
@@ -153,7 +155,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         if amount < 0 and player.coins_balance + amount < 0 and not force:
             raise AdjustmentRefused("more than the balance")
         self._last_batch_id += 1
-        entry_id = self._last_batch_id * MAX_EVENTS_PER_BATCH
+        entry_id = first_event_id(self._last_batch_id)
         return self._enter(entry_id, user_id, None, None, amount, reason)
 
     async def names(self, user_id: str) -> set[str]:
@@ -168,7 +170,7 @@ class MemorySink(MemoryApps, MemoryEvents):
             return erased
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
             for place in range(len(rows)):
-                if batch_id * MAX_EVENTS_PER_BATCH + place in theirs:
+                if first_event_id(batch_id) + place in theirs:
                     rows[place] = None
             if batch.user_id == user_id:
                 batch.user_id = ""
@@ -244,7 +246,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         found = {}
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
             for place, row in enumerate(rows):
-                event_id = batch_id * MAX_EVENTS_PER_BATCH + place
+                event_id = first_event_id(batch_id) + place
                 if row is not None and event_id in entry_ids:
                     name, when = row.custom_event_name, printed_time(row.occurred_at)
                     rule = self._rules[batch.game_id]
@@ -265,7 +267,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         """See ``Reader.action_statistics``."""
         found: dict[tuple[str, str], Statistics] = {}
         for batch, rows in self.batches.values():
-            if batch.source == SOURCE and batch.game_id == app_id:
+            if batch.source == TEAK and batch.game_id == app_id:
                 for row in filter(None, rows):
                     data = json.loads(bytes(row.customdata), parse_float=Decimal)
                     key = row.type, data.get("country_code", "")
@@ -296,7 +298,7 @@ class MemorySink(MemoryApps, MemoryEvents):
         rule = self._rules.get(batch.game_id, Rule(batch.game_id))
         for place, row in enumerate(rows):
             self._count_activity(batch.user_id, row)
-            event_id = self._last_batch_id * MAX_EVENTS_PER_BATCH + place
+            event_id = first_event_id(self._last_batch_id) + place
             if row.type == LEVEL_COMPLETED:
                 award, trigger = rule.level_award(row.draw), LEVEL_COMPLETE
             elif row.type == CUSTOM and rule.trigger_threshold:

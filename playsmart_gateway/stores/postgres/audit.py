@@ -4,7 +4,7 @@ from functools import partial
 
 import asyncpg
 
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, PLAYSMART
 from playsmart_gateway.stores.models import Audited
 from playsmart_gateway.stores.postgres.coins import (
     DAY,
@@ -50,7 +50,7 @@ _EARN = f"""
             SELECT count FROM custom_event_counts AS so_far
             WHERE so_far.player_id = player.player_id AND so_far.game_id = batches.game_id OFFSET 0
         ) AS so_far ON true
-        WHERE batch_id BETWEEN $1 AND $2 AND source = 'playsmart'
+        WHERE batch_id BETWEEN $1 AND $2 AND source = '{PLAYSMART}'
     ), {EARNING}, {RECOUNTED}, paid AS MATERIALIZED (
         SELECT id AS event_id, coin_entries.player_id, fresh.game_id, max_per_day, day, amount
         FROM coin_entries JOIN fresh ON batch_id = id / {MAX_EVENTS_PER_BATCH}

@@ -17,7 +17,7 @@ from playsmart_gateway.economy.coins import (
     MILLION,
     Rule,
 )
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, PLAYSMART
 from playsmart_gateway.stores.sql.database import (
     EVENT_TRIGGER,
     LEVEL_COMPLETE,
@@ -119,19 +119,19 @@ RECOUNTED = """
     )
 """
 
-_SEE_PLAYERS = """
+_SEE_PLAYERS = f"""
     INSERT INTO players (user_id, first_seen_at, last_seen_at)
     SELECT user_id, min(received_at), max(received_at) FROM batches
-    WHERE batch_id BETWEEN $1 AND $2 AND source = 'playsmart' GROUP BY user_id
+    WHERE batch_id BETWEEN $1 AND $2 AND source = '{PLAYSMART}' GROUP BY user_id
     ON CONFLICT (user_id) DO NOTHING
-"""
+"""  # noqa: S608 - built from our own constants
 
 
 def _pay(capping: str) -> str:
     return f"""
     WITH stored AS MATERIALIZED (
         SELECT batch_id, received_at, game_id, user_id FROM batches
-        WHERE batch_id BETWEEN $1 AND $2 AND source = 'playsmart'
+        WHERE batch_id BETWEEN $1 AND $2 AND source = '{PLAYSMART}'
     ), player AS MATERIALIZED (
         SELECT user_id, player_id, coins_balance FROM (SELECT DISTINCT user_id FROM stored) AS name
         CROSS JOIN LATERAL (

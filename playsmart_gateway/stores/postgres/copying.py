@@ -16,8 +16,8 @@ import msgspec
 
 from playsmart_gateway.errors import SinkRejected, dropped_rows
 from playsmart_gateway.events.batch import (
-    MAX_EVENTS_PER_BATCH,
     Batch,
+    first_event_id,
 )
 from playsmart_gateway.events.row import decode
 
@@ -96,7 +96,7 @@ async def _rows(
     encoded = 0
     try:
         for batch_id, batch in enumerate(batches, first_id):
-            event_id = batch_id * MAX_EVENTS_PER_BATCH
+            event_id = first_event_id(batch_id)
             draws, many = draws_for(batch.game_id), not batch.user_id
             for row in decode(batch.rows):
                 data = str(row.customdata, "utf-8")

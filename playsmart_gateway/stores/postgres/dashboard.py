@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import asyncpg
 
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import LYNES, MAX_EVENTS_PER_BATCH
 from playsmart_gateway.stores.postgres.connection import (
     READ,
     WRITER_LOCK,
@@ -56,7 +56,7 @@ _FIELDS = Query(
                 SELECT batch_id, source, game_id FROM batches
                 ORDER BY batch_id DESC LIMIT {NEWEST_BATCHES}
             ) AS newest
-            WHERE source = 'lynes' AND game_id = coalesce($1, game_id)
+            WHERE source = '{LYNES}' AND game_id = coalesce($1, game_id)
             ORDER BY batch_id DESC LIMIT {NEWEST_OF_LYNES}
         ) AS chosen
         CROSS JOIN LATERAL (

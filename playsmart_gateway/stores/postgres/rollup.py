@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, PLAYSMART, TEAK
 from playsmart_gateway.stores.rollups import DAY
 from playsmart_gateway.stores.sql.rollup import (
     MAX_LEVEL_LENGTH,
@@ -81,7 +81,7 @@ _GATHER_LEVELS = f"""
                    data -> 'level' AS said_level, data -> 'duration_seconds' AS said_seconds
             FROM (
                 SELECT *, readable(customdata) AS data FROM {_CHUNK}
-                WHERE source = 'playsmart' AND (
+                WHERE source = '{PLAYSMART}' AND (
                     type IN ('LevelCompleted', 'GameEnd') OR type = 'Custom'
                     AND lower(replace(custom_event_name, '_', '')) IN ('levelfailed', 'fail')
                 ) OFFSET 0
@@ -133,7 +133,7 @@ _COUNT_ACTIONS = f"""
     FROM (
         SELECT game_id, at / {DAY} AS day, type,
                {_number("event_count")} AS occurrences, {_number("value")} AS value
-        FROM {_CHUNK} WHERE source = 'teak' OFFSET 0
+        FROM {_CHUNK} WHERE source = '{TEAK}' OFFSET 0
     ) AS acted GROUP BY game_id, day, type
 """  # noqa: S608 - built from our own constants
 

@@ -18,8 +18,10 @@ from playsmart_gateway.economy.points import (
 )
 from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
 from playsmart_gateway.events.batch import (
-    MAX_EVENTS_PER_BATCH,
+    LYNES,
+    PLAYSMART,
     Batch,
+    first_event_id,
 )
 from playsmart_gateway.events.sessions import sessions_in
 from playsmart_gateway.stores.models import (
@@ -140,7 +142,7 @@ class PostgresSink:
             async with self._connection.transaction() as db:
                 if batches:
                     new = await self._unknown(db, batches)
-                    if new and new[0].source == "lynes":
+                    if new and new[0].source == LYNES:
                         events = self._loyalty.occurrences(new)
                         await self._loyalty.award(db, events, await self._insert(db, new))
                     elif new:
@@ -180,7 +182,7 @@ class PostgresSink:
                         f"{-amount} coins are more than the balance of {balance}; "
                         "force it if that is meant"
                     )
-                entry_id = await db.fetchval(_TAKE_IDS, 1) * MAX_EVENTS_PER_BATCH
+                entry_id = first_event_id(await db.fetchval(_TAKE_IDS, 1))
                 await db.execute(_ADJUST, entry_id, player_id, amount, balance + amount, reason)
                 await db.execute(
                     "UPDATE players SET coins_balance = coins_balance + $1 WHERE player_id = $2",
@@ -267,7 +269,7 @@ class PostgresSink:
 
     async def _store(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:
         first_id = await self._insert(db, batches)
-        if any(batch.source == "playsmart" for batch in batches):
+        if any(batch.source == PLAYSMART for batch in batches):
             await self._coins.pay(db, first_id, first_id + len(batches) - 1)
         sessions = list(sessions_in(batches, first_id))
         repeated = await apps.track_sessions(db, sessions) if sessions else 0

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import asyncpg
 
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, TEAK, first_event_id
 from playsmart_gateway.events.sessions import (
     INSTALLED_PLACE,
     Session,
@@ -84,7 +84,7 @@ _ACTIONS = f"""
     FROM batches JOIN event_rows
         ON event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
                     AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
-    WHERE source = 'teak' AND game_id = $1
+    WHERE source = '{TEAK}' AND game_id = $1
     GROUP BY type, country ORDER BY type, country
 """  # noqa: S608 - built from our own constants
 """``numeric`` is exact, and holds 131,072 digits before and 16,383 behind the point."""
@@ -133,7 +133,7 @@ async def _assign_emails(db: asyncpg.Connection, sessions: Sequence[Session]) ->
 
 
 def _installed_id(batch_id: int) -> int:
-    return batch_id * MAX_EVENTS_PER_BATCH + INSTALLED_PLACE
+    return first_event_id(batch_id) + INSTALLED_PLACE
 
 
 # ---- What is asked for ----------------------------------------------------------------------

@@ -26,7 +26,12 @@ from playsmart_gateway.economy.coins import (
     CUSTOM,
     LEVEL_COMPLETED,
 )
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    PLAYSMART,
+    first_event_id,
+    last_event_id,
+)
 from playsmart_gateway.stores.models import (
     Audited,
     Violation,
@@ -100,7 +105,7 @@ _CHECKS = {
             SELECT player_id FROM coin_entries WHERE id BETWEEN $1 AND $2
             UNION
             SELECT player_id FROM batches CROSS JOIN players
-            WHERE players.user_id = batches.user_id AND source = 'playsmart'
+            WHERE players.user_id = batches.user_id AND source = '{PLAYSMART}'
             AND batch_id BETWEEN $1 / {MAX_EVENTS_PER_BATCH} AND $2 / {MAX_EVENTS_PER_BATCH}
         ) AND coins_balance <> coalesce((
             SELECT balance_after FROM coin_entries
@@ -129,7 +134,7 @@ async def audit_step(
     position = end
     ((nothing_paid,),) = await db.fetch(_NOTHING_PAID)
     if not nothing_paid:
-        for (beyond,) in await db.fetch(_BEYOND, (start + 1) * MAX_EVENTS_PER_BATCH, max_events):
+        for (beyond,) in await db.fetch(_BEYOND, first_event_id(start + 1), max_events):
             position = beyond
     violations: list[Violation] = []
     capped = 0
@@ -141,8 +146,8 @@ async def audit_step(
 
 
 async def _check(db: Database, first_batch: int, last_batch: int) -> list[Violation]:
-    first = first_batch * MAX_EVENTS_PER_BATCH
-    last = last_batch * MAX_EVENTS_PER_BATCH + MAX_EVENTS_PER_BATCH - 1
+    first = first_event_id(first_batch)
+    last = last_event_id(last_batch)
     violations = []
     for kind, check in _CHECKS.items():
         rows = await db.fetch(f"{check} LIMIT {MAX_VIOLATIONS}", first, last)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
+from playsmart_gateway.events.batch import PLAYSMART, TEAK
 from playsmart_gateway.stores.rollups import (
     DAY,
     DAYS_SHOWN,
@@ -77,9 +78,9 @@ def _sum_of(*kinds: tuple[str, str]) -> str:
 
 _PLAYED = Query(
     f"""
-    SELECT start / {DAY} AS day, {_sum_of(("playsmart", "AppOpen"), ("teak", "Played"))} AS played,
-           {_sum_of(("playsmart", "AdImpression"))} AS ads,
-           {_sum_of(("playsmart", "IAPPurchase"))} AS purchases
+    SELECT start / {DAY} AS day, {_sum_of((PLAYSMART, "AppOpen"), (TEAK, "Played"))} AS played,
+           {_sum_of((PLAYSMART, "AdImpression"))} AS ads,
+           {_sum_of((PLAYSMART, "IAPPurchase"))} AS purchases
     FROM rollup_counts
     WHERE span = {DAY} AND start >= $2 * {DAY} AND game_id = coalesce($1, game_id)
     GROUP BY start ORDER BY start LIMIT {MAX_ROWS}

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from playsmart_gateway.economy.points import Program
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, first_event_id
 from playsmart_gateway.events.row import Row, decode, encode
 from playsmart_gateway.stores.sql.database import (
     Database,
@@ -204,7 +204,7 @@ async def _take(
     erased: Counter[str],
 ) -> None:
     for batch_id, own in batches:
-        first = batch_id * MAX_EVENTS_PER_BATCH
+        first = first_event_id(batch_id)
         events = (first, first + MAX_EVENTS_PER_BATCH - 1)
         ((source, game_id, owner, received_at),) = await db.fetch(_HEADER, batch_id)
         rows = await db.fetch(_TAKE, user_id, *events, owner)

@@ -34,6 +34,7 @@ from playsmart_gateway.economy.points.analytics import (
     bounds_of,
     bucket_of,
 )
+from playsmart_gateway.events.batch import LYNES, TEAK
 from playsmart_gateway.stores.sql.database import Database
 from playsmart_gateway.stores.sql.metadata import Cell
 
@@ -87,14 +88,14 @@ _DROP_LEVELS = """
 _OURS = ("Played", "Installed")
 _ACTIONS = "SELECT action, sum(events) FROM rollup_actions WHERE game_id = $1 GROUP BY action"
 _DROP_ACTION = "DELETE FROM rollup_actions WHERE game_id = $1 AND action = $2"
-_DROP_COUNTS = """
-    DELETE FROM rollup_counts WHERE game_id = $1 AND type = $2 AND source = 'teak'
-"""
+_DROP_COUNTS = f"""
+    DELETE FROM rollup_counts WHERE game_id = $1 AND type = $2 AND source = '{TEAK}'
+"""  # noqa: S608 - built from our own constants
 _DROP_NAMING = (
     "DELETE FROM rollup_levels WHERE replace(level, $1, '') <> level",
     "DELETE FROM rollup_player_levels WHERE replace(level, $1, '') <> level",
     "DELETE FROM rollup_actions WHERE replace(action, $1, '') <> action",
-    "DELETE FROM rollup_counts WHERE source = 'teak' AND replace(type, $1, '') <> type",
+    f"DELETE FROM rollup_counts WHERE source = '{TEAK}' AND replace(type, $1, '') <> type",  # noqa: S608
 )
 
 Place = tuple[str, str, str]
@@ -125,9 +126,9 @@ class Said:
         self, source: str, game_id: str, at: datetime | str, kind: str, customdata: str | None
     ) -> None:
         """Take note of an event that is deleted; ``at`` is when it was received."""
-        if source == "teak":
+        if source == TEAK:
             self._actions[game_id, kind] += 1
-        if source == "lynes":
+        if source == LYNES:
             when = at if isinstance(at, datetime) else datetime.fromisoformat(at)
             at_ms = (when - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND
             metadata = json.loads(customdata or "{}", parse_float=Decimal)
@@ -138,7 +139,7 @@ class Said:
 
     def note_gone(self, source: str, game_id: str) -> None:
         """Take note of a request whose events are deleted already."""
-        if source == "teak":
+        if source == TEAK:
             self._gone[game_id] += 1
 
     async def read_history(self, db: Database) -> None:

@@ -30,6 +30,7 @@ from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
+    first_event_id,
 )
 from playsmart_gateway.stores.models import EntryType
 from playsmart_gateway.stores.sql.database import (
@@ -133,7 +134,7 @@ class Loyalty:
             user, event_id, metadata, at_ms = event
             award, states[user] = apply(program, states[user], event_id, metadata, at_ms)
             awards.append(award)
-            history += _rows(numbers[user], batch_id * MAX_EVENTS_PER_BATCH, award)
+            history += _rows(numbers[user], first_event_id(batch_id), award)
             day, group = program.calendar.day(at_ms), program.group_of(metadata)
             cell = user[0], event_id, day.isoformat(), group
             cells.setdefault(cell, MetadataStats()).observe(metadata)

@@ -20,7 +20,12 @@ from playsmart_gateway.economy.coins import (
     CUSTOM,
     LEVEL_COMPLETED,
 )
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    PLAYSMART,
+    first_event_id,
+    last_event_id,
+)
 from playsmart_gateway.stores.models import (
     MAX_NAMED,
     Expired,
@@ -61,7 +66,7 @@ _COUNT = f"SELECT count(*) {_DOOMED}"
 _NOTE_PAYING = f"""
     INSERT INTO expired_events (game_id, type, batch_id)
     SELECT DISTINCT game_id, type, CAST($5 AS BIGINT) {_DOOMED}
-    AND source = 'playsmart' AND type IN ('{LEVEL_COMPLETED}', '{CUSTOM}')
+    AND source = '{PLAYSMART}' AND type IN ('{LEVEL_COMPLETED}', '{CUSTOM}')
     ON CONFLICT (game_id, type) DO UPDATE SET batch_id = CASE
         WHEN excluded.batch_id > expired_events.batch_id THEN excluded.batch_id
         ELSE expired_events.batch_id
@@ -71,7 +76,7 @@ _NOTE_COUNTED = f"""
     INSERT INTO custom_event_baselines (player_id, game_id, count)
     SELECT player_id, game_id, count(*) FROM (
         SELECT batch_id, game_id, batches.user_id AS owner {_DOOMED}
-        AND source = 'playsmart' AND type = '{CUSTOM}'
+        AND source = '{PLAYSMART}' AND type = '{CUSTOM}'
     ) AS doomed CROSS JOIN players
     WHERE players.user_id = owner AND 0 < (
         SELECT trigger_threshold FROM game_rules
@@ -106,7 +111,7 @@ async def expire(
 ) -> Expired:
     """See ``Store.expire``; ``before`` and ``latest`` are as this store holds times."""
     end = await _number(db, _LAST_BATCH) or 0
-    behind = (after_batch + 1) * MAX_EVENTS_PER_BATCH
+    behind = first_event_id(after_batch + 1)
     first = await _number(db, _RANGE, behind, 0)
     if first is None:
         return Expired(0, after_batch, after_batch, done=True)
@@ -120,10 +125,7 @@ async def expire(
     counted = await _number(db, _COUNTED) or 0
     if uncounted := last > counted:
         last, done = max(counted, first - 1), True
-    doomed = (
-        *(first * MAX_EVENTS_PER_BATCH, last * MAX_EVENTS_PER_BATCH + MAX_EVENTS_PER_BATCH - 1),
-        *(game_id, type_),
-    )
+    doomed = first_event_id(first), last_event_id(last), game_id, type_
     events = await _number(db, _COUNT, *doomed) or 0
     if events and not dry_run:
         await db.fetch(_NOTE_PAYING, *doomed, last)

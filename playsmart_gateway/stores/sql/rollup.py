@@ -20,11 +20,12 @@ sums stay, as they name nobody. To erase a player, delete their rows in ``rollup
 (``user_id`` is nowhere else here) and those of their ``player_id`` in the two tables beside it.
 """
 
+import json
 import time
 from typing import NamedTuple
 
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, PLAYSMART, first_event_id
 from playsmart_gateway.stores.rollups import (
     DAY,
     SPANS,
@@ -168,7 +169,7 @@ _ADDING = (
 
 
 _PLAIN = Gathered(
-    counts='{"1":[0,"trial","playsmart","Custom",1]}',
+    counts=json.dumps({"1": [0, "trial", PLAYSMART, "Custom", 1]}),
     players='{"1":["trial","trial",0]}',
     levels='{"1":["trial",0,"1",1,0,1,1.0]}',
     player_levels='{"1":["trial","trial","1",0]}',
@@ -198,7 +199,7 @@ async def next_chunk(db: Database, end: int, max_events: int) -> Chunk:
         return Chunk(start, start, end)
     ((erasures,),) = await db.fetch(_ERASURES)
     position = end
-    for (beyond,) in await db.fetch(_BEYOND, (start + 1) * MAX_EVENTS_PER_BATCH, max_events - 1):
+    for (beyond,) in await db.fetch(_BEYOND, first_event_id(start + 1), max_events - 1):
         position = min(end, max(beyond, start + 1))
     return Chunk(start, position, end, erasures=erasures)
 

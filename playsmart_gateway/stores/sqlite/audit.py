@@ -4,7 +4,12 @@ from functools import partial
 
 import aiosqlite
 
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    PLAYSMART,
+    first_event_id,
+    last_event_id,
+)
 from playsmart_gateway.stores.models import Audited
 from playsmart_gateway.stores.sql import audit as sql_audit
 from playsmart_gateway.stores.sqlite.coins import (
@@ -31,17 +36,17 @@ AUDIT_TABLES = f"""
 """  # noqa: S608 - built from our own constants
 """Those of a flush, and what ``sql_audit`` wants."""
 
-_LIST_BATCHES = """
+_LIST_BATCHES = f"""
     INSERT INTO fresh_batches
     SELECT batch_id, player_id, game_id, min_amount, max_amount, level_millionths,
            trigger_threshold, trigger_millionths, max_per_day,
            iif(max_per_day > 0, substr(received_at, 1, 10), NULL)
     FROM batches CROSS JOIN players USING (user_id) CROSS JOIN game_rules USING (game_id)
-    WHERE batch_id BETWEEN ? AND ? AND source = 'playsmart' AND rule_id = (
+    WHERE batch_id BETWEEN ? AND ? AND source = '{PLAYSMART}' AND rule_id = (
         SELECT max(rule_id) FROM game_rules AS known
         WHERE known.game_id = batches.game_id AND since_batch_id <= batch_id
     )
-"""
+"""  # noqa: S608 - built from our own constants
 _IS_CAPPED = "SELECT EXISTS (SELECT 1 FROM fresh_batches WHERE day IS NOT NULL)"
 _DUE = f"""
     SELECT event_id, earned.player_id, game_id, max_per_day, day, 0 AS paid
@@ -86,8 +91,8 @@ async def _earn(db: aiosqlite.Connection, first_batch: int, last_batch: int) -> 
     await db.execute("DELETE FROM fresh_batches")
     await db.execute("DELETE FROM earned")
     await db.execute(_LIST_BATCHES, (first_batch, last_batch))
-    last_event = last_batch * MAX_EVENTS_PER_BATCH + MAX_EVENTS_PER_BATCH - 1
-    events = (first_batch * MAX_EVENTS_PER_BATCH, last_event)
+    last_event = last_event_id(last_batch)
+    events = (first_event_id(first_batch), last_event)
     for statement in (EARN_BY_LEVEL, EARN_BY_COUNT, COUNT_CUSTOM):
         await db.execute(statement, events)
     ((is_capped,),) = await db.execute_fetchall(_IS_CAPPED)

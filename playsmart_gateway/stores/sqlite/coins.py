@@ -17,7 +17,12 @@ from playsmart_gateway.economy.coins import (
     MILLION,
     Rule,
 )
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    PLAYSMART,
+    first_event_id,
+    last_event_id,
+)
 from playsmart_gateway.stores.sql.database import (
     EVENT_TRIGGER,
     LEVEL_COMPLETE,
@@ -44,22 +49,22 @@ TEMPORARY_TABLES = """
 """
 """What a flush needs in between; never on disk."""
 
-_SEE_PLAYERS = """
+_SEE_PLAYERS = f"""
     INSERT INTO players (user_id, first_seen_at, last_seen_at)
     SELECT user_id, min(received_at), max(received_at) FROM batches
-    WHERE batch_id BETWEEN ? AND ? AND source = 'playsmart' GROUP BY user_id
+    WHERE batch_id BETWEEN ? AND ? AND source = '{PLAYSMART}' GROUP BY user_id
     ON CONFLICT DO UPDATE SET
         first_seen_at = min(first_seen_at, excluded.first_seen_at),
         last_seen_at = max(last_seen_at, excluded.last_seen_at)
-"""
-_LIST_BATCHES = """
+"""  # noqa: S608 - built from our own constants
+_LIST_BATCHES = f"""
     INSERT INTO fresh_batches
     SELECT batch_id, player_id, game_id, ifnull(min_amount, 0), ifnull(max_amount, 0),
            ifnull(level_millionths, 0), ifnull(trigger_threshold, 0), ifnull(trigger_millionths, 0),
            ifnull(max_per_day, 0), iif(max_per_day > 0, substr(received_at, 1, 10), NULL)
     FROM batches CROSS JOIN players USING (user_id) LEFT JOIN rules_in_force USING (game_id)
-    WHERE batch_id BETWEEN ? AND ? AND source = 'playsmart'
-"""
+    WHERE batch_id BETWEEN ? AND ? AND source = '{PLAYSMART}'
+"""  # noqa: S608 - built from our own constants
 _SCORE = last_member(
     "score",
     "iif(type IN ('integer', 'real') AND atom BETWEEN -1.7e308 AND 1.7e308, atom, NULL)",
@@ -200,8 +205,8 @@ class SqliteCoins:
         if last_rule != self._last_rule:  # the first time, or another process has other rules
             self._last_rule = await self._put_in_force(db, first_batch)
         batches = (first_batch, last_batch)
-        first_event = first_batch * MAX_EVENTS_PER_BATCH
-        events = (first_event, last_batch * MAX_EVENTS_PER_BATCH + MAX_EVENTS_PER_BATCH - 1)
+        first_event = first_event_id(first_batch)
+        events = (first_event, last_event_id(last_batch))
         await db.execute(_SEE_PLAYERS, batches)
         await db.execute("DELETE FROM fresh_batches")
         await db.execute(_LIST_BATCHES, batches)

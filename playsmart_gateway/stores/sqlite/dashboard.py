@@ -11,7 +11,7 @@ from typing import Any, Self
 import aiosqlite
 import msgspec
 
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import LYNES, MAX_EVENTS_PER_BATCH
 from playsmart_gateway.stores.rollups import (
     Figures,
     RolledUp,
@@ -56,7 +56,7 @@ _FIELDS = Query(
                 SELECT batch_id, source, game_id FROM batches
                 ORDER BY batch_id DESC LIMIT {NEWEST_BATCHES}
             )
-            WHERE source = 'lynes' AND game_id = coalesce($1, game_id) LIMIT {NEWEST_OF_LYNES}
+            WHERE source = '{LYNES}' AND game_id = coalesce($1, game_id) LIMIT {NEWEST_OF_LYNES}
         )
         CROSS JOIN event_rows ON event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
                                  AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}

@@ -2,7 +2,13 @@
 
 import aiosqlite
 
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    PLAYSMART,
+    TEAK,
+    first_event_id,
+    last_event_id,
+)
 from playsmart_gateway.stores.rollups import DAY
 from playsmart_gateway.stores.sql.rollup import (
     MAX_LEVEL,
@@ -45,7 +51,8 @@ _COUNT_EVENTS = f"""
 _SEE_PLAYERS = f"""
     SELECT row_number() OVER (ORDER BY min(seen)) AS place, json_array(game_id, player, day) AS item
     FROM (
-        SELECT game_id, user_id AS player, at / {DAY} AS day, batch_id * 256 AS seen
+        SELECT game_id, user_id AS player, at / {DAY} AS day,
+               batch_id * {MAX_EVENTS_PER_BATCH} AS seen
         FROM chunk_batches WHERE user_id <> ''
         UNION ALL
         SELECT game_id, event_rows.user_id, at / {DAY}, event_id
@@ -79,7 +86,7 @@ _LIST_LEVELS = f"""
         SELECT game_id, chunk_batches.user_id AS player, event_id, at / {DAY} AS day,
                type = 'LevelCompleted' AS done, {_LEVEL} AS level,
                iif(type = 'LevelCompleted', {_SECONDS}, NULL) AS seconds
-        FROM {_CHUNK} AND source = 'playsmart' AND (
+        FROM {_CHUNK} AND source = '{PLAYSMART}' AND (
             type = 'LevelCompleted'
             OR type = 'GameEnd' AND {last_member("reason")} IS NOT 'completed'
             OR type = 'Custom'
@@ -117,7 +124,7 @@ _COUNT_ACTIONS = f"""
         game_id, at / {DAY}, type, count(*),
         sum({_number("$.event_count")}), sum({_number("$.value")})
     ) AS item
-    FROM {_CHUNK} AND source = 'teak' GROUP BY game_id, at / {DAY}, type
+    FROM {_CHUNK} AND source = '{TEAK}' GROUP BY game_id, at / {DAY}, type
 """  # noqa: S608 - built from our own constants
 
 _GATHERING = (
@@ -140,8 +147,8 @@ async def gather(db: aiosqlite.Connection, max_events: int) -> Chunk:
     await db.execute("DELETE FROM chunk_batches")
     await db.execute(_LIST_BATCHES, (chunk.start + 1, chunk.position))
     events = {
-        "first": (chunk.start + 1) * MAX_EVENTS_PER_BATCH,
-        "last": (chunk.position + 1) * MAX_EVENTS_PER_BATCH - 1,
+        "first": first_event_id(chunk.start + 1),
+        "last": last_event_id(chunk.position),
     }
     await db.execute("DELETE FROM chunk_levels")
     await db.execute(_LIST_LEVELS, events)

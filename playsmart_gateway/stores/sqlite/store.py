@@ -18,8 +18,10 @@ from playsmart_gateway.economy.points import (
 )
 from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
 from playsmart_gateway.events.batch import (
-    MAX_EVENTS_PER_BATCH,
+    LYNES,
+    PLAYSMART,
     Batch,
+    first_event_id,
 )
 from playsmart_gateway.events.sessions import sessions_in
 from playsmart_gateway.stores.contract import TakeTurn
@@ -182,7 +184,7 @@ class SqliteSink:
             async with self._connection.transaction() as db:
                 if batches:
                     new = await self._inserter.without_known(db, batches)
-                    if new and new[0].source == "lynes":
+                    if new and new[0].source == LYNES:
                         events = self._loyalty.occurrences(new)
                         first_id = await self._inserter.insert(db, new)
                         await self._loyalty.award(Statements(db), events, first_id)
@@ -222,7 +224,7 @@ class SqliteSink:
                         f"{-amount} coins are more than the balance of {balance}; "
                         "force it if that is meant"
                     )
-                entry_id = await self._take_batch_id(db) * MAX_EVENTS_PER_BATCH
+                entry_id = first_event_id(await self._take_batch_id(db))
                 entry = (entry_id, player_id, amount, balance + amount, _now(), reason)
                 await db.execute(_ADJUST, entry)
                 await db.execute(
@@ -306,7 +308,7 @@ class SqliteSink:
         if not batches:
             return 0
         first_id = await self._inserter.insert(db, batches)
-        if any(batch.source == "playsmart" for batch in batches):
+        if any(batch.source == PLAYSMART for batch in batches):
             await self._coins.pay(db, first_id, first_id + len(batches) - 1, _now())
         sessions = list(sessions_in(batches, first_id))
         repeated = await apps.track_sessions(db, sessions) if sessions else 0

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import aiosqlite
 
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, TEAK, first_event_id
 from playsmart_gateway.events.sessions import (
     INSTALLED_PLACE,
     Session,
@@ -61,13 +61,14 @@ _COUNTRIES = """
     SELECT user_id, country_code FROM app_players
     WHERE app_id = ? AND user_id IN (SELECT value FROM json_each(?))
 """
-_ACTIONS = """
+_ACTIONS = f"""
     SELECT type, ifnull(customdata ->> '$.country_code', ''), customdata -> '$.event_count',
            customdata -> '$.value', customdata -> '$.sum_of_squares'
     FROM batches CROSS JOIN event_rows
-        ON event_id BETWEEN batch_id * 256 AND batch_id * 256 + 255
-    WHERE source = 'teak' AND game_id = ?
-"""
+        ON event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+                    AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+    WHERE source = '{TEAK}' AND game_id = ?
+"""  # noqa: S608 - built from our own constants
 
 
 async def track_sessions(db: aiosqlite.Connection, sessions: Sequence[tuple[int, Session]]) -> int:
@@ -79,7 +80,7 @@ async def track_sessions(db: aiosqlite.Connection, sessions: Sequence[tuple[int,
     await db.execute(_SEE_PLAYERS, (text,))
     repeats = await db.execute_fetchall(_REPEATED_INSTALLS, (text,))
     for (batch_id,) in repeats:
-        event_id = batch_id * MAX_EVENTS_PER_BATCH + INSTALLED_PLACE
+        event_id = first_event_id(batch_id) + INSTALLED_PLACE
         await db.execute("DELETE FROM event_rows WHERE event_id = ?", (event_id,))
         await db.execute(
             "UPDATE batches SET event_count = event_count - 1 WHERE batch_id = ?", (batch_id,)
