@@ -1,7 +1,8 @@
 """Long work on the event loop, cut into steps, so that what is quick gets in between."""
 
 import asyncio
-from collections import deque
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
@@ -15,6 +16,16 @@ LARGE_BODY_BYTES = 65_536
 
 SLICE_BYTES = 65_536
 """Of a text, in a step: less than a millisecond, whatever is done with it."""
+
+
+LONG_STEP_SECONDS = 0.002
+"""Of a processor. A step that takes longer is one call in C over a body that was made for it."""
+
+REST_FACTOR = 250
+"""How many times what a step took beyond that its sender rests: so it is 1 in 250 of the loop."""
+
+MAX_REST_SECONDS = 1.0
+_MAX_SENDERS = 1_024
 
 
 def at_once(steps: Steps[T]) -> T:
@@ -33,9 +44,17 @@ class Spaced:
     So what takes long is not done all in a row, and what is quick gets in between.
     """
 
-    def __init__(self, rounds: int = 0, seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        rounds: int = 0,
+        seconds: float = 0.0,
+        *,
+        processor_clock: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._rounds = rounds
         self._seconds = seconds
+        self._processor_clock = processor_clock
+        self._rested_at: OrderedDict[str, float] = OrderedDict()
         self._rest = 0
         self._is_going = False
         self._queue: deque[Callable[[], None]] = deque()
@@ -47,18 +66,35 @@ class Spaced:
             self._is_going = True
             self._go(loop)
 
-    async def run(self, steps: Steps[T]) -> T:
-        """Do the first of the steps now and each other one when it is its turn."""
+    async def run(self, steps: Steps[T], sender: str = "") -> T:
+        """Do the first of the steps now and each other one when it is its turn.
+
+        A ``sender`` whose work has held up the loop for longer than a step may take rests before
+        the next of it begins, so that one alone cannot be what all others wait for.
+        """
         loop = asyncio.get_running_loop()
+        if (rest := self._rested_at.get(sender, 0.0) - loop.time()) > 0:
+            await asyncio.sleep(rest)
         while True:
+            began = self._processor_clock()
             try:
                 next(steps)
             except StopIteration as end:
                 result: T = end.value
                 return result
+            finally:
+                too_long = self._processor_clock() - began - LONG_STEP_SECONDS
+                if too_long > 0 and sender:
+                    self._must_rest(sender, loop.time(), REST_FACTOR * too_long)
             turn = asyncio.Event()
             self.put(loop, turn.set)
             await turn.wait()
+
+    def _must_rest(self, sender: str, now: float, seconds: float) -> None:
+        until = max(now, self._rested_at.pop(sender, now)) + seconds
+        self._rested_at[sender] = min(until, now + MAX_REST_SECONDS)
+        if len(self._rested_at) > _MAX_SENDERS:
+            self._rested_at.popitem(last=False)
 
     def _go(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._rest:

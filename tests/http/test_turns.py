@@ -5,7 +5,13 @@ from functools import partial
 
 import pytest
 
-from playsmart_gateway.http.turns import Spaced, Steps, at_once
+from playsmart_gateway.http.turns import (
+    LONG_STEP_SECONDS,
+    MAX_REST_SECONDS,
+    Spaced,
+    Steps,
+    at_once,
+)
 
 
 def steps(name: str, done: list[str]) -> Steps[str]:
@@ -66,3 +72,58 @@ def test_at_once_does_all_the_steps() -> None:
     done: list[str] = []
     assert at_once(steps("a", done)) == "A"
     assert done == ["a"] * 3
+
+
+class Processor:
+    """A processor clock that is told how long each step takes."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def steps(self, *seconds: float) -> Steps[None]:
+        for each in seconds:
+            self.now += each
+            yield
+
+
+async def rest_of(turns: Spaced, processor: Processor, sender: str) -> float:
+    """How long the next work of a sender waits before it begins."""
+    loop = asyncio.get_running_loop()
+    asked = loop.time()
+    began: list[float] = []
+
+    def work() -> Steps[None]:
+        began.append(loop.time())
+        yield
+
+    await turns.run(work(), sender)
+    return began[0] - asked
+
+
+async def test_who_held_up_the_loop_rests_before_the_next_work_and_nobody_else_does() -> None:
+    processor = Processor()
+    turns = Spaced(1, processor_clock=processor)
+    await turns.run(processor.steps(0.0015, LONG_STEP_SECONDS + 0.001), "heavy")
+    assert await rest_of(turns, processor, "other") < 0.1
+    assert await rest_of(turns, processor, "heavy") > 0.1
+    assert await rest_of(turns, processor, "heavy") < 0.1, "it has rested"
+
+
+async def test_steps_that_are_short_cost_their_sender_no_rest_and_no_rest_is_for_ever() -> None:
+    processor = Processor()
+    turns = Spaced(1, processor_clock=processor)
+    await turns.run(processor.steps(*[LONG_STEP_SECONDS] * 5), "plain")
+    assert await rest_of(turns, processor, "plain") < 0.1
+    await turns.run(processor.steps(60.0), "stuck")
+    assert await rest_of(turns, processor, "stuck") < MAX_REST_SECONDS + 0.5
+
+
+async def test_many_senders_take_no_more_memory_than_some() -> None:
+    processor = Processor()
+    turns = Spaced(1, processor_clock=processor)
+    for number in range(1_030):
+        await turns.run(processor.steps(0.1), f"sender {number}")
+    assert await rest_of(turns, processor, "sender 0") < 0.1, "forgotten for a newer one"

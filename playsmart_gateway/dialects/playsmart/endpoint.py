@@ -55,6 +55,10 @@ class IngestEvents(Endpoint[Caller, Batch]):
         """See ``Endpoint``."""
         return decode(body, self._draws)
 
+    def sender(self, who: Caller) -> str:
+        """See ``Endpoint``: the player."""
+        return who.subject
+
     def decode_in_steps(self, who: Caller, body: bytes) -> Steps[Batch]:
         """See ``Endpoint``."""
         return decode_in_steps(body, self._draws)
