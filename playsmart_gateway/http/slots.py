@@ -113,7 +113,8 @@ class Held(Protocol):
 class Slots:
     """The connections of one process, ``connections``, and their limits.
 
-    In ``queue`` are those with a request of a pipeline that may begin when it is its turn; of
+    Of ``arrivals`` one is read from in a round of the event loop. In ``queue`` are those with a
+    request of a pipeline that may begin when it is its turn; of
     ``large_bodies`` that are whole one at a time is given to its endpoint, or decoded a step; of
     connections whose bodies are large, or thrown away, one at a time is read from.
 
@@ -140,8 +141,10 @@ class Slots:
         self.kept_head, self.last_head = b"", b"connection: close\r\n"
         self.queue: deque[Callable[[], None]] = deque()
         self.large_bodies = Spaced(ROUNDS)
+        self.arrivals = Spaced()
         self.reads, self.discards = Spaced(READ_ROUNDS), Spaced(seconds=DISCARD_SECONDS)
         self._of_address: Counter[str] = Counter()
+        self._unswept: list[Held] = []
         self._at_once = max(1, limits.max_connections // 64)
 
     def announce(self, headers: list[tuple[bytes, bytes]]) -> None:
@@ -222,10 +225,15 @@ class Slots:
 
     # ---- Deadlines --------------------------------------------------------------------------
 
-    def sweep(self) -> None:
-        """End what took too long."""
-        now = self.clock()
-        for connection in list(self.connections):
+    def sweep(self, parts: int = 1) -> None:
+        """End what took too long, of all or in so many calls: a thousand take some milliseconds."""
+        if parts == 1 or not self._unswept:
+            self._unswept = list(self.connections)
+        now, size = self.clock(), -(-len(self.connections) // parts)
+        swept, self._unswept = self._unswept[:size], self._unswept[size:]
+        for connection in swept:
+            if connection not in self.connections:
+                continue
             if self._is_stuck(connection, now):
                 self._end(connection, "answer_not_read")
             elif not connection.is_closing:

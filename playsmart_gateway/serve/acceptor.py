@@ -33,31 +33,44 @@ def is_wildcard(host: str) -> bool:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; port 0 is any that is free.
+    """Return a socket that listens at the first address of a host; port 0 is any that is free.
 
     Raises:
         GatewayError: it cannot.
     """
-    listener = None
+    first, *others = listen_everywhere(host, port, at_most=1)
+    assert not others
+    return first
+
+
+def listen_everywhere(host: str, port: int, *, at_most: int | None = None) -> list[socket.socket]:
+    """Return sockets that listen at all addresses of a host; port 0 is any that is free.
+
+    Raises:
+        GatewayError: it cannot.
+    """
+    listeners: list[socket.socket] = []
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6 and is_wildcard(host):
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
-        listener.bind(address)
-        listener.listen(BACKLOG)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in list(dict.fromkeys(found))[:at_most]:
+            listener = socket.socket(family, kind, protocol)
+            listeners.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not is_wildcard(host))
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
+            if not port and len(listeners) > 1:  # one port for all
+                address = (address[0], listeners[0].getsockname()[1], *address[2:])
+            listener.bind(address)
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
     except OSError as error:
-        if listener is not None:
-            listener.close()
+        for each in listeners:
+            each.close()
         told = (error.strerror or "").lower()
         shown = f"[{host}]" if ":" in host else host
         raise GatewayError(f"cannot listen on {shown}:{port}: {told}") from error
-    listener.setblocking(False)
-    return listener
+    return listeners
 
 
 class Acceptor:

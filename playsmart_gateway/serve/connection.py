@@ -75,7 +75,14 @@ class Protocol(Reader):
             self.address = group_of(self.client[0]) if self.client else ""
         if (refused := slots.enter(self)) is not None:
             self.refuse(503, refused)
+        else:  # when many come at once, those who are here already are not to wait for all of them
+            transport.pause_reading()
+            slots.arrivals.put(self.loop, self._begin_to_read)
         self._is_extra = slots.excess > 0
+
+    def _begin_to_read(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody who waits for this client."""

@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
@@ -23,10 +24,7 @@ from playsmart_gateway.config import Config
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http.slots import Slots
 from playsmart_gateway.peers.peer import Peer
-from playsmart_gateway.serve.acceptor import (
-    is_wildcard,
-    listen,
-)
+from playsmart_gateway.serve.acceptor import PAUSE_SECONDS, listen_everywhere
 from playsmart_gateway.serve.connection import Protocol
 
 logger = logging.getLogger(__name__)
@@ -40,7 +38,7 @@ HURRY = signal.SIGUSR1
 """What a supervisor sends to its workers when it got a second signal."""
 
 SWEEP_TICKS = 5
-"""uvicorn ticks ten times a second."""
+"""In so many each connection is looked at once; uvicorn ticks ten times a second."""
 
 TICK_SECONDS = 0.1
 
@@ -68,25 +66,39 @@ class Server(uvicorn.Server):
         self._slots = slots
         self._worker = worker
         self._on_signal = on_signal
+        self._arrived: deque[int] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
+        self._listeners: list[socket.socket] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve."""
-        listeners = [] if self._worker else sockets
-        if not self._worker and is_wildcard(self.config.host):
-            listeners = [listen(self.config.host, self.config.port)]
-        await super().startup(listeners)
+        """Begin to serve.
+
+        Connections are accepted here and not by the event loop, which would make as many as wait in
+        one go: a thousand that come at once would stop all others for a tenth of a second.
+
+        Raises:
+            GatewayError: it cannot listen there.
+        """
+        await super().startup([])
         if self._worker:
             self._worker.serves(self._take_over)
-        elif listeners:
-            self._log_started_message(listeners)
+            return
+        self._listeners = sockets or listen_everywhere(self.config.host, self.config.port)
+        for each in self._listeners:
+            self._listen_to(each)
+        self._log_started_message(self._listeners)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what was begun; what is not whole gets half of the time that answers have."""
         if self._worker:
             self._worker.stops()
-            if self._connecting:  # those that are not there yet would not be told to end
-                await asyncio.wait(self._connecting)
+        for each in self._listeners:
+            asyncio.get_running_loop().remove_reader(each)
+            each.close()
+        while self._arrived:  # those that are not there yet would not be told to end
+            self._begin_next()
+        if self._connecting:
+            await asyncio.wait(self._connecting)
         self._slots.stop((self.config.timeout_graceful_shutdown or 0) / 2)
         sweeping = asyncio.create_task(self._keep_sweeping())
         try:
@@ -94,9 +106,37 @@ class Server(uvicorn.Server):
         finally:
             sweeping.cancel()
 
+    def _listen_to(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:  # or it was closed meanwhile
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Accept one connection; the loop calls again, in its next round, while there are more."""
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            logger.warning("cannot accept a connection: %s", error.strerror)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            loop.call_later(PAUSE_SECONDS, self._listen_to, listener)
+            return
+        self._take_over(connection.detach())
+
     def _take_over(self, descriptor: int) -> None:
-        """Serve a connection that the supervisor has accepted."""
-        task = asyncio.create_task(self._connect(socket.socket(fileno=descriptor)))
+        """Serve a connection that was accepted; of several one begins in a round of the loop."""
+        self._arrived.append(descriptor)
+        if len(self._arrived) == 1:
+            asyncio.get_running_loop().call_soon(self._begin_next)
+
+    def _begin_next(self) -> None:
+        if not self._arrived:  # the end has come first
+            return
+        connection = socket.socket(fileno=self._arrived.popleft())
+        if self._arrived:
+            asyncio.get_running_loop().call_soon(self._begin_next)
+        task = asyncio.create_task(self._connect(connection))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
@@ -113,8 +153,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Have the connections look at the clock."""
-        if counter % SWEEP_TICKS == 0:
-            self._slots.sweep()
+        self._slots.sweep(SWEEP_TICKS)
         is_over = await super().on_tick(counter)
         if counter % SWEEP_TICKS == 0:  # uvicorn has looked at the date
             self._slots.announce(self.server_state.default_headers)

@@ -477,3 +477,26 @@ async def test_many_places_are_made_with_one_look(house: House) -> None:
 )
 def test_an_address_of_ipv6_counts_with_its_network(one: str, other: str, same: bool) -> None:
     assert (group_of(one) == group_of(other)) is same
+
+
+async def test_of_connections_that_come_at_once_one_is_read_from_in_a_round_of_the_loop() -> None:
+    house = House()
+    wires = [(await house.open())[1] for _ in range(6)]
+    assert [wire.reads for wire in wires].count(True) == 1
+    for _ in range(len(wires)):
+        await asyncio.sleep(0)
+    assert all(wire.reads for wire in wires)
+
+
+async def test_a_sweep_in_parts_has_looked_at_all_after_so_many_calls() -> None:
+    house = House(request_seconds=10.0)
+    held = [await house.open() for _ in range(7)]
+    house.clock.now += 11.0
+    house.slots.sweep(3)
+    refused = [wire for _, wire in held if wire.statuses]
+    assert 0 < len(refused) < len(held)
+    gone, _ = next(each for each in held if not each[1].statuses)
+    gone.connection_lost(None)
+    for _ in range(2):
+        house.slots.sweep(3)
+    assert all(wire.statuses == [408] for connection, wire in held if connection is not gone)

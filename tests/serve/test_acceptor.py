@@ -17,6 +17,7 @@ from playsmart_gateway.peers.scoreboard import (
 from playsmart_gateway.serve.acceptor import (
     Acceptor,
     listen,
+    listen_everywhere,
 )
 
 
@@ -140,3 +141,20 @@ def test_where_nobody_can_listen_is_one_clear_line() -> None:
         pytest.raises(GatewayError, match=r"cannot listen on 127.0.0.1:\d+: address already"),
     ):
         listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_host_that_is_not_known_is_named() -> None:
+    with pytest.raises(GatewayError, match=r"cannot listen on nowhere\.invalid:8000: "):
+        listen_everywhere("nowhere.invalid", 8_000)
+
+
+def test_a_host_of_two_addresses_is_listened_to_at_both_by_one_port() -> None:
+    listeners = listen_everywhere("localhost", 0)
+    try:
+        assert len({each.getsockname()[1] for each in listeners}) == 1
+        for each in listeners:
+            with socket.create_connection(each.getsockname()[:2], timeout=30):
+                pass
+    finally:
+        for each in listeners:
+            each.close()
