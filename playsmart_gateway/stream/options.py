@@ -9,33 +9,20 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import msgspec
-
+from playsmart_gateway.config import Nats
 from playsmart_gateway.errors import ConfigError
 
 SCHEMES = ("nats", "tls")
 DEFAULT_PORT = 4222
 
 
-class JetStreamOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How the stream is to be, how workers consume it, and how to prove who we are.
+class JetStreamOptions(Nats, frozen=True, kw_only=True):
+    """How the stream is to be, how workers consume it, and how to prove who we are: ``[nats]``.
 
     ``max_age_seconds`` and ``max_bytes`` set no limit when they are 0. ``largest_batch_bytes`` is
     what may have to be published, 0 if that is unknown.
     """
 
-    stream: str = "playsmart"
-    replicas: int = 1
-    max_age_seconds: int = 0
-    max_bytes: int = 0
-    duplicate_window_seconds: int = 120
-    ack_wait_seconds: float = 30.0
-    max_ack_pending: int = 20_000
-    max_deliveries: int = 10
-    credentials_file: str | None = None
-    tls_ca_file: str | None = None
-    tls_cert_file: str | None = None
-    tls_key_file: str | None = None
     largest_batch_bytes: int = 0
 
     def problems(self) -> list[str]:

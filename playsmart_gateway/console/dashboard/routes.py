@@ -23,11 +23,12 @@ from playsmart_gateway.console.access import OperatorGate
 from playsmart_gateway.console.dashboard.window import Recent
 from playsmart_gateway.errors import SinkError
 from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.http.ops import Observed
 from playsmart_gateway.http.static import (
+    SECURITY_HEADERS,
     Asset,
     package_folder,
 )
-from playsmart_gateway.metrics import Snapshot
 from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.rollups import SPANS, Figures
 
@@ -49,28 +50,12 @@ _PAGES = {
     f"{PATH}/charts.js": "charts.js",
     f"{PATH}/icon.svg": "icon.svg",
 }
-SECURITY_HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
-"""Nothing but our own files, no inline script or style, in nobody's frame."""
 
 
-class Watched(Protocol):
+class Watched(Observed, Protocol):
     """The parts of a gateway that the page shows."""
 
     rollups: Rollups | None
-
-    async def refresh(self) -> None:
-        """Have all workers say how things stand before ``report`` is called."""
-        ...
-
-    def report(self) -> Snapshot:
-        """Return how things stand, in all workers together."""
-        ...
 
 
 def routes(

@@ -36,6 +36,7 @@ from playsmart_gateway.console.inspector.watcher import (
     Watcher,
 )
 from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.http.static import SECURITY_HEADERS
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.stores.readers import CoinReader
 
@@ -59,16 +60,7 @@ _FILES = {
     f"{PATH}/inspector.css": ("inspector.css", "text/css; charset=utf-8"),
     f"{PATH}/inspector.js": ("inspector.js", "text/javascript; charset=utf-8"),
 }
-_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
+_HEADERS = {**SECURITY_HEADERS, "cache-control": "no-store"}
 
 
 def routes(

@@ -2,18 +2,18 @@
 
 import hmac
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import cast, get_args
 
 import msgspec
 
 from playsmart_gateway.dialects.teak.deep_links import short_link
-from playsmart_gateway.dialects.teak.parameters import MAX_TEXT_LENGTH, Identifier
+from playsmart_gateway.dialects.teak.parameters import MAX_TEXT_LENGTH
 from playsmart_gateway.dialects.teak.properties import MAX_OF_EACH_KIND, Kind
+from playsmart_gateway.dialects.teak.section import TeakApp
 from playsmart_gateway.dialects.teak.templates import is_template
 from playsmart_gateway.errors import ConfigError
 
-_KEYS = ("id", "secret_key", "link_domains", "links", "properties")
 _KINDS = get_args(Kind)
 _is_host = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*").fullmatch
 _scheme_of = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):").match
@@ -37,7 +37,7 @@ class App(msgspec.Struct, frozen=True):
         return found
 
 
-def read_apps(tables: Sequence[Mapping[str, Any]]) -> dict[str, App]:
+def read_apps(tables: Sequence[TeakApp]) -> dict[str, App]:
     """Return the apps by id.
 
     Raises:
@@ -59,61 +59,37 @@ def read_apps(tables: Sequence[Mapping[str, Any]]) -> dict[str, App]:
 class _Reader:
     """Reads one table and adds what is wrong with it to ``problems``, led by the key."""
 
-    def __init__(self, path: str, table: Mapping[str, Any], problems: list[str]) -> None:
+    def __init__(self, path: str, table: TeakApp, problems: list[str]) -> None:
         self._path = path
         self._table = table
         self._problems = problems
 
     def app(self) -> App:
-        for key in self._table:
-            if key not in _KEYS:
-                self._refuse(key, "unknown key")
+        if not 1 <= len(self._table.id) <= MAX_TEXT_LENGTH:
+            self._refuse("id", f"must be a string of 1 to {MAX_TEXT_LENGTH} characters")
         domains = self._link_domains()
-        return App(self._id(), self._secrets(), domains, self._links(domains), self._properties())
+        links, properties = self._links(domains), self._properties()
+        return App(self._table.id, self._secrets(), domains, links, properties)
 
     def _refuse(self, key: str, message: str) -> None:
         self._problems.append(f"{self._path}.{key}: {message}")
 
-    def _value(self, key: str, kind: Any, rule: str) -> Any:
-        """Return an optional value of a type, None when it is absent or wrong."""
-        if key not in self._table:
-            return None
-        try:
-            return msgspec.convert(self._table[key], kind)
-        except msgspec.ValidationError:
-            self._refuse(key, rule)
-            return None
-
-    def _id(self) -> str:
-        if "id" not in self._table:
-            self._refuse("id", "is required")
-        rule = f"must be a string of 1 to {MAX_TEXT_LENGTH} characters"
-        return self._value("id", Identifier, rule) or ""
-
     def _secrets(self) -> tuple[bytes, ...]:
-        if "secret_key" not in self._table:
-            self._refuse("secret_key", "is required")
-        rule = "must be a string or an array of strings, none of them empty"
-        sent = self._value("secret_key", str | list[str], rule)
-        if sent is None:
-            return ()
-        secrets = [sent] if isinstance(sent, str) else sent
+        secrets = self._table.secrets
         if not secrets or not all(secrets):
+            rule = "must be a string or an array of strings, none of them empty"
             self._refuse("secret_key", rule)
         return tuple(secret.encode() for secret in secrets)
 
     def _link_domains(self) -> frozenset[str]:
-        rule = "must be an array of host names"
-        domains = self._value("link_domains", list[str], rule) or []
-        hosts = frozenset(domain.lower() for domain in domains)
+        hosts = frozenset(domain.lower() for domain in self._table.link_domains)
         if not all(map(_is_host, hosts)):
-            self._refuse("link_domains", rule)
+            self._refuse("link_domains", "must be an array of host names")
         return hosts
 
     def _links(self, domains: frozenset[str]) -> dict[str, str]:
-        rule = "must be a table of links, all of them strings"
         links: dict[str, str] = {}
-        for key, target in (self._value("links", dict[str, str], rule) or {}).items():
+        for key, target in self._table.links.items():
             name = f'links."{key}"'
             short = ("", key.rstrip("/")) if key.startswith("/") else short_link(key)
             scheme = _scheme_of(target)
@@ -130,9 +106,10 @@ class _Reader:
         return links
 
     def _properties(self) -> dict[str, Kind]:
-        rule = f"must be a table of {' and '.join(_KINDS)}"
-        kinds: dict[str, Kind] = self._value("properties", dict[str, Kind], rule) or {}
+        kinds = self._table.properties
+        if not set(kinds.values()) <= set(_KINDS):
+            self._refuse("properties", f"must be a table of {' and '.join(_KINDS)}")
         for kind in _KINDS:
             if sum(each == kind for each in kinds.values()) > MAX_OF_EACH_KIND:
                 self._refuse("properties", f"has more than {MAX_OF_EACH_KIND} of kind {kind}")
-        return kinds
+        return cast(dict[str, Kind], kinds)

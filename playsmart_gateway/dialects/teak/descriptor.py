@@ -27,7 +27,7 @@ class _Teak(Dialect):
 
         section, renderer = host.config.of(Teak), Renderer()
         parts = Parts(
-            apps=read_apps([msgspec.to_builtins(app) for app in section.apps]),
+            apps=read_apps(section.apps),
             intake=host.intake,
             known_players=host.known_players,
             reader=host.reader,
@@ -57,13 +57,12 @@ class _Teak(Dialect):
     def check(self, config: Config) -> None:
         from playsmart_gateway.dialects.teak.apps import read_apps
 
-        read_apps([msgspec.to_builtins(app) for app in config.of(Teak).apps])
+        read_apps(config.of(Teak).apps)
 
     def secrets(self, config: Config) -> Iterator[tuple[str, str]]:
         for place, app in enumerate(config.of(Teak).apps):
-            secrets = (app.secret_key,) if isinstance(app.secret_key, str) else app.secret_key
             # That one is empty is for `read_apps` to say.
-            yield from ((f"teak.apps.{place}.secret_key", each) for each in secrets if each)
+            yield from ((f"teak.apps.{place}.secret_key", each) for each in app.secrets if each)
 
     def with_examples(self, config: Config) -> Config:
         from playsmart_gateway.dialects.teak.openapi_schemas import APP, SECRET_KEY

@@ -15,6 +15,11 @@ class TeakApp(Section, frozen=True):
     links: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     properties: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All secrets that are accepted now."""
+        return (self.secret_key,) if isinstance(self.secret_key, str) else self.secret_key
+
 
 class TeakLimits(Section, frozen=True):
     """Requests a second of one app to one path; 0 sets no limit."""

@@ -3,19 +3,26 @@
 import tomllib
 from typing import Any
 
+import msgspec
 import pytest
 
 from playsmart_gateway.dialects.teak.apps import App, read_apps
 from playsmart_gateway.dialects.teak.deep_links import resolve
+from playsmart_gateway.dialects.teak.section import TeakApp
 from playsmart_gateway.errors import ConfigError
 
 MINIMAL = {"id": "app", "secret_key": "secret"}
+NOTHING = {"id": "", "secret_key": ""}
 LINKED = MINIMAL | {"link_domains": ["Game.example"]}
+
+
+def as_configured(*tables: dict[str, Any]) -> list[TeakApp]:
+    return [msgspec.convert(table, TeakApp) for table in tables]
 
 
 def problems(*tables: dict[str, Any]) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        read_apps(tables)
+        read_apps(as_configured(*tables))
     assert "secret-4711" not in str(caught.value)
     return list(caught.value.problems)
 
@@ -33,7 +40,7 @@ def test_an_app_with_everything() -> None:
         level = "string"
         coins = "number"
     """)["teak"]["apps"]
-    app = read_apps(tables)["app"]
+    app = read_apps(as_configured(*tables))["app"]
     assert app == App(
         "app",
         (b"new", b"old"),
@@ -56,17 +63,12 @@ def test_every_secret_is_believed_and_nothing_else() -> None:
     assert not App("app", ()).believes("")
 
 
-NO_SECRETS: list[Any] = ["", [], [""], ["secret-4711", ""], 5, ["secret-4711", 5], {}]
-NO_HOSTS: list[Any] = ["a", [5], [""], ["https://a"], ["a/b"], ["a..b"], ["*.a"]]
-NO_LINKS: list[Any] = ["a", ["a"], {"/a": 5}, {"/a": {"b": "c"}}]
-NO_KINDS: list[Any] = ["a", ["a"], {"a": "text"}, {"a": 5}]
+NO_SECRETS: list[Any] = ["", [], [""], ["secret-4711", ""]]
+NO_HOSTS: list[Any] = [[""], ["https://a"], ["a/b"], ["a..b"], ["*.a"]]
+NO_KINDS: list[Any] = [{"a": "text"}, {"a": ""}]
 NOT_OURS = ["", "a", "game.example/a", "https://other.example/a", "teak1:///", "https:///a"]
 MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
-    ({}, ["id: is required", "secret_key: is required"]),
-    ({"secret_key": "a"}, ["id: is required"]),
-    ({"id": "a"}, ["secret_key: is required"]),
     (MINIMAL | {"id": ""}, ["id: must be a string of 1 to 256 characters"]),
-    (MINIMAL | {"id": 5}, ["id: must be a string of 1 to 256 characters"]),
     (MINIMAL | {"id": "x" * 257}, ["id: must be a string of 1 to 256 characters"]),
     *[
         (
@@ -75,14 +77,9 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         )
         for wrong in NO_SECRETS
     ],
-    (MINIMAL | {"secret": "secret-4711"}, ["secret: unknown key"]),
     *[
         (MINIMAL | {"link_domains": wrong}, ["link_domains: must be an array of host names"])
         for wrong in NO_HOSTS
-    ],
-    *[
-        (LINKED | {"links": wrong}, ["links: must be a table of links, all of them strings"])
-        for wrong in NO_LINKS
     ],
     *[
         (LINKED | {"links": {wrong: "a:///"}}, [f'links."{wrong}": is not on a link domain'])
@@ -128,14 +125,13 @@ def test_a_mistake_is_led_by_its_key(table: dict[str, Any], expected: list[str])
 
 def test_128_properties_of_each_kind_are_allowed() -> None:
     kinds = {f"s{n}": "string" for n in range(128)} | {f"n{n}": "number" for n in range(128)}
-    assert len(read_apps([MINIMAL | {"properties": kinds}])["app"].properties) == 256
+    assert len(read_apps(as_configured(MINIMAL | {"properties": kinds}))["app"].properties) == 256
 
 
 def test_the_mistakes_of_all_apps_are_told_at_once() -> None:
-    assert problems(MINIMAL, {"id": "other"}, MINIMAL, {"x": 1, "id": "", "secret_key": ""}) == [
-        "teak.apps.1.secret_key: is required",
+    assert problems(MINIMAL, {"id": "other", "secret_key": []}, MINIMAL, NOTHING) == [
+        "teak.apps.1.secret_key: must be a string or an array of strings, none of them empty",
         "teak.apps.2.id: is the id of another app, too",
-        "teak.apps.3.x: unknown key",
         "teak.apps.3.id: must be a string of 1 to 256 characters",
         "teak.apps.3.secret_key: must be a string or an array of strings, none of them empty",
     ]

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from starlette.types import Message
 
@@ -79,7 +78,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Parts]:
     async with in_process(app):
         gateway = app.state.gateway
         yield Parts(
-            apps=read_apps([msgspec.to_builtins(app) for app in config.of(Teak).apps]),
+            apps=read_apps(config.of(Teak).apps),
             intake=gateway.intake,
             known_players=gateway.known_players,
             reader=gateway.reader,
