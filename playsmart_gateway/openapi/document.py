@@ -24,7 +24,8 @@ Takes batches of game events and stores them, exactly once, in SQL.
   an endpoint is reached (408, 431, not HTTP) is told in these words everywhere.
 - **503** with `Retry-After` means that nothing was kept: send the same again then.
 
-Mint a token with `playsmart-gateway token --sub device-abc-123`."""
+Mint a token with `playsmart-gateway token --sub device-abc-123`. The [manual](/manual) tells the
+rest."""
 
 
 def document(dialects: Sequence[Piece]) -> dict[str, Any]:
