@@ -3,25 +3,23 @@
 import importlib.util
 import json
 import re
-import subprocess
 import sys
-import sysconfig
 import tarfile
 import tomllib
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from email import message_from_string
 from functools import partial
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 import pytest
 
 from playsmart_gateway import __version__
 from playsmart_gateway.manual import CHAPTERS
 from tests import ROOT
-from tests.support.process import SECRET, RunningGateway, clean_environment
+from tests.support.elsewhere import PIP, Elsewhere, run
+from tests.support.process import SECRET, RunningGateway
 from tests.support.uploads import make_event, make_upload
 
 pytestmark = pytest.mark.process
@@ -30,15 +28,6 @@ PACKAGE = ROOT / "playsmart_gateway"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OPERATOR = "an-operators-token-for-tests"
 PLAYER = "device-abc-123"
-PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
-
-
-def run(*command: str | Path, folder: Path) -> str:
-    ended = subprocess.run(
-        command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
 
 
 def files(folder: Path) -> set[str]:
@@ -73,37 +62,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp("built")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, folder=folder)
     return Built(folder)
-
-
-class Elsewhere:
-    """An environment with nothing of the checkout; what the gateway needs is lent from ours."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        run(sys.executable, "-m", "venv", "--without-pip", folder, folder=folder.parent)
-        (self.packages,) = folder.glob("lib/python*/site-packages")
-        lent = sysconfig.get_paths()["purelib"]  # and none of the .pth files that are in there
-        (self.packages / "lent.pth").write_text(f"{lent}\n")
-
-    def install(self, archive: Path) -> Distribution:
-        python = self.folder / "bin" / "python"
-        options = ("--no-index", "--no-deps", "--no-build-isolation", "--no-compile")
-        run(*PIP, "--python", python, "install", *options, archive, folder=self.folder)
-        (found,) = distributions(name="playsmart-gateway", path=[str(self.packages)])
-        return found
-
-    def start(
-        self,
-        arguments: Sequence[str],
-        *,
-        folder: Path,
-        environment: Mapping[str, str],
-        stdout: IO[bytes],
-    ) -> "subprocess.Popen[bytes]":
-        program = self.folder / "bin" / "playsmart-gateway"
-        return subprocess.Popen(
-            [program, *arguments], cwd=folder, env=environment, stdout=stdout, stderr=stdout
-        )
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ COMMANDS = {
     "check-config": "serve",
     "coins": "coins",
     "dead-letters": "dead_letters",
+    "deploy": "deploy",
     "doctor": "doctor",
     "erase": "erase",
     "exclude": "apps",

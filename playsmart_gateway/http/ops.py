@@ -103,6 +103,7 @@ class StatsCollector(Collector):
         """Yield every family."""
         report = self._observed.report()
         stats, gauges = report.stats, report.gauges
+        yield _gauge("ready", "1 while /readyz answers 200.", not report.not_ready)
         yield _gauge("workers", "Processes that there should be.", report.workers)
         yield _gauge("workers_up", "Of those, the ones that are well.", report.workers_up)
         yield _counter("worker_restarts", "Workers that died and were replaced.", report.restarts)
@@ -111,9 +112,9 @@ class StatsCollector(Collector):
         yield _counter("events_accepted", "Events answered with a 2xx.", stats.accepted)
         yield _counter("events_stored", "Events committed to the store.", stats.stored)
         yield _counter("events_duplicate", "Events the store had already.", stats.duplicate)
-        yield _labelled(
-            "events_rejected", "Valid events refused or buried.", "reason", stats.rejected
-        )
+        # Who alerts on the first dead letter has to have seen none.
+        rejected = {"buried": 0, **stats.rejected}
+        yield _labelled("events_rejected", "Valid events refused or buried.", "reason", rejected)
         yield _labelled(
             "requests_refused", "Ingest requests refused.", "reason", stats.refused_requests
         )

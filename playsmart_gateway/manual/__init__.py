@@ -25,7 +25,7 @@ CHAPTERS = {
     "console": "the inspector and the dashboard",
     "configuration": "every key, its default and what it means",
     "operations": "start, stop, watch, back up, restore, upgrade, erase; every message explained",
-    "deploy": "systemd, containers, Kubernetes, behind a proxy",
+    "deploy": "systemd, containers, Kubernetes, behind a proxy, alerts and a dashboard",
     "growing": "workers, PostgreSQL, NATS JetStream, and when",
     "guarantees": "what a 202 means, fault by fault",
     "performance": "figures, and how to measure your own",

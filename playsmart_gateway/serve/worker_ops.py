@@ -67,6 +67,7 @@ class WorkerCollector(Collector):
         for name, (text, value) in counters.items():
             yield CounterMetricFamily(f"playsmart_worker_{name}", text, value=value)
         gauges = {
+            "ready": ("1 while /readyz answers 200.", not worker.not_ready_because()),
             "buffered_events": ("Events that wait for the store.", worker.buffer.events),
             "nats_up": ("1 unless the stream cannot be read.", worker.source_error is None),
             "store_up": ("1 unless the store fails.", worker.store_trouble is None),

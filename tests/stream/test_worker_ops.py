@@ -52,6 +52,7 @@ async def test_its_counters_and_the_state_of_the_stream_are_metrics() -> None:
         "flushes_total": 0,
         "flush_failures_total": 0,
         "buffered_events": 0,
+        "ready": 0,
         "nats_up": 1,
         "store_up": 1,
         "lag_messages": 7,

@@ -1,0 +1,1 @@
+"""The files to deploy with, each held against what it is about."""
