@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from playsmart_gateway.config import Buffer, Server, load_config
+from playsmart_gateway.config import Buffer, Server
 from playsmart_gateway.deploy import read_file
+from playsmart_gateway.dialects import load_config
 from tests.support.process import SECRET, RunningGateway
 
 TEXT = read_file("kubernetes")
