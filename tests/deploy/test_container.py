@@ -18,6 +18,8 @@ from tests import ROOT
 from tests.support.elsewhere import Elsewhere
 from tests.support.process import SECRET, RunningGateway
 
+pytestmark = pytest.mark.process
+
 
 class Instruction(NamedTuple):
     name: str

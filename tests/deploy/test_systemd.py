@@ -14,6 +14,8 @@ from playsmart_gateway.config import Server
 from playsmart_gateway.deploy import read_file
 from tests.support.process import clean_environment
 
+pytestmark = pytest.mark.process
+
 SYSTEMD = shutil.which("systemd-analyze")
 UNIT = read_file("systemd")
 
