@@ -143,6 +143,7 @@ def create_app(
 
     links = {path: text for each in dialects for path, text in each.links.items()}
     pieces = [piece for each in dialects for piece in each.pieces()]
+    sources = {each.name: each.shown_as for each in dialects if each.shown_as}
     home = Home(config.server.host)
     gate = OperatorGate(config.operator.token, tries, home=home, development=development)
     app = Application(
@@ -158,7 +159,7 @@ def create_app(
                 coins_source=PLAYSMART if pays_coins else "",
                 worker=worker,
             ),
-            *dashboard.routes(gateway, gate, endpoints),
+            *dashboard.routes(gateway, gate, endpoints, sources, clock),
             *(route for each in opened for route in each.routes),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},

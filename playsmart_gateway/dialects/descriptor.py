@@ -85,11 +85,13 @@ class Dialect(ABC):
     """One way in which games, or their servers, talk to us.
 
     ``name`` is the source of its events, ``section`` its table of the configuration. ``links`` are
-    paths for the list at ``/``, with what they are for.
+    paths for the list at ``/``, with what they are for. The dashboard shows all of its events as
+    ``shown_as``; those of one without, by their types.
     """
 
     name: ClassVar[str]
     section: ClassVar[type[DialectSection] | None] = None
+    shown_as: ClassVar[str] = ""
     links: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod

@@ -84,6 +84,7 @@ class Track(Endpoint[str, Event]):
 class _Acme(Dialect):
     name = "acme"
     section = Acme
+    shown_as = "Acme events"
     links: ClassVar[dict[str, str]] = {PATH: "track with Acme (POST)"}
 
     def open(self, host: Host) -> Opened:
@@ -126,10 +127,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def playing() -> AsyncIterator[Scene]:
+async def playing(**more: Any) -> AsyncIterator[Scene]:
     sink = MemorySink()
     clock = FakeClock()
-    app = create_app(configured(), sink=sink, clock=clock, steady=clock, dialects=DIALECTS)
+    app = create_app(configured(), sink=sink, clock=clock, steady=clock, dialects=DIALECTS, **more)
     async with in_process(app) as http:
         yield Scene(http, sink, app)
 
@@ -182,6 +183,14 @@ async def test_it_is_in_the_document_and_among_the_links() -> None:
         assert "Acme" in [tag["name"] for tag in document["tags"]]
         links = (await scene.http.get("/", headers={"accept": "application/json"})).json()["links"]
         assert links[PATH] == "track with Acme (POST)"
+
+
+async def test_the_dashboard_knows_what_to_call_its_events() -> None:
+    async with playing(development=True) as scene:
+        data = (await scene.http.get("/dashboard/data")).json()
+        assert data["sources"] == {
+            "teak": "Teak actions", "lynes": "Lynes events", "acme": "Acme events"
+        }  # fmt: skip
 
 
 def test_its_table_is_part_of_the_configuration() -> None:

@@ -6,8 +6,9 @@ const POLL_MILLISECONDS = 2000;
 const DAY = 86400;
 const TYPES = [
   ["LevelCompleted", "f0"], ["AdImpression", "f1"], ["AppOpen", "f2"], ["GameEnd", "f3"],
-  ["IAPPurchase", "f4"], ["Custom", "f5"], ["Teak actions", "f6"], ["Lynes events", "f7"],
+  ["IAPPurchase", "f4"], ["Custom", "f5"],
 ];
+const ALL_COLORS = 8;
 const COLORS = ["f0", "f1", "f2", "f3", "f4", "f5", "f6"];
 const RATES = [["minute", 60], ["hour", 3600], ["day", DAY]];  // the first by which the most is at least one
 const base = location.pathname.replace(/\/$/, "");
@@ -41,13 +42,14 @@ const PANELS = [
     id: "events", title: "Events received", wide: true,
     sub: (view) => `by the time the server received them, in buckets of ${duration(view.range.bucket_seconds)}; what is hatched is still filling`,
     empty: "No events in this time range.",
-    pick: ({ range, now, figures }) => {
+    pick: ({ range, now, sources, figures }) => {
       const width = range.bucket_seconds;
       const first = (Math.floor(now / width) + 1) * width - range.seconds;
       const starts = Array.from({ length: range.seconds / width }, (_, i) => first + i * width);
-      const series = TYPES.map(([name, color]) => ({ name, color, events: starts.map(() => 0) }));
+      const others = Object.values(sources).map((name, i) => [name, `f${(TYPES.length + i) % ALL_COLORS}`]);
+      const series = [...TYPES, ...others].map(([name, color]) => ({ name, color, events: starts.map(() => 0) }));
       for (const count of figures.counts) {
-        const name = { teak: "Teak actions", lynes: "Lynes events" }[count.source] ?? count.type;
+        const name = sources[count.source] ?? count.type;
         const one = series.find((each) => each.name === name);
         const place = (count.start - first) / width;
         if (one && place in starts) one.events[place] += count.events;

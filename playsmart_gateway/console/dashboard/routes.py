@@ -8,7 +8,7 @@ asked for the same figures once a second at most.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,9 +62,13 @@ def routes(
     watched: Watched,
     gate: OperatorGate,
     ingest_routes: Collection[str],
+    sources: Mapping[str, str],
     clock: Callable[[], float] = time.time,
 ) -> list[Route]:
-    """Return the page, what belongs to it, and its data; times are by ``clock``."""
+    """Return the page, what belongs to it, and its data; times are by ``clock``.
+
+    Events of ``sources`` are shown together, by these names; all others by their types.
+    """
     recent = Recent(lambda: watched.report().stats, ingest_routes)
     shelf = None if watched.rollups is None else Shelf(watched.rollups, clock)
 
@@ -87,6 +91,7 @@ def routes(
             "now": clock(),
             "range": {"seconds": RANGES[wanted], "bucket_seconds": span},
             "live": _live(watched, recent),
+            "sources": sources,
             "figures": figures,
             "trouble": trouble,
         }

@@ -27,6 +27,7 @@ _OPEN = Doubt(
 class _Lynes(Dialect):
     name = "lynes"
     section = Lynes
+    shown_as = "Lynes events"
     links: ClassVar[Mapping[str, str]] = {
         "/event": "send an event and get its points (POST, bearer token)"
     }

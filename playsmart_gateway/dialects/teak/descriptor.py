@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class _Teak(Dialect):
     name = "teak"
     section = Teak
+    shown_as = "Teak actions"
 
     def open(self, host: Host) -> Opened:
         from playsmart_gateway.dialects.teak.apps import read_apps
