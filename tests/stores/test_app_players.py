@@ -64,6 +64,17 @@ async def test_of_many_installs_of_a_player_the_first_stays(kept: Kept, together
     assert await kept.batch_counts() == [2, 1, 1, 1, 1]
 
 
+async def test_a_session_among_the_dead_letters_is_one_when_it_is_replayed(kept: Kept) -> None:
+    called_like_one = analytics(2, spin("bob", action="Played"))
+    for batch in (session(1, email=MAIL), called_like_one):
+        await kept.sink.bury(batch, "for a test")
+        written = await kept.sink.replay(batch.journal, batch.sequence)
+        assert written == Written(batch.count, 0)
+    assert await kept.emails() == {("app", "ada"): MAIL}
+    async with kept.sink.reader() as reader:
+        assert await reader.countries("app", ["ada", "bob"]) == {"ada": "US"}
+
+
 async def test_players_of_two_apps_and_two_players_of_one_each_install(kept: Kept) -> None:
     batches = [session(1), session(2, app="other"), session(3, "bob")]
     assert await kept.sink.write(batches) == Written(6, 0)
