@@ -1,4 +1,4 @@
-"""How the log is written: one line a record, for people or for machines.
+"""How the log is written, and read again: one line a record, for people or for machines.
 
 A record may carry ``fields(...)`` beside its text. An exception is named by type and place, never
 by its own text, which could quote a payload; control characters are written as escapes.
@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -21,8 +21,13 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 logger = logging.getLogger(__name__)
 
 _FIELDS = "playsmart_fields"
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _always: dict[str, Any] = {}
 _NONE: Mapping[str, Any] = {}
+_CONSOLE = re.compile(
+    r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) [A-Z]+ (playsmart_gateway[\w.]*) (.*)"
+)
+_PAIR = re.compile(r"(?<!\S)([a-z_]+)=(\S+)")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -77,6 +82,35 @@ class JsonFormatter(logging.Formatter):
             lambda found: f"\\u{ord(found[0]):04x}",
             msgspec.json.encode(line, enc_hook=str).decode(),
         )
+
+
+class Line(NamedTuple):
+    """A line of the log; ``pairs`` are all that it says as ``name=value``, texts included."""
+
+    time: str
+    logger: str
+    text: str
+    pairs: tuple[tuple[str, str], ...]
+
+    def value(self, name: str) -> str | None:
+        """Return what it says last of ``name``."""
+        return next((value for key, value in reversed(self.pairs) if key == name), None)
+
+
+def read_line(text: str) -> Line | None:
+    """Read a line in either form, with whatever others put before it; None if it is not ours."""
+    if (start := text.find('{"time":')) >= 0:
+        try:
+            found = _decode(text[start:])
+        except ValueError:  # cut off, or another program's
+            return None
+        message = str(found.get("message", ""))
+        pairs = (*_PAIR.findall(message), *((name, str(value)) for name, value in found.items()))
+        return Line(str(found["time"]), str(found.get("logger", "")), message, pairs)
+    if (match := _CONSOLE.search(text)) is None:
+        return None
+    time, name, message = match.groups()
+    return Line(time, name, message, tuple(_PAIR.findall(message)))
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ OLD_MARK = b"\xf5PSG"
 _MARKS = re.compile(b"|".join((MARK, OLD_MARK)))
 _BEFORE_A_MARK = re.compile(b"(?=%b)" % _MARKS.pattern)
 _FRAME = struct.Struct("<4sII")
+_NAME = struct.Struct("<16sQ")
 _HEADER = struct.Struct("<16sQQIBHHH")
 _OLD_HEADER = struct.Struct("<16sQQIHHH")
 _HEADERS = {MARK: _HEADER, OLD_MARK: _OLD_HEADER}
@@ -89,6 +90,11 @@ def decode_at(content: bytes, place: int) -> tuple[Batch | None, int]:
         return None, end
     name = identity.hex(), sequence
     return Batch(source, game_id, user_id, count, rows, *name, received_at, kind), end
+
+
+def written_name(journal: str, sequence: int) -> bytes:
+    """Return the bytes of a batch's name in its record, behind the CRC."""
+    return _NAME.pack(bytes.fromhex(journal), sequence)
 
 
 def owner_of_broken(part: bytes) -> bytes | None:

@@ -15,16 +15,19 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from playsmart_gateway.errors import ConfigError, at_start
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import (
     owner_of_broken,
     split_at_marks,
+    written_name,
 )
 from playsmart_gateway.pipeline.disk import LOCK, OsDisk
 from playsmart_gateway.pipeline.journal import RETAKE_SECONDS
-from playsmart_gateway.pipeline.replay import JournalState, inspect
-from playsmart_gateway.pipeline.segments import PROBE, lock
+from playsmart_gateway.pipeline.replay import JournalState, inspect, is_held
+from playsmart_gateway.pipeline.segments import PROBE, lock, records
 from playsmart_gateway.private import make_folder
 
 logger = logging.getLogger(__name__)
@@ -34,6 +37,15 @@ MIN_TELLING_BYTES = 6
 
 _FOLDER = re.compile(r"worker-\d+")
 _FILE = re.compile(r"(\d{16})\.(journal|bad)")
+
+
+class Sighting(NamedTuple):
+    """Where a batch is in the journals; ``batch`` is None if its record there is broken."""
+
+    file: Path
+    batch: Batch | None
+    is_held: bool
+    """Whether a process runs that has the folder, and so the batch in its buffer."""
 
 
 class HeldFolder:
@@ -116,6 +128,29 @@ def inspect_all(path: Path) -> JournalState:
         events=sum(state.events for state in states),
         broken=sum(state.broken for state in states),
     )
+
+
+def find(path: Path, journal: str, sequence: int) -> list[Sighting]:
+    """Return where a batch is in any of the folders, by its name, without changing anything.
+
+    A record that is broken in its first bytes cannot be told by its name. Raises ``OSError``.
+    """
+    written = written_name(journal, sequence)
+    found = []
+    for folder in journal_folders(path):
+        held = folder.is_dir() and is_held(folder)
+        for file in sorted(each for each in folder.glob("*") if _FILE.fullmatch(each.name)):
+            content = b""
+            with contextlib.suppress(FileNotFoundError):  # a gateway that runs removes them
+                content = file.read_bytes()
+            if written not in content:
+                continue
+            batches = (batch for batch, _, _ in records(content) if batch is not None)
+            named = (
+                each for each in batches if (each.journal, each.sequence) == (journal, sequence)
+            )
+            found.append(Sighting(file, next(named, None), held))
+    return found
 
 
 def cut_set_aside(path: Path, names: Collection[str], *, dry_run: bool = False) -> list[str]:

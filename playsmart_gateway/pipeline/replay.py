@@ -118,17 +118,24 @@ class JournalState(NamedTuple):
     broken: int = 0
 
 
-def inspect(folder: Path) -> JournalState:
-    """Look at a journal without changing anything; raises ``OSError``."""
-    set_aside = tuple(sorted(path.name for path in folder.glob(f"*{SET_ASIDE}")))
+def is_held(folder: Path) -> bool:
+    """Whether a process has the folder of a journal now; raises ``OSError``."""
     if (folder / LOCK).exists():
         lock = os.open(folder / LOCK, os.O_RDWR)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return JournalState(True, set_aside)
+            return True
         finally:
             os.close(lock)
+    return False
+
+
+def inspect(folder: Path) -> JournalState:
+    """Look at a journal without changing anything; raises ``OSError``."""
+    set_aside = tuple(sorted(path.name for path in folder.glob(f"*{SET_ASIDE}")))
+    if is_held(folder):
+        return JournalState(True, set_aside)
     batches = events = broken = 0
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         for batch, _, _ in records(path.read_bytes()):

@@ -297,6 +297,24 @@ class StreakFigures(msgspec.Struct, frozen=True):
 MAX_COUNTS = 1_000
 
 
+# ---- Batches -----------------------------------------------------------------------------------
+
+
+class StoredBatch(msgspec.Struct, frozen=True):
+    """A batch that was stored, and the ids of those of its events that are still there.
+
+    Events go by ``retention`` and ``erase``; their batch stays, so that it is not stored twice.
+    ``user_id`` is empty where it has events of many players, or of one who was erased.
+    """
+
+    batch_id: int
+    source: str
+    game_id: str
+    user_id: str
+    received_at: str
+    event_ids: tuple[int, ...]
+
+
 # ---- Dead letters ------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from playsmart_gateway.stores.models import (
     EventFilter,
     EventPage,
     Player,
+    StoredBatch,
     StoreHealth,
     StreakFigures,
 )
@@ -147,6 +148,14 @@ class PointsReader(Protocol):
         ...
 
 
+class BatchReader(Protocol):
+    """Reads batches by their names."""
+
+    async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
+        """Return one; None if it was not stored here."""
+        ...
+
+
 class DeadLetterReader(Protocol):
     """Reads what was buried."""
 
@@ -174,7 +183,9 @@ class Checks(Protocol):
         ...
 
 
-class Reader(EventReader, CoinReader, AppPlayerReader, DeadLetterReader, Checks, Protocol):
+class Reader(
+    EventReader, CoinReader, AppPlayerReader, BatchReader, DeadLetterReader, Checks, Protocol
+):
     """Reads what a store holds, on a connection of its own, opened when first used."""
 
     @property

@@ -3,6 +3,8 @@
 Only ``options`` and this may be imported without the driver.
 """
 
+from typing import TYPE_CHECKING
+
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.contract import EventSink
 from playsmart_gateway.stores.open import require_driver
@@ -11,6 +13,9 @@ from playsmart_gateway.stream.options import (
     is_nats,
 )
 from playsmart_gateway.stream.source import Source
+
+if TYPE_CHECKING:
+    from playsmart_gateway.stream.looking import Look
 
 
 def open_publisher(url: str, options: JetStreamOptions, database: EventSink) -> EventSink:
@@ -25,6 +30,14 @@ def open_publisher(url: str, options: JetStreamOptions, database: EventSink) -> 
     from playsmart_gateway.stream.sink import JetStreamSink
 
     return JetStreamSink(url, options, database.bury)
+
+
+async def look_for(url: str, options: JetStreamOptions, name: str) -> "Look":
+    """Look whether the batch of that name is in the stream at ``url``; see ``looking.look``."""
+    require_driver("nats", "NATS", "nats")
+    from playsmart_gateway.stream.looking import look
+
+    return await look(url, options, name)
 
 
 def open_consumer(url: str, options: JetStreamOptions) -> Source:

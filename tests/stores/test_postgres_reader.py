@@ -31,6 +31,7 @@ READS: dict[str, Callable[[Reader], Awaitable[object]]] = {
     "coin_transactions": lambda reader: reader.coin_transactions("ada", limit=5),
     "causes": lambda reader: reader.causes([256]),
     "coins_earned": lambda reader: reader.coins_earned([("22" * 16, 1)]),
+    "stored_batch": lambda reader: reader.stored_batch("22" * 16, 1),
     "audit": lambda reader: reader.audit(10),
     "countries": lambda reader: reader.countries("app", ["ada"]),
     "app_player": lambda reader: reader.app_player("app", "ada"),

@@ -18,6 +18,7 @@ from playsmart_gateway.stores.models import (
     EventCount,
     EventFilter,
     EventPage,
+    StoredBatch,
     StoredEvent,
     StoreHealth,
     latest_sane,
@@ -42,6 +43,17 @@ class MemoryEvents:
     def __init__(self) -> None:
         self.batches: dict[tuple[str, int], tuple[Batch, list[Row | None]]] = {}
         self.batch_ids: list[int] = []
+
+    async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
+        """See ``BatchReader.stored_batch``."""
+        if (found := self.batches.get((journal, sequence))) is None:
+            return None
+        batch, rows = found
+        batch_id = self.batch_ids[list(self.batches).index((journal, sequence))]
+        first = first_event_id(batch_id)
+        here = tuple(first + place for place, row in enumerate(rows) if row)
+        when = printed(batch.received_at)
+        return StoredBatch(batch_id, batch.source, batch.game_id, batch.user_id, when, here)
 
     async def newest_event_id(self) -> int:
         """See ``EventReader.newest_event_id``."""

@@ -24,6 +24,7 @@ from playsmart_gateway.stores.models import (
     EventFilter,
     EventPage,
     Player,
+    StoredBatch,
     StoreHealth,
 )
 from playsmart_gateway.stores.postgres import teak as apps
@@ -39,7 +40,7 @@ from playsmart_gateway.stores.postgres.connection import (
 )
 from playsmart_gateway.stores.postgres.health import examine
 from playsmart_gateway.stores.postgres.schema import printed_time
-from playsmart_gateway.stores.sql import dead_letters
+from playsmart_gateway.stores.sql import batches, dead_letters
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.database import Database
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
@@ -152,6 +153,11 @@ class PostgresReader:
         """See ``Reader.action_statistics``."""
         async with self._connection.transaction(READ, patient=True) as db:
             return await apps.action_statistics(db, app_id)
+
+    async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
+        """See ``BatchReader.stored_batch``."""
+        async with self._connection.transaction(READ) as db:
+            return await batches.stored_batch(db, printed_time, journal, sequence)
 
     async def buried(self) -> list[DeadLetter]:
         """See ``Reader.buried``."""

@@ -25,10 +25,11 @@ from playsmart_gateway.stores.models import (
     EventFilter,
     EventPage,
     Player,
+    StoredBatch,
     StoreHealth,
     latest_sane,
 )
-from playsmart_gateway.stores.sql import dead_letters
+from playsmart_gateway.stores.sql import batches, dead_letters
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
 from playsmart_gateway.stores.sqlite import teak as apps
@@ -155,6 +156,11 @@ class SqliteReader:
         """See ``Reader.action_statistics``."""
         async with self._connection.transaction("BEGIN") as db:
             return await apps.action_statistics(db, app_id)
+
+    async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
+        """See ``BatchReader.stored_batch``."""
+        async with self._connection.reading() as db:
+            return await batches.stored_batch(db, str, journal, sequence)
 
     async def buried(self) -> list[DeadLetter]:
         """See ``Reader.buried``."""
