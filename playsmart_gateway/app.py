@@ -173,6 +173,7 @@ def create_app(
         endpoints,
         observer=gateway.inspector,
         log_access=config.log.access,
+        answered=gateway.answered,
     )
     app.state.gateway = gateway
     return app

@@ -16,6 +16,7 @@ from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.console.inspector.hub import Inspector
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.errors import Detail, SinkUnavailable
+from playsmart_gateway.http.answered import Answered
 from playsmart_gateway.http.slots import Slots
 from playsmart_gateway.metrics import Gauges, Snapshot
 from playsmart_gateway.peers.peer import Peer
@@ -101,6 +102,7 @@ class Gateway:
         self._clock = machine.clock
         self.on_fatal: Callable[[], None] = lambda: None
         self.left_behind = 0
+        self.answered = Answered()
         self._background = Background(died=self._part_died, failed=self.stats.count_side_failure)
         self._hurry = asyncio.Event()
         self._stopping_since: float | None = None
@@ -133,7 +135,8 @@ class Gateway:
                 if self.journal is None:
                     yield
                     return
-                errands = Errands(self.journal.folder, self.settle, self._clock)
+                recall = self.answered.told
+                errands = Errands(self.journal.folder, self.settle, self._clock, recall)
                 async with self._background.beside(errands.run, "errands"):
                     yield
 

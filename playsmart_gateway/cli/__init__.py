@@ -45,6 +45,7 @@ COMMANDS = {
     "stats": "statistics",
     "tail": "tail",
     "token": "keys",
+    "trace": "trace",
     "worker": "worker",
 }
 """The module of each: it has the command as a function, ``dead_letters_command`` for instance."""

@@ -57,7 +57,8 @@ class Answer(NamedTuple):
 
     The rest is for whoever watches: ``batch`` is what was accepted of the request, ``is_stored`` if
     it was committed before the answer, ``points`` what it earned by then; ``problems`` are what is
-    wrong with the request, or with a part of it.
+    wrong with the request, or with a part of it. ``reason`` is why it was refused: public text that
+    holds nothing of what was sent.
     """
 
     status: int
@@ -67,6 +68,7 @@ class Answer(NamedTuple):
     is_stored: bool = False
     points: int = 0
     problems: Problems = NO_PROBLEMS
+    reason: str = ""
 
 
 class Disconnected(Exception):
@@ -213,7 +215,8 @@ class Endpoint(ABC, Generic[Who, Asked]):
 def answer_to(refusal: Refused, sound: Sound) -> Answer:
     """Return the answer to a request that is refused, as ``sound`` puts it."""
     body, problems = sound(refusal)
-    return Answer(refusal.status, body, error_headers(refusal), problems=problems)
+    headers = error_headers(refusal)
+    return Answer(refusal.status, body, headers, problems=problems, reason=refusal.message)
 
 
 def reading(

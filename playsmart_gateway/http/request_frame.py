@@ -16,7 +16,7 @@ from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playsmart_gateway.errors import InternalError, MethodNotAllowed, where
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.answered import Answered
 from playsmart_gateway.http.endpoint import (
     Answer,
     Endpoint,
@@ -112,8 +112,8 @@ class RequestFrame:
     A sane id (1 to 128 visible ASCII characters) is echoed, else one is made. An exception that
     nobody expected answers 500 in the envelope and is logged once, by type and place only: its
     text could quote what the client sent. While somebody watches, the ``observer`` is told of
-    the requests that endpoints answer. With ``log_access`` every answer is logged, by its route,
-    with the name of the batch that was taken.
+    the requests that endpoints answer. What became of those is ``answered``, too. With
+    ``log_access`` every answer is logged, by its route, with the name of the batch that was taken.
     """
 
     def __init__(
@@ -125,6 +125,7 @@ class RequestFrame:
         *,
         observer: Observer[Any] | None = None,
         log_access: bool = False,
+        answered: Answered | None = None,
     ) -> None:
         self._app = app
         self._endpoints = endpoints
@@ -132,6 +133,7 @@ class RequestFrame:
         self._clock = clock
         self._log_access = log_access
         self._observer = observer
+        self._answered = answered or Answered()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
@@ -171,8 +173,12 @@ class RequestFrame:
             await send({"type": "http.response.body", "body": body})
         seconds = self._clock() - started
         self._stats.observe_request(path, status, seconds)
+        if answer.batch is not None:
+            self._answered.took(request_id, status, answer.batch)
+        elif answer.reason:
+            self._answered.refused(request_id, status, answer.reason)
         if self._log_access:
-            _log_answer(scope["method"], path, status, seconds, request_id, answer.batch)
+            _log_answer(scope["method"], path, status, seconds, request_id, answer)
         if self._observer is not None and heard is not None:
             self._observer.saw(
                 heard,
@@ -254,14 +260,19 @@ def _log_answer(
     status: int,
     seconds: float,
     request_id: bytes,
-    batch: Batch | None = None,
+    answer: Answer | None = None,
 ) -> None:
+    more: dict[str, Any] = {}
+    if answer is not None and answer.batch is not None:
+        more |= {"batch": answer.batch.name, "events": answer.batch.count}
+    if answer is not None and answer.reason:
+        more["reason"] = answer.reason
     told = fields(
         method=method,
         route=route,
         status=status,
         ms=round(seconds * 1_000, 3),
         request_id=request_id.decode("ascii"),
-        **({} if batch is None else {"batch": batch.name, "events": batch.count}),
+        **more,
     )
     access_logger.info("answered", extra=told)

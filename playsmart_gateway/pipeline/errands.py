@@ -2,9 +2,10 @@
 
 The channel is the journal's folder, which is the gateway's own: a command puts a file there, the
 process that holds the folder does what it says, and puts an empty file in its place. Who may write
-there is who runs the gateway, so a file of anybody else is not heeded. There is one errand:
-*settle*, for one player. The process stores all that it has accepted so far, removes it from the
-journal, and forgets what it remembers of the player.
+there is who runs the gateway, so a file of anybody else is not heeded. There are two errands.
+*Settle*, for one player: the process stores all that it has accepted so far, removes it from the
+journal, and forgets what it remembers of the player. *Recall*, for one request: it puts there what
+it remembers of it, as JSON.
 
 A process that dies does the errand after its next start. A command that gives up takes its file
 away.
@@ -25,7 +26,7 @@ STALE_SECONDS = 600.0
 
 MAX_ERRAND_BYTES = 65_536
 
-_ASKED, _DONE = ".errand", ".done"
+_SETTLE, _RECALL, _DONE = ".errand", ".recall", ".done"
 
 
 class Unanswered(Exception):
@@ -43,26 +44,48 @@ async def ask_to_settle(folders: Sequence[Path], user_id: str, patience_seconds:
         Unanswered: one has not, in that time.
         OSError: a folder cannot be written.
     """
+    await _ask(folders, _SETTLE, user_id, patience_seconds)
+
+
+async def ask_to_recall(
+    folders: Sequence[Path], request_id: str, patience_seconds: float
+) -> list[bytes]:
+    """Return what the processes that hold these folders remember of a request.
+
+    Raises:
+        Unanswered: one has not answered in that time.
+        OSError: a folder cannot be written.
+    """
+    return await _ask(folders, _RECALL, request_id, patience_seconds)
+
+
+async def _ask(
+    folders: Sequence[Path], errand: str, about: str, patience_seconds: float
+) -> list[bytes]:
     name = uuid.uuid4().hex
     deadline = time.monotonic() + patience_seconds
+    answers = []
     try:
         for folder in folders:
-            _put(folder / f"{name}{_ASKED}", user_id.encode("utf-8", "surrogateescape"))
+            _put(folder / f"{name}{errand}", about.encode("utf-8", "surrogateescape"))
         for folder in folders:
             while not (folder / f"{name}{_DONE}").exists():
                 if time.monotonic() > deadline:
                     raise Unanswered(folder)
                 await asyncio.sleep(LOOK_SECONDS / 4)
+            answers.append((folder / f"{name}{_DONE}").read_bytes())
     finally:
         for folder in folders:
-            for suffix in (_ASKED, _DONE):
+            for suffix in (errand, _DONE):
                 (folder / f"{name}{suffix}").unlink(missing_ok=True)
+    return answers
 
 
 class Errands:
-    """Does the errands in ``folder``, one after the other: ``settle`` is called with a player.
+    """Does the errands in ``folder``, one after the other.
 
-    ``clock`` is in seconds that nobody sets; the times of files are those of the wall.
+    ``settle`` is called with a player, ``recall`` with a request id. ``clock`` is in seconds that
+    nobody sets; the times of files are those of the wall.
     """
 
     def __init__(
@@ -70,9 +93,11 @@ class Errands:
         folder: Path,
         settle: Callable[[str], Awaitable[object]],
         clock: Callable[[], float] = time.monotonic,
+        recall: Callable[[str], bytes] = lambda _: b"",
     ) -> None:
         self._folder = folder
         self._settle = settle
+        self._recall = recall
         self._clock = clock
         self._answered: dict[str, float] = {}
 
@@ -88,7 +113,7 @@ class Errands:
             entries = list(os.scandir(self._folder))
             self._remove_stale([entry.name for entry in entries if entry.name.endswith(_DONE)])
             for entry in entries:
-                if entry.name.endswith(_ASKED):
+                if entry.name.endswith((_SETTLE, _RECALL)):
                     await self._do(Path(entry.path))
 
     def _remove_stale(self, answers: Sequence[str]) -> None:
@@ -99,17 +124,21 @@ class Errands:
                 (self._folder / name).unlink(missing_ok=True)
 
     async def _do(self, path: Path) -> None:
-        user_id = _read(path)
-        if user_id is None:
+        about = _read(path)
+        if about is None:
             return
-        await self._settle(user_id)
-        _answer(path)
+        answer = b""
+        if path.suffix == _SETTLE:
+            await self._settle(about)
+        else:
+            answer = self._recall(about)
+        _answer(path, answer)
 
 
-def _answer(path: Path) -> None:
+def _answer(path: Path, content: bytes) -> None:
     with contextlib.suppress(FileNotFoundError):  # whoever asked gave up
         path.unlink()
-        _put(path.with_suffix(_DONE), b"")
+        _put(path.with_suffix(_DONE), content)
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -249,6 +249,7 @@ function detail(entry) {
   fact("Took", `${request.ms} ms`);
   fact("Events", request.count);
   fact("Request id", request.request_id, "code");
+  fact("Batch", request.batch, "code");
   if (request.outcome === "refused" || request.details.length) {
     const problems = el("ul", "problems", ...request.details.map((each) => el("li", "", each.path ? el("code", "", bdi(each.path)) : "", bdi(each.message))));
     const heading = request.outcome === "refused" ? request.message || "refused" : `${plural(request.details.length, "problem")}${request.count ? "; the other events were taken" : ""}`;

@@ -93,6 +93,7 @@ class Redactor:
         }
         if seen.batch is not None:
             shown |= {
+                "batch": seen.batch.name,
                 "source": seen.batch.source,
                 "game": seen.batch.game_id,
                 "player": seen.batch.user_id,
