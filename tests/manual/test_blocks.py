@@ -31,6 +31,7 @@ pytestmark = pytest.mark.process
 
 ELSEWHERE = {
     ("operations", "mkdir -m 700 data/before"): "tests/cli/test_backup.py",
+    ("operations", "playsmart-gateway trace"): "tests/cli/test_trace.py",
 }
 """Blocks that another test has run, by how they begin."""
 
