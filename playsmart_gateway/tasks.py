@@ -74,6 +74,7 @@ class Background:
             try:
                 return await work()
             except Exception as error:  # noqa: BLE001 - whatever it is, the service goes on
+                heed_cancellation()
                 self._failed(name)
                 logger.error("%s failed and is started again: %s", name, where(error))
             await self._sleep(pause)
@@ -85,6 +86,19 @@ class Background:
         self.has_died = True
         logger.critical("task %s died, shutting down: %s", task.get_name(), where(error))
         self._died()
+
+
+def heed_cancellation() -> None:
+    """End this task if it was cancelled: a driver may take that for one more failure.
+
+    For loops that go on after any failure; they would go on for ever.
+
+    Raises:
+        CancelledError: it was.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def cancel(*tasks: asyncio.Task[Any]) -> None:
@@ -137,6 +151,7 @@ class PacedTask:
         try:
             more = await self._step()
         except SinkError as error:
+            heed_cancellation()
             if not self._failing:
                 logger.warning("%s: %s", self._trouble, error)
             self._failing = True

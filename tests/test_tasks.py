@@ -11,8 +11,10 @@ from playsmart_gateway.tasks import (
     Background,
     PacedTask,
     cancel,
+    heed_cancellation,
 )
 from tests.support.doubles import FakeClock
+from tests.support.polling import PATIENCE_SECONDS
 
 Step = bool | Exception
 
@@ -139,3 +141,35 @@ async def test_what_is_cancelled_did_not_die() -> None:
     async with background.running(asyncio.sleep(3600), "flusher"):
         await asyncio.sleep(0)
     assert not background.has_died
+
+
+class Driver:
+    """Takes a cancellation for a failure of its own, as drivers do now and then."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def ask(self) -> bool:
+        self.asked.set()
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            raise SinkUnavailable("gone") from None
+        return False
+
+
+async def test_work_whose_driver_swallows_the_cancellation_ends_all_the_same() -> None:
+    driver = Driver()
+    work = PacedTask(driver.ask, "cannot work", rests=0, idle_seconds=0.0)
+    background = Background(died=pytest.fail, failed=pytest.fail)
+    async with asyncio.timeout(PATIENCE_SECONDS), background.beside(work.run, "audit"):
+        await driver.asked.wait()
+
+
+async def test_who_was_not_cancelled_goes_on() -> None:
+    heed_cancellation()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.sleep(3600)
+        heed_cancellation()

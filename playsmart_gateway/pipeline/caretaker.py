@@ -7,6 +7,7 @@ from playsmart_gateway.errors import JournalUnavailable, SinkUnavailable
 from playsmart_gateway.pipeline.flusher import COMMIT
 from playsmart_gateway.pipeline.wiring import Pipeline
 from playsmart_gateway.stores.contract import Awarding, EventSink, Replaceable
+from playsmart_gateway.tasks import heed_cancellation
 
 LOOK_SECONDS = 0.5
 """How often it is looked whether the store is still there, if nothing else finds out."""
@@ -65,6 +66,7 @@ class Caretaker:
                 try:
                     await self._sink.look()
                 except SinkUnavailable as error:
+                    heed_cancellation()
                     flusher.note_failure(error)
                     self._pipeline.buffer.stirred.set()
 

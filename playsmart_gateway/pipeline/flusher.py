@@ -26,6 +26,7 @@ from playsmart_gateway.pipeline.observers import NOBODY, Observers
 from playsmart_gateway.pipeline.origin import Origin
 from playsmart_gateway.pipeline.verdict import Judge
 from playsmart_gateway.stores.contract import EventSink, Replaceable
+from playsmart_gateway.tasks import heed_cancellation
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +118,7 @@ class Flusher:
                 else:
                     await self._flush_and_bury(trigger)
             except SinkUnavailable as error:
+                heed_cancellation()
                 self.note_failure(error)
                 await asyncio.sleep(pause * (0.5 + self._chance()))
                 pause = min(pause * 2, LAST_RETRY_SECONDS)

@@ -32,7 +32,7 @@ from playsmart_gateway.stream.source import (
     Source,
     SourceState,
 )
-from playsmart_gateway.tasks import Background, cancel
+from playsmart_gateway.tasks import Background, cancel, heed_cancellation
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +146,7 @@ class StreamWorker:
                     await self._take(delivery)
                 await self._try_suspects()
             except SinkUnavailable as error:
+                heed_cancellation()
                 self._note_source(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_RETRY_SECONDS)
@@ -191,6 +192,7 @@ class StreamWorker:
                 await self._sink.bury(batch, reason)
                 break
             except SinkError:  # the flusher tells of it when it has something to store
+                heed_cancellation()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_RETRY_SECONDS)
         self.stats.received += batch.count
@@ -210,12 +212,14 @@ class StreamWorker:
             held = [*self.acks, *(delivery.receipt for delivery, _ in self._suspects)]
             with contextlib.suppress(SinkUnavailable):
                 await self._source.work_on(held)
+            heed_cancellation()
 
     async def _watch(self) -> None:
         while True:
             try:
                 self.state = await self._source.state()
             except SinkUnavailable:
+                heed_cancellation()
                 self.state = None
             await asyncio.sleep(STATE_SECONDS)
 

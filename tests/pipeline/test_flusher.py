@@ -412,3 +412,27 @@ async def test_an_answer_waits_for_the_sync_if_the_journal_syncs_always() -> Non
     async with (other := Line(quick)).running():
         await asyncio.gather(*send(other))
     assert quick.synced == 0
+
+
+async def test_it_ends_when_it_is_cancelled_though_the_store_takes_that_for_a_failure() -> None:
+    class Swallows(TroubledSink):
+        begun = asyncio.Event()
+
+        async def write(self, batches: Sequence[Batch]) -> Written:
+            self.begun.set()
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                raise SinkUnavailable("gone") from None
+            return await super().write(batches)
+
+    sink = Swallows()
+    line = Line(sink, ripe_events=1)
+    line.put()
+    flushing = asyncio.create_task(line.flusher.run())
+    await sink.begun.wait()
+    flushing.cancel()
+    done, _ = await asyncio.wait([flushing], timeout=PATIENCE_SECONDS)
+    assert done
+    assert flushing.cancelled()
+    assert line.buffer.events == 1
