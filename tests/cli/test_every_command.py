@@ -270,7 +270,7 @@ def test_ctrl_c_at_some_moment(
     checked(run.run(quick(name), settings, interrupted_after=after))
 
 
-WITHOUT_A_STORE = (("token",), ("check-config",), ("load",), ("manual",))
+WITHOUT_A_STORE = (("token",), ("check-config",), ("load",), ("manual",), ("deploy",))
 WITH_WORDS_OF_ITS_OWN: dict[tuple[str, ...], tuple[int, str]] = {
     ("tail",): (0, ""),  # Ctrl-C is how it ends
     ("export",): (1, "interrupted after 0 events; to go on, --after 0"),
