@@ -29,6 +29,8 @@ from tests.support.uploads import make_event, make_upload
 
 pytestmark = pytest.mark.process
 
+pytestmark = pytest.mark.process
+
 ELSEWHERE = {
     ("operations", "mkdir -m 700 data/before"): "tests/cli/test_backup.py",
     ("operations", "playsmart-gateway trace"): "tests/cli/test_trace.py",

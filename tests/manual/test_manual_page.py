@@ -18,6 +18,7 @@ BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 SIZES = [(1280, False), (1280, True), (390, False), (390, True)]
 
 pytestmark = [
+    pytest.mark.process,
     pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no chromium with chromedriver"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
