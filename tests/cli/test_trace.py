@@ -22,6 +22,8 @@ from tests.support.process import RunningGateway, StartGateway
 from tests.support.stores import execute
 from tests.support.uploads import make_event, make_upload
 
+pytestmark = pytest.mark.process
+
 GAME = "com.example.game"
 PAYS = "coins_enabled = true, reward_fixed_amount = 7, event_trigger_threshold = 1"
 SETTINGS = {

@@ -12,6 +12,7 @@ from playsmart_gateway.pipeline.errands import (
     STALE_SECONDS,
     Errands,
     Unanswered,
+    ask_to_recall,
     ask_to_settle,
 )
 from tests.support.doubles import FakeClock
@@ -48,6 +49,19 @@ async def test_what_is_asked_is_done_in_every_folder_and_nothing_is_left(tmp_pat
     await asking
     assert [asked for _, asked in doing] == [["ada\udcff"], ["ada\udcff"]]
     assert [names(folder) for folder in folders] == [[], []]
+
+
+async def test_what_a_process_remembers_is_brought_back_and_nothing_is_left(tmp_path: Path) -> None:
+    async def settle(_: str) -> None:
+        raise AssertionError
+
+    each = Errands(tmp_path, settle, recall=str.encode)
+    asking = asyncio.create_task(ask_to_recall([tmp_path], "r-1", 30))
+    while not names(tmp_path):  # noqa: ASYNC110 - files tell nobody
+        await asyncio.sleep(0.001)
+    await each.look()
+    assert await asking == [b"r-1"]
+    assert names(tmp_path) == []
 
 
 async def test_who_does_not_answer_is_told_and_the_errand_is_taken_back(tmp_path: Path) -> None:
