@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from playsmart_gateway.pipeline.commit_queue import CommitQueue
     from playsmart_gateway.pipeline.intake import Intake
     from playsmart_gateway.rate_limit import MakeLimit, WrongTries
-    from playsmart_gateway.stores.contract import Store
+    from playsmart_gateway.stores.contract import AppPlayers
     from playsmart_gateway.stores.readers import Reader
 
 
@@ -54,7 +54,7 @@ class Host(NamedTuple):
     intake: Intake
     commit_queue: CommitQueue
     stats: Stats
-    store: Store
+    store: AppPlayers
     reader: Reader
     statistics: Reader
     """Of its own: statistics of a year take their time."""

@@ -52,6 +52,11 @@ class Batch(msgspec.Struct, gc=False):
         return f"{self.journal}-{self.sequence}"
 
     @property
+    def key(self) -> tuple[str, int]:
+        """Its name, as stores and tables have it."""
+        return self.journal, self.sequence
+
+    @property
     def size(self) -> int:
         """Bytes of memory that this batch holds while it waits."""
         return len(self.rows) + BATCH_OVERHEAD_BYTES

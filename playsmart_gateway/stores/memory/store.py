@@ -91,7 +91,7 @@ class MemorySink(MemoryApps, MemoryEvents):
     async def write(self, batches: Sequence[Batch]) -> Written:
         """See ``EventSink.write``."""
         stored = 0
-        new = _parsed([batch for batch in batches if _name(batch) not in self.batches])
+        new = _parsed([batch for batch in batches if batch.key not in self.batches])
         for name, (batch, rows) in new.items():
             self._last_batch_id += 1
             self.batch_ids.append(self._last_batch_id)
@@ -107,7 +107,7 @@ class MemorySink(MemoryApps, MemoryEvents):
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
         """See ``Awarding.commit``."""
-        new = [batch for batch in batches if _name(batch) not in self.batches]
+        new = [batch for batch in batches if batch.key not in self.batches]
         self.points.require_known(new)
         for batch in new:
             await MemorySink.write(self, [batch])  # a double may have its own
@@ -120,7 +120,7 @@ class MemorySink(MemoryApps, MemoryEvents):
 
     async def bury(self, batch: Batch, reason: str) -> None:
         """See ``EventSink.bury``."""
-        self.dead_letters[_name(batch)] = (batch, reason)
+        self.dead_letters[batch.key] = (batch, reason)
 
     async def buried(self) -> list[DeadLetter]:
         """See ``Reader.buried``."""
@@ -356,13 +356,9 @@ class MemorySink(MemoryApps, MemoryEvents):
         return entry
 
 
-def _name(batch: Batch) -> tuple[str, int]:
-    return batch.journal, batch.sequence
-
-
 def _parsed(batches: Sequence[Batch]) -> dict[tuple[str, int], tuple[Batch, list[Row]]]:
     try:
-        return {_name(batch): (batch, decode(batch.rows)) for batch in batches}
+        return {batch.key: (batch, decode(batch.rows)) for batch in batches}
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise SinkRejected("rows that are not JSON arrays", certain=True) from error
 

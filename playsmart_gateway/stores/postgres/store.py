@@ -123,16 +123,16 @@ class PostgresSink:
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
         """See ``Awarding.commit``."""
-        events = dict(zip(map(_name, batches), self._loyalty.occurrences(batches), strict=True))
+        keys = [batch.key for batch in batches]
+        events = dict(zip(keys, self._loyalty.occurrences(batches), strict=True))
         async with self._connection.transaction() as db:
             new = await self._unknown(db, batches)
-            names = [_name(batch) for batch in new]
+            names = [batch.key for batch in new]
             first_id = await self._insert(db, new)
             awarded = await self._loyalty.award(db, [events[name] for name in names], first_id)
             awards = dict(zip(names, awarded, strict=True))
             return [
-                awards.get(_name(batch))
-                or await self._loyalty.awarded(db, batch, events[_name(batch)])
+                awards.get(batch.key) or await self._loyalty.awarded(db, batch, events[batch.key])
                 for batch in batches
             ]
 
@@ -287,9 +287,7 @@ class PostgresSink:
             known |= {(journal, sequence) for (sequence,) in found}
         if not known and all(len(set(each)) == len(each) for each in sequences.values()):
             return list(batches)  # as it nearly always is
-        return list(
-            {_name(batch): batch for batch in batches if _name(batch) not in known}.values()
-        )
+        return list({batch.key: batch for batch in batches if batch.key not in known}.values())
 
     async def _insert(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:
         """Insert headers and rows; return the id of the first batch, which the others follow."""
@@ -318,7 +316,3 @@ class PostgresSink:
         await prepare_times(db)
         self._syncs_commits = await db.fetchval("SHOW synchronous_commit") != "off"
         await migrate(db)
-
-
-def _name(batch: Batch) -> tuple[str, int]:
-    return batch.journal, batch.sequence

@@ -157,7 +157,8 @@ class SqliteSink:
 
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
         """See ``Awarding.commit``."""
-        events = dict(zip(map(_name, batches), self._loyalty.occurrences(batches), strict=True))
+        keys = [batch.key for batch in batches]
+        events = dict(zip(keys, self._loyalty.occurrences(batches), strict=True))
         new = batches
         async with self._connection.transaction() as db:
             try:
@@ -168,13 +169,12 @@ class SqliteSink:
                 await db.execute("BEGIN IMMEDIATE")
                 new = await self._inserter.without_known(db, batches)
                 first_id = await self._inserter.insert(db, new)
-            names = [_name(batch) for batch in new]
+            names = [batch.key for batch in new]
             sql = Statements(db)
             awarded = await self._loyalty.award(sql, [events[name] for name in names], first_id)
             awards = dict(zip(names, awarded, strict=True))
             return [
-                awards.get(_name(batch))
-                or await self._loyalty.awarded(sql, batch, events[_name(batch)])
+                awards.get(batch.key) or await self._loyalty.awarded(sql, batch, events[batch.key])
                 for batch in batches
             ]
 
@@ -354,10 +354,6 @@ class SqliteSink:
         await db.execute("COMMIT")
         if version < len(MIGRATIONS):  # so that the file says what it is, wherever it goes
             await db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-
-
-def _name(batch: Batch) -> tuple[str, int]:
-    return batch.journal, batch.sequence
 
 
 def _now() -> int:
