@@ -36,6 +36,7 @@ from playsmart_gateway.console.inspector.redact import (
 from playsmart_gateway.dialects import ALL
 from playsmart_gateway.dialects.descriptor import Dialect, Host
 from playsmart_gateway.events.batch import PLAYSMART
+from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http import ops
 from playsmart_gateway.http.endpoint import ERROR_BODY, Tokens
 from playsmart_gateway.http.error_body import error_body
@@ -85,20 +86,15 @@ def create_app(
     worker: Peer | None = None,
     dialects: Sequence[Dialect] = ALL,
 ) -> Application:
-    """Compose the gateway as an ASGI application; its parts are at ``app.state.gateway``.
+    """Return the gateway that ``config`` describes, as an application.
 
-    ``clock`` is the wall time in seconds for all of it; calls a second are
-    counted by ``steady``, which nobody sets. In ``development`` the pages for operators are there
-    for this machine, without a token if none is configured, and show what was refused;
-    ``development_token`` mints a token that ``/docs`` gives to who asks from this machine.
-    ``worker`` says which of several it is; they share an ``allowance`` that was made before them.
-    It speaks these ``dialects``.
+    ``clock`` is the wall time in seconds for all of it. ``worker`` says which of several it is. For
+    the rest see ``application``.
 
     Raises:
         ConfigError: the secrets, the keys or the storage URL cannot be used.
     """
     require_strong_secrets(config)
-    pays_coins = any(game.coins_enabled for game in config.games)
     take_turn = worker.fair_lock.turn if worker else nullcontext
     gateway = gateway_for(
         config,
@@ -108,6 +104,36 @@ def create_app(
         worker=worker,
         machine=Machine(wall=clock),
     )
+    return application(
+        gateway,
+        config,
+        steady=steady,
+        development=development,
+        development_token=development_token,
+        allowance=allowance,
+        dialects=dialects,
+    )
+
+
+def application(
+    gateway: Gateway,
+    config: Config,
+    *,
+    steady: Callable[[], float] = steady_clock,
+    development: bool = False,
+    development_token: Callable[[], str] | None = None,
+    allowance: Allowance | None = None,
+    dialects: Sequence[Dialect] = ALL,
+) -> Application:
+    """Return ``gateway`` as an ASGI application, which has it at ``app.state.gateway``.
+
+    Calls a second are counted by ``steady``, which nobody sets. In ``development`` the pages for
+    operators are there for this machine, without a token if none is configured;
+    ``development_token`` mints a token that ``/docs`` gives to who asks from this machine. Several
+    workers share an ``allowance`` that was made before them. It speaks these ``dialects``.
+    """
+    worker = gateway.worker
+    pays_coins = any(game.coins_enabled for game in config.games)
     tries = WrongTries(
         gateway.stats.count_auth_failure,
         max_waiting=min(MAX_WRONG_TRIES, max(1, config.server.max_connections // 10)),
@@ -128,7 +154,7 @@ def create_app(
         allowance=allowance or allowance_for(config),
         make_limit=partial(worker.counts.limit if worker else in_process, clock=steady),
         tries=tries,
-        clock=clock,
+        clock=gateway.wall,
     )
     opened = [dialect.open(host) for dialect in dialects]
     endpoints = {path: each for one in opened for path, each in one.endpoints.items()}
@@ -159,7 +185,7 @@ def create_app(
                 coins_source=PLAYSMART if pays_coins else "",
                 worker=worker,
             ),
-            *dashboard.routes(gateway, gate, endpoints, sources, clock),
+            *dashboard.routes(gateway, gate, endpoints, sources, gateway.wall),
             *(route for each in opened for route in each.routes),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},

@@ -99,6 +99,7 @@ class Gateway:
         self.known_players = parts.known_players
         self.inspector = parts.inspector
         self._parts = parts
+        self.wall = machine.wall
         self._clock = machine.clock
         self.on_fatal: Callable[[], None] = lambda: None
         self.left_behind = 0
