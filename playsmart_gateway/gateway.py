@@ -16,7 +16,6 @@ from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.console.inspector.hub import Inspector
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.errors import Detail, SinkUnavailable
-from playsmart_gateway.http.answered import Answered
 from playsmart_gateway.http.slots import Slots
 from playsmart_gateway.metrics import Gauges, Snapshot
 from playsmart_gateway.peers.peer import Peer
@@ -103,7 +102,7 @@ class Gateway:
         self._clock = machine.clock
         self.on_fatal: Callable[[], None] = lambda: None
         self.left_behind = 0
-        self.answered = Answered()
+        self.answered = parts.slots.answered
         self._background = Background(died=self._part_died, failed=self.stats.count_side_failure)
         self._hurry = asyncio.Event()
         self._stopping_since: float | None = None

@@ -29,6 +29,8 @@ PATIENCE_SECONDS = 5.0
 
 _NAME = re.compile(r"([0-9a-f]{32})-([1-9][0-9]{0,17})")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_OF_GATEWAY = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}(-[0-9a-f]{4,12}){2}")
+SOON_SECONDS = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _decode = msgspec.json.Decoder(list[Remembered]).decode
 
@@ -123,6 +125,8 @@ def trace_command(
             "give the log of that time, if log.access was on: --log FILE, or --log - to read a pipe"
         )
         trace.notes.append(text)
+    if not trace.found and (made := _OF_GATEWAY.fullmatch(asked)) is not None:
+        trace.notes.append(_when(int(made[1] + made[2], 16) / 1_000))
     if as_json:
         print_json({"found": trace.found, **msgspec.to_builtins(trace)})
     else:
@@ -265,6 +269,15 @@ def _about(said: Said, trace: Trace) -> Iterator[str]:
             f"none of the {said.answers:,} answers in the log, from {said.first} to {said.last}, "
             "has that id: if it came, then at another time"
         )
+
+
+def _when(seconds: float) -> str:
+    """Say what the time in an id of a gateway's own is good for."""
+    first, last = _printed(seconds), _printed(seconds + SOON_SECONDS)
+    return (
+        f"that id was made at {first}; what came then is in the relation events, with a "
+        f"received_at BETWEEN '{first}' AND '{last}'"
+    )
 
 
 def _told(trace: Trace) -> Iterator[str]:

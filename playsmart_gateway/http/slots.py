@@ -16,6 +16,7 @@ from heapq import nlargest, nsmallest
 from typing import NamedTuple, Protocol
 
 from playsmart_gateway.errors import Closing, Overcrowded, Refused, TooSlow
+from playsmart_gateway.http.answered import Answered
 from playsmart_gateway.http.turns import Spaced
 from playsmart_gateway.metrics import Stats
 
@@ -118,6 +119,7 @@ class Slots:
     ``large_bodies`` that are whole one at a time is given to its endpoint, or decoded a step; of
     connections whose bodies are large, or thrown away, one at a time is read from.
 
+    ``answered`` remembers what became of requests, those that were refused here among them.
     ``clock`` never goes back; ``stopping_since`` is set once the process stops: what is not whole
     ``stop_seconds`` later is refused.
     """
@@ -128,6 +130,7 @@ class Slots:
         self.limits = limits
         self.stats = stats
         self.clock = clock
+        self.answered = Answered()
         self.connections: set[Held] = set()
         self.body_bytes = 0
         self.stopping_since: float | None = None

@@ -187,13 +187,14 @@ class Protocol(Reader):
             self._stop_reading()
             return
         if not self._in_body or not self.cycle.response_started:
-            body = error_body(status, message)
+            body, request_id = error_body(status, message), make_request_id()
+            self._slots.answered.refused(request_id, status, message)
             self.transport.write(
                 STATUS_LINE[status]
                 + self._slots.last_head
                 + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
                 + (b"retry-after: 1\r\n" if status == 503 else b"")
-                + b"x-request-id: %b\r\n\r\n" % make_request_id()
+                + b"x-request-id: %b\r\n\r\n" % request_id
                 + body
             )
         self._hang_up()

@@ -125,6 +125,10 @@ def test_a_request_that_was_refused_is_told_with_the_reason(
     full = running.post(make_upload("ada", *[make_event()] * 200), sub="ada")
     bad = running.post(b"{", sub="ada", headers={"x-request-id": "bad"})
     assert (full.status_code, bad.status_code) == (503, 400)
+    with running.connect() as connection:
+        connection.send(b"no HTTP\r\n\r\n")
+        (unread,) = connection.read_to_end()
+    assert "was refused with 400 invalid_http" in ask(unread.headers["x-request-id"]).stdout
     log = str(tmp_path / "gateway.log")
     for more in ((), ("--log", log)):
         (request,) = told(ask(full.headers["x-request-id"], "--json", *more))["requests"]
@@ -135,6 +139,8 @@ def test_a_request_that_was_refused_is_told_with_the_reason(
     never = ask("never", "--log", log)
     assert never.exit_code == 1
     assert "none of the 3 answers in the log" in never.stderr
+    long_ago = ask("01a22421-8c4a-79ce-959a-20e43ed5a8be")
+    assert "that id was made at 2026-11-28T21:48:28.1" in long_ago.stderr
     assert never.stderr.splitlines()[-1] == "error: nothing is known of never"
     assert running.stop() == 0
 
