@@ -10,7 +10,7 @@ import pytest
 
 from playsmart_gateway.build import storage_for
 from playsmart_gateway.config import MASKED, Config, Secret, Storage, masked
-from playsmart_gateway.dialects import load_config
+from playsmart_gateway.dialects import ALL, load_config
 from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.dialects.teak.section import Teak
@@ -23,7 +23,8 @@ SECRET = "sesame-4711 is a secret of some length"
 SECRET_B = Secret(kid="a", secret="b")
 
 
-DEFAULTS = Config(dialects={"lynes": Lynes(), "teak": Teak()})
+SECTIONS = [dialect.section for dialect in ALL if dialect.section is not None]
+DEFAULTS = Config(dialects={section.table: section() for section in SECTIONS})
 
 
 def write(folder: Path, text: str) -> Path:

@@ -7,8 +7,7 @@ import msgspec
 
 from playsmart_gateway.config import Config, Secret
 from playsmart_gateway.config.tables import Section
-from playsmart_gateway.dialects.lynes.section import Lynes
-from playsmart_gateway.dialects.teak.section import Teak
+from playsmart_gateway.dialects import ALL
 from playsmart_gateway.economy.points.definitions import Definition, Milestone
 
 
@@ -24,4 +23,9 @@ def keys_of(section: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 KEYS = [each for each in keys_of(Config, "") if each[1].name != "dialects"]
-KEYS += [each for kind in (Lynes, Teak) for each in keys_of(kind, kind.table)]
+KEYS += [
+    each
+    for dialect in ALL
+    if (section := dialect.section) is not None
+    for each in keys_of(section, section.table)
+]
