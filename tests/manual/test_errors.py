@@ -18,7 +18,7 @@ STARTING = (
     "pipeline", "cli/common.py", "cli/serve.py", "cli/worker.py",
 )  # fmt: skip
 CHECKED = (
-    "auth", "build.py", "config", "dialects/lynes/section.py", "economy/coins.py",
+    "auth", "build.py", "config", "dialects/lynes/access.py", "economy/coins.py",
     "economy/points/program.py",    "stores/postgres/url.py", "stream/options.py",
 )  # fmt: skip
 NEVER = {
@@ -65,7 +65,6 @@ CONFIGURATION = (
         said(STARTING, ["ConfigError", "NotNow", "at_start"])
         | said([*CHECKED, "dialects/teak/apps.py"], ["append"])
         | said(["dialects/teak/apps.py"], ["_refuse"], 1)
-        | said(["dialects/teak/apps.py"], ["_value"], 2)
         | {text for text in told(CHECKED) if " " in text}
     )
     - NEVER
