@@ -5,11 +5,11 @@ The path of an event
 A game sends ``POST /ingest/events``. ``serve`` (uvicorn with our limits) reads it,
 ``http.request_frame`` gives it a request id and a clock, and hands it to its dialect.
 
-**The dialect** (``dialects.playsmart``) reads the body, finds the token and has ``auth`` verify it,
-asks the intake for room, and only then decodes: once, in C, into typed events, which it encodes at
-once into canonical rows (``events``). From here on there is no object per event, only a ``Batch``:
-a small header and one ``bytes``. A refusal is a ``Refused`` from ``errors``, rendered by the
-dialect.
+**The dialect** (``dialects.playsmart``, in the frame of ``http.endpoint`` that is the same for all)
+finds the token and has ``auth`` verify it, reads the body, asks the intake for room, and only then
+decodes: once, in C, into typed events, which it encodes at once into canonical rows (``events``).
+From here on there is no object per event, only a ``Batch``: a small header and one ``bytes``. A
+refusal is a ``Refused`` from ``errors``, rendered by the dialect.
 
 **The pipeline.** ``pipeline.intake`` is the one door. It lets requests wait for room, oldest first,
 and commits the batches of one turn of the event loop together: one write to the **journal**, then
