@@ -32,6 +32,7 @@ pytestmark = pytest.mark.process
 pytestmark = pytest.mark.process
 
 ELSEWHERE = {
+    ("lynes", ".venv/bin/playsmart-gateway serve"): "tests/manual/test_blocks.py",  # below
     ("operations", "mkdir -m 700 data/before"): "tests/cli/test_backup.py",
     ("operations", "playsmart-gateway trace"): "tests/cli/test_trace.py",
 }
@@ -246,8 +247,6 @@ def check_pip(words: list[str]) -> None:
 
 @here("sh")
 def test_a_block_of_commands_runs(each: Block, sandbox: Sandbox) -> None:
-    if each.chapter == "lynes" and "serve --dev" in each.text:
-        pytest.skip("it starts a gateway of its own, below")
     if "curl" in each.text and CURL is None:
         pytest.skip("there is no curl")
     sandbox.play()
