@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from typing_extensions import override
+
 RETRY_AFTER_SECONDS = 1
 """Who is refused may come back after this: a window is one second long."""
 
@@ -105,7 +107,7 @@ class SharedCounts:
         return _SharedRateLimit(limit, places, self._file, self._memory, clock)
 
 
-class _SharedRateLimit:
+class _SharedRateLimit(Limit):
     """A ``RateLimit`` whose counts are in memory that other processes count in, too."""
 
     def __init__(
@@ -122,8 +124,8 @@ class _SharedRateLimit:
         self._memory = memory
         self._clock = clock
 
+    @override
     def take(self, key: str) -> bool:
-        """See ``Limit``."""
         if self._limit == math.inf:
             return True
         place = self._places[key]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 import msgspec
+from typing_extensions import override
 
 from playsmart_gateway.cli.harmless import (
     harmless_cell,
@@ -121,19 +122,20 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             aside.unlink()
 
 
-class NdjsonWriter:
+class NdjsonWriter(Writer):
     """One JSON object a line."""
 
     def __init__(self, file: IO[bytes], *, raw: bool = False) -> None:
         self._file = file
         self._raw = raw
 
+    @override
     def write(self, events: Sequence[StoredEvent]) -> None:
-        """See ``Writer``."""
         self._file.write(as_lines(events, raw=self._raw))
 
+    @override
     def close(self) -> None:
-        """See ``Writer``."""
+        pass
 
 
 def as_lines(events: Sequence[StoredEvent], *, raw: bool = False) -> bytes:
@@ -149,7 +151,7 @@ def _raw(text: str | None) -> msgspec.Raw:
     return _NULL if text is None else msgspec.Raw(text.encode())
 
 
-class CsvWriter:
+class CsvWriter(Writer):
     """A header, then a record an event."""
 
     def __init__(self, file: IO[bytes], *, raw: bool = False) -> None:
@@ -158,21 +160,21 @@ class CsvWriter:
         self._csv = csv.writer(self._text)
         self._csv.writerow(StoredEvent._fields)
 
+    @override
     def write(self, events: Sequence[StoredEvent]) -> None:
-        """See ``Writer``."""
         if self._raw:
             self._csv.writerows(events)
             return
         for event_id, *texts in events:
             self._csv.writerow([event_id, *map(harmless_cell, texts)])
 
+    @override
     def close(self) -> None:
-        """See ``Writer``."""
         self._text.flush()
         self._text.detach()
 
 
-class ParquetWriter:
+class ParquetWriter(Writer):
     """Compressed row groups, with dictionaries for what repeats."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -200,8 +202,8 @@ class ParquetWriter:
         )
         self._waiting: list[Any] = []
 
+    @override
     def write(self, events: Sequence[StoredEvent]) -> None:
-        """See ``Writer``."""
         if not events:
             return
         arrow = self._arrow
@@ -215,8 +217,8 @@ class ParquetWriter:
         if events_waiting >= ROW_GROUP_EVENTS or bytes_waiting >= ROW_GROUP_BYTES:
             self._write_row_group()
 
+    @override
     def close(self) -> None:
-        """See ``Writer``."""
         self._write_row_group()
         self._file.close()
 

@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from typing_extensions import override
+
 from playsmart_gateway.load.row import COLUMNS
 from playsmart_gateway.stores.open import open_store
 
@@ -50,14 +52,14 @@ def database_at(where: str | Path) -> Database:
     return SqliteFile(Path(where))
 
 
-class SqliteFile:
+class SqliteFile(Database):
     """See ``Database``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @override
     def newest_event_id(self) -> int:
-        """See ``Database``."""
         if not self._path.exists():
             return 0
         with self._opened() as db:
@@ -65,8 +67,8 @@ class SqliteFile:
             is_there = db.execute(named).fetchone()[0]
             return int(db.execute(_NEWEST).fetchone()[0]) if is_there else 0
 
+    @override
     def rows_behind(self, event_id: int) -> Iterator[Sequence[Sequence[Any]]]:
-        """See ``Database``."""
         if not self._path.exists():
             raise Missing(f"{self._path} does not exist; give the file that the gateway writes to")
         query = f"SELECT event_id, {COLUMNS} FROM events WHERE event_id > ?"  # noqa: S608 - ours
@@ -86,21 +88,21 @@ class SqliteFile:
             raise Unreadable(text) from error
 
 
-class PostgresDatabase:
+class PostgresDatabase(Database):
     """See ``Database``."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
+    @override
     def newest_event_id(self) -> int:
-        """See ``Database``."""
         with self._opened() as db:
             if db.fetch("SELECT to_regclass('events')")[0][0] is None:
                 return 0
             return int(db.fetch(_NEWEST)[0][0])
 
+    @override
     def rows_behind(self, event_id: int) -> Iterator[Sequence[Sequence[Any]]]:
-        """See ``Database``."""
         query = (
             f"SELECT event_id, {COLUMNS} FROM events WHERE event_id > $1"  # noqa: S608 - ours
             f" ORDER BY event_id LIMIT {ROWS_AT_ONCE}"

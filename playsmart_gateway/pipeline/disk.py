@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from typing_extensions import override
+
 from playsmart_gateway.private import FILE_MODE, create_file, make_folder
 
 LOCK = "lock"
@@ -64,19 +66,19 @@ class Disk(Protocol):
         """Remove a file."""
 
 
-class OsDisk:
+class OsDisk(Disk):
     """The real disk."""
 
+    @override
     def lock(self, folder: Path) -> None:
-        """See ``Disk``."""
         make_folder(folder)
         self._folder = folder
         self._directory = os.open(folder, os.O_RDONLY)
         self._lock = _open_lock(folder)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    @override
     def relock(self, folder: Path) -> None:
-        """See ``Disk``."""
         make_folder(folder)
         lock = _open_lock(folder)
         try:
@@ -90,13 +92,13 @@ class OsDisk:
         finally:
             os.close(lock)
 
+    @override
     def unlock(self) -> None:
-        """See ``Disk``."""
         os.close(self._lock)
         os.close(self._directory)
 
+    @override
     def look(self, files: Mapping[str, tuple[int, int]]) -> dict[str, str]:
-        """See ``Disk``."""
         own = {
             ".": (os.fstat(self._directory).st_ino, 0),
             LOCK: (os.fstat(self._lock).st_ino, 0),
@@ -107,46 +109,46 @@ class OsDisk:
             if (text := _fate(self._folder / name, identity, size))
         }
 
+    @override
     def list(self) -> list[str]:
-        """See ``Disk``."""
         return [path.name for path in self._folder.iterdir()]
 
+    @override
     def read(self, name: str) -> bytes:
-        """See ``Disk``."""
         with (self._folder / name).open("rb") as file:
             os.fdatasync(file.fileno())
             return file.read()
 
+    @override
     def create(self, name: str) -> int:
-        """See ``Disk``."""
         return create_file(self._folder / name, os.O_WRONLY | os.O_APPEND)
 
+    @override
     def identity(self, file: int) -> int:
-        """See ``Disk``."""
         return os.fstat(file).st_ino
 
+    @override
     def write(self, file: int, buffers: Sequence[bytes]) -> int:
-        """See ``Disk``."""
         return os.writev(file, buffers)
 
+    @override
     def truncate(self, file: int, size: int) -> None:
-        """See ``Disk``."""
         os.ftruncate(file, size)
 
+    @override
     def sync(self, file: int) -> None:
-        """See ``Disk``."""
         os.fdatasync(file)
 
+    @override
     def sync_folder(self) -> None:
-        """See ``Disk``."""
         os.fsync(self._directory)
 
+    @override
     def close(self, file: int) -> None:
-        """See ``Disk``."""
         os.close(file)
 
+    @override
     def save(self, name: str, content: bytes) -> None:
-        """See ``Disk``."""
         path = self._folder / name
         path.unlink(missing_ok=True)
         with os.fdopen(create_file(path), "wb") as file:
@@ -154,8 +156,8 @@ class OsDisk:
             file.flush()
             os.fsync(file.fileno())
 
+    @override
     def remove(self, name: str) -> None:
-        """See ``Disk``."""
         (self._folder / name).unlink()
 
 

@@ -10,6 +10,7 @@ from typing import Self
 import msgspec
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
+from typing_extensions import override
 
 from playsmart_gateway.stream.connection import (
     Connection,
@@ -19,6 +20,7 @@ from playsmart_gateway.stream.link import Link
 from playsmart_gateway.stream.options import JetStreamOptions
 from playsmart_gateway.stream.source import (
     Delivery,
+    Source,
     SourceState,
 )
 from playsmart_gateway.stream.topology import (
@@ -38,7 +40,7 @@ _ACK, _NAK, _IN_PROGRESS, _TERM = b"+ACK", b"-NAK", b"+WPI", b"+TERM"
 _NOBODY = "503"
 
 
-class Consumer:
+class Consumer(Source):
     """Takes messages from the stream at ``url``; a ``Source``."""
 
     def __init__(self, url: str, options: JetStreamOptions) -> None:
@@ -59,8 +61,8 @@ class Consumer:
         """Hang up."""
         await self._link.close()
 
+    @override
     async def fetch(self, max_messages: int) -> AsyncIterator[Delivery]:
-        """See ``Source.fetch``."""
         async with self._link.connection() as connection:
             request = {
                 "batch": max_messages,
@@ -81,20 +83,20 @@ class Consumer:
                 else:
                     return  # there is no more, or nothing at all
 
+    @override
     async def acknowledge(self, acks: Sequence[str]) -> None:
-        """See ``Source.acknowledge``."""
         await self._answer(acks, _ACK)
 
+    @override
     async def work_on(self, acks: Sequence[str]) -> None:
-        """See ``Source.work_on``."""
         await self._answer(acks, _IN_PROGRESS)
 
+    @override
     async def discard(self, acks: Sequence[str]) -> None:
-        """See ``Source.discard``."""
         await self._answer(acks, _TERM)
 
+    @override
     async def give_back(self, acks: Sequence[str]) -> None:
-        """See ``Source.give_back``."""
         async with self._link.connection() as connection:
             await connection.unsubscribe(self._inbox)
         arrived = []
@@ -104,8 +106,8 @@ class Consumer:
                 arrived.append(message.reply)
         await self._answer([*acks, *arrived], _NAK)
 
+    @override
     async def state(self) -> SourceState:
-        """See ``Source.state``."""
         async with self._link.connection() as connection:
             info = await connection.streams.consumer_info(self._options.stream, DURABLE)
             return SourceState(

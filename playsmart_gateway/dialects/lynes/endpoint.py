@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
+from typing_extensions import override
 
 from playsmart_gateway.dialects.lynes.reply import sound, success_body
 from playsmart_gateway.dialects.lynes.request import Request, batch, decode
@@ -94,15 +95,15 @@ class SendEvent(Endpoint[Sender, Request]):
         self._tries = tries
         self._clock = clock
 
+    @override
     async def authenticate(self, headers: Headers, body: bytes) -> Sender:
-        """See ``Endpoint``."""
         caller = await self._tokens.caller(headers)
         if not self._rate.take(self._access.project):
             raise RateLimited(retry_after_seconds=RETRY_AFTER_SECONDS)
         return Sender(caller.subject, headers)
 
+    @override
     def decode(self, who: Sender, body: bytes) -> Request:
-        """See ``Endpoint``."""
         return decode(body)
 
     async def act(self, who: Sender, asked: Request, size: int) -> Answer:
@@ -115,8 +116,8 @@ class SendEvent(Endpoint[Sender, Request]):
         points = award.points + sum(streak.points for streak in award.streaks)
         return Answer(200, body, [JSON_TYPE], accepted, is_stored=True, points=points)
 
+    @override
     def sound(self, refusal: Refused) -> Said:
-        """See ``Endpoint``."""
         return sound(refusal)
 
     async def _require_allowed(self, request: Request, sender: Sender) -> None:

@@ -4,6 +4,8 @@ The order of the checks is that of the contract: token, allowance, media type, b
 is accepted as a whole or not at all.
 """
 
+from typing_extensions import override
+
 from playsmart_gateway.auth.tokens import Caller
 from playsmart_gateway.dialects.playsmart.request import MAX_EVENTS, decode, decode_in_steps
 from playsmart_gateway.economy.coins import Draws
@@ -51,20 +53,20 @@ class IngestEvents(Endpoint[Caller, Batch]):
             allowance.admit(caller.subject)
         return caller
 
+    @override
     def decode(self, who: Caller, body: bytes) -> Batch:
-        """See ``Endpoint``."""
         return decode(body, self._draws)
 
     def sender(self, who: Caller) -> str:
         """See ``Endpoint``: the player."""
         return who.subject
 
+    @override
     def decode_in_steps(self, who: Caller, body: bytes) -> Steps[Batch]:
-        """See ``Endpoint``."""
         return decode_in_steps(body, self._draws)
 
+    @override
     async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
-        """See ``Endpoint``."""
         intake, allowance, subject = self._intake, self._allowance, who.subject
         if asked.user_id != subject:
             raise Forbidden
@@ -88,6 +90,6 @@ class IngestEvents(Endpoint[Caller, Batch]):
             assert who is not None, "bodies are read for those who are known"
             self._allowance.charge(who.subject, size)
 
+    @override
     def sound(self, refusal: Refused) -> Said:
-        """See ``Endpoint``."""
         return envelope(refusal)

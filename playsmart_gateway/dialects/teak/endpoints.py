@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from typing_extensions import override
+
 from playsmart_gateway.dialects.teak import replies
 from playsmart_gateway.dialects.teak.analytics import (
     MAX_EVENTS,
@@ -85,8 +87,8 @@ class _Endpoint(Endpoint[Sender, Asked]):
         self._limit = limit
         self._rate = parts.make_limit(limit, tuple(parts.apps))
 
+    @override
     async def authenticate(self, headers: Headers, body: bytes) -> Sender:
-        """See ``Endpoint``."""
         parts = self._parts
         opened = open_body(body, headers.get(b"content-type"))
         app = parts.apps.get(opened.game_id)
@@ -99,8 +101,8 @@ class _Endpoint(Endpoint[Sender, Asked]):
             raise replies.TooOften(self.path, self._limit)
         return Sender(app, opened.fields())
 
+    @override
     def sound(self, refusal: Refused) -> Said:
-        """See ``Endpoint``."""
         return replies.sound(refusal)
 
     def _now(self) -> datetime:
@@ -113,12 +115,12 @@ class AnalyticsEvents(_Endpoint[AnalyticsEvent]):
     path = "/v2/analytics_events"
     max_events = 1
 
+    @override
     def decode(self, who: Sender, body: bytes) -> AnalyticsEvent:
-        """See ``Endpoint``."""
         return decode_event(who.fields)
 
+    @override
     async def act(self, who: Sender, asked: AnalyticsEvent, size: int) -> Answer:
-        """See ``Endpoint``."""
         parts, app_id = self._parts, who.app.id
         countries = await parts.known_players.countries(app_id, [asked.user_id])
         if asked.user_id not in countries:
@@ -140,12 +142,12 @@ class AnalyticsBatch(_Endpoint[list[Outcome]]):
     path = "/v2/analytics_events/batch"
     max_events = MAX_EVENTS
 
+    @override
     def decode(self, who: Sender, body: bytes) -> list[Outcome]:
-        """See ``Endpoint``."""
         return decode_batch(who.fields)
 
+    @override
     async def act(self, who: Sender, asked: list[Outcome], size: int) -> Answer:
-        """See ``Endpoint``."""
         parts, app_id = self._parts, who.app.id
         players = {event.user_id for event in asked if isinstance(event, AnalyticsEvent)}
         countries = await parts.known_players.countries(app_id, players)
@@ -176,12 +178,12 @@ class IdentifyPlayer(_Endpoint[Identify]):
     path = "/v2/identify"
     max_events = 2
 
+    @override
     def decode(self, who: Sender, body: bytes) -> Identify:
-        """See ``Endpoint``."""
         return decode_identify(who.fields)
 
+    @override
     async def act(self, who: Sender, asked: Identify, size: int) -> Answer:
-        """See ``Endpoint``."""
         parts, app = self._parts, who.app
         player = await parts.reader.app_player(app.id, asked.user_id)
         known = (
@@ -211,8 +213,8 @@ class IdentifyPlayer(_Endpoint[Identify]):
             return link
         return await self._parts.renderer.render(template, player.properties)
 
+    @override
     def sound(self, refusal: Refused) -> Said:
-        """See ``Endpoint``."""
         return replies.sound_of_identify(refusal)
 
 
@@ -221,12 +223,12 @@ class SetPlayerProperties(_Endpoint[PlayerProperties]):
 
     path = "/v2/player_properties"
 
+    @override
     def decode(self, who: Sender, body: bytes) -> PlayerProperties:
-        """See ``Endpoint``."""
         return decode_properties(who.fields, who.app.properties)
 
+    @override
     async def act(self, who: Sender, asked: PlayerProperties, size: int) -> Answer:
-        """See ``Endpoint``."""
         parts, app_id = self._parts, who.app.id
         if not await parts.known_players.countries(app_id, [asked.user_id]):
             raise replies.UnknownPlayer

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import msgspec
+from typing_extensions import override
 
 from playsmart_gateway.events.batch import (
     Batch,
@@ -23,6 +24,7 @@ from playsmart_gateway.stores.models import (
     StoreHealth,
     latest_sane,
 )
+from playsmart_gateway.stores.readers import BatchReader, Checks, EventReader
 
 
 def printed_time(when: datetime) -> str:
@@ -37,15 +39,15 @@ def printed(microseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
 
 
-class MemoryEvents:
+class MemoryEvents(EventReader, BatchReader, Checks):
     """What ``EventReader`` says. Where a row was taken out again there is None."""
 
     def __init__(self) -> None:
         self.batches: dict[tuple[str, int], tuple[Batch, list[Row | None]]] = {}
         self.batch_ids: list[int] = []
 
+    @override
     async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
-        """See ``BatchReader.stored_batch``."""
         if (found := self.batches.get((journal, sequence))) is None:
             return None
         batch, rows = found
@@ -55,10 +57,11 @@ class MemoryEvents:
         when = printed(batch.received_at)
         return StoredBatch(batch_id, batch.source, batch.game_id, batch.user_id, when, here)
 
+    @override
     async def newest_event_id(self) -> int:
-        """See ``EventReader.newest_event_id``."""
         return max((event.event_id for event in self._all()), default=0)
 
+    @override
     async def events(
         self,
         wanted: EventFilter = EVERYTHING,
@@ -68,23 +71,22 @@ class MemoryEvents:
         limit: int,
         newest_first: bool = False,
     ) -> EventPage:
-        """See ``EventReader.events``."""
         found = [event for event in self._all() if after < event.event_id <= upto]
         page = found[::-1][:limit] if newest_first else found[:limit]
         end = after + 1 if newest_first else upto
         position = page[-1].event_id if len(page) == limit else end
         return EventPage([event for event in page if _is_wanted(event, wanted)], position)
 
+    @override
     async def count_events(
         self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
     ) -> CountPage:
-        """See ``EventReader.count_events``."""
         page = await self.events(wanted, after=after, upto=upto, limit=limit)
         counts = Counter((e.source, e.game_id, e.type, e.occurred_at[:10]) for e in page.events)
         return CountPage([EventCount(*key, counts[key]) for key in counts], page.position)
 
+    @override
     async def examine(self) -> StoreHealth:
-        """See ``EventReader.examine``."""
         late = latest_sane()
         ahead = [
             batch_id

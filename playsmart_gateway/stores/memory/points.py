@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import date
 
+from typing_extensions import override
+
 from playsmart_gateway.economy.points import (
     Award,
     Metadata,
@@ -29,6 +31,7 @@ from playsmart_gateway.stores.models import (
     EntryType,
     StreakFigures,
 )
+from playsmart_gateway.stores.readers import PointsReader
 
 Cell = tuple[str, str, date, str]
 NOBODY = State()
@@ -39,7 +42,7 @@ def values_in(stats: MetadataStats) -> int:
     return stats.unnamed + sum(field.events for field in stats.fields.values())
 
 
-class MemoryPoints:
+class MemoryPoints(PointsReader):
     """Awards by ``program``; it is its own reader."""
 
     def __init__(self, program: Program) -> None:
@@ -92,11 +95,12 @@ class MemoryPoints:
         """Return what was awarded for a stored batch."""
         return self._awards[batch.journal, batch.sequence]
 
+    @override
     async def points(self, project: str, user_id: str) -> int | None:
-        """See ``PointsReader.points``."""
         state = self.states.get((project, user_id))
         return None if state is None else state.points
 
+    @override
     async def history(
         self,
         project: str,
@@ -108,7 +112,6 @@ class MemoryPoints:
         offset: int,
         limit: int,
     ) -> list[Entry]:
-        """See ``PointsReader.history``."""
         found = [
             each
             for each in self._entries.get((project, user_id), [])
@@ -117,14 +120,14 @@ class MemoryPoints:
         found.sort(key=lambda each: (each.timestamp_ms, each.id), reverse=True)
         return found[offset : offset + limit]
 
+    @override
     async def streaks(self, project: str, user_id: str) -> dict[str, Streak]:
-        """See ``PointsReader.streaks``."""
         return dict(self.states.get((project, user_id), NOBODY).streaks)
 
+    @override
     async def streak_figures(
         self, project: str, streak_id: str, active_since: date
     ) -> StreakFigures:
-        """See ``PointsReader.streak_figures``."""
         streaks = [
             state.streaks[streak_id]
             for (where, _), state in self.states.items()
@@ -135,16 +138,16 @@ class MemoryPoints:
         by_count = dict(sorted(Counter(counts).items())[:MAX_COUNTS])
         return StreakFigures(len(streaks), len(counts), longest, sum(counts), by_count)
 
+    @override
     async def event_stats(
         self, project: str, event_id: str, *, first: date, last: date, group: str | None
     ) -> MetadataStats:
-        """See ``PointsReader.event_stats``."""
         return merged(cell for _, cell in self._cells(project, event_id, first, last, group))
 
+    @override
     async def event_days(
         self, project: str, event_id: str, *, first: date, last: date, group: str | None
     ) -> dict[date, int]:
-        """See ``PointsReader.event_days``."""
         days: Counter[date] = Counter()
         for day, cell in self._cells(project, event_id, first, last, group):
             days[day] += cell.events

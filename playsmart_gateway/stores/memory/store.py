@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Self
 
 import msgspec
+from typing_extensions import override
 
 from playsmart_gateway.economy.coins import (
     CUSTOM,
@@ -38,6 +39,7 @@ from playsmart_gateway.events.sessions import (
     INSTALLED_PLACE,
     session_of,
 )
+from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.events import (
     MemoryEvents,
     printed,
@@ -58,9 +60,10 @@ from playsmart_gateway.stores.models import (
     Statistics,
     Written,
 )
+from playsmart_gateway.stores.readers import Reader
 
 
-class MemorySink(MemoryApps, MemoryEvents):
+class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
     """Stores batches in a dict; it decodes the rows as a database would, so bad rows are found.
 
     It is its own reader.
@@ -72,7 +75,7 @@ class MemorySink(MemoryApps, MemoryEvents):
     def __init__(self, rules: Sequence[Rule] = (), program: Program | None = None) -> None:
         MemoryApps.__init__(self)
         MemoryEvents.__init__(self)
-        self.points = MemoryPoints(program or Program())
+        self._points = MemoryPoints(program or Program())
         self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
         self.profiles: dict[str, Player] = {}
         self.ledger: list[CoinTransaction] = []
@@ -81,6 +84,11 @@ class MemorySink(MemoryApps, MemoryEvents):
         self._coin_days: Counter[tuple[str, str, str]] = Counter()
         self._last_batch_id = 0
 
+    @property
+    @override
+    def points(self) -> MemoryPoints:
+        return self._points
+
     async def __aenter__(self) -> Self:
         """Nothing to open."""
         return self
@@ -88,8 +96,8 @@ class MemorySink(MemoryApps, MemoryEvents):
     async def __aexit__(self, *_: object) -> None:
         """Nothing to close."""
 
+    @override
     async def write(self, batches: Sequence[Batch]) -> Written:
-        """See ``EventSink.write``."""
         stored = 0
         new = _parsed([batch for batch in batches if batch.key not in self.batches])
         for name, (batch, rows) in new.items():
@@ -105,25 +113,25 @@ class MemorySink(MemoryApps, MemoryEvents):
             stored += len(kept)
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
+    @override
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
-        """See ``Awarding.commit``."""
         new = [batch for batch in batches if batch.key not in self.batches]
-        self.points.require_known(new)
+        self._points.require_known(new)
         for batch in new:
             await MemorySink.write(self, [batch])  # a double may have its own
-            self.points.award(batch, self._last_batch_id)
-        return [self.points.awarded(batch) for batch in batches]
+            self._points.award(batch, self._last_batch_id)
+        return [self._points.awarded(batch) for batch in batches]
 
+    @override
     async def trial(self, batches: Sequence[Batch]) -> None:
-        """See ``Rehearsing.trial``."""
         _parsed(batches)
 
+    @override
     async def bury(self, batch: Batch, reason: str) -> None:
-        """See ``EventSink.bury``."""
         self.dead_letters[batch.key] = (batch, reason)
 
+    @override
     async def buried(self) -> list[DeadLetter]:
-        """See ``Reader.buried``."""
         return [
             DeadLetter(
                 *name, reason, batch.source, batch.game_id, batch.user_id,
@@ -132,13 +140,13 @@ class MemorySink(MemoryApps, MemoryEvents):
             for name, (batch, reason) in self.dead_letters.items()
         ]  # fmt: skip
 
+    @override
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
-        """See ``Reader.buried_batch``."""
         found = self.dead_letters.get((journal, sequence))
         return None if found is None else found[0]
 
+    @override
     async def replay(self, journal: str, sequence: int) -> Written | None:
-        """See ``Upkeep.replay``."""
         batch = await self.buried_batch(journal, sequence)
         if batch is None:
             return None
@@ -146,10 +154,10 @@ class MemorySink(MemoryApps, MemoryEvents):
         del self.dead_letters[journal, sequence]
         return written
 
+    @override
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False
     ) -> CoinTransaction:
-        """See ``Coins.adjust``."""
         if (player := self.profiles.get(user_id)) is None:
             raise AdjustmentRefused("no player goes by that id")
         if amount < 0 and player.coins_balance + amount < 0 and not force:
@@ -158,12 +166,12 @@ class MemorySink(MemoryApps, MemoryEvents):
         entry_id = first_event_id(self._last_batch_id)
         return self._enter(entry_id, user_id, None, None, amount, reason)
 
+    @override
     async def names(self, user_id: str) -> set[str]:
-        """See ``Upkeep.names``."""
         return {user_id, *(email for key, email in self.emails.items() if key[1] == user_id)}
 
+    @override
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
-        """See ``Upkeep.erase``."""
         theirs = {event.event_id for event in self._all() if event.user_id == user_id}
         erased = {"event_rows": len(theirs)}
         if dry_run:
@@ -181,12 +189,13 @@ class MemorySink(MemoryApps, MemoryEvents):
         for day in [day for day in self._coin_days if day[0] == user_id]:
             del self._coin_days[day]
         self.forget(user_id)
-        self.points.forget(user_id)
+        self._points.forget(user_id)
         return erased
 
     async def scrub(self, *, rewrite: bool = True) -> None:
         """See ``Upkeep.scrub``: there are no files."""
 
+    @override
     async def expire(
         self,
         before: str,
@@ -198,7 +207,6 @@ class MemorySink(MemoryApps, MemoryEvents):
         max_events: int,
         dry_run: bool = False,
     ) -> Expired:
-        """See ``Upkeep.expire``."""
         events, last, ahead = 0, 0, []
         for batch_id, (batch, _) in zip(self.batch_ids, self.batches.values(), strict=True):
             if (at := printed(batch.received_at)) > latest:
@@ -219,30 +227,31 @@ class MemorySink(MemoryApps, MemoryEvents):
     async def sync(self) -> None:
         """Memory survives no power cut, and promises none."""
 
+    @override
     async def sync_commits(self) -> None:
-        """See ``Awarding.sync_commits``."""
+        pass
 
+    @override
     def reader(self) -> Self:
-        """See ``Store.reader``."""
         return self
 
     def rollups(self) -> None:
         """See ``Store.rollups``: there are none."""
 
+    @override
     async def player(self, user_id: str) -> Player | None:
-        """See ``Reader.player``."""
         return self.profiles.get(user_id)
 
+    @override
     async def coin_transactions(
         self, user_id: str, *, before: int | None = None, limit: int
     ) -> list[CoinTransaction]:
-        """See ``Reader.coin_transactions``."""
         mine = [entry for entry in self.ledger if entry.user_id == user_id]
         older = [entry for entry in mine if before is None or entry.id < before]
         return older[::-1][:limit]
 
+    @override
     async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
-        """See ``Reader.causes``."""
         found = {}
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
             for place, row in enumerate(rows):
@@ -253,8 +262,8 @@ class MemorySink(MemoryApps, MemoryEvents):
                     found[event_id] = Cause(row.type, name, when, row.draw, rule)
         return found
 
+    @override
     async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """See ``Reader.coins_earned``."""
         by_id = dict(zip(self.batch_ids, self.batches, strict=True))
         earned: Counter[tuple[str, int]] = Counter()
         for entry in self.ledger:
@@ -263,8 +272,8 @@ class MemorySink(MemoryApps, MemoryEvents):
                 earned[name] += entry.amount
         return dict(earned)
 
+    @override
     async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
-        """See ``Reader.action_statistics``."""
         found: dict[tuple[str, str], Statistics] = {}
         for batch, rows in self.batches.values():
             if batch.source == TEAK and batch.game_id == app_id:

@@ -5,19 +5,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from playsmart_gateway.events.sessions import Session
+from playsmart_gateway.stores.contract import AppPlayers
 from playsmart_gateway.stores.models import (
     AppPlayer,
     Channel,
     OptOutState,
     PropertyValue,
 )
+from playsmart_gateway.stores.readers import AppPlayerReader
 
 _Key = tuple[str, str]
 
 
-class MemoryApps:
+class MemoryApps(AppPlayers, AppPlayerReader):
     """What ``Store`` and ``Reader`` say about the players of apps."""
 
     def __init__(self) -> None:
@@ -42,44 +45,44 @@ class MemoryApps:
             self.installed.add(key)
         return first
 
+    @override
     async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
-        """See ``Reader.countries``."""
         return {
             user_id: player.country_code or ""
             for user_id in user_ids
             if (player := self.players.get((app_id, user_id))) is not None
         }
 
+    @override
     async def app_player(self, app_id: str, user_id: str) -> AppPlayer:
-        """See ``Reader.app_player``."""
         key = app_id, user_id
         player = self.players.get(key, AppPlayer())
         return msgspec.structs.replace(player, properties=dict(self.properties.get(key, {})))
 
+    @override
     async def set_properties(
         self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
     ) -> dict[str, PropertyValue]:
-        """See ``Store.set_properties``."""
         known = self.properties.setdefault((app_id, user_id), {})
         before = {name: known[name] for name in values if name in known}
         known.update(values)
         return before
 
+    @override
     async def exclude(self, app_id: str, user_id: str, expire_at: str | None) -> None:
-        """See ``Store.exclude``."""
         self.exclusions[app_id, user_id] = expire_at
         self.emails.pop((app_id, user_id), None)
 
+    @override
     async def include(self, app_id: str, user_id: str) -> bool:
-        """See ``Store.include``."""
         excluded = (app_id, user_id) in self.exclusions
         self.exclusions.pop((app_id, user_id), None)
         return excluded
 
+    @override
     async def set_opt_out(
         self, app_id: str, user_id: str, channel: Channel, state: OptOutState
     ) -> bool:
-        """See ``Store.set_opt_out``."""
         key = app_id, user_id
         if (player := self.players.get(key)) is None:
             return False

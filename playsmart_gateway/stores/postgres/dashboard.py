@@ -6,8 +6,10 @@ from functools import partial
 from typing import Any, Self
 
 import asyncpg
+from typing_extensions import override
 
 from playsmart_gateway.events.batch import LYNES, MAX_EVENTS_PER_BATCH
+from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.postgres.connection import (
     READ,
     WRITER_LOCK,
@@ -96,7 +98,7 @@ SILENT_SECONDS = 30.0
 _TAKE_LOCK = f"SELECT pg_try_advisory_lock({ROLLUP_LOCK})"
 
 
-class PostgresRollups:
+class PostgresRollups(Rollups):
     """See ``Rollups``; ``store`` is the connection of the sink, which alone writes.
 
     Of all gateways on a database one rolls up; another one goes on when that has gone.
@@ -118,16 +120,16 @@ class PostgresRollups:
         self._silent_ms = round(silent_seconds * 1_000)
         self._has_lock = False
 
+    @override
     async def __aenter__(self) -> Self:
-        """See ``Rollups``."""
         return self
 
+    @override
     async def __aexit__(self, *_: object) -> None:
-        """See ``Rollups``."""
         await self._reading.close()
 
+    @override
     async def roll_up(self, max_events: int) -> RolledUp | None:
-        """See ``Rollups.roll_up``."""
         async with self._reading.transaction(READ) as db:
             if not self._has_lock:
                 if not await db.fetchval(_TAKE_LOCK):
@@ -141,8 +143,8 @@ class PostgresRollups:
                     return RolledUp(chunk.start, chunk.end)
         return RolledUp(chunk.position, chunk.end)
 
+    @override
     async def skip(self) -> RolledUp:
-        """See ``Rollups.skip``."""
         async with self._reading.transaction(READ) as db:
             chunk = await ahead(db, 1)
         with suppress(Undone):
@@ -153,8 +155,8 @@ class PostgresRollups:
             await leave_out(db, chunk)
         return RolledUp(chunk.position, chunk.end)
 
+    @override
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
-        """See ``Rollups.read``."""
         async with self._reading.transaction(READ) as db:
             await position_of(db)
             position, end, counted_until = await db.fetchrow(_STATE)

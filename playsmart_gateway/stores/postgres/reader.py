@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Self
 
 import asyncpg
+from typing_extensions import override
 
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.events.batch import (
@@ -40,6 +41,7 @@ from playsmart_gateway.stores.postgres.connection import (
 )
 from playsmart_gateway.stores.postgres.health import examine
 from playsmart_gateway.stores.postgres.schema import printed_time
+from playsmart_gateway.stores.readers import Reader
 from playsmart_gateway.stores.sql import batches, dead_letters
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.database import Database
@@ -87,39 +89,44 @@ _EARNED = f"""
 _NEWEST = 2**63 - 1
 
 
-class PostgresReader:
+class PostgresReader(Reader):
     """See ``Reader``."""
 
     def __init__(self, url: str, damage: Damage | None = None) -> None:
         self._connection = Connection(url, as_it_is, damage=damage)
-        self.points = SqlPointsReader(self._reading)
+        self._points = SqlPointsReader(self._reading)
 
+    @property
+    @override
+    def points(self) -> SqlPointsReader:
+        return self._points
+
+    @override
     async def __aenter__(self) -> Self:
-        """See ``Reader``."""
         return self
 
+    @override
     async def __aexit__(self, *_: object) -> None:
-        """See ``Reader``."""
         await self._connection.close()
 
+    @override
     async def player(self, user_id: str) -> Player | None:
-        """See ``Reader.player``."""
         async with self._connection.transaction(READ) as db:
             for name, coins, games, sessions, best, last, *seen in await db.fetch(_PLAYER, user_id):
                 return Player(name, coins, games, sessions, _score(best), _score(last), *seen)
         return None
 
+    @override
     async def coin_transactions(
         self, user_id: str, *, before: int | None = None, limit: int
     ) -> list[CoinTransaction]:
-        """See ``Reader.coin_transactions``."""
         async with self._connection.transaction(READ) as db:
             return await read_transactions(
                 db, user_id, _NEWEST if before is None else before, limit
             )
 
+    @override
     async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
-        """See ``Reader.causes``."""
         async with self._connection.transaction(READ) as db:
             rows = await db.fetch(_CAUSES, list(entry_ids))
         return {
@@ -127,53 +134,54 @@ class PostgresReader:
             for entry_id, kind, name, occurred_at, draw, *rule in rows
         }
 
+    @override
     async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """See ``Reader.coins_earned``."""
         journals, sequences = [journal for journal, _ in names], [number for _, number in names]
         async with self._connection.transaction(READ) as db:
             rows = await db.fetch(_EARNED, journals, sequences)
         return {(identity, sequence): amount for identity, sequence, amount in rows}
 
+    @override
     async def audit(self, max_events: int) -> Audited:
-        """See ``Reader.audit``."""
         async with self._connection.transaction(AUDIT) as db:
             return await audit_step(db, max_events)
 
+    @override
     async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
-        """See ``Reader.countries``."""
         async with self._connection.transaction(READ) as db:
             return await apps.countries(db, app_id, user_ids)
 
+    @override
     async def app_player(self, app_id: str, user_id: str) -> AppPlayer:
-        """See ``Reader.app_player``."""
         async with self._connection.transaction(READ) as db:
             return await apps.app_player(db, app_id, user_id)
 
+    @override
     async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
-        """See ``Reader.action_statistics``."""
         async with self._connection.transaction(READ, patient=True) as db:
             return await apps.action_statistics(db, app_id)
 
+    @override
     async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
-        """See ``BatchReader.stored_batch``."""
         async with self._connection.transaction(READ) as db:
             return await batches.stored_batch(db, printed_time, journal, sequence)
 
+    @override
     async def buried(self) -> list[DeadLetter]:
-        """See ``Reader.buried``."""
         async with self._connection.transaction(READ) as db:
             return await dead_letters.buried(db, printed_time)
 
+    @override
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
-        """See ``Reader.buried_batch``."""
         async with self._connection.transaction(READ) as db:
             return await dead_letters.buried_batch(db, printed_time, journal, sequence)
 
+    @override
     async def newest_event_id(self) -> int:
-        """See ``EventReader.newest_event_id``."""
         async with self._connection.transaction(READ) as db:
             return await sql_events.newest_event_id(db)
 
+    @override
     async def events(
         self,
         wanted: EventFilter = EVERYTHING,
@@ -183,7 +191,6 @@ class PostgresReader:
         limit: int,
         newest_first: bool = False,
     ) -> EventPage:
-        """See ``EventReader.events``."""
         async with self._connection.transaction(READ) as db:
             piece = await sql_events.piece(
                 db, wanted, after, upto, limit, newest_first=newest_first
@@ -191,15 +198,15 @@ class PostgresReader:
             cursor = await db.cursor(piece.query, *piece.parameters)
             return await sql_events.page(cursor.fetch, piece)
 
+    @override
     async def count_events(
         self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
     ) -> CountPage:
-        """See ``EventReader.count_events``."""
         async with self._connection.transaction(READ) as db:
             return await sql_events.count_events(db, wanted, after, upto, limit)
 
+    @override
     async def examine(self) -> StoreHealth:
-        """See ``EventReader.examine``."""
         async with self._connection.transaction(READ, patient=True) as db:
             return await examine(db)
 

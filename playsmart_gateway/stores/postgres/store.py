@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Self
 
 import asyncpg
+from typing_extensions import override
 
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import (
@@ -24,6 +25,7 @@ from playsmart_gateway.events.batch import (
     first_event_id,
 )
 from playsmart_gateway.events.sessions import sessions_in
+from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.models import (
     NEVER,
     Channel,
@@ -76,7 +78,7 @@ _BURY = """
 """
 
 
-class PostgresSink:
+class PostgresSink(Store):
     """Writes batches into the database at ``url``, creating its tables when missing.
 
     Raises:
@@ -106,23 +108,23 @@ class PostgresSink:
         """Hang up."""
         await self._connection.close()
 
+    @override
     def reader(self) -> PostgresReader:
-        """See ``Store.reader``."""
         return PostgresReader(self._url, self._damage)
 
+    @override
     def rollups(self) -> PostgresRollups:
-        """See ``Store.rollups``."""
         return PostgresRollups(self._url, self._connection, damage=self._damage)
 
+    @override
     async def write(self, batches: Sequence[Batch]) -> Written:
-        """See ``EventSink.write``."""
         async with self._connection.transaction() as db:
             new = await self._unknown(db, batches)
             stored = await self._store(db, new) if new else 0
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
+    @override
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
-        """See ``Awarding.commit``."""
         keys = [batch.key for batch in batches]
         events = dict(zip(keys, self._loyalty.occurrences(batches), strict=True))
         async with self._connection.transaction() as db:
@@ -136,8 +138,8 @@ class PostgresSink:
                 for batch in batches
             ]
 
+    @override
     async def trial(self, batches: Sequence[Batch]) -> None:
-        """See ``Rehearsing.trial``."""
         with contextlib.suppress(Undone):
             async with self._connection.transaction() as db:
                 if batches:
@@ -149,16 +151,16 @@ class PostgresSink:
                         await self._store(db, new)
                     raise Undone
 
+    @override
     async def bury(self, batch: Batch, reason: str) -> None:
-        """See ``EventSink.bury``."""
         header = (batch.source, batch.game_id, batch.user_id, received_at(batch), batch.count)
         async with self._connection.transaction() as db:
             await db.execute(
                 _BURY, batch.journal, batch.sequence, reason, *header, bytes(batch.rows)
             )
 
+    @override
     async def replay(self, journal: str, sequence: int) -> Written | None:
-        """See ``Upkeep.replay``."""
         async with self._connection.transaction() as db:
             batch = await dead_letters.buried_batch(db, printed_time, journal, sequence)
             if batch is None:
@@ -168,10 +170,10 @@ class PostgresSink:
             await dead_letters.unbury(db, journal, sequence)
         return Written(stored, batch.count - stored)
 
+    @override
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False
     ) -> CoinTransaction:
-        """See ``Coins.adjust``."""
         async with self._connection.transaction() as db:
             rows = await db.fetch(
                 "SELECT player_id, coins_balance FROM players WHERE user_id = $1", user_id
@@ -192,37 +194,37 @@ class PostgresSink:
                 return transaction
             raise AdjustmentRefused("no player goes by that id")
 
+    @override
     async def set_properties(
         self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
     ) -> dict[str, PropertyValue]:
-        """See ``AppPlayers.set_properties``."""
         async with self._connection.transaction() as db:
             return await apps.set_properties(db, app_id, user_id, values)
 
+    @override
     async def exclude(self, app_id: str, user_id: str, expire_at: str | None) -> None:
-        """See ``AppPlayers.exclude``."""
         async with self._connection.transaction() as db:
             await apps.exclude(db, app_id, user_id, expire_at)
 
+    @override
     async def include(self, app_id: str, user_id: str) -> bool:
-        """See ``AppPlayers.include``."""
         async with self._connection.transaction() as db:
             return await apps.include(db, app_id, user_id)
 
+    @override
     async def set_opt_out(
         self, app_id: str, user_id: str, channel: Channel, state: OptOutState
     ) -> bool:
-        """See ``AppPlayers.set_opt_out``."""
         async with self._connection.transaction() as db:
             return await apps.set_opt_out(db, app_id, user_id, channel, state)
 
+    @override
     async def names(self, user_id: str) -> set[str]:
-        """See ``Upkeep.names``."""
         async with self._connection.transaction(READ) as db:
             return await sql_erasure.names(db, user_id)
 
+    @override
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
-        """See ``Upkeep.erase``."""
         return await erasure.erase(
             self._connection, user_id, self._loyalty.program, dry_run=dry_run
         )
@@ -230,6 +232,7 @@ class PostgresSink:
     async def scrub(self, *, rewrite: bool = True) -> None:
         """See ``Upkeep.scrub``: the server frees what was deleted in its own time."""
 
+    @override
     async def expire(
         self,
         before: str,
@@ -241,7 +244,6 @@ class PostgresSink:
         max_events: int,
         dry_run: bool = False,
     ) -> Expired:
-        """See ``Upkeep.expire``."""
         async with self._connection.transaction(READ if dry_run else WRITE, patient=True) as db:
             return await sql_retention.expire(
                 db, datetime.fromisoformat(before), datetime.fromisoformat(latest), game_id, type_,
@@ -258,13 +260,13 @@ class PostgresSink:
                 await db.execute("SET LOCAL synchronous_commit = on")
                 await db.fetchval(_TAKE_IDS, 0)
 
+    @override
     async def sync_commits(self) -> None:
-        """See ``Awarding.sync_commits``."""
         await self.sync()
 
     @property
+    @override
     def damage(self) -> SinkUnavailable | None:
-        """See ``Condition.damage``."""
         return self._damage.found
 
     async def _store(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from playsmart_gateway.economy.points import (
     MetadataStats,
@@ -21,6 +22,7 @@ from playsmart_gateway.stores.models import (
     EntryType,
     StreakFigures,
 )
+from playsmart_gateway.stores.readers import PointsReader
 from playsmart_gateway.stores.sql.database import (
     Transaction,
     keyed,
@@ -75,18 +77,19 @@ _VALUES = f"""
 """  # noqa: S608 - built from our own constants
 
 
-class SqlPointsReader:
+class SqlPointsReader(PointsReader):
     """See ``PointsReader``."""
 
     def __init__(self, reading: Transaction) -> None:
         self._reading = reading
 
+    @override
     async def points(self, project: str, user_id: str) -> int | None:
-        """See ``PointsReader.points``."""
         for (points,) in await self._rows(_POINTS, project, user_id):
             return int(points)
         return None
 
+    @override
     async def history(
         self,
         project: str,
@@ -98,13 +101,12 @@ class SqlPointsReader:
         offset: int,
         limit: int,
     ) -> list[Entry]:
-        """See ``PointsReader.history``."""
         kinds = keyed([[ENTRY_TYPES.index(each)] for each in types])
         rows = await self._rows(_HISTORY, project, user_id, from_ms, to_ms, kinds, limit, offset)
         return [Entry(row[0], ENTRY_TYPES[row[1]], *row[2:]) for row in rows]
 
+    @override
     async def streaks(self, project: str, user_id: str) -> dict[str, Streak]:
-        """See ``PointsReader.streaks``."""
         return {
             streak_id: Streak(count, longest, date.fromisoformat(day), at_ms)
             for streak_id, count, longest, day, at_ms in await self._rows(
@@ -112,10 +114,10 @@ class SqlPointsReader:
             )
         }
 
+    @override
     async def streak_figures(
         self, project: str, streak_id: str, active_since: date
     ) -> StreakFigures:
-        """See ``PointsReader.streak_figures``."""
         day = active_since.isoformat()
         async with self._reading() as db:
             ((users, active, longest, total),) = await db.fetch(_FIGURES, streak_id, project, day)
@@ -123,10 +125,10 @@ class SqlPointsReader:
         by_count = {count: n for count, n in counts}  # noqa: C416 - a row is no tuple
         return StreakFigures(users, active, longest, total, by_count)
 
+    @override
     async def event_stats(
         self, project: str, event_id: str, *, first: date, last: date, group: str | None
     ) -> MetadataStats:
-        """See ``PointsReader.event_stats``."""
         cells = (project, event_id, first.isoformat(), last.isoformat(), group)
         async with self._reading() as db:
             ((events, unnamed),) = await db.fetch(_EVENTS, *cells)
@@ -135,10 +137,10 @@ class SqlPointsReader:
         # Many days have many cells: others go on meanwhile.
         return await asyncio.to_thread(_merged, MetadataStats(events, {}, unnamed), fields, values)
 
+    @override
     async def event_days(
         self, project: str, event_id: str, *, first: date, last: date, group: str | None
     ) -> dict[date, int]:
-        """See ``PointsReader.event_days``."""
         rows = await self._rows(
             _DAYS, project, event_id, first.isoformat(), last.isoformat(), group
         )

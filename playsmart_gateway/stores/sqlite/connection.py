@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
+from typing_extensions import override
 
 from playsmart_gateway.errors import (
     ConfigError,
@@ -22,6 +23,7 @@ from playsmart_gateway.errors import (
     is_mistake,
 )
 from playsmart_gateway.stores.contract import TakeTurn
+from playsmart_gateway.stores.sql.database import Database
 from playsmart_gateway.stores.sqlite.file import StoreFile
 
 BUSY_TIMEOUT_SECONDS = 1.0
@@ -244,14 +246,14 @@ class Connection:
         return known
 
 
-class Statements:
+class Statements(Database):
     """Runs what is written as ``stores.sql.database`` says."""
 
     def __init__(self, db: aiosqlite.Connection) -> None:
         self._db = db
 
+    @override
     async def fetch(self, query: str, /, *args: Any) -> Sequence[Any]:
-        """See ``sinks.sql.Database``."""
         return list(await self._db.execute_fetchall(query, numbered(args)))
 
 

@@ -10,8 +10,10 @@ from typing import Any, Self
 
 import aiosqlite
 import msgspec
+from typing_extensions import override
 
 from playsmart_gateway.events.batch import LYNES, MAX_EVENTS_PER_BATCH
+from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.rollups import (
     Figures,
     RolledUp,
@@ -84,7 +86,7 @@ _FIELDS = Query(
 _decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
-class SqliteRollups:
+class SqliteRollups(Rollups):
     """See ``Rollups``; ``store`` is the connection of the sink, which alone writes."""
 
     rests = 49
@@ -94,16 +96,16 @@ class SqliteRollups:
         self._reading = Connection(file, _prepare, read_only=True)
         self._store = store
 
+    @override
     async def __aenter__(self) -> Self:
-        """See ``Rollups``."""
         return self
 
+    @override
     async def __aexit__(self, *_: object) -> None:
-        """See ``Rollups``."""
         await self._reading.leave()
 
+    @override
     async def roll_up(self, max_events: int) -> RolledUp:
-        """See ``Rollups.roll_up``."""
         async with self._reading.transaction("BEGIN") as db:
             chunk = await gather(db, max_events)
         if chunk.position > chunk.start:
@@ -112,8 +114,8 @@ class SqliteRollups:
                     return RolledUp(chunk.start, chunk.end)
         return RolledUp(chunk.position, chunk.end)
 
+    @override
     async def skip(self) -> RolledUp:
-        """See ``Rollups.skip``."""
         async with self._reading.transaction("BEGIN") as db:
             chunk = await ahead(db, 1)
         with suppress(Undone):
@@ -124,8 +126,8 @@ class SqliteRollups:
             await leave_out(Statements(db), chunk)
         return RolledUp(chunk.position, chunk.end)
 
+    @override
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
-        """See ``Rollups.read``."""
         async with self._reading.transaction("BEGIN") as db:
             await position_of(Statements(db))
             ((position, end, counted_until),) = await db.execute_fetchall(_STATE)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 import aiosqlite
+from typing_extensions import override
 
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.errors import ConfigError
@@ -29,6 +30,7 @@ from playsmart_gateway.stores.models import (
     StoreHealth,
     latest_sane,
 )
+from playsmart_gateway.stores.readers import Reader
 from playsmart_gateway.stores.sql import batches, dead_letters
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
@@ -90,40 +92,45 @@ _AHEAD = "SELECT count(*), min(batch_id) FROM batches WHERE received_at > ?"
 _NEWEST = 2**63 - 1
 
 
-class SqliteReader:
+class SqliteReader(Reader):
     """See ``Reader``."""
 
     def __init__(self, file: StoreFile) -> None:
         self._path = file.path
         self._connection = Connection(file, self._prepare, read_only=True)
-        self.points = SqlPointsReader(self._connection.reading)
+        self._points = SqlPointsReader(self._connection.reading)
 
+    @property
+    @override
+    def points(self) -> SqlPointsReader:
+        return self._points
+
+    @override
     async def __aenter__(self) -> Self:
-        """See ``Reader``."""
         return self
 
+    @override
     async def __aexit__(self, *_: object) -> None:
-        """See ``Reader``."""
         await self._connection.leave()
 
+    @override
     async def player(self, user_id: str) -> Player | None:
-        """See ``Reader.player``."""
         async with self._connection.transaction("BEGIN") as db:
             for row in await db.execute_fetchall(_PLAYER, (user_id,)):
                 return Player(*row)
         return None
 
+    @override
     async def coin_transactions(
         self, user_id: str, *, before: int | None = None, limit: int
     ) -> list[CoinTransaction]:
-        """See ``Reader.coin_transactions``."""
         async with self._connection.transaction("BEGIN") as db:
             return await read_transactions(
                 db, user_id, _NEWEST if before is None else before, limit
             )
 
+    @override
     async def causes(self, entry_ids: Sequence[int]) -> dict[int, Cause]:
-        """See ``Reader.causes``."""
         async with self._connection.transaction("BEGIN") as db:
             rows = await db.execute_fetchall(_CAUSES, (json.dumps(list(entry_ids)),))
         return {
@@ -131,52 +138,53 @@ class SqliteReader:
             for entry_id, kind, name, occurred_at, draw, *rule in rows
         }
 
+    @override
     async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """See ``Reader.coins_earned``."""
         async with self._connection.transaction("BEGIN") as db:
             rows = await db.execute_fetchall(_EARNED, (json.dumps(list(names)),))
         return {(identity, sequence): amount for identity, sequence, amount in rows}
 
+    @override
     async def audit(self, max_events: int) -> Audited:
-        """See ``Reader.audit``."""
         async with self._connection.transaction("BEGIN") as db:
             return await audit_step(db, max_events)
 
+    @override
     async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
-        """See ``Reader.countries``."""
         async with self._connection.transaction("BEGIN") as db:
             return await apps.countries(db, app_id, user_ids)
 
+    @override
     async def app_player(self, app_id: str, user_id: str) -> AppPlayer:
-        """See ``Reader.app_player``."""
         async with self._connection.transaction("BEGIN") as db:
             return await apps.app_player(db, app_id, user_id)
 
+    @override
     async def action_statistics(self, app_id: str) -> list[ActionStatistics]:
-        """See ``Reader.action_statistics``."""
         async with self._connection.transaction("BEGIN") as db:
             return await apps.action_statistics(db, app_id)
 
+    @override
     async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
-        """See ``BatchReader.stored_batch``."""
         async with self._connection.reading() as db:
             return await batches.stored_batch(db, str, journal, sequence)
 
+    @override
     async def buried(self) -> list[DeadLetter]:
-        """See ``Reader.buried``."""
         async with self._connection.reading() as db:
             return await dead_letters.buried(db, str)
 
+    @override
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
-        """See ``Reader.buried_batch``."""
         async with self._connection.reading() as db:
             return await dead_letters.buried_batch(db, str, journal, sequence)
 
+    @override
     async def newest_event_id(self) -> int:
-        """See ``EventReader.newest_event_id``."""
         async with self._connection.reading() as db:
             return await sql_events.newest_event_id(db)
 
+    @override
     async def events(
         self,
         wanted: EventFilter = EVERYTHING,
@@ -186,7 +194,6 @@ class SqliteReader:
         limit: int,
         newest_first: bool = False,
     ) -> EventPage:
-        """See ``EventReader.events``."""
         async with self._connection.transaction("BEGIN") as db:
             piece = await sql_events.piece(
                 Statements(db), wanted, after, upto, limit, newest_first=newest_first
@@ -194,15 +201,15 @@ class SqliteReader:
             async with db.execute(piece.query, numbered(piece.parameters)) as cursor:
                 return await sql_events.page(cursor.fetchmany, piece)
 
+    @override
     async def count_events(
         self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
     ) -> CountPage:
-        """See ``EventReader.count_events``."""
         async with self._connection.reading() as db:
             return await sql_events.count_events(db, wanted, after, upto, limit)
 
+    @override
     async def examine(self) -> StoreHealth:
-        """See ``EventReader.examine``."""
         async with self._connection.transaction("BEGIN") as db:
             return await _examine(db, self._path)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import aiosqlite
+from typing_extensions import override
 
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import (
@@ -24,7 +25,7 @@ from playsmart_gateway.events.batch import (
     first_event_id,
 )
 from playsmart_gateway.events.sessions import sessions_in
-from playsmart_gateway.stores.contract import TakeTurn
+from playsmart_gateway.stores.contract import Replaceable, Store, TakeTurn
 from playsmart_gateway.stores.models import (
     NEVER,
     Channel,
@@ -82,7 +83,7 @@ _BURY = f"""
 """  # noqa: S608 - built from our own constants
 
 
-class SqliteSink:
+class SqliteSink(Store, Replaceable):
     """Writes batches into the SQLite file ``path``, creating it and its folder when missing.
 
     Where other processes of this gateway write to it, too, they ``take_turn``.
@@ -116,34 +117,34 @@ class SqliteSink:
         await self._connection.leave()
 
     @property
+    @override
     def renewals(self) -> int:
-        """See ``Replaceable.renewals``."""
         return self._file.renewals
 
     @property
+    @override
     def damage(self) -> SinkUnavailable | None:
-        """See ``Condition.damage``."""
         return self._file.damage
 
     @property
+    @override
     def log_bytes(self) -> int:
-        """See ``Condition.log_bytes``."""
         return self._file.log_bytes
 
+    @override
     async def look(self) -> None:
-        """See ``Replaceable.look``."""
         await self._connection.look()
 
+    @override
     def reader(self) -> SqliteReader:
-        """See ``Store.reader``."""
         return SqliteReader(self._file)
 
+    @override
     def rollups(self) -> SqliteRollups:
-        """See ``Store.rollups``."""
         return SqliteRollups(self._file, self._connection)
 
+    @override
     async def write(self, batches: Sequence[Batch]) -> Written:
-        """See ``EventSink.write``."""
         async with self._connection.transaction() as db:
             try:
                 stored = await self._insert(db, batches)
@@ -155,8 +156,8 @@ class SqliteSink:
                 stored = await self._insert(db, await self._inserter.without_known(db, batches))
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
+    @override
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
-        """See ``Awarding.commit``."""
         keys = [batch.key for batch in batches]
         events = dict(zip(keys, self._loyalty.occurrences(batches), strict=True))
         new = batches
@@ -178,8 +179,8 @@ class SqliteSink:
                 for batch in batches
             ]
 
+    @override
     async def trial(self, batches: Sequence[Batch]) -> None:
-        """See ``Rehearsing.trial``."""
         with contextlib.suppress(Undone):
             async with self._connection.transaction() as db:
                 if batches:
@@ -192,15 +193,15 @@ class SqliteSink:
                         await self._insert(db, new)
                     raise Undone
 
+    @override
     async def bury(self, batch: Batch, reason: str) -> None:
-        """See ``EventSink.bury``."""
         async with self._connection.transaction() as db:
             name = (batch.journal, batch.sequence, reason)
             header = (batch.source, batch.game_id, batch.user_id, batch.received_at, batch.count)
             await db.execute(_BURY, (*name, *header, batch.rows))
 
+    @override
     async def replay(self, journal: str, sequence: int) -> Written | None:
-        """See ``Upkeep.replay``."""
         async with self._connection.transaction() as db:
             sql = Statements(db)
             batch = await dead_letters.buried_batch(sql, str, journal, sequence)
@@ -210,10 +211,10 @@ class SqliteSink:
             await dead_letters.unbury(sql, journal, sequence)
         return Written(stored, batch.count - stored)
 
+    @override
     async def adjust(
         self, user_id: str, amount: int, reason: str, *, force: bool = False
     ) -> CoinTransaction:
-        """See ``Coins.adjust``."""
         async with self._connection.transaction() as db:
             rows = await db.execute_fetchall(
                 "SELECT player_id, coins_balance FROM players WHERE user_id = ?", (user_id,)
@@ -235,45 +236,46 @@ class SqliteSink:
                 return transaction
             raise AdjustmentRefused("no player goes by that id")
 
+    @override
     async def set_properties(
         self, app_id: str, user_id: str, values: Mapping[str, PropertyValue]
     ) -> dict[str, PropertyValue]:
-        """See ``AppPlayers.set_properties``."""
         async with self._connection.transaction() as db:
             return await apps.set_properties(db, app_id, user_id, values)
 
+    @override
     async def exclude(self, app_id: str, user_id: str, expire_at: str | None) -> None:
-        """See ``AppPlayers.exclude``."""
         async with self._connection.transaction() as db:
             await apps.exclude(db, app_id, user_id, expire_at)
 
+    @override
     async def include(self, app_id: str, user_id: str) -> bool:
-        """See ``AppPlayers.include``."""
         async with self._connection.transaction() as db:
             return await apps.include(db, app_id, user_id)
 
+    @override
     async def set_opt_out(
         self, app_id: str, user_id: str, channel: Channel, state: OptOutState
     ) -> bool:
-        """See ``AppPlayers.set_opt_out``."""
         async with self._connection.transaction() as db:
             return await apps.set_opt_out(db, app_id, user_id, channel, state)
 
+    @override
     async def names(self, user_id: str) -> set[str]:
-        """See ``Upkeep.names``."""
         async with self._connection.reading() as db:
             return await sql_erasure.names(db, user_id)
 
+    @override
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
-        """See ``Upkeep.erase``."""
         return await erasure.erase(
             self._connection, user_id, self._loyalty.program, dry_run=dry_run
         )
 
+    @override
     async def scrub(self, *, rewrite: bool = True) -> None:
-        """See ``Upkeep.scrub``."""
         await erasure.scrub(self._path, rewrite=rewrite)
 
+    @override
     async def expire(
         self,
         before: str,
@@ -285,7 +287,6 @@ class SqliteSink:
         max_events: int,
         dry_run: bool = False,
     ) -> Expired:
-        """See ``Upkeep.expire``."""
         async with self._connection.transaction("BEGIN" if dry_run else "BEGIN IMMEDIATE") as db:
             return await sql_retention.expire(
                 Statements(db), before, latest, game_id, type_,
