@@ -82,3 +82,45 @@ def code_of(path: Path) -> list[str]:
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
         return lines[first.end_lineno :]
     return lines
+
+
+MAX_LINES = 400
+MAX_PARAMETERS = 8
+
+
+def test_no_module_is_longer_than_one_reads_in_one_go() -> None:
+    lines = {path: path.read_text().count("\n") for path in PACKAGE.rglob("*.py")}
+    assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}
+
+
+def test_nobody_is_made_of_more_parts_than_one_remembers() -> None:
+    found = {
+        f"{path.relative_to(PACKAGE)}: {made.name}"
+        for path in PACKAGE.rglob("*.py")
+        for made in ast.walk(ast.parse(path.read_text()))
+        if isinstance(made, ast.ClassDef)
+        for method in made.body
+        if isinstance(method, ast.FunctionDef) and method.name == "__init__"
+        if len(method.args.args) + len(method.args.kwonlyargs) - 1 > MAX_PARAMETERS
+    }
+    assert found == set()
+
+
+def test_one_module_alone_touches_private_parts_of_nats() -> None:
+    """With the versions that it was tested with as bounds: see ``pyproject.toml``."""
+    private = re.compile(r"\b(?:client|subscription|nc)\._[a-z]")
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if private.search(path.read_text())
+    }
+    assert found == {"stream/connection.py"}
+
+
+def test_private_parts_of_uvicorn_are_touched_in_the_rooms_of_a_connection_alone() -> None:
+    found = {
+        str(path.relative_to(PACKAGE).parent)
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"uvicorn\._|httptools_impl|flow_control", path.read_text())
+    }
+    assert found == {"serve"}

@@ -49,18 +49,7 @@ class _Lynes(Dialect):
         tokens = Tokens(verifier, lynes_auth(config).trust_forwarded)
         access = Access(section.project, section.api_keys, bool(section.strict_user))
         (limited,) = self.limits(config)
-        endpoint = SendEvent(
-            host.commit_queue,
-            tokens,
-            host.stats,
-            program,
-            access,
-            rate_limit=limited.calls,
-            max_body_bytes=config.server.max_body_bytes,
-            clock=host.clock,
-            make_limit=host.make_limit,
-            tries=host.tries,
-        )
+        endpoint = SendEvent(host, tokens, program, access, rate_limit=limited.calls)
         routes = reads.routes(program, host.statistics.points, tokens, access, clock=host.clock)
         return Opened(dict.fromkeys(PATHS, endpoint), routes)
 

@@ -4,27 +4,19 @@ The order of the checks is that of contract section 7: token, rate, body, event,
 """
 
 import hmac
-import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 from typing_extensions import override
 
+from playsmart_gateway.dialects.descriptor import Host
 from playsmart_gateway.dialects.lynes.reply import sound, success_body
 from playsmart_gateway.dialects.lynes.request import Request, batch, decode
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens
 from playsmart_gateway.http.error_body import JSON_TYPE, Said
-from playsmart_gateway.metrics import Stats
-from playsmart_gateway.pipeline.commit_queue import CommitQueue
-from playsmart_gateway.rate_limit import (
-    RETRY_AFTER_SECONDS,
-    MakeLimit,
-    WrongTries,
-    in_process,
-)
+from playsmart_gateway.rate_limit import RETRY_AFTER_SECONDS
 
 PREFIXES = ("", "/v0", "/v1", "/v2", "/v3")
 """Each path is there under all of them (contract section 1)."""
@@ -67,33 +59,19 @@ class Sender(NamedTuple):
 
 
 class SendEvent(Endpoint[Sender, Request]):
-    """The endpoint of ``PATHS``.
-
-    ``rate_limit`` is in requests a second, 0 is none; ``clock`` is the wall time in seconds.
-    """
+    """The endpoint of ``PATHS``; ``rate_limit`` is in requests a second, 0 is none."""
 
     def __init__(
-        self,
-        commit_queue: CommitQueue,
-        tokens: Tokens,
-        stats: Stats,
-        program: Program,
-        access: Access,
-        *,
-        rate_limit: int,
-        max_body_bytes: int,
-        tries: WrongTries,
-        clock: Callable[[], float] = time.time,
-        make_limit: MakeLimit = in_process,
+        self, host: Host, tokens: Tokens, program: Program, access: Access, *, rate_limit: int
     ) -> None:
-        super().__init__(stats, max_body_bytes)
-        self._commit_queue = commit_queue
+        super().__init__(host.stats, host.config.server.max_body_bytes)
+        self._commit_queue = host.commit_queue
         self._tokens = tokens
         self._program = program
         self._access = access
-        self._rate = make_limit(rate_limit, (access.project,))
-        self._tries = tries
-        self._clock = clock
+        self._rate = host.make_limit(rate_limit, (access.project,))
+        self._tries = host.tries
+        self._clock = host.clock
 
     @override
     async def authenticate(self, headers: Headers, body: bytes) -> Sender:
