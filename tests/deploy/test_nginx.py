@@ -33,12 +33,11 @@ def test_nginx_accepts_the_site_with_its_certificate(tmp_path: Path) -> None:
     _, certificate, key = make_certificates(tmp_path)
     site = SITE.replace("/etc/ssl/events.example.com.pem", certificate)
     site = site.replace("/etc/ssl/events.example.com.key", key)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    site = site.replace("listen 443", f"listen unix:{tmp_path}/s")
     config = tmp_path / "nginx.conf"
     config.write_text(
         f"pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log;\nevents {{}}\n"
-        f"http {{ access_log off;\n{site.replace('listen 443', f'listen 127.0.0.1:{port}')}}}\n"
+        f"http {{ access_log off;\n{site}}}\n"
     )
     checked = subprocess.run(
         [NGINX, "-t", "-e", tmp_path / "error.log", "-c", config],
