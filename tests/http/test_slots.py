@@ -29,6 +29,7 @@ from playsmart_gateway.serve.connection import (
 from playsmart_gateway.serve.reading import MAX_QUEUED
 from playsmart_gateway.serve.server import uvicorn_config
 from tests.support.doubles import FakeClock
+from tests.support.polling import eventually
 
 GET = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
@@ -219,11 +220,7 @@ async def test_what_is_thrown_away_is_read_by_one_connection_at_a_time(house: Ho
     for connection, _ in opened:
         connection.data_received(bytes(60_000))
     assert [wire.reads for _, wire in opened] == [True, False, False]
-    for _ in range(50):
-        if all(wire.reads for _, wire in opened):
-            break
-        await asyncio.sleep(0.01)
-    assert all(wire.reads for _, wire in opened)
+    await eventually(lambda: all(wire.reads for _, wire in opened) or None)
 
 
 async def test_large_bodies_are_read_one_at_a_time(house: House) -> None:

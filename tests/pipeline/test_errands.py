@@ -16,6 +16,7 @@ from playsmart_gateway.pipeline.errands import (
     ask_to_settle,
 )
 from tests.support.doubles import FakeClock
+from tests.support.polling import eventually
 
 
 def errands(folder: Path) -> tuple[Errands, list[str]]:
@@ -38,8 +39,7 @@ async def test_what_is_asked_is_done_in_every_folder_and_nothing_is_left(tmp_pat
         folder.mkdir()
         doing.append(errands(folder))
     asking = asyncio.create_task(ask_to_settle(folders, "ada\udcff", 30))
-    while not all(names(folder) for folder in folders):  # noqa: ASYNC110 - files tell nobody
-        await asyncio.sleep(0.001)
+    await eventually(lambda: all(names(folder) for folder in folders) or None)
     for folder in folders:
         (file,) = folder.iterdir()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600

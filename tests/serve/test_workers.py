@@ -25,7 +25,7 @@ from tests.serve.wire import get, start_workers, workers
 from tests.support import warm
 from tests.support.commands import start_and_fail
 from tests.support.count import count
-from tests.support.metrics import parse_metrics
+from tests.support.metrics import law, parse_metrics
 from tests.support.players import (
     Client,
     Ledger,
@@ -65,13 +65,6 @@ def metrics(running: RunningGateway) -> dict[str, float]:
     return parse_metrics(get(running, "/metrics").text)
 
 
-def require_the_law(found: dict[str, float]) -> None:
-    ends = ("playsmart_events_stored", "playsmart_events_duplicate", "playsmart_events_rejected")
-    ended = sum(value for name, value in found.items() if name.startswith(ends))
-    buffered = found["playsmart_buffered_events"]
-    assert found["playsmart_events_received_total"] == ended + buffered, found
-
-
 class Scraper(threading.Thread):
     """Asks whichever worker answers, again and again: the law holds, and no counter falls."""
 
@@ -96,7 +89,7 @@ class Scraper(threading.Thread):
             now = metrics(self._running)
             self.scrapes += 1
             try:
-                require_the_law(now)
+                law(now)
             except AssertionError:
                 self.problems.append("the law")
             self.problems += [
@@ -602,7 +595,7 @@ def test_lynes_pays_a_completion_once_whoever_answers(start_gateway: StartGatewa
             thread.join()
         assert Counter(paid) == {10: 1, 0: 39, 1: 40}
         assert clients[0].get("/user/ada/points", headers=headers).json()["points"] == 50
-        require_the_law(metrics(running))
+        law(metrics(running))
     assert running.stop() == 0
 
 
@@ -665,7 +658,7 @@ def test_without_a_journal_what_a_dead_worker_held_is_lost_and_the_law_says_so(
     wait_until(lambda: metrics(running)["playsmart_worker_restarts_total"] == 1 or None)
     wait_until(lambda: get(running, "/readyz").is_success or None)
     found = metrics(running)
-    require_the_law(found)
+    law(found)
     assert found["playsmart_events_rejected_total{reason=worker_died}"] == 1
     assert running.stop() == 0
     assert running.select("SELECT count(*) FROM events")[0][0] == 1

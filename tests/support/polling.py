@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -10,21 +10,34 @@ PATIENCE_SECONDS = 30.0
 """How long anything may take before a test fails; nothing is asserted about being faster."""
 
 
+def pauses() -> Iterator[float]:
+    """Yield seconds to rest between two looks: soon at first, then less often, but often enough.
+
+    To look is work for the gateway, too, and what takes long takes longer for it.
+    """
+    pause = 0.002
+    while True:
+        yield pause
+        pause = min(1.25 * pause, 0.02)
+
+
 def wait_until(probe: Callable[[], T | None]) -> T:
-    """Ask ``probe`` until it finds something, hundreds of times a second."""
+    """Ask ``probe`` until it finds something, at least fifty times a second."""
     deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = pauses()
     while (found := probe()) is None:
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.003)
+        time.sleep(next(pause))
     return found
 
 
 async def eventually(probe: Callable[[], T | None]) -> T:
     """Like ``wait_until``, while the event loop goes on."""
     deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = pauses()
     while (found := probe()) is None:
         assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(next(pause))
     return found
 
 
@@ -33,6 +46,7 @@ async def until(
 ) -> None:
     """Poll until the condition holds; ``AssertionError`` if it does not in time."""
     deadline = time.monotonic() + seconds
+    pause = pauses()
     while not await condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(next(pause))

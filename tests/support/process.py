@@ -14,7 +14,7 @@ import httpx
 from playsmart_gateway.auth.tokens import mint
 from tests.support import warm
 from tests.support.connection import Connection
-from tests.support.metrics import parse_metrics
+from tests.support.metrics import law, parse_metrics
 from tests.support.polling import PATIENCE_SECONDS, wait_until
 
 SECRET = "a secret for tests, 32 bytes or longer"
@@ -82,33 +82,18 @@ class RunningGateway:
         return self.client.get("/metrics").text
 
     def metrics(self) -> dict[str, float]:
-        """The samples by name and labels, as Prometheus prints them.
-
-        Without durations: this is asked hundreds of times, and histograms take long to parse.
-        """
-        lines = self.exposition().splitlines(keepends=True)
-        return parse_metrics("".join(line for line in lines if "_duration_" not in line))
+        """The samples by name and labels."""
+        return parse_metrics(self.exposition())
 
     def law(self) -> dict[str, int]:
-        """The terms of received = stored + duplicate + rejected + buffered."""
-        metrics = self.metrics()
-        rejected = sum(v for k, v in metrics.items() if k.startswith("playsmart_events_rejected"))
-        terms = {
-            "received": metrics["playsmart_events_received_total"],
-            "stored": metrics["playsmart_events_stored_total"],
-            "duplicate": metrics["playsmart_events_duplicate_total"],
-            "rejected": rejected,
-            "buffered": metrics["playsmart_buffered_events"],
-        }
-        return {name: int(value) for name, value in terms.items()}
+        """The terms of received = stored + duplicate + rejected + buffered; checks it."""
+        return law(self.metrics())
 
     # -- the far end --
 
     def settle(self) -> dict[str, int]:
-        """Wait until nothing is buffered, check the law, and return its terms."""
-        law = wait_until(lambda: law if not (law := self.law())["buffered"] else None)
-        assert law["received"] == law["stored"] + law["duplicate"] + law["rejected"]
-        return law
+        """Wait until nothing is buffered, and return the terms of the law."""
+        return wait_until(lambda: terms if not (terms := self.law())["buffered"] else None)
 
     def newest_event_id(self) -> int:
         return int(self.select("SELECT coalesce(max(event_id), 0) AS newest FROM events")[0][0])

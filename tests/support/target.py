@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from tests import ROOT
 from tests.support import warm
+from tests.support.metrics import law, parse_metrics, totals
 from tests.support.players import fetch
 from tests.support.polling import until
 from tests.support.ports import free_port
@@ -134,28 +135,20 @@ class Target:
 
     async def metrics(self) -> dict[str, float]:
         """Return the metrics without their prefix; those with labels are summed up."""
-        _, text = await fetch(self.port, "/metrics")
-        values: dict[str, float] = {}
-        for line in text.splitlines():
-            if line.startswith("playsmart_"):
-                name, _, value = line.removeprefix("playsmart_").rpartition(" ")
-                name = name.partition("{")[0]
-                values[name] = values.get(name, 0.0) + float(value)
-        return values
+        return totals(await self._samples())
 
     async def drained(self) -> dict[str, float]:
         """Wait until nothing is buffered, check the law and return the metrics."""
 
         async def nothing_waits() -> bool:
             assert self.process.poll() is None, f"exited {self.process.returncode}: {self.log}"
-            return (await self.metrics())["buffered_events"] == 0
+            return law(await self._samples())["buffered"] == 0
 
         await until(nothing_waits, "the buffer is empty", seconds=60)
-        values = await self.metrics()
-        ends = ("events_stored_total", "events_duplicate_total", "events_rejected_total")
-        ended = sum(values.get(name, 0.0) for name in ends)
-        assert values["events_received_total"] == ended, f"the law: {values}"
-        return values
+        return await self.metrics()
+
+    async def _samples(self) -> dict[str, float]:
+        return parse_metrics((await fetch(self.port, "/metrics"))[1])
 
     def kill(self) -> None:
         """SIGKILL the current life, if there is one, and wait for its end."""

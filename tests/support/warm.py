@@ -249,4 +249,24 @@ def _become(case: Mapping[str, Any], ends: Sequence[int]) -> None:
     sys.stderr = open(2, "w", encoding=name, errors="backslashreplace", closefd=False)  # noqa: SIM115
     module, _, function = case["main"].partition(":")
     main = getattr(importlib.import_module(module), function)
-    sys.exit(main(case["given"]) if case["given"] else main())
+    try:
+        sys.exit(main(case["given"]) if case["given"] else main())
+    except SystemExit as error:
+        code = error.code
+    _end(code)
+
+
+def _end(code: str | int | None) -> None:
+    """End as Python does, but leave the modules to the kernel: to take them apart is most work.
+
+    What waits for the collector is found as at any end: threads, handlers, and streams as well.
+    """
+    if isinstance(code, str):
+        sys.exit(code)
+    threading._shutdown()  # type: ignore[attr-defined] # as multiprocessing does
+    atexit._run_exitfuncs()
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(code or 0)

@@ -14,14 +14,6 @@ from pathlib import Path
 from random import Random
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from tests.campaigns.abuse.attacks import (
@@ -35,24 +27,22 @@ from tests.campaigns.abuse.campaign import (
     Round,
     target,
 )
+from tests.campaigns.command_line import new_parser, new_progress
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     defaults, scale = Limits(), Scale()
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.campaigns.abuse",
-        description="Attacks on a real server, beside a player.",
+    parser = new_parser(
+        "abuse", "Attacks on a real server, beside a player.", seed="what their order is drawn from"
     )
     parser.add_argument("--attacks", default=",".join(ATTACKS), help="which, in any order")
-    parser.add_argument("--seed", type=int, default=1, help="what their order is drawn from")
     parser.add_argument("--seconds", type=float, default=scale.seconds, help="of each attack")
     parser.add_argument("--workers", type=int, default=2, help="processes of the second server")
     parser.add_argument("--healthz", type=float, default=defaults.healthz_seconds, help="seconds")
     parser.add_argument("--memory", type=float, default=150, help="MB that it may grow by")
     parser.add_argument("--ratio", type=float, default=defaults.p99_ratio, help="of the p99s")
     parser.add_argument("--heal", type=float, default=defaults.heal_seconds, help="seconds")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
     return parser.parse_args()
 
 
@@ -63,11 +53,7 @@ async def run(options: argparse.Namespace) -> tuple[dict[str, list[Round]], list
     folder = Path(tempfile.mkdtemp(prefix="abuse-"))
     rounds: dict[str, list[Round]] = {}
     problems: list[str] = []
-    columns = (
-        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
-        *(TimeElapsedColumn(), TimeRemainingColumn()),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with new_progress() as progress:
         task = progress.add_task("abuse", total=len(names) * 2)
         for workers in (1, options.workers):
             where = f"{workers} process" if workers == 1 else f"{workers} workers"

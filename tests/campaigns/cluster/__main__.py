@@ -33,6 +33,7 @@ from tests.campaigns.cluster.harness import (
     Fleet,
     System,
 )
+from tests.campaigns.command_line import new_parser
 from tests.support.engines.postgres import PostgresServer, find_binaries
 from tests.support.players import load
 
@@ -57,13 +58,11 @@ class Figures:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.cluster", description=__doc__)
+    parser = new_parser("cluster", __doc__, seed="what the clients send")
     parser.add_argument("--scene", action="append", choices=SCENES, help="all of them by default")
     parser.add_argument("--rounds", type=int, default=1, help="how often to play every fault")
-    parser.add_argument("--seed", type=int, default=1, help="what the clients send")
     parser.add_argument("--cut", type=float, default=30.0, help="seconds without a network")
     parser.add_argument("--down", type=float, default=5.0, help="seconds of every other fault")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
     return parser.parse_args()
 
 

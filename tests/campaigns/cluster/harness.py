@@ -17,6 +17,7 @@ from tests.support.count import (
 )
 from tests.support.engines.nats import NatsServers
 from tests.support.engines.postgres import PostgresServer
+from tests.support.metrics import parse_metrics, totals
 from tests.support.players import Client, Ledger
 from tests.support.polling import until
 from tests.support.ports import free_port
@@ -81,8 +82,7 @@ class WorkerProcess:
             text = await asyncio.to_thread(self._fetch, "/metrics")
         except OSError:
             return {}
-        lines = (line.rpartition(" ") for line in text.splitlines() if line.startswith("playsmart"))
-        return {name.removeprefix("playsmart_worker_"): float(value) for name, _, value in lines}
+        return totals(parse_metrics(text), "playsmart_worker_")
 
     async def is_ready(self) -> bool:
         assert self._process is not None

@@ -15,16 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
+from tests.campaigns.command_line import new_parser, new_progress
 from tests.campaigns.crash.hands import (
     Counts,
     play,
@@ -44,16 +37,14 @@ from tests.support.target import Target
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.campaigns.crash", description="Kill -9 rounds, then slow clients."
+    parser = new_parser(
+        "crash", "Kill -9 rounds, then slow clients.", seed="what the rounds are drawn from"
     )
     parser.add_argument("--rounds", type=int, default=200, help="kill -9 rounds")
     parser.add_argument("--hands", type=int, default=100, help="rounds of moved files and so on")
-    parser.add_argument("--seed", type=int, default=1, help="what the rounds are drawn from")
     parser.add_argument("--max-interval", type=float, default=30.0, help="longest wait for a kill")
     parser.add_argument("--minutes", type=float, help="begin no round after so many minutes")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
     return parser.parse_args()
 
 
@@ -63,11 +54,7 @@ async def kill_rounds(options: argparse.Namespace, target: Target) -> tuple[Camp
     await target.up()
     campaign = Campaign(target, options.seed, options.max_interval)
     started = time.monotonic()
-    columns = (
-        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
-        *(TimeElapsedColumn(), TimeRemainingColumn()),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with new_progress() as progress:
         task = progress.add_task("kill -9", total=options.rounds)
         for number in range(1, options.rounds + 1):
             if options.minutes and time.monotonic() - started > options.minutes * 60:
@@ -88,11 +75,7 @@ async def kill_rounds(options: argparse.Namespace, target: Target) -> tuple[Camp
 async def hands_rounds(options: argparse.Namespace, folder: Path) -> Counts:
     """Play the rounds of ``hands``; ``AssertionError`` at the first one that breaks a promise."""
     counts = Counts()
-    columns = (
-        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
-        *(TimeElapsedColumn(), TimeRemainingColumn()),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with new_progress() as progress:
         task = progress.add_task("hands", total=options.hands)
         for number in range(1, options.hands + 1):
             data = folder / f"hands-{number}"
