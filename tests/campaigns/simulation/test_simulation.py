@@ -23,7 +23,7 @@ CAUGHT_AT = {
     "stops syncing before the store closed": 166,
     "believes a failed sync": 593,
     "does not sync what it replays": 1222,
-    "leaves a failed write behind": 1741,
+    "leaves a failed write behind": 190,
     "closes files under a running thread": 59,
 }
 """The first seeds that notice the rarer ones; searched from, to be quick. None has to be right."""
