@@ -134,6 +134,7 @@ class RequestFrame:
         self._log_access = log_access
         self._observer = observer
         self._answered = answered or Answered()
+        self._took = self._answered.took
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
@@ -173,8 +174,8 @@ class RequestFrame:
             await send({"type": "http.response.body", "body": body})
         seconds = self._clock() - started
         self._stats.observe_request(path, status, seconds)
-        if answer.batch is not None:
-            self._answered.took(request_id, status, answer.batch)
+        if (batch := answer.batch) is not None:
+            self._took((request_id, status, batch.journal, batch.sequence))
         elif answer.reason:
             self._answered.refused(request_id, status, answer.reason)
         if self._log_access:

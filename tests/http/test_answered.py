@@ -3,32 +3,33 @@
 import msgspec
 
 from playsmart_gateway.http.answered import MAX_REFUSED, MAX_TAKEN, Answered, Remembered
-from tests.support.doubles import FakeClock, make_batch
+from tests.support.doubles import FakeClock
+
+JOURNAL = "11" * 16
 
 
 def test_what_became_of_a_request_is_found_by_its_id_which_may_be_used_again() -> None:
     answered = Answered(FakeClock(7.0))
     answered.refused(b"r-1", 503, "buffer_full")
-    answered.took(b"r-1", 202, make_batch(4, 1))
-    answered.took(b"r-2", 200, make_batch(5, 1))
+    answered.took((b"r-1", 202, JOURNAL, 4))
+    answered.took((b"r-2", 200, JOURNAL, 5))
     assert list(answered.find(b"r-1")) == [
         Remembered(503, reason="buffer_full", at=7.0),
-        Remembered(202, batch=f"{'11' * 16}-4"),
+        Remembered(202, batch=f"{JOURNAL}-4"),
     ]
     assert list(answered.find(b"r-3")) == []
-    assert msgspec.json.decode(answered.told("r-2")) == [{"status": 200, "batch": f"{'11' * 16}-5"}]
+    assert msgspec.json.decode(answered.told("r-2")) == [{"status": 200, "batch": f"{JOURNAL}-5"}]
     assert answered.told("\udcff") == b"[]"
 
 
 def test_refusals_push_out_nothing_that_was_taken_and_all_has_a_limit() -> None:
     answered = Answered(FakeClock())
-    answered.took(b"first", 202, make_batch(1, 1))
+    answered.took((b"first", 202, JOURNAL, 1))
     for number in range(MAX_TAKEN - 1):
         answered.refused(b"%d" % number, 401, "invalid_token")
     assert list(answered.find(b"first"))
     assert list(answered.find(b"%d" % (MAX_TAKEN - MAX_REFUSED - 2))) == []
     assert list(answered.find(b"%d" % (MAX_TAKEN - MAX_REFUSED - 1)))
-    batch = make_batch(2, 1)
     for _ in range(MAX_TAKEN):
-        answered.took(b"later", 202, batch)
+        answered.took((b"later", 202, JOURNAL, 2))
     assert list(answered.find(b"first")) == []
