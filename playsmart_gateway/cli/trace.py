@@ -168,7 +168,7 @@ async def _remembered(config: Config, trace: Trace) -> list[Request]:
         text = f"{path}: {error.strerror}; run this as the user who runs the gateway"
         trace.notes.append(text)
         return []
-    if not folders:
+    if not folders and not trace.requests:
         trace.notes.append(f"no gateway runs with the journal {path} that could be asked")
     found = [
         Request(each.status, _printed(each.at), batch=each.batch, reason=each.reason)

@@ -105,6 +105,7 @@ def test_a_request_is_followed_through_buffer_store_and_journal(
     text = ask(held, "--log", log)
     assert "waits in " in text.stdout
     assert "start it" in text.stdout
+    assert text.stderr == ""
     assert batch_of(ask(held, "--json", "--log", log))["place"] == "journal"
     forgotten = told(ask(held, "--json"))
     assert not forgotten["found"]
