@@ -24,7 +24,7 @@ from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream import look_for
 from playsmart_gateway.stream.options import is_nats
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 20.0
 """For a gateway that runs to say what it remembers."""
 
 _NAME = re.compile(r"([0-9a-f]{32})-([1-9][0-9]{0,17})")
