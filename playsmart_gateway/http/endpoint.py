@@ -144,7 +144,7 @@ class Endpoint(ABC, Generic[Who, Asked]):
                 body = await read_body(headers, receive, self._max_body_bytes)
                 who = await self.authenticate(headers, body)
             else:
-                who = await self.authenticate(headers, body)
+                who = self.recall(headers) or await self.authenticate(headers, body)
                 self.require_media(headers)
                 body = await read_body(headers, receive, self._max_body_bytes)
             room, size = self._room, len(body)
@@ -165,6 +165,14 @@ class Endpoint(ABC, Generic[Who, Asked]):
         self._stats.refused_requests[refusal.tag] += 1
         self.refused(refusal, who, len(body))
         return self.answer_to(refusal)
+
+    def recall(self, headers: Headers) -> Who | None:
+        """Return who asks if that is known without waiting; else ``authenticate`` is asked.
+
+        Raises:
+            Refused: as ``authenticate`` does.
+        """
+        return None
 
     @abstractmethod
     async def authenticate(self, headers: Headers, body: bytes) -> Who:
@@ -252,14 +260,6 @@ class Tokens(NamedTuple):
 
     verifier: TokenVerifier
     trust_forwarded: bool
-
-    def recall(self, headers: Headers) -> Caller | None:
-        """Return who sent a request if the very token passed before, else None.
-
-        Raises:
-            Refused: there is no token.
-        """
-        return self.verifier.recall(bearer_of(headers, trust_forwarded=self.trust_forwarded))
 
     async def caller(self, headers: Headers) -> Caller:
         """Return who sent a request.

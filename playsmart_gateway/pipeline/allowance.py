@@ -39,8 +39,8 @@ class Allowance:
     """The limits of every player, 0 for none; ``clock`` is in seconds, the same in all processes.
 
     Made before the processes are forked that share it. Players go by the ``sub`` of their tokens.
-    ``ahead`` are those who have to wait as far as this process knows: look there, and call
-    ``admit`` for them, before reading what they send.
+    ``ahead`` are those who have to wait as far as this process knows: call ``admit`` before reading
+    what somebody sends.
     """
 
     def __init__(
@@ -61,13 +61,14 @@ class Allowance:
         self._byte_seconds = 1 / bytes_per_second if bytes_per_second else 0.0
 
     def admit(self, subject: str) -> None:
-        """Look whether one of ``ahead`` still is.
+        """Look whether a player still is ahead, if it is one of ``ahead``.
 
         Raises:
             RateLimited: ``retry_after_seconds`` says for how long.
         """
-        self._refuse_ahead(self.ahead[subject] - self._clock())
-        del self.ahead[subject]
+        if subject in self.ahead:
+            self._refuse_ahead(self.ahead[subject] - self._clock())
+            del self.ahead[subject]
 
     def take(self, subject: str, events: int, size: int) -> None:
         """Count the events of a body of ``size`` bytes, which is about to be accepted.

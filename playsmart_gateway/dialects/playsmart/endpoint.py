@@ -11,7 +11,7 @@ from playsmart_gateway.dialects.playsmart.request import MAX_EVENTS, decode, dec
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Forbidden, Malformed, Refused
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens
+from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens, bearer_of
 from playsmart_gateway.http.error_body import JSON_TYPE, Said, envelope
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES, Spaced, Steps
 from playsmart_gateway.metrics import Stats
@@ -42,15 +42,22 @@ class IngestEvents(Endpoint[Caller, Batch]):
         super().__init__(stats, max_body_bytes, room=intake, turns=turns)
         self._intake = intake
         self._tokens = tokens
+        self._recall, self._trust_forwarded = tokens.verifier.recall, tokens.trust_forwarded
         self._draws = draws
         self._allowance = allowance
 
+    def recall(self, headers: Headers) -> Caller | None:
+        """See ``Endpoint``."""
+        caller = self._recall(bearer_of(headers, trust_forwarded=self._trust_forwarded))
+        if caller is not None and self._allowance is not None:
+            self._allowance.admit(caller.subject)
+        return caller
+
     async def authenticate(self, headers: Headers, body: bytes) -> Caller:
         """See ``Endpoint``; a player who is ahead too far is refused before the body is read."""
-        caller = self._tokens.recall(headers) or await self._tokens.caller(headers)
-        allowance = self._allowance
-        if allowance is not None and caller.subject in allowance.ahead:
-            allowance.admit(caller.subject)
+        caller = await self._tokens.caller(headers)
+        if self._allowance is not None:
+            self._allowance.admit(caller.subject)
         return caller
 
     @override
