@@ -8,7 +8,7 @@ CONSTRAINTS := playsmart_gateway/constraints.txt
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check bench load simulate crash abuse cluster fuzz constraints install clean
+.PHONY: help run test lint check bench load simulate crash abuse cluster fuzz mutants constraints install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,10 @@ cluster: $(VENV)/.dev ## kill and cut off NATS servers, PostgreSQL, workers and 
 
 fuzz: $(VENV)/.dev ## hold a running gateway against /openapi.json (ARGS="--examples 1000 --seed 7")
 	@$(BIN)/python -m tests.campaigns.fuzz $(ARGS)
+
+mutants: $(VENV)/.dev ## change the core in some 4,000 places, and see whether a test notices (an hour; ARGS="playsmart_gateway.economy.coins*")
+	@$(PIP) install '.[mutants]' && $(PIP) install --editable . --no-deps
+	@$(BIN)/mutmut run $(ARGS); $(BIN)/mutmut results
 
 constraints: ## write the newest versions that fit pyproject.toml into constraints.txt; run the tests then
 	rm -rf $(VENV).fresh
