@@ -13,6 +13,9 @@ from tests.support.polling import PATIENCE_SECONDS, wait_until
 from tests.support.process import SECRET, RunningGateway, StartGateway
 from tests.support.uploads import make_event, make_upload
 
+MARKER = "sesame-4711"
+"""In whatever is sent, and nowhere else."""
+
 
 def workers(running: RunningGateway) -> dict[int, int]:
     """The process of each worker that was started last, by its number."""
@@ -36,10 +39,6 @@ def get(running: RunningGateway, path: str) -> httpx.Response:
         return None
 
     return wait_until(ask)
-
-
-MARKER = "sesame-4711"
-"""In whatever is sent, and nowhere else."""
 
 
 @pytest.fixture(autouse=True)
