@@ -101,10 +101,13 @@ class Spaced:
             self._rest -= 1
         elif self._queue:
             self._rest = self._rounds
-            self._queue.popleft()()
+            call = self._queue.popleft()
             if self._seconds:
                 loop.call_later(self._seconds, self._go, loop)
-                return
+            else:
+                loop.call_soon(self._go, loop)
+            call()  # last: an error of one is not the end of all turns
+            return
         else:
             self._is_going = False
             return

@@ -127,3 +127,23 @@ async def test_many_senders_take_no_more_memory_than_some() -> None:
     for number in range(1_030):
         await turns.run(processor.steps(0.1), f"sender {number}")
     assert await rest_of(turns, processor, "sender 0") < 0.1, "forgotten for a newer one"
+
+
+async def test_an_error_of_one_is_not_the_end_of_all_turns() -> None:
+    called: list[int] = []
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+    turns = Spaced()
+    turns.put(loop, partial(called.append, 1))
+
+    def fails() -> None:
+        raise RuntimeError("closed meanwhile")
+
+    turns.put(loop, fails)
+    turns.put(loop, partial(called.append, 2))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (called, told) == ([1, 2], ["closed meanwhile"])
+    turns.put(loop, partial(called.append, 3))
+    assert called[-1] == 3
