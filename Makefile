@@ -50,7 +50,7 @@ fuzz: $(VENV)/.dev ## hold a running gateway against /openapi.json (ARGS="--exam
 	@$(BIN)/python -m tests.campaigns.fuzz $(ARGS)
 
 mutants: $(VENV)/.dev ## change the core in some 4,000 places, and see whether a test notices (an hour; ARGS="playsmart_gateway.economy.coins*")
-	@$(PIP) install '.[mutants]' && $(PIP) install --editable . --no-deps
+	@$(PIP) install 'mutmut>=3.8,<4'
 	@$(BIN)/mutmut run $(ARGS); $(BIN)/mutmut results
 
 constraints: ## write the newest versions that fit pyproject.toml into constraints.txt; run the tests then

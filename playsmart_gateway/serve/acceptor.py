@@ -10,6 +10,7 @@ import logging
 import selectors
 import socket
 import time
+from collections import deque
 
 from playsmart_gateway.errors import GatewayError
 from playsmart_gateway.peers.channels import Channels
@@ -76,7 +77,8 @@ def listen_everywhere(host: str, port: int, *, at_most: int | None = None) -> li
 class Acceptor:
     """Deals what comes to ``listener`` to the workers that are ready, while ``selector`` is asked.
 
-    While none of them is, connections wait in the kernel; at most one, ``held``, waits here.
+    While none of them is, connections wait in the kernel; here waits at most one, ``held``, beside
+    those that a worker died without having taken.
     """
 
     def __init__(
@@ -93,10 +95,18 @@ class Acceptor:
         self._selector = selector
         self._next = 0
         self._closed = False
+        self._returned: deque[socket.socket] = deque()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether connections wait here for a worker that can take them."""
+        return self.held is not None or bool(self._returned)
 
     def deal(self) -> None:
         """Give the connections that wait to the workers in turn, as far as they can take them."""
         while not self._closed:
+            if self.held is None and self._returned:
+                self.held = self._returned.popleft()
             if self.held is None:
                 try:
                     self.held, _ = self._listener.accept()
@@ -111,12 +121,25 @@ class Acceptor:
             self.held.close()
             self.held = None
 
+    def take_back(self, number: int) -> None:
+        """Deal what a worker that died has not taken; letters to it wait for the next one."""
+        letters = []
+        while (letter := self._channels.take(number)) is not None:
+            if letter.content != CONNECTION:
+                letters.append(letter.content)
+            elif letter.file is not None:
+                self._returned.append(socket.socket(fileno=letter.file))
+        for content in letters:
+            self._channels.put(number, content)
+        if self._closed:
+            self.close_here()
+
     def look(self) -> None:
         """Wait for connections, or not, as the workers are now."""
         if self._closed:
             return
         serves = any(self._serves(number) for number in range(self._scoreboard.workers))
-        if serves and self.held is not None:
+        if serves and self.is_busy:
             self.deal()
         wanted = serves and self.held is None
         listens = self._listener in self._selector.get_map()
@@ -140,6 +163,8 @@ class Acceptor:
         if self.held is not None:
             self.held.close()
             self.held = None
+        while self._returned:
+            self._returned.popleft().close()
 
     def _give(self, connection: socket.socket) -> bool:
         """Send it to the next worker that serves; False if none can take it now."""

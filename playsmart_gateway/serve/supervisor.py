@@ -189,7 +189,7 @@ class _Supervisor:
 
     def _nap(self) -> float:
         """Return the seconds until something has to be looked at that no signal tells of."""
-        is_busy = self._acceptor.held is not None or any(
+        is_busy = self._acceptor.is_busy or any(
             life.due_at is not None
             or (life.pid is not None and self._scoreboard.state(life.number) == "starting")
             for life in self._lives
@@ -232,6 +232,7 @@ class _Supervisor:
         life.pid, life.exit_code = None, code
         life.has_served |= self._scoreboard.state(life.number) in ("ready", "stopping")
         self._scoreboard.set_state(life.number, "gone")
+        self._acceptor.take_back(life.number)
         if self._stopping_since is not None:
             if code:
                 logger.error("worker %d ended with %d", life.number, code)

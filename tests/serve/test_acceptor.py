@@ -112,6 +112,40 @@ def test_one_that_nobody_can_take_now_is_held_and_the_others_wait_behind_it(tabl
     assert table.got(0) == 3
 
 
+def test_what_a_worker_died_without_having_taken_goes_to_the_others(table: Table) -> None:
+    table.serves(0, 1)
+    table.connect(4)
+    table.channels.put(0, b"a letter")
+    table.board.set_state(0, "gone")
+    table.acceptor.take_back(0)
+    table.connect(0)
+    assert not table.acceptor.is_busy
+    assert table.got(1) == 4
+    letter = table.channels.take(0)
+    assert letter is not None
+    assert (letter.content, letter.file) == (b"a letter", None), "it waits for the next one"
+
+
+def test_what_nobody_took_waits_until_somebody_serves(table: Table) -> None:
+    table.serves(0)
+    table.connect(2)
+    table.board.set_state(0, "gone")
+    table.acceptor.take_back(0)
+    table.connect(0)
+    assert table.acceptor.is_busy
+    table.serves(2)
+    table.connect(0)
+    assert table.got(2) == 2
+
+
+def test_what_comes_back_when_the_door_is_closed_is_hung_up_on(table: Table) -> None:
+    table.serves(0)
+    table.connect(1)
+    table.acceptor.close()
+    table.acceptor.take_back(0)
+    assert table.clients[0].recv(1) == b""
+
+
 def test_a_closed_dealer_takes_nothing_and_hangs_up_on_whom_it_held(table: Table) -> None:
     table.serves(0)
     while table.channels.put(0, bytes(100)):
