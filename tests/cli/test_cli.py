@@ -208,7 +208,7 @@ def test_development_mode_makes_a_secret_for_its_owner_alone_and_keeps_it(
     secret = secret_file(tmp_path).read_text().strip()
     assert len(secret) >= 32
     assert secret not in running.log
-    assert "new, random" in running.log
+    running.told("new, random")
     running.secret = secret
     assert running.post(make_upload("ada"), sub="ada").is_success
     assert running.stop() == 0

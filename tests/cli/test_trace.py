@@ -164,7 +164,7 @@ def test_a_batch_that_the_store_refused_is_among_the_dead_letters(
     settings = {"STORAGE__URL": url}
     letters = json.loads(invoke("dead-letters", "list", "--json", **settings).stdout)
     assert [each["id"] for each in letters["dead_letters"]] == [found["batch"]]
-    assert f"batch={found['batch']}" in running.log
+    running.told(f"batch={found['batch']}")
     advice = ask(request_id).stdout.splitlines()[-1]
     assert advice.endswith(f"playsmart-gateway dead-letters replay {found['batch']}")
     asyncio.run(execute(url, "DROP TRIGGER guard"))

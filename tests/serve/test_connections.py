@@ -376,5 +376,5 @@ def test_where_so_many_files_may_not_be_open_it_says_so(start_gateway: StartGate
     if hard == resource.RLIM_INFINITY:
         pytest.skip("any number may be open here")
     running = start_gateway(SERVER__MAX_CONNECTIONS=str(hard))
-    assert f"only {hard} files may be open" in running.log
-    assert "lower server.max_connections" in running.log
+    running.told(f"only {hard} files may be open")
+    running.told("lower server.max_connections")

@@ -51,7 +51,7 @@ def test_a_signal_stores_everything_and_exits_0(
     }  # fmt: skip
     assert running.stop(sent) == 0
     assert stored(running) == 600
-    assert "trigger=drain" in running.log
+    running.told("trigger=drain")
     assert "Traceback" not in running.log
 
 
@@ -86,7 +86,7 @@ def test_a_second_signal_stops_at_once_and_the_journal_keeps_what_is_not_stored(
         running.process.send_signal(signal.SIGTERM)
         running.wait_for_log("Shutting down")
         assert running.stop() == 1
-    assert "stopped with 1 events not stored: the journal keeps them" in running.log
+    running.told("stopped with 1 events not stored: the journal keeps them")
     assert stored(running) == 0
 
 
@@ -105,7 +105,7 @@ def test_what_could_not_be_stored_in_time_makes_the_exit_code_1(
     assert ready.status_code == 503
     assert ready.json()["error"]["details"][0]["path"] == "store"
     assert running.stop() == 1
-    assert "stopped with 5 events not stored" in running.log
+    running.told("stopped with 5 events not stored")
 
 
 def test_a_signal_while_it_starts_is_not_lost(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_mark_that_is_gone_stops_the_figures_and_nothing_else(
     running.settle()
     failures = "playsmart_side_task_failures_total{task=figures}"
     wait_until(lambda: running.metrics().get(failures) or None)
-    assert "rollup_state has 0 rows" in running.log
+    running.told("rollup_state has 0 rows")
     operator = {"authorization": "Bearer a token of operators, long enough"}
     shown = running.client.get("/dashboard/data", headers=operator)
     assert shown.status_code == 200

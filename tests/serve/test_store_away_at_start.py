@@ -91,7 +91,7 @@ def test_it_is_ready_again_though_nobody_sends_anything(
         running = start_gateway()
         assert "database is locked" in reason(running)
     wait_until(lambda: is_ready(running))
-    assert "store is back" in running.log
+    running.told("store is back")
     assert running.stop() == 0
 
 
@@ -120,7 +120,7 @@ def test_stopped_before_the_store_came_the_journal_keeps_all(
         running = start_gateway(SERVER__DRAIN_TIMEOUT_SECONDS="1")
         takes_events_that_wait(running)
         assert running.stop() == 1
-        assert "3 events not stored: the journal keeps them" in running.log
+        running.told("3 events not stored: the journal keeps them")
     after = start_gateway()
     wait_until(lambda: is_ready(after))
     assert after.settle()["stored"] == 3

@@ -126,6 +126,10 @@ class RunningGateway:
 
         return wait_until(find)
 
+    def told(self, text: str) -> None:
+        """Wait until the log has a text: it may be written a little later."""
+        self.wait_for_log(re.escape(text))
+
     def stop(self, sent: int = signal.SIGTERM) -> int:
         """Ask the process to stop and return its exit code."""
         self.process.send_signal(sent)

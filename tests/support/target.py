@@ -72,6 +72,14 @@ class Target:
             return ""
         return (self.data / "log").read_text("utf-8")
 
+    async def told(self, text: str) -> None:
+        """Wait until the log has a text: it may be written a little later."""
+
+        async def is_there() -> bool:
+            return text in self.log
+
+        await until(is_there, f"the log has: {text}")
+
     @contextlib.contextmanager
     def _log(self) -> Iterator[BinaryIO]:
         """Yield where a life writes to: a file, or a pipe that is full and that nobody reads."""

@@ -80,8 +80,8 @@ async def test_a_journal_that_is_taken_away_refuses_is_told_and_is_made_anew_wit
         await target.wait_ready()
         more = ledger.statuses.count(202) + 20
         await until(lambda: some(more), "some more")
-    assert "journal trouble in" in target.log
-    assert "is made anew, with" in target.log
+    await target.told("journal trouble in")
+    await target.told("is made anew, with")
     if target.workers() and happens is not remove_the_segments:
 
         async def is_locked() -> bool:

@@ -213,7 +213,7 @@ async def test_a_database_that_is_cut_off_is_left_and_the_next_one_gets_what_the
         await until(target.is_ready, "ready")
     await target.drained()
     assert await target.stop() == 0
-    assert "was cut off" in target.log
+    await target.told("was cut off")
     assert stored(target.database) == acknowledged(ledger)
 
 
@@ -256,7 +256,7 @@ async def test_another_database_beside_a_log_that_was_left_behind_is_not_mixed_w
         copy_over(target.database)
         await target.up()
         await target.drained()
-        assert "is of another database: it is set aside" in target.log
+        await target.told("is of another database: it is set aside")
         assert await target.stop() == 0
         verdict = count(target.database, ledger)
         assert verdict.good, verdict
@@ -275,6 +275,6 @@ async def test_a_log_whose_database_is_gone_is_kept_beside_the_new_one(tmp_path:
         target.database.unlink()
         await target.up()
         await target.drained()
-        assert "is of no database: it is set aside" in target.log
+        await target.told("is of no database: it is set aside")
         assert await target.stop() == 0
         assert count(target.database, ledger).good

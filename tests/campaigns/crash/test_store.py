@@ -51,7 +51,7 @@ async def notices_trouble(target: Target, reason: str = "") -> str:
     await until(is_told, "/readyz tells of the store")
     values = await target.metrics()
     assert values["store_up"] == 0
-    assert "store unavailable" in target.log
+    await target.told("store unavailable")
     return (await target.ready())[1]
 
 

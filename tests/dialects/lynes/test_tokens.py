@@ -152,7 +152,7 @@ def test_serve_warns_where_players_open_lynes_and_only_there(
 def test_development_mode_shows_how_lynes_is_made_safe(start_gateway: StartGateway) -> None:
     running = start_gateway("--dev", secret=None)
     assert running.stop() == 0
-    assert "[lynes.auth]\nsecret = " in running.log
+    running.told("[lynes.auth]\nsecret = ")
     assert "open Lynes" not in running.log
 
 

@@ -175,7 +175,7 @@ def test_players_outlive_processes_and_install_once(tmp_path: Path) -> None:
         assert running.client.post(EVENTS, content=poison).status_code == 200
         running.stop(signal.SIGKILL)
     with teak_gateway(tmp_path, TEAK__LIMITS=NO_LIMITS) as running:
-        assert "replayed 5 events" in running.log
+        running.told("replayed 5 events")
         assert call(running, EVENTS, **event("ada")).status_code == 200
         assert call(running, EVENTS, **event("eve")).status_code == 404
         acknowledged = asyncio.run(play_until_killed(running, after=250))
