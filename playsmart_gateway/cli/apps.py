@@ -111,7 +111,7 @@ def _change(config_path: Path | None, act: Callable[[Store], Awaitable[Any]]) ->
     url = read_config(config_path).storage.database_url
 
     async def change() -> Any:
-        store = open_store(url)
+        store = open_store(url, migrates=False)
         async with store.reader() as reader:
             await reader.player("")  # a store that is not there must not be made by this
         async with store:

@@ -153,7 +153,7 @@ async def _look_up(
 async def _adjust(url: str, user: str, amount: int, reason: str, force: bool) -> CoinTransaction:
     async with open_store(url).reader() as reader:
         await reader.player(user)  # a store that is not there must not be made by this
-    async with open_store(url) as sink:
+    async with open_store(url, migrates=False) as sink:
         return await sink.adjust(user, amount, reason, force=force)
 
 

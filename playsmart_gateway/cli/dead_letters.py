@@ -203,7 +203,7 @@ async def _replay(config: Config, letters: Sequence[DeadLetter]) -> dict[str, Wr
     if not letters:
         return outcomes
     url = config.storage.database_url
-    async with open_store(url, rules_for(config), program_for(config)) as store:
+    async with open_store(url, rules_for(config), program_for(config), migrates=False) as store:
         for letter in letters:
             try:
                 outcomes[letter.name] = await _patiently(store, letter)

@@ -8,7 +8,7 @@ from playsmart_gateway.deploy import FILES, read_file
 @click.command("deploy")
 @click.argument("name", required=False, type=click.Choice(list(FILES)))
 def deploy_command(name: str | None) -> None:
-    r"""Print a file by NAME: container, systemd, kubernetes, nginx, alerts or grafana.
+    """Print a file by NAME: container, systemd, kubernetes, nginx, alerts or grafana.
 
     Its head says what to change; the manual's chapter `deploy` says why it is as it is. Without a
     NAME the files are listed.
@@ -16,8 +16,8 @@ def deploy_command(name: str | None) -> None:
     \b
     playsmart-gateway deploy container | docker build --tag playsmart-gateway:0.1.0 --file - .
     playsmart-gateway deploy systemd | sudo tee /etc/systemd/system/playsmart-gateway.service
-    playsmart-gateway deploy alerts > /etc/prometheus/rules/playsmart.yaml
-    """
+    playsmart-gateway deploy alerts > /etc/prometheus/playsmart.yaml
+    """  # noqa: D301 - Click looks for the character itself
     if name is not None:
         click.echo(read_file(name), nl=False)
         return

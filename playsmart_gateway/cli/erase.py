@@ -122,7 +122,7 @@ class _Erasure:
     async def count(self) -> dict[str, int]:
         """Return how many rows would go, by table."""
         await _require_store(self._config)
-        async with open_store(self._config.storage.database_url) as store:
+        async with open_store(self._config.storage.database_url, migrates=False) as store:
             self._cut(await store.names(self._user), dry_run=True)
             return await store.erase(self._user, dry_run=True)
 

@@ -84,7 +84,7 @@ async def _expire(
     whole, position, latest = _Whole(), 0, latest_sane()
     with progress_bar() as bar:
         task = bar.add_task("retention", total=None)
-        async with open_store(url) as store:
+        async with open_store(url, migrates=False) as store:
             while True:
                 started = time.monotonic()
                 step = await store.expire(

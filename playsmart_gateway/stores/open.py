@@ -19,11 +19,14 @@ def open_store(
     program: Program | None = None,
     *,
     take_turn: TakeTurn = contextlib.nullcontext,
+    migrates: bool = True,
 ) -> Store:
     """Return the database that ``url`` names; enter it to open it.
 
     It pays coins by ``rules``, and points by ``program`` (none: no event is defined). Where several
-    processes of a gateway write to a store that takes one at a time, they ``take_turn``.
+    processes of a gateway write to a store that takes one at a time, they ``take_turn``. Who does
+    not ``migrate`` refuses, when it is opened, a database that an older program left behind: the
+    older program may still be running, and would not start again.
 
     ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db``,
     ``postgresql://user:password@host:5432/database`` or ``memory:``.
@@ -39,12 +42,12 @@ def open_store(
         path = _sqlite_path(url)
         from playsmart_gateway.stores.sqlite import SqliteSink
 
-        return SqliteSink(path, rules, program, take_turn)
+        return SqliteSink(path, rules, program, take_turn, migrates=migrates)
     if url.startswith("postgresql://"):
         require_driver("asyncpg", "PostgreSQL", "postgres")
         from playsmart_gateway.stores.postgres import PostgresSink
 
-        return PostgresSink(url, rules, program)
+        return PostgresSink(url, rules, program, migrates=migrates)
     raise ConfigError(
         ["storage.url: must be sqlite:///PATH, postgresql://..., nats://HOST:PORT or memory:"]
     )

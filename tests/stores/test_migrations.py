@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.postgres import schema as postgres_schema
@@ -147,6 +148,26 @@ async def test_a_database_of_an_earlier_gateway_keeps_all_it_has_and_goes_on(
             player = await reader.player("ada")
             assert player is not None
             assert player.coins_balance == ada[1] + 15
+
+
+async def test_a_command_leaves_a_database_of_an_earlier_gateway_as_it_is(
+    recorded: tuple[str, Callable[[], Awaitable[None]]],
+) -> None:
+    """That gateway may still run: it would not start again."""
+    url, fill = recorded
+    await fill()
+    version = (
+        "PRAGMA user_version" if url.startswith("sqlite") else "SELECT version FROM schema_version"
+    )
+    before = await select(url, version)
+    with pytest.raises(ConfigError, match=r"has schema version \d of \d; start the gateway once"):
+        async with open_store(url, migrates=False):
+            pass
+    assert await select(url, version) == before
+    async with open_store(url):
+        pass
+    async with open_store(url, migrates=False):
+        pass
 
 
 async def test_an_upgraded_database_has_the_tables_of_a_new_one(tmp_path: Path) -> None:

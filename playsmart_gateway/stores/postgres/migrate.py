@@ -8,6 +8,7 @@ from playsmart_gateway.stores.postgres.schema import (
     MIGRATIONS,
     VERSION_TABLE,
 )
+from playsmart_gateway.stores.sql.migrations import require_current
 
 _BEGIN = f"""
     BEGIN ISOLATION LEVEL READ COMMITTED;
@@ -18,14 +19,18 @@ _BEGIN = f"""
 """Somebody else may be at it, and that may take its time."""
 
 
-async def migrate(db: asyncpg.Connection) -> None:
+async def migrate(db: asyncpg.Connection, *, may: bool = True) -> None:
     """Create what is missing, in one transaction under the lock of the one writer.
 
     Raises:
-        ConfigError: the schema is of a later version of this program.
+        ConfigError: the schema is of a later version of this program, or of an earlier one and
+            nobody ``may`` change that.
     """
-    if await _version(db) == len(MIGRATIONS):
+    version = await _version(db)
+    if version == len(MIGRATIONS):
         return
+    if version and not may:
+        require_current("the database", version, len(MIGRATIONS))
     await db.execute(_BEGIN)
     version = await _version(db)
     if version > len(MIGRATIONS):

@@ -88,8 +88,14 @@ class PostgresSink(Store):
     log_bytes = 0
 
     def __init__(
-        self, url: str, rules: Sequence[Rule] = (), program: Program | None = None
+        self,
+        url: str,
+        rules: Sequence[Rule] = (),
+        program: Program | None = None,
+        *,
+        migrates: bool = True,
     ) -> None:
+        self._migrates = migrates
         self._target = read_url(url)
         self._url = url
         self._coins = PostgresCoins(rules)
@@ -317,4 +323,4 @@ class PostgresSink(Store):
         await require_session(db, self._target)
         await prepare_times(db)
         self._syncs_commits = await db.fetchval("SHOW synchronous_commit") != "off"
-        await migrate(db)
+        await migrate(db, may=self._migrates)

@@ -38,6 +38,7 @@ from playsmart_gateway.stores.models import (
 from playsmart_gateway.stores.sql import dead_letters
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 from playsmart_gateway.stores.sql import retention as sql_retention
+from playsmart_gateway.stores.sql.migrations import require_current
 from playsmart_gateway.stores.sql.points import Loyalty
 from playsmart_gateway.stores.sqlite import erasure
 from playsmart_gateway.stores.sqlite import teak as apps
@@ -95,8 +96,11 @@ class SqliteSink(Store, Replaceable):
         rules: Sequence[Rule] = (),
         program: Program | None = None,
         take_turn: TakeTurn = contextlib.nullcontext,
+        *,
+        migrates: bool = True,
     ) -> None:
         self._path = Path(path)
+        self._migrates = migrates
         self._coins = SqliteCoins(rules)
         self._loyalty = Loyalty(program or Program())
         self._file = StoreFile(self._path)
@@ -346,6 +350,8 @@ class SqliteSink(Store, Replaceable):
             )
         if not version:
             await require_empty(db, self._path)
+        elif not self._migrates:
+            require_current(str(self._path), version, len(MIGRATIONS))
         for script in (*MIGRATIONS[version:], TEMPORARY_TABLES):
             for statement in script.split(";\n"):
                 if statement.strip():
