@@ -6,7 +6,7 @@ Each function raises ``ConfigError`` with every mistake in its part, led by the 
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from playsmart_gateway.economy.coins import (
     Rule,
     is_whole_millionths,
 )
+from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.gateway import Gateway, Parts, Readers
 from playsmart_gateway.http.slots import Limits, Slots
@@ -83,8 +84,13 @@ def storage_for(config: Config, *, take_turn: TakeTurn = nullcontext) -> Storage
     Raises:
         ConfigError: with what cannot be used of it.
     """
+    return _storage(config, rules_for(config), program_for(config), take_turn)
+
+
+def _storage(
+    config: Config, rules: Sequence[Rule], program: Program, take_turn: TakeTurn = nullcontext
+) -> Storage:
     storage, opened = config.storage, partial(open_store, take_turn=take_turn)
-    rules, program = rules_for(config), program_for(config)
     if is_nats(storage.url):
         if storage.reads_url is None or is_nats(storage.reads_url):
             problem = "must name the database that the workers write to, as storage.url is NATS"
@@ -161,14 +167,21 @@ def check(config: Config) -> None:
     """Look at all that ``serve`` would use but the keys, if none are configured.
 
     Raises:
-        ConfigError: with every mistake in the first part that has any.
+        ConfigError: with every mistake.
     """
-    for dialect in ALL:
-        dialect.check(config)
-    require_strong_secrets(config)
+    looks: list[Callable[[], object]] = [partial(dialect.check, config) for dialect in ALL]
+    looks += [partial(each, config) for each in (require_strong_secrets, rules_for, program_for)]
     if config.auth.has_keys:
-        verifier_for(config.auth)
-    storage_for(config)
+        looks.append(partial(verifier_for, config.auth))
+    looks.append(partial(_storage, config, [], Program()))
+    problems: list[str] = []
+    for look in looks:
+        try:
+            look()
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
 
 
 def allowance_for(config: Config) -> Allowance | None:

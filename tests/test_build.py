@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway.build import rules_for
+from playsmart_gateway.build import check, rules_for
 from playsmart_gateway.config import Config
 from playsmart_gateway.dialects import load_config
 from playsmart_gateway.economy.coins import Rule
@@ -79,3 +79,21 @@ def test_each_gate_alone_stops_the_coins(
     game = {"id": "a", "coins_enabled": True, "reward_fixed_amount": 10}
     assert rules_for(configured(tmp_path, game))[0].pays
     assert rules_for(configured(tmp_path, {**game, **fields}, is_live=is_live)) == [Rule("a")]
+
+
+def test_the_mistakes_of_all_parts_are_told_at_once() -> None:
+    wrong = {
+        "PLAYSMART_STORAGE__URL": "sqlite://file.db",
+        "PLAYSMART_LYNES__TIME_ZONE": "Mars",
+        "PLAYSMART_AUTH__PUBLIC_KEY_FILE": "/nope",
+        "PLAYSMART_GAMES": '[{id = "a", level_completion_multiplier = 0.0000001}]',
+    }
+    with pytest.raises(ConfigError) as caught:
+        check(load_config(None, wrong))
+    keys = [problem.partition(":")[0] for problem in caught.value.problems]
+    assert keys == [
+        "games.0.level_completion_multiplier",
+        "lynes.time_zone",
+        "auth.public_key_file",
+        "storage.url",
+    ]
