@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 from playsmart_gateway.errors import Closing, Overcrowded, Refused, TooSlow
 from playsmart_gateway.http.answered import Answered
-from playsmart_gateway.http.turns import Spaced
+from playsmart_gateway.http.turns import ARRIVALS_AT_ONCE, Spaced
 from playsmart_gateway.metrics import Stats
 
 WAITING, HEAD, BODY, ANSWERING, IDLE, LINGERING = range(6)
@@ -114,7 +114,7 @@ class Held(Protocol):
 class Slots:
     """The connections of one process, ``connections``, and their limits.
 
-    Of ``arrivals`` one is read from in a round of the event loop. In ``queue`` are those with a
+    Of ``arrivals`` some are read from in a round of the event loop. In ``queue`` are those with a
     request of a pipeline that may begin when it is its turn; of
     ``large_bodies`` that are whole one at a time is given to its endpoint, or decoded a step; of
     connections whose bodies are large, or thrown away, one at a time is read from.
@@ -144,10 +144,11 @@ class Slots:
         self.kept_head, self.last_head = b"", b"connection: close\r\n"
         self.queue: deque[Callable[[], None]] = deque()
         self.large_bodies = Spaced(ROUNDS)
-        self.arrivals = Spaced()
+        self.arrivals = Spaced(at_once=ARRIVALS_AT_ONCE)
         self.reads, self.discards = Spaced(READ_ROUNDS), Spaced(seconds=DISCARD_SECONDS)
         self._of_address: Counter[str] = Counter()
         self._unswept: list[Held] = []
+        self._sweep_size = 0
         self._at_once = max(1, limits.max_connections // 64)
 
     def announce(self, headers: list[tuple[bytes, bytes]]) -> None:
@@ -232,7 +233,8 @@ class Slots:
         """End what took too long, of all or in so many calls: a thousand take some milliseconds."""
         if parts == 1 or not self._unswept:
             self._unswept = list(self.connections)
-        now, size = self.clock(), -(-len(self.connections) // parts)
+            self._sweep_size = -(-len(self._unswept) // parts)
+        now, size = self.clock(), self._sweep_size
         swept, self._unswept = self._unswept[:size], self._unswept[size:]
         for connection in swept:
             if connection not in self.connections:

@@ -6,10 +6,15 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
+from playsmart_gateway.errors import Overcrowded
+
 T = TypeVar("T")
 
 Steps = Generator[None, None, T]
 """Work that yields wherever others may have a turn, and returns what it found."""
+
+ARRIVALS_AT_ONCE = 8
+"""Connections that are accepted, begun and read from in a round of the loop: a millisecond."""
 
 LARGE_BODY_BYTES = 65_536
 """A body that is larger waits for its turn: to decode it can take as long as a hundred others."""
@@ -39,7 +44,7 @@ def at_once(steps: Steps[T]) -> T:
 
 
 class Spaced:
-    """Calls one thing after the other, with ``rounds`` of the event loop and ``seconds`` between.
+    """Calls ``at_once`` things and then others, ``rounds`` of the loop and ``seconds`` between.
 
     So what takes long is not done all in a row, and what is quick gets in between.
     """
@@ -49,10 +54,13 @@ class Spaced:
         rounds: int = 0,
         seconds: float = 0.0,
         *,
+        at_once: int = 1,
         processor_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._rounds = rounds
         self._seconds = seconds
+        self._at_once = at_once
+        self._resting: set[str] = set()
         self._processor_clock = processor_clock
         self._rested_at: OrderedDict[str, float] = OrderedDict()
         self._rest = 0
@@ -70,11 +78,21 @@ class Spaced:
         """Do the first of the steps now and each other one when it is its turn.
 
         A ``sender`` whose work has held up the loop for longer than a step may take rests before
-        the next of it begins, so that one alone cannot be what all others wait for.
+        the next of it begins, so that one alone cannot be what all others wait for. One body rests:
+        more of a sender would hold the memory of others meanwhile.
+
+        Raises:
+            Overcrowded: a body of the sender rests already.
         """
         loop = asyncio.get_running_loop()
-        if (rest := self._rested_at.get(sender, 0.0) - loop.time()) > 0:
-            await asyncio.sleep(rest)
+        while (rest := self._rested_at.get(sender, 0.0) - loop.time()) > 0:
+            if sender in self._resting:
+                raise Overcrowded(retry_after_seconds=1)
+            self._resting.add(sender)
+            try:
+                await asyncio.sleep(rest)
+            finally:
+                self._resting.discard(sender)
         while True:
             began = self._processor_clock()
             try:
@@ -101,12 +119,13 @@ class Spaced:
             self._rest -= 1
         elif self._queue:
             self._rest = self._rounds
-            call = self._queue.popleft()
+            calls = [self._queue.popleft() for _ in range(min(self._at_once, len(self._queue)))]
             if self._seconds:
                 loop.call_later(self._seconds, self._go, loop)
             else:
                 loop.call_soon(self._go, loop)
-            call()  # last: an error of one is not the end of all turns
+            for call in calls:  # last: an error of one is not the end of all turns
+                call()
             return
         else:
             self._is_going = False

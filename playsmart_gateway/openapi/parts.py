@@ -123,7 +123,7 @@ HEADERS: dict[str, Any] = {
     "ETag": {
         "description": "Send it back in `If-None-Match` to be told that nothing changed.",
         "required": True,
-        "schema": {"type": "string", "pattern": '^".+"$'},
+        "schema": {"type": "string", "pattern": '^(W/)?".+"$'},
     },
 }
 

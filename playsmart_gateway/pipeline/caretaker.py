@@ -74,6 +74,8 @@ class Caretaker:
         """Sync what the commit queue has committed, which is in no journal, as often as that."""
         commits = self._pipeline.stats.flushes[COMMIT]
         if commits != self._synced_commits:
-            with contextlib.suppress(SinkUnavailable):  # the next interval will do
+            try:
                 await self._store.sync_commits()
                 self._synced_commits = commits
+            except SinkUnavailable:  # the next interval will do
+                heed_cancellation()

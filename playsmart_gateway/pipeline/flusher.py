@@ -301,6 +301,7 @@ class Flusher:
             await self._sink.sync()
             await self._origin.remove_stored()
         except SinkUnavailable as error:
+            heed_cancellation()
             logger.warning("the journal keeps what is stored already: %s", error)
 
     @property

@@ -54,7 +54,12 @@ def listen_everywhere(host: str, port: int, *, at_most: int | None = None) -> li
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in list(dict.fromkeys(found))[:at_most]:
-            listener = socket.socket(family, kind, protocol)
+            try:
+                listener = socket.socket(family, kind, protocol)
+            except OSError:
+                if len(found) > 1:  # a kernel without IPv6
+                    continue
+                raise
             listeners.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
@@ -127,7 +132,9 @@ class Acceptor:
         while (letter := self._channels.take(number)) is not None:
             if letter.content != CONNECTION:
                 letters.append(letter.content)
-            elif letter.file is not None:
+            elif letter.file is None:  # the kernel gives no descriptor beyond the limit
+                logger.warning("a connection was lost: too many open files")
+            else:
                 self._returned.append(socket.socket(fileno=letter.file))
         for content in letters:
             self._channels.put(number, content)

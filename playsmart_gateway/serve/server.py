@@ -23,6 +23,7 @@ from playsmart_gateway.app import Application
 from playsmart_gateway.config import Config
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http.slots import Slots
+from playsmart_gateway.http.turns import ARRIVALS_AT_ONCE
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.serve.acceptor import PAUSE_SECONDS, listen_everywhere
 from playsmart_gateway.serve.connection import Protocol
@@ -69,6 +70,7 @@ class Server(uvicorn.Server):
         self._arrived: deque[int] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
+        self._cannot_accept = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve.
@@ -85,6 +87,7 @@ class Server(uvicorn.Server):
             return
         self._listeners = sockets or listen_everywhere(self.config.host, self.config.port)
         for each in self._listeners:
+            each.setblocking(False)
             self._listen_to(each)
         self._log_started_message(self._listeners)
 
@@ -111,36 +114,39 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Accept one connection; the loop calls again, in its next round, while there are more."""
-        try:
-            connection, _ = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            logger.warning("cannot accept a connection: %s", error.strerror)
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(listener)
-            loop.call_later(PAUSE_SECONDS, self._listen_to, listener)
-            return
-        self._take_over(connection.detach())
+        """Accept some connections; the loop calls again, in its next round, if there are more."""
+        for _ in range(ARRIVALS_AT_ONCE):
+            try:
+                connection, _ = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if not self._cannot_accept:  # told once, until it can again
+                    logger.warning("cannot accept a connection: %s", error.strerror)
+                self._cannot_accept = True
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listener)
+                loop.call_later(PAUSE_SECONDS, self._listen_to, listener)
+                return
+            self._cannot_accept = False
+            self._take_over(connection.detach())
 
     def _take_over(self, descriptor: int) -> None:
-        """Serve a connection that was accepted; of several one begins in a round of the loop."""
+        """Serve a connection that was accepted; of many some begin in a round of the loop."""
         self._arrived.append(descriptor)
         if len(self._arrived) == 1:
             asyncio.get_running_loop().call_soon(self._begin_next)
 
     def _begin_next(self) -> None:
-        if not self._arrived:  # the end has come first
-            return
-        connection = socket.socket(fileno=self._arrived.popleft())
+        for _ in range(min(ARRIVALS_AT_ONCE, len(self._arrived))):
+            task = asyncio.create_task(self._connect(self._arrived.popleft()))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
         if self._arrived:
             asyncio.get_running_loop().call_soon(self._begin_next)
-        task = asyncio.create_task(self._connect(connection))
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
 
-    async def _connect(self, connection: socket.socket) -> None:
+    async def _connect(self, descriptor: int) -> None:
+        connection = socket.socket(fileno=descriptor)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
         except OSError:  # the client is gone already
@@ -184,7 +190,7 @@ def serve(app: Application, config: Config) -> int:
     """
     gateway: Gateway = app.state.gateway
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    _allow_files(config.server.max_connections + OTHER_FILES)
+    allow_files(config.server.max_connections + OTHER_FILES)
     # What exists now lives as long as the process. Walking through all of it whenever the oldest
     # generation is collected would stop the loop for some ten milliseconds each time.
     gc.collect()
@@ -235,7 +241,7 @@ def ignore_hangup() -> None:
     signal.signal(signal.SIGHUP, lambda *_: logger.warning(told))
 
 
-def _allow_files(needed: int) -> None:
+def allow_files(needed: int) -> None:
     """Raise the limit of open files: one connection more must not stop journal and store."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:

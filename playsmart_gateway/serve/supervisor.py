@@ -47,11 +47,7 @@ from playsmart_gateway.serve.acceptor import (
     Acceptor,
     listen,
 )
-from playsmart_gateway.serve.server import (
-    HURRY,
-    ignore_hangup,
-    serve,
-)
+from playsmart_gateway.serve.server import HURRY, OTHER_FILES, allow_files, ignore_hangup, serve
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +89,9 @@ def supervise(config: Config, make_app: MakeApp) -> int:
         if config.journal.enabled:
             path, workers = Path(config.journal.path), config.server.workers
             hold = stack.enter_context(_journals(path, workers)).hold
+        allow_files(
+            config.server.max_connections + OTHER_FILES
+        )  # some are taken back from the dead
         listener = stack.enter_context(listen(config.server.host, config.server.port))
         return _Supervisor(config, make_app, listener, hold).supervise()
 

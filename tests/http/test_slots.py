@@ -476,13 +476,28 @@ def test_an_address_of_ipv6_counts_with_its_network(one: str, other: str, same: 
     assert (group_of(one) == group_of(other)) is same
 
 
-async def test_of_connections_that_come_at_once_one_is_read_from_in_a_round_of_the_loop() -> None:
+async def test_of_connections_that_come_at_once_some_are_read_from_in_a_round_of_the_loop() -> None:
     house = House()
-    wires = [(await house.open())[1] for _ in range(6)]
+    wires = [(await house.open())[1] for _ in range(30)]
     assert [wire.reads for wire in wires].count(True) == 1
+    await asyncio.sleep(0)
+    assert 1 < [wire.reads for wire in wires].count(True) < 15
     for _ in range(len(wires)):
         await asyncio.sleep(0)
     assert all(wire.reads for wire in wires)
+
+
+async def test_who_comes_after_many_have_left_is_looked_at_as_soon_as_ever() -> None:
+    house = House(request_seconds=10.0)
+    many = [await house.open() for _ in range(100)]
+    house.slots.sweep(5)
+    for connection, _ in many:
+        connection.connection_lost(None)
+    _, silent = await house.open()
+    house.clock.now += 11.0
+    for _ in range(10):
+        house.slots.sweep(5)
+    assert silent.statuses == [408]
 
 
 async def test_a_sweep_in_parts_has_looked_at_all_after_so_many_calls() -> None:

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from playsmart_gateway.errors import Overcrowded
 from playsmart_gateway.http.turns import (
     LONG_STEP_SECONDS,
     MAX_REST_SECONDS,
@@ -147,3 +148,28 @@ async def test_an_error_of_one_is_not_the_end_of_all_turns() -> None:
     assert (called, told) == ([1, 2], ["closed meanwhile"])
     turns.put(loop, partial(called.append, 3))
     assert called[-1] == 3
+
+
+async def test_one_body_of_a_sender_rests_and_more_of_it_are_refused() -> None:
+    processor = Processor()
+    turns = Spaced(1, processor_clock=processor)
+    await turns.run(processor.steps(0.01), "heavy")
+    found = await asyncio.gather(
+        *(turns.run(processor.steps(0.001), "heavy") for _ in range(5)), return_exceptions=True
+    )
+    assert [type(each) for each in found].count(Overcrowded) == 4
+    assert found[0] is None
+
+
+async def test_of_many_calls_so_many_are_made_in_a_round() -> None:
+    called: list[int] = []
+    loop = asyncio.get_running_loop()
+    turns = Spaced(at_once=3)
+    for number in range(8):
+        turns.put(loop, partial(called.append, number))
+    assert called == [0], "who comes alone does not wait"
+    await asyncio.sleep(0)
+    assert called == [0, 1, 2, 3]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert called == [*range(8)]
