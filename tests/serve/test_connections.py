@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,7 @@ def busy_gateway(start: StartGateway) -> Iterator[RunningGateway]:
         with contextlib.ExitStack() as opened:
             for connection in connect(opened, running, 3):
                 connection.send(request_bytes(running, payload()))
+            time.sleep(0.5)  # whoever came earlier would push out those that are not read yet
             yield running
     finally:
         lock.close()
