@@ -124,8 +124,12 @@ class Spaced:
                 loop.call_later(self._seconds, self._go, loop)
             else:
                 loop.call_soon(self._go, loop)
-            for call in calls:  # last: an error of one is not the end of all turns
-                call()
+            for call in calls:
+                try:
+                    call()
+                except Exception as error:  # noqa: BLE001 - the others have their turn all the same
+                    told = {"message": "a turn failed", "exception": error}
+                    loop.call_exception_handler(told)
             return
         else:
             self._is_going = False

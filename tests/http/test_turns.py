@@ -173,3 +173,21 @@ async def test_of_many_calls_so_many_are_made_in_a_round() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
     assert called == [*range(8)]
+
+
+async def test_an_error_of_one_costs_no_turn_of_those_in_the_same_round() -> None:
+    called: list[int] = []
+    told: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    turns = Spaced(at_once=3)
+    turns.put(loop, partial(called.append, 0))
+
+    def fails() -> None:
+        raise ValueError
+
+    turns.put(loop, fails)
+    turns.put(loop, partial(called.append, 1))
+    await asyncio.sleep(0)
+    assert called == [0, 1]
+    assert [type(each) for each in told] == [ValueError]
