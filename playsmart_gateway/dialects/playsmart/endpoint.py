@@ -7,7 +7,8 @@ is accepted as a whole or not at all.
 from typing_extensions import override
 
 from playsmart_gateway.auth.tokens import Caller
-from playsmart_gateway.dialects.playsmart.request import MAX_EVENTS, decode, decode_in_steps
+from playsmart_gateway.dialects.playsmart.request import decode, decode_in_steps
+from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Forbidden, Malformed, Refused
 from playsmart_gateway.events.batch import Batch

@@ -3,7 +3,7 @@
 from typing import Any
 
 from playsmart_gateway.dialects.playsmart.endpoint import PATH
-from playsmart_gateway.dialects.playsmart.request import Upload
+from playsmart_gateway.dialects.playsmart.upload import Upload
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.parts import BEARER, JSON, Piece, answer, content, operation, refusal
 from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of

@@ -10,113 +10,29 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Any, get_args
 
 import msgspec
 
 from playsmart_gateway.dialects.iso8601 import read_date_time
-from playsmart_gateway.dialects.loose import NO_NUL, at_most, decode_loosely, mended_in_steps
+from playsmart_gateway.dialects.loose import at_most, decode_loosely, mended_in_steps
 from playsmart_gateway.dialects.nesting import nests_deeper_in_steps
+from playsmart_gateway.dialects.playsmart.upload import (
+    ABSENT,
+    MAX_DEPTH,
+    MAX_EVENTS,
+    MAX_ID_LENGTH,
+    Custom,
+    Event,
+    EventName,
+    Identifier,
+    Upload,
+)
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Detail, Malformed
 from playsmart_gateway.events.batch import PLAYSMART, Batch
 from playsmart_gateway.events.row import DrawnRow, PlainRow, encode
 from playsmart_gateway.http.turns import SLICE_BYTES, Steps, at_once
-
-MAX_EVENTS = 200
-"""Events in one request (contract section 7)."""
-
-MAX_ID_LENGTH = 256
-"""Characters of a user or game id; the contract sets none, an index needs one."""
-
-MAX_DEPTH = 500
-"""How deep ``customdata`` may nest; readers of JSON, SQLite's among them, stop at 1,000."""
-
-ABSENT = msgspec.Raw(b"null")
-"""No customdata was sent. Told by identity from a ``null`` that was, which is refused."""
-
-Timestamp = Annotated[
-    datetime,
-    msgspec.Meta(
-        tz=True,
-        description="ISO 8601 with an explicit offset: `Z` or `+hh:mm`. Stored as UTC.",
-        examples=["2026-04-22T14:30:00+00:00"],
-    ),
-]
-Identifier = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH, extra_json_schema=NO_NUL)
-]
-EventName = Annotated[
-    str,
-    msgspec.Meta(min_length=1, description="Names the event.", extra_json_schema=NO_NUL),
-]
-CustomData = Annotated[
-    msgspec.Raw,
-    msgspec.Meta(
-        description=f"Any JSON object, nested at most {MAX_DEPTH} deep. Keep it small.",
-        extra_json_schema={"type": "object"},
-    ),
-]
-
-
-class _Event(msgspec.Struct, tag_field="type", gc=False):
-    """What every type but ``Custom`` holds; a name may be sent along and has no use there."""
-
-    type: ClassVar[str]
-    name: ClassVar[None] = None
-    timestamp: Timestamp
-    customdata: CustomData = ABSENT
-
-
-class AppOpen(_Event, tag=True, gc=False):
-    """The app was opened, a session begins."""
-
-    type: ClassVar = "AppOpen"
-
-
-class LevelCompleted(_Event, tag=True, gc=False):
-    """A level was finished successfully."""
-
-    type: ClassVar = "LevelCompleted"
-
-
-class GameEnd(_Event, tag=True, gc=False):
-    """A session ended by completion, failure or exit."""
-
-    type: ClassVar = "GameEnd"
-
-
-class AdImpression(_Event, tag=True, gc=False):
-    """An ad was shown."""
-
-    type: ClassVar = "AdImpression"
-
-
-class IAPPurchase(_Event, tag=True, gc=False):
-    """An in-app purchase was completed."""
-
-    type: ClassVar = "IAPPurchase"
-
-
-class Custom(msgspec.Struct, tag_field="type", tag=True, gc=False):
-    """Anything else, by name."""
-
-    type: ClassVar = "Custom"
-    timestamp: Timestamp
-    name: EventName = msgspec.field(name="customEventName")
-    customdata: CustomData = ABSENT
-
-
-Event = AppOpen | LevelCompleted | GameEnd | AdImpression | IAPPurchase | Custom
-
-
-class Upload(msgspec.Struct, gc=False):
-    """The body of a request."""
-
-    user_id: Identifier
-    game_id: Identifier
-    events: Annotated[list[Event], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
-
 
 NO_DRAWS: Draws = {}
 

@@ -14,11 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.dialects.playsmart.request import (
-    MAX_DEPTH,
-    MAX_EVENTS,
-    decode,
-)
+from playsmart_gateway.dialects.playsmart.request import decode
+from playsmart_gateway.dialects.playsmart.upload import MAX_DEPTH, MAX_EVENTS
 from playsmart_gateway.errors import Malformed
 from playsmart_gateway.http.error_body import (
     MAX_DETAILS,
