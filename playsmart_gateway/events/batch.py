@@ -5,6 +5,7 @@ canonical rows. From then on no Python object per event exists: buffer, journal 
 one ``Batch`` per request.
 """
 
+import hashlib
 from typing import Literal
 
 import msgspec
@@ -25,6 +26,12 @@ MAX_EVENTS_PER_BATCH = 256
 BATCH_OVERHEAD_BYTES = 256
 """What a waiting batch costs in memory beside its rows: the header, its strings, a buffer slot."""
 
+RUN_BYTES = 16
+OWNER_BYTES = 8
+RUN_KEY_BYTES = RUN_BYTES + OWNER_BYTES
+MAX_SEQ = 2**53 - 1
+"""The highest number of a first event: the largest that every language's JSON can say."""
+
 
 class Batch(msgspec.Struct, gc=False):
     """One accepted request: a small header and its events as canonical rows.
@@ -34,6 +41,10 @@ class Batch(msgspec.Struct, gc=False):
 
     ``journal`` and ``sequence`` name the batch for ever; the intake and the journal set them and
     ``received_at`` when they accept it.
+
+    Where its sender numbers events, ``run`` is the key of the run that they are of (``run_key``),
+    and ``seq`` the number of the first, at most ``MAX_SEQ``; the others follow. A number of a run
+    is stored once, whatever batches bring it.
     """
 
     source: str
@@ -45,6 +56,8 @@ class Batch(msgspec.Struct, gc=False):
     sequence: int = 0
     received_at: int = 0
     kind: Kind = EVENTS
+    run: bytes = b""
+    seq: int = 0
 
     @property
     def name(self) -> str:
@@ -60,6 +73,20 @@ class Batch(msgspec.Struct, gc=False):
     def size(self) -> int:
         """Bytes of memory that this batch holds while it waits."""
         return len(self.rows) + BATCH_OVERHEAD_BYTES
+
+
+def run_key(run: bytes, game_id: str, user_id: str) -> bytes:
+    """Return by what a store knows a run of ``RUN_BYTES``: with whose it is in its last bytes.
+
+    So who learns the run of somebody else takes no number of it.
+    """
+    return run + run_owner(game_id, user_id)
+
+
+def run_owner(game_id: str, user_id: str) -> bytes:
+    """Return the ``OWNER_BYTES`` at the end of the keys of a player's runs in a game."""
+    whose = f"{game_id}\0{user_id}".encode()
+    return hashlib.blake2b(whose, digest_size=OWNER_BYTES).digest()
 
 
 def first_event_id(batch_id: int) -> int:

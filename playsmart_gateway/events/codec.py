@@ -7,28 +7,38 @@ Layout. All integers are little-endian; texts are UTF-8.
                lengths of source, game_id and user_id (3 x 2), source, game_id, user_id, rows
     kind     = 0 events, 1 session
 
-The mark is the version, too: another layout would begin with another one. Records of the first one,
-F5 50 53 47, have no kind and are read for ever; their rows tell it. The byte F5 never occurs in
-UTF-8, so the next record after a broken one can be found by its mark. A whole record of a kind that
-is not known here, as a later gateway may write, is no batch, and ends where it says.
+The mark is the layout, too. With F5 50 53 49 there are the key of a run (24) and the number of the
+first event in it (8) behind the kind. Records of the first layout, F5 50 53 47, have no kind and
+are read for ever; their rows tell it. The byte F5 never occurs in UTF-8, so the next record after a
+broken one can be found by its mark. A whole record of a kind that is not known here, as a later
+gateway may write, is no batch, and ends where it says.
 """
 
 import re
 import struct
 import zlib
 
-from playsmart_gateway.events.batch import EVENTS, SESSION, Batch, Kind
+from playsmart_gateway.events.batch import (
+    EVENTS,
+    MAX_SEQ,
+    RUN_KEY_BYTES,
+    SESSION,
+    Batch,
+    Kind,
+)
 from playsmart_gateway.events.sessions import kind_told_by
 
 MARK = b"\xf5PSH"
 OLD_MARK = b"\xf5PSG"
-_MARKS = re.compile(b"|".join((MARK, OLD_MARK)))
+RUN_MARK = b"\xf5PSI"
+_MARKS = re.compile(b"|".join((MARK, OLD_MARK, RUN_MARK)))
 _BEFORE_A_MARK = re.compile(b"(?=%b)" % _MARKS.pattern)
 _FRAME = struct.Struct("<4sII")
 _NAME = struct.Struct("<16sQ")
 _HEADER = struct.Struct("<16sQQIBHHH")
 _OLD_HEADER = struct.Struct("<16sQQIHHH")
-_HEADERS = {MARK: _HEADER, OLD_MARK: _OLD_HEADER}
+_RUN_HEADER = struct.Struct(f"<16sQQIB{RUN_KEY_BYTES}sQHHH")
+_HEADERS = {MARK: _HEADER, OLD_MARK: _OLD_HEADER, RUN_MARK: _RUN_HEADER}
 _CODES: dict[Kind, int] = {EVENTS: 0, SESSION: 1}
 _KINDS = {code: kind for kind, code in _CODES.items()}
 
@@ -39,13 +49,16 @@ def encode(batch: Batch) -> tuple[bytes, bytes]:
     ``journal`` must be 32 hexadecimal digits, and each text at most 65,535 bytes.
     """
     source, game, user = batch.source.encode(), batch.game_id.encode(), batch.user_id.encode()
-    head = _HEADER.pack(
-        bytes.fromhex(batch.journal), batch.sequence, batch.received_at, batch.count,
-        _CODES[batch.kind], len(source), len(game), len(user),
-    )  # fmt: skip
+    name = bytes.fromhex(batch.journal), batch.sequence
+    lengths = len(source), len(game), len(user)
+    fixed = *name, batch.received_at, batch.count, _CODES[batch.kind]
+    if batch.run:
+        mark, head = RUN_MARK, _RUN_HEADER.pack(*fixed, batch.run, batch.seq, *lengths)
+    else:
+        mark, head = MARK, _HEADER.pack(*fixed, *lengths)
     head += source + game + user
     checksum = zlib.crc32(batch.rows, zlib.crc32(head))
-    return _FRAME.pack(MARK, len(head) + len(batch.rows), checksum) + head, batch.rows
+    return _FRAME.pack(mark, len(head) + len(batch.rows), checksum) + head, batch.rows
 
 
 def decode(content: bytes) -> Batch | None:
@@ -69,7 +82,7 @@ def decode_at(content: bytes, place: int) -> tuple[Batch | None, int]:
         return None, place
     if zlib.crc32(memoryview(content)[start:end]) != checksum:
         return None, place
-    identity, sequence, received_at, count, *codes, source_size, game_size, user_size = (
+    identity, sequence, received_at, count, *more, source_size, game_size, user_size = (
         header.unpack_from(content, start)
     )
     lengths = (source_size, game_size, user_size)
@@ -85,11 +98,11 @@ def decode_at(content: bytes, place: int) -> tuple[Batch | None, int]:
         return None, place
     source, game_id, user_id = texts
     rows = content[at:end]
-    kind = _KINDS.get(codes[0]) if codes else kind_told_by(source, rows)
-    if kind is None:
+    kind = _KINDS.get(more[0]) if more else kind_told_by(source, rows)
+    if kind is None or (more[1:] and more[2] > MAX_SEQ):
         return None, end
     name = identity.hex(), sequence
-    return Batch(source, game_id, user_id, count, rows, *name, received_at, kind), end
+    return Batch(source, game_id, user_id, count, rows, *name, received_at, kind, *more[1:]), end
 
 
 def written_name(journal: str, sequence: int) -> bytes:

@@ -1,6 +1,7 @@
 import zlib
 from typing import get_args
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from playsmart_gateway.events.batch import Batch, Kind
 from playsmart_gateway.events.codec import (
     MARK,
     OLD_MARK,
+    RUN_MARK,
     decode,
     decode_at,
     encode,
@@ -17,8 +19,10 @@ from playsmart_gateway.events.codec import (
 from tests.support.doubles import make_batch
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=256)
+runs = st.tuples(st.binary(min_size=24, max_size=24), st.integers(0, 2**53 - 1))
 batches = st.builds(
-    Batch,
+    lambda run, **fields: Batch(**fields, run=run[0], seq=run[1]),
+    run=st.just((b"", 0)) | runs,
     source=texts,
     game_id=texts,
     user_id=texts,
@@ -44,6 +48,19 @@ def test_any_batch_comes_back_as_it_was(batch: Batch) -> None:
 def test_garbage_is_no_batch(content: bytes) -> None:
     assert decode(content) is None
     assert decode(MARK + content) is None
+    assert decode(RUN_MARK + content) is None
+
+
+@given(batches)
+def test_a_run_costs_32_bytes_and_a_batch_without_one_nothing(batch: Batch) -> None:
+    plain = msgspec.structs.replace(batch, run=b"", seq=0)
+    without, record = record_of(plain), record_of(batch)
+    assert without.startswith(MARK)
+    if batch.run:
+        assert record.startswith(RUN_MARK)
+        assert len(record) == len(without) + 32
+    else:
+        assert record == without
 
 
 @given(batches, st.data())
@@ -65,8 +82,9 @@ def sealed(body: bytes, mark: bytes = MARK) -> bytes:
 
 @given(st.binary(max_size=120))
 def test_a_right_checksum_does_not_make_a_batch(body: bytes) -> None:
-    found = decode(sealed(body))
-    assert found is None or record_of(found) == sealed(body)
+    for mark in (MARK, RUN_MARK):
+        found = decode(sealed(body, mark))
+        assert found is None or record_of(found) == sealed(body, mark)
 
 
 def test_texts_that_are_longer_than_the_record_or_no_utf_8_are_no_batch() -> None:
@@ -111,11 +129,12 @@ def test_a_right_checksum_does_not_make_a_batch_of_an_old_record_either(body: by
     assert found is None or decode(record_of(found)) == found
 
 
-@given(st.lists(st.sampled_from([MARK, OLD_MARK, b"\xf5PS", b"x", b""]), max_size=6))
+@given(st.lists(st.sampled_from([MARK, OLD_MARK, RUN_MARK, b"\xf5PS", b"x", b""]), max_size=6))
 def test_nothing_is_lost_where_content_is_cut_at_the_marks(pieces: list[bytes]) -> None:
     first, *records = split_at_marks(b"".join(pieces))
     assert b"".join([first, *records]) == b"".join(pieces)
-    assert not any(mark in first for mark in (MARK, OLD_MARK))
+    marks = MARK, OLD_MARK, RUN_MARK
+    assert not any(mark in first for mark in marks)
     for each in records:
-        assert each.startswith((MARK, OLD_MARK))
-        assert each.count(MARK) + each.count(OLD_MARK) == 1
+        assert each.startswith(marks)
+        assert sum(each.count(mark) for mark in marks) == 1

@@ -17,6 +17,7 @@ from playsmart_gateway.events.batch import EVENTS, SESSION, Batch
 from playsmart_gateway.events.codec import OLD_MARK, decode, decode_at, encode
 from playsmart_gateway.events.row import decode as decode_rows
 from playsmart_gateway.events.sessions import sessions_in
+from tests.support.doubles import make_batch
 from tests.support.process import SECRET, RunningGateway
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -75,6 +76,17 @@ def test_what_was_read_is_written_anew_as_a_record_that_says_its_kind() -> None:
 def test_a_recorded_message_of_the_stream_is_the_batch_that_it_was(name: str, place: int) -> None:
     message = (RECORDED / f"{name}.message").read_bytes()
     assert decode(message) == recorded()[place]
+
+
+@pytest.mark.parametrize("name", ["plain", "run"])
+def test_a_recorded_message_of_each_later_layout_is_the_batch_that_it_was(name: str) -> None:
+    """As they were written when a batch could first have a run."""
+    batch = make_batch(7, count=2, user_id="ada")
+    if name == "run":
+        batch.run, batch.seq = bytes(range(24)), 2**53 - 1
+    message = (RECORDED / f"{name}.message").read_bytes()
+    assert decode(message) == batch
+    assert b"".join(encode(batch)) == message
 
 
 def test_a_gateway_that_starts_on_the_recorded_journal_stores_what_the_old_one_stored(
