@@ -148,7 +148,8 @@ class Stats(Addable):
 
     Events: ``received`` reached the intake whole and valid, or were ``replayed`` from the journal;
     ``accepted`` were promised a place; ``rejected`` were refused or buried there or later (by
-    reason). Requests that were refused before their events could be counted are in
+    reason). Wrong events of a request whose right ones were taken are received and rejected, too
+    (``malformed``). Requests that were refused before their events could be counted are in
     ``refused_requests`` (by reason). ``connections_refused`` got no place, ``connections_closed``
     lost theirs (by reason; ``request_timeout`` are the 408). ``torn_tails`` and ``corrupt_records``
     were found when the journal was read.
@@ -184,6 +185,11 @@ class Stats(Addable):
     figures_lag: Total = 0
     figures_skipped: Total = 0
     events_per_second: Own[float | None] = None
+
+    def count_rejected(self, tag: str, events: int) -> None:
+        """Count events that came and are not taken, for the reason that ``tag`` is."""
+        self.received += events
+        self.rejected[tag] += events
 
     def count_auth_failure(self, door: str) -> None:
         """Count a wrong secret or token."""

@@ -40,7 +40,7 @@ Who = TypeVar("Who")
 Asked = TypeVar("Asked")
 
 Headers = dict[bytes, bytes]
-"""The headers of a request by lower-case name; of repeated ones the last."""
+"""The headers of a request by lower-case name; of repeated ones the last, of ``prefer`` all."""
 
 
 ERROR_BODY = "playsmart.error_body"
@@ -57,8 +57,8 @@ class Answer(NamedTuple):
 
     The rest is for whoever watches: ``batch`` is what was accepted of the request, ``is_stored`` if
     it was committed before the answer, ``points`` what it earned by then; ``problems`` are what is
-    wrong with the request, or with a part of it. ``reason`` is why it was refused: public text that
-    holds nothing of what was sent.
+    wrong with the request, or with a part of it, which is ``rejected`` events. ``reason`` is why it
+    was refused: public text that holds nothing of what was sent.
     """
 
     status: int
@@ -69,6 +69,7 @@ class Answer(NamedTuple):
     points: int = 0
     problems: Problems = NO_PROBLEMS
     reason: str = ""
+    rejected: int = 0
 
 
 class Disconnected(Exception):

@@ -62,22 +62,38 @@ CODES = {
 }
 
 
-def error_body(status: int, message: str, details: Sequence[Detail] = ()) -> bytes:
-    """Return the envelope as JSON: at most ``MAX_DETAILS`` details, then a count of the rest."""
+RETRYABLE = {400: False, 408: True, 413: False, 429: True, 503: True}
+"""Whether the same request may be taken later, by status; of others that depends."""
+
+
+def error_body(
+    status: int,
+    message: str,
+    details: Sequence[Detail] = (),
+    *,
+    says_whether_to_retry: bool = False,
+) -> bytes:
+    """Return the envelope as JSON: at most ``MAX_DETAILS`` details, then a count of the rest.
+
+    ``retryable`` is only there for who asked for it, as the contract shows bodies without it.
+    """
     error: dict[str, Any] = {"code": CODES[status], "message": message}
     if details:
         shown = [{"path": each.path, "message": each.message} for each in details[:MAX_DETAILS]]
         if more := len(details) - len(shown):
             shown.append({"path": "", "message": f"and {more} more"})
         error["details"] = shown
+    if says_whether_to_retry and status in RETRYABLE:
+        error["retryable"] = RETRYABLE[status]
     return json.dumps({"error": error}).encode()
 
 
-def envelope(refusal: Refused) -> Said:
+def envelope(refusal: Refused, *, says_whether_to_retry: bool = False) -> Said:
     """Say what ``refusal`` says in the gateway's own words."""
     status, message, details = refusal.status, refusal.message, refusal.details
     problems = Problems(CODES[status], message, details[:MAX_PROBLEMS])
-    return Said(error_body(status, message, details), problems)
+    body = error_body(status, message, details, says_whether_to_retry=says_whether_to_retry)
+    return Said(body, problems)
 
 
 def error_headers(refusal: Refused) -> list[tuple[bytes, bytes]]:

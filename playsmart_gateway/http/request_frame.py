@@ -24,6 +24,7 @@ from playsmart_gateway.http.endpoint import (
 from playsmart_gateway.http.error_body import (
     error_body,
 )
+from playsmart_gateway.http.preferences import by_name
 from playsmart_gateway.logs import fields
 from playsmart_gateway.metrics import Stats
 
@@ -142,7 +143,7 @@ class RequestFrame:
             await self._app(scope, receive, send)
             return
         started = self._clock()
-        headers = scope.get(HEADERS) or dict(scope["headers"])
+        headers = scope.get(HEADERS) or by_name(scope["headers"])
         request_id = headers.get(b"x-request-id")
         if request_id is None or not _SANE_REQUEST_ID.fullmatch(request_id):
             request_id = make_request_id()
@@ -266,6 +267,8 @@ def _log_answer(
     more: dict[str, Any] = {}
     if answer is not None and answer.batch is not None:
         more |= {"batch": answer.batch.name, "events": answer.batch.count}
+    if answer is not None and answer.rejected:
+        more["rejected"] = answer.rejected
     if answer is not None and answer.reason:
         more["reason"] = answer.reason
     told = fields(

@@ -9,6 +9,8 @@ import urllib.parse
 
 import httptools
 
+from playsmart_gateway.http.preferences import by_name
+
 RawHeaders = list[tuple[bytes, bytes]]
 
 _VALID_HOST = re.compile(rb"([\w.~!$&'()*+,;=%-]*|\[[\da-fA-F:.]+\])(:\d*)?", re.ASCII)
@@ -34,12 +36,12 @@ class Heads:
         self._target = "", b"", b""
 
     def read(self, raw: RawHeaders, version: str) -> dict[bytes, bytes]:
-        """Return the headers by name, in small letters.
+        """Return the headers by name, in small letters; see ``by_name`` for repeated ones.
 
         Raises:
             ValueError: another parser could read this head in another way.
         """
-        headers = dict(raw)
+        headers = by_name(raw)
         if len(headers) != len(raw):
             names = [name for name, _ in raw]
             if any(names.count(name) > 1 for name in _SINGLE):

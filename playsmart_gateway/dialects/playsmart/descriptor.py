@@ -21,17 +21,17 @@ class _PlaySmart(Dialect):
 
     def open(self, host: Host) -> Opened:
         from playsmart_gateway.dialects.playsmart import players
-        from playsmart_gateway.dialects.playsmart.endpoint import PATH, IngestEvents
+        from playsmart_gateway.dialects.playsmart.endpoint import PATH, IngestEvents, Parts
         from playsmart_gateway.economy.coins import draws_for
 
-        endpoint = IngestEvents(
+        parts = Parts(
             host.intake,
             host.tokens,
             host.stats,
-            draws=draws_for(host.rules),
-            max_body_bytes=host.config.server.max_body_bytes,
-            allowance=host.allowance,
-            turns=host.turns,
+            draws_for(host.rules),
+            host.config.server.max_body_bytes,
+            host.allowance,
+            host.turns,
         )
         games = [
             players.PublicGame(
@@ -44,7 +44,7 @@ class _PlaySmart(Dialect):
             )
             for number, game in enumerate(host.config.games, 1)
         ]
-        return Opened({PATH: endpoint}, players.routes(games, host.reader, host.tokens))
+        return Opened({PATH: IngestEvents(parts)}, players.routes(games, host.reader, host.tokens))
 
     def pieces(self) -> Sequence[Piece]:
         from playsmart_gateway.dialects.playsmart import openapi, openapi_reads

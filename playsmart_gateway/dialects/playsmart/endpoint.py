@@ -1,51 +1,64 @@
 """PlaySmart: ``POST /ingest/events`` (contract ``playsmart.md``).
 
 The order of the checks is that of the contract: token, allowance, media type, body, user. A batch
-is accepted as a whole or not at all.
+is accepted as a whole or not at all; who prefers it otherwise (``Prefer: handling=lenient``, RFC
+7240 section 4.4) is told which events were wrong, and the others are accepted.
 """
 
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from starlette.types import Receive
 from typing_extensions import override
 
 from playsmart_gateway.auth.tokens import Caller
-from playsmart_gateway.dialects.playsmart.request import decode, decode_in_steps
+from playsmart_gateway.dialects.playsmart.request import Rejected, decode, decode_in_steps
 from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Forbidden, Malformed, Refused
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens, bearer_of
-from playsmart_gateway.http.error_body import JSON_TYPE, Said, envelope
+from playsmart_gateway.http.error_body import CODES, JSON_TYPE, Problems, Said, envelope
+from playsmart_gateway.http.preferences import preference
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES, Spaced, Steps
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.allowance import Allowance
-from playsmart_gateway.pipeline.intake import Intake
+from playsmart_gateway.pipeline.intake import Intake, Receipt
 
 PATH = "/ingest/events"
+APPLIED = b"preference-applied", b"handling=lenient"
 
 _ACCEPTED = b'{"success": true, "message": "accepted:%d buffered:%d"}'
+_ACCEPTED_IN_PART = b'{"success": true, "message": "accepted:%d buffered:%d", "rejected": %b}'
+
+Asked = TypeVar("Asked")
 
 
-class IngestEvents(Endpoint[Caller, Batch]):
-    """The endpoint of ``PATH``."""
+class Parts(NamedTuple):
+    """What the endpoints of uploads work with."""
 
-    max_events = MAX_EVENTS
+    intake: Intake
+    tokens: Tokens
+    stats: Stats
+    draws: Draws
+    max_body_bytes: int
+    allowance: Allowance | None = None
+    turns: Spaced | None = None
 
-    def __init__(
-        self,
-        intake: Intake,
-        tokens: Tokens,
-        stats: Stats,
-        *,
-        draws: Draws,
-        max_body_bytes: int,
-        allowance: Allowance | None = None,
-        turns: Spaced | None = None,
-    ) -> None:
-        super().__init__(stats, max_body_bytes, room=intake, turns=turns)
-        self._intake = intake
-        self._tokens = tokens
-        self._recall, self._trust_forwarded = tokens.verifier.recall, tokens.trust_forwarded
-        self._draws = draws
-        self._allowance = allowance
+
+class Uploads(Endpoint[Caller, Asked]):
+    """What is the same for all endpoints that a player sends an upload to."""
+
+    def __init__(self, parts: Parts) -> None:
+        stats, room = parts.stats, parts.intake
+        super().__init__(stats, parts.max_body_bytes, room=room, turns=parts.turns)
+        self._intake = parts.intake
+        self._tokens = parts.tokens
+        self._recall = parts.tokens.verifier.recall
+        self._trust_forwarded = parts.tokens.trust_forwarded
+        self._draws = parts.draws
+        self._allowance = parts.allowance
 
     def recall(self, headers: Headers) -> Caller | None:
         """See ``Endpoint``."""
@@ -61,36 +74,9 @@ class IngestEvents(Endpoint[Caller, Batch]):
             self._allowance.admit(caller.subject)
         return caller
 
-    @override
-    def decode(self, who: Caller, body: bytes) -> Batch:
-        return decode(body, self._draws)
-
     def sender(self, who: Caller) -> str:
         """See ``Endpoint``: the player."""
         return who.subject
-
-    @override
-    def decode_in_steps(self, who: Caller, body: bytes) -> Steps[Batch]:
-        return decode_in_steps(body, self._draws)
-
-    @override
-    async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
-        intake, allowance, subject = self._intake, self._allowance, who.subject
-        if asked.user_id != subject:
-            raise Forbidden
-        if size > LARGE_BODY_BYTES:  # others came while it was decoded
-            await intake.room_for(size, asked.count)
-        asked.user_id = subject  # the same text; share one object among all batches
-        if allowance is None:
-            receipt = await intake.accept(asked)
-        else:
-            allowance.take(subject, asked.count, size)
-            try:
-                receipt = await intake.accept(asked)
-            except Refused:
-                allowance.give_back(subject, asked.count, size)
-                raise
-        return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], asked)
 
     def refused(self, refusal: Refused, who: Caller | None, size: int) -> None:
         """See ``Endpoint``; the time that a wrong body took is charged to the player."""
@@ -101,3 +87,96 @@ class IngestEvents(Endpoint[Caller, Batch]):
     @override
     def sound(self, refusal: Refused) -> Said:
         return envelope(refusal)
+
+    async def _accept(self, who: Caller, batch: Batch, sent: int, size: int) -> Receipt:
+        """Take the batch of a request that ``sent`` so many events in ``size`` bytes."""
+        intake, allowance, subject = self._intake, self._allowance, who.subject
+        if batch.user_id != subject:
+            raise Forbidden
+        if size > LARGE_BODY_BYTES:  # others came while it was decoded
+            await intake.room_for(size, batch.count)
+        batch.user_id = subject  # the same text; share one object among all batches
+        if allowance is None:
+            return await intake.accept(batch)
+        allowance.take(subject, sent, size)
+        try:
+            return await intake.accept(batch)
+        except Refused:
+            allowance.give_back(subject, sent, size)
+            raise
+
+
+class IngestEvents(Uploads[Batch]):
+    """The endpoint of ``PATH``."""
+
+    max_events = MAX_EVENTS
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._leniently = _Leniently(parts)
+
+    @override
+    def __call__(self, headers: Headers, receive: Receive) -> Coroutine[Any, Any, Answer | None]:
+        if b"prefer" in headers and preference(headers[b"prefer"], b"handling") == b"lenient":
+            return self._leniently(headers, receive)
+        return super().__call__(headers, receive)
+
+    @override
+    def decode(self, who: Caller, body: bytes) -> Batch:
+        return decode(body, self._draws)
+
+    @override
+    def decode_in_steps(self, who: Caller, body: bytes) -> Steps[Batch]:
+        return decode_in_steps(body, self._draws)
+
+    @override
+    async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
+        receipt = await self._accept(who, asked, asked.count, size)
+        return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], asked)
+
+
+class _Sifted(NamedTuple):
+    """The right events of a request, and the wrong ones."""
+
+    batch: Batch
+    rejected: list[Rejected]
+
+
+class _Leniently(Uploads[_Sifted]):
+    """The endpoint of ``PATH`` for who prefers lenient handling."""
+
+    max_events = MAX_EVENTS
+
+    @override
+    def decode(self, who: Caller, body: bytes) -> _Sifted:
+        rejected: list[Rejected] = []
+        return _Sifted(decode(body, self._draws, rejected), rejected)
+
+    @override
+    def decode_in_steps(self, who: Caller, body: bytes) -> Steps[_Sifted]:
+        rejected: list[Rejected] = []
+        return _Sifted((yield from decode_in_steps(body, self._draws, rejected)), rejected)
+
+    @override
+    async def act(self, who: Caller, asked: _Sifted, size: int) -> Answer:
+        batch, rejected = asked
+        receipt = await self._accept(who, batch, batch.count + len(rejected), size)
+        headers = [JSON_TYPE, APPLIED]
+        if not rejected:
+            body = _ACCEPTED % (receipt.accepted, receipt.buffered)
+            return Answer(202, body, headers, batch)
+        self._stats.count_rejected(Malformed.tag, len(rejected))
+        told = msgspec.json.format(msgspec.json.encode(rejected), indent=0)
+        body = _ACCEPTED_IN_PART % (receipt.accepted, receipt.buffered, told)
+        return Answer(
+            202, body, headers, batch, problems=_problems(rejected), rejected=len(rejected)
+        )
+
+    @override
+    def sound(self, refusal: Refused) -> Said:
+        return envelope(refusal, says_whether_to_retry=True)
+
+
+def _problems(rejected: Sequence[Rejected]) -> Problems:
+    details = [detail for each in rejected for detail in each.details]
+    return Problems.listed(CODES[Malformed.status], details)

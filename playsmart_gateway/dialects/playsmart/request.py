@@ -1,9 +1,9 @@
 """What a game sends to ``POST /ingest/events``, and the batch that is made of it.
 
-All or nothing. A body is decoded by one typed decode in C, tagged by event type; what that
-refuses is mended (see ``loose``) and goes through ``_examine``, field by field, which either names
-every wrong field or finds a timestamp that is ISO 8601 and only unusual. All ways end in the same
-rows.
+All or nothing, unless who sends it prefers the right events without the wrong ones. A body is
+decoded by one typed decode in C, tagged by event type; what that refuses is mended (see ``loose``)
+and goes through ``_examine``, field by field, which either names every wrong field or finds a
+timestamp that is ISO 8601 and only unusual. All ways end in the same rows.
 """
 
 import re
@@ -56,30 +56,44 @@ _LONGEST_FOUND = len(rb":00.1234567")
 _decode_upload = msgspec.json.Decoder(Upload).decode
 
 
-def decode(body: bytes, draws: Draws = NO_DRAWS) -> Batch:
+class Rejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One event that breaks the contract: its place in the request, and every wrong field."""
+
+    index: int
+    retryable: bool = False
+    details: list[Detail]
+
+
+def decode(body: bytes, draws: Draws = NO_DRAWS, rejected: list[Rejected] | None = None) -> Batch:
     """Turn a request body into a batch; ``draws`` are for the games that pay by chance.
 
+    A list of ``rejected`` makes it lenient: wrong events go there, and the batch has the right ones
+    alone, in their order.
+
     Raises:
-        Malformed: the body breaks the contract; ``details`` has an entry for each wrong field.
+        Malformed: the body breaks the contract; ``details`` has an entry for each wrong field. If
+            it is lenient, what is around the events breaks it, or each of them does.
     """
     try:
         if not body.isascii():
             str(body, "utf-8")  # msgspec does not look inside the strings that it skips
         upload = _decode_upload(body)
     except _REFUSED:
-        return at_once(_mend_and_decode(body, draws))
+        return at_once(_mend_and_decode(body, draws, rejected))
     is_escaped = b"\\" in body and _ESCAPED_ASCII in body  # one byte first is 40 times as quick
     if is_escaped and _ESCAPED_NUL in body:
-        return at_once(_examine(body, draws))
+        return at_once(_examine(body, draws, rejected))
     texts = _to_measure(upload.events)
     if texts is None or (texts and at_once(_any_is_deep(texts))):
-        return at_once(_examine(body, draws))
+        return at_once(_examine(body, draws, rejected))
     dot = body.find(b".", body.find(b'"events"'))  # most ids have one, and come before the events
     is_odd = (dot >= 0 and _rounded_fraction(body, dot)) or (is_escaped and _escaped_spelling(body))
-    return _batch(upload, body, draws, is_odd) or at_once(_examine(body, draws))
+    return _batch(upload, body, draws, is_odd) or at_once(_examine(body, draws, rejected))
 
 
-def decode_in_steps(body: bytes, draws: Draws = NO_DRAWS) -> Steps[Batch]:
+def decode_in_steps(
+    body: bytes, draws: Draws = NO_DRAWS, rejected: list[Rejected] | None = None
+) -> Steps[Batch]:
     """Do what ``decode`` does, for large bodies: each step is a call or a slice of the body."""
     try:
         if not body.isascii():
@@ -88,27 +102,28 @@ def decode_in_steps(body: bytes, draws: Draws = NO_DRAWS) -> Steps[Batch]:
         upload = _decode_upload(body)
     except _REFUSED:
         yield
-        return (yield from _mend_and_decode(body, draws))
+        return (yield from _mend_and_decode(body, draws, rejected))
     yield
     is_escaped = _ESCAPED_ASCII in body
     if is_escaped and _ESCAPED_NUL in body:
-        return (yield from _examine(body, draws))
+        return (yield from _examine(body, draws, rejected))
     yield
     texts = _to_measure(upload.events)
     yield
     if texts is None or (yield from _any_is_deep(texts)):
-        return (yield from _examine(body, draws))
+        return (yield from _examine(body, draws, rejected))
     is_odd = (yield from _is_found(_rounded_fraction, body)) or (
         is_escaped and (yield from _is_found(_escaped_spelling, body))
     )
     yield
-    return _batch(upload, body, draws, is_odd) or (yield from _examine(body, draws))
+    return _batch(upload, body, draws, is_odd) or (yield from _examine(body, draws, rejected))
 
 
-def _mend_and_decode(body: bytes, draws: Draws) -> Steps[Batch]:
+def _mend_and_decode(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Steps[Batch]:
     well_formed = yield from mended_in_steps(body)
     yield
-    return (yield from (_examine if well_formed == body else decode_in_steps)(well_formed, draws))
+    read = _examine if well_formed == body else decode_in_steps
+    return (yield from read(well_formed, draws, rejected))
 
 
 def _is_found(search: Callable[[bytes, int, int], object], body: bytes) -> Steps[bool]:
@@ -208,21 +223,29 @@ class _LooseEvent(msgspec.Struct):
     customdata: msgspec.Raw = ABSENT
 
 
+MAX_COUNTED = 1_000
+"""Of more events than that it is told that they are more."""
+
 _ID_RULE = f"must be a string of 1 to {MAX_ID_LENGTH} characters, none of them NUL"
 _TYPES = tuple(kind.type for kind in get_args(Event))
 _decode_loose_upload = msgspec.json.Decoder(_LooseUpload).decode
 _decode_loose_event = msgspec.json.Decoder(_LooseEvent).decode
 _decode_list = at_most(MAX_EVENTS)
+_decode_long_list = at_most(MAX_COUNTED)
 _decode_identifier = msgspec.json.Decoder(Identifier).decode
 _decode_name = msgspec.json.Decoder(EventName).decode
 _decode_string = msgspec.json.Decoder(str).decode
 
 
-def _examine(body: bytes, draws: Draws) -> Steps[Batch]:
-    """Check each field by itself; return the batch if the typed decode was merely too strict."""
+def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Steps[Batch]:
+    """Check each field by itself; return the batch if the typed decode was merely too strict.
+
+    If it was not, the batch of a lenient decode has the events that are right.
+    """
     upload = decode_loosely(body, _decode_loose_upload)
     yield
     examiner = _Examiner()
+    problems = examiner.problems
     user_id = examiner.field("user_id", upload.user_id, _read_identifier, _ID_RULE)
     game_id = examiner.field("game_id", upload.game_id, _read_identifier, _ID_RULE)
     yield
@@ -230,18 +253,34 @@ def _examine(body: bytes, draws: Draws) -> Steps[Batch]:
     events = examiner.field("events", upload.events, _decode_list, rule)
     yield
     if events is not None and not 1 <= len(events) <= MAX_EVENTS:
-        examiner.refuse("events", rule)
+        # Strict answers are to the byte what they always were.
+        counted = "" if rejected is None else f", got {_counted(upload.events)}"
+        examiner.refuse("events", f"{rule}{counted}")
         events = None
-    rows, since = [], 0
+    is_lenient = rejected is not None and not problems
+    rows, wrong, since = [], [], 0
     for place, event in enumerate(events or ()):
-        rows.append((yield from examiner.event(f"events.{place}", event)))
+        told = len(problems)
+        row = yield from examiner.event(f"events.{place}", event)
+        if len(problems) == told:
+            rows.append(row)
+        else:
+            wrong.append(Rejected(index=place, details=problems[told:]))
         since += len(event)
         if since > SLICE_BYTES:
             since = 0
             yield
-    if examiner.problems:
-        raise Malformed(details=examiner.problems)
+    if problems and not (is_lenient and rows):
+        raise Malformed(details=problems)
+    if rejected is not None:
+        rejected += wrong
     return _encoded(user_id, game_id, rows, draws)
+
+
+def _counted(events: msgspec.Raw) -> str:
+    """Say how many there are, without an object for each however many come."""
+    count = len(_decode_long_list(events))
+    return str(count) if count <= MAX_COUNTED else f"more than {MAX_COUNTED}"
 
 
 class _Examiner:
