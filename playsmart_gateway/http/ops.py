@@ -107,14 +107,14 @@ class StatsCollector(Collector):
         yield _gauge("workers", "Processes that there should be.", report.workers)
         yield _gauge("workers_up", "Of those, the ones that are well.", report.workers_up)
         yield _counter("worker_restarts", "Workers that died and were replaced.", report.restarts)
-        yield _counter("events_received", "Valid events that reached the intake.", stats.received)
+        yield _counter("events_received", "Events that reached the intake.", stats.received)
         yield _counter("events_replayed", "Of those, read from the journal.", stats.replayed)
         yield _counter("events_accepted", "Events answered with a 2xx.", stats.accepted)
         yield _counter("events_stored", "Events committed to the store.", stats.stored)
         yield _counter("events_duplicate", "Events the store had already.", stats.duplicate)
         # Who alerts on the first dead letter has to have seen none.
         rejected = {"buried": 0, **stats.rejected}
-        yield _labelled("events_rejected", "Valid events refused or buried.", "reason", rejected)
+        yield _labelled("events_rejected", "Of those, refused or buried.", "reason", rejected)
         yield _labelled(
             "requests_refused", "Ingest requests refused.", "reason", stats.refused_requests
         )

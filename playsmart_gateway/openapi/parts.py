@@ -120,6 +120,10 @@ HEADERS: dict[str, Any] = {
         "required": True,
         "schema": {"type": "string"},
     },
+    "Preference-Applied": {
+        "description": "The preference that was followed, if one was (RFC 7240).",
+        "schema": {"const": "handling=lenient"},
+    },
     "ETag": {
         "description": "Send it back in `If-None-Match` to be told that nothing changed.",
         "required": True,
@@ -189,6 +193,11 @@ SCHEMAS: dict[str, Schema] = {
                         "type": "array",
                         "items": ref(Detail),
                         "description": "Every wrong field, 20 at most and then a count.",
+                    },
+                    "retryable": {
+                        "type": "boolean",
+                        "description": "Whether the same request may be taken later; told by "
+                        "PlaySmart's paths to who prefers lenient handling.",
                     },
                 },
             }

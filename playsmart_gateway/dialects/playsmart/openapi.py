@@ -3,7 +3,8 @@
 from typing import Any
 
 from playsmart_gateway.dialects.playsmart.endpoint import PATH
-from playsmart_gateway.dialects.playsmart.upload import Upload
+from playsmart_gateway.dialects.playsmart.request import Rejected
+from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS, Upload
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.parts import BEARER, JSON, Piece, answer, content, operation, refusal
 from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of
@@ -72,7 +73,7 @@ UPLOADS: dict[str, Any] = {
 
 _ACCEPTED: Schema = {
     "title": "Accepted",
-    "description": "The whole batch was taken.",
+    "description": "The whole batch was taken, or the good events of it.",
     "type": "object",
     "required": ["success", "message"],
     "properties": {
@@ -82,7 +83,23 @@ _ACCEPTED: Schema = {
             "pattern": "^accepted:[0-9]+ buffered:[0-9]+$",
             "description": "Events of this request, and events that now wait for the store.",
         },
+        "rejected": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_EVENTS - 1,
+            "items": ref(Rejected),
+            "description": "The wrong events, if there are any and lenient handling is preferred.",
+        },
     },
+}
+
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`handling=lenient` takes the good events of a batch and tells the wrong ones; "
+    "errors then say whether they are `retryable` (RFC 7240).",
+    "schema": {"type": "string"},
+    "examples": {"lenient": {"value": "handling=lenient"}},
 }
 
 
@@ -96,7 +113,7 @@ def _schemas() -> dict[str, Schema]:
             "events": "In the order in which they count. One wrong event refuses all of them.",
         },
     )
-    return {**schemas, "Accepted": _ACCEPTED}
+    return {**schemas, **schemas_of(Rejected), "Accepted": _ACCEPTED}
 
 
 PIECE = Piece(
@@ -107,7 +124,8 @@ PIECE = Piece(
             "post": operation(
                 "ingestEvents",
                 "Send events",
-                "1 to 200 events of one player in one game, all or nothing. A 202 means that they "
+                "1 to 200 events of one player in one game, all or nothing unless the header says "
+                "otherwise. A 202 means that they "
                 "survive the death of the process and will be stored exactly once; do not send "
                 "them again. After 503 nothing of them was kept: send the same again when "
                 "`Retry-After` has passed. Unknown keys are ignored.",
@@ -119,8 +137,25 @@ PIECE = Piece(
                             "into an empty buffer": {
                                 "success": True,
                                 "message": "accepted:3 buffered:3",
-                            }
+                            },
+                            "leniently": {
+                                "success": True,
+                                "message": "accepted:2 buffered:2",
+                                "rejected": [
+                                    {
+                                        "index": 1,
+                                        "retryable": False,
+                                        "details": [
+                                            {
+                                                "path": "events.1.timestamp",
+                                                "message": "is required",
+                                            }
+                                        ],
+                                    }
+                                ],
+                            },
                         },
+                        "Preference-Applied",
                     ),
                     **refusal(
                         400,
@@ -157,6 +192,7 @@ PIECE = Piece(
                         "too_many_connections",
                     ),
                 },
+                parameters=[PREFER],
                 requestBody={
                     "required": True,
                     "content": {JSON: content(ref(Upload), UPLOADS)},

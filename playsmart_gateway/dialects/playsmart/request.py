@@ -57,7 +57,7 @@ _decode_upload = msgspec.json.Decoder(Upload).decode
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One event that breaks the contract: its place in the request, and every wrong field."""
+    """One event that is wrong: its place in the request, and every wrong field."""
 
     index: int
     retryable: bool = False
