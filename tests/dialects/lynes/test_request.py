@@ -114,6 +114,7 @@ def test_unknown_members_are_ignored_and_replace_nothing() -> None:
         ("0e400", "1e-999999999"),
         ("-0.0", "1e99999999999999999999"),
         ("12345678901234567890.5", "9" * 5_000),
+        ("0." + "0" * 1_017 + "1e700", "0." + "0" * 1_018 + "1e700"),
         (f'"{"é" * MAX_STRING_LENGTH}"', f'"{"é" * (MAX_STRING_LENGTH + 1)}"'),
         (f'["{"é" * MAX_STRING_LENGTH}"]', f'["{"é" * (MAX_STRING_LENGTH + 1)}"]'),
         (json.dumps(["x"] * MAX_STRINGS), json.dumps(["x"] * (MAX_STRINGS + 1))),
@@ -211,6 +212,7 @@ def test_the_batch_holds_one_canonical_row() -> None:
     assert (found.source, found.game_id, found.user_id, found.count) == (
         "lynes", "demo", "user123", 1,
     )  # fmt: skip
+    assert found.received_at == RECEIVED_AT_MS * 1_000
     assert found.rows.decode() == (
         '[["daily_login",null,"2023-04-07T12:34:56.789000Z",{"a":1,"é":["x"]}]]'
     )
