@@ -374,7 +374,7 @@ class Journal:
             self._release(old)
         buffers = [MAGIC, *itertools.chain.from_iterable(map(encode, batches))]
         self._number += 1
-        segment = Segment(self._number, None, sum(map(len, buffers)))
+        segment = Segment(self._number, sum(map(len, buffers)))
         segment.left = segment.total = len(batches)
         segment.syncing = True
         self._segments = deque([segment])

@@ -55,7 +55,7 @@ class Replay:
 
     def _read(self, name: str) -> list[Batch]:
         content = self._disk.read(name)
-        segment = Segment(_number(name), None, len(content))
+        segment = Segment(_number(name), len(content))
         self.segments.append(segment)
         batches, aside = [], []
         for batch, place, end in records(content):

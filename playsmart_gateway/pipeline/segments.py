@@ -39,12 +39,12 @@ class Segment:
     it by.
     """
 
-    def __init__(self, number: int, file: int | None, size: int, identity: int = 0) -> None:
+    def __init__(self, number: int, size: int) -> None:
         self.number = number
         self.name = f"{number:016d}{SUFFIX}"
-        self.file = file
+        self.file: int | None = None
         self.size = size
-        self.identity = identity
+        self.identity = 0
         self.total = 0
         self.left = 0
         self.dirty = False
@@ -70,7 +70,7 @@ class SegmentFiles:
 
     def create(self, number: int) -> Segment:
         """Begin a segment."""
-        segment = Segment(number, None, len(MAGIC))
+        segment = Segment(number, len(MAGIC))
         segment.file = self._disk.create(segment.name)
         try:
             self.write(segment.file, [MAGIC])

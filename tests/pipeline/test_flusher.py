@@ -1,6 +1,8 @@
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
+from typing import TypeVarTuple, Unpack
 
 import pytest
 
@@ -9,17 +11,27 @@ from playsmart_gateway.economy.points import (
     EventDefinition,
     Program,
 )
-from playsmart_gateway.errors import SinkUnavailable, StoreUnavailable, Unstorable
+from playsmart_gateway.errors import (
+    SinkRejected,
+    SinkUnavailable,
+    StoreUnavailable,
+    Unstorable,
+)
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.commit_queue import CommitQueue
 from playsmart_gateway.pipeline.flusher import Flusher, FlushOptions
 from playsmart_gateway.pipeline.machine import Machine
+from playsmart_gateway.pipeline.observers import Observers
 from playsmart_gateway.pipeline.origin import MemoryOnly
 from playsmart_gateway.stores.models import Written
-from tests.support.doubles import TroubledSink, data_of, make_batch
+from tests.support.doubles import FakeClock, TroubledSink, data_of, make_batch
 from tests.support.polling import PATIENCE_SECONDS
+
+PROGRAM = Program([EventDefinition(id="login", kind="fix", points=10)])
+
+_Ts = TypeVarTuple("_Ts")
 
 
 class Line:
@@ -34,7 +46,11 @@ class Line:
         patience: float = 60.0,
         max_bytes: int = 50_000,
         syncs_commits: bool = False,
+        origin: MemoryOnly | None = None,
+        observers: Observers | None = None,
+        chance: float = -0.5,  # no pause between retries
     ) -> None:
+        self.clock = FakeClock()
         self.stats = Stats()
         self.sink = sink or TroubledSink()
         self.buffer = Buffer(
@@ -43,7 +59,7 @@ class Line:
         self.commit_queue = CommitQueue(
             self.stats, self.sink, wake=self.buffer.stirred.set, patience_seconds=patience
         )
-        self.origin = MemoryOnly()
+        self.origin = origin or MemoryOnly()
         self.room_came = 0
         self.flusher = Flusher(
             self.buffer,
@@ -57,7 +73,8 @@ class Line:
                 syncs_commits=syncs_commits,
             ),
             commit_queue=self.commit_queue,
-            machine=Machine(chance=lambda: -0.5),  # no pause between retries
+            observers=observers or Observers({}),
+            machine=Machine(clock=self.clock, chance=lambda: chance),
         )
         self.buffer.room_came = self._count_room
         self.sequence = 0
@@ -227,9 +244,297 @@ async def test_an_explicit_flush_of_an_empty_buffer_is_nothing() -> None:
     assert line.sink.attempts == 0
 
 
-# --- the commit queue ----------------------------------------------------------------------------
+class CountingSink(TroubledSink):
+    """Notes how many batches each write has; a write takes a quarter of a second of ``clock``."""
 
-PROGRAM = Program([EventDefinition(id="login", kind="fix", points=10)])
+    clock = FakeClock()
+
+    def __init__(self, *errors: Exception, poison: Sequence[int] = ()) -> None:
+        super().__init__(*errors, poison=poison, program=PROGRAM)
+        self.sizes: list[int] = []
+
+    async def write(self, batches: Sequence[Batch]) -> Written:
+        self.sizes.append(len(batches))
+        self.clock.advance(0.25)
+        return await super().write(batches)
+
+    async def commit(self, batches: Sequence[Batch]) -> list[Award]:
+        self.sizes.append(len(batches))
+        self.clock.advance(0.5)
+        return await super().commit(batches)
+
+
+class HastyLoop(asyncio.SelectorEventLoop):
+    """Notes for how long somebody sleeps, and wakes him at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        self.pauses.append(delay)
+        return super().call_later(0, callback, *args, context=context)
+
+
+@pytest.mark.parametrize(("chance", "factor"), [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5)])
+def test_a_store_that_stays_away_is_asked_ever_more_rarely_but_at_least_every_few_seconds(
+    chance: float, factor: float
+) -> None:
+    sink = TroubledSink(*[SinkUnavailable("gone")] * 9)
+    loop = HastyLoop()
+
+    async def twice_away() -> None:
+        line = Line(sink, ripe_events=1, chance=chance)
+        async with line.running():
+            line.put()
+            await line.settle()
+            sink.errors = [SinkUnavailable("gone again")]
+            line.put()
+            await line.settle()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(twice_away())
+    seconds = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5, 0.1]
+    assert loop.pauses == pytest.approx([factor * each for each in seconds])
+
+
+async def test_a_flush_that_is_rejected_is_halved_until_the_one_to_blame_stands_alone() -> None:
+    line = Line(sink := CountingSink(poison=[7]))
+    for _ in range(9):
+        line.put()
+    async with line.running():
+        pass
+    assert sink.sizes == [9, 4, 4, 2, 2, 1, 2], "then again as many as there are"
+
+
+async def test_a_dead_letter_says_why_and_is_told_before_it_leaves(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    class Follower:
+        def accepted(self, batch: Batch) -> None:
+            """Nothing is accepted here."""
+
+        def buried(self, batch: Batch) -> None:
+            told.append(("buried", batch.sequence, len(line.buffer)))
+
+        def left_the_buffer(self, batches: Sequence[Batch]) -> None:
+            told.append(("left", batches[0].sequence, len(line.buffer)))
+
+    line = Line(TroubledSink(poison=[1]), observers=Observers({"follower": Follower()}))
+    line.put(3)
+    line.put(2)
+    assert await line.flusher.flush() == 0, "both are rejected, and none is gone"
+    assert [await line.flusher.flush() for _ in range(3)] == [3, 2, 0]
+    assert told == [("buried", 1, 2), ("left", 1, 1), ("left", 2, 0)]
+    ((batch, reason),) = line.sink.dead_letters.values()
+    assert (batch.sequence, reason) == (1, "poison")
+    assert caplog.messages[-1].startswith("buried one batch of 3 events as dead letters: poison ")
+
+
+async def test_a_batch_stays_while_dead_letters_are_refused() -> None:
+    class Full(TroubledSink):
+        async def bury(self, batch: Batch, reason: str) -> None:
+            raise SinkRejected("no such table")
+
+    line = Line(Full(poison=[1]))
+    line.put()
+    with pytest.raises(SinkUnavailable, match="dead letters are refused: no such table"):
+        await line.flusher.flush()
+    assert len(line.buffer) == 1
+
+
+async def test_the_next_in_line_shows_that_a_store_which_refuses_a_game_takes_others() -> None:
+    class RefusesAGame(TroubledSink):
+        async def trial(self, batches: Sequence[Batch]) -> None:
+            if any(batch.game_id == "refused" for batch in batches):
+                raise SinkRejected("game")
+
+    line = Line(RefusesAGame(poison=[1]))
+    first = make_batch(1, user_id="ada")
+    first.game_id = "refused"
+    line.buffer.put(first)
+    line.buffer.put(make_batch(2, user_id="bob"))
+    await line.flusher.flush()
+    assert await line.flusher.flush() == 1
+    assert list(line.sink.dead_letters) == [first.key]
+
+
+async def test_a_store_that_refused_good_batches_gets_as_many_as_ever_when_it_is_mended() -> None:
+    class RefusesAll(CountingSink):
+        async def trial(self, batches: Sequence[Batch]) -> None:
+            raise SinkRejected("trigger")
+
+    line = Line(sink := RefusesAll(poison=[0, 1, 2, 3, 4]))
+    for _ in range(4):
+        line.put()
+    tasks = send(line, 3)
+    await turns()
+    for each, halvings in ((line.flusher.flush, 2), (line.flusher.commit, 1)):
+        assert [await each() for _ in range(halvings)] == [0] * halvings
+        with pytest.raises(SinkUnavailable):
+            await each()
+    sink.poison.clear()
+    assert (await line.flusher.flush(), await line.flusher.commit()) == (4, 3)
+    assert sink.sizes == [4, 2, 1, 3, 1, 4, 3]
+    assert [award.points for award in await asyncio.gather(*tasks)] == [10] * 3
+
+
+async def test_a_flush_counts_what_is_new_what_was_there_and_how_long_it_took(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    line = Line(sink := CountingSink())
+    sink.clock = line.clock
+    for again in (False, True, True):
+        line.buffer.put(make_batch(1, 3))
+        if again:
+            line.buffer.put(make_batch(2 + line.stats.duplicate, 2))
+        assert await line.flusher.flush() == (5 if again else 3)
+    assert (line.stats.stored, line.stats.duplicate) == (7, 6)
+    assert line.stats.flush_seconds.total == 0.75
+    assert line.stats.flush_events.total == 13
+    assert "flushed events=5 batches=2 trigger=explicit ms=250.0 left=0 " in caplog.text
+
+
+async def test_who_waits_for_the_buffer_has_what_is_in_it_stored_at_once_and_no_more() -> None:
+    line = Line()
+    async with line.running(), asyncio.timeout(PATIENCE_SECONDS):
+        for count in (1, 3):
+            for _ in range(count):
+                line.put()
+            await asyncio.gather(line.flusher.settle(), line.flusher.settle())
+            assert len(line.buffer) == 0
+        await line.flusher.settle()
+        line.put()
+        await turns()
+        assert len(line.buffer) == 1
+    assert line.stats.flushes == {"age": 2, "drain": 1}
+
+
+class Kept(MemoryOnly):
+    """An origin that has these pieces still, and counts how often it was asked to let go."""
+
+    def __init__(self, *pieces: list[Batch]) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.removals = 0
+        self.keeps_stored = self.is_due = self.needs_room = False
+
+    async def once_more(self) -> AsyncIterator[list[Batch]]:
+        for piece in self.pieces:
+            yield piece
+
+    async def remove_stored(self) -> None:
+        self.removals += 1
+        self.needs_room = False
+
+
+class ReplacedSink(CountingSink):
+    """One that may become another."""
+
+    renewals = 0
+
+    async def look(self) -> None:
+        """It is there."""
+
+
+async def test_a_store_that_became_another_one_is_given_once_more_what_the_journal_has(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    many = [make_batch(sequence, 2) for sequence in range(1, 301)]
+    few = [make_batch(sequence, 2) for sequence in range(301, 304)]
+    sink = ReplacedSink(SinkUnavailable("gone"), poison=[302])
+    line = Line(sink, origin=Kept(many, few))
+    async with line.running():
+        await turns()
+        assert sink.sizes == []
+        sink.renewals = 1
+        line.buffer.stirred.set()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while "store is back" not in caplog.text:  # noqa: ASYNC110 - nothing else tells
+                await asyncio.sleep(0)
+    assert sink.sizes == [256, 256, 44, 3, 1, 1, 1], "begun anew after the store was gone"
+    assert "the store is another one: it was given 604 events once more" in caplog.messages
+    assert [(batch.sequence, why) for batch, why in sink.dead_letters.values()] == [(302, "poison")]
+    assert line.stats.stored == 0, "it was counted when it was stored first"
+
+
+async def test_a_store_that_becomes_another_one_meanwhile_is_given_all_of_it_again() -> None:
+    class ReplacedMeanwhile(ReplacedSink):
+        async def write(self, batches: Sequence[Batch]) -> Written:
+            self.renewals = 2
+            return await super().write(batches)
+
+    line = Line(sink := ReplacedMeanwhile(), origin=Kept([make_batch(1)]))
+    sink.renewals = 1
+    async with line.running():
+        await turns()
+    assert sink.sizes == [1, 1]
+
+
+async def test_what_is_stored_is_let_go_of_when_it_is_due_or_room_is_needed_and_at_the_end() -> (
+    None
+):
+    origin = Kept()
+    line = Line(origin=origin, ripe_events=1)
+    async with line.running():
+        line.put()
+        await line.settle()
+        await turns()
+        assert origin.removals == 0
+        origin.is_due = True
+        line.put()
+        await line.settle()
+        await turns()
+        assert origin.removals == 1
+        origin.is_due, origin.needs_room = False, True
+        line.buffer.stirred.set()
+        await turns()
+        assert origin.removals == 2
+        origin.keeps_stored = True
+    assert origin.removals == 3
+
+
+async def test_nothing_is_let_go_of_that_the_store_could_not_sync(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Unsynced(TroubledSink):
+        async def sync(self) -> None:
+            raise SinkUnavailable("cannot sync")
+
+    origin = Kept()
+    await Line(Unsynced(), origin=origin).flusher.trim()
+    assert origin.removals == 0
+    assert caplog.messages == ["the journal keeps what is stored already: cannot sync"]
+
+
+async def test_a_store_that_went_away_is_asked_whether_it_is_back_though_nothing_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = Line(sink := CountingSink())
+    line.flusher.note_failure(SinkUnavailable("locked", hint="Free it."))
+    line.flusher.note_failure(SinkUnavailable("locked still"))
+    assert str(line.flusher.last_error) == "locked still"
+    async with line.running():
+        await turns()
+        assert line.flusher.last_error is None
+    assert sink.sizes == [0]
+    assert line.stats.flush_failures == {"unavailable": 2}
+    assert caplog.messages == [
+        "store unavailable, events wait: locked. Free it.",
+        "store is back, left=0",
+    ]
+
+
+# --- the commit queue ----------------------------------------------------------------------------
 
 
 def login(user: str = "ada") -> Batch:
