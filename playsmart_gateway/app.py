@@ -139,6 +139,8 @@ def application(
         max_waiting=min(MAX_WRONG_TRIES, max(1, config.server.max_connections // 10)),
     )
     gateway.verifier.on_invalid = partial(gateway.stats.count_auth_failure, "token")
+    home = Home(config.server.host)
+    gate = OperatorGate(config.operator.token, tries, home=home, development=development)
     host = Host(
         config,
         rules_for(config),
@@ -154,6 +156,7 @@ def application(
         allowance=allowance or allowance_for(config),
         make_limit=partial(worker.counts.limit if worker else in_process, clock=steady),
         tries=tries,
+        gate=gate,
         clock=gateway.wall,
     )
     opened = [dialect.open(host) for dialect in dialects]
@@ -170,8 +173,6 @@ def application(
     links = {path: text for each in dialects for path, text in each.links.items()}
     pieces = [piece for each in dialects for piece in each.pieces()]
     sources = {each.name: each.shown_as for each in dialects if each.shown_as}
-    home = Home(config.server.host)
-    gate = OperatorGate(config.operator.token, tries, home=home, development=development)
     app = Application(
         routes=[
             *ops.routes(gateway, links, of_process=worker is None),

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 
 from starlette.responses import Response
 
+from playsmart_gateway.errors import NotFound, Unauthenticated
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.rate_limit import WrongTries
 
@@ -104,6 +105,24 @@ class OperatorGate:
         self._tries = tries
         self._home = home or Home("localhost")
         self._development = development
+
+    async def admit(self, sent: bytes) -> None:
+        """Let in who ``sent`` the token beside a credential of their own, in development everybody.
+
+        No browser adds such a credential by itself, so no page of a stranger can send the request.
+
+        Raises:
+            NotFound: there is no token to know.
+            Unauthenticated: it is not this one.
+        """
+        if self._development:
+            return
+        if self._token is None:
+            raise NotFound
+        if not hmac.compare_digest(sent, self._token):
+            if sent:
+                await self._tries.pay(DOOR)
+            raise Unauthenticated("operator_token_required")
 
     async def refusal(self, headers: Headers) -> Response | None:
         """Return None for who may see the page, and the answer for all others.

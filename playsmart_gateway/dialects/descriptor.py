@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from playsmart_gateway.config import Auth, Config
     from playsmart_gateway.config.tables import DialectSection
+    from playsmart_gateway.console.access import OperatorGate
     from playsmart_gateway.economy.coins import Rule
     from playsmart_gateway.http.endpoint import Endpoint, Tokens
     from playsmart_gateway.http.turns import Spaced
@@ -69,6 +70,7 @@ class Host(NamedTuple):
     allowance: Allowance | None
     make_limit: MakeLimit
     tries: WrongTries
+    gate: OperatorGate
     clock: Callable[[], float]
     """Wall time in seconds."""
 

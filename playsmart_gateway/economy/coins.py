@@ -15,7 +15,7 @@ made under an older one.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal, Self
 
@@ -93,6 +93,20 @@ class Rule(msgspec.Struct, frozen=True):
     def capped(self, award: int, paid: int) -> int:
         """Return what is paid of an award where so much was paid on that day already."""
         return min(award, max(0, self.max_per_day - paid)) if self.max_per_day else award
+
+    def first_awards(self, types: Iterable[str], draw: int) -> int:
+        """Return what events of these ``types`` pay, each with this draw, on a player's first day.
+
+        That is a player of whom no custom event is counted, and who was paid nothing on that day.
+        """
+        paid = customs = 0
+        for kind in types:
+            if kind == LEVEL_COMPLETED:
+                paid += self.capped(self.level_award(draw), paid)
+            elif kind == CUSTOM:
+                customs += 1
+                paid += self.capped(self.trigger_award(draw, customs), paid)
+        return paid
 
     def problems(self) -> list[str]:
         """Name what can never work about a rule that is meant to pay, each led by its key."""

@@ -14,7 +14,7 @@ from playsmart_gateway.console.access import (
     OperatorGate,
     is_loopback,
 )
-from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.errors import ConfigError, NotFound, Unauthenticated
 from playsmart_gateway.rate_limit import (
     WRONG_TRY_SECONDS,
     WrongTries,
@@ -52,6 +52,23 @@ async def refused(by: OperatorGate, **headers: str) -> Response:
 
 def basic(text: str) -> str:
     return f"Basic {base64.b64encode(text.encode()).decode()}"
+
+
+async def test_beside_another_credential_the_token_has_a_place_of_its_own() -> None:
+    tries = Tries()
+    by = OperatorGate(TOKEN, tries)
+    await by.admit(TOKEN.encode())
+    for sent in (b"", b"wrong", b"\xff"):
+        with pytest.raises(Unauthenticated):
+            await by.admit(sent)
+    assert (tries.counted, tries.paused) == ({"operator": 2}, [WRONG_TRY_SECONDS] * 2)
+
+
+async def test_without_a_token_only_development_lets_anybody_in() -> None:
+    with pytest.raises(NotFound):
+        await gate(None).admit(b"anything")
+    await gate(None, development=True).admit(b"")
+    await gate(development=True).admit(b"")
 
 
 @pytest.mark.parametrize(

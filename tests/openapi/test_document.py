@@ -29,6 +29,7 @@ from playsmart_gateway.dialects.playsmart.openapi import (
     UPLOADS,
 )
 from playsmart_gateway.dialects.playsmart.request import decode
+from playsmart_gateway.dialects.playsmart.validate import OPERATOR_TOKEN
 from playsmart_gateway.dialects.teak.openapi import FORM
 from playsmart_gateway.dialects.teak.openapi_schemas import (
     APP,
@@ -297,8 +298,9 @@ def test_other_methods_and_paths_answer_as_the_components_say(gateway: RunningGa
 
 
 def test_the_examples_are_accepted_as_they_are(start_gateway: StartGateway) -> None:
-    gateway = start_gateway(TEAK__APPS=TEAK_APP, **LYNES_PROJECT)
-    token = {"authorization": f"Bearer {gateway.token(PLAYER)}"}
+    operator = "0123456789-operator"
+    gateway = start_gateway(TEAK__APPS=TEAK_APP, OPERATOR__TOKEN=operator, **LYNES_PROJECT)
+    token = {"authorization": f"Bearer {gateway.token(PLAYER)}", OPERATOR_TOKEN: operator}
     sent = 0
     for (method, path), operation in sorted(
         OPERATIONS.items(), key=lambda each: each[0][1] != "/v2/identify"

@@ -22,6 +22,8 @@ class _PlaySmart(Dialect):
     def open(self, host: Host) -> Opened:
         from playsmart_gateway.dialects.playsmart import players
         from playsmart_gateway.dialects.playsmart.endpoint import PATH, IngestEvents, Parts
+        from playsmart_gateway.dialects.playsmart.validate import PATH as VALIDATE
+        from playsmart_gateway.dialects.playsmart.validate import ValidateEvents
         from playsmart_gateway.economy.coins import draws_for
 
         parts = Parts(
@@ -44,7 +46,12 @@ class _PlaySmart(Dialect):
             )
             for number, game in enumerate(host.config.games, 1)
         ]
-        return Opened({PATH: IngestEvents(parts)}, players.routes(games, host.reader, host.tokens))
+        rules = {rule.game_id: rule for rule in host.rules}
+        endpoints = {
+            PATH: IngestEvents(parts),
+            VALIDATE: ValidateEvents(parts, rules, host.gate),
+        }
+        return Opened(endpoints, players.routes(games, host.reader, host.tokens))
 
     def pieces(self) -> Sequence[Piece]:
         from playsmart_gateway.dialects.playsmart import openapi, openapi_reads

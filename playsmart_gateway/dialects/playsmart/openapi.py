@@ -5,18 +5,19 @@ from typing import Any
 from playsmart_gateway.dialects.playsmart.endpoint import PATH
 from playsmart_gateway.dialects.playsmart.request import Rejected
 from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS, Upload
+from playsmart_gateway.dialects.playsmart.validate import OPERATOR_TOKEN
+from playsmart_gateway.dialects.playsmart.validate import PATH as VALIDATE
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.parts import BEARER, JSON, Piece, answer, content, operation, refusal
 from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of
 
-TOKEN_REFUSED = refusal(
-    401,
-    "There is no token, or it does not say who you are.",
+TOKEN_MESSAGES = (
     "missing_bearer_token",
     "invalid_token",
     "token_expired",
     "token_not_yet_valid",
 )
+TOKEN_REFUSED = refusal(401, "There is no token, or it does not say who you are.", *TOKEN_MESSAGES)
 
 PLAYER = "device-abc-123"
 """The player of all examples."""
@@ -93,6 +94,61 @@ _ACCEPTED: Schema = {
     },
 }
 
+_VALIDATED: Schema = {
+    "title": "Validated",
+    "description": "What would be taken, and what it would pay.",
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "data": {
+            "type": "object",
+            "required": ["valid", "events", "coins"],
+            "properties": {
+                "valid": {"const": True},
+                "events": {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS},
+                "coins": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "What these events alone pay by the rules of the game; where "
+                    "chance decides, the least of it.",
+                },
+                "coins_most": {
+                    "type": "integer",
+                    "description": "The most of it, where chance decides.",
+                },
+            },
+        }
+    },
+}
+
+_TAKEN_EXAMPLES = {
+    "into an empty buffer": {"success": True, "message": "accepted:3 buffered:3"},
+    "leniently": {
+        "success": True,
+        "message": "accepted:2 buffered:2",
+        "rejected": [
+            {
+                "index": 1,
+                "retryable": False,
+                "details": [{"path": "events.1.timestamp", "message": "is required"}],
+            }
+        ],
+    },
+}
+_VALID_EXAMPLES = {
+    "a level among them": {"data": {"valid": True, "events": 3, "coins": 10}},
+    "a game that pays by chance": {
+        "data": {"valid": True, "events": 3, "coins": 5, "coins_most": 25}
+    },
+}
+
+_OPERATOR: dict[str, Any] = {
+    "name": OPERATOR_TOKEN,
+    "in": "header",
+    "description": "`operator.token`; not needed in development mode.",
+    "schema": {"type": "string"},
+}
+
 PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
@@ -113,8 +169,46 @@ def _schemas() -> dict[str, Schema]:
             "events": "In the order in which they count. One wrong event refuses all of them.",
         },
     )
-    return {**schemas, **schemas_of(Rejected), "Accepted": _ACCEPTED}
+    return {**schemas, **schemas_of(Rejected), "Accepted": _ACCEPTED, "Validated": _VALIDATED}
 
+
+_REFUSED = {
+    **refusal(
+        400,
+        "The body breaks the contract; `details` has every wrong field.",
+        "invalid_payload",
+        details=[
+            Detail("events.0.timestamp", "is required"),
+            Detail("events.2.customEventName", "is required"),
+        ],
+    ),
+    **TOKEN_REFUSED,
+    **refusal(403, "`user_id` is not the `sub` of the token.", "user_id_mismatch"),
+    **refusal(413, "The body is over the configured limit.", "body_too_large"),
+    **refusal(
+        415,
+        "The body is not JSON, or compressed.",
+        "unsupported_media_type",
+        "unsupported_content_encoding",
+    ),
+    **refusal(
+        429,
+        "The player sent more than `[ingest]` allows, where that is configured. "
+        "Nothing was kept; send the same again when `Retry-After` has passed.",
+        "rate_limited",
+    ),
+    **refusal(
+        503,
+        "Nothing was kept; send it again.",
+        "buffer_full",
+        "journal_unavailable",
+        "keys_unavailable",
+        "shutting_down",
+        "too_many_bodies",
+        "too_many_connections",
+    ),
+}
+_BODY = {"required": True, "content": {JSON: content(ref(Upload), UPLOADS)}}
 
 PIECE = Piece(
     "PlaySmart",
@@ -125,81 +219,48 @@ PIECE = Piece(
                 "ingestEvents",
                 "Send events",
                 "1 to 200 events of one player in one game, all or nothing unless the header says "
-                "otherwise. A 202 means that they "
-                "survive the death of the process and will be stored exactly once; do not send "
-                "them again. After 503 nothing of them was kept: send the same again when "
-                "`Retry-After` has passed. Unknown keys are ignored.",
+                "otherwise. A 202 means that they survive the death of the process and will be "
+                "stored exactly once; do not send them again. After 503 nothing of them was kept: "
+                "send the same again when `Retry-After` has passed. Unknown keys are ignored.",
                 {
-                    "202": answer(
-                        "Taken.",
-                        ref("Accepted"),
-                        {
-                            "into an empty buffer": {
-                                "success": True,
-                                "message": "accepted:3 buffered:3",
-                            },
-                            "leniently": {
-                                "success": True,
-                                "message": "accepted:2 buffered:2",
-                                "rejected": [
-                                    {
-                                        "index": 1,
-                                        "retryable": False,
-                                        "details": [
-                                            {
-                                                "path": "events.1.timestamp",
-                                                "message": "is required",
-                                            }
-                                        ],
-                                    }
-                                ],
-                            },
-                        },
-                        "Preference-Applied",
-                    ),
+                    "202": answer("Taken.", ref("Accepted"), _TAKEN_EXAMPLES, "Preference-Applied"),
+                    **_REFUSED,
+                },
+                parameters=[PREFER],
+                requestBody=_BODY,
+                security=BEARER,
+            )
+        },
+        VALIDATE: {
+            "post": operation(
+                "validateEvents",
+                "Try events out",
+                "What `POST /ingest/events` would say to the same body and token; nothing is kept. "
+                "In development mode it is open, else it needs the operator's token, too.",
+                {
+                    "200": answer("They would be taken.", ref("Validated"), _VALID_EXAMPLES),
+                    **_REFUSED,
                     **refusal(
-                        400,
-                        "The body breaks the contract; `details` has every wrong field.",
-                        "invalid_payload",
-                        details=[
-                            Detail("events.0.timestamp", "is required"),
-                            Detail("events.2.customEventName", "is required"),
-                        ],
+                        401,
+                        "There is no token, or it does not say who you are.",
+                        *TOKEN_MESSAGES,
+                        "operator_token_required",
                     ),
-                    **TOKEN_REFUSED,
-                    **refusal(403, "`user_id` is not the `sub` of the token.", "user_id_mismatch"),
-                    **refusal(413, "The body is over the configured limit.", "body_too_large"),
-                    **refusal(
-                        415,
-                        "The body is not JSON, or compressed.",
-                        "unsupported_media_type",
-                        "unsupported_content_encoding",
-                    ),
-                    **refusal(
-                        429,
-                        "The player sent more than `[ingest]` allows, where that is configured. "
-                        "Nothing was kept; send the same again when `Retry-After` has passed.",
-                        "rate_limited",
-                    ),
+                    **refusal(404, "There is no operator's token to know.", "not_found"),
                     **refusal(
                         503,
-                        "Nothing was kept; send it again.",
-                        "buffer_full",
-                        "journal_unavailable",
+                        "Try it again.",
                         "keys_unavailable",
                         "shutting_down",
                         "too_many_bodies",
                         "too_many_connections",
                     ),
                 },
-                parameters=[PREFER],
-                requestBody={
-                    "required": True,
-                    "content": {JSON: content(ref(Upload), UPLOADS)},
-                },
+                parameters=[_OPERATOR],
+                requestBody=_BODY,
                 security=BEARER,
             )
-        }
+        },
     },
     _schemas(),
 )

@@ -16,6 +16,7 @@ from playsmart_gateway.dialects.lynes.openapi_schemas import (
     STREAKS,
 )
 from playsmart_gateway.dialects.playsmart.openapi import PLAYER
+from playsmart_gateway.dialects.playsmart.validate import OPERATOR_TOKEN
 from playsmart_gateway.dialects.teak.openapi_schemas import (
     APP,
     SECRET_KEY,
@@ -24,8 +25,10 @@ from tests.support.process import SECRET, RunningGateway, clean_environment
 from tests.support.uploads import in_toml
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+OPERATOR = "the operator of a fuzz campaign"
 ENVIRONMENT = {
     "PLAYSMART_AUTH__SECRET": SECRET,
+    "PLAYSMART_OPERATOR__TOKEN": OPERATOR,
     "PLAYSMART_TEAK__APPS": f'[{{id = "{APP}", secret_key = "{SECRET_KEY}"}}]',
     "PLAYSMART_TEAK__LIMITS": "{analytics_events = 0, batch = 0, identify = 0, "
     "player_properties = 0}",
@@ -63,6 +66,7 @@ def _fuzz(gateway: RunningGateway, examples: int, seed: int | None, others: list
         # Where a header is left out the token of the campaign comes along all the same.
         *("--exclude-checks", "missing_required_header"),
         *("--header", f"Authorization: Bearer {gateway.token(PLAYER)}"),
+        *("--header", f"{OPERATOR_TOKEN}: {OPERATOR}"),
         *(() if seed is None else ("--seed", str(seed))),
         *others,
     ]

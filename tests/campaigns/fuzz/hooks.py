@@ -35,7 +35,7 @@ def before_call(
 ) -> None:
     """Make a request that of the example player or user, or of the example app."""
     known = {
-        **(_OF_PLAYSMART if case.path == "/ingest/events" else _OF_TEAK),
+        **(_OF_PLAYSMART if case.path.startswith("/ingest/") else _OF_TEAK),
         **_OF_LYNES,
     }
     if case.headers and case.meta and case.meta.generation.mode.is_negative:
