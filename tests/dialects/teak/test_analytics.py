@@ -200,6 +200,11 @@ def test_a_numeric_id_is_the_text_that_a_form_would_carry(name: str, sent: str, 
     assert getattr(decode_event(an_event(f',"{name}":{sent}')), name) == read
 
 
+def test_an_event_with_a_numeric_id_keeps_its_numbers() -> None:
+    event = decode_event(b'{"user_id":7,"action_type":"a","event_count":5,"value":"2.50"}')
+    assert (bytes(event.event_count), bytes(event.value)) == (b"5", b"2.50")
+
+
 def test_a_numeric_id_of_a_wrong_event_is_named_in_its_result() -> None:
     outcomes = decode_batch(b'{"events":[{"user_id":42,"action_type":"a"},{"user_id":42.0}]}')
     must = {"action_type": ["must be present"]}
