@@ -14,7 +14,9 @@ from playsmart_gateway.events.codec import (
     decode_at,
     encode,
     next_record,
+    owner_of_broken,
     split_at_marks,
+    written_name,
 )
 from tests.support.doubles import make_batch
 
@@ -138,3 +140,29 @@ def test_nothing_is_lost_where_content_is_cut_at_the_marks(pieces: list[bytes]) 
     for each in records:
         assert each.startswith(marks)
         assert sum(each.count(mark) for mark in marks) == 1
+
+
+@given(batches)
+def test_a_record_is_known_by_its_name_and_its_player_though_it_is_broken(batch: Batch) -> None:
+    record = record_of(batch)
+    assert record.startswith(written_name(batch.journal, batch.sequence), 12)
+    broken = record[:8] + b"????" + record[12:]
+    assert owner_of_broken(broken) == batch.user_id.encode()
+    if not batch.run:
+        old = OLD_MARK + broken[4 : 12 + 36] + broken[12 + 37 :]  # it had no kind
+        assert owner_of_broken(old) == batch.user_id.encode()
+
+
+def test_nobody_owns_what_has_no_whole_header() -> None:
+    whole = 12 + 16 + 8 + 8 + 4 + 1 + 2 * 3
+    record = record_of(make_batch(1))
+    assert owner_of_broken(record[:whole]) == b""
+    assert owner_of_broken(record[: whole - 1]) is None
+    assert owner_of_broken(b"garb" + record[4:]) is None
+    assert owner_of_broken(b"") is None
+
+
+def test_a_record_with_nothing_but_its_header_is_a_batch() -> None:
+    empty = Batch("", "", "", 1, b"", "11" * 16, 1)
+    assert decode(record_of(empty)) == empty
+    assert decode_at(b"x" + record_of(empty), 1) == (empty, 1 + len(record_of(empty)))

@@ -89,6 +89,7 @@ def test_a_recorded_message_of_each_later_layout_is_the_batch_that_it_was(name: 
     assert b"".join(encode(batch)) == message
 
 
+@pytest.mark.process
 def test_a_gateway_that_starts_on_the_recorded_journal_stores_what_the_old_one_stored(
     tmp_path: Path,
 ) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from zlib import crc32
@@ -27,6 +28,8 @@ class FailingDisk(OsDisk):
         self.broken: set[str] = set()
         self.short: int | None = None
         self.synced: list[int] = []
+        self.folder_syncs = 0
+        self.open: set[int] = set()
 
     def _maybe_fail(self, call: str) -> None:
         if call in self.broken:
@@ -34,7 +37,18 @@ class FailingDisk(OsDisk):
 
     def create(self, name: str) -> int:
         self._maybe_fail("create")
-        return super().create(name)
+        file = super().create(name)
+        self.open.add(file)
+        return file
+
+    def close(self, file: int) -> None:
+        self.open.remove(file)
+        super().close(file)
+
+    def sync_folder(self) -> None:
+        self._maybe_fail("sync_folder")
+        self.folder_syncs += 1
+        super().sync_folder()
 
     def write(self, file: int, buffers: Sequence[bytes]) -> int:
         if self.short is not None:
@@ -506,6 +520,183 @@ async def test_what_is_stored_and_still_here_can_be_had_once_more(tmp_path: Path
     assert 0 < len(found) < 4
     assert journal.last_error is not None
     journal.close()
+
+
+async def test_a_seal_begins_a_new_segment_and_what_is_sealed_is_here_until_it_is_stored(
+    open_journal: OpenJournal, tmp_path: Path
+) -> None:
+    journal = open_journal()
+    assert journal.seal() == 0, "nothing is here"
+    journal.write([make_batch()])
+    assert (sealed := journal.seal()) == 1
+    journal.write([make_batch()])
+    assert len(files(tmp_path, "journal")) == 2
+    assert (journal.holds(0), journal.holds(sealed)) == (False, True)
+    journal.stored(1)
+    await journal.remove_stored()
+    assert (journal.holds(1), journal.holds(2)) == (False, True)
+
+
+async def test_no_seal_comes_before_a_batch_that_may_have_to_be_taken_back(
+    tmp_path: Path, disk: FailingDisk
+) -> None:
+    may_end = asyncio.Event()
+
+    async def slowly(function: Callable[[], object]) -> None:
+        await may_end.wait()
+        function()
+
+    journal = Journal(tmp_path, fsync="always", disk=disk, in_thread=slowly)
+    journal.open()
+    journal.write([make_batch()])
+    assert journal.seal() is None
+    syncing = asyncio.create_task(journal.sync())
+    await asyncio.sleep(0)
+    assert journal.seal() is None
+    may_end.set()
+    await syncing
+    assert journal.seal() == 1
+    journal.close()
+
+
+async def test_a_sync_that_is_cancelled_has_ended_before_its_caller_goes_on(
+    tmp_path: Path, disk: FailingDisk
+) -> None:
+    may_end = asyncio.Event()
+
+    async def slowly(function: Callable[[], object]) -> None:
+        await may_end.wait()
+        function()
+
+    journal = Journal(tmp_path, disk=disk, in_thread=slowly)
+    journal.open()
+    journal.write([make_batch()])
+    syncing = asyncio.create_task(journal.sync())
+    await asyncio.sleep(0)
+    syncing.cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not syncing.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await syncing
+    assert len(disk.synced) == 1
+    journal.close()
+
+
+async def test_stored_segments_are_due_when_they_are_as_big_as_a_whole_one(
+    open_journal: OpenJournal,
+) -> None:
+    journal = open_journal(segment_bytes=300)
+    journal.write([make_batch()])
+    assert (journal.keeps_stored, journal.is_due) == (False, False)
+    journal.stored(1)
+    assert (journal.keeps_stored, journal.is_due) == (True, False)
+    while journal.size < 300:
+        journal.write([make_batch()])
+        journal.stored(1)
+    assert journal.is_due
+
+
+def test_room_is_needed_where_the_disk_is_in_trouble_and_something_could_go(
+    open_journal: OpenJournal, disk: FailingDisk, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    disk.broken = {"write"}
+    for _ in range(2):
+        with pytest.raises(JournalUnavailable):
+            journal.write([make_batch()])
+    assert caplog.messages == [f"journal trouble in {tmp_path / 'journal'}: Input/output error"]
+    assert not journal.needs_room
+    journal.stored(1)
+    assert journal.needs_room
+    journal.last_error = None
+    assert not journal.needs_room
+
+
+@pytest.mark.parametrize(("fsync", "syncs"), [("interval", 1), ("always", 1), ("never", 0)])
+def test_what_was_not_synced_is_synced_at_the_end_and_no_descriptor_stays_open(
+    tmp_path: Path, disk: FailingDisk, fsync: Fsync, syncs: int
+) -> None:
+    journal = Journal(tmp_path, fsync=fsync, disk=disk)
+    journal.open()
+    journal.write([make_batch()])
+    journal.close()
+    assert (len(disk.synced), disk.folder_syncs, disk.open) == (syncs, 1, set())
+
+
+def test_the_end_comes_though_the_disk_fails(tmp_path: Path, disk: FailingDisk) -> None:
+    journal = Journal(tmp_path, disk=disk)
+    journal.open()
+    journal.write([make_batch()])
+    disk.broken = {"sync", "sync_folder"}
+    journal.close()
+    assert disk.open == set()
+    again = Journal(tmp_path)
+    again.open()
+    again.close()
+
+
+async def test_only_files_that_somebody_may_write_or_sync_are_open(
+    open_journal: OpenJournal, disk: FailingDisk
+) -> None:
+    journal = open_journal(segment_bytes=1)
+    for _ in range(3):
+        journal.write([make_batch()])
+    assert len(disk.open) == 3
+    await journal.sync()
+    assert len(disk.open) == 1
+    journal.stored(3)
+    await journal.remove_stored()
+    assert disk.open == set()
+
+
+async def test_the_name_of_a_new_segment_is_synced_once_and_again_after_a_failure(
+    open_journal: OpenJournal, disk: FailingDisk
+) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    disk.broken = {"sync_folder"}
+    with pytest.raises(JournalUnavailable):
+        await journal.sync()
+    disk.broken = set()
+    for _ in range(2):
+        journal.write([make_batch()])
+        await journal.sync()
+    assert disk.folder_syncs == 1
+
+
+async def test_a_place_where_nothing_can_be_written_anew_is_not_littered_and_tried_again(
+    tmp_path: Path, disk: FailingDisk, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    folder = tmp_path / "j"
+    journal = Journal(folder, waiting=[waits := make_batch()], clock=clock, disk=disk)
+    journal.open()
+    journal.write([waits])
+    folder.rename(tmp_path / "moved")
+    await journal.heal()
+    clock.advance(RETAKE_SECONDS - 0.1)
+    await journal.heal()
+    assert files_of(folder) == [], "it may be under way yet"
+    clock.advance(0.1)
+    disk.broken = {"sync"}
+    await journal.heal()
+    assert files_of(folder) == []
+    disk.broken = set()
+    await journal.heal()
+    assert len(files_of(folder)) == 1
+    assert journal.size == files_of(folder)[0].stat().st_size
+    assert f"the journal {folder} is made anew, with 1 batches that waited" in caplog.messages
+    journal.stored(1)
+    assert journal.keeps_stored
+    (made,) = files_of(folder)
+    shutil.copy(made, folder / "copy").rename(made)
+    await journal.heal()
+    assert "was replaced" in str(journal.last_error)
+    journal.close()
+    assert disk.open == set()
 
 
 def files_of(folder: Path) -> list[Path]:
