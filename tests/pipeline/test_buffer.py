@@ -52,6 +52,19 @@ def test_reserved_room_is_no_room_for_others_until_it_is_released() -> None:
     assert buffer.has_room(3, 0)
 
 
+def test_each_of_several_reservations_counts_its_events_and_bytes_until_its_own_release() -> None:
+    buffer = make_buffer(max_events=5, max_bytes=50)
+    buffer.reserve(1, 10)
+    buffer.reserve(2, 20)
+    assert buffer.has_room(2, 20)
+    assert not buffer.has_room(3, 20)
+    assert not buffer.has_room(2, 21)
+    buffer.release(1, 10)
+    assert buffer.has_room(3, 30)
+    assert not buffer.has_room(4, 30)
+    assert not buffer.has_room(3, 31)
+
+
 def test_releasing_what_was_never_reserved_is_our_mistake() -> None:
     with pytest.raises(AssertionError):
         make_buffer().release(1, 0)
@@ -66,11 +79,19 @@ def test_a_new_journal_may_begin_its_numbers_anew() -> None:
     assert len(buffer) == 2
 
 
-def test_a_batch_out_of_order_is_our_mistake() -> None:
+@pytest.mark.parametrize("sequence", [1, 2])
+def test_a_batch_out_of_order_or_for_the_second_time_is_our_mistake(sequence: int) -> None:
     buffer = make_buffer()
     buffer.put(make_batch(2))
     with pytest.raises(AssertionError):
-        buffer.put(make_batch(1))
+        buffer.put(make_batch(sequence))
+
+
+def test_who_looks_through_it_meets_every_batch_oldest_first() -> None:
+    buffer = make_buffer()
+    for sequence in (1, 2, 3):
+        buffer.put(make_batch(sequence))
+    assert [batch.sequence for batch in buffer] == [1, 2, 3]
 
 
 def test_looking_at_the_head_takes_nothing_away() -> None:
@@ -86,6 +107,14 @@ def test_the_head_stops_before_the_batch_that_would_exceed_a_limit() -> None:
         buffer.put(make_batch(sequence, count=2))
     assert [batch.sequence for batch in buffer.head(5, 100_000)] == [1, 2]
     assert [batch.sequence for batch in buffer.head(100, make_batch(1, count=2).size)] == [1]
+
+
+def test_the_head_may_come_to_exactly_both_limits() -> None:
+    buffer = make_buffer()
+    for sequence in (1, 2, 3):
+        buffer.put(make_batch(sequence, count=2))
+    size = make_batch(1, count=2).size
+    assert [batch.sequence for batch in buffer.head(4, 2 * size)] == [1, 2]
 
 
 def test_the_head_holds_a_batch_that_is_larger_than_any_limit() -> None:
@@ -119,6 +148,16 @@ def test_it_stirs_when_it_fills_from_empty_and_when_it_turns_ripe_but_not_betwee
         buffer.put(make_batch(sequence))
         stirred.append(buffer.stirred.is_set())
     assert stirred == [True, False, True]
+
+
+def test_the_batch_that_reaches_the_bytes_to_be_ripe_at_stirs_it() -> None:
+    size = make_batch(1).size
+    buffer = make_buffer(ripe_bytes=2 * size)
+    buffer.put(make_batch(1))
+    buffer.stirred.clear()
+    buffer.put(make_batch(2))
+    assert buffer.ripe == "bytes"
+    assert buffer.stirred.is_set()
 
 
 def test_age_counts_from_the_oldest_batch() -> None:

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 import pytest
 
@@ -13,6 +13,7 @@ from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.intake import (
     MAX_RETRY_AFTER_SECONDS,
     MAX_WAITERS,
+    MAX_WAITING_BYTES,
     Intake,
 )
 from playsmart_gateway.pipeline.origin import Fsync, MemoryOnly
@@ -48,11 +49,18 @@ class WitnessJournal(MemoryOnly):
 class Door:
     """An intake over a small buffer."""
 
-    def __init__(self, *, wait: float = 0, fsync: Fsync = "never", max_events: int = 5) -> None:
+    def __init__(
+        self,
+        *,
+        wait: float = 0,
+        fsync: Fsync = "never",
+        max_events: int = 5,
+        max_bytes: int = 100_000,
+    ) -> None:
         self.journal = WitnessJournal(fsync)
         self.stats = Stats()
         self.buffer = Buffer(
-            max_events=max_events, max_bytes=100_000, ripe_events=5, ripe_bytes=100_000
+            max_events=max_events, max_bytes=max_bytes, ripe_events=5, ripe_bytes=max_bytes
         )
         self.intake = Intake(
             self.journal,
@@ -76,13 +84,29 @@ class Door:
 
     def assert_law(self) -> None:
         assert self.stats.unaccounted(self.buffer.events) == 0
+        assert self.intake.arriving == 0
         assert self.buffer.has_room(self.buffer.max_events - self.buffer.events, 0), "leaked room"
 
 
-async def turns(count: int = 5) -> None:
-    """Let the event loop turn."""
+async def turns(count: int = 10) -> None:
+    """Let the event loop turn, as often as a request takes that waits for nothing."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+class SteppedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock stands until it is told to move."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def run_stepped(scenario: Callable[[SteppedLoop], Coroutine[None, None, None]]) -> None:
+    loop = SteppedLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(scenario(loop))
 
 
 # ---- Refusals ----------------------------------------------------------------------------------
@@ -127,6 +151,36 @@ async def test_what_the_journal_does_not_take_is_refused_and_not_in_the_buffer()
     door.assert_law()
     door.journal.fails = False
     assert await door.request(5) == 5
+
+
+async def test_all_that_shared_a_write_is_refused_and_counted_when_the_journal_fails() -> None:
+    door = Door()
+    door.journal.fails = True
+    outcomes = await asyncio.gather(
+        *(door.request(count) for count in (1, 2)), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [JournalUnavailable] * 2
+    assert door.stats.rejected["journal_unavailable"] == 3
+    assert door.buffer.stirred.is_set(), "the flusher may make room on the disk"
+    door.assert_law()
+
+
+async def test_room_is_asked_for_the_most_events_that_a_body_can_hold() -> None:
+    door = Door()
+    await door.request(3)
+    assert door.intake.has_room_for(79, 500), "two events of 40 bytes at most"
+    assert not door.intake.has_room_for(80, 500)
+    assert door.intake.has_room_for(10_000, 2), "its dialect takes two at most"
+    assert not door.intake.has_room_for(10_000, 3)
+
+
+async def test_a_body_that_may_be_larger_than_the_buffer_is_decoded_when_the_buffer_is_empty() -> (
+    None
+):
+    door = Door()
+    assert door.intake.has_room_for(10**6, 10**6)
+    await door.request(1)
+    assert not door.intake.has_room_for(10**6, 10**6)
 
 
 async def test_what_cannot_be_synced_is_taken_back_and_refused() -> None:
@@ -174,7 +228,35 @@ async def test_with_fsync_always_answers_wait_for_the_sync_and_later_requests_sh
     door.journal.sync_may_end.set()
     await asyncio.gather(first, *later)
     assert door.journal.groups == [[1], [2, 3, 4]]
+    await door.request(1)
+    assert door.journal.groups == [[1], [2, 3, 4], [5]]
     door.assert_law()
+
+
+async def test_it_is_settled_when_all_that_was_let_in_is_in_the_buffer() -> None:
+    door = Door(fsync="always", max_events=100)
+    first = asyncio.create_task(door.request(1))
+    await turns()
+    next_group = asyncio.create_task(door.request(2))
+    await turns()
+    assert door.intake.arriving == 3
+    settled = asyncio.create_task(door.intake.settled())
+    await turns()
+    assert not settled.done()
+    door.journal.sync_may_end.set()
+    await settled
+    assert door.buffer.events == 3
+    assert [await first, await next_group] == [1, 3]
+
+
+async def test_it_is_settled_at_once_without_anything_to_sync() -> None:
+    door = Door()
+    await door.intake.settled()
+    request = asyncio.create_task(door.request(2))
+    await asyncio.sleep(0)
+    await door.intake.settled()
+    assert door.buffer.events == 2
+    assert await request == 2
 
 
 async def test_a_client_that_hangs_up_changes_nothing_for_the_others() -> None:
@@ -271,7 +353,75 @@ async def test_room_given_to_one_who_hangs_up_goes_to_the_next() -> None:
     await turns()
     door.store(1)
     leaving.cancel()
-    assert await staying == 5
+    await turns()
+    assert leaving.cancelled()
+    assert staying.result() == 5
+    door.assert_law()
+
+
+def test_who_gives_up_waiting_no_longer_stands_before_those_who_fit() -> None:
+    async def scenario(loop: SteppedLoop) -> None:
+        door = Door(wait=5)
+        await door.request(4)
+        large = asyncio.create_task(door.request(3))
+        await turns()
+        loop.now += 3
+        small = asyncio.create_task(door.request(1))
+        await turns()
+        assert (large.done(), small.done(), door.intake.waiting) == (False, False, 2)
+        loop.now += 2
+        await turns()
+        assert isinstance(large.exception(), Overloaded)
+        assert small.result() == 5
+        assert door.intake.waiting == 0
+        door.assert_law()
+
+    run_stepped(scenario)
+
+
+def test_room_that_comes_in_the_moment_of_giving_up_goes_to_the_next() -> None:
+    async def scenario(loop: SteppedLoop) -> None:
+        door = Door(wait=5)
+        await door.request(5)
+        late = asyncio.create_task(door.request(5))
+        await turns()
+        loop.now += 3
+        in_time = asyncio.create_task(door.request(5))
+        await turns()
+        loop.call_at(4.9, door.store, 1)
+        loop.now = 5
+        await turns()
+        assert isinstance(late.exception(), Overloaded)
+        assert in_time.result() == 5
+        door.assert_law()
+
+    run_stepped(scenario)
+
+
+def test_who_gives_up_while_there_is_some_room_may_try() -> None:
+    async def scenario(loop: SteppedLoop) -> None:
+        door = Door(wait=5)
+        await door.request(4)
+        guessed_too_large = asyncio.create_task(door.request(1, body_bytes=1_000))
+        await turns()
+        loop.now += 5
+        await turns()
+        assert guessed_too_large.result() == 5
+        door.assert_law()
+
+    run_stepped(scenario)
+
+
+async def test_room_that_was_guessed_too_large_goes_to_the_next() -> None:
+    door = Door(wait=5)
+    await door.request(3)
+    await door.request(2)
+    guessed_three = asyncio.create_task(door.request(1, body_bytes=80))
+    two = asyncio.create_task(door.request(2))
+    await turns()
+    door.store(1)
+    await turns()
+    assert (guessed_three.result(), two.result()) == (3, 5)
     door.assert_law()
 
 
@@ -291,10 +441,28 @@ async def test_only_so_many_may_wait() -> None:
     await door.request(5)
     waiting = [asyncio.create_task(door.request(1)) for _ in range(MAX_WAITERS)]
     await turns()
-    with pytest.raises(Overloaded):
-        await door.request(1)
+    assert door.intake.waiting == MAX_WAITERS
+    one_more = asyncio.create_task(door.request(1))
+    await turns()
+    assert isinstance(one_more.exception(), Overloaded)
     door.intake.close("done")
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_those_who_wait_hold_only_so_many_bytes_and_give_them_back() -> None:
+    half = MAX_WAITING_BYTES // 2
+    door = Door(wait=5, max_bytes=half)
+    await door.request(5)
+    for _ in range(2):
+        waiting = [asyncio.create_task(door.intake.room_for(half)) for _ in range(2)]
+        await turns()
+        assert door.intake.waiting == 2
+        one_more = asyncio.create_task(door.intake.room_for(1))
+        await turns()
+        assert isinstance(one_more.exception(), Overloaded)
+        for each in waiting:
+            each.cancel()
+        await turns()
 
 
 async def test_a_request_larger_than_the_buffer_does_not_block_the_queue_for_ever() -> None:
