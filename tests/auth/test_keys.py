@@ -28,6 +28,7 @@ from playsmart_gateway.auth.keys import (
     parse_jwks,
     public_key_file_keys,
     shared_secrets,
+    weakness,
 )
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.errors import ConfigError, KeysUnavailable, Unauthenticated
@@ -138,6 +139,18 @@ def test_a_public_key_is_no_secret() -> None:
         assert secret_problems((None, text)) == (
             "auth.secret: looks like a public or private key, must be random",
         )
+
+
+@pytest.mark.parametrize(
+    ("secret", "problem"),
+    [
+        ("abcd" * 4, None),
+        ("abcd" * 3 + "abc", "must have 16 characters at least, has 15"),
+        ("abc" * 6, "has fewer than 4 different characters, must be random"),
+    ],
+)
+def test_a_secret_that_can_be_guessed_is_weak(secret: str, problem: str | None) -> None:
+    assert weakness(secret, 16) == problem
 
 
 # --- a public key file ----------------------------------------------------------------------------

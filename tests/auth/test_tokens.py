@@ -643,6 +643,34 @@ async def test_the_oldest_tokens_make_room_by_bytes() -> None:
     assert by.recall(whale) is None
 
 
+async def test_who_is_forgotten_is_checked_again_and_makes_room() -> None:
+    ada, bob, again = (with_claims(sub=name) for name in ("ada", "bob", "ada"))
+    also_ada = with_claims(sub="ada", exp=NOW + 61)
+    by = TokenVerifier(
+        CountingKeys(), algorithms=["HS256"], clock=Clock(), max_cached_bytes=3 * len(ada)
+    )
+    for token in (ada, bob, also_ada):
+        await by.verify(token)
+    by.forget_subject("ada")
+    assert [by.recall(token) is not None for token in (ada, bob, also_ada)] == [False, True, False]
+    for token in (again, also_ada):
+        await by.verify(token)
+    assert [by.recall(token) is not None for token in (ada, bob, also_ada)] == [True, True, True]
+
+
+async def test_only_a_token_that_was_never_good_is_told_to_who_counts_them() -> None:
+    by = verifier()
+    told = []
+    by.on_invalid = lambda: told.append(1)
+    await by.verify(with_claims())
+    await refusal(with_claims(exp=NOW), by)
+    await refusal(with_claims(nbf=NOW + 1), by)
+    assert told == []
+    await refusal(with_claims(sub=7), by)
+    await refusal(b"nonsense", by)
+    assert told == [1, 1]
+
+
 async def test_a_token_checked_twice_at_once_counts_once() -> None:
     class SlowKeys(CountingKeys):
         async def keys_for(self, kid: str | None, alg: str) -> Sequence[Any]:

@@ -22,6 +22,7 @@ def paying(
     level_multiplier: float = 1.0,
     trigger_threshold: int = 0,
     trigger_multiplier: float = 0.5,
+    **cap: int,
 ) -> Rule:
     return Rule.paying(
         "game",
@@ -29,13 +30,17 @@ def paying(
         level_multiplier=level_multiplier,
         trigger_threshold=trigger_threshold,
         trigger_multiplier=trigger_multiplier,
+        **cap,
     )
 
 
 @pytest.mark.parametrize(
     ("rule", "problem"),
     [
-        (paying(bounds=(0, 0)), "reward_max_amount: nothing could ever be paid"),
+        (
+            paying(bounds=(0, 0)),
+            "reward_fixed_amount, reward_max_amount: nothing could ever be paid",
+        ),
         (paying(level_multiplier=0.01), "level_completion_multiplier: every award would round"),
         (
             paying(bounds=(1, 1), trigger_threshold=5),
@@ -46,7 +51,7 @@ def paying(
 )
 def test_a_rule_that_could_never_pay_has_a_problem(rule: Rule, problem: str) -> None:
     (told,) = rule.problems()
-    assert problem in told
+    assert told.startswith(problem)
 
 
 def test_rules_that_can_pay_have_no_problem() -> None:
@@ -54,6 +59,30 @@ def test_rules_that_can_pay_have_no_problem() -> None:
     assert paying(bounds=(0, 1)).problems() == []
     assert paying(level_multiplier=0.0, trigger_threshold=3).problems() == []
     assert not Rule("off").pays
+
+
+def test_every_problem_of_a_rule_is_told_at_once() -> None:
+    assert paying(bounds=(1, 1), level_multiplier=0.5, trigger_threshold=1).problems() == [
+        "level_completion_multiplier: every award would round down to nothing",
+        "event_trigger_multiplier: every award would round down to nothing",
+    ]
+
+
+def test_a_multiplier_without_its_threshold_is_as_good_as_none() -> None:
+    assert paying(trigger_threshold=0, trigger_multiplier=2.0).trigger_millionths == 0
+    assert paying(trigger_threshold=1, trigger_multiplier=2.0).trigger_millionths == 2_000_000
+
+
+@given(st.integers(0, 50), st.lists(st.integers(0, 20), max_size=20), st.integers(0, 100))
+def test_a_day_pays_the_smaller_of_cap_and_awards_and_nothing_once_more_was_paid(
+    cap: int, awards: list[int], paid_under_another_cap: int
+) -> None:
+    rule = paying(max_per_day=cap) if cap else paying()
+    paid = 0
+    for award in awards:
+        paid += rule.capped(award, paid)
+    assert paid == (min(cap, sum(awards)) if cap else sum(awards))
+    assert rule.capped(7, cap + paid_under_another_cap) == (0 if cap else 7)
 
 
 def test_products_are_rounded_down() -> None:
@@ -70,11 +99,28 @@ def test_the_trigger_pays_at_each_multiple_of_its_threshold_and_is_off_at_zero()
     assert paying().trigger_award(None, 3) == 0
 
 
+def test_the_trigger_pays_by_what_was_drawn_within_the_bounds() -> None:
+    rule = paying(bounds=(10, 20), trigger_threshold=1, trigger_multiplier=1.0)
+    assert [rule.trigger_award(draw, 1) for draw in (None, 9, 15, 21)] == [10, 10, 15, 20]
+
+
 def test_draws_are_within_both_bounds_and_only_for_games_that_need_them() -> None:
     draws = draws_for([paying(), Rule.paying("dice", bounds=(1, 3), level_multiplier=1,
                        trigger_threshold=0, trigger_multiplier=0)])  # fmt: skip
     assert set(draws) == {"dice"}
     assert {draws["dice"]() for _ in range(200)} == {1, 2, 3}
+
+
+def test_the_chance_that_is_given_is_asked_for_the_bounds_of_the_game() -> None:
+    asked = []
+
+    def largest(least: int, most: int) -> int:
+        asked.append((least, most))
+        return most
+
+    draws = draws_for([paying(bounds=(2, 9)), paying(bounds=(5, 5))], largest)
+    assert draws["game"]() == 9
+    assert asked == [(2, 9)]
 
 
 @pytest.mark.parametrize(
