@@ -57,6 +57,7 @@ def test_a_rule_that_could_never_pay_has_a_problem(rule: Rule, problem: str) -> 
 def test_rules_that_can_pay_have_no_problem() -> None:
     assert paying().problems() == []
     assert paying(bounds=(0, 1)).problems() == []
+    assert paying(bounds=(0, 2), trigger_threshold=3).problems() == []
     assert paying(level_multiplier=0.0, trigger_threshold=3).problems() == []
     assert not Rule("off").pays
 
