@@ -263,6 +263,17 @@ def test_the_address_beats_the_code_beats_the_latest_session(members: str, count
     assert data["country_code"] == country
 
 
+@pytest.mark.parametrize("unknown", ["UK", "Mars", "xx", "1"])
+def test_a_country_that_is_unknown_is_all_that_need_be_wrong(unknown: str) -> None:
+    rule = "is not a recognized ISO country code"
+    assert errors(an_event(f',"country_code":"{unknown}"')) == {"country_code": [rule]}
+
+
+@pytest.mark.parametrize("name", ["object_type", "object_instance_id", "client_ip", "country_code"])
+def test_a_blank_text_is_as_good_as_none(name: str) -> None:
+    assert decode_event(an_event(f',"{name}":" \\t"')) == AnalyticsEvent("ada", "spin")
+
+
 @pytest.mark.parametrize("unused", ['"UK"', '"Mars"', '""', "5", "{}", "null", '"a\\u0000"'])
 def test_a_country_that_is_not_used_costs_no_event(unused: str) -> None:
     event = decode_event(an_event(f',"client_ip":"193.0.6.139","country_code":{unused}'))
@@ -306,6 +317,13 @@ def test_a_wrong_event_is_marked_and_keeps_its_place() -> None:
         Rejected(None, {"user_id": ["must be a string"], "action_type": must}), event, absent,
         absent, Rejected("eve", {"action_type": must}),
     ]  # fmt: skip
+
+
+def test_one_wrong_event_of_a_full_batch_costs_none_of_the_others() -> None:
+    body = json.dumps({"events": [EVENT] * (MAX_EVENTS - 1) + [{**EVENT, "value": "a"}]}).encode()
+    outcomes = decode_batch(body)
+    assert outcomes[:-1] == [AnalyticsEvent("ada", "spin")] * (MAX_EVENTS - 1)
+    assert outcomes[-1] == Rejected("ada", {"value": ["must be a number"]})
 
 
 def test_the_same_player_may_come_a_hundred_times() -> None:
