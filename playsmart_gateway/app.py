@@ -38,6 +38,7 @@ from playsmart_gateway.dialects.descriptor import Dialect, Host
 from playsmart_gateway.events.batch import PLAYSMART
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http import ops
+from playsmart_gateway.http.content_encoding import Inflater
 from playsmart_gateway.http.endpoint import ERROR_BODY, Tokens
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.http.request_frame import (
@@ -141,6 +142,7 @@ def application(
     gateway.verifier.on_invalid = partial(gateway.stats.count_auth_failure, "token")
     home = Home(config.server.host)
     gate = OperatorGate(config.operator.token, tries, home=home, development=development)
+    turns = gateway.slots.large_bodies
     host = Host(
         config,
         rules_for(config),
@@ -152,7 +154,8 @@ def application(
         statistics=gateway.statistics,
         tokens=Tokens(gateway.verifier, config.auth.trust_forwarded),
         known_players=gateway.known_players,
-        turns=gateway.slots.large_bodies,
+        turns=turns,
+        inflater=Inflater(config.server.max_body_bytes, gateway.slots.limits.max_body_bytes, turns),
         allowance=allowance or allowance_for(config),
         make_limit=partial(worker.counts.limit if worker else in_process, clock=steady),
         tries=tries,

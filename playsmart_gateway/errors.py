@@ -12,6 +12,7 @@
     │   ├── TooSlow           408  the request did not arrive in time
     │   ├── TooLarge          413  the body is over the limit
     │   ├── UnsupportedMedia  415  the body is not in a media type that we read
+    │   │   └── UnsupportedEncoding    it is compressed, and not by gzip
     │   ├── RateLimited       429  too often; come back in ``retry_after_seconds``
     │   ├── InternalError     500  a bug; what it was is in the log
     │   ├── Unstorable        500  the store will never take it; nothing of it is kept
@@ -150,6 +151,12 @@ class UnsupportedMedia(Refused):
     tag = "unsupported_media"
     status = 415
     default_message = "unsupported_media_type"
+
+
+class UnsupportedEncoding(UnsupportedMedia):
+    """The body is in a content coding that we do not undo."""
+
+    default_message = "unsupported_content_encoding"
 
 
 class RateLimited(Refused):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from playsmart_gateway.config.tables import DialectSection
     from playsmart_gateway.console.access import OperatorGate
     from playsmart_gateway.economy.coins import Rule
+    from playsmart_gateway.http.content_encoding import Inflater
     from playsmart_gateway.http.endpoint import Endpoint, Tokens
     from playsmart_gateway.http.turns import Spaced
     from playsmart_gateway.metrics import Stats
@@ -67,6 +68,7 @@ class Host(NamedTuple):
     """Of the dialect that has such."""
 
     turns: Spaced
+    inflater: Inflater
     allowance: Allowance | None
     make_limit: MakeLimit
     tries: WrongTries

@@ -23,6 +23,7 @@ from playsmart_gateway.errors import (
     UnsupportedMedia,
 )
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.content_encoding import Inflater, Inflation, is_gzip
 from playsmart_gateway.http.error_body import (
     JSON_TYPE,
     NO_PROBLEMS,
@@ -58,7 +59,8 @@ class Answer(NamedTuple):
     The rest is for whoever watches: ``batch`` is what was accepted of the request, ``is_stored`` if
     it was committed before the answer, ``points`` what it earned by then; ``problems`` are what is
     wrong with the request, or with a part of it, which is ``rejected`` events. ``reason`` is why it
-    was refused: public text that holds nothing of what was sent.
+    was refused: public text that holds nothing of what was sent. ``inflated`` is the body of a
+    request that came compressed, empty if nothing could be made of it.
     """
 
     status: int
@@ -70,6 +72,7 @@ class Answer(NamedTuple):
     problems: Problems = NO_PROBLEMS
     reason: str = ""
     rejected: int = 0
+    inflated: bytes | None = None
 
 
 class Disconnected(Exception):
@@ -81,14 +84,10 @@ def require_json(headers: Headers) -> None:
     media_type = headers.get(b"content-type", _JSON)
     if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
         raise UnsupportedMedia
-    require_plain_encoding(headers)
 
 
-def require_plain_encoding(headers: Headers) -> None:
-    """Raise ``UnsupportedMedia`` if the body is compressed."""
-    encoding = headers.get(b"content-encoding")
-    if encoding is not None and encoding.lower() != b"identity":
-        raise UnsupportedMedia("unsupported_content_encoding")
+def any_media(headers: Headers) -> None:
+    """Require nothing: what the body is in is for its reader to say."""
 
 
 class Room(Protocol):
@@ -106,12 +105,12 @@ class Room(Protocol):
 class Endpoint(ABC, Generic[Who, Asked]):
     """Answers the POST requests of one path, in the order that is the same for all.
 
-    Who asks, and may they ask once more (``authenticate``); the media type; the body, up to
-    ``max_body_bytes``; is there ``room`` for the ``max_events`` that it can come to; what is asked
-    (``decode``, in steps with ``turns`` between them if the body is large); do it and say so
-    (``act``). Whatever refuses on the way raises ``Refused``, which
-    is counted by its tag, and answered as the dialect says it (``sound``). A store that cannot be
-    asked is 503.
+    Who asks, and may they ask once more (``authenticate``); the media type; the body, up to what
+    ``inflater`` lets one come to, as it was sent and inflated; is there ``room`` for the
+    ``max_events`` that it can come to; what is asked (``decode``, in steps with ``turns`` between
+    them if the body is large); do it and say so (``act``). Whatever refuses on the way raises
+    ``Refused``, which is counted by its tag, and answered as the dialect says it (``sound``). A
+    store that cannot be asked is 503.
     """
 
     reads_first: ClassVar[bool] = False
@@ -126,7 +125,7 @@ class Endpoint(ABC, Generic[Who, Asked]):
     def __init__(
         self,
         stats: Stats,
-        max_body_bytes: int,
+        inflater: Inflater,
         *,
         room: Room | None = None,
         turns: Spaced | None = None,
@@ -134,20 +133,24 @@ class Endpoint(ABC, Generic[Who, Asked]):
         self._room = room if self.max_events else None
         self._turns = turns
         self._stats = stats
-        self._max_body_bytes = max_body_bytes
+        self._inflater = inflater
+        self._max_body_bytes = inflater.max_bytes
 
     async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
         """Answer one request; None when the client has left."""
         who, body = None, b""
+        inflation: Inflation | None = None
         try:
-            if self.reads_first:
-                self.require_media(headers)
-                body = await read_body(headers, receive, self._max_body_bytes)
-                who = await self.authenticate(headers, body)
-            else:
+            if not self.reads_first:
                 who = self.recall(headers) or await self.authenticate(headers, body)
-                self.require_media(headers)
-                body = await read_body(headers, receive, self._max_body_bytes)
+            self.require_media(headers)
+            is_compressed = is_gzip(headers)
+            body = await read_body(headers, receive, self._max_body_bytes)
+            if is_compressed:
+                inflation = self._inflater.begin()
+                body = await inflation.inflate(body, "" if who is None else self.sender(who))
+            if who is None:
+                who = await self.authenticate(headers, body)
             room, size = self._room, len(body)
             if room is not None and not room.has_room_for(size, self.max_events):
                 await room.room_for(size, self.max_events)
@@ -156,16 +159,21 @@ class Endpoint(ABC, Generic[Who, Asked]):
                 asked = await self._turns.run(steps, self.sender(who))
             else:
                 asked = self.decode(who, body)
-            return await self.act(who, asked, size)
+            answer = await self.act(who, asked, size)
+            return answer if inflation is None else answer._replace(inflated=body)
         except Disconnected:
             return None
         except Refused as error:
-            refusal = error
+            refusal, size = error, len(body) if inflation is None else inflation.size
         except SinkError:
-            refusal = StoreUnavailable(retry_after_seconds=1)
+            refusal, size = StoreUnavailable(retry_after_seconds=1), len(body)
+        finally:
+            if inflation is not None:
+                inflation.let_go()
         self._stats.refused_requests[refusal.tag] += 1
-        self.refused(refusal, who, len(body))
-        return self.answer_to(refusal)
+        self.refused(refusal, who, size)
+        answer = self.answer_to(refusal)
+        return answer if inflation is None else answer._replace(inflated=inflation.content)
 
     def recall(self, headers: Headers) -> Who | None:
         """Return who asks if that is known without waiting; else ``authenticate`` is asked.

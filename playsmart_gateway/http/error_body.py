@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
-from playsmart_gateway.errors import Detail, Refused
+from playsmart_gateway.errors import Detail, Refused, UnsupportedEncoding
 
 JSON_TYPE = (b"content-type", b"application/json")
 MAX_DETAILS = 20
@@ -103,4 +103,6 @@ def error_headers(refusal: Refused) -> list[tuple[bytes, bytes]]:
         headers.append((b"retry-after", b"%d" % refusal.retry_after_seconds))
     if refusal.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))  # RFC 6750 section 3
+    if isinstance(refusal, UnsupportedEncoding):
+        headers.append((b"accept-encoding", b"gzip"))  # RFC 9110 section 15.5.16
     return headers

@@ -38,13 +38,23 @@ def operation(
     answers: Answers,
     **more: Any,
 ) -> dict[str, Any]:
-    """Return one operation; ``more`` are its parameters, body and security."""
+    """Return one operation; ``more`` are its parameters and security."""
     return {
         "operationId": operation_id,
         "summary": summary,
         "description": description,
         **more,
         "responses": answers,
+    }
+
+
+def body(of_type: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a request, by media type; every one of ours may come compressed."""
+    return {
+        "required": True,
+        "description": "May come in gzip, with `Content-Encoding: gzip`: one whole member, which "
+        "inflates to no more than the configured limit of a body.",
+        "content": of_type,
     }
 
 
@@ -115,6 +125,10 @@ HEADERS: dict[str, Any] = {
         "required": True,
         "schema": {"const": "Bearer"},
     },
+    "Accept-Encoding": {
+        "description": "The content coding that a body may be in, when it came in another one.",
+        "schema": {"const": "gzip"},
+    },
     "Allow": {
         "description": "The methods that there are.",
         "required": True,
@@ -134,6 +148,7 @@ HEADERS: dict[str, Any] = {
 _HEADERS_OF = {
     401: ("WWW-Authenticate",),
     405: ("Allow",),
+    415: ("Accept-Encoding",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }

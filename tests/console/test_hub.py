@@ -35,7 +35,12 @@ class Scene:
         )
 
     async def request(
-        self, batch: Batch | None = None, *, status: int = 0, body: bytes = b"{}"
+        self,
+        batch: Batch | None = None,
+        *,
+        status: int = 0,
+        body: bytes = b"{}",
+        inflated: bytes | None = None,
     ) -> None:
         """One request, read in two parts."""
         parts: Iterator[dict[str, Any]] = iter(
@@ -56,7 +61,7 @@ class Scene:
             path="/ingest/events",
             request_id=b"request-7",
             authorization=b"Bearer abc",
-            answer=Answer(status or (202 if batch else 400), b"{}", [], batch),
+            answer=Answer(status or (202 if batch else 400), b"{}", [], batch, inflated=inflated),
             seconds=0.0015,
         )
 
@@ -284,3 +289,22 @@ async def test_a_watcher_gets_what_it_asked_for(interest: Interest, seen: str) -
     source = {"one": "playsmart", "many": "teak", "refused": "refused"}
     assert found == [source[name] for name in seen.split()]
     assert watcher.dropped == 0
+
+
+async def test_of_a_compressed_body_is_shown_what_it_inflated_to_or_how_large_it_was() -> None:
+    scene = Scene(shows_bodies=True)
+    watcher = scene.inspector.watch()
+    ada = scene.inspector.watch(Interest(player="ada"))
+    for inflated in (b'{"user_id": "ada"}', b"", b"x" * (MAX_SHOWN_BYTES + 1)):
+        await scene.request(body=b"\x1f\x8b\x08...", inflated=inflated)
+    shown = [(seen.body, seen.body_bytes) for seen in taken(watcher)]
+    assert shown == [(b'{"user_id": "ada"}', 18), (None, 6), (None, MAX_SHOWN_BYTES + 1)]
+    assert len(taken(ada)) == 1
+
+
+async def test_where_bodies_are_not_shown_those_that_were_inflated_are_not_either() -> None:
+    scene = Scene()
+    watcher = scene.inspector.watch()
+    await scene.request(inflated=b'{"user_id": "ada"}')
+    (seen,) = taken(watcher)
+    assert (seen.body, seen.body_bytes) == (None, 0)

@@ -165,7 +165,8 @@ def test_bodies_that_cannot_be_shown_are_told_by_their_size() -> None:
     redactor = Redactor([])
     assert redactor.message(seen(b"\xff\xfe\x00"))["body"] == "3 bytes that are no text"
     assert redactor.message(seen(b"a\0b"))["body"] == "3 bytes that are no text"
-    assert redactor.message(seen(body_bytes=5_000))["body"] == "5,000 bytes, too many to show"
+    assert redactor.message(seen(body_bytes=5_000))["body"] == "5,000 bytes, not inflated"
+    assert redactor.message(seen(body_bytes=500_000))["body"] == "500,000 bytes, too many to show"
     assert "body" not in redactor.message(seen())
     too_large = seen(batch=Batch("teak", "g", "p", 7, b""), status=200)
     assert redactor.message(too_large)["events"] is None

@@ -1,5 +1,6 @@
 """Requests and rows as the files of cases write them."""
 
+import gzip
 import json
 import sqlite3
 from datetime import datetime
@@ -10,6 +11,15 @@ from tests.support.process import SECRET
 
 
 def body_of(case: dict[str, Any]) -> bytes:
+    return as_sent(case, plain_body_of(case))
+
+
+def as_sent(case: dict[str, Any], body: bytes) -> bytes:
+    """A body as the client sends it: all of it in gzip, or as many bytes as the case says."""
+    return gzip.compress(body)[: case.get("gzip_bytes")] if case.get("gzip") else body
+
+
+def plain_body_of(case: dict[str, Any]) -> bytes:
     if "body_text" in case:
         return str(case["body_text"]).encode()
     if repeated := case.get("repeat_event"):

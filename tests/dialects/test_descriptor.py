@@ -53,7 +53,7 @@ class Track(Endpoint[str, Event]):
     max_events = 1
 
     def __init__(self, host: Host) -> None:
-        super().__init__(host.stats, host.config.server.max_body_bytes, room=host.intake)
+        super().__init__(host.stats, host.inflater, room=host.intake)
         self._host = host
         self._token = host.config.of(Acme).token.encode()
         (limited,) = ACME.limits(host.config)

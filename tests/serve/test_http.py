@@ -485,11 +485,12 @@ def test_another_media_type_is_415_in_the_envelope(
 
 
 @refused
-@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate", "identity, gzip", "x"])
+@pytest.mark.parametrize("encoding", ["zstd", "br", "deflate", "identity, gzip", "x"])
 def test_an_encoded_body_is_415_in_the_envelope(gateway: RunningGateway, encoding: str) -> None:
     answer = gateway.post(payload(), sub="ada", headers={"content-encoding": encoding})
     assert answer.status_code == 415
     assert answer.json()["error"]["message"] == "unsupported_content_encoding"
+    assert answer.headers["accept-encoding"] == "gzip"
 
 
 def test_an_encoding_that_changes_nothing_is_fine(gateway: RunningGateway) -> None:

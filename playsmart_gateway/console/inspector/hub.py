@@ -145,7 +145,10 @@ class Inspector:
         self._count_missed()
         batch = answer.batch
         accepted = answer.status < 400
-        body = b"" if batch is not None else heard.body or b""
+        whole, size = heard.body, heard.size
+        if self.shows_bodies and answer.inflated is not None:
+            whole, size = answer.inflated, len(answer.inflated) or size
+        body = b"" if batch is not None or size > MAX_SHOWN_BYTES else whole or b""
         wanted = [each for each in self._watchers if each.wants(accepted, batch, body)]
         if not wanted:
             if all(watcher.is_sated for watcher in self._watchers):
@@ -164,7 +167,7 @@ class Inspector:
             batch=None,
             rows=None,
             body=body or None,
-            body_bytes=heard.size,
+            body_bytes=size,
             state=None,
             points=answer.points,
             problems=answer.problems,

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from playsmart_gateway.console.inspector.watcher import Seen
+from playsmart_gateway.console.inspector.watcher import MAX_SHOWN_BYTES, Seen
 from playsmart_gateway.events.row import decode, encode
 
 MASK = "••••"
@@ -103,7 +103,8 @@ class Redactor:
         elif seen.body is not None:
             shown |= self._body(seen.body)
         elif seen.body_bytes:
-            shown["body"] = f"{seen.body_bytes:,} bytes, too many to show"
+            why = "too many to show" if seen.body_bytes > MAX_SHOWN_BYTES else "not inflated"
+            shown["body"] = f"{seen.body_bytes:,} bytes, {why}"
         token = seen.authorization.decode("latin-1").partition(" ")[2].strip()
         if len(token) >= LEAST_SECRET_LENGTH:
             shown = _replace(shown, token)

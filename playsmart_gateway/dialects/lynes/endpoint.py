@@ -64,7 +64,7 @@ class SendEvent(Endpoint[Sender, Request]):
     def __init__(
         self, host: Host, tokens: Tokens, program: Program, access: Access, *, rate_limit: int
     ) -> None:
-        super().__init__(host.stats, host.config.server.max_body_bytes)
+        super().__init__(host.stats, host.inflater)
         self._commit_queue = host.commit_queue
         self._tokens = tokens
         self._program = program

@@ -30,14 +30,21 @@ from playsmart_gateway.dialects.lynes.reads import (
     NO_USER,
 )
 from playsmart_gateway.dialects.lynes.reads import NO_EVENT as NO_STATS
-from playsmart_gateway.dialects.lynes.reply import ERRORS, ONLY_GET, WRONG_QUERY, error_body
-from playsmart_gateway.errors import Detail
+from playsmart_gateway.dialects.lynes.reply import (
+    ERRORS,
+    OF_ENCODING,
+    ONLY_GET,
+    WRONG_QUERY,
+    error_body,
+)
+from playsmart_gateway.errors import Detail, UnsupportedEncoding
 from playsmart_gateway.openapi.parts import (
     BEARER,
     JSON,
     Answers,
     Piece,
     answer,
+    body,
     content,
     either,
     operation,
@@ -150,7 +157,12 @@ _POST = operation(
         ),
         "404": _error(404, "There is no such event, or it is not active.", NO_EVENT),
         "413": _error(413, "The body is over the configured limit."),
-        "415": _error(415, "The body is not JSON, or compressed."),
+        "415": _error(
+            415,
+            "The body is not JSON, or compressed by something else than gzip.",
+            *(ERRORS[415][1], OF_ENCODING[UnsupportedEncoding.default_message]),
+            header="Accept-Encoding",
+        ),
         "429": _error(429, "Too many requests in this second.", header="Retry-After"),
         "500": _error(500, "Our mistake; the log has the request id."),
         **_errors(ERRORS[405][1]),
@@ -163,7 +175,7 @@ _POST = operation(
             {"type": "string"},
         )
     ],
-    requestBody={"required": True, "content": {JSON: content(ref("LynesEvent"), REQUESTS)}},
+    requestBody=body({JSON: content(ref("LynesEvent"), REQUESTS)}),
     security=BEARER,
     servers=_SERVERS,
 )

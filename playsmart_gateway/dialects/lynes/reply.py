@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from playsmart_gateway.economy.points import Award
-from playsmart_gateway.errors import Detail, Forbidden, NotFound, Refused
+from playsmart_gateway.errors import Detail, Forbidden, NotFound, Refused, UnsupportedEncoding
+from playsmart_gateway.http.content_encoding import INVALID_GZIP
 from playsmart_gateway.http.error_body import MAX_PROBLEMS, Problems, Said
 
 ERRORS = {
@@ -29,6 +30,12 @@ ONLY_GET = "Only GET is allowed"
 WRONG_QUERY = "Invalid query"
 _CHOSEN = (ONLY_GET, WRONG_QUERY)
 """Messages that were chosen where they were raised; all others are those of the status."""
+
+OF_ENCODING = {
+    INVALID_GZIP: "The request body is not one whole gzip stream",
+    UnsupportedEncoding.default_message: "The request body may be compressed by gzip only",
+}
+"""What the contract does not know, by the message of whoever raised it."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,6 +79,7 @@ def sound(refusal: Refused) -> Said:
     code, message = ERRORS[status]
     if isinstance(refusal, Forbidden | NotFound) or refusal.message in _CHOSEN:
         message = refusal.message
+    message = OF_ENCODING.get(refusal.message, message)
     problems = Problems(code, message, details[:MAX_PROBLEMS])
     return Said(error_body(status, details, message), problems)
 

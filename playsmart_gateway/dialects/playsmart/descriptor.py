@@ -31,7 +31,7 @@ class _PlaySmart(Dialect):
             host.tokens,
             host.stats,
             draws_for(host.rules),
-            host.config.server.max_body_bytes,
+            host.inflater,
             host.allowance,
             host.turns,
         )

@@ -16,8 +16,9 @@ from playsmart_gateway.auth.tokens import Caller
 from playsmart_gateway.dialects.playsmart.request import Rejected, decode, decode_in_steps
 from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS
 from playsmart_gateway.economy.coins import Draws
-from playsmart_gateway.errors import Forbidden, Malformed, Refused
+from playsmart_gateway.errors import Forbidden, Malformed, Refused, TooLarge
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.content_encoding import Inflater
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens, bearer_of
 from playsmart_gateway.http.error_body import CODES, JSON_TYPE, Problems, Said, envelope
 from playsmart_gateway.http.preferences import preference
@@ -42,7 +43,7 @@ class Parts(NamedTuple):
     tokens: Tokens
     stats: Stats
     draws: Draws
-    max_body_bytes: int
+    inflater: Inflater
     allowance: Allowance | None = None
     turns: Spaced | None = None
 
@@ -52,7 +53,7 @@ class Uploads(Endpoint[Caller, Asked]):
 
     def __init__(self, parts: Parts) -> None:
         stats, room = parts.stats, parts.intake
-        super().__init__(stats, parts.max_body_bytes, room=room, turns=parts.turns)
+        super().__init__(stats, parts.inflater, room=room, turns=parts.turns)
         self._intake = parts.intake
         self._tokens = parts.tokens
         self._recall = parts.tokens.verifier.recall
@@ -80,7 +81,7 @@ class Uploads(Endpoint[Caller, Asked]):
 
     def refused(self, refusal: Refused, who: Caller | None, size: int) -> None:
         """See ``Endpoint``; the time that a wrong body took is charged to the player."""
-        if self._allowance is not None and isinstance(refusal, Malformed | Forbidden):
+        if self._allowance is not None and isinstance(refusal, Malformed | Forbidden | TooLarge):
             assert who is not None, "bodies are read for those who are known"
             self._allowance.charge(who.subject, size)
 

@@ -8,7 +8,16 @@ from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS, Upload
 from playsmart_gateway.dialects.playsmart.validate import OPERATOR_TOKEN
 from playsmart_gateway.dialects.playsmart.validate import PATH as VALIDATE
 from playsmart_gateway.errors import Detail
-from playsmart_gateway.openapi.parts import BEARER, JSON, Piece, answer, content, operation, refusal
+from playsmart_gateway.openapi.parts import (
+    BEARER,
+    JSON,
+    Piece,
+    answer,
+    body,
+    content,
+    operation,
+    refusal,
+)
 from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of
 
 TOKEN_MESSAGES = (
@@ -187,7 +196,7 @@ _REFUSED = {
     **refusal(413, "The body is over the configured limit.", "body_too_large"),
     **refusal(
         415,
-        "The body is not JSON, or compressed.",
+        "The body is not JSON, or compressed by something else than gzip.",
         "unsupported_media_type",
         "unsupported_content_encoding",
     ),
@@ -208,7 +217,7 @@ _REFUSED = {
         "too_many_connections",
     ),
 }
-_BODY = {"required": True, "content": {JSON: content(ref(Upload), UPLOADS)}}
+_BODY = body({JSON: content(ref(Upload), UPLOADS)})
 
 PIECE = Piece(
     "PlaySmart",

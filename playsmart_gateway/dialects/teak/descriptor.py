@@ -35,7 +35,7 @@ class _Teak(Dialect):
             players=host.store,
             renderer=renderer,
             stats=host.stats,
-            max_body_bytes=host.config.server.max_body_bytes,
+            inflater=host.inflater,
             store_client_ip=section.store_client_ip,
             clock=host.clock,
             make_limit=host.make_limit,

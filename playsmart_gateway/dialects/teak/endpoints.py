@@ -35,7 +35,8 @@ from playsmart_gateway.events.sessions import (
     Session,
     session_batch,
 )
-from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, require_plain_encoding
+from playsmart_gateway.http.content_encoding import Inflater
+from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, any_media
 from playsmart_gateway.http.error_body import JSON_TYPE, Said
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.intake import Intake
@@ -59,7 +60,7 @@ class Parts(NamedTuple):
     players: AppPlayers
     renderer: Renderer
     stats: Stats
-    max_body_bytes: int
+    inflater: Inflater
     store_client_ip: bool
     clock: Callable[[], float]
     """Wall time in seconds."""
@@ -79,10 +80,10 @@ class _Endpoint(Endpoint[Sender, Asked]):
 
     path: ClassVar[str]
     reads_first = True
-    require_media = staticmethod(require_plain_encoding)  # a form will do, too
+    require_media = staticmethod(any_media)  # a form will do, too
 
     def __init__(self, parts: Parts, limit: int) -> None:
-        super().__init__(parts.stats, parts.max_body_bytes, room=parts.intake)
+        super().__init__(parts.stats, parts.inflater, room=parts.intake)
         self._parts = parts
         self._limit = limit
         self._rate = parts.make_limit(limit, tuple(parts.apps))

@@ -24,6 +24,7 @@ from playsmart_gateway.errors import (
     Refused,
     StoreUnavailable,
     TooLarge,
+    UnsupportedEncoding,
     UnsupportedMedia,
 )
 from playsmart_gateway.openapi.parts import (
@@ -31,6 +32,7 @@ from playsmart_gateway.openapi.parts import (
     Answers,
     Piece,
     answer,
+    body,
     content,
     either,
     operation,
@@ -63,7 +65,14 @@ def _answers(
         "403": _errors("Not a secret of this app.", {"a wrong secret": replies.WRONG_SECRET}),
         "404": missing,
         "413": _errors("The body is over the configured limit.", _refused(TooLarge)),
-        "415": _errors("Neither JSON nor a form, or compressed.", _refused(UnsupportedMedia)),
+        "415": _errors(
+            "Neither JSON nor a form, or compressed by something else than gzip.",
+            {
+                **_refused(UnsupportedMedia),
+                "another coding": replies.sound(UnsupportedEncoding()).body,
+            },
+            "Accept-Encoding",
+        ),
         "429": _errors(
             "The app called this path too often in this second.",
             {"too often": replies.rate_limited(path, limit)},
@@ -99,7 +108,7 @@ def _post(
     answers: Answers,
 ) -> dict[str, Any]:
     name, example = EXAMPLES[schema]
-    body = {
+    media = {
         JSON: content(ref(schema), {name: example}),
         FORM: content(ref(f"{schema}Form"), {name: as_texts(example)}),
     }
@@ -109,7 +118,7 @@ def _post(
             summary,
             description,
             answers,
-            requestBody={"required": True, "content": body},
+            requestBody=body(media),
         )
     }
 

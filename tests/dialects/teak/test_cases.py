@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests import CASE_FILES
+from tests.dialects.cases import as_sent
 from tests.support.process import RunningGateway
 from tests.support.teak import (
     CREDENTIALS,
@@ -65,7 +66,7 @@ def test_a_worked_example_of_the_contract_holds(
     answer = teak.client.request(
         case.get("method", "POST"),
         case["path"],
-        content=body_of(case, form),
+        content=as_sent(case, body_of(case, form) or b""),
         headers={
             "content-type": FORM if form else case.get("content_type", "application/json"),
             **case.get("headers", {}),

@@ -23,7 +23,9 @@ from playsmart_gateway.dialects.teak.endpoints import (
 )
 from playsmart_gateway.dialects.teak.renderer import Renderer
 from playsmart_gateway.dialects.teak.section import Teak
+from playsmart_gateway.http.content_encoding import Inflater
 from playsmart_gateway.http.endpoint import Answer
+from playsmart_gateway.http.turns import Spaced
 from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.rate_limit import in_process as in_process_limit
 from playsmart_gateway.stores.memory.store import MemorySink
@@ -66,6 +68,10 @@ class Door:
         return (await self(**{**BODIES[self.path], **fields})).status
 
 
+def inflater(max_bytes: int) -> Inflater:
+    return Inflater(max_bytes, 10 * max_bytes, Spaced())
+
+
 async def at_once(_: float) -> None:
     """Instead of the pause after a wrong secret."""
 
@@ -85,7 +91,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Parts]:
             players=gateway.store,
             renderer=Renderer(),
             stats=gateway.stats,
-            max_body_bytes=1_000,
+            inflater=inflater(1_000),
             store_client_ip=False,
             clock=clock,
             tries=WrongTries(gateway.stats.count_auth_failure, pause=at_once),
@@ -155,7 +161,7 @@ async def test_each_app_has_a_budget_of_its_own_on_each_path(tmp_path: Path) -> 
 
 async def test_a_full_batch_is_one_request(tmp_path: Path) -> None:
     async with opened(tmp_path, FakeClock()) as parts:
-        door = Door(parts._replace(max_body_bytes=100_000), AnalyticsBatch)
+        door = Door(parts._replace(inflater=inflater(100_000)), AnalyticsBatch)
         events = BODIES[door.path]["events"] * 100
         assert [(await door(events=events)).status for _ in range(LIMIT)] == [200] * LIMIT
 
