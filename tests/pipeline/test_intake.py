@@ -115,9 +115,10 @@ def run_stepped(scenario: Callable[[SteppedLoop], Coroutine[None, None, None]]) 
 async def test_events_that_do_not_fit_are_refused_and_leave_nothing() -> None:
     door = Door()
     await door.request(4)
-    with pytest.raises(Overloaded):
-        await door.request(2)
-    assert (door.buffer.events, door.stats.rejected["buffer_full"]) == (4, 2)
+    for _ in range(2):
+        with pytest.raises(Overloaded):
+            await door.request(2)
+    assert (door.buffer.events, door.stats.rejected["buffer_full"]) == (4, 4)
     assert door.journal.groups == [[1]]
     door.assert_law()
 
@@ -132,11 +133,12 @@ async def test_a_full_buffer_refuses_any_body_before_decoding() -> None:
 
 async def test_a_closed_door_refuses_with_the_first_reason() -> None:
     door = Door()
-    door.intake.close("shutting_down")
+    door.intake.close("store_is_gone")
     door.intake.close("something_else")
-    with pytest.raises(Closing, match="shutting_down"):
+    with pytest.raises(Closing, match="store_is_gone") as refusal:
         await door.intake.room_for(1)
-    with pytest.raises(Closing, match="shutting_down"):
+    assert refusal.value.retry_after_seconds == 1
+    with pytest.raises(Closing, match="store_is_gone"):
         await door.intake.accept(make_batch())
     door.assert_law()
 
@@ -204,6 +206,7 @@ async def test_the_receipt_counts_this_batch_and_the_whole_buffer() -> None:
     await door.intake.room_for(1)
     receipt = await door.intake.accept(make_batch(count=3))
     assert (receipt.accepted, receipt.buffered) == (3, 5)
+    assert door.stats.accepted == 5
 
 
 async def test_requests_of_one_turn_share_a_write_and_keep_their_order() -> None:
