@@ -142,7 +142,7 @@ def application(
     gateway.verifier.on_invalid = partial(gateway.stats.count_auth_failure, "token")
     home = Home(config.server.host)
     gate = OperatorGate(config.operator.token, tries, home=home, development=development)
-    turns = gateway.slots.large_bodies
+    decoding = gateway.slots.decoding
     host = Host(
         config,
         rules_for(config),
@@ -154,8 +154,10 @@ def application(
         statistics=gateway.statistics,
         tokens=Tokens(gateway.verifier, config.auth.trust_forwarded),
         known_players=gateway.known_players,
-        turns=turns,
-        inflater=Inflater(config.server.max_body_bytes, gateway.slots.limits.max_body_bytes, turns),
+        decoding=decoding,
+        inflater=Inflater(
+            config.server.max_body_bytes, gateway.slots.limits.max_body_bytes, decoding
+        ),
         allowance=allowance or allowance_for(config),
         make_limit=partial(worker.counts.limit if worker else in_process, clock=steady),
         tries=tries,

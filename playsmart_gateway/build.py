@@ -321,7 +321,9 @@ def _limits(config: Config) -> Limits:
     return Limits(
         max_connections=server.max_connections,
         max_of_address=server.max_connections_per_address,
-        max_body_bytes=max(server.max_body_bytes, server.max_body_bytes_in_flight),
+        max_body_bytes=max(
+            server.max_body_bytes, server.max_body_bytes_in_flight // server.workers
+        ),
         request_seconds=server.request_timeout_seconds,
         keep_alive_seconds=server.keep_alive_seconds,
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from playsmart_gateway.economy.coins import Rule
     from playsmart_gateway.http.content_encoding import Inflater
     from playsmart_gateway.http.endpoint import Endpoint, Tokens
-    from playsmart_gateway.http.turns import Spaced
+    from playsmart_gateway.http.turns import LongWork
     from playsmart_gateway.metrics import Stats
     from playsmart_gateway.openapi.parts import Piece
     from playsmart_gateway.pipeline.allowance import Allowance
@@ -67,7 +67,7 @@ class Host(NamedTuple):
     known_players: Any
     """Of the dialect that has such."""
 
-    turns: Spaced
+    decoding: LongWork
     inflater: Inflater
     allowance: Allowance | None
     make_limit: MakeLimit

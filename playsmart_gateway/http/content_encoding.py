@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 
 from playsmart_gateway.errors import Malformed, Overcrowded, TooLarge, UnsupportedEncoding
-from playsmart_gateway.http.turns import SLICE_BYTES, Spaced, Steps
+from playsmart_gateway.http.turns import SLICE_BYTES, LongWork, Steps
 
 INVALID_GZIP = "invalid_gzip"
 INPUT_BYTES = 16_384
@@ -35,17 +35,17 @@ def is_gzip(headers: Mapping[bytes, bytes]) -> bool:
 
 
 class Inflater:
-    """Inflates the bodies of one process, with ``turns`` between the steps of one.
+    """Inflates the bodies of one process, each by steps of ``decoding``.
 
     None comes to more than ``max_bytes``, and all that are held at a time to ``max_held_bytes``:
     beside those that are on their way, as a few bytes sent can be a thousand times as many here.
     """
 
-    def __init__(self, max_bytes: int, max_held_bytes: int, turns: Spaced) -> None:
+    def __init__(self, max_bytes: int, max_held_bytes: int, decoding: LongWork) -> None:
         self.max_bytes = max_bytes
         self.max_held_bytes = max_held_bytes
         self.held_bytes = 0
-        self.turns = turns
+        self.decoding = decoding
 
     def begin(self) -> "Inflation":
         """Return what inflates one body; call its ``let_go`` when nobody needs it any more."""
@@ -61,7 +61,7 @@ class Inflation:
         self.content = b""
 
     async def inflate(self, compressed: bytes, sender: str = "") -> bytes:
-        """Return the content; ``sender`` rests if it takes long (see ``Spaced.run``).
+        """Return the content; ``sender`` rests if it takes long (see ``LongWork``).
 
         Raises:
             Malformed: it is not one whole gzip member.
@@ -69,7 +69,7 @@ class Inflation:
             Overcrowded: too many bytes are held already.
         """
         try:
-            self.content = await self._inflater.turns.run(self._steps(compressed), sender)
+            self.content = await self._inflater.decoding.run(self._steps(compressed), sender)
         except zlib.error:
             raise Malformed(INVALID_GZIP) from None
         return self.content

@@ -32,7 +32,7 @@ from playsmart_gateway.http.error_body import (
     Sound,
     error_headers,
 )
-from playsmart_gateway.http.turns import LARGE_BODY_BYTES, Spaced, Steps
+from playsmart_gateway.http.turns import LARGE_BODY_BYTES, LongWork, Steps
 from playsmart_gateway.metrics import Stats
 
 _JSON = b"application/json"
@@ -107,8 +107,8 @@ class Endpoint(ABC, Generic[Who, Asked]):
 
     Who asks, and may they ask once more (``authenticate``); the media type; the body, up to what
     ``inflater`` lets one come to, as it was sent and inflated; is there ``room`` for the
-    ``max_events`` that it can come to; what is asked (``decode``, in steps with ``turns`` between
-    them if the body is large); do it and say so (``act``). Whatever refuses on the way raises
+    ``max_events`` that it can come to; what is asked (``decode``, in steps by ``decoding`` if
+    the body is large); do it and say so (``act``). Whatever refuses on the way raises
     ``Refused``, which is counted by its tag, and answered as the dialect says it (``sound``). A
     store that cannot be asked is 503.
     """
@@ -128,10 +128,10 @@ class Endpoint(ABC, Generic[Who, Asked]):
         inflater: Inflater,
         *,
         room: Room | None = None,
-        turns: Spaced | None = None,
+        decoding: LongWork | None = None,
     ) -> None:
         self._room = room if self.max_events else None
-        self._turns = turns
+        self._decoding = decoding
         self._stats = stats
         self._inflater = inflater
         self._max_body_bytes = inflater.max_bytes
@@ -154,9 +154,9 @@ class Endpoint(ABC, Generic[Who, Asked]):
             room, size = self._room, len(body)
             if room is not None and not room.has_room_for(size, self.max_events):
                 await room.room_for(size, self.max_events)
-            if size > LARGE_BODY_BYTES and self._turns is not None:
+            if size > LARGE_BODY_BYTES and self._decoding is not None:
                 steps = self.decode_in_steps(who, body)
-                asked = await self._turns.run(steps, self.sender(who))
+                asked = await self._decoding.run(steps, self.sender(who))
             else:
                 asked = self.decode(who, body)
             answer = await self.act(who, asked, size)

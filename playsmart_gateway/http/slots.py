@@ -17,7 +17,8 @@ from typing import NamedTuple, Protocol
 
 from playsmart_gateway.errors import Closing, Overcrowded, Refused, TooSlow
 from playsmart_gateway.http.answered import Answered
-from playsmart_gateway.http.turns import ARRIVALS_AT_ONCE, Spaced
+from playsmart_gateway.http.arrivals import Lobby
+from playsmart_gateway.http.turns import ARRIVAL_ROUNDS, ARRIVAL_SECONDS, LongWork, Turns
 from playsmart_gateway.metrics import Stats
 
 WAITING, HEAD, BODY, ANSWERING, IDLE, LINGERING = range(6)
@@ -114,10 +115,11 @@ class Held(Protocol):
 class Slots:
     """The connections of one process, ``connections``, and their limits.
 
-    Of ``arrivals`` some are read from in a round of the event loop. In ``queue`` are those with a
-    request of a pipeline that may begin when it is its turn; of
-    ``large_bodies`` that are whole one at a time is given to its endpoint, or decoded a step; of
-    connections whose bodies are large, or thrown away, one at a time is read from.
+    Of ``arrivals`` few begin, and few leave the ``lobby`` since they have something to say, in a
+    round of the event loop. In ``queue`` are those with a request of a pipeline that may begin when
+    it is its turn; of ``large_bodies`` that are whole one at a time is given to its endpoint, or
+    decoded a step (``decoding``); of connections whose bodies are large, or thrown away, one at a
+    time is read from.
 
     ``answered`` remembers what became of requests, those that were refused here among them.
     ``clock`` never goes back; ``stopping_since`` is set once the process stops: what is not whole
@@ -143,9 +145,11 @@ class Slots:
         self.kept_headers: list[tuple[bytes, bytes]] = []
         self.kept_head, self.last_head = b"", b"connection: close\r\n"
         self.queue: deque[Callable[[], None]] = deque()
-        self.large_bodies = Spaced(ROUNDS)
-        self.arrivals = Spaced(at_once=ARRIVALS_AT_ONCE)
-        self.reads, self.discards = Spaced(READ_ROUNDS), Spaced(seconds=DISCARD_SECONDS)
+        self.large_bodies = Turns(ROUNDS)
+        self.decoding = LongWork(self.large_bodies)
+        self.arrivals = Turns(ARRIVAL_ROUNDS, each_seconds=ARRIVAL_SECONDS)
+        self.lobby = Lobby(self.arrivals)
+        self.reads, self.discards = Turns(READ_ROUNDS), Turns(seconds=DISCARD_SECONDS)
         self._of_address: Counter[str] = Counter()
         self._unswept: list[Held] = []
         self._sweep_size = 0

@@ -57,6 +57,7 @@ class Protocol(Reader):
         super().__init__(*arguments, slots=slots, **named)
         self.address = ""
         self.stuck_at, self.stuck_since = 0, 0.0
+        self._descriptor = -1
         self._answering: Cycle | None = None
         self._extensions = {ANSWER: self.answer, HANG_UP: self.hang_up}
 
@@ -66,26 +67,32 @@ class Protocol(Reader):
         """Start the clock: a client that connects owes a request."""
         self.since = self._clock()
         super().connection_made(transport)
-        if (connection := transport.get_extra_info("socket")) is not None:
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
             for direction in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 connection.setsockopt(socket.SOL_SOCKET, direction, KERNEL_BUFFER_BYTES)
         slots = self._slots
-        self.flow = Flow(transport, self.loop, slots.reads)
+        self.flow = Flow(transport, self.loop)
         if slots.limits.max_of_address:
             self.address = group_of(self.client[0]) if self.client else ""
         if (refused := slots.enter(self)) is not None:
             self.refuse(503, refused)
-        else:  # when many come at once, those who are here already are not to wait for all of them
-            transport.pause_reading()
-            slots.arrivals.put(self.loop, self._begin_to_read)
+        elif connection is not None:
+            self._descriptor = connection.fileno()
+            self._is_new = self.flow.held = True
+            # uvloop begins to read only now, whatever it is told here.
+            self.loop.call_soon(self._wait)
         self._is_extra = slots.excess > 0
 
-    def _begin_to_read(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
+    def _wait(self) -> None:
+        """Wait until the client has something to say, and then for the turn to read it."""
+        if self._is_new and not self.transport.is_closing():
+            self.flow.pause_reading()
+            self._slots.lobby.wait(self.loop, self._descriptor, self._enter)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody who waits for this client."""
+        self._slots.lobby.leave(self._descriptor, self._enter)
         self._abandon()
         super().connection_lost(exc)
         self._slots.leave(self)
@@ -220,8 +227,8 @@ class Protocol(Reader):
         """
         self.stage, self.since = LINGERING, self._clock()
         self._abandon()
-        self.flow.held = False
-        self.flow.resume_reading()
+        self.flow.held = self._is_new = False
+        self.flow.resume_in_turn(self._slots.discards)
         self.transport.write_eof()
 
     def _abandon(self) -> None:

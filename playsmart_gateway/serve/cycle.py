@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from playsmart_gateway.errors import Refused, where
 from playsmart_gateway.http.endpoint import CUT
-from playsmart_gateway.http.turns import Spaced
+from playsmart_gateway.http.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,9 @@ class Cycle(RequestResponseCycle):
         *,
         keep_alive: bool,
         waiting_for_100_continue: bool,
+        reads: Turns,
     ) -> None:
+        self.reads = reads
         self.scope = scope
         self.transport = transport
         self.flow = flow
@@ -86,7 +88,7 @@ class Cycle(RequestResponseCycle):
             self.waiting_for_100_continue = False
         if not self.disconnected and not self.response_complete:
             if self.flow.read_paused:  # that much came of a body
-                self.flow.resume_in_turn()
+                self.flow.resume_in_turn(self.reads)
             await self.message_event.wait()
             self.message_event.clear()
         if self.disconnected or self.response_complete:
@@ -111,28 +113,30 @@ class Cycle(RequestResponseCycle):
 
 
 class Flow(FlowControl):
-    """``held`` while there is enough to do: then nobody may go on reading.
-
-    Whoever takes long to read goes on when it is its turn among ``reads``.
-    """
+    """``held`` while there is enough to do: then nobody may go on reading."""
 
     held = False
 
-    def __init__(
-        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, reads: Spaced
-    ) -> None:
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(transport)
         self._loop = loop
-        self._reads = reads
+        self._has_turn = False
 
     def resume_reading(self) -> None:
         """Read again, unless it is held."""
         if not self.held:
             super().resume_reading()
 
-    def resume_in_turn(self) -> None:
-        """Read again when it is its turn, unless it is held then."""
-        self._reads.put(self._loop, self.resume_reading)
+    def resume_in_turn(self, turns: Turns) -> None:
+        """Read again when it is its turn, unless it is held then; not before."""
+        self.pause_reading()
+        if not self._has_turn:
+            self._has_turn = True
+            turns.put(self._loop, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._has_turn = False
+        self.resume_reading()
 
 
 def _nothing() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import httptools
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from playsmart_gateway.errors import Refused, TooLarge
@@ -43,6 +42,9 @@ MAX_HEAD_BYTES = 32_768
 MAX_QUEUED = 8
 """Requests of a pipeline that are read before their turn; the rest waits unread."""
 
+READ_BYTES = 16_384
+"""Of a body that is not whole, before others have their turn to read."""
+
 MAX_PIECES = 4_096
 """In so many chunks or reads a body may come: each costs what some hundred bytes in one do."""
 
@@ -70,7 +72,7 @@ class Reader(HttpToolsProtocol):
         self.stage, self.since = WAITING, 0.0
         self._slots = slots
         self._clock = slots.clock
-        self._is_extra = False
+        self._is_extra = self._is_new = False
         self._refusal: tuple[int, str] | None = None
         self._is_broken = False
         self._head_bytes = 0
@@ -103,6 +105,8 @@ class Reader(HttpToolsProtocol):
             self._discard(len(data))
         elif self._unparsed or self.flow.held:  # it was on its way when reading was paused
             self._unparsed = memoryview(b"".join((self._unparsed, data)))
+            if self._is_new:
+                self._slots.arrivals.put(self.loop, self._enter)
         elif self._in_body and len(data) <= self._body_left:
             self._feed(data)
         elif self.stage == HEAD:
@@ -167,8 +171,7 @@ class Reader(HttpToolsProtocol):
         if self._discarded > LINGER_BYTES:
             self.transport.close()
         elif self.stage == LINGERING:
-            self.flow.pause_reading()
-            self._slots.discards.put(self.loop, self.flow.resume_reading)
+            self.flow.resume_in_turn(self._slots.discards)
 
     # ---- What the parser tells --------------------------------------------------------------
 
@@ -232,6 +235,7 @@ class Reader(HttpToolsProtocol):
             keep_alive=keeps,
             waiting_for_100_continue=version == "1.1"  # RFC 9110 section 10.1.1
             and headers.get(b"expect", b"").lower() == b"100-continue",
+            reads=slots.reads,
         )
         self.stage = BODY
         self._in_body = True
@@ -259,7 +263,7 @@ class Reader(HttpToolsProtocol):
         cycle.chunks.append(body)
         cycle.held += size
         cycle.unread += size
-        if cycle.unread > HIGH_WATER_LIMIT:  # before, no endpoint has a use for half a body
+        if cycle.unread > READ_BYTES and self._body_left != 0:  # the rest in turn
             self.flow.pause_reading()
             cycle.message_event.set()
         self._pieces += 1
@@ -308,6 +312,12 @@ class Reader(HttpToolsProtocol):
         self._feed(head + rest)
 
     # ---- Going on, or not -------------------------------------------------------------------
+
+    def _enter(self) -> None:
+        """Begin to read, unless it was done or is over."""
+        if self._is_new and not self.transport.is_closing():
+            self._is_new = False
+            self._read_on()
 
     def _stop_reading(self) -> None:
         self._is_broken = True

@@ -1,7 +1,7 @@
 """The process that serves: uvicorn with our connections, deadlines, signals and exit codes.
 
 uvicorn itself has no deadline but one for idle connections. Ours (``connection``) note what they do
-and since when, and ``Server`` sweeps them a few times a second, which costs a request nothing.
+and since when, and ``Server`` sweeps them twice a second, which costs a request nothing.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from starlette.types import ASGIApp
 from playsmart_gateway.app import Application
 from playsmart_gateway.config import Config
 from playsmart_gateway.gateway import Gateway
+from playsmart_gateway.http.arrivals import Gate
 from playsmart_gateway.http.slots import Slots
-from playsmart_gateway.http.turns import ARRIVALS_AT_ONCE
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.serve.acceptor import PAUSE_SECONDS, listen_everywhere
 from playsmart_gateway.serve.connection import Protocol
@@ -35,13 +35,22 @@ SWITCH_INTERVAL_SECONDS = 0.00002
 releases it more often than that never has to hand it over, and the store starves; at 20 us it
 gets its turn at once, and its turns are short."""
 
+GC_THRESHOLDS = 700, 10, 1_000
+"""As Python has them, but for the last: all objects are walked through a hundred times less often.
+With a thousand connections that stops the loop for 50 ms, and it would be tried again while they
+come, as there is next to nothing else (see ``serve``). What requests leave behind is in no circles.
+"""
+
 HURRY = signal.SIGUSR1
 """What a supervisor sends to its workers when it got a second signal."""
 
-SWEEP_TICKS = 5
-"""In so many each connection is looked at once; uvicorn ticks ten times a second."""
+SWEEP_PARTS = 25
+SWEEP_SECONDS = 0.02
+"""Between two of so many parts of all connections, so that each is looked at twice a second. As
+many as came together may end together, and each end takes the loop some time."""
 
-TICK_SECONDS = 0.1
+TICKS = 5
+"""Of uvicorn, between two looks at the headers of all answers."""
 
 OTHER_FILES = 256
 """Open files beside connections: journal, store, files for logs, connections to engines."""
@@ -70,7 +79,9 @@ class Server(uvicorn.Server):
         self._arrived: deque[int] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
+        self._gates: list[Gate] = []
         self._cannot_accept = False
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve.
@@ -82,68 +93,66 @@ class Server(uvicorn.Server):
             GatewayError: it cannot listen there.
         """
         await super().startup([])
+        self._sweeping = asyncio.create_task(self._keep_sweeping())
         if self._worker:
             self._worker.serves(self._take_over)
             return
         self._listeners = sockets or listen_everywhere(self.config.host, self.config.port)
         for each in self._listeners:
             each.setblocking(False)
-            self._listen_to(each)
+            accept = partial(self._accept, each)
+            gate = Gate(asyncio.get_running_loop(), self._slots.arrivals, each, accept)
+            gate.open()
+            self._gates.append(gate)
         self._log_started_message(self._listeners)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what was begun; what is not whole gets half of the time that answers have."""
         if self._worker:
             self._worker.stops()
+        for gate in self._gates:
+            gate.close()
         for each in self._listeners:
-            asyncio.get_running_loop().remove_reader(each)
             each.close()
         while self._arrived:  # those that are not there yet would not be told to end
             self._begin_next()
         if self._connecting:
             await asyncio.wait(self._connecting)
         self._slots.stop((self.config.timeout_graceful_shutdown or 0) / 2)
-        sweeping = asyncio.create_task(self._keep_sweeping())
         try:
             await super().shutdown(sockets)
         finally:
-            sweeping.cancel()
+            if self._sweeping is not None:
+                self._sweeping.cancel()
 
-    def _listen_to(self, listener: socket.socket) -> None:
-        if listener.fileno() >= 0:  # or it was closed meanwhile
-            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
-
-    def _accept(self, listener: socket.socket) -> None:
-        """Accept some connections; the loop calls again, in its next round, if there are more."""
-        for _ in range(ARRIVALS_AT_ONCE):
-            try:
-                connection, _ = listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if not self._cannot_accept:  # told once, until it can again
-                    logger.warning("cannot accept a connection: %s", error.strerror)
-                self._cannot_accept = True
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(listener)
-                loop.call_later(PAUSE_SECONDS, self._listen_to, listener)
-                return
-            self._cannot_accept = False
-            self._take_over(connection.detach())
+    def _accept(self, listener: socket.socket) -> float | None:
+        """Accept one connection; see ``Gate``."""
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return 0.0
+        except OSError as error:
+            if not self._cannot_accept:  # told once, until it can again
+                logger.warning("cannot accept a connection: %s", error.strerror)
+            self._cannot_accept = True
+            return PAUSE_SECONDS
+        self._cannot_accept = False
+        self._begin(connection.detach())
+        return None
 
     def _take_over(self, descriptor: int) -> None:
-        """Serve a connection that was accepted; of many some begin in a round of the loop."""
+        """Serve a connection that was accepted elsewhere, when it is its turn."""
         self._arrived.append(descriptor)
-        if len(self._arrived) == 1:
-            asyncio.get_running_loop().call_soon(self._begin_next)
+        self._slots.arrivals.put(asyncio.get_running_loop(), self._begin_next)
 
     def _begin_next(self) -> None:
-        for _ in range(min(ARRIVALS_AT_ONCE, len(self._arrived))):
-            task = asyncio.create_task(self._connect(self._arrived.popleft()))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
         if self._arrived:
-            asyncio.get_running_loop().call_soon(self._begin_next)
+            self._begin(self._arrived.popleft())
+
+    def _begin(self, descriptor: int) -> None:
+        task = asyncio.create_task(self._connect(descriptor))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, descriptor: int) -> None:
         connection = socket.socket(fileno=descriptor)
@@ -158,10 +167,9 @@ class Server(uvicorn.Server):
         )
 
     async def on_tick(self, counter: int) -> bool:
-        """Have the connections look at the clock."""
-        self._slots.sweep(SWEEP_TICKS)
+        """Have all answers say what time it is."""
         is_over = await super().on_tick(counter)
-        if counter % SWEEP_TICKS == 0:  # uvicorn has looked at the date
+        if counter % TICKS == 0:  # uvicorn has looked at the date
             self._slots.announce(self.server_state.default_headers)
         return is_over
 
@@ -176,8 +184,8 @@ class Server(uvicorn.Server):
 
     async def _keep_sweeping(self) -> None:
         while True:
-            await asyncio.sleep(TICK_SECONDS)
-            self._slots.sweep()
+            await asyncio.sleep(SWEEP_SECONDS)
+            self._slots.sweep(SWEEP_PARTS)
 
 
 def serve(app: Application, config: Config) -> int:
@@ -195,6 +203,7 @@ def serve(app: Application, config: Config) -> int:
     # generation is collected would stop the loop for some ten milliseconds each time.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     loop: asyncio.AbstractEventLoop | None = None
 
     def on_signal(again: bool) -> None:

@@ -27,7 +27,7 @@ from playsmart_gateway.http.content_encoding import (
 )
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers
 from playsmart_gateway.http.error_body import Said, envelope
-from playsmart_gateway.http.turns import SLICE_BYTES, Spaced
+from playsmart_gateway.http.turns import SLICE_BYTES, LongWork, Turns
 from playsmart_gateway.metrics import Stats
 
 MAX_BYTES = 1_048_576
@@ -41,7 +41,7 @@ def empty_blocks(size: int) -> bytes:
     return NO_TEXT[:10] + b"\x00\x00\x00\xff\xff" * (size // 5)
 
 
-class CountedTurns(Spaced):
+class CountedTurns(Turns):
     """Turns that are counted."""
 
     count = 0
@@ -56,7 +56,7 @@ class Recording(Endpoint[str, bytes]):
 
     def __init__(self, max_bytes: int = MAX_BYTES, *, reads_first: bool = False) -> None:
         self.turns = CountedTurns()
-        self.inflater = Inflater(max_bytes, 4 * max_bytes, self.turns)
+        self.inflater = Inflater(max_bytes, 4 * max_bytes, LongWork(self.turns))
         super().__init__(Stats(), self.inflater)
         self.reads_first = reads_first  # type: ignore[misc]
         self.taken: list[bytes] = []
@@ -162,7 +162,7 @@ def test_of_a_bomb_no_more_is_inflated_than_may_be(over: int, reads_first: bool)
 
 
 def test_of_many_only_so_much_is_held_at_once() -> None:
-    inflater = Inflater(MAX_BYTES, 2 * MAX_BYTES, Spaced())
+    inflater = Inflater(MAX_BYTES, 2 * MAX_BYTES, LongWork(Turns()))
     packed = gzip.compress(bytes(MAX_BYTES))
 
     async def all_at_once() -> None:
@@ -255,8 +255,9 @@ def test_whatever_is_sent_is_answered(noise: bytes) -> None:
 
 
 async def test_a_body_given_up_in_the_middle_is_let_go() -> None:
-    inflater = Inflater(MAX_BYTES, 2 * MAX_BYTES, Spaced(100))
-    inflater.turns.put(asyncio.get_running_loop(), lambda: None)
+    turns = Turns(100)
+    inflater = Inflater(MAX_BYTES, 2 * MAX_BYTES, LongWork(turns))
+    turns.put(asyncio.get_running_loop(), lambda: None)
     body: Inflation = inflater.begin()
     work = asyncio.create_task(body.inflate(gzip.compress(TEXT)))
     await asyncio.sleep(0)
@@ -275,4 +276,4 @@ async def test_a_body_given_up_in_the_middle_is_let_go() -> None:
 )
 async def test_what_fails_says_why(body: bytes, error: type[Refused]) -> None:
     with pytest.raises(error):
-        await Inflater(1_024, 4_096, Spaced()).begin().inflate(body)
+        await Inflater(1_024, 4_096, LongWork(Turns())).begin().inflate(body)

@@ -33,7 +33,7 @@ class _PlaySmart(Dialect):
             draws_for(host.rules),
             host.inflater,
             host.allowance,
-            host.turns,
+            host.decoding,
         )
         games = [
             players.PublicGame(

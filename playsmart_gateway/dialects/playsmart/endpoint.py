@@ -22,7 +22,7 @@ from playsmart_gateway.http.content_encoding import Inflater
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens, bearer_of
 from playsmart_gateway.http.error_body import CODES, JSON_TYPE, Problems, Said, envelope
 from playsmart_gateway.http.preferences import preference
-from playsmart_gateway.http.turns import LARGE_BODY_BYTES, Spaced, Steps
+from playsmart_gateway.http.turns import LARGE_BODY_BYTES, LongWork, Steps
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.pipeline.intake import Intake, Receipt
@@ -45,7 +45,7 @@ class Parts(NamedTuple):
     draws: Draws
     inflater: Inflater
     allowance: Allowance | None = None
-    turns: Spaced | None = None
+    decoding: LongWork | None = None
 
 
 class Uploads(Endpoint[Caller, Asked]):
@@ -53,7 +53,7 @@ class Uploads(Endpoint[Caller, Asked]):
 
     def __init__(self, parts: Parts) -> None:
         stats, room = parts.stats, parts.intake
-        super().__init__(stats, parts.inflater, room=room, turns=parts.turns)
+        super().__init__(stats, parts.inflater, room=room, decoding=parts.decoding)
         self._intake = parts.intake
         self._tokens = parts.tokens
         self._recall = parts.tokens.verifier.recall

@@ -25,7 +25,7 @@ from playsmart_gateway.dialects.teak.renderer import Renderer
 from playsmart_gateway.dialects.teak.section import Teak
 from playsmart_gateway.http.content_encoding import Inflater
 from playsmart_gateway.http.endpoint import Answer
-from playsmart_gateway.http.turns import Spaced
+from playsmart_gateway.http.turns import LongWork, Turns
 from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.rate_limit import in_process as in_process_limit
 from playsmart_gateway.stores.memory.store import MemorySink
@@ -69,7 +69,7 @@ class Door:
 
 
 def inflater(max_bytes: int) -> Inflater:
-    return Inflater(max_bytes, 10 * max_bytes, Spaced())
+    return Inflater(max_bytes, 10 * max_bytes, LongWork(Turns()))
 
 
 async def at_once(_: float) -> None:
