@@ -13,7 +13,10 @@ EARLY_LINES = 200
 
 
 class Request(msgspec.Struct):
-    """One answer to a request; ``batch`` is what was taken, ``reason`` why nothing was."""
+    """One answer to a request; ``batch`` is what was taken, ``reason`` why nothing was.
+
+    Of those events that came with a batch so many were ``rejected``.
+    """
 
     status: int
     time: str = ""
@@ -22,6 +25,7 @@ class Request(msgspec.Struct):
     ms: float = 0.0
     batch: str = ""
     reason: str = ""
+    rejected: int = 0
 
 
 class Said(msgspec.Struct):
@@ -69,6 +73,7 @@ def _heard(said: Said, line: Line, asked: str, early: Iterable[Line]) -> None:
         float(line.value("ms") or 0),
         line.value("batch") or "",
         line.value("reason") or "",
+        int(line.value("rejected") or 0),
     )
     said.requests.append(request)
     if request.batch and request.batch not in said.done:

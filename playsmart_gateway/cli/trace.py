@@ -171,7 +171,13 @@ async def _remembered(config: Config, trace: Trace) -> list[Request]:
     if not folders and not trace.requests:
         trace.notes.append(f"no gateway runs with the journal {path} that could be asked")
     found = [
-        Request(each.status, _printed(each.at), batch=each.batch, reason=each.reason)
+        Request(
+            each.status,
+            _printed(each.at),
+            batch=each.batch,
+            reason=each.reason,
+            rejected=each.rejected,
+        )
         for answer in answers
         for each in _decode(answer or b"[]")
     ]
@@ -298,6 +304,8 @@ def _line_of(request: Request) -> str:
         text = f"was refused with {request.status} {request.reason}: nothing of it was taken"
     elif request.batch:
         text = f"was answered {request.status} and became the batch {request.batch}"
+        if request.rejected:
+            text += f"; {request.rejected} of its events were wrong, and told so"
     else:
         text = f"was answered {request.status}; no batch was taken of it"
     return f"{when}{what}{text}"

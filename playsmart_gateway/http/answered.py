@@ -13,27 +13,30 @@ MAX_TAKEN = 16_384
 MAX_REFUSED = 1_024
 """Requests that are remembered: those of which a batch was taken, and those that were refused."""
 
-_STATUS_BITS = 10
+_STATUS_BITS, _REJECTED_BITS = 10, 8
 
 
 class Remembered(msgspec.Struct, omit_defaults=True):
     """One answer: what was taken, by the name of the ``batch``, or why nothing was.
 
-    ``at`` is in seconds since the epoch, and only known of what was refused.
+    Beside the batch so many events were ``rejected``. ``at`` is in seconds since the epoch, and
+    only known of what was refused.
     """
 
     status: int
     batch: str = ""
     reason: str = ""
     at: float = 0.0
+    rejected: int = 0
 
 
 class Answered:
     """Remembers the last answers in memory, some 1 MB at most; nothing of them is on a disk.
 
     Of those of which a batch was taken it keeps numbers only, in arrays: the hash of the request
-    id, 64 bits with a key of this process, and sequence and status. On the path of every request
-    objects that stay would cost two microseconds: the next ones come from memory that is cold.
+    id, 64 bits with a key of this process, and sequence, rejected events and status. On the path of
+    every request objects that stay would cost two microseconds: the next ones come from memory that
+    is cold.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -45,11 +48,11 @@ class Answered:
         self._journals = [(0, "")]
         self._refused: deque[tuple[bytes, int, str, float]] = deque(maxlen=MAX_REFUSED)
 
-    def took(self, request_id: bytes, status: int, batch: Batch) -> None:
-        """Take note of a request of which ``batch`` was taken."""
+    def took(self, request_id: bytes, status: int, batch: Batch, rejected: int = 0) -> None:
+        """Take note of a request of which ``batch`` was taken, and ``rejected`` events were not."""
         place = self._taken % MAX_TAKEN
         self._hashes[place] = hash(request_id)
-        self._names[place] = batch.sequence << _STATUS_BITS | status
+        self._names[place] = (batch.sequence << _REJECTED_BITS | rejected) << _STATUS_BITS | status
         if batch.journal != self._journal:
             self._begin(batch.journal)
         self._taken += 1
@@ -66,9 +69,10 @@ class Answered:
         wanted = hash(request_id)
         for number in range(max(0, self._taken - MAX_TAKEN), self._taken):
             if self._hashes[number % MAX_TAKEN] == wanted:
-                sequence, status = divmod(self._names[number % MAX_TAKEN], 1 << _STATUS_BITS)
+                packed, status = divmod(self._names[number % MAX_TAKEN], 1 << _STATUS_BITS)
+                sequence, rejected = divmod(packed, 1 << _REJECTED_BITS)
                 journal = next(name for since, name in reversed(self._journals) if since <= number)
-                yield Remembered(status, batch=f"{journal}-{sequence}")
+                yield Remembered(status, batch=f"{journal}-{sequence}", rejected=rejected)
 
     def told(self, request_id: str) -> bytes:
         """Return them as JSON, for ``Errands``."""

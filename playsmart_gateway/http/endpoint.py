@@ -6,7 +6,7 @@ what each dialect needs of a request: the media type, the capped body, the token
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -138,6 +138,8 @@ class Endpoint(ABC, Generic[Who, Asked]):
 
     async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
         """Answer one request; None when the client has left."""
+        if b"prefer" in headers and (preferred := self.preferred(headers)) is not None:
+            return await preferred(headers, receive)
         who, body = None, b""
         inflation: Inflation | None = None
         try:
@@ -174,6 +176,10 @@ class Endpoint(ABC, Generic[Who, Asked]):
         self.refused(refusal, who, size)
         answer = self.answer_to(refusal)
         return answer if inflation is None else answer._replace(inflated=inflation.content)
+
+    def preferred(self, headers: Headers) -> "Endpoint[Any, Any] | None":
+        """Return what answers instead of this one who sends such a ``Prefer`` header, if any."""
+        return None
 
     def recall(self, headers: Headers) -> Who | None:
         """Return who asks if that is known without waiting; else ``authenticate`` is asked.

@@ -176,7 +176,7 @@ class RequestFrame:
         seconds = self._clock() - started
         self._stats.observe_request(path, status, seconds)
         if (batch := answer.batch) is not None:
-            self._took(request_id, status, batch)
+            self._took(request_id, status, batch, answer.rejected)
         elif answer.reason:
             self._answered.refused(request_id, status, answer.reason)
         if self._log_access:

@@ -78,6 +78,8 @@ def test_no_events_cost_much_more_than_plain_ones(parts: list[str], events: int,
     body = upload(f'{{"a":{filled(parts, size)}}}', events, kind)
     assert len(body) <= MAX_BYTES
     assert cost(lambda: through_playsmart(body)) < TIMES_A_PLAIN_ONE * plain
+    mixed = body[:-2] + b"," + upload("{}")[body.index(b"[") + 1 :]
+    assert cost(lambda: playsmart.decode(mixed, {}, [])) < TIMES_A_PLAIN_ONE * plain
 
 
 @settings(max_examples=20, deadline=None)

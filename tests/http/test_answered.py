@@ -18,12 +18,16 @@ def test_what_became_of_a_request_is_found_by_its_id_which_may_be_used_again() -
     answered.refused(b"r-1", 503, "buffer_full")
     answered.took(b"r-1", 202, batch(4))
     answered.took(b"r-2", 200, batch(5))
+    answered.took(b"r-4", 202, batch(2**40), 199)
     assert list(answered.find(b"r-1")) == [
         Remembered(503, reason="buffer_full", at=7.0),
         Remembered(202, batch=f"{JOURNAL}-4"),
     ]
     assert list(answered.find(b"r-3")) == []
     assert msgspec.json.decode(answered.told("r-2")) == [{"status": 200, "batch": f"{JOURNAL}-5"}]
+    assert list(answered.find(b"r-4")) == [
+        Remembered(202, batch=f"{JOURNAL}-{2**40}", rejected=199)
+    ]
     assert answered.told("\udcff") == b"[]"
 
 

@@ -5,11 +5,10 @@ is accepted as a whole or not at all; who prefers it otherwise (``Prefer: handli
 7240 section 4.4) is told which events were wrong, and the others are accepted.
 """
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from starlette.types import Receive
 from typing_extensions import override
 
 from playsmart_gateway.auth.tokens import Caller
@@ -117,10 +116,9 @@ class IngestEvents(Uploads[Batch]):
         self._leniently = _Leniently(parts)
 
     @override
-    def __call__(self, headers: Headers, receive: Receive) -> Coroutine[Any, Any, Answer | None]:
-        if b"prefer" in headers and preference(headers[b"prefer"], b"handling") == b"lenient":
-            return self._leniently(headers, receive)
-        return super().__call__(headers, receive)
+    def preferred(self, headers: Headers) -> Endpoint[Any, Any] | None:
+        is_lenient = preference(headers[b"prefer"], b"handling") == b"lenient"
+        return self._leniently if is_lenient else None
 
     @override
     def decode(self, who: Caller, body: bytes) -> Batch:

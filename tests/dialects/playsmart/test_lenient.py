@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import mint
+from playsmart_gateway.cli.log_search import search
 from playsmart_gateway.dialects import load_config
 from playsmart_gateway.dialects.playsmart.request import Rejected, decode, decode_in_steps
 from playsmart_gateway.errors import Detail, Malformed
 from playsmart_gateway.events.row import decode as read_rows
 from playsmart_gateway.http.turns import at_once
-from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.support.doubles import FakeClock
@@ -189,10 +189,10 @@ def test_how_many_events_came_is_told_as_far_as_it_is_counted(sent: int, told: s
 class Scene:
     """A gateway in this process; ``ada`` is its player."""
 
-    def __init__(self, http: httpx.AsyncClient, sink: MemorySink, stats: Stats) -> None:
+    def __init__(self, http: httpx.AsyncClient, app: Any) -> None:
         self.http = http
-        self.sink = sink
-        self.stats = stats
+        self.stats = app.state.gateway.stats
+        self.inspector = app.state.gateway.inspector
 
     async def send(
         self, content: bytes | dict[str, Any], headers: Any = LENIENT, sub: str = "ada"
@@ -207,12 +207,10 @@ class Scene:
 async def playing(allowance: Allowance | None = None, **more: str) -> AsyncIterator[Scene]:
     settings = {"AUTH__SECRET": SECRET, "JOURNAL__ENABLED": "false", **more}
     config = load_config(None, {f"PLAYSMART_{name}": value for name, value in settings.items()})
-    sink = MemorySink()
-    app = create_app(config, sink=sink, allowance=allowance)
+    app = create_app(config, sink=MemorySink(), allowance=allowance)
     async with in_process(app) as http:
-        stats = app.state.gateway.stats
-        yield Scene(http, sink, stats)
-    assert stats.unaccounted(0) == 0
+        yield Scene(http, app)
+    assert app.state.gateway.stats.unaccounted(0) == 0
 
 
 MIXED = make_upload("ada", make_event(), WRONG, make_event("GameEnd"), WRONG)
@@ -298,6 +296,21 @@ def test_the_log_says_how_many_were_rejected(start_gateway: StartGateway) -> Non
     line = gateway.wait_for_log(r".*request_id=lenient-7.*")[0]
     assert "events=2" in line
     assert "rejected=2" in line
+    (request,) = search([line], "lenient-7").requests
+    assert request.rejected == 2
+
+
+async def test_who_watches_sees_what_was_wrong_beside_what_was_taken() -> None:
+    async with playing() as scene:
+        watcher = scene.inspector.watch()
+        await scene.send(MIXED)
+        seen = watcher.take()
+        assert seen is not None
+        assert (seen.status, seen.batch is not None and seen.batch.count) == (202, 2)
+        assert [each.path for each in seen.problems.details] == [
+            "events.1.timestamp",
+            "events.3.timestamp",
+        ]
 
 
 def test_a_large_body_is_sifted_in_steps_and_all_of_it_is_accounted_for(
