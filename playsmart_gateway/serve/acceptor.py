@@ -20,6 +20,11 @@ from playsmart_gateway.peers.scoreboard import Scoreboard
 logger = logging.getLogger(__name__)
 
 BACKLOG = 2_048
+PORTION = 8
+PORTION_SECONDS = 0.001
+"""After so many in a row the workers have the processors, and the supervisor a look at the rest: of
+a thousand that come at once nobody who is served already is to wait for all."""
+
 PAUSE_SECONDS = 0.02
 """After a connection could not be accepted: too many open files do not go away at once."""
 
@@ -108,8 +113,10 @@ class Acceptor:
         return self.held is not None or bool(self._returned)
 
     def deal(self) -> None:
-        """Give the connections that wait to the workers in turn, as far as they can take them."""
-        while not self._closed:
+        """Give some of those that wait to the workers in turn, as far as they can take them."""
+        for _ in range(PORTION):
+            if self._closed:
+                return
             if self.held is None and self._returned:
                 self.held = self._returned.popleft()
             if self.held is None:
@@ -125,6 +132,7 @@ class Acceptor:
                 return
             self.held.close()
             self.held = None
+        time.sleep(PORTION_SECONDS)
 
     def take_back(self, number: int) -> None:
         """Deal what a worker that died has not taken; letters to it wait for the next one."""

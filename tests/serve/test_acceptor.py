@@ -15,6 +15,7 @@ from playsmart_gateway.peers.scoreboard import (
     Scoreboard,
 )
 from playsmart_gateway.serve.acceptor import (
+    PORTION,
     Acceptor,
     listen,
     listen_everywhere,
@@ -75,6 +76,18 @@ def test_connections_are_dealt_in_turn(table: Table) -> None:
     table.connect(7)
     table.connect(2)
     assert [table.got(number) for number in range(3)] == [3, 3, 3]
+
+
+def test_of_many_a_portion_is_dealt_before_the_supervisor_looks_at_anything_else(
+    table: Table,
+) -> None:
+    table.serves(0, 1, 2)
+    table.connect(3 * PORTION + 1)
+    counts = [sum(table.got(number) for number in range(3))]
+    while counts[-1]:
+        table.connect(0)
+        counts.append(sum(table.got(number) for number in range(3)))
+    assert counts == [PORTION, PORTION, PORTION, 1, 0]
 
 
 def test_only_those_who_serve_get_any(table: Table) -> None:
