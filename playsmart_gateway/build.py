@@ -38,7 +38,7 @@ from playsmart_gateway.pipeline.journal_folders import worker_folder
 from playsmart_gateway.pipeline.machine import MACHINE, Machine
 from playsmart_gateway.pipeline.observers import Observer
 from playsmart_gateway.pipeline.wiring import KINDS, Kinds, Wiring
-from playsmart_gateway.stores.background import audit_task, rollup_task
+from playsmart_gateway.stores.background import audit_task, rollup_task, runs_task
 from playsmart_gateway.stores.contract import (
     EventSink,
     Store,
@@ -296,6 +296,8 @@ def parts_for(
     beside = {"journal health": caretaker.keep_healthy, "store health": caretaker.look_after_sink}
     rollups = store.rollups()
     if worker is None or worker.number == 0:  # what a store needs once
+        days, clocks = config.runs.keep_days, {"clock": machine.clock, "wall": machine.wall}
+        beside["runs"] = runs_task(store, days, stats, **clocks).run
         beside["audit"] = audit_task(readers.audit, stats, machine.clock).run
         if rollups is not None:
             beside["figures"] = rollup_task(rollups, stats, machine.clock).run

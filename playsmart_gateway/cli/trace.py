@@ -326,7 +326,8 @@ def _where(batch: Traced) -> str:
     if batch.place == "store":
         ids = batch.event_ids or ()
         if not ids:
-            return f"is stored as batch_id {batch.batch_id}; its events went by retention or erase"
+            gone = "its events went by retention or erase, or had come in other batches"
+            return f"is stored as batch_id {batch.batch_id}; {gone}"
         last = f" to {ids[-1]}" if len(ids) > 1 else ""
         return (
             f"is stored as batch_id {batch.batch_id}, event_id {ids[0]}{last}; "

@@ -125,6 +125,12 @@ class Storage(Section, frozen=True):
         return self.reads_url or self.url
 
 
+class Runs(Section, frozen=True):
+    """How long it is known which numbers of a run have come, after the last of them."""
+
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 90
+
+
 class Nats(Section, frozen=True):
     """The stream between gateways and workers."""
 
@@ -194,6 +200,7 @@ class Config(Section, frozen=True):
     buffer: Buffer = Buffer()
     journal: Journal = Journal()
     storage: Storage = Storage()
+    runs: Runs = Runs()
     nats: Nats = Nats()
     operator: Operator = Operator()
     app: App = App()

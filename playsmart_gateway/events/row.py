@@ -6,7 +6,7 @@ only some games and apps send. Whoever reads decodes them all as ``Row``; SQL ta
 ``SLOTS``. A new slot goes behind the others: what is in journals and streams has none of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -57,3 +57,19 @@ decode: Callable[[bytes], list[Row]] = msgspec.json.Decoder(list[Row]).decode
 
 Raises ``msgspec.MsgspecError``, ``UnicodeError`` or ``RecursionError`` for anything else.
 """
+
+NO_ROWS = b"[]"
+"""``Batch.rows`` of a batch of which nothing is new."""
+
+_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def picked(rows: bytes, count: int, places: Iterable[int]) -> bytes | None:
+    """Return the rows at these places, as they are; None if they are not ``count`` rows."""
+    try:
+        each = _split(rows)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    if len(each) != count:
+        return None
+    return b"[%b]" % b",".join([bytes(each[place]) for place in places])

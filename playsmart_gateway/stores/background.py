@@ -1,9 +1,10 @@
-"""What runs beside ingest, off its path: the audit of the coins, and the sums of the dashboard.
+"""What runs beside ingest, off its path: the audit of the coins, the sums of the dashboard, runs.
 
 The audit goes from the beginning at each start, then close behind what is stored. The rollup task
 counts what is stored into small sums. A batch that cannot be counted, as somebody damaged its rows,
 is found by ever smaller steps, left out and told of. The sums show first that they take something
-else, or all would be left out.
+else, or all would be left out. Runs that were not seen for long are forgotten, a piece of their
+table at a time.
 """
 
 import logging
@@ -13,7 +14,7 @@ from functools import partial
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.stores.contract import Rollups
+from playsmart_gateway.stores.contract import Rollups, Upkeep
 from playsmart_gateway.stores.readers import Checks
 from playsmart_gateway.stores.rollups import RolledUp
 from playsmart_gateway.tasks import PacedTask
@@ -31,6 +32,13 @@ ROLLED_UP_PER_STEP = 5_000
 
 ROLLUP_IDLE_SECONDS = 1.0
 NARROWING = 8
+
+RUNS_PER_STEP = 5_000
+RUN_RESTS = 19
+RUN_IDLE_SECONDS = 3_600.0
+"""Between two looks at all runs."""
+
+_DAY_MICROSECONDS = 86_400_000_000
 
 
 def audit_task(
@@ -95,4 +103,32 @@ def rollup_task(
         idle_seconds=ROLLUP_IDLE_SECONDS,
         clock=clock,
         failed=failed,
+    )
+
+
+def runs_task(
+    store: Upkeep,
+    keep_days: int,
+    stats: Stats,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+) -> PacedTask:
+    """Return what has ``store`` forget the runs that were not seen for ``keep_days``."""
+    position = b""
+
+    async def step() -> bool:
+        nonlocal position
+        before = int(wall() * 1_000_000) - keep_days * _DAY_MICROSECONDS
+        forgotten = await store.forget_runs(before, after=position, limit=RUNS_PER_STEP)
+        position = forgotten.position or b""
+        return forgotten.position is not None
+
+    return PacedTask(
+        step,
+        "runs of long ago cannot be forgotten",
+        rests=RUN_RESTS,
+        idle_seconds=RUN_IDLE_SECONDS,
+        clock=clock,
+        failed=partial(stats.count_side_failure, "runs"),
     )

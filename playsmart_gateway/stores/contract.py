@@ -18,6 +18,7 @@ from playsmart_gateway.stores.models import (
     Channel,
     CoinTransaction,
     Expired,
+    ForgottenRuns,
     OptOutState,
     PropertyValue,
     Written,
@@ -50,7 +51,8 @@ class EventSink(Protocol):
     async def write(self, batches: Sequence[Batch]) -> Written:
         """Store all of ``batches`` in one transaction, or none of them; with none, see that it can.
 
-        A batch whose journal and sequence are there already is a no-op and counts as duplicate.
+        A batch whose journal and sequence are there already is a no-op and counts as duplicate. Of
+        others, so do the events whose numbers in their run have come before; the rest is stored.
         Does not retry or sleep beyond a bounded lock wait; may be called again with the same
         batches after any error, and after a cancellation.
 
@@ -63,6 +65,8 @@ class EventSink(Protocol):
 
     async def bury(self, batch: Batch, reason: str) -> None:
         """Keep a batch that can never be stored among the dead letters, once, with the reason.
+
+        Its numbers have come then, and of those that had before nothing is kept here.
 
         Raises:
             SinkUnavailable: the same call may work later.
@@ -227,6 +231,13 @@ class Upkeep(Protocol):
         or that the figures have not counted. A time of receipt behind ``latest`` is a wrong clock's
         and tells nothing. What they earned, and their players, stay. With ``dry_run`` they are only
         counted.
+        """
+        ...
+
+    async def forget_runs(self, before: int, *, after: bytes, limit: int) -> ForgottenRuns:
+        """Forget which numbers of a run have come if none did since ``before``, in microseconds.
+
+        It looks at the ``limit`` runs whose keys come behind ``after``, in one transaction.
         """
         ...
 

@@ -27,6 +27,13 @@ class Written(msgspec.Struct, frozen=True):
     duplicate: int
 
 
+class ForgottenRuns(NamedTuple):
+    """How many runs were forgotten in a piece of the table, and its last key; None at the end."""
+
+    runs: int
+    position: bytes | None
+
+
 class Player(msgspec.Struct, frozen=True):
     """What is known of one player; times are UTC text, null for one who was never seen."""
 

@@ -10,8 +10,11 @@ from playsmart_gateway.metrics import Stats
 from playsmart_gateway.stores.background import (
     AUDIT_IDLE_SECONDS,
     ROLLUP_IDLE_SECONDS,
+    RUN_IDLE_SECONDS,
+    RUNS_PER_STEP,
     audit_task,
     rollup_task,
+    runs_task,
 )
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import (
@@ -23,6 +26,8 @@ from playsmart_gateway.stores.rollups import (
     RolledUp,
 )
 from playsmart_gateway.tasks import TROUBLED_SECONDS
+from tests.support.doubles import FakeClock
+from tests.support.numbered import numbered
 
 MISSING = Violation("missing_grant", "ada's event 256 should have earned 10")
 
@@ -139,3 +144,22 @@ async def test_sums_that_take_nothing_leave_nothing_out() -> None:
     assert [await steps.once() for _ in range(2)] == [TROUBLED_SECONDS] * 2
     assert stats.figures_skipped == 0
     assert stats.side_failures == {"figures": 2}
+
+
+DAY = 86_400
+
+
+async def test_runs_are_forgotten_for_their_age_a_piece_at_a_step_and_then_from_the_start() -> None:
+    store, wall = MemorySink(), FakeClock(1_000 * DAY)
+    for number in range(RUNS_PER_STEP + 1):
+        seen = 1 if number % 2 else 950
+        batch = numbered(number + 1, 0, 1, run=number.to_bytes(16, "big"))
+        batch.received_at = seen * DAY * 1_000_000
+        store.runs.write_down(store.runs.claim([batch], ()))
+    task = runs_task(store, 90, Stats(), wall=wall)
+    assert await task.once() < RUN_IDLE_SECONDS, "there is more"
+    assert await task.once() == RUN_IDLE_SECONDS
+    assert len(store.runs.runs) == RUNS_PER_STEP // 2 + 1
+    wall.advance(90 * DAY)
+    await task.once()
+    assert not store.runs.runs

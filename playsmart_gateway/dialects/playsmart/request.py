@@ -19,18 +19,22 @@ from playsmart_gateway.dialects.loose import at_most, decode_loosely, mended_in_
 from playsmart_gateway.dialects.nesting import nests_deeper_in_steps
 from playsmart_gateway.dialects.playsmart.upload import (
     ABSENT,
+    MAX_CLIENT_TEXT_LENGTH,
     MAX_DEPTH,
     MAX_EVENTS,
     MAX_ID_LENGTH,
+    Client,
     Custom,
     Event,
     EventName,
     Identifier,
+    RunId,
+    Seq,
     Upload,
 )
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Detail, Malformed
-from playsmart_gateway.events.batch import PLAYSMART, Batch
+from playsmart_gateway.events.batch import MAX_SEQ, PLAYSMART, Batch, run_key
 from playsmart_gateway.events.row import DrawnRow, PlainRow, encode
 from playsmart_gateway.http.turns import SLICE_BYTES, Steps, at_once
 
@@ -149,16 +153,27 @@ def _batch(upload: Upload, body: bytes, draws: Draws, is_odd: object) -> Batch |
                 row.occurred_at = row.occurred_at.astimezone(UTC)
             except OverflowError:
                 return None
-    return _encoded(upload.user_id, upload.game_id, rows, draws)
+    return _encoded(upload.user_id, upload.game_id, rows, draws, upload.run, upload.seq)
 
 
-def _encoded(user_id: str, game_id: str, rows: Sequence[PlainRow], draws: Draws) -> Batch:
+def _encoded(
+    user_id: str,
+    game_id: str,
+    rows: Sequence[PlainRow],
+    draws: Draws,
+    run: str | None,
+    seq: int | None,
+) -> Batch:
     if (draw := draws.get(game_id)) is not None:
         rows = [
             DrawnRow(row.type, row.custom_event_name, row.occurred_at, row.customdata, draw())
             for row in rows
         ]
-    return Batch(PLAYSMART, game_id, user_id, len(rows), encode(rows))
+    batch = Batch(PLAYSMART, game_id, user_id, len(rows), encode(rows))
+    if run is not None:
+        batch.run = run_key(bytes.fromhex(run.replace("-", "")), game_id, user_id)
+        batch.seq = seq or 0
+    return batch
 
 
 class _Written(msgspec.Struct, gc=False):
@@ -214,6 +229,10 @@ class _LooseUpload(msgspec.Struct):
     user_id: msgspec.Raw = ABSENT
     game_id: msgspec.Raw = ABSENT
     events: msgspec.Raw = ABSENT
+    run: msgspec.Raw = ABSENT
+    seq: msgspec.Raw = ABSENT
+    sent_at: msgspec.Raw = ABSENT
+    client: msgspec.Raw = ABSENT
 
 
 class _LooseEvent(msgspec.Struct):
@@ -235,12 +254,22 @@ _decode_long_list = at_most(MAX_COUNTED)
 _decode_identifier = msgspec.json.Decoder(Identifier).decode
 _decode_name = msgspec.json.Decoder(EventName).decode
 _decode_string = msgspec.json.Decoder(str).decode
+_decode_run = msgspec.json.Decoder(RunId).decode
+_decode_seq = msgspec.json.Decoder(Seq).decode
+_decode_client = msgspec.json.Decoder(Client).decode
+_RUN_RULE = "must be a UUID in lower case, 36 characters"
+_SEQ_RULE = f"must be an integer from 0 to {MAX_SEQ}"
+_CLIENT_RULE = (
+    "must be a JSON object whose name, version, app_version and platform are strings of at most"
+    f" {MAX_CLIENT_TEXT_LENGTH} characters, none of them NUL"
+)
 
 
 def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Steps[Batch]:
     """Check each field by itself; return the batch if the typed decode was merely too strict.
 
-    If it was not, the batch of a lenient decode has the events that are right.
+    If it was not, the batch of a lenient decode has the events that are right, unless they are of
+    a run.
     """
     upload = decode_loosely(body, _decode_loose_upload)
     yield
@@ -257,7 +286,12 @@ def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Step
         counted = "" if rejected is None else f", got {_counted(upload.events)}"
         examiner.refuse("events", f"{rule}{counted}")
         events = None
-    is_lenient = rejected is not None and not problems
+    run = examiner.optional("run", upload.run, _decode_run, _RUN_RULE)
+    seq = examiner.optional("seq", upload.seq, _decode_seq, _SEQ_RULE)
+    examiner.optional("sent_at", upload.sent_at, _read_timestamp, _TIMESTAMP_RULE)
+    examiner.optional("client", upload.client, _read_client, _CLIENT_RULE)
+    # Without the wrong ones the others of a run would have other numbers.
+    is_lenient = rejected is not None and not problems and run is None
     rows, wrong, since = [], [], 0
     for place, event in enumerate(events or ()):
         told = len(problems)
@@ -274,7 +308,7 @@ def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Step
         raise Malformed(details=problems)
     if rejected is not None:
         rejected += wrong
-    return _encoded(user_id, game_id, rows, draws)
+    return _encoded(user_id, game_id, rows, draws, run, seq)
 
 
 def _counted(events: msgspec.Raw) -> str:
@@ -303,6 +337,12 @@ class _Examiner:
         except (msgspec.MsgspecError, ValueError, OverflowError):
             return self.refuse(path, rule)
 
+    def optional(
+        self, path: str, raw: msgspec.Raw, read: Callable[[msgspec.Raw], Any], rule: str
+    ) -> Any:
+        """Do what ``field`` does with one that may be missing, or null."""
+        return None if bytes(raw) == b"null" else self.field(path, raw, read, rule)
+
     def event(self, path: str, raw: msgspec.Raw) -> Steps[PlainRow]:
         try:
             event = _decode_loose_event(raw)
@@ -330,6 +370,11 @@ def _read_identifier(raw: msgspec.Raw) -> str:
 
 def _read_name(raw: msgspec.Raw) -> str:
     return _without_nul(_decode_name(raw))
+
+
+def _read_client(raw: msgspec.Raw) -> None:
+    for text in msgspec.structs.astuple(_decode_client(raw)):
+        _without_nul(text or "")
 
 
 def _without_nul(text: str) -> str:

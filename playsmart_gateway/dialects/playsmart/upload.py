@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from playsmart_gateway.dialects.loose import NO_NUL
+from playsmart_gateway.events.batch import MAX_SEQ
 
 MAX_EVENTS = 200
 """Events in one request (contract section 7)."""
@@ -15,6 +16,9 @@ MAX_ID_LENGTH = 256
 
 MAX_DEPTH = 500
 """How deep ``customdata`` may nest; readers of JSON, SQLite's among them, stop at 1,000."""
+
+MAX_CLIENT_TEXT_LENGTH = 64
+"""Characters of what a client says of itself."""
 
 ABSENT = msgspec.Raw(b"null")
 """No customdata was sent. Told by identity from a ``null`` that was, which is refused."""
@@ -40,6 +44,36 @@ CustomData = Annotated[
         description=f"Any JSON object, nested at most {MAX_DEPTH} deep. Keep it small.",
         extra_json_schema={"type": "object"},
     ),
+]
+RunId = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=36,  # as $ matches before a line's end, too
+        pattern="^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        description="Names one process life of the client: a UUID in lower case, best a UUIDv7.",
+        examples=["0198c0de-3f00-7a61-9d2e-5b0c4f7a1e22"],
+    ),
+]
+Seq = Annotated[
+    int,
+    msgspec.Meta(
+        ge=0,
+        le=MAX_SEQ,
+        description="The number of the first event in its run, 0 if it is not given; the others"
+        " follow. A number of a run is stored once, so a repeat is harmless.",
+        examples=[0],
+    ),
+]
+SentAt = Annotated[
+    datetime,
+    msgspec.Meta(
+        tz=True,
+        description="When this was sent, by the client's clock: ISO 8601 with an explicit offset.",
+        examples=["2026-04-22T14:30:07+00:00"],
+    ),
+]
+ClientText = Annotated[
+    str, msgspec.Meta(max_length=MAX_CLIENT_TEXT_LENGTH, extra_json_schema=NO_NUL)
 ]
 
 
@@ -94,9 +128,25 @@ class Custom(msgspec.Struct, tag_field="type", tag=True, gc=False):
 Event = AppOpen | LevelCompleted | GameEnd | AdImpression | IAPPurchase | Custom
 
 
+class Client(msgspec.Struct, gc=False):
+    """Which program sends, in words of its own; what else is in it is ignored."""
+
+    name: ClientText | None = None
+    version: ClientText | None = None
+    app_version: ClientText | None = None
+    platform: ClientText | None = None
+
+
 class Upload(msgspec.Struct, gc=False):
-    """The body of a request."""
+    """The body of a request.
+
+    The last four are ours; a client that sends none of them is served as ever.
+    """
 
     user_id: Identifier
     game_id: Identifier
     events: Annotated[list[Event], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
+    run: RunId | None = None
+    seq: Seq | None = None
+    sent_at: SentAt | None = None
+    client: Client | None = None

@@ -46,6 +46,7 @@ from playsmart_gateway.stores.memory.events import (
     printed_time,
 )
 from playsmart_gateway.stores.memory.points import MemoryPoints
+from playsmart_gateway.stores.memory.runs import MemoryRuns
 from playsmart_gateway.stores.memory.teak import MemoryApps
 from playsmart_gateway.stores.models import (
     MAX_NAMED,
@@ -56,6 +57,7 @@ from playsmart_gateway.stores.models import (
     CoinTransaction,
     DeadLetter,
     Expired,
+    ForgottenRuns,
     Player,
     Statistics,
     Written,
@@ -76,6 +78,7 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
         MemoryApps.__init__(self)
         MemoryEvents.__init__(self)
         self._points = MemoryPoints(program or Program())
+        self.runs = MemoryRuns()
         self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
         self.profiles: dict[str, Player] = {}
         self.ledger: list[CoinTransaction] = []
@@ -99,7 +102,10 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
     @override
     async def write(self, batches: Sequence[Batch]) -> Written:
         stored = 0
-        new = _parsed([batch for batch in batches if batch.key not in self.batches])
+        fresh = {batch.key: batch for batch in batches if batch.key not in self.batches}
+        claimed = self.runs.claim(list(fresh.values()), self.dead_letters)
+        new = _parsed(claimed.batches)
+        self.runs.write_down(claimed)
         for name, (batch, rows) in new.items():
             self._last_batch_id += 1
             self.batch_ids.append(self._last_batch_id)
@@ -128,7 +134,13 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
 
     @override
     async def bury(self, batch: Batch, reason: str) -> None:
-        self.dead_letters[batch.key] = (batch, reason)
+        if batch.key in self.dead_letters:
+            return
+        claimed = self.runs.claim([batch], ())
+        self.runs.write_down(claimed)
+        (batch,) = claimed.batches
+        if batch.count or not batch.run:
+            self.dead_letters[batch.key] = (msgspec.structs.replace(batch, run=b""), reason)
 
     @override
     async def buried(self) -> list[DeadLetter]:
@@ -173,7 +185,10 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
     @override
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
         theirs = {event.event_id for event in self._all() if event.user_id == user_id}
-        erased = {"event_rows": len(theirs)}
+        kept = [each for each, _ in (*self.batches.values(), *self.dead_letters.values())]
+        games = {batch.game_id for batch in kept if batch.user_id == user_id}
+        runs = self.runs.erase(user_id, games, dry_run=dry_run)
+        erased = {"event_rows": len(theirs), "runs": runs}
         if dry_run:
             return erased
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
@@ -223,6 +238,10 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
                     events += 1
                     rows[place] = row if dry_run else None
         return Expired(events, last, self._last_batch_id, done=True, ahead=tuple(ahead[:MAX_NAMED]))
+
+    @override
+    async def forget_runs(self, before: int, *, after: bytes, limit: int) -> ForgottenRuns:
+        return self.runs.forget(before, after, limit)
 
     async def sync(self) -> None:
         """Memory survives no power cut, and promises none."""

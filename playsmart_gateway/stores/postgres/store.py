@@ -31,11 +31,12 @@ from playsmart_gateway.stores.models import (
     Channel,
     CoinTransaction,
     Expired,
+    ForgottenRuns,
     OptOutState,
     PropertyValue,
     Written,
 )
-from playsmart_gateway.stores.postgres import erasure
+from playsmart_gateway.stores.postgres import erasure, runs
 from playsmart_gateway.stores.postgres import teak as apps
 from playsmart_gateway.stores.postgres.coins import PostgresCoins
 from playsmart_gateway.stores.postgres.connection import (
@@ -59,9 +60,11 @@ from playsmart_gateway.stores.postgres.reader import (
 )
 from playsmart_gateway.stores.postgres.schema import printed_time
 from playsmart_gateway.stores.postgres.url import read_url
+from playsmart_gateway.stores.runs import Claimed
 from playsmart_gateway.stores.sql import dead_letters
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 from playsmart_gateway.stores.sql import retention as sql_retention
+from playsmart_gateway.stores.sql import runs as sql_runs
 from playsmart_gateway.stores.sql.points import Loyalty
 
 _KNOWN = "SELECT sequence FROM batches WHERE journal_id = $1 AND sequence BETWEEN $2 AND $3"
@@ -126,7 +129,7 @@ class PostgresSink(Store):
     async def write(self, batches: Sequence[Batch]) -> Written:
         async with self._connection.transaction() as db:
             new = await self._unknown(db, batches)
-            stored = await self._store(db, new) if new else 0
+            stored = await self._claim_and_store(db, new)
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
     @override
@@ -154,13 +157,21 @@ class PostgresSink(Store):
                         events = self._loyalty.occurrences(new)
                         await self._loyalty.award(db, events, await self._insert(db, new))
                     elif new:
-                        await self._store(db, new)
+                        await self._store(db, Claimed(new))  # all of it, so that all is tried
                     raise Undone
 
     @override
     async def bury(self, batch: Batch, reason: str) -> None:
-        header = (batch.source, batch.game_id, batch.user_id, received_at(batch), batch.count)
         async with self._connection.transaction() as db:
+            if batch.run:
+                if await dead_letters.is_buried(db, batch):
+                    return
+                claimed = await runs.claim(db, [batch])
+                await runs.write_down(db, claimed, None)
+                (batch,) = claimed.batches
+                if not batch.count:  # it came as others
+                    return
+            header = (batch.source, batch.game_id, batch.user_id, received_at(batch), batch.count)
             await db.execute(
                 _BURY, batch.journal, batch.sequence, reason, *header, bytes(batch.rows)
             )
@@ -172,7 +183,7 @@ class PostgresSink(Store):
             if batch is None:
                 return None
             new = await self._unknown(db, [batch])
-            stored = await self._store(db, new) if new else 0
+            stored = await self._claim_and_store(db, new)
             await dead_letters.unbury(db, journal, sequence)
         return Written(stored, batch.count - stored)
 
@@ -239,6 +250,11 @@ class PostgresSink(Store):
         """See ``Upkeep.scrub``: the server frees what was deleted in its own time."""
 
     @override
+    async def forget_runs(self, before: int, *, after: bytes, limit: int) -> ForgottenRuns:
+        async with self._connection.transaction() as db:
+            return await sql_runs.forget(db, before, after=after, limit=limit)
+
+    @override
     async def expire(
         self,
         before: str,
@@ -275,8 +291,13 @@ class PostgresSink(Store):
     def damage(self) -> SinkUnavailable | None:
         return self._damage.found
 
-    async def _store(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:
+    async def _claim_and_store(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:
+        return await self._store(db, await runs.claim(db, batches)) if batches else 0
+
+    async def _store(self, db: asyncpg.Connection, claimed: Claimed) -> int:
+        batches = claimed.batches
         first_id = await self._insert(db, batches)
+        await runs.write_down(db, claimed, first_id)
         if any(batch.source == PLAYSMART for batch in batches):
             await self._coins.pay(db, first_id, first_id + len(batches) - 1)
         sessions = list(sessions_in(batches, first_id))

@@ -42,6 +42,12 @@ async def buried_batch(db: Database, printed: Printed, journal: str, sequence: i
     return None
 
 
+async def is_buried(db: Database, batch: Batch) -> bool:
+    """Whether a batch is a dead letter already."""
+    query = "SELECT 1 FROM dead_letters WHERE journal = $1 AND sequence = $2"
+    return bool(await db.fetch(query, *batch.key))
+
+
 async def unbury(db: Database, journal: str, sequence: int) -> None:
     """Remove a dead letter, in the transaction that stores its batch."""
     await db.fetch("DELETE FROM dead_letters WHERE journal = $1 AND sequence = $2 RETURNING 1",

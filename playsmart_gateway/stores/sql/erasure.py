@@ -21,6 +21,7 @@ import msgspec
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, first_event_id
 from playsmart_gateway.events.row import Row, decode, encode
+from playsmart_gateway.stores.sql import runs
 from playsmart_gateway.stores.sql.database import (
     Database,
     Transaction,
@@ -68,6 +69,8 @@ PERSONAL_ROWS = {**_EVENTS, **_COINS, **_REST}
 
 Lynes' statistics and the dashboard's sums stay: they are counts, and name nobody."""
 
+_OTHERS = "batches", "runs", "dead_letters"
+_LETTER_GAMES = "SELECT DISTINCT game_id FROM dead_letters WHERE user_id = $1"
 _LAST_BATCH = "SELECT coalesce(max(batch_id), 0) FROM batches"
 _LOOK = f"""
     SELECT batch_id, 1 AS own FROM batches
@@ -115,6 +118,7 @@ async def count(db: Database, user_id: str) -> dict[str, int]:
     for table, condition in {**PERSONAL_ROWS, "batches": "user_id = $1"}.items():
         query = f"SELECT count(*) FROM {table} WHERE {condition}"  # noqa: S608 - constants
         ((counted[table],),) = await db.fetch(query, user_id)
+    counted["runs"] = await runs.count(db, user_id)
     counted["dead_letters"] = len(await _dead_letters(db, user_id, ()))
     return counted
 
@@ -133,7 +137,8 @@ async def erase(
     ledger_open: LedgerOpen,
 ) -> dict[str, int]:
     """See ``Store.erase``; inside ``ledger_open`` the triggers of the ledger are out of force."""
-    erased: Counter[str] = Counter(dict.fromkeys((*PERSONAL_ROWS, "batches", "dead_letters"), 0))
+    erased: Counter[str] = Counter(dict.fromkeys((*PERSONAL_ROWS, *_OTHERS), 0))
+    games: set[str] = set()
     said = Said(user_id, program)
     async with writing() as db:
         said.names = await names(db, user_id)
@@ -146,7 +151,7 @@ async def erase(
             break
         if piece.batches:
             async with writing() as db:
-                await _take(db, user_id, piece.batches, said, erased)
+                await _take(db, user_id, piece.batches, said, erased, games)
         position = piece.position
     async with reading() as db:
         await said.read_history(db)
@@ -156,11 +161,13 @@ async def erase(
             await said.forget_cells(db, tasks[start : start + CELLS_IN_A_STEP])
     async with writing() as db:
         while (piece := await _look(db, user_id, position)) is not None:  # what came meanwhile
-            await _take(db, user_id, piece.batches, said, erased)
+            await _take(db, user_id, piece.batches, said, erased, games)
             position = piece.position
         await said.forget_cells(db, await said.take_tasks(db))
         await said.forget_sums(db)
         await _delete(db, user_id, {**_COINS, **_REST}, erased, ledger_open)
+        games |= {game_id for (game_id,) in await db.fetch(_LETTER_GAMES, user_id)}
+        erased["runs"] += await runs.erase(db, user_id, games)
         letters = await _dead_letters(db, user_id, said.names)
         for *name, rows in letters:
             if rows is None:
@@ -202,11 +209,15 @@ async def _take(
     batches: list[tuple[int, bool]],
     said: Said,
     erased: Counter[str],
+    games: set[str],
 ) -> None:
     for batch_id, own in batches:
         first = first_event_id(batch_id)
         events = (first, first + MAX_EVENTS_PER_BATCH - 1)
         ((source, game_id, owner, received_at),) = await db.fetch(_HEADER, batch_id)
+        if own and game_id not in games:  # with the header goes what says which runs are theirs
+            games.add(game_id)
+            erased["runs"] += await runs.erase(db, user_id, [game_id])
         rows = await db.fetch(_TAKE, user_id, *events, owner)
         if own and not rows:
             said.note_gone(source, game_id)

@@ -31,16 +31,19 @@ from playsmart_gateway.stores.models import (
     Channel,
     CoinTransaction,
     Expired,
+    ForgottenRuns,
     OptOutState,
     PropertyValue,
     Written,
 )
+from playsmart_gateway.stores.runs import Claimed
 from playsmart_gateway.stores.sql import dead_letters
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 from playsmart_gateway.stores.sql import retention as sql_retention
+from playsmart_gateway.stores.sql import runs as sql_runs
 from playsmart_gateway.stores.sql.migrations import require_current
 from playsmart_gateway.stores.sql.points import Loyalty
-from playsmart_gateway.stores.sqlite import erasure
+from playsmart_gateway.stores.sqlite import erasure, runs
 from playsmart_gateway.stores.sqlite import teak as apps
 from playsmart_gateway.stores.sqlite.coins import (
     TEMPORARY_TABLES,
@@ -151,13 +154,14 @@ class SqliteSink(Store, Replaceable):
     async def write(self, batches: Sequence[Batch]) -> Written:
         async with self._connection.transaction() as db:
             try:
-                stored = await self._insert(db, batches)
+                stored = await self._claim_and_insert(db, batches)
             except sqlite3.IntegrityError:
                 # Only a repeat can violate a unique key, and repeats are rare: look for them now.
                 await db.execute("ROLLBACK")
                 self._forget()
                 await db.execute("BEGIN IMMEDIATE")
-                stored = await self._insert(db, await self._inserter.without_known(db, batches))
+                new = await self._inserter.without_known(db, batches)
+                stored = await self._claim_and_insert(db, new)
         return Written(stored, sum(batch.count for batch in batches) - stored)
 
     @override
@@ -193,13 +197,21 @@ class SqliteSink(Store, Replaceable):
                         events = self._loyalty.occurrences(new)
                         first_id = await self._inserter.insert(db, new)
                         await self._loyalty.award(Statements(db), events, first_id)
-                    else:
-                        await self._insert(db, new)
+                    elif new:
+                        await self._insert(db, Claimed(new))  # all of it, so that all is tried
                     raise Undone
 
     @override
     async def bury(self, batch: Batch, reason: str) -> None:
         async with self._connection.transaction() as db:
+            if batch.run:
+                if await dead_letters.is_buried(Statements(db), batch):
+                    return
+                claimed = await runs.claim(db, [batch])
+                await runs.write_down(db, claimed, None)
+                (batch,) = claimed.batches
+                if not batch.count:  # it came as others
+                    return
             name = (batch.journal, batch.sequence, reason)
             header = (batch.source, batch.game_id, batch.user_id, batch.received_at, batch.count)
             await db.execute(_BURY, (*name, *header, batch.rows))
@@ -211,7 +223,8 @@ class SqliteSink(Store, Replaceable):
             batch = await dead_letters.buried_batch(sql, str, journal, sequence)
             if batch is None:
                 return None
-            stored = await self._insert(db, await self._inserter.without_known(db, [batch]))
+            new = await self._inserter.without_known(db, [batch])
+            stored = await self._claim_and_insert(db, new)
             await dead_letters.unbury(sql, journal, sequence)
         return Written(stored, batch.count - stored)
 
@@ -280,6 +293,11 @@ class SqliteSink(Store, Replaceable):
         await erasure.scrub(self._path, rewrite=rewrite)
 
     @override
+    async def forget_runs(self, before: int, *, after: bytes, limit: int) -> ForgottenRuns:
+        async with self._connection.transaction() as db:
+            return await sql_runs.forget(Statements(db), before, after=after, limit=limit)
+
+    @override
     async def expire(
         self,
         before: str,
@@ -309,10 +327,13 @@ class SqliteSink(Store, Replaceable):
         """See ``EventSink.sync``: a file that is moved or copied goes without its log."""
         await self._connection.checkpoint()
 
-    async def _insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
-        if not batches:
-            return 0
+    async def _claim_and_insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
+        return await self._insert(db, await runs.claim(db, batches)) if batches else 0
+
+    async def _insert(self, db: aiosqlite.Connection, claimed: Claimed) -> int:
+        batches = claimed.batches
         first_id = await self._inserter.insert(db, batches)
+        await runs.write_down(db, claimed, first_id)
         if any(batch.source == PLAYSMART for batch in batches):
             await self._coins.pay(db, first_id, first_id + len(batches) - 1, _now())
         sessions = list(sessions_in(batches, first_id))

@@ -1,0 +1,75 @@
+"""The table ``runs``: one statement reads what a flush needs of it, one writes it.
+
+Keys are sorted, so that pages are visited in their order, and travel as one piece with the numbers,
+``_RECORD_BYTES`` a run: to take a JSON array of arrays apart would cost half as much again.
+"""
+
+from collections.abc import Sequence
+
+import aiosqlite
+import msgspec
+
+from playsmart_gateway.events.batch import RUN_KEY_BYTES, Batch
+from playsmart_gateway.stores.runs import Claimed, decide, keys_of, require_unburied
+
+_READ = f"""
+    SELECT run, next, missing FROM runs WHERE run IN (
+        SELECT substr(?1, 1 + {RUN_KEY_BYTES} * key, {RUN_KEY_BYTES}) FROM json_each(?2)
+    )
+"""  # noqa: S608 - built from our own constants
+_RECORD = b"%b%16d%10d%10d"
+_RECORD_BYTES = RUN_KEY_BYTES + 36
+
+
+def _number(start: int, digits: int) -> str:
+    return f"CAST(substr(?1, {start + 1} + {_RECORD_BYTES} * key, {digits}) AS INTEGER)"
+
+
+_WRITE = f"""
+    INSERT INTO runs (run, next, missing, duplicates, batch_id, seen_at)
+    SELECT substr(?1, 1 + {_RECORD_BYTES} * key, {RUN_KEY_BYTES}),
+           {_number(RUN_KEY_BYTES, 16)}, atom, {_number(RUN_KEY_BYTES + 16, 10)},
+           ?3 + {_number(RUN_KEY_BYTES + 26, 10)}, ?4
+    FROM json_each(?2) WHERE true
+    ON CONFLICT DO UPDATE SET
+        next = excluded.next, missing = excluded.missing,
+        duplicates = duplicates + excluded.duplicates,
+        batch_id = ifnull(batch_id, excluded.batch_id), seen_at = max(seen_at, excluded.seen_at)
+"""  # noqa: S608 - built from our own constants
+_BURIED = "SELECT sequence FROM dead_letters WHERE journal = ? AND sequence BETWEEN ? AND ?"
+
+
+async def claim(db: aiosqlite.Connection, batches: Sequence[Batch]) -> Claimed:
+    """Return what is new of batches whose names are not known yet; nothing is written.
+
+    Raises:
+        SinkRejected: one of them is a dead letter.
+    """
+    keys = keys_of(batches)
+    if not keys:
+        return Claimed(batches)
+    places = f"[{','.join('0' * len(keys))}]"
+    known = await db.execute_fetchall(_READ, (b"".join(keys), places))
+    claimed = decide(batches, known)
+    if claimed.cut:
+        require_unburied(claimed.cut, await _buried(db, claimed.cut))
+    return claimed
+
+
+async def write_down(db: aiosqlite.Connection, claimed: Claimed, first_id: int | None) -> None:
+    """Write what was claimed; the batches are stored from ``first_id`` on, or not at all."""
+    if not claimed.runs:
+        return
+    records = [_RECORD % (key, number, twice, at) for key, number, _, twice, at in claimed.runs]
+    missing = msgspec.json.encode([run.missing for run in claimed.runs]).decode()
+    await db.execute(_WRITE, (b"".join(records), missing, first_id, claimed.seen_at))
+
+
+async def _buried(db: aiosqlite.Connection, batches: Sequence[Batch]) -> set[tuple[str, int]]:
+    """Return names of dead letters, those of the batches among them."""
+    found = set()
+    for journal in {batch.journal for batch in batches}:
+        numbers = [batch.sequence for batch in batches if batch.journal == journal]
+        rows = await db.execute_fetchall(_BURIED, (journal, min(numbers), max(numbers)))
+        found |= {(journal, sequence) for (sequence,) in rows}
+    return found

@@ -1,0 +1,98 @@
+"""The fields by which a client numbers its events: what they must be, and what they do."""
+
+import json
+from typing import Any
+
+import pytest
+
+from playsmart_gateway.dialects.playsmart.request import Rejected, decode, decode_in_steps
+from playsmart_gateway.errors import Malformed
+from playsmart_gateway.events.batch import MAX_SEQ, run_key
+from playsmart_gateway.http.turns import at_once
+from tests.support.process import StartGateway
+from tests.support.uploads import make_event, make_upload
+
+RUN = "0198c0de-3f00-7a61-9d2e-5b0c4f7a1e22"
+GOOD: dict[str, list[Any]] = {
+    "run": [RUN, "00000000-0000-0000-0000-000000000000", None],
+    "seq": [0, 7, MAX_SEQ, None],
+    "sent_at": ["2026-04-22T14:30:00.5Z", "20260422T143000+02", None],
+    "client": [
+        {},
+        None,
+        {"name": "unity", "version": "1.2", "app_version": "2.1.5", "platform": "ios"},
+        {"name": None, "other": 1},
+    ],
+}
+BAD: dict[str, list[Any]] = {
+    "run": ["", RUN.upper(), RUN[1:], RUN + "\n", RUN.replace("-", ""), 7, {}, f" {RUN}"],
+    "seq": [-1, MAX_SEQ + 1, 1.5, "7", True, []],
+    "sent_at": ["2026-04-22T14:30:00", "now", 1_776_868_200],
+    "client": ["unity", [], 1, {"name": 1}, {"version": "1" * 65}, {"platform": "i\0s"}],
+}
+CASES = [
+    pytest.param(name, value, id=f"{name}={json.dumps(value)[:50]}") for name in GOOD
+    for value in GOOD[name]
+]  # fmt: skip
+WRONG = [
+    pytest.param(name, value, id=f"{name}={json.dumps(value)[:50]}") for name in BAD
+    for value in BAD[name]
+]  # fmt: skip
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps(make_upload("player-1", make_event(), make_event()) | fields).encode()
+
+
+@pytest.mark.parametrize(("name", "value"), CASES)
+def test_each_field_is_optional_and_may_be_null(name: str, value: Any) -> None:
+    """With a time that the typed decode does not take, each goes the slow way, too."""
+    for more in ({}, {"events": [make_event(timestamp="20260422T143000Z")]}):
+        sent = body(**{name: value}, **more)
+        batch = decode(sent)
+        assert batch == at_once(decode_in_steps(sent))
+        assert bool(batch.run) is (name == "run" and value is not None)
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_one_is_refused_by_its_path(name: str, value: Any) -> None:
+    with pytest.raises(Malformed) as refusal:
+        decode(body(**{name: value}))
+    assert [detail.path for detail in refusal.value.details] == [name]
+
+
+def test_a_run_is_known_with_whose_it_is_and_its_first_number_is_0_unless_it_is_said() -> None:
+    batch = decode(body(run=RUN))
+    assert batch.run == run_key(bytes.fromhex(RUN.replace("-", "")), batch.game_id, batch.user_id)
+    assert batch.seq == 0
+    assert decode(body(run=RUN, seq=41)).seq == 41
+    assert decode(body(seq=41)) == decode(body()), "without a run it says nothing"
+
+
+def test_of_a_run_a_lenient_decode_takes_all_or_nothing() -> None:
+    events = [make_event(), make_event(timestamp="now"), make_event()]
+    rejected: list[Rejected] = []
+    assert decode(body(events=events), rejected=rejected).count == 2
+    assert [each.index for each in rejected] == [1]
+    with pytest.raises(Malformed):
+        decode(body(run=RUN, events=events), rejected=[])
+
+
+@pytest.mark.process
+def test_a_repeat_is_answered_as_the_first_time_and_stored_once(
+    start_gateway: StartGateway,
+) -> None:
+    gateway = start_gateway()
+    sent = body(run=RUN, seq=5)
+    for _ in range(2):
+        answer = gateway.post(sent, sub="player-1")
+        assert answer.status_code == 202
+        assert answer.json()["message"].startswith("accepted:2 ")
+    gateway.settle()
+    gateway.post(body(run=RUN, seq=6), sub="player-1")
+    gateway.settle()
+    ((events,),) = gateway.select("SELECT count(*) FROM events")
+    assert events == 3
+    (run,) = gateway.select("SELECT next, missing, duplicates FROM runs")
+    assert tuple(run) == (8, "[[0,5]]", 3)
+    assert gateway.metrics()["playsmart_events_duplicate_total"] == 3

@@ -1,0 +1,278 @@
+"""Each number of a run is stored once, whatever batches bring it, by every store."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import strategies as st
+
+from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.events.batch import Batch, run_key
+from playsmart_gateway.events.intervals import MAX_GAPS
+from playsmart_gateway.stores.models import Written
+from playsmart_gateway.stores.open import open_store
+from playsmart_gateway.stores.runs import decide
+from tests.support.numbered import GAME, PLAYER, RUN, numbered
+from tests.support.sinks import SINKS, TriedDatabase
+from tests.support.stores import MakeSink, for_all, select
+
+OTHER_RUN = bytes([9]) * 16
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def tried(request: pytest.FixtureRequest, tmp_path: Path) -> TriedDatabase:
+    """Each kind of store in turn, with nothing in it; what a stream tells is not what it stores."""
+    return SINKS[request.param](request, tmp_path, request.param)
+
+
+async def stored(tried: TriedDatabase) -> list[str]:
+    return [row[3]["n"] for row in await tried.rows()]
+
+
+def names(first: int, end: int, run: bytes = RUN) -> list[str]:
+    return [f"{run[0]}.{number}" for number in range(first, end)]
+
+
+async def test_what_comes_again_in_another_batch_is_a_duplicate(tried: TriedDatabase) -> None:
+    async with tried.make() as sink:
+        assert await sink.write([numbered(1, 0, 3)]) == Written(3, 0)
+        assert await sink.write([numbered(2, 0, 3)]) == Written(0, 3)
+        assert await sink.write([numbered(3, 3, 5)]) == Written(2, 0)
+        assert await stored(tried) == names(0, 5)
+
+
+async def test_of_a_batch_that_overlaps_the_new_part_is_stored(tried: TriedDatabase) -> None:
+    async with tried.make() as sink:
+        await sink.write([numbered(1, 2, 4)])
+        assert await sink.write([numbered(2, 0, 6)]) == Written(4, 2)
+        assert await stored(tried) == [*names(2, 4), *names(0, 2), *names(4, 6)]
+
+
+async def test_repeats_within_one_transaction_are_told_too(tried: TriedDatabase) -> None:
+    batches = [numbered(1, 0, 2), numbered(2, 1, 3), numbered(3, 0, 3), numbered(4, 5, 6)]
+    async with tried.make() as sink:
+        assert await sink.write(batches) == Written(4, 4)
+        assert await stored(tried) == [*names(0, 3), *names(5, 6)]
+
+
+async def test_a_number_of_another_run_or_another_player_is_another_event(
+    tried: TriedDatabase,
+) -> None:
+    other_game = numbered(4, 0, 1, game_id="com.example.other")
+    batches = [
+        numbered(1, 0, 1), numbered(2, 0, 1, run=OTHER_RUN), numbered(3, 0, 1, user_id="eve"),
+        other_game, Batch("playsmart", GAME, PLAYER, 1, other_game.rows, "11" * 16, 5, 1),
+    ]  # fmt: skip
+    async with tried.make() as sink:
+        assert await sink.write(batches) == Written(5, 0)
+
+
+async def test_a_late_number_fills_its_gap_and_one_gap_too_many_closes_the_oldest(
+    tried: TriedDatabase,
+) -> None:
+    gaps = [numbered(1 + n, 2 * n + 1, 2 * n + 2) for n in range(MAX_GAPS + 1)]
+    async with tried.make() as sink:
+        assert await sink.write(gaps) == Written(MAX_GAPS + 1, 0)
+        assert await sink.write([numbered(100, 0, 2)]) == Written(0, 2), "its gap was closed"
+        assert await sink.write([numbered(101, 2, 6)]) == Written(2, 2)
+
+
+async def test_a_replay_is_told_by_its_name_first(tried: TriedDatabase) -> None:
+    """Of a journal that is read again, the run does not say that a phone sent it twice."""
+    batches = [numbered(1, 0, 3), numbered(2, 2, 4), numbered(3, 0, 4)]
+    async with tried.make() as sink:
+        await sink.write(batches)
+        assert await sink.write([*batches, numbered(4, 4, 5)]) == Written(1, 9)
+    if tried.url != "memory:":
+        query = "SELECT next, missing, duplicates FROM runs"
+        assert [tuple(row) for row in await select(tried.url, query)] == [(5, None, 5)]
+        query = "SELECT event_count FROM batches ORDER BY sequence"
+        assert [count for (count,) in await select(tried.url, query)] == [3, 1, 0, 1]
+
+
+async def test_a_message_of_the_stream_says_of_which_run_it_is(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    tried = SINKS["stream"](request, tmp_path, "stream")
+    async with tried.make() as sink:
+        await sink.write([numbered(1, 2, 4), numbered(2, 2, 4)])
+        await sink.write([numbered(3, 0, 6)])
+        assert sorted(await stored(tried)) == names(0, 6)
+
+
+spans = st.tuples(
+    st.sampled_from([RUN, OTHER_RUN]), st.integers(0, 40), st.integers(1, 15)
+)  # fmt: skip
+
+
+@for_all(40, requests=st.lists(spans, min_size=1, max_size=12), flushes=st.data())
+async def test_whatever_is_sent_however_it_is_flushed_each_number_is_there_once(
+    tried: TriedDatabase, requests: list[tuple[bytes, int, int]], flushes: st.DataObject
+) -> None:
+    await tried.empty()
+    batches = [
+        numbered(place, first, first + length, run=run)
+        for place, (run, first, length) in enumerate(requests, 1)
+    ]
+    async with tried.make() as sink:
+        done, written = 0, Written(0, 0)
+        while done < len(batches):
+            size = flushes.draw(st.integers(1, len(batches) - done))
+            again = flushes.draw(st.integers(0, done))
+            now = await sink.write(batches[done - again : done + size])
+            replayed = sum(batch.count for batch in batches[done - again : done])
+            written = Written(
+                written.stored + now.stored, written.duplicate + now.duplicate - replayed
+            )
+            done += size
+        seen: set[str] = set()
+        for batch in batches:
+            for row in msgspec.json.decode(batch.rows):
+                seen.add(row[3]["n"])
+        found = await stored(tried)
+        assert sorted(found) == sorted(seen)
+        assert written == Written(len(seen), sum(b.count for b in batches) - len(seen))
+
+
+LEVELS = Rule.paying(
+    GAME, bounds=(10, 10), level_multiplier=1.0, trigger_threshold=0, trigger_multiplier=1.0
+)
+
+
+async def test_coins_and_profile_know_an_event_that_came_twice_once(url: str) -> None:
+    opens = numbered(9, 20, 23, kind="AppOpen")
+    again = numbered(10, 20, 23, kind="AppOpen")
+    async with open_store(url, [LEVELS]) as store:
+        await store.write([numbered(1, 0, 3, kind="LevelCompleted"), opens])
+        await store.write([numbered(2, 1, 5, kind="LevelCompleted"), again])
+        async with store.reader() as reader:
+            player = await reader.player(PLAYER)
+            assert player is not None
+            assert (player.coins_balance, player.sessions) == (50, 3)
+            assert (await reader.audit(1_000)).violations == ()
+            assert (await reader.examine()).problems == ()
+            by_name = await reader.coins_earned([("11" * 16, 1), ("11" * 16, 2)])
+            assert by_name == {("11" * 16, 1): 30, ("11" * 16, 2): 20}
+
+
+async def test_the_ids_of_what_is_left_of_a_batch_have_no_holes(make_sink: MakeSink) -> None:
+    async with make_sink() as store:
+        await store.write([numbered(1, 1, 2), numbered(2, 3, 4)])
+        await store.write([numbered(3, 0, 5)])
+        async with store.reader() as reader:
+            batch = await reader.stored_batch("11" * 16, 3)
+            assert batch is not None
+            first = batch.event_ids[0]
+            assert batch.event_ids == (first, first + 1, first + 2)
+
+
+async def test_a_buried_batch_has_used_its_numbers_and_is_no_repeat(make_sink: MakeSink) -> None:
+    async with make_sink() as store:
+        await store.write([numbered(1, 0, 2)])
+        await store.bury(numbered(2, 1, 5), "does not fit")
+        assert await store.write([numbered(3, 0, 6)]) == Written(1, 5)
+        await store.bury(numbered(2, 1, 5), "does not fit")
+        with pytest.raises(SinkRejected):
+            await store.write([numbered(2, 1, 5)])
+        async with store.reader() as reader:
+            (letter,) = await reader.buried()
+            assert letter.event_count == 3, "what had come before is not kept twice"
+        assert await store.replay("11" * 16, 2) == Written(3, 0)
+        assert await store.write([numbered(2, 1, 5)]) == Written(0, 4)
+        async with store.reader() as reader:
+            found = await reader.events(upto=await reader.newest_event_id(), limit=99)
+            numbers = [msgspec.json.decode(each.customdata or "")["n"] for each in found.events]
+            assert sorted(numbers) == names(0, 6)
+
+
+async def test_nothing_is_buried_of_what_has_come_as_another_batch(make_sink: MakeSink) -> None:
+    async with make_sink() as store:
+        await store.write([numbered(1, 0, 4)])
+        await store.bury(numbered(2, 1, 3), "delivered too often")
+        async with store.reader() as reader:
+            assert await reader.buried() == []
+
+
+async def test_a_trial_shows_the_store_all_of_a_batch_and_claims_nothing(
+    make_sink: MakeSink,
+) -> None:
+    async with make_sink() as store:
+        await store.write([numbered(1, 0, 2)])
+        await store.trial([numbered(2, 0, 4)])
+        broken = numbered(3, 0, 2)
+        broken.rows = b"[[oops"
+        with pytest.raises(SinkRejected):
+            await store.trial([broken])
+        assert await store.write([numbered(4, 0, 4)]) == Written(2, 2)
+
+
+async def test_rows_that_cannot_be_read_are_refused_where_they_would_be_cut(
+    make_sink: MakeSink,
+) -> None:
+    broken = numbered(2, 1, 4)
+    broken.rows = b"[[oops"
+    async with make_sink() as store:
+        await store.write([numbered(1, 0, 2)])
+        with pytest.raises(SinkRejected):
+            await store.write([broken])
+        await store.bury(broken, "oops")
+        async with store.reader() as reader:
+            (letter,) = await reader.buried()
+            assert letter.event_count == 3
+        assert await store.write([numbered(3, 0, 5)]) == Written(1, 4)
+
+
+async def test_with_a_player_go_their_runs_and_nobody_elses(make_sink: MakeSink) -> None:
+    async with make_sink() as store:
+        buried = numbered(4, 0, 2, game_id="com.example.buried")
+        await store.write([numbered(1, 0, 2), numbered(2, 0, 1, run=OTHER_RUN)])
+        await store.write([numbered(3, 0, 1, user_id="eve")])
+        await store.bury(buried, "does not fit")
+        assert (await store.erase(PLAYER)).get("runs") == 3
+        assert await store.write([numbered(11, 0, 2), numbered(12, 0, 1, user_id="eve")]) == (
+            Written(2, 1)
+        )
+
+
+async def test_a_dry_run_of_erasing_counts_the_runs(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        await store.write([numbered(1, 0, 2), numbered(2, 0, 1, run=OTHER_RUN)])
+        await store.write([numbered(3, 0, 1, user_id="eve")])
+        assert (await store.erase(PLAYER, dry_run=True))["runs"] == 2
+
+
+async def test_runs_that_were_not_seen_for_long_are_forgotten_piece_by_piece(
+    make_sink: MakeSink,
+) -> None:
+    runs = [bytes([n]) * 16 for n in range(10)]
+    async with make_sink() as store:
+        await store.write([numbered(n + 1, 0, 1, run=run) for n, run in enumerate(runs[:5])])
+        await store.write([numbered(n + 90, 0, 1, run=run) for n, run in enumerate(runs[5:])])
+        await store.write([numbered(80, 1, 2, run=runs[0])])
+        before = numbered(50, 0, 1).received_at
+        after, forgotten, looks = b"", 0, 0
+        while True:
+            piece = await store.forget_runs(before, after=after, limit=4)
+            forgotten, looks = forgotten + piece.runs, looks + 1
+            if piece.position is None:
+                break
+            after = piece.position
+        assert (forgotten, looks) == (4, 3)
+        again = [numbered(n + 200, 0, 1, run=run) for n, run in enumerate(runs)]
+        assert await store.write(again) == Written(4, 6), "the first was seen again in time"
+
+
+def test_batches_without_a_run_are_not_looked_at() -> None:
+    batch = Batch("playsmart", "g", "u", 1, b"[]")
+    claimed = decide([batch], [])
+    assert claimed.batches == [batch]
+    assert claimed.runs == []
+
+
+def test_a_run_is_known_by_whose_it_is() -> None:
+    keys = {
+        run_key(RUN, game, user) for game, user in [("g", "u"), ("g", "v"), ("gu", ""), ("", "gu")]
+    }
+    assert len(keys) == 4
+    assert all(len(key) == 24 for key in keys)

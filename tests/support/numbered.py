@@ -1,0 +1,29 @@
+"""Batches of runs: each event says which number it has."""
+
+import msgspec
+
+from playsmart_gateway.events.batch import Batch, run_key
+
+GAME, PLAYER = "com.example.game", "player-1"
+RUN = bytes(range(16))
+
+
+def numbered(
+    sequence: int,
+    first: int,
+    end: int,
+    *,
+    run: bytes = RUN,
+    user_id: str = PLAYER,
+    kind: str = "Custom",
+    game_id: str = GAME,
+) -> Batch:
+    """The batch that a journal has accepted under ``sequence``, with these numbers of a run."""
+    rows = [
+        [kind, "e", "2026-04-22T14:30:00Z", {"n": f"{run[0]}.{number}", "b": sequence}]
+        for number in range(first, end)
+    ]
+    return Batch(
+        "playsmart", game_id, user_id, len(rows), msgspec.json.encode(rows), "11" * 16, sequence,
+        1_776_868_200_000_000 + sequence, run=run_key(run, game_id, user_id), seq=first,
+    )  # fmt: skip
