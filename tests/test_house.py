@@ -5,6 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from playsmart_gateway.serve.connection import Protocol
+from playsmart_gateway.serve.cycle import Cycle, Flow
+from playsmart_gateway.serve.server import Server
 from tests import ROOT
 
 PACKAGE = ROOT / "playsmart_gateway"
@@ -117,10 +120,21 @@ def test_one_module_alone_touches_private_parts_of_nats() -> None:
     assert found == {"stream/connection.py"}
 
 
-def test_private_parts_of_uvicorn_are_touched_in_the_rooms_of_a_connection_alone() -> None:
+def test_one_module_alone_touches_private_parts_of_uvicorn() -> None:
     found = {
-        str(path.relative_to(PACKAGE).parent)
+        str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
-        if re.search(r"uvicorn\._|httptools_impl|flow_control", path.read_text())
+        if re.search(r"\buvicorn\._|\buvicorn\.protocols|\bserver\._[a-z]", path.read_text())
     }
-    assert found == {"serve"}
+    assert found == {"serve/uvicorn_parts.py"}
+    private = {
+        name
+        for kind in (Server, Protocol, Cycle, Flow)
+        for base in kind.__mro__
+        if base.__module__.startswith("uvicorn")
+        for name in vars(base)
+        if name.startswith("_") and not name.startswith("__")
+    }
+    for path in (PACKAGE / "serve").glob("*.py"):
+        used = set(re.findall(r"\bself\.(_[a-z]\w*)", path.read_text()))
+        assert not used & private, path

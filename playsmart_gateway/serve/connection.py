@@ -9,9 +9,6 @@ import asyncio
 import socket
 from typing import Any
 
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
-
 from playsmart_gateway.console.inspector.routes import HANG_UP
 from playsmart_gateway.errors import Refused
 from playsmart_gateway.http.error_body import error_body
@@ -37,6 +34,11 @@ from playsmart_gateway.serve.cycle import (
     Flow,
 )
 from playsmart_gateway.serve.reading import Reader
+from playsmart_gateway.serve.uvicorn_parts import (
+    STATUS_LINE,
+    ASGI3Application,
+    RequestResponseCycle,
+)
 
 KEPT_BODY_BYTES = 65_536
 """What may be missing of a body that was refused unread, if the connection is to be kept."""
@@ -99,7 +101,7 @@ class Protocol(Reader):
 
     # ---- Answers ----------------------------------------------------------------------------
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         assert isinstance(cycle, Cycle)
         self._answering = cycle  # of pipelined requests one is started after the other
         task = self.loop.create_task(cycle.run_asgi(app))
@@ -158,7 +160,7 @@ class Protocol(Reader):
     def start_next(self) -> None:
         """Begin the next request of the pipeline, unless the client has left meanwhile."""
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._start(*self.pipeline.pop())
             if self._body_waits and not self.pipeline:  # the body's turn, too
                 self._body_waits = False
                 if self._in_body:

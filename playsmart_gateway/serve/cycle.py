@@ -4,13 +4,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPScope
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
 from playsmart_gateway.errors import Refused, where
 from playsmart_gateway.http.endpoint import CUT
 from playsmart_gateway.http.turns import Turns
+from playsmart_gateway.serve.uvicorn_parts import (
+    ASGI3Application,
+    ASGIReceiveEvent,
+    ASGISendEvent,
+    FlowControl,
+    HTTPScope,
+    RequestResponseCycle,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,6 @@ from collections import deque
 from typing import Any
 
 import httptools
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from playsmart_gateway.errors import Refused, TooLarge
 from playsmart_gateway.http.ops import PROBES
@@ -34,6 +32,11 @@ from playsmart_gateway.serve.cycle import (
 from playsmart_gateway.serve.heads import (
     Heads,
     without_upgrade,
+)
+from playsmart_gateway.serve.uvicorn_parts import (
+    ASGI3Application,
+    HttpToolsProtocol,
+    RequestResponseCycle,
 )
 
 MAX_HEAD_BYTES = 32_768
@@ -94,7 +97,7 @@ class Reader(HttpToolsProtocol):
         """Read no more of the body; whoever reads it is told why, answers, and that is the end."""
 
     @abstractmethod
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Begin to answer."""
 
     # ---- What the transport tells -----------------------------------------------------------
@@ -242,7 +245,7 @@ class Reader(HttpToolsProtocol):
         self._body_left = int(headers.get(b"content-length", 0))
         self._pieces = 0
         if before is None or before.response_complete:
-            self._start_asgi_task(cycle, self.app)
+            self._start(cycle, self.app)
         else:
             self.pipeline.appendleft((cycle, self.app))
             # A body before its turn would be held for nobody knows whom, and nobody knows how long.

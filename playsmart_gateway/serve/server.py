@@ -27,6 +27,7 @@ from playsmart_gateway.http.slots import Slots
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.serve.acceptor import PAUSE_SECONDS, listen_everywhere
 from playsmart_gateway.serve.connection import Protocol
+from playsmart_gateway.serve.uvicorn_parts import say_where
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Server(uvicorn.Server):
             gate = Gate(asyncio.get_running_loop(), self._slots.arrivals, each, accept)
             gate.open()
             self._gates.append(gate)
-        self._log_started_message(self._listeners)
+        say_where(self, self._listeners)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what was begun; what is not whole gets half of the time that answers have."""
