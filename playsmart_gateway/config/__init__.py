@@ -42,6 +42,7 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 PerSecond = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Server(Section, frozen=True):
@@ -87,10 +88,19 @@ class Auth(Section, frozen=True):
 
 
 class Ingest(Section, frozen=True):
-    """What one player may send to PlaySmart's endpoint in a second; 0 sets no limit."""
+    """What PlaySmart's endpoint takes, and what clients are told to do.
+
+    What one player may send in a second, 0 sets no limit; of which games; and the rest is theirs to
+    keep to.
+    """
 
     player_events_per_second: PerSecond = 0
     player_bytes_per_second: PerSecond = 0
+    games: Literal["any", "configured"] = "any"
+    enabled: bool = True
+    flush_seconds: Seconds = 30.0
+    max_queue_bytes: Positive = 10_485_760
+    sample: dict[str, Share] = {}  # noqa: RUF012 - msgspec copies it
 
 
 class Buffer(Section, frozen=True):
@@ -152,6 +162,7 @@ class App(Section, frozen=True):
     """What holds for all games."""
 
     is_live: bool = True
+    settings: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it
 
 
 class Operator(Section, frozen=True):

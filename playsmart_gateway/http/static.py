@@ -39,9 +39,11 @@ class Asset(NamedTuple):
         # Weak: the bytes on the wire are not the same for all who ask.
         return cls(gzip.compress(body, mtime=0), media_type, f"W/{etag}", packed=True)
 
-    def answer(self, request: Request, headers: Mapping[str, str]) -> Response:
+    def answer(
+        self, request: Request, headers: Mapping[str, str], *, cache_control: str = "no-cache"
+    ) -> Response:
         """Return the file with ``headers``, or 304 to who has it (RFC 9110 section 13.1.2)."""
-        sent = {**headers, "etag": self.etag, "cache-control": "no-cache"}
+        sent = {**headers, "etag": self.etag, "cache-control": cache_control}
         if self.packed:
             sent["vary"] = "accept-encoding"
         if _knows(request.headers.get("if-none-match", ""), self.etag):

@@ -129,6 +129,11 @@ HEADERS: dict[str, Any] = {
         "description": "The content coding that a body may be in, when it came in another one.",
         "schema": {"const": "gzip"},
     },
+    "Cache-Control": {
+        "description": "How long the answer holds, in seconds, without asking again.",
+        "required": True,
+        "schema": {"const": "max-age=3600"},
+    },
     "Allow": {
         "description": "The methods that there are.",
         "required": True,

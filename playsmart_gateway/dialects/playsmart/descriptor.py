@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from playsmart_gateway.dialects.descriptor import Dialect, Host, Opened
+from playsmart_gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from playsmart_gateway.config import Config
     from playsmart_gateway.openapi.parts import Piece
 
 
@@ -17,15 +19,29 @@ class _PlaySmart(Dialect):
     links: ClassVar[Mapping[str, str]] = {
         "/ingest/events": "send events (POST, bearer token)",
         "/v1/games": "the games that pay coins",
+        "/v1/app-settings": "what a client has to know before it sends",
+        "/limits": "the same limits, for machines",
     }
 
+    def check(self, config: Config) -> None:
+        problems = []
+        if config.ingest.games == "configured" and not config.games:
+            problems.append('ingest.games: is "configured", and there is no [[games]]')
+        if "ingest" in config.app.settings:
+            problems.append("app.settings.ingest: is the gateway's to say")
+        if problems:
+            raise ConfigError(problems)
+
     def open(self, host: Host) -> Opened:
-        from playsmart_gateway.dialects.playsmart import players
+        from playsmart_gateway.dialects.playsmart import players, settings
         from playsmart_gateway.dialects.playsmart.endpoint import PATH, IngestEvents, Parts
         from playsmart_gateway.dialects.playsmart.validate import PATH as VALIDATE
         from playsmart_gateway.dialects.playsmart.validate import ValidateEvents
         from playsmart_gateway.economy.coins import draws_for
 
+        config = host.config
+        self.check(config)
+        only = config.ingest.games == "configured"
         parts = Parts(
             host.intake,
             host.tokens,
@@ -34,6 +50,7 @@ class _PlaySmart(Dialect):
             host.inflater,
             host.allowance,
             host.decoding,
+            frozenset(game.id for game in config.games) if only else None,
         )
         games = [
             players.PublicGame(
@@ -44,14 +61,15 @@ class _PlaySmart(Dialect):
                 game.game_mode,
                 game.maintenance,
             )
-            for number, game in enumerate(host.config.games, 1)
+            for number, game in enumerate(config.games, 1)
         ]
         rules = {rule.game_id: rule for rule in host.rules}
         endpoints = {
             PATH: IngestEvents(parts),
             VALIDATE: ValidateEvents(parts, rules, host.gate),
         }
-        return Opened(endpoints, players.routes(games, host.reader, host.tokens))
+        reads = players.routes(games, host.reader, host.tokens)
+        return Opened(endpoints, [*reads, *settings.routes(config)])
 
     def pieces(self) -> Sequence[Piece]:
         from playsmart_gateway.dialects.playsmart import openapi, openapi_reads

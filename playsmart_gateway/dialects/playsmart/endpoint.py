@@ -27,6 +27,7 @@ from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.pipeline.intake import Intake, Receipt
 
 PATH = "/ingest/events"
+UNKNOWN_GAME = "unknown_game"
 APPLIED = b"preference-applied", b"handling=lenient"
 
 _ACCEPTED = b'{"success": true, "message": "accepted:%d buffered:%d"}'
@@ -36,7 +37,7 @@ Asked = TypeVar("Asked")
 
 
 class Parts(NamedTuple):
-    """What the endpoints of uploads work with."""
+    """What the endpoints of uploads work with; ``games`` are those that may be sent, None any."""
 
     intake: Intake
     tokens: Tokens
@@ -45,6 +46,7 @@ class Parts(NamedTuple):
     inflater: Inflater
     allowance: Allowance | None = None
     decoding: LongWork | None = None
+    games: frozenset[str] | None = None
 
 
 class Uploads(Endpoint[Caller, Asked]):
@@ -59,6 +61,7 @@ class Uploads(Endpoint[Caller, Asked]):
         self._trust_forwarded = parts.tokens.trust_forwarded
         self._draws = parts.draws
         self._allowance = parts.allowance
+        self._games = parts.games
 
     def recall(self, headers: Headers) -> Caller | None:
         """See ``Endpoint``."""
@@ -88,11 +91,17 @@ class Uploads(Endpoint[Caller, Asked]):
     def sound(self, refusal: Refused) -> Said:
         return envelope(refusal)
 
+    def _require_allowed(self, who: Caller, batch: Batch) -> None:
+        """Raise ``Forbidden`` for what another player sent, or of a game that is not known here."""
+        if batch.user_id != who.subject:
+            raise Forbidden
+        if self._games is not None and batch.game_id not in self._games:
+            raise Forbidden(UNKNOWN_GAME)
+
     async def _accept(self, who: Caller, batch: Batch, sent: int, size: int) -> Receipt:
         """Take the batch of a request that ``sent`` so many events in ``size`` bytes."""
         intake, allowance, subject = self._intake, self._allowance, who.subject
-        if batch.user_id != subject:
-            raise Forbidden
+        self._require_allowed(who, batch)
         if size > LARGE_BODY_BYTES:  # others came while it was decoded
             await intake.room_for(size, batch.count)
         batch.user_id = subject  # the same text; share one object among all batches

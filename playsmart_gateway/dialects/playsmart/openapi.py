@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from playsmart_gateway.dialects.playsmart.endpoint import PATH
+from playsmart_gateway.dialects.playsmart.endpoint import PATH, UNKNOWN_GAME
 from playsmart_gateway.dialects.playsmart.request import Rejected
 from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS, Upload
 from playsmart_gateway.dialects.playsmart.validate import OPERATOR_TOKEN
@@ -192,7 +192,13 @@ _REFUSED = {
         ],
     ),
     **TOKEN_REFUSED,
-    **refusal(403, "`user_id` is not the `sub` of the token.", "user_id_mismatch"),
+    **refusal(
+        403,
+        '`user_id` is not the `sub` of the token; or, with `ingest.games` = "configured", the game '
+        "is none of them.",
+        "user_id_mismatch",
+        UNKNOWN_GAME,
+    ),
     **refusal(413, "The body is over the configured limit.", "body_too_large"),
     **refusal(
         415,

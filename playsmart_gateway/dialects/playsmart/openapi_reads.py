@@ -11,6 +11,11 @@ from playsmart_gateway.dialects.playsmart.players import (
     MAX_PLACE,
     PublicGame,
 )
+from playsmart_gateway.dialects.playsmart.settings import (
+    LIMITS_PATH,
+    SETTINGS_PATH,
+    IngestLimits,
+)
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.openapi.parts import BEARER, Answers, Piece, answer, operation, refusal
 from playsmart_gateway.openapi.schema import Schema, described, ref, replies_of
@@ -64,6 +69,17 @@ _CORRECTION = {
     "reason": "support case 17",
 }
 
+_LIMITS = {
+    "enabled": True,
+    "max_events": 200,
+    "max_body_bytes": 1_048_576,
+    "encodings": ["gzip"],
+    "flush_seconds": 30.0,
+    "max_queue_bytes": 10_485_760,
+    "sample": {"AdImpression": 0.5},
+}
+_SETTINGS = {"version": "1.0.0", "maintenance": False, "min_version_code": 12, "ingest": _LIMITS}
+
 _USER_ID = {
     "name": "user_id",
     "in": "path",
@@ -95,12 +111,24 @@ def _data(schema: Schema, **more: Schema) -> Schema:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
+def _cached(description: str, schema: Schema, examples: dict[str, Any]) -> Answers:
+    return {
+        "200": answer(description, schema, examples, "ETag", "Cache-Control"),
+        "304": {
+            "description": "The same as the one with your `If-None-Match`.",
+            "headers": {
+                name: {"$ref": f"#/components/headers/{name}"} for name in ("ETag", "Cache-Control")
+            },
+        },
+    }
+
+
 def _list_of(kind: type) -> Schema:
     return {"type": "array", "items": ref(kind)}
 
 
 def _schemas() -> dict[str, Schema]:
-    schemas = replies_of(PublicGame, Player, CoinTransaction)
+    schemas = replies_of(PublicGame, Player, CoinTransaction, IngestLimits)
     schemas["Player"] = described(
         schemas["Player"],
         {
@@ -121,6 +149,29 @@ def _schemas() -> dict[str, Schema]:
             "coins_enabled": "Whether its completed levels earn coins.",
         },
     )
+    schemas["IngestLimits"] = described(
+        schemas["IngestLimits"],
+        {
+            "enabled": "False: send nothing, keep what there is to send, and ask again in an hour.",
+            "max_events": "Events in a request; more are refused.",
+            "max_body_bytes": "Of a body, as it is sent and inflated; more are refused.",
+            "encodings": "Content codings that a body may be in.",
+            "flush_seconds": "Send what waits so often.",
+            "max_queue_bytes": "Of events that wait on the device; then drop the oldest.",
+            "sample": "Of which share of runs these types, or custom names, are sent; others all.",
+        },
+    )
+    schemas["AppSettings"] = {
+        "title": "AppSettings",
+        "description": "What `app.settings` has, and what the gateway says itself.",
+        "type": "object",
+        "required": ["version", "maintenance", "ingest"],
+        "properties": {
+            "version": {"description": "Of the gateway, unless configured."},
+            "maintenance": {"description": "False unless configured."},
+            "ingest": ref(IngestLimits),
+        },
+    }
     return schemas
 
 
@@ -141,6 +192,27 @@ PIECE = Piece(
                     )
                 },
                 parameters=[_query("bundle_id", "Only the game with this id.", {"type": "string"})],
+            )
+        },
+        SETTINGS_PATH: {
+            "get": operation(
+                "showAppSettings",
+                "What a client has to know before it sends",
+                "One object in a list. Needs no token. Ask at the start and once an hour; if there "
+                "is no answer go on with what you know.",
+                _cached(
+                    "The settings.",
+                    _data({"type": "array", "items": {"$ref": "#/components/schemas/AppSettings"}}),
+                    {"some": {"data": [_SETTINGS]}},
+                ),
+            )
+        },
+        LIMITS_PATH: {
+            "get": operation(
+                "showLimits",
+                "The limits of uploads, for machines",
+                "What `ingest` is in the settings. Needs no token.",
+                _cached("The limits.", ref(IngestLimits), {"some": _LIMITS}),
             )
         },
         "/v1/players/{user_id}": {

@@ -14,7 +14,6 @@ from playsmart_gateway.console.access import OperatorGate
 from playsmart_gateway.dialects.playsmart.endpoint import Parts, Uploads
 from playsmart_gateway.dialects.playsmart.request import decode, decode_in_steps
 from playsmart_gateway.economy.coins import Rule
-from playsmart_gateway.errors import Forbidden
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.row import decode as read_rows
 from playsmart_gateway.http.endpoint import Answer, Headers
@@ -55,8 +54,7 @@ class ValidateEvents(Uploads[Batch]):
 
     @override
     async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
-        if asked.user_id != who.subject:
-            raise Forbidden
+        self._require_allowed(who, asked)
         if self._allowance is not None:
             self._allowance.take(who.subject, asked.count, size)
         data = {"valid": True, "events": asked.count, **self._coins(asked)}
