@@ -75,6 +75,11 @@ class Batch(msgspec.Struct, gc=False):
         return len(self.rows) + BATCH_OVERHEAD_BYTES
 
 
+def run_of(idempotency_key: bytes) -> bytes:
+    """Return the run that a key stands for which names one request, whose ``seq`` is then 0."""
+    return hashlib.blake2b(idempotency_key, digest_size=RUN_BYTES).digest()
+
+
 def run_key(run: bytes, game_id: str, user_id: str) -> bytes:
     """Return by what a store knows a run of ``RUN_BYTES``: with whose it is in its last bytes.
 

@@ -161,6 +161,8 @@ class Endpoint(ABC, Generic[Who, Asked]):
                 asked = await self._decoding.run(steps, self.sender(who))
             else:
                 asked = self.decode(who, body)
+            if key := headers.get(b"idempotency-key"):
+                self.name(asked, key)
             answer = await self.act(who, asked, size)
             return answer if inflation is None else answer._replace(inflated=body)
         except Disconnected:
@@ -213,6 +215,9 @@ class Endpoint(ABC, Generic[Who, Asked]):
         """Do what ``decode`` does, for a large body: each step is a part of the work."""
         yield from ()  # one step, unless the dialect knows better
         return self.decode(who, body)
+
+    def name(self, asked: Asked, key: bytes) -> None:
+        """Take note of the ``Idempotency-Key`` of a request, by which a repeat of it is known."""
 
     @abstractmethod
     async def act(self, who: Who, asked: Asked, size: int) -> Answer:

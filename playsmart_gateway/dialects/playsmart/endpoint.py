@@ -16,7 +16,7 @@ from playsmart_gateway.dialects.playsmart.request import Rejected, decode, decod
 from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Forbidden, Malformed, Refused, TooLarge
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import Batch, run_key, run_of
 from playsmart_gateway.http.content_encoding import Inflater
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens, bearer_of
 from playsmart_gateway.http.error_body import CODES, JSON_TYPE, Problems, Said, envelope
@@ -138,6 +138,10 @@ class IngestEvents(Uploads[Batch]):
         return decode_in_steps(body, self._draws)
 
     @override
+    def name(self, asked: Batch, key: bytes) -> None:
+        _name(asked, key)
+
+    @override
     async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
         receipt = await self._accept(who, asked, asked.count, size)
         return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], asked)
@@ -166,6 +170,10 @@ class _Leniently(Uploads[_Sifted]):
         return _Sifted((yield from decode_in_steps(body, self._draws, rejected)), rejected)
 
     @override
+    def name(self, asked: _Sifted, key: bytes) -> None:
+        _name(asked.batch, key)
+
+    @override
     async def act(self, who: Caller, asked: _Sifted, size: int) -> Answer:
         batch, rejected = asked
         receipt = await self._accept(who, batch, batch.count + len(rejected), size)
@@ -183,6 +191,11 @@ class _Leniently(Uploads[_Sifted]):
     @override
     def sound(self, refusal: Refused) -> Said:
         return envelope(refusal, says_whether_to_retry=True)
+
+
+def _name(batch: Batch, key: bytes) -> None:
+    if not batch.run:
+        batch.run = run_key(run_of(key), batch.game_id, batch.user_id)
 
 
 def _problems(rejected: Sequence[Rejected]) -> Problems:

@@ -167,6 +167,14 @@ PREFER: dict[str, Any] = {
     "examples": {"lenient": {"value": "handling=lenient"}},
 }
 
+_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Names this request where its body has no `run`: a repeat of it is known by the "
+    "same key.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
 
 def _schemas() -> dict[str, Schema]:
     schemas = schemas_of(Upload)
@@ -235,13 +243,14 @@ PIECE = Piece(
                 "Send events",
                 "1 to 200 events of one player in one game, all or nothing unless the header says "
                 "otherwise. A 202 means that they survive the death of the process and will be "
-                "stored exactly once; do not send them again. After 503 nothing of them was kept: "
+                "stored exactly once. What comes again with its `run` and `seq`, or with its "
+                "`Idempotency-Key`, is stored once, too. After 503 nothing of them was kept: "
                 "send the same again when `Retry-After` has passed. Unknown keys are ignored.",
                 {
                     "202": answer("Taken.", ref("Accepted"), _TAKEN_EXAMPLES, "Preference-Applied"),
                     **_REFUSED,
                 },
-                parameters=[PREFER],
+                parameters=[PREFER, _KEY],
                 requestBody=_BODY,
                 security=BEARER,
             )

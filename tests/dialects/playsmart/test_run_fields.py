@@ -96,3 +96,28 @@ def test_a_repeat_is_answered_as_the_first_time_and_stored_once(
     (run,) = gateway.select("SELECT next, missing, duplicates FROM runs")
     assert tuple(run) == (8, "[[0,5]]", 3)
     assert gateway.metrics()["playsmart_events_duplicate_total"] == 3
+
+
+@pytest.mark.process
+def test_a_request_that_is_repeated_with_its_key_is_stored_once(
+    start_gateway: StartGateway,
+) -> None:
+    gateway = start_gateway()
+    lenient = {"prefer": "handling=lenient"}
+    named: list[tuple[str, str, dict[str, Any], dict[str, str]]] = [
+        ("order-1", "player-1", {}, {}),
+        ("order-1", "player-1", {}, lenient),
+        ("order-2", "player-1", {}, {}),
+        ("order-1", "player-2", {}, lenient),
+        ("order-1", "player-1", {"run": RUN}, {}),
+        ("", "player-1", {}, {}),
+    ]
+    for key, player, more, headers in named:
+        sent = body(user_id=player, **more)
+        answer = gateway.post(sent, sub=player, headers={"idempotency-key": key, **headers})
+        assert answer.status_code == 202
+    gateway.settle()
+    ((events,),) = gateway.select("SELECT count(*) FROM events")
+    assert events == 10, "a key is a player's own, a run comes before it, and none is none"
+    runs = gateway.select("SELECT next, duplicates FROM runs")
+    assert sorted(map(tuple, runs)) == [(2, 0), (2, 0), (2, 0), (2, 2)]
