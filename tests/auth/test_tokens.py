@@ -719,6 +719,32 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("wrong", [{"issuer": ""}, {"audience": ""}, {"leeway_seconds": -1}])
+def test_good_keys_do_not_excuse_another_mistake(wrong: dict[str, Any]) -> None:
+    (problem,) = problems(secret=SECRET, **wrong)
+    assert problem.startswith(f"auth.{next(iter(wrong))}: must not be")
+
+
+@pytest.mark.parametrize("alg", ["HS384", "HS512"])
+async def test_without_algorithms_a_long_secret_takes_the_usual_one_only(alg: str) -> None:
+    secret = "s" * 64
+    by = verifier(secret=secret)
+    token = mint("ada", secret=secret, ttl_seconds=60, now=NOW, algorithm=alg).encode()
+    assert await refusal(token, by) == "invalid_token"
+    usual = mint("ada", secret=secret, ttl_seconds=60, now=NOW).encode()
+    assert (await by.verify(usual)).subject == "ada"
+
+
+async def test_within_the_leeway_a_token_is_checked_once() -> None:
+    clock = Clock(NOW - 10)
+    by = verifier(clock, leeway_seconds=10)
+    token = with_claims(nbf=NOW, exp=NOW + 60)
+    await by.verify(token)
+    for now in (NOW - 10, NOW + 69):
+        clock.now = now
+        assert by.recall(token) is not None
+
+
 def test_a_source_of_keys_is_required() -> None:
     assert problems() == (
         "auth: needs one of secret, secrets, public_key_file and jwks_url, found none",
