@@ -1,7 +1,7 @@
 import asyncio
 import errno
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from zlib import crc32
 
@@ -451,11 +451,12 @@ async def test_a_folder_that_another_gateway_has_taken_meanwhile_is_left_to_it(
     other = Journal(tmp_path / "j")
     other.open()
     await journal.heal()
-    assert "gone" in str(journal.last_error) or "replaced" in str(journal.last_error)
+    gone = str(journal.last_error)
+    assert "gone" in gone or "replaced" in gone
     with pytest.raises(JournalUnavailable):
         journal.write([make_batch()])
     await journal.heal()
-    assert "in use" not in str(journal.last_error), "it is left alone for a moment"
+    assert str(journal.last_error) == gone, "it is left alone for a moment, and told still"
     clock.advance(RETAKE_SECONDS)
     await journal.heal()
     assert "is in use by another gateway" in str(journal.last_error)
@@ -559,8 +560,9 @@ async def test_no_seal_comes_before_a_batch_that_may_have_to_be_taken_back(
     journal.close()
 
 
+@pytest.mark.parametrize("broken", [set(), {"sync"}])
 async def test_a_sync_that_is_cancelled_has_ended_before_its_caller_goes_on(
-    tmp_path: Path, disk: FailingDisk
+    tmp_path: Path, disk: FailingDisk, broken: set[str]
 ) -> None:
     may_end = asyncio.Event()
 
@@ -577,10 +579,11 @@ async def test_a_sync_that_is_cancelled_has_ended_before_its_caller_goes_on(
     for _ in range(5):
         await asyncio.sleep(0)
     assert not syncing.done()
+    disk.broken = broken
     may_end.set()
     with pytest.raises(asyncio.CancelledError):
         await syncing
-    assert len(disk.synced) == 1
+    assert len(disk.synced) == (0 if broken else 1)
     journal.close()
 
 
@@ -607,7 +610,8 @@ def test_room_is_needed_where_the_disk_is_in_trouble_and_something_could_go(
     for _ in range(2):
         with pytest.raises(JournalUnavailable):
             journal.write([make_batch()])
-    assert caplog.messages == [f"journal trouble in {tmp_path / 'journal'}: Input/output error"]
+        trouble = f"journal trouble in {tmp_path / 'journal'}: Input/output error"
+        assert caplog.messages == [trouble]
     needed = [journal.needs_room]
     journal.stored(1)
     needed.append(journal.needs_room)
@@ -699,6 +703,151 @@ async def test_a_place_where_nothing_can_be_written_anew_is_not_littered_and_tri
     assert "was replaced" in str(journal.last_error)
     journal.close()
     assert disk.open == set()
+
+
+async def test_what_is_taken_back_counts_no_more_and_what_precedes_it_still_does(
+    open_journal: OpenJournal, disk: FailingDisk, tmp_path: Path
+) -> None:
+    journal = open_journal(fsync="always")
+    journal.write(kept := [make_batch(), make_batch(), make_batch()])
+    await journal.sync()
+    (segment,) = files(tmp_path, "journal")
+    before = segment.read_bytes()
+    journal.write([make_batch()])
+    disk.broken = {"sync"}
+    with pytest.raises(JournalUnavailable):
+        await journal.sync()
+    journal.undo()
+    assert segment.read_bytes() == before
+    assert journal.size == len(before)
+    for stored in (1, 2):
+        journal.stored(stored)
+        found = [batch async for piece in journal.once_more() for batch in piece]
+        assert names(found) == names(kept[: 1 if stored == 1 else 3])
+    disk.broken = set()
+    await journal.remove_stored()
+    assert files(tmp_path, "journal") == []
+
+
+def test_a_segment_of_just_the_size_is_full(open_journal: OpenJournal, tmp_path: Path) -> None:
+    open_journal().write([make_batch()])
+    (segment,) = files(tmp_path, "journal")
+    full = segment.stat().st_size
+    segment.unlink()
+    journal = open_journal(segment_bytes=full)
+    for count in (1, 2):
+        journal.write([make_batch()])
+        assert len(files(tmp_path, "journal")) == count
+
+
+async def test_a_segment_that_is_synced_is_closed_when_the_next_one_begins(
+    open_journal: OpenJournal, disk: FailingDisk
+) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    await journal.sync()
+    assert len(disk.open) == 1
+    journal.seal()
+    assert disk.open == set()
+
+
+async def test_a_name_that_could_not_be_synced_is_synced_at_the_end(
+    tmp_path: Path, disk: FailingDisk
+) -> None:
+    journal = Journal(tmp_path, disk=disk)
+    journal.open()
+    journal.write([make_batch()])
+    disk.broken = {"sync_folder"}
+    with pytest.raises(JournalUnavailable):
+        await journal.sync()
+    disk.broken = set()
+    journal.close()
+    assert disk.folder_syncs == 1
+
+
+async def test_a_healthy_journal_is_looked_at_and_nothing_is_written_for_that(
+    open_journal: OpenJournal, disk: FailingDisk
+) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    disk.broken = {"create", "write", "sync", "remove"}
+    await journal.heal()
+    assert journal.last_error is None
+
+
+async def test_a_lock_that_was_taken_away_is_told_with_its_folder(
+    open_journal: OpenJournal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = open_journal()
+    (tmp_path / "journal" / "lock").unlink()
+    await journal.heal()
+    (told,) = caplog.messages
+    assert told.startswith(f"journal trouble in {tmp_path / 'journal'}: ")
+    assert told.endswith("lock is gone")
+
+
+class Gate:
+    """Holds the next piece of work for a thread back until ``opened``; the others just run."""
+
+    def __init__(self) -> None:
+        self.reached, self.opened = asyncio.Event(), asyncio.Event()
+        self.holds = False
+
+    async def __call__(self, function: Callable[[], object]) -> None:
+        if self.holds:
+            self.holds = False
+            self.reached.set()
+            await self.opened.wait()
+        function()
+
+
+async def held(gate: Gate, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+    """Begin work that waits at the gate."""
+    gate.holds = True
+    task = asyncio.create_task(work)
+    await gate.reached.wait()
+    return task
+
+
+@pytest.mark.parametrize("what", ["removed", "taken back"])
+async def test_what_goes_while_it_is_looked_for_is_no_trouble(tmp_path: Path, what: str) -> None:
+    gate = Gate()
+    journal = Journal(tmp_path, fsync="always", in_thread=gate)
+    journal.open()
+    journal.write([make_batch()])
+    looking = await held(gate, journal.heal())
+    if what == "removed":
+        journal.stored(1)
+        await journal.remove_stored()
+        assert files_of(tmp_path) == []
+    else:
+        journal.undo()
+    gate.opened.set()
+    await looking
+    assert journal.last_error is None
+    journal.close()
+
+
+async def test_what_is_stored_while_it_is_written_anew_is_removed_behind_that(
+    tmp_path: Path,
+) -> None:
+    clock, gate = FakeClock(), Gate()
+    folder = tmp_path / "j"
+    journal = Journal(folder, waiting=[waits := make_batch()], clock=clock, in_thread=gate)
+    journal.open()
+    journal.write([waits])
+    folder.rename(tmp_path / "moved")
+    await journal.heal()
+    clock.advance(RETAKE_SECONDS)
+    writing = await held(gate, journal.heal())
+    journal.stored(1)
+    await journal.remove_stored()
+    gate.opened.set()
+    await writing
+    assert len(files_of(folder)) == 1
+    await journal.remove_stored()
+    assert files_of(folder) == [], "no file is left that nobody knows"
+    journal.close()
 
 
 def files_of(folder: Path) -> list[Path]:
