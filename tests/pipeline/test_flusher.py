@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context
@@ -49,15 +50,24 @@ class Line:
         origin: MemoryOnly | None = None,
         observers: Observers | None = None,
         chance: float = -0.5,  # no pause between retries
+        age_clock: Callable[[], float] = time.monotonic,
+        awarding: TroubledSink | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.stats = Stats()
         self.sink = sink or TroubledSink()
         self.buffer = Buffer(
-            max_events=1_000, max_bytes=10**6, ripe_events=ripe_events, ripe_bytes=50_000
+            max_events=1_000,
+            max_bytes=10**6,
+            ripe_events=ripe_events,
+            ripe_bytes=50_000,
+            clock=age_clock,
         )
         self.commit_queue = CommitQueue(
-            self.stats, self.sink, wake=self.buffer.stirred.set, patience_seconds=patience
+            self.stats,
+            awarding or self.sink,
+            wake=self.buffer.stirred.set,
+            patience_seconds=patience,
         )
         self.origin = origin or MemoryOnly()
         self.room_came = 0
@@ -221,6 +231,19 @@ async def test_each_trigger_flushes_and_is_named(
     assert f"trigger={trigger}" in caplog.text
 
 
+async def test_a_batch_waits_for_the_interval_and_not_longer() -> None:
+    clock = FakeClock()
+    line = Line(interval=10, age_clock=clock)
+    async with line.running():
+        line.put()
+        for seconds, left in ((0, 1), (9.5, 1), (0.5, 0)):
+            clock.advance(seconds)
+            line.buffer.stirred.set()
+            await turns()
+            assert len(line.buffer) == left
+    assert line.stats.flushes == {"age": 1}
+
+
 async def test_stopping_drains_in_as_many_transactions_as_the_limit_needs() -> None:
     line = Line(ripe_events=4)
     for _ in range(3):
@@ -365,6 +388,38 @@ async def test_the_next_in_line_shows_that_a_store_which_refuses_a_game_takes_ot
     await line.flusher.flush()
     assert await line.flusher.flush() == 1
     assert list(line.sink.dead_letters) == [first.key]
+
+
+async def test_those_in_line_who_are_tried_are_drawn_by_chance() -> None:
+    tried: list[str] = []
+
+    class TakesNone(TroubledSink):
+        async def trial(self, batches: Sequence[Batch]) -> None:
+            tried.extend(batch.user_id for batch in batches if batch.journal != "trial")
+            await super().trial(batches)
+
+    line = Line(TakesNone(poison=range(100)), chance=0.0, ripe_events=100)
+    for sequence in range(100):
+        line.buffer.put(make_batch(sequence, user_id=f"u{sequence}"))
+    assert [await line.flusher.flush() for _ in range(6)] == [0] * 6, "halved until one is left"
+    with pytest.raises(SinkUnavailable):
+        await line.flusher.flush()
+    assert tried == ["u1", "u2", "u3", "u4"]
+
+
+async def test_who_awards_is_asked_whether_it_refuses_good_batches_and_not_the_sink() -> None:
+    class RefusesAll(TroubledSink):
+        async def trial(self, batches: Sequence[Batch]) -> None:
+            raise SinkRejected("trigger")
+
+    line = Line(awarding=RefusesAll(poison=[1], program=PROGRAM))
+    (task,) = send(line)
+    await turns()
+    with pytest.raises(SinkUnavailable, match="the store refuses good batches: trigger"):
+        await line.flusher.commit()
+    assert len(line.commit_queue) == 1
+    line.commit_queue.abandon("over")
+    await asyncio.wait([task])
 
 
 async def test_a_store_that_refused_good_batches_gets_as_many_as_ever_when_it_is_mended() -> None:
@@ -666,6 +721,18 @@ async def test_commit_queue_and_buffer_take_turns() -> None:
         await asyncio.gather(*tasks)
         await line.settle()
     assert sink.order[:4] == ["commit_queue 1", "buffer 1", "commit_queue 2", "buffer 1"]
+
+
+async def test_those_whose_client_waits_are_first_and_together() -> None:
+    line = Line(sink := SlowSink(), ripe_events=1)
+    sink.go_on.set()
+    line.put()
+    tasks = send(line, 2)
+    await turns()
+    async with line.running():
+        await asyncio.gather(*tasks)
+        await line.settle()
+    assert sink.order == ["commit_queue 2", "buffer 1"]
 
 
 async def test_nobody_in_the_commit_queue_waits_for_the_interval_and_the_buffer_does() -> None:
