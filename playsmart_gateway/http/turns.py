@@ -24,12 +24,16 @@ ARRIVAL_ROUNDS = 2
 
 _MOST_AT_ONCE = 64
 
-LARGE_BODY_BYTES = 65_536
+LARGE_BODY_BYTES = 131_072
 """A body that is larger waits for its turn: to decode it can take as long as a hundred others."""
 
 SLICE_BYTES = 65_536
 """Of a text, in a step: less than a millisecond, whatever is done with it."""
 
+
+TURN_SECONDS = 0.0005
+"""Of a processor: so much of long work is done in one turn, and the step that goes beyond it. A
+body of 200 plain events takes one turn or two, and not one for each of its steps."""
 
 LONG_STEP_SECONDS = 0.002
 """Of a processor. A step that takes longer is one call in C over a body that was made for it."""
@@ -122,13 +126,14 @@ class LongWork:
         self._rests = _Rests()
 
     async def run(self, steps: Steps[T], sender: str = "") -> T:
-        """Do the first of the steps now and each other one when it is its turn.
+        """Do the first of the steps now, and the others when it is its turn.
 
         Raises:
             Overcrowded: other work of the sender rests already, which is what memory there is for.
         """
         loop = asyncio.get_running_loop()
         await self._rests.rest(loop, sender)
+        turn_began = self._processor_clock()
         while True:
             began = self._processor_clock()
             try:
@@ -137,12 +142,15 @@ class LongWork:
                 result: T = end.value
                 return result
             finally:
-                too_long = self._processor_clock() - began - LONG_STEP_SECONDS
+                ended = self._processor_clock()
+                too_long = ended - began - LONG_STEP_SECONDS
                 if too_long > 0 and sender:
                     self._rests.must_rest(sender, loop.time(), REST_FACTOR * too_long)
-            turn = asyncio.Event()
-            self._turns.put(loop, turn.set)
-            await turn.wait()
+            if ended - turn_began >= TURN_SECONDS:
+                turn = asyncio.Event()
+                self._turns.put(loop, turn.set)
+                await turn.wait()
+                turn_began = self._processor_clock()
 
 
 class _Rests:

@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -27,7 +29,7 @@ from playsmart_gateway.http.content_encoding import (
 )
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers
 from playsmart_gateway.http.error_body import Said, envelope
-from playsmart_gateway.http.turns import SLICE_BYTES, LongWork, Turns
+from playsmart_gateway.http.turns import SLICE_BYTES, TURN_SECONDS, LongWork, Turns
 from playsmart_gateway.metrics import Stats
 
 MAX_BYTES = 1_048_576
@@ -39,6 +41,10 @@ NO_TEXT = zlib.compressobj(9, zlib.DEFLATED, 31).flush()
 def empty_blocks(size: int) -> bytes:
     """The beginning of a body of nothing but empty blocks, five bytes each, without an end."""
     return NO_TEXT[:10] + b"\x00\x00\x00\xff\xff" * (size // 5)
+
+
+def each_step_is_long() -> Callable[[], float]:
+    return partial(next, count(0.0, TURN_SECONDS))
 
 
 class CountedTurns(Turns):
@@ -56,7 +62,9 @@ class Recording(Endpoint[str, bytes]):
 
     def __init__(self, max_bytes: int = MAX_BYTES, *, reads_first: bool = False) -> None:
         self.turns = CountedTurns()
-        self.inflater = Inflater(max_bytes, 4 * max_bytes, LongWork(self.turns))
+        self.inflater = Inflater(
+            max_bytes, 4 * max_bytes, LongWork(self.turns, each_step_is_long())
+        )
         super().__init__(Stats(), self.inflater)
         self.reads_first = reads_first  # type: ignore[misc]
         self.taken: list[bytes] = []
@@ -256,7 +264,7 @@ def test_whatever_is_sent_is_answered(noise: bytes) -> None:
 
 async def test_a_body_given_up_in_the_middle_is_let_go() -> None:
     turns = Turns(100)
-    inflater = Inflater(MAX_BYTES, 2 * MAX_BYTES, LongWork(turns))
+    inflater = Inflater(MAX_BYTES, 2 * MAX_BYTES, LongWork(turns, each_step_is_long()))
     turns.put(asyncio.get_running_loop(), lambda: None)
     body: Inflation = inflater.begin()
     work = asyncio.create_task(body.inflate(gzip.compress(TEXT)))

@@ -32,6 +32,7 @@ from tests.support.doubles import FakeClock
 from tests.support.polling import eventually
 
 GET = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
+LARGE_POST = b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
 POST = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
 
 
@@ -362,7 +363,7 @@ async def test_no_cut_in_a_pipeline_has_a_body_read_before_its_turn(
 
 async def test_of_large_bodies_that_are_whole_one_at_a_time_goes_on(house: House) -> None:
     """Or who asks for little would wait until all of them are decoded."""
-    whole = POST.replace(b"/slow", b"/read") + b"x" * 100_000
+    whole = LARGE_POST + b"x" * 200_000
     begun: list[int] = []
     opened = [await house.open(whole[:-1]) for _ in range(3)]
     for connection, _ in opened:
@@ -378,7 +379,7 @@ async def test_of_large_bodies_that_are_whole_one_at_a_time_goes_on(house: House
 
 
 async def test_who_leaves_while_a_large_body_waits_for_its_turn_is_missed(house: House) -> None:
-    whole = POST.replace(b"/slow", b"/read") + b"x" * 100_000
+    whole = LARGE_POST + b"x" * 200_000
     opened = [await house.open(whole[:-1]) for _ in range(2)]
     for connection, _ in opened:
         connection.data_received(b"x")

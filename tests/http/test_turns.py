@@ -1,7 +1,9 @@
 """Long work in steps: who gets in between, and when."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
+from itertools import count
 
 import pytest
 
@@ -9,12 +11,17 @@ from playsmart_gateway.errors import Overcrowded
 from playsmart_gateway.http.turns import (
     LONG_STEP_SECONDS,
     MAX_REST_SECONDS,
+    TURN_SECONDS,
     LongWork,
     Steps,
     Turns,
     at_once,
 )
 from tests.support.doubles import FakeClock
+
+
+def each_step_is_long() -> Callable[[], float]:
+    return partial(next, count(0.0, TURN_SECONDS))
 
 
 def steps(name: str, done: list[str]) -> Steps[str]:
@@ -28,7 +35,7 @@ async def test_between_two_steps_others_have_so_many_rounds_of_the_loop() -> Non
     done: list[str] = []
     turns = Turns(4)
     turns.put(asyncio.get_running_loop(), lambda: None)  # the turn in which the work begins
-    work = asyncio.create_task(LongWork(turns).run(steps("a", done)))
+    work = asyncio.create_task(LongWork(turns, each_step_is_long()).run(steps("a", done)))
     while not work.done():
         await asyncio.sleep(0)
         done.append("-")
@@ -42,7 +49,7 @@ async def test_the_steps_of_several_share_the_turns() -> None:
     done: list[str] = []
     turns = Turns(2)
     turns.put(asyncio.get_running_loop(), lambda: None)
-    work = LongWork(turns)
+    work = LongWork(turns, each_step_is_long())
     found = await asyncio.gather(work.run(steps("a", done)), work.run(steps("b", done)))
     assert list(found) == ["A", "B"]
     assert "".join(done) == "ababab"
@@ -50,7 +57,7 @@ async def test_the_steps_of_several_share_the_turns() -> None:
 
 async def test_who_is_cancelled_at_its_turn_leaves_the_turns_to_the_others() -> None:
     done: list[str] = []
-    work = LongWork(Turns(2))
+    work = LongWork(Turns(2), each_step_is_long())
     left = asyncio.create_task(work.run(steps("a", done)))
     stays = asyncio.create_task(work.run(steps("b", done)))
     await asyncio.sleep(0)
@@ -59,6 +66,21 @@ async def test_who_is_cancelled_at_its_turn_leaves_the_turns_to_the_others() -> 
     with pytest.raises(asyncio.CancelledError):
         await left
     assert done.count("b") == 3
+
+
+async def test_short_steps_share_a_turn() -> None:
+    """Or a body of many would take as many turns, and be answered long after it is decoded."""
+    processor = Processor()
+    waits: list[bool] = []
+    turns = Turns(2)
+
+    class Counted(Turns):
+        def put(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+            waits.append(True)
+            turns.put(loop, call)
+
+    await LongWork(Counted(), processor).run(processor.steps(*[TURN_SECONDS / 4] * 10))
+    assert len(waits) == 2
 
 
 async def test_with_seconds_between_the_second_call_waits_for_a_timer() -> None:
