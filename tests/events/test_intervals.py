@@ -21,7 +21,9 @@ def taken(new: list[Span]) -> list[int]:
 def test_each_number_is_new_once_whatever_overlaps_and_in_any_order(claims: list[Span]) -> None:
     numbers, seen = Numbers(), set[int]()
     for first, end in claims:
-        assert taken(numbers.claim(first, end)) == sorted(set(range(first, end)) - seen)
+        new = numbers.claim(first, end)
+        assert all(low < high for low, high in new), "no span is empty"
+        assert taken(new) == sorted(set(range(first, end)) - seen)
         seen |= set(range(first, end))
         assert numbers.next == max(seen) + 1
         assert set(taken(list(numbers.gaps))) == set(range(numbers.next)) - seen

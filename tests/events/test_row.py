@@ -24,6 +24,7 @@ from playsmart_gateway.events.row import (
     Row,
     decode,
     encode,
+    picked,
 )
 from playsmart_gateway.events.sessions import Session, session_batch
 
@@ -77,6 +78,22 @@ def test_a_slot_holds_what_its_name_says_and_nothing_is_written_behind_the_last(
     for name in row.__struct_fields__:
         told = json.loads(fields[name]) if name == "customdata" else fields[name]
         assert slots[SLOTS[name]] == msgspec.to_builtins(told), name
+
+
+@given(st.lists(rows, max_size=6), st.data())
+def test_what_is_picked_are_the_rows_at_the_places_as_they_are(
+    written: list[PlainRow], data: st.DataObject
+) -> None:
+    places = (
+        data.draw(st.lists(st.sampled_from(range(len(written))), unique=True)) if written else []
+    )
+    picks = encode([written[place] for place in places])
+    assert picked(encode(written), len(written), places) == picks
+
+
+@pytest.mark.parametrize("content", [b"", b"[1,2", b"{}", b"[1]", b"[1,2,3]", b"[" * 100_000])
+def test_nothing_is_picked_of_what_are_not_so_many_rows(content: bytes) -> None:
+    assert picked(content, 2, [0]) is None
 
 
 def test_the_places_are_those_of_rows_that_are_in_journals_already() -> None:
