@@ -29,6 +29,7 @@ class IngestLimits(msgspec.Struct, frozen=True):
     max_events: int
     max_body_bytes: int
     encodings: tuple[str, ...]
+    run_keep_days: int
     flush_seconds: float
     max_queue_bytes: int
     sample: dict[str, float]
@@ -42,6 +43,7 @@ def limits_of(config: Config) -> IngestLimits:
         max_events=MAX_EVENTS,
         max_body_bytes=config.server.max_body_bytes,
         encodings=("gzip",),
+        run_keep_days=config.runs.keep_days,
         flush_seconds=ingest.flush_seconds,
         max_queue_bytes=ingest.max_queue_bytes,
         sample=ingest.sample,

@@ -22,6 +22,7 @@ INGEST = {
     "max_events": 200,
     "max_body_bytes": 1_048_576,
     "encodings": ["gzip"],
+    "run_keep_days": 90,
     "flush_seconds": 30.0,
     "max_queue_bytes": 10_485_760,
     "sample": {},
@@ -88,6 +89,7 @@ async def test_what_is_configured_is_told(tmp_path: Path) -> None:
         INGEST__ENABLED="false",
         INGEST__FLUSH_SECONDS="60",
         INGEST__MAX_QUEUE_BYTES="5000000",
+        RUNS__KEEP_DAYS="30",
         INGEST__SAMPLE="{AdImpression = 0.25, boss_defeated = 0}",
         APP__SETTINGS='{maintenance = true, version = "7", ios_store_id = "id1", deep = {a = [1]}}',
     ) as client:
@@ -99,6 +101,7 @@ async def test_what_is_configured_is_told(tmp_path: Path) -> None:
             **INGEST,
             "enabled": False,
             "max_body_bytes": 4_096,
+            "run_keep_days": 30,
             "flush_seconds": 60.0,
             "max_queue_bytes": 5_000_000,
             "sample": {"AdImpression": 0.25, "boss_defeated": 0.0},
