@@ -786,6 +786,31 @@ async def test_a_lock_that_was_taken_away_is_told_with_its_folder(
     assert told.endswith("lock is gone")
 
 
+async def test_a_segment_that_was_replaced_by_its_copy_is_told(
+    open_journal: OpenJournal, tmp_path: Path
+) -> None:
+    journal = open_journal()
+    journal.write([make_batch()])
+    (segment,) = files(tmp_path, "journal")
+    shutil.copy(segment, tmp_path / "copy")
+    (tmp_path / "copy").rename(segment)
+    await journal.heal()
+    assert "was replaced" in str(journal.last_error)
+
+
+async def test_to_remove_what_is_gone_already_is_no_trouble(
+    open_journal: OpenJournal, tmp_path: Path
+) -> None:
+    journal = open_journal(segment_bytes=1)
+    for _ in range(2):
+        journal.write([make_batch()])
+    files(tmp_path, "journal")[0].unlink()
+    journal.stored(2)
+    await journal.remove_stored()
+    assert journal.last_error is None
+    assert files(tmp_path, "journal") == []
+
+
 class Gate:
     """Holds the next piece of work for a thread back until ``opened``; the others just run."""
 
