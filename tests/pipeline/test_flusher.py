@@ -480,8 +480,12 @@ class Kept(MemoryOnly):
     def __init__(self, *pieces: list[Batch]) -> None:
         super().__init__()
         self.pieces = pieces
+        self.told_stored: list[int] = []
         self.removals = 0
         self.keeps_stored = self.is_due = self.needs_room = False
+
+    def stored(self, batches: int) -> None:
+        self.told_stored.append(batches)
 
     async def once_more(self) -> AsyncIterator[list[Batch]]:
         for piece in self.pieces:
@@ -558,6 +562,15 @@ async def test_what_is_stored_is_let_go_of_when_it_is_due_or_room_is_needed_and_
     assert origin.removals == 3
 
 
+async def test_the_origin_is_told_how_many_batches_left_stored_or_buried() -> None:
+    line = Line(TroubledSink(poison=[3]), origin=(origin := Kept()))
+    for _ in range(4):
+        line.put(2)
+    async with line.running():
+        pass
+    assert origin.told_stored == [2, 1, 1]
+
+
 async def test_nothing_is_let_go_of_that_the_store_could_not_sync(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -625,17 +638,23 @@ def send(line: Line, count: int = 1) -> list["asyncio.Task[Award]"]:
     return [asyncio.create_task(line.commit_queue.submit(login(f"u{n}"))) for n in range(count)]
 
 
-async def test_a_poisonous_event_fails_alone_and_the_commit_queue_goes_on() -> None:
-    line = Line(TroubledSink(poison=[3], program=PROGRAM))
+@pytest.mark.parametrize(("sent", "wrong"), [(5, 3), (2, 2), (2, 1)])
+async def test_a_poisonous_event_fails_alone_and_the_commit_queue_goes_on(
+    sent: int, wrong: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = Line(TroubledSink(poison=[wrong], program=PROGRAM))
     async with line.running():
-        tasks = send(line, 5)
+        tasks = send(line, sent)
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         later = send(line, 2)
         assert [(await task).points for task in later] == [10, 10]
-    assert [isinstance(each, Unstorable) for each in outcomes] == [False, False, True, False, False]
-    assert [each.points for each in outcomes if isinstance(each, Award)] == [10] * 4
+    assert [place for place, each in enumerate(outcomes, 1) if isinstance(each, Unstorable)] == [
+        wrong
+    ]
+    assert [each.points for each in outcomes if isinstance(each, Award)] == [10] * (sent - 1)
     assert line.stats.rejected == {"unstorable": 1}
-    assert line.sink.attempts == 1 + 5 + 1, "all, one by one, and all again"
+    assert line.sink.attempts == 1 + sent + 1, "all, one by one, and all again"
+    assert caplog.messages == ["the store rejects an event that a client waits for: poison"]
 
 
 async def test_a_store_that_is_gone_is_asked_again_until_it_is_back() -> None:
