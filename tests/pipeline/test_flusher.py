@@ -776,6 +776,16 @@ async def test_stopping_empties_the_commit_queue_before_it_ends() -> None:
     assert len(line.buffer) == 0
 
 
+async def test_a_commit_counts_how_many_it_was_and_how_long_it_took() -> None:
+    line = Line(sink := CountingSink())
+    sink.clock = line.clock
+    tasks = send(line, 3)
+    await turns()
+    assert await line.flusher.commit() == 3
+    await asyncio.gather(*tasks)
+    assert (line.stats.commit_seconds.total, line.stats.commit_batches.total) == (0.5, 3)
+
+
 async def test_an_empty_commit_queue_commits_nothing() -> None:
     line = Line()
     assert await line.flusher.commit() == 0
