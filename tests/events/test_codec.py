@@ -5,7 +5,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playsmart_gateway.events.batch import Batch, Kind
+from playsmart_gateway.events.batch import MAX_SEQ, TEAK, Batch, Kind
 from playsmart_gateway.events.codec import (
     MARK,
     OLD_MARK,
@@ -123,6 +123,23 @@ def test_a_record_of_an_unknown_kind_is_no_batch_and_ends_where_it_says() -> Non
     assert place == len(good) + len(unknown)
     assert decode_at(content, place)[0] == make_batch(1)
     assert next_record(content, 1) == len(good)
+
+
+def test_a_number_that_no_client_can_say_is_no_batch_and_ends_where_it_says() -> None:
+    highest = msgspec.structs.replace(make_batch(1), run=b"r" * 24, seq=MAX_SEQ)
+    assert decode(record_of(highest)) == highest
+    beyond = record_of(msgspec.structs.replace(highest, seq=MAX_SEQ + 1))
+    assert decode_at(beyond + b"x", 0) == (None, len(beyond))
+
+
+def test_the_kind_of_an_old_record_is_told_by_its_rows_and_of_a_newer_one_by_itself() -> None:
+    rows = b'[["Played",null,"2026-04-22T14:30:00Z",{"session_id":"s"}]]'
+    events = Batch(TEAK, "app", "ada", 1, rows, "11" * 16, 1)
+    record = record_of(events)
+    assert decode(record) == events
+    old = record[12 : 12 + 36] + record[12 + 37 :]  # it had no kind
+    session = msgspec.structs.replace(events, kind="session")
+    assert decode(sealed(old, OLD_MARK)) == session
 
 
 @given(st.binary(max_size=120))
