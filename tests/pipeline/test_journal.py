@@ -830,7 +830,9 @@ async def held(gate: Gate, work: Coroutine[object, object, None]) -> asyncio.Tas
     """Begin work that waits at the gate."""
     gate.holds = True
     task = asyncio.create_task(work)
-    await gate.reached.wait()
+    reached = asyncio.ensure_future(gate.reached.wait())
+    await asyncio.wait({task, reached}, return_when=asyncio.FIRST_COMPLETED)
+    assert reached.done(), "it ended without coming there"
     return task
 
 
