@@ -1,11 +1,32 @@
-"""Arrays of which no more is made into objects than is asked for."""
+"""Bodies that hold anything, and arrays of which no more is made than is asked for."""
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
 
-from playsmart_gateway.dialects.loose import at_most
+from playsmart_gateway.dialects.loose import at_most, decode_loosely
+from playsmart_gateway.errors import Detail, Malformed
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"[]", "must be a JSON object"),
+        (b'"text"', "must be a JSON object"),
+        (b'{"a":"\xff"}', "is not UTF-8 at byte 6"),
+        (b'{"a":' + b"[" * 100_000, "nests too deep"),
+        (b"", "is not JSON: Input data was truncated"),
+        (b"{a}", "is not JSON: JSON is malformed: object keys must be strings (byte 1)"),
+    ],
+)
+def test_what_is_no_object_at_all_is_told_in_one_problem_under_its_path(
+    body: bytes, problem: str
+) -> None:
+    with pytest.raises(Malformed) as caught:
+        decode_loosely(body, msgspec.json.Decoder(dict[str, Any]).decode, path="inner")
+    assert list(caught.value.details) == [Detail("inner", problem)]
 
 
 @pytest.mark.parametrize(("sent", "made"), [(0, 0), (1, 1), (3, 3), (4, 4), (5, 4), (10_000, 4)])
