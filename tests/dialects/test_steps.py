@@ -80,6 +80,11 @@ def test_halves_of_pairs_are_told_wherever_the_text_is_cut(
     assert json.loads(in_slices) == expected
 
 
+def test_halves_of_pairs_are_mended_slice_by_slice() -> None:
+    steps = list(mended_in_steps(rb'"%b"' % (rb"\ud83d" * 100), slice_bytes=60))
+    assert len(steps) >= 602 // (60 + len(r"\ud83d\ude00"))
+
+
 @pytest.mark.parametrize(
     "text",
     [
