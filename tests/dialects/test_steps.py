@@ -59,6 +59,13 @@ def test_what_is_decoded_in_steps_is_what_is_decoded_at_once(
     assert outcome(before + body, in_steps=True) == outcome(before + body, in_steps=False)
 
 
+def test_a_fraction_is_cut_off_wherever_a_slice_ends() -> None:
+    for pad in range(SLICE_BYTES - 180, SLICE_BYTES - 60):
+        event = f'{{"type":"AppOpen","customdata":{{"p":"{"." * pad}"}},"timestamp":"'
+        text = f'{{"user_id":"u","game_id":"g","events":[{event}2026-04-22T14:30:00.1234567Z"}}]}}'
+        assert b'"2026-04-22T14:30:00.123456Z"' in at_once(decode_in_steps(text.encode())).rows
+
+
 ESCAPES = st.lists(
     st.sampled_from(
         [r"\ud83d", r"\uDE00", r"\ud83d\ude00", r"\\", r"\u00e9", "a", r"\"", "ud83d", r"\n", "é"]

@@ -368,6 +368,40 @@ def test_too_few_and_too_many_events_are_one_problem(count: int) -> None:
     assert problems(body) == [("events", f"must be an array of 1 to {MAX_EVENTS} events")]
 
 
+def test_every_rule_that_is_broken_is_told_in_its_words() -> None:
+    events = [
+        {"type": "Level", "timestamp": "now"},
+        make_event("Custom", customEventName="", customdata=[]),
+        7,
+        {"type": "AppOpen"},
+    ]
+    upload = {"user_id": "", "game_id": 7, "run": "a", "seq": -1, "sent_at": "now", "client": 7}
+    an_id = "must be a string of 1 to 256 characters, none of them NUL"
+    when = "must be an ISO 8601 date-time with an explicit offset, in the years 1 to 9999 in UTC"
+    assert problems(json.dumps({**upload, "events": events}).encode()) == [
+        ("user_id", an_id),
+        ("game_id", an_id),
+        ("run", "must be a UUID in lower case, 36 characters"),
+        ("seq", "must be an integer from 0 to 9007199254740991"),
+        ("sent_at", when),
+        (
+            "client",
+            "must be a JSON object whose name, version, app_version and platform are strings of at"
+            " most 64 characters, none of them NUL",
+        ),
+        (
+            "events.0.type",
+            "must be one of AppOpen, LevelCompleted, GameEnd, AdImpression, IAPPurchase, Custom",
+        ),
+        ("events.0.timestamp", when),
+        ("events.1.customEventName", "must be a string that is not empty and has no NUL"),
+        ("events.1.customdata", "must be a JSON object nested at most 500 deep"),
+        ("events.2", "must be a JSON object"),
+        ("events.3.timestamp", "is required"),
+    ]
+    assert problems(b"{}") == [(name, "is required") for name in ("user_id", "game_id", "events")]
+
+
 def nested(depth: int, *, opening: str = "[", closing: str = "]") -> Json:
     return opening * depth + closing * depth
 

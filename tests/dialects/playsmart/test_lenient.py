@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.app import create_app
@@ -49,6 +49,7 @@ GOOD = [
     f'{{"type":"AppOpen",{WHEN},"customdata":{{"a":{"[" * 499}{"]" * 499}}}}}',
     f'{{"type":"AppOpen",{WHEN},"customdata":{{"pad":"{"." * 70_000}"}}}}',
 ]
+BEYOND_THE_YEARS = '{"type":"AppOpen","timestamp":"9999-12-31T23:59:59-01:00"}'
 BAD = [
     '{"type":"AppOpen"}',
     "{}",
@@ -65,7 +66,7 @@ BAD = [
     f'{{"type":"AppOpen",{WHEN},"customdata":[]}}',
     f'{{"type":"AppOpen",{WHEN},"customdata":{{"a":{"[" * 500}{"]" * 500}}}}}',
     f'{{"type":"AppOpen",{WHEN},"customdata":{{"a":{"[" * 500}{"]" * 500},"p":"{"." * 70_000}"}}}}',
-    '{"type":"AppOpen","timestamp":"9999-12-31T23:59:59-01:00"}',
+    BEYOND_THE_YEARS,
     '{"type":"AppOpen","timestamp":"2026-04-22T14:30:00"}',
     '{"type":"AppOpen","timestamp":1776868200}',
     '{"type":"IAPPurchase","timestamp":"2026-04-22T14:30:00Z\\u0000"}',
@@ -91,6 +92,7 @@ def alone(event: str) -> tuple[bytes, list[Detail]]:
 
 @settings(max_examples=150)
 @given(st.lists(st.sampled_from(GOOD) | st.sampled_from(BAD), min_size=1, max_size=8))
+@example([GOOD[0], BEYOND_THE_YEARS])
 def test_exactly_what_a_strict_decode_takes_one_by_one_is_taken_in_order(
     events: list[str],
 ) -> None:
@@ -135,6 +137,7 @@ def strictly(body: bytes) -> object:
 
 
 @given(st.lists(st.sampled_from(GOOD) | st.sampled_from(BAD), max_size=6))
+@example([GOOD[0], BEYOND_THE_YEARS])
 def test_only_events_that_are_taken_draw(events: list[str]) -> None:
     rejected: list[Rejected] = []
     try:
@@ -143,6 +146,7 @@ def test_only_events_that_are_taken_draw(events: list[str]) -> None:
         return
     assert [row.draw for row in read_rows(batch.rows)] == list(range(batch.count))
     assert batch.count + len(rejected) == len(events)
+    assert at_once(decode_in_steps(upload_of(events), drawing(), [])).rows == batch.rows
 
 
 @pytest.mark.parametrize(
