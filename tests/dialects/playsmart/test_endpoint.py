@@ -368,6 +368,12 @@ def test_too_few_and_too_many_events_are_one_problem(count: int) -> None:
     assert problems(body) == [("events", f"must be an array of 1 to {MAX_EVENTS} events")]
 
 
+def test_as_many_events_as_there_may_be_are_taken_in_any_form_of_time() -> None:
+    for when in ("2026-04-22T14:30:00Z", "20260422T143000Z"):
+        upload = make_upload("ada", *[make_event(timestamp=when)] * MAX_EVENTS)
+        assert decode(json.dumps(upload).encode()).count == MAX_EVENTS
+
+
 def test_every_rule_that_is_broken_is_told_in_its_words() -> None:
     events = [
         {"type": "Level", "timestamp": "now"},
