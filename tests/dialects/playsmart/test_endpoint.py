@@ -14,13 +14,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.dialects.playsmart.request import decode
+from playsmart_gateway.dialects.playsmart.request import decode, decode_in_steps
 from playsmart_gateway.dialects.playsmart.upload import MAX_DEPTH, MAX_EVENTS
 from playsmart_gateway.errors import Malformed
 from playsmart_gateway.http.error_body import (
     MAX_DETAILS,
     error_body,
 )
+from playsmart_gateway.http.turns import at_once
 from tests import CASE_FILES
 from tests.dialects.cases import as_in_a_case, body_of, headers_of
 from tests.dialects.model import parse, read, read_timestamp
@@ -462,6 +463,8 @@ def test_bytes_that_are_not_utf_8_are_refused_wherever_they_are(part: str) -> No
     for wrong in (b"\xff", b"\xc3", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"):
         damaged = body.encode().replace(word.encode(), wrong)
         assert problems(damaged) == [("", f"is not UTF-8 at byte {damaged.index(wrong)}")]
+        with pytest.raises(Malformed):
+            at_once(decode_in_steps(damaged))
 
 
 def test_a_hundred_problems_are_told_as_twenty_and_a_number() -> None:
