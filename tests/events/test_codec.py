@@ -105,6 +105,7 @@ def test_the_next_record_is_found_behind_a_broken_one() -> None:
     assert decode_at(broken + good, 0)[0] is None
     assert next_record(broken + good, 0) == len(broken)
     assert next_record(broken, 1) == len(broken)
+    assert next_record(broken + broken + good, 1) == 2 * len(broken), "broken ones in a row, too"
 
 
 def of_unknown_kind(batch: Batch) -> bytes:
