@@ -172,7 +172,7 @@ _KEY: dict[str, Any] = {
     "in": "header",
     "description": "Names this request where its body has no `run`: a repeat of it is known by the "
     "same key.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1},
 }
 
 

@@ -29,7 +29,6 @@ from playsmart_gateway.dialects.playsmart.upload import (
     EventName,
     Identifier,
     RunId,
-    Seq,
     Upload,
 )
 from playsmart_gateway.economy.coins import Draws
@@ -55,8 +54,7 @@ _TIMESTAMP_RULE = (
 )
 _first_byte = itemgetter(0)
 _REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_LONGEST_FOUND = len(rb":00.1234567")
-"""What the searches above look at."""
+_LONGEST_FOUND = len(rb":00.1234567")  # what the searches above look at
 _decode_upload = msgspec.json.Decoder(Upload).decode
 
 
@@ -242,8 +240,7 @@ class _LooseEvent(msgspec.Struct):
     customdata: msgspec.Raw = ABSENT
 
 
-MAX_COUNTED = 1_000
-"""Of more events than that it is told that they are more."""
+MAX_COUNTED = 1_000  # of more events than that it is told that they are more
 
 _ID_RULE = f"must be a string of 1 to {MAX_ID_LENGTH} characters, none of them NUL"
 _TYPES = tuple(kind.type for kind in get_args(Event))
@@ -255,7 +252,7 @@ _decode_identifier = msgspec.json.Decoder(Identifier).decode
 _decode_name = msgspec.json.Decoder(EventName).decode
 _decode_string = msgspec.json.Decoder(str).decode
 _decode_run = msgspec.json.Decoder(RunId).decode
-_decode_seq = msgspec.json.Decoder(Seq).decode
+_decode_number = msgspec.json.Decoder(int | float).decode
 _decode_client = msgspec.json.Decoder(Client).decode
 _RUN_RULE = "must be a UUID in lower case, 36 characters"
 _SEQ_RULE = f"must be an integer from 0 to {MAX_SEQ}"
@@ -287,7 +284,7 @@ def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Step
         examiner.refuse("events", f"{rule}{counted}")
         events = None
     run = examiner.optional("run", upload.run, _decode_run, _RUN_RULE)
-    seq = examiner.optional("seq", upload.seq, _decode_seq, _SEQ_RULE)
+    seq = examiner.optional("seq", upload.seq, _read_seq, _SEQ_RULE)
     examiner.optional("sent_at", upload.sent_at, _read_timestamp, _TIMESTAMP_RULE)
     examiner.optional("client", upload.client, _read_client, _CLIENT_RULE)
     # Without the wrong ones the others of a run would have other numbers.
@@ -370,6 +367,14 @@ def _read_identifier(raw: msgspec.Raw) -> str:
 
 def _read_name(raw: msgspec.Raw) -> str:
     return _without_nul(_decode_name(raw))
+
+
+def _read_seq(raw: msgspec.Raw) -> int:
+    """Read an integer, which some languages write with a fraction of zero."""
+    seq = int(number := _decode_number(raw))
+    if seq != number or not 0 <= seq <= MAX_SEQ:
+        raise ValueError
+    return seq
 
 
 def _read_client(raw: msgspec.Raw) -> None:

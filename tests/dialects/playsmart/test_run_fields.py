@@ -15,7 +15,7 @@ from tests.support.uploads import make_event, make_upload
 RUN = "0198c0de-3f00-7a61-9d2e-5b0c4f7a1e22"
 GOOD: dict[str, list[Any]] = {
     "run": [RUN, "00000000-0000-0000-0000-000000000000", None],
-    "seq": [0, 7, MAX_SEQ, None],
+    "seq": [0, 7, 7.0, MAX_SEQ, None],
     "sent_at": ["2026-04-22T14:30:00.5Z", "20260422T143000+02", None],
     "client": [
         {},
@@ -26,7 +26,7 @@ GOOD: dict[str, list[Any]] = {
 }
 BAD: dict[str, list[Any]] = {
     "run": ["", RUN.upper(), RUN[1:], RUN + "\n", RUN.replace("-", ""), 7, {}, f" {RUN}"],
-    "seq": [-1, MAX_SEQ + 1, 1.5, "7", True, []],
+    "seq": [-1, -1.0, MAX_SEQ + 1, 1e300, 1.5, "7", True, []],
     "sent_at": ["2026-04-22T14:30:00", "now", 1_776_868_200],
     "client": ["unity", [], 1, {"name": 1}, {"version": "1" * 65}, {"platform": "i\0s"}],
 }
