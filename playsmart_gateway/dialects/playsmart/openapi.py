@@ -171,8 +171,8 @@ _KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Names this request where its body has no `run`: a repeat of it is known by the "
-    "same key.",
-    "schema": {"type": "string", "minLength": 1},
+    "same key. An empty one names none.",
+    "schema": {"type": "string"},
 }
 
 
