@@ -6,9 +6,12 @@ one ``Batch`` per request.
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+
+from playsmart_gateway.events.about import About
 
 PLAYSMART = "playsmart"
 TEAK = "teak"
@@ -44,7 +47,8 @@ class Batch(msgspec.Struct, gc=False):
 
     Where its sender numbers events, ``run`` is the key of the run that they are of (``run_key``),
     and ``seq`` the number of the first, at most ``MAX_SEQ``; the others follow. A number of a run
-    is stored once, whatever batches bring it.
+    is stored once, whatever batches bring it. What is said ``about`` a batch is kept only of one
+    that is of a run.
     """
 
     source: str
@@ -58,6 +62,7 @@ class Batch(msgspec.Struct, gc=False):
     kind: Kind = EVENTS
     run: bytes = b""
     seq: int = 0
+    about: About | None = None
 
     @property
     def name(self) -> str:
@@ -72,7 +77,17 @@ class Batch(msgspec.Struct, gc=False):
     @property
     def size(self) -> int:
         """Bytes of memory that this batch holds while it waits."""
-        return len(self.rows) + BATCH_OVERHEAD_BYTES
+        if self.about is None:
+            return len(self.rows) + BATCH_OVERHEAD_BYTES
+        return len(self.rows) + BATCH_OVERHEAD_BYTES + self.about.size
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Where in the request its rows were; the number of each is ``seq`` and its place."""
+        refused = () if self.about is None else self.about.refused
+        if not refused:
+            return range(self.count)
+        return [place for place in range(self.count + len(refused)) if place not in refused]
 
 
 def run_of(idempotency_key: bytes) -> bytes:

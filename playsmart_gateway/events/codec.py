@@ -8,16 +8,20 @@ Layout. All integers are little-endian; texts are UTF-8.
     kind     = 0 events, 1 session
 
 The mark is the layout, too. With F5 50 53 49 there are the key of a run (24) and the number of the
-first event in it (8) behind the kind. Records of the first layout, F5 50 53 47, have no kind and
-are read for ever; their rows tell it. The byte F5 never occurs in UTF-8, so the next record after a
-broken one can be found by its mark. A whole record of a kind that is not known here, as a later
-gateway may write, is no batch, and ends where it says.
+first event in it (8) behind the kind; with F5 50 53 4A there is, besides, the length of ``about``
+as JSON (2) behind that number, and the JSON before the rows. Records of the first layout, F5 50 53
+47, have no kind and are read for ever; their rows tell it. The byte F5 never occurs in UTF-8, so
+the next record after a broken one can be found by its mark. A whole record of a kind that is not
+known here, as a later gateway may write, is no batch, and ends where it says.
 """
 
 import re
 import struct
 import zlib
 
+import msgspec
+
+from playsmart_gateway.events.about import About
 from playsmart_gateway.events.batch import (
     EVENTS,
     MAX_SEQ,
@@ -31,32 +35,46 @@ from playsmart_gateway.events.sessions import kind_told_by
 MARK = b"\xf5PSH"
 OLD_MARK = b"\xf5PSG"
 RUN_MARK = b"\xf5PSI"
-_MARKS = re.compile(b"|".join((MARK, OLD_MARK, RUN_MARK)))
+ABOUT_MARK = b"\xf5PSJ"
+_MARKS = re.compile(b"|".join((MARK, OLD_MARK, RUN_MARK, ABOUT_MARK)))
 _BEFORE_A_MARK = re.compile(b"(?=%b)" % _MARKS.pattern)
 _FRAME = struct.Struct("<4sII")
 _NAME = struct.Struct("<16sQ")
 _HEADER = struct.Struct("<16sQQIBHHH")
 _OLD_HEADER = struct.Struct("<16sQQIHHH")
 _RUN_HEADER = struct.Struct(f"<16sQQIB{RUN_KEY_BYTES}sQHHH")
-_HEADERS = {MARK: _HEADER, OLD_MARK: _OLD_HEADER, RUN_MARK: _RUN_HEADER}
+_ABOUT_HEADER = struct.Struct(f"<16sQQIB{RUN_KEY_BYTES}sQHHHH")
+_HEADERS = {
+    MARK: _HEADER,
+    OLD_MARK: _OLD_HEADER,
+    RUN_MARK: _RUN_HEADER,
+    ABOUT_MARK: _ABOUT_HEADER,
+}
 _CODES: dict[Kind, int] = {EVENTS: 0, SESSION: 1}
 _KINDS = {code: kind for kind, code in _CODES.items()}
+_encode_about = msgspec.json.Encoder().encode
+_decode_about = msgspec.json.Decoder(About).decode
 
 
 def encode(batch: Batch) -> tuple[bytes, bytes]:
     """Return the record of a batch that has its name, in two parts: what precedes rows, and rows.
 
-    ``journal`` must be 32 hexadecimal digits, and each text at most 65,535 bytes.
+    ``journal`` must be 32 hexadecimal digits, and each text at most 65,535 bytes, as JSON too.
     """
     source, game, user = batch.source.encode(), batch.game_id.encode(), batch.user_id.encode()
     name = bytes.fromhex(batch.journal), batch.sequence
     lengths = len(source), len(game), len(user)
     fixed = *name, batch.received_at, batch.count, _CODES[batch.kind]
-    if batch.run:
+    about = b""
+    if not batch.run:
+        mark, head = MARK, _HEADER.pack(*fixed, *lengths)
+    elif batch.about is None:
         mark, head = RUN_MARK, _RUN_HEADER.pack(*fixed, batch.run, batch.seq, *lengths)
     else:
-        mark, head = MARK, _HEADER.pack(*fixed, *lengths)
-    head += source + game + user
+        about = _encode_about(batch.about)
+        run = batch.run, batch.seq, len(about)
+        mark, head = ABOUT_MARK, _ABOUT_HEADER.pack(*fixed, *run, *lengths)
+    head += source + game + user + about
     checksum = zlib.crc32(batch.rows, zlib.crc32(head))
     return _FRAME.pack(mark, len(head) + len(batch.rows), checksum) + head, batch.rows
 
@@ -86,9 +104,10 @@ def decode_at(content: bytes, place: int) -> tuple[Batch | None, int]:
         header.unpack_from(content, start)
     )
     lengths = (source_size, game_size, user_size)
+    about_size = more.pop() if mark == ABOUT_MARK else 0
     at = start + header.size
     texts = []
-    if at + sum(lengths) > end:
+    if at + sum(lengths) + about_size > end:
         return None, place
     try:
         for size in lengths:
@@ -97,12 +116,26 @@ def decode_at(content: bytes, place: int) -> tuple[Batch | None, int]:
     except UnicodeDecodeError:
         return None, place
     source, game_id, user_id = texts
-    rows = content[at:end]
+    rows = content[at + about_size : end]
     kind = _KINDS.get(more[0]) if more else kind_told_by(source, rows)
     if kind is None or (more[1:] and more[2] > MAX_SEQ):
         return None, end
     name = identity.hex(), sequence
-    return Batch(source, game_id, user_id, count, rows, *name, received_at, kind, *more[1:]), end
+    batch = Batch(source, game_id, user_id, count, rows, *name, received_at, kind, *more[1:])
+    if about_size:
+        batch.about = _about(content[at : at + about_size], count)
+        if batch.about is None:
+            return None, end
+    return batch, end
+
+
+def _about(content: bytes, count: int) -> About | None:
+    """Return what is said of a batch of ``count`` events; None if nothing can say that."""
+    try:
+        about = _decode_about(content)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    return about if about.fits(count) else None
 
 
 def written_name(journal: str, sequence: int) -> bytes:

@@ -10,12 +10,13 @@ only the letter knows its events, so its batch is no repeat (``require_unburied`
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.events.about import Program
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.intervals import Numbers, Span
 from playsmart_gateway.events.row import NO_ROWS, picked
@@ -37,15 +38,29 @@ class ClaimedRun(NamedTuple):
     place: int
 
 
+class ToldRun(NamedTuple):
+    """What a transaction tells of a run that was not known of it; None where it is nothing new.
+
+    ``client`` is the program that sends it. ``offset_ms`` is by how much the gateway's clock is
+    ahead of its clock, in milliseconds: the smallest time between when a batch says that it was
+    sent and when it was received, as the way takes long or short, but never less than nothing.
+    """
+
+    key: bytes
+    client: Program | None
+    offset_ms: int | None
+
+
 class Claimed(NamedTuple):
     """What is new of each batch, in their order, and the ``runs`` by their keys in order.
 
-    ``cut`` are those of which something had come before.
+    ``cut`` are those of which something had come before; ``told`` is in the order of keys, too.
     """
 
     batches: Sequence[Batch]
     runs: Sequence[ClaimedRun] = ()
     cut: Sequence[Batch] = ()
+    told: Sequence[ToldRun] = ()
 
     @property
     def seen_at(self) -> int:
@@ -58,13 +73,17 @@ def keys_of(batches: Sequence[Batch]) -> list[bytes]:
     return sorted({batch.run for batch in batches if batch.run})
 
 
-def decide(batches: Sequence[Batch], known: Iterable[Any]) -> Claimed:
-    """Return what is new; ``known`` are the rows of their runs: key, next and missing of each."""
+def decide(batches: Sequence[Batch], known: Collection[Any]) -> Claimed:
+    """Return what is new.
+
+    ``known`` are the rows of their runs: key, next, missing, client_id and offset_ms of each.
+    """
     runs = {
         key: Numbers(number, _decode_gaps(missing) if missing else ())
-        for key, number, missing in known
+        for key, number, missing, _, _ in known
     }
     kept, cut, places, repeated = [], [], dict[bytes, int](), Counter[bytes]()
+    is_told = False
     for place, batch in enumerate(batches):
         key = batch.run
         if not key:
@@ -75,18 +94,23 @@ def decide(batches: Sequence[Batch], known: Iterable[Any]) -> Claimed:
             numbers = runs[key] = Numbers()
         if key not in places:
             places[key] = place
-        new = numbers.claim(batch.seq, batch.seq + batch.count)
-        count = sum([end - first for first, end in new])
-        if count < batch.count:
-            repeated[key] += batch.count - count
-            batch = _cut(batch, new)
-            cut.append(batch)
+        span = batch.count
+        if batch.about is not None:
+            is_told = True
+            span += len(batch.about.refused)
+        new = numbers.claim(batch.seq, batch.seq + span)
+        if sum([end - first for first, end in new]) < span:
+            rest = _cut(batch, new)
+            if rest.count < batch.count:
+                repeated[key] += batch.count - rest.count
+                cut.append(rest)
+            batch = rest
         kept.append(batch)
     claimed = [
         ClaimedRun(key, run.next, _encoded(run.gaps), repeated[key] if repeated else 0, places[key])
         for key, run in sorted(runs.items())
     ]
-    return Claimed(kept, claimed, cut)
+    return Claimed(kept, claimed, cut, _told(batches, known) if is_told else ())
 
 
 def require_unburied(cut: Sequence[Batch], buried: Collection[tuple[str, int]]) -> None:
@@ -103,10 +127,30 @@ def _encoded(gaps: tuple[Span, ...]) -> str | None:
     return msgspec.json.encode(gaps).decode() if gaps else None
 
 
+def _told(batches: Sequence[Batch], known: Collection[Any]) -> list[ToldRun]:
+    clients, offsets = dict[bytes, Program](), dict[bytes, int]()
+    for batch in batches:
+        if not batch.run or (about := batch.about) is None:
+            continue
+        if about.client is not None:
+            clients.setdefault(batch.run, about.client)
+        if about.sent_at is not None:
+            offset = (batch.received_at - about.sent_at) // 1_000
+            offsets[batch.run] = min(offset, offsets.get(batch.run, offset))
+    for key, _, _, client_id, offset_ms in known:
+        if client_id is not None:
+            clients.pop(key, None)
+        if offset_ms is not None and offsets.get(key, offset_ms) >= offset_ms:
+            offsets.pop(key, None)
+    told = sorted(clients.keys() | offsets.keys())
+    return [ToldRun(key, clients.get(key), offsets.get(key)) for key in told]
+
+
 def _cut(batch: Batch, new: Sequence[Span]) -> Batch:
     """Return what is new of a batch; all of it if no rows can be read, which no store takes."""
-    places = [number - batch.seq for first, end in new for number in range(first, end)]
-    rows = picked(batch.rows, batch.count, places) if places else NO_ROWS
+    numbers = {number for first, end in new for number in range(first, end)}
+    left = [n for n, place in enumerate(batch.places) if batch.seq + place in numbers]
+    rows = picked(batch.rows, batch.count, left) if left else NO_ROWS
     if rows is None:
         return batch
-    return msgspec.structs.replace(batch, rows=rows, count=len(places))
+    return msgspec.structs.replace(batch, rows=rows, count=len(left), about=None)

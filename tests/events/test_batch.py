@@ -1,7 +1,11 @@
 """What a batch is called and what it counts for."""
 
 from itertools import product
+from sys import getsizeof
 
+from msgspec.structs import replace
+
+from playsmart_gateway.events.about import MAX_CLIENT_TEXT_LENGTH, About, Program
 from playsmart_gateway.events.batch import (
     BATCH_OVERHEAD_BYTES,
     OWNER_BYTES,
@@ -24,6 +28,24 @@ def test_a_batch_is_called_by_its_journal_and_its_place_there() -> None:
 def test_a_batch_weighs_its_rows_and_what_it_costs_beside_them() -> None:
     batch = make_batch(1)
     assert batch.size == len(batch.rows) + BATCH_OVERHEAD_BYTES
+
+
+def test_what_is_said_of_a_batch_weighs_no_more_than_is_counted_for_it() -> None:
+    for text in ("", "unity", "a" * MAX_CLIENT_TEXT_LENGTH, "\U0001f600" * MAX_CLIENT_TEXT_LENGTH):
+        program = Program(*[text] * 4)
+        said = About(2**60, program, tuple(range(199)))
+        batch = replace(make_batch(1), about=said)
+        counted = batch.size - len(batch.rows) - BATCH_OVERHEAD_BYTES
+        weighed = sum(map(getsizeof, (said, said.sent_at, program, *program, said.refused)))
+        assert weighed <= counted < 3 * weighed
+    assert replace(batch, about=About()).size < batch.size
+
+
+def test_rows_of_a_batch_have_the_places_that_were_not_refused() -> None:
+    batch = make_batch(1, count=3)
+    assert list(batch.places) == [0, 1, 2]
+    assert list(replace(batch, about=About(sent_at=1)).places) == [0, 1, 2]
+    assert list(replace(batch, about=About(refused=(0, 2))).places) == [1, 3, 4]
 
 
 def test_ids_of_events_follow_each_other_and_no_two_batches_share_one() -> None:

@@ -1,12 +1,15 @@
 import zlib
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playsmart_gateway.events.about import About, Program
 from playsmart_gateway.events.batch import MAX_SEQ, TEAK, Batch, Kind
 from playsmart_gateway.events.codec import (
+    ABOUT_MARK,
     MARK,
     OLD_MARK,
     RUN_MARK,
@@ -20,11 +23,27 @@ from playsmart_gateway.events.codec import (
 )
 from tests.support.doubles import make_batch
 
+MARKS = MARK, OLD_MARK, RUN_MARK, ABOUT_MARK
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=256)
-runs = st.tuples(st.binary(min_size=24, max_size=24), st.integers(0, 2**53 - 1))
+short_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=64)
+abouts = st.builds(
+    About,
+    sent_at=st.none() | st.integers(-(2**57), 2**57),
+    client=st.none() | st.tuples(*[short_texts] * 4).map(lambda texts: Program(*texts)),
+    refused=st.sets(st.integers(0, 199)).map(sorted).map(tuple),
+)
+runs = st.tuples(st.binary(min_size=24, max_size=24), st.integers(0, 2**53 - 1), st.none() | abouts)
+
+
+def of_a_run(run: tuple[bytes, int, About | None], count: int, **fields: Any) -> Batch:
+    key, seq, about = run
+    count = count if about is None else max([count, *about.refused])
+    return Batch(**fields, count=count, run=key, seq=seq, about=about)
+
+
 batches = st.builds(
-    lambda run, **fields: Batch(**fields, run=run[0], seq=run[1]),
-    run=st.just((b"", 0)) | runs,
+    of_a_run,
+    run=st.just((b"", 0, None)) | runs,
     source=texts,
     game_id=texts,
     user_id=texts,
@@ -51,6 +70,7 @@ def test_garbage_is_no_batch(content: bytes) -> None:
     assert decode(content) is None
     assert decode(MARK + content) is None
     assert decode(RUN_MARK + content) is None
+    assert decode(ABOUT_MARK + content) is None
 
 
 @given(batches)
@@ -58,7 +78,13 @@ def test_a_run_costs_32_bytes_and_a_batch_without_one_nothing(batch: Batch) -> N
     plain = msgspec.structs.replace(batch, run=b"", seq=0)
     without, record = record_of(plain), record_of(batch)
     assert without.startswith(MARK)
-    if batch.run:
+    if batch.about is not None:
+        assert record.startswith(ABOUT_MARK)
+        said = len(msgspec.json.encode(batch.about))
+        assert len(record) == len(without) + 32 + 2 + said
+        bare = record_of(msgspec.structs.replace(batch, about=None))
+        assert bare.startswith(RUN_MARK)
+    elif batch.run:
         assert record.startswith(RUN_MARK)
         assert len(record) == len(without) + 32
     else:
@@ -87,6 +113,8 @@ def test_a_right_checksum_does_not_make_a_batch(body: bytes) -> None:
     for mark in (MARK, RUN_MARK):
         found = decode(sealed(body, mark))
         assert found is None or record_of(found) == sealed(body, mark)
+    found = decode(sealed(body, ABOUT_MARK))
+    assert found is None or decode(record_of(found)) == found
 
 
 def test_texts_that_are_longer_than_the_record_or_no_utf_8_are_no_batch() -> None:
@@ -133,6 +161,46 @@ def test_a_number_that_no_client_can_say_is_no_batch_and_ends_where_it_says() ->
     assert decode_at(beyond + b"x", 0) == (None, len(beyond))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"", b"x", b"[]", b'{"sent_at":"now"}', b'{"client":["unity"]', b'{"client":"unity"}',
+        b'{"refused":[-1]}', b'{"refused":[256]}', b'{"refused":[1,0]}', b'{"refused":[1,1]}',
+        b'{"refused":[0,4]}', b'{"client":["\xff","","",""]}', b"[" * 5_000,
+    ],
+)  # fmt: skip
+def test_what_nobody_says_of_two_events_is_no_batch_and_ends_where_it_says(said: bytes) -> None:
+    batch = msgspec.structs.replace(make_batch(1), run=b"r" * 24, about=About(refused=(0, 2)))
+    batch.count = 2
+    known = msgspec.json.encode(batch.about)
+    body, length = record_of(batch)[12:], len(known).to_bytes(2, "little")
+    place = 16 + 8 + 8 + 4 + 1 + 24 + 8
+    assert body[place : place + 2] == length
+    assert decode(sealed(body, ABOUT_MARK)) == batch
+    changed = body[:place] + len(said).to_bytes(2, "little") + body[place + 2 :]
+    record = sealed(changed.replace(known, said), ABOUT_MARK)
+    found, end = decode_at(record + b"x", 0)
+    assert end == len(record)
+    assert found == (None if said else msgspec.structs.replace(batch, about=None))
+
+
+def test_what_is_said_and_longer_than_the_record_is_no_batch() -> None:
+    batch = Batch("", "", "", 1, b"", "11" * 16, 1, run=b"r" * 24, about=About())
+    body = record_of(batch)[12:]
+    place = 16 + 8 + 8 + 4 + 1 + 24 + 8
+    longer = body[:place] + b"\x03\x00" + body[place + 2 :]
+    assert decode_at(sealed(longer, ABOUT_MARK), 0) == (None, 0)
+    assert decode(sealed(longer + b" ", ABOUT_MARK)) == batch
+
+
+def test_members_that_a_later_gateway_says_besides_are_passed_over() -> None:
+    batch = msgspec.structs.replace(make_batch(1), run=b"r" * 24, about=About(sent_at=1))
+    known, more = b'{"sent_at":1}', b'{"battery":9,"sent_at":1}'
+    body = record_of(batch)[12:].replace(known, more)
+    body = body.replace(len(known).to_bytes(2, "little"), len(more).to_bytes(2, "little"), 1)
+    assert decode(sealed(body, ABOUT_MARK)) == batch
+
+
 def test_the_kind_of_an_old_record_is_told_by_its_rows_and_of_a_newer_one_by_itself() -> None:
     rows = b'[["Played",null,"2026-04-22T14:30:00Z",{"session_id":"s"}]]'
     events = Batch(TEAK, "app", "ada", 1, rows, "11" * 16, 1)
@@ -149,15 +217,14 @@ def test_a_right_checksum_does_not_make_a_batch_of_an_old_record_either(body: by
     assert found is None or decode(record_of(found)) == found
 
 
-@given(st.lists(st.sampled_from([MARK, OLD_MARK, RUN_MARK, b"\xf5PS", b"x", b""]), max_size=6))
+@given(st.lists(st.sampled_from([*MARKS, b"\xf5PS", b"x", b""]), max_size=6))
 def test_nothing_is_lost_where_content_is_cut_at_the_marks(pieces: list[bytes]) -> None:
     first, *records = split_at_marks(b"".join(pieces))
     assert b"".join([first, *records]) == b"".join(pieces)
-    marks = MARK, OLD_MARK, RUN_MARK
-    assert not any(mark in first for mark in marks)
+    assert not any(mark in first for mark in MARKS)
     for each in records:
-        assert each.startswith(marks)
-        assert sum(each.count(mark) for mark in marks) == 1
+        assert each.startswith(MARKS)
+        assert sum(each.count(mark) for mark in MARKS) == 1
 
 
 @given(batches)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from playsmart_gateway.events.about import About, Program
 from playsmart_gateway.events.batch import EVENTS, SESSION, Batch
 from playsmart_gateway.events.codec import OLD_MARK, decode, decode_at, encode
 from playsmart_gateway.events.row import decode as decode_rows
@@ -78,12 +79,15 @@ def test_a_recorded_message_of_the_stream_is_the_batch_that_it_was(name: str, pl
     assert decode(message) == recorded()[place]
 
 
-@pytest.mark.parametrize("name", ["plain", "run"])
+@pytest.mark.parametrize("name", ["plain", "run", "about"])
 def test_a_recorded_message_of_each_later_layout_is_the_batch_that_it_was(name: str) -> None:
-    """As they were written when a batch could first have a run."""
+    """As they were written when a batch could first have a run, and when more was said of it."""
     batch = make_batch(7, count=2, user_id="ada")
-    if name == "run":
+    if name != "plain":
         batch.run, batch.seq = bytes(range(24)), 2**53 - 1
+    if name == "about":
+        program = Program("unity", "1.2", "2.1.5", "ios")
+        batch.about = About(1_776_868_200_123_456, program, (0, 2))
     message = (RECORDED / f"{name}.message").read_bytes()
     assert decode(message) == batch
     assert b"".join(encode(batch)) == message

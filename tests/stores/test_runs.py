@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.events.about import About, Program
 from playsmart_gateway.events.batch import Batch, run_key
 from playsmart_gateway.events.intervals import MAX_GAPS
+from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.runs import decide
@@ -18,6 +20,14 @@ from tests.support.sinks import SINKS, TriedDatabase
 from tests.support.stores import MakeSink, for_all, select
 
 OTHER_RUN = bytes([9]) * 16
+
+
+TOLD = (
+    "SELECT app_version, offset_ms FROM runs LEFT JOIN clients USING (client_id) ORDER BY batch_id"
+)
+CLIENTS = "SELECT name, version, app_version, platform, runs FROM clients ORDER BY app_version"
+GAME_1 = Program("unity", "1.0", "2.1.5", "ios")
+GAME_2 = Program("unity", "1.0", "2.1.6", "")
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
@@ -101,19 +111,40 @@ async def test_a_message_of_the_stream_says_of_which_run_it_is(
         assert sorted(await stored(tried)) == names(0, 6)
 
 
-spans = st.tuples(
-    st.sampled_from([RUN, OTHER_RUN]), st.integers(0, 40), st.integers(1, 15)
-)  # fmt: skip
+@st.composite
+def spans(draw: st.DrawFn) -> tuple[bytes, int, int, About | None]:
+    """Of a request: its run, its first number and the one behind the last, what was refused."""
+    run, first = draw(st.sampled_from([RUN, OTHER_RUN])), draw(st.integers(0, 40))
+    length = draw(st.integers(1, 15))
+    refused = draw(st.just([]) | st.lists(st.integers(0, length - 1), unique=True))
+    about = About(refused=tuple(sorted(refused[: length - 1]))) if refused else None
+    return run, first, first + length, about
 
 
-@for_all(40, requests=st.lists(spans, min_size=1, max_size=12), flushes=st.data())
+def claimed_one_by_one(batches: list[Batch]) -> list[str]:
+    """What is stored if each number counts the first time that it comes, refused or not."""
+    seen: set[tuple[bytes, int]] = set()
+    found = []
+    for batch in batches:
+        rows = msgspec.json.decode(batch.rows)
+        for place, row in zip(batch.places, rows, strict=True):
+            if (batch.run, batch.seq + place) not in seen:
+                found.append(row[3]["n"])
+        refused = () if batch.about is None else batch.about.refused
+        seen |= {(batch.run, batch.seq + place) for place in (*batch.places, *refused)}
+    return found
+
+
+@for_all(40, requests=st.lists(spans(), min_size=1, max_size=12), flushes=st.data())
 async def test_whatever_is_sent_however_it_is_flushed_each_number_is_there_once(
-    tried: TriedDatabase, requests: list[tuple[bytes, int, int]], flushes: st.DataObject
+    tried: TriedDatabase,
+    requests: list[tuple[bytes, int, int, About | None]],
+    flushes: st.DataObject,
 ) -> None:
     await tried.empty()
     batches = [
-        numbered(place, first, first + length, run=run)
-        for place, (run, first, length) in enumerate(requests, 1)
+        numbered(place, first, end, run=run, about=about)
+        for place, (run, first, end, about) in enumerate(requests, 1)
     ]
     async with tried.make() as sink:
         done, written = 0, Written(0, 0)
@@ -126,13 +157,9 @@ async def test_whatever_is_sent_however_it_is_flushed_each_number_is_there_once(
                 written.stored + now.stored, written.duplicate + now.duplicate - replayed
             )
             done += size
-        seen: set[str] = set()
-        for batch in batches:
-            for row in msgspec.json.decode(batch.rows):
-                seen.add(row[3]["n"])
-        found = await stored(tried)
-        assert sorted(found) == sorted(seen)
-        assert written == Written(len(seen), sum(b.count for b in batches) - len(seen))
+        expected = claimed_one_by_one(batches)
+        assert await stored(tried) == expected
+        assert written == Written(len(expected), sum(b.count for b in batches) - len(expected))
 
 
 LEVELS = Rule.paying(
@@ -261,6 +288,101 @@ async def test_runs_that_were_not_seen_for_long_are_forgotten_piece_by_piece(
         assert (forgotten, looks) == (4, 3)
         again = [numbered(n + 200, 0, 1, run=run) for n, run in enumerate(runs)]
         assert await store.write(again) == Written(4, 6), "the first was seen again in time"
+
+
+def sent(received_at: int, ago_ms: int, client: Program | None = None) -> About:
+    """What is said of a batch that was ``ago_ms`` on its way by two clocks that differ by that."""
+    return About(received_at - 1_000 * ago_ms, client)
+
+
+async def clients_of(url: str) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in await select(url, CLIENTS)]
+
+
+async def told(url: str) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in await select(url, TOLD)]
+
+
+async def test_a_run_knows_who_sends_it_and_the_smallest_offset_of_its_clock(
+    database_url: str,
+) -> None:
+    at = numbered(0, 0, 1).received_at
+    async with open_store(database_url) as store:
+        await store.write([
+            numbered(1, 0, 1, about=sent(at + 1, 900, GAME_1)),
+            numbered(2, 1, 2, about=sent(at + 2, 700, GAME_2)),
+            numbered(3, 2, 3, about=sent(at + 3, 800)),
+            numbered(4, 0, 1, run=OTHER_RUN, user_id="eve", about=About(client=GAME_1)),
+            numbered(5, 0, 1, user_id="bob"),
+        ])  # fmt: skip
+        assert await told(database_url) == [("2.1.5", 700), ("2.1.5", None), (None, None)]
+        assert await clients_of(database_url) == [(*GAME_1, 2)]
+        await store.write([numbered(6, 3, 4, about=sent(at + 6, 750, GAME_2))])
+        assert await told(database_url) == [("2.1.5", 700), ("2.1.5", None), (None, None)]
+        await store.write([
+            numbered(7, 3, 5, about=sent(at + 7, -90_000_000)),
+            numbered(8, 1, 2, user_id="bob", about=About(client=GAME_2)),
+            numbered(9, 1, 2, run=OTHER_RUN, user_id="eve", about=sent(at + 9, 90_000_000)),
+        ])  # fmt: skip
+        assert await told(database_url) == [
+            ("2.1.5", -90_000_000), ("2.1.5", 90_000_000), ("2.1.6", None),
+        ]  # fmt: skip
+        assert await clients_of(database_url) == [(*GAME_1, 2), (*GAME_2, 1)]
+
+
+async def test_what_is_buried_tells_of_its_run_too(database_url: str) -> None:
+    letter = numbered(1, 0, 4, about=About(client=GAME_1, refused=(1,)))
+    async with open_store(database_url) as store:
+        await store.bury(letter, "does not fit")
+        assert await told(database_url) == [("2.1.5", None)]
+        assert await store.write([numbered(2, 0, 4)]) == Written(0, 4)
+        assert await store.replay(*letter.key) == Written(3, 0)
+        assert await store.write([numbered(3, 0, 5)]) == Written(1, 4)
+
+
+async def test_with_its_last_run_goes_a_client(database_url: str) -> None:
+    both, one = About(client=GAME_1), About(client=GAME_2)
+    async with open_store(database_url) as store:
+        await store.write([
+            numbered(1, 0, 1, about=both), numbered(2, 0, 1, run=OTHER_RUN, about=one),
+            numbered(3, 0, 1, user_id="eve", about=both),
+        ])  # fmt: skip
+        await store.erase(PLAYER)
+        assert await clients_of(database_url) == [(*GAME_1, 1)]
+        recent = numbered(50, 0, 1, user_id="bob", about=one)
+        await store.write([recent])
+        await store.forget_runs(recent.received_at, after=b"", limit=1)
+        await store.forget_runs(recent.received_at, after=b"", limit=10)
+        assert await clients_of(database_url) == [(*GAME_2, 1)]
+        await store.forget_runs(recent.received_at + 1, after=b"", limit=10)
+        assert await clients_of(database_url) == []
+
+
+async def test_the_twin_in_memory_is_told_the_same() -> None:
+    at = numbered(0, 0, 1).received_at
+    store = MemorySink()
+    first, eve = numbered(1, 0, 1, about=sent(at + 1, 9, GAME_1)), numbered(2, 0, 1, user_id="eve")
+    await store.write([first, eve, numbered(3, 1, 2, about=sent(at + 3, 7))])
+    await store.write([numbered(4, 2, 3, about=sent(at + 4, 8, GAME_2))])
+    assert store.runs.clients() == {GAME_1: 1}
+    assert (store.runs.offset_ms(first.run), store.runs.offset_ms(eve.run)) == (7, None)
+    await store.erase(PLAYER)
+    assert not store.runs.clients()
+    assert store.runs.offset_ms(first.run) is None
+
+
+def test_nothing_is_told_that_is_known_or_not_said() -> None:
+    said = About(1_000_000, GAME_1)
+    batch = numbered(1, 0, 1, about=said)
+    offset = (batch.received_at - 1_000_000) // 1_000
+    assert decide([batch], []).told == [(batch.run, GAME_1, offset)]
+    known = (batch.run, 0, None, 1, offset)
+    assert decide([batch], [known]).told == []
+    assert decide([batch], [(*known[:3], 1, offset + 1)]).told == [(batch.run, None, offset)]
+    assert decide([batch], [(*known[:3], None, offset - 1)]).told == [(batch.run, GAME_1, None)]
+    assert decide([numbered(2, 0, 1)], [(*known[:3], None, None)]).told == ()
+    alone = Batch("playsmart", "g", "u", 1, b"[]", about=said)
+    assert decide([alone], []).told == ()
 
 
 def test_batches_without_a_run_are_not_looked_at() -> None:

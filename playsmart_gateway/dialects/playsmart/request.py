@@ -13,13 +13,13 @@ from operator import itemgetter
 from typing import Any, get_args
 
 import msgspec
+from msgspec.structs import astuple, replace
 
 from playsmart_gateway.dialects.iso8601 import read_date_time
 from playsmart_gateway.dialects.loose import at_most, decode_loosely, mended_in_steps
 from playsmart_gateway.dialects.nesting import nests_deeper_in_steps
 from playsmart_gateway.dialects.playsmart.upload import (
     ABSENT,
-    MAX_CLIENT_TEXT_LENGTH,
     MAX_DEPTH,
     MAX_EVENTS,
     MAX_ID_LENGTH,
@@ -33,6 +33,7 @@ from playsmart_gateway.dialects.playsmart.upload import (
 )
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Detail, Malformed
+from playsmart_gateway.events.about import MAX_CLIENT_TEXT_LENGTH, About
 from playsmart_gateway.events.batch import MAX_SEQ, PLAYSMART, Batch, run_key
 from playsmart_gateway.events.row import DrawnRow, PlainRow, encode
 from playsmart_gateway.http.turns import SLICE_BYTES, Steps, at_once
@@ -151,26 +152,21 @@ def _batch(upload: Upload, body: bytes, draws: Draws, is_odd: object) -> Batch |
                 row.occurred_at = row.occurred_at.astimezone(UTC)
             except OverflowError:
                 return None
-    return _encoded(upload.user_id, upload.game_id, rows, draws, upload.run, upload.seq)
+    return _encoded(upload, rows, draws)
 
 
-def _encoded(
-    user_id: str,
-    game_id: str,
-    rows: Sequence[PlainRow],
-    draws: Draws,
-    run: str | None,
-    seq: int | None,
-) -> Batch:
+def _encoded(upload: Upload, rows: Sequence[PlainRow], draws: Draws) -> Batch:
+    user_id, game_id = upload.user_id, upload.game_id
     if (draw := draws.get(game_id)) is not None:
         rows = [
             DrawnRow(row.type, row.custom_event_name, row.occurred_at, row.customdata, draw())
             for row in rows
         ]
     batch = Batch(PLAYSMART, game_id, user_id, len(rows), encode(rows))
-    if run is not None:
-        batch.run = run_key(bytes.fromhex(run.replace("-", "")), game_id, user_id)
-        batch.seq = seq or 0
+    if upload.run is not None:
+        batch.run = run_key(bytes.fromhex(upload.run.replace("-", "")), game_id, user_id)
+        batch.seq = upload.seq or 0
+        batch.about = upload.about
     return batch
 
 
@@ -265,30 +261,28 @@ _CLIENT_RULE = (
 def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Steps[Batch]:
     """Check each field by itself; return the batch if the typed decode was merely too strict.
 
-    If it was not, the batch of a lenient decode has the events that are right, unless they are of
-    a run.
+    If it was not, the batch of a lenient decode has the events that are right.
     """
-    upload = decode_loosely(body, _decode_loose_upload)
+    sent = decode_loosely(body, _decode_loose_upload)
     yield
     examiner = _Examiner()
     problems = examiner.problems
-    user_id = examiner.field("user_id", upload.user_id, _read_identifier, _ID_RULE)
-    game_id = examiner.field("game_id", upload.game_id, _read_identifier, _ID_RULE)
+    user_id = examiner.field("user_id", sent.user_id, _read_identifier, _ID_RULE)
+    game_id = examiner.field("game_id", sent.game_id, _read_identifier, _ID_RULE)
     yield
     rule = f"must be an array of 1 to {MAX_EVENTS} events"
-    events = examiner.field("events", upload.events, _decode_list, rule)
+    events = examiner.field("events", sent.events, _decode_list, rule)
     yield
     if events is not None and not 1 <= len(events) <= MAX_EVENTS:
         # Strict answers are to the byte what they always were.
-        counted = "" if rejected is None else f", got {_counted(upload.events)}"
+        counted = "" if rejected is None else f", got {_counted(sent.events)}"
         examiner.refuse("events", f"{rule}{counted}")
         events = None
-    run = examiner.optional("run", upload.run, _decode_run, _RUN_RULE)
-    seq = examiner.optional("seq", upload.seq, _read_seq, _SEQ_RULE)
-    examiner.optional("sent_at", upload.sent_at, _read_timestamp, _TIMESTAMP_RULE)
-    examiner.optional("client", upload.client, _read_client, _CLIENT_RULE)
-    # Without the wrong ones the others of a run would have other numbers.
-    is_lenient = rejected is not None and not problems and run is None
+    run = examiner.optional("run", sent.run, _decode_run, _RUN_RULE)
+    seq = examiner.optional("seq", sent.seq, _read_seq, _SEQ_RULE)
+    sent_at = examiner.optional("sent_at", sent.sent_at, _read_timestamp, _TIMESTAMP_RULE)
+    client = examiner.optional("client", sent.client, _read_client, _CLIENT_RULE)
+    is_lenient = rejected is not None and not problems
     rows, wrong, since = [], [], 0
     for place, event in enumerate(events or ()):
         told = len(problems)
@@ -303,9 +297,12 @@ def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Step
             yield
     if problems and not (is_lenient and rows):
         raise Malformed(details=problems)
-    if rejected is not None:
+    batch = _encoded(Upload(user_id, game_id, [], run, seq, sent_at, client), rows, draws)
+    if rejected is not None and wrong:
         rejected += wrong
-    return _encoded(user_id, game_id, rows, draws, run, seq)
+        refused = tuple(each.index for each in wrong)
+        batch.about = replace(batch.about or About(), refused=refused)
+    return batch
 
 
 def _counted(events: msgspec.Raw) -> str:
@@ -377,9 +374,11 @@ def _read_seq(raw: msgspec.Raw) -> int:
     return seq
 
 
-def _read_client(raw: msgspec.Raw) -> None:
-    for text in msgspec.structs.astuple(_decode_client(raw)):
+def _read_client(raw: msgspec.Raw) -> Client:
+    client = _decode_client(raw)
+    for text in astuple(client):
         _without_nul(text or "")
+    return client
 
 
 def _without_nul(text: str) -> str:

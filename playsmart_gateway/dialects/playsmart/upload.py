@@ -1,11 +1,13 @@
 """The body of ``POST /ingest/events``, as types: they check it, and they are its schema."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec.structs import astuple
 
 from playsmart_gateway.dialects.loose import NO_NUL
+from playsmart_gateway.events.about import MAX_CLIENT_TEXT_LENGTH, About, Program
 from playsmart_gateway.events.batch import MAX_SEQ
 
 MAX_EVENTS = 200
@@ -17,8 +19,7 @@ MAX_ID_LENGTH = 256
 MAX_DEPTH = 500
 """How deep ``customdata`` may nest; readers of JSON, SQLite's among them, stop at 1,000."""
 
-MAX_CLIENT_TEXT_LENGTH = 64
-"""Characters of what a client says of itself."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 ABSENT = msgspec.Raw(b"null")
 """No customdata was sent. Told by identity from a ``null`` that was, which is refused."""
@@ -68,7 +69,8 @@ SentAt = Annotated[
     datetime,
     msgspec.Meta(
         tz=True,
-        description="When this was sent, by the client's clock: ISO 8601 with an explicit offset.",
+        description="When this attempt is sent, by the client's clock: ISO 8601 with an explicit"
+        " offset. Of a run it tells how wrong that clock is.",
         examples=["2026-04-22T14:30:07+00:00"],
     ),
 ]
@@ -129,7 +131,7 @@ Event = AppOpen | LevelCompleted | GameEnd | AdImpression | IAPPurchase | Custom
 
 
 class Client(msgspec.Struct, gc=False):
-    """Which program sends, in words of its own; what else is in it is ignored."""
+    """Which program sends, in words of its own, kept once a run; what else is in it is ignored."""
 
     name: ClientText | None = None
     version: ClientText | None = None
@@ -150,3 +152,14 @@ class Upload(msgspec.Struct, gc=False):
     seq: Seq | None = None
     sent_at: SentAt | None = None
     client: Client | None = None
+
+    @property
+    def about(self) -> About | None:
+        """What it says of itself, None if that is nothing."""
+        program, sent_at = None, None
+        if self.client is not None:
+            texts = [text or "" for text in astuple(self.client)]
+            program = Program(*texts) if any(texts) else None
+        if self.sent_at is not None:
+            sent_at = (self.sent_at - _EPOCH) // timedelta(microseconds=1)
+        return None if program is None and sent_at is None else About(sent_at, program)

@@ -1,10 +1,21 @@
 """Runs in plain Python: which of their numbers have come."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
+from playsmart_gateway.events.about import Program
 from playsmart_gateway.events.batch import RUN_BYTES, Batch, run_owner
 from playsmart_gateway.stores.models import ForgottenRuns
-from playsmart_gateway.stores.runs import Claimed, ClaimedRun, decide, keys_of, require_unburied
+from playsmart_gateway.stores.runs import (
+    Claimed,
+    ClaimedRun,
+    ToldRun,
+    decide,
+    keys_of,
+    require_unburied,
+)
+
+_NOTHING = ToldRun(b"", None, None)
 
 
 class MemoryRuns:
@@ -13,10 +24,15 @@ class MemoryRuns:
     def __init__(self) -> None:
         self.runs: dict[bytes, ClaimedRun] = {}
         self._seen_at: dict[bytes, int] = {}
+        self._told: dict[bytes, ToldRun] = {}
 
     def claim(self, batches: Sequence[Batch], letters: Collection[tuple[str, int]]) -> Claimed:
         """Return what is new of them; nothing is written down."""
-        known = [self.runs[key][:3] for key in keys_of(batches) if key in self.runs]
+        known = [
+            (*self.runs[key][:3], *self._told.get(key, _NOTHING)[1:])
+            for key in keys_of(batches)
+            if key in self.runs
+        ]
         claimed = decide(batches, known)
         require_unburied(claimed.cut, letters)
         return claimed
@@ -29,12 +45,18 @@ class MemoryRuns:
             self.runs[run.key] = run._replace(duplicates=run.duplicates + more)
             self._seen_at[run.key] = max(self._seen_at.get(run.key, 0), claimed.seen_at)
 
+        for told in claimed.told:
+            _, client, offset_ms = self._told.get(told.key, _NOTHING)
+            client = client if told.client is None else told.client
+            offset_ms = offset_ms if told.offset_ms is None else told.offset_ms
+            self._told[told.key] = ToldRun(told.key, client, offset_ms)
+
     def erase(self, user_id: str, games: Collection[str], *, dry_run: bool) -> int:
         """Forget the runs of a player in these games; return how many there were."""
         owners = {run_owner(game, user_id) for game in games}
         theirs = [key for key in self.runs if key[RUN_BYTES:] in owners]
         for key in theirs if not dry_run else ():
-            del self.runs[key]
+            self._drop(key)
         return len(theirs)
 
     def forget(self, before: int, after: bytes, limit: int) -> ForgottenRuns:
@@ -42,5 +64,17 @@ class MemoryRuns:
         piece = sorted(key for key in self.runs if key > after)[:limit]
         old = [key for key in piece if self._seen_at[key] < before]
         for key in old:
-            del self.runs[key]
+            self._drop(key)
         return ForgottenRuns(len(old), piece[-1] if len(piece) == limit else None)
+
+    def clients(self) -> Counter[Program]:
+        """Return how many runs each program sends."""
+        return Counter(told.client for told in self._told.values() if told.client is not None)
+
+    def offset_ms(self, key: bytes) -> int | None:
+        """Return what is told of a run; see ``ToldRun``."""
+        return self._told.get(key, _NOTHING).offset_ms
+
+    def _drop(self, key: bytes) -> None:
+        del self.runs[key]
+        self._told.pop(key, None)

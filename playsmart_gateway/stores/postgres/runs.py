@@ -6,8 +6,9 @@ import asyncpg
 
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.runs import Claimed, decide, keys_of, require_unburied
+from playsmart_gateway.stores.sql.runs import client_ids
 
-_READ = "SELECT run, next, missing FROM runs WHERE run = ANY($1)"
+_READ = "SELECT run, next, missing, client_id, offset_ms FROM runs WHERE run = ANY($1)"
 _WRITE = """
     INSERT INTO runs (run, next, missing, duplicates, batch_id, seen_at)
     SELECT run, next, missing, duplicates, $6 + place, $7
@@ -18,6 +19,12 @@ _WRITE = """
         duplicates = runs.duplicates + excluded.duplicates,
         batch_id = coalesce(runs.batch_id, excluded.batch_id),
         seen_at = greatest(runs.seen_at, excluded.seen_at)
+"""
+_TELL = """
+    UPDATE runs SET client_id = coalesce(told.client_id, runs.client_id),
+                    offset_ms = coalesce(told.offset_ms, runs.offset_ms)
+    FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS told (run, client_id, offset_ms)
+    WHERE runs.run = told.run
 """
 _BURIED = """
     SELECT journal, sequence FROM dead_letters
@@ -46,3 +53,7 @@ async def write_down(db: asyncpg.Connection, claimed: Claimed, first_id: int | N
     if claimed.runs:
         columns = [list(column) for column in zip(*claimed.runs, strict=True)]
         await db.execute(_WRITE, *columns, first_id, claimed.seen_at)
+    if told := claimed.told:
+        ids = await client_ids(db, told)
+        keys, clients, offsets = zip(*told, strict=True)
+        await db.execute(_TELL, keys, [ids.get(client) for client in clients], offsets)

@@ -1,28 +1,65 @@
-"""Forgetting runs, for their age or with their player: the same in every store that speaks SQL."""
+"""Runs, as far as it is the same in every store that speaks SQL.
 
-from collections.abc import Iterable
+That is which programs send them, and how they are forgotten, for their age or with their player.
+``clients`` counts the runs of each program, so that none stays of which there are no more runs.
+"""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from playsmart_gateway.events.about import Program
 from playsmart_gateway.events.batch import RUN_BYTES, run_owner
 from playsmart_gateway.stores.models import ForgottenRuns
-from playsmart_gateway.stores.sql.database import Database
+from playsmart_gateway.stores.runs import ToldRun
+from playsmart_gateway.stores.sql.database import Database, run
 
 _LAST_OF_PIECE = "SELECT run FROM runs WHERE run > $1 ORDER BY run LIMIT 1 OFFSET $2"
-_FORGET = "DELETE FROM runs WHERE run > $1 AND run <= $2 AND seen_at < $3 RETURNING 1"
-_FORGET_REST = "DELETE FROM runs WHERE run > $1 AND seen_at < $2 RETURNING 1"
+_FORGET = "DELETE FROM runs WHERE run > $1 AND run <= $2 AND seen_at < $3 RETURNING client_id"
+_FORGET_REST = "DELETE FROM runs WHERE run > $1 AND seen_at < $2 RETURNING client_id"
 _GAMES = """
     SELECT game_id FROM batches WHERE user_id = $1
     UNION SELECT game_id FROM dead_letters WHERE user_id = $1
 """
 _OWNED = f"FROM runs WHERE substr(run, {RUN_BYTES + 1}) = $1"
+_COUNT_MORE = """
+    INSERT INTO clients (name, version, app_version, platform, runs)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT)
+    FROM json_each($1) WHERE true
+    ON CONFLICT (name, version, app_version, platform)
+    DO UPDATE SET runs = clients.runs + excluded.runs
+    RETURNING name, version, app_version, platform, client_id
+"""
+_COUNT_LESS = """
+    UPDATE clients SET runs = runs - gone
+    FROM (SELECT CAST(value ->> 0 AS BIGINT) AS id, CAST(value ->> 1 AS BIGINT) AS gone
+          FROM json_each($1)) AS counted
+    WHERE client_id = id
+    RETURNING 1
+"""
+_DROP_CLIENTS = """
+    DELETE FROM clients
+    WHERE runs <= 0 AND client_id IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each($1))
+    RETURNING 1
+"""
+
+
+async def client_ids(db: Database, told: Iterable[ToldRun]) -> dict[Program | None, int]:
+    """Return the ids of the programs that send these runs, and count that they do."""
+    counts = Counter(each.client for each in told if each.client is not None)
+    rows = await run(db, _COUNT_MORE, [(*client, counts[client]) for client in sorted(counts)])
+    return {Program(*texts): client_id for *texts, client_id in rows}
 
 
 async def forget(db: Database, before: int, *, after: bytes, limit: int) -> ForgottenRuns:
     """See ``Upkeep.forget_runs``."""
     found = await db.fetch(_LAST_OF_PIECE, after, limit - 1)
     if not found:
-        return ForgottenRuns(len(await db.fetch(_FORGET_REST, after, before)), None)
+        gone = await db.fetch(_FORGET_REST, after, before)
+        return ForgottenRuns(await _without_clients(db, gone), None)
     last = bytes(found[0][0])
-    return ForgottenRuns(len(await db.fetch(_FORGET, after, last, before)), last)
+    gone = await db.fetch(_FORGET, after, last, before)
+    return ForgottenRuns(await _without_clients(db, gone), last)
 
 
 async def erase(db: Database, user_id: str, games: Iterable[str]) -> int:
@@ -30,8 +67,9 @@ async def erase(db: Database, user_id: str, games: Iterable[str]) -> int:
 
     Which they are the keys tell only to who knows whose they are, so each look reads the table.
     """
-    delete = f"DELETE {_OWNED} RETURNING 1"
-    return sum([len(await db.fetch(delete, run_owner(game, user_id))) for game in games])
+    delete = f"DELETE {_OWNED} RETURNING client_id"
+    gone = [row for game in games for row in await db.fetch(delete, run_owner(game, user_id))]
+    return await _without_clients(db, gone)
 
 
 async def count(db: Database, user_id: str) -> int:
@@ -41,3 +79,12 @@ async def count(db: Database, user_id: str) -> int:
         ((found,),) = await db.fetch(f"SELECT count(*) {_OWNED}", run_owner(game_id, user_id))
         counted += found
     return counted
+
+
+async def _without_clients(db: Database, gone: Sequence[Any]) -> int:
+    """Count the ``client_id`` of runs that are gone off, and return how many those runs are."""
+    counts = Counter(client_id for (client_id,) in gone if client_id is not None)
+    rows = sorted(counts.items())
+    await run(db, _COUNT_LESS, rows)
+    await run(db, _DROP_CLIENTS, rows)
+    return len(gone)

@@ -1,5 +1,8 @@
 """The table ``runs``: one statement reads what a flush needs of it, one writes it.
 
+Of what is told beside the numbers (see ``ToldRun``) most is known after the first batch of a run;
+what is not costs two more statements.
+
 Keys are sorted, so that pages are visited in their order, and travel as one piece with the numbers,
 ``_RECORD_BYTES`` a run: to take a JSON array of arrays apart would cost half as much again.
 """
@@ -11,9 +14,11 @@ import msgspec
 
 from playsmart_gateway.events.batch import RUN_KEY_BYTES, Batch
 from playsmart_gateway.stores.runs import Claimed, decide, keys_of, require_unburied
+from playsmart_gateway.stores.sql.runs import client_ids
+from playsmart_gateway.stores.sqlite.connection import Statements
 
 _READ = f"""
-    SELECT run, next, missing FROM runs WHERE run IN (
+    SELECT run, next, missing, client_id, offset_ms FROM runs WHERE run IN (
         SELECT substr(?1, 1 + {RUN_KEY_BYTES} * key, {RUN_KEY_BYTES}) FROM json_each(?2)
     )
 """  # noqa: S608 - built from our own constants
@@ -36,6 +41,15 @@ _WRITE = f"""
         duplicates = duplicates + excluded.duplicates,
         batch_id = ifnull(batch_id, excluded.batch_id), seen_at = max(seen_at, excluded.seen_at)
 """  # noqa: S608 - built from our own constants
+_TELL = f"""
+    UPDATE runs SET client_id = ifnull(told.client_id, runs.client_id),
+                    offset_ms = ifnull(told.offset_ms, runs.offset_ms)
+    FROM (SELECT substr(?1, 1 + {RUN_KEY_BYTES} * key, {RUN_KEY_BYTES}) AS run,
+                 value ->> 0 AS client_id,
+                 value ->> 1 AS offset_ms
+          FROM json_each(?2)) AS told
+    WHERE runs.run = told.run
+"""  # noqa: S608 - built from our own constants
 _BURIED = "SELECT sequence FROM dead_letters WHERE journal = ? AND sequence BETWEEN ? AND ?"
 
 
@@ -50,7 +64,7 @@ async def claim(db: aiosqlite.Connection, batches: Sequence[Batch]) -> Claimed:
         return Claimed(batches)
     places = f"[{','.join('0' * len(keys))}]"
     known = await db.execute_fetchall(_READ, (b"".join(keys), places))
-    claimed = decide(batches, known)
+    claimed = decide(batches, list(known))
     if claimed.cut:
         require_unburied(claimed.cut, await _buried(db, claimed.cut))
     return claimed
@@ -63,6 +77,11 @@ async def write_down(db: aiosqlite.Connection, claimed: Claimed, first_id: int |
     records = [_RECORD % (key, number, twice, at) for key, number, _, twice, at in claimed.runs]
     missing = msgspec.json.encode([run.missing for run in claimed.runs]).decode()
     await db.execute(_WRITE, (b"".join(records), missing, first_id, claimed.seen_at))
+    if told := claimed.told:
+        ids = await client_ids(Statements(db), told)
+        keys = b"".join([run.key for run in told])
+        facts = [(ids.get(run.client), run.offset_ms) for run in told]
+        await db.execute(_TELL, (keys, msgspec.json.encode(facts).decode()))
 
 
 async def _buried(db: aiosqlite.Connection, batches: Sequence[Batch]) -> set[tuple[str, int]]:

@@ -7,6 +7,7 @@ import pytest
 
 from playsmart_gateway.dialects.playsmart.request import Rejected, decode, decode_in_steps
 from playsmart_gateway.errors import Malformed
+from playsmart_gateway.events.about import About, Program
 from playsmart_gateway.events.batch import MAX_SEQ, run_key
 from playsmart_gateway.http.turns import at_once
 from tests.support.process import StartGateway
@@ -69,13 +70,32 @@ def test_a_run_is_known_with_whose_it_is_and_its_first_number_is_0_unless_it_is_
     assert decode(body(seq=41)) == decode(body()), "without a run it says nothing"
 
 
-def test_of_a_run_a_lenient_decode_takes_all_or_nothing() -> None:
-    events = [make_event(), make_event(timestamp="now"), make_event()]
-    rejected: list[Rejected] = []
-    assert decode(body(events=events), rejected=rejected).count == 2
-    assert [each.index for each in rejected] == [1]
+def test_events_that_a_lenient_decode_refuses_keep_their_places() -> None:
+    events = [make_event(), make_event(timestamp="now"), make_event(), 7]
+    for more in ({}, {"run": RUN}, {"run": RUN, "client": {"name": "unity"}}):
+        rejected: list[Rejected] = []
+        batch = decode(body(events=events, **more), rejected=rejected)
+        assert batch.count == 2
+        assert [each.index for each in rejected] == [1, 3]
+        assert list(batch.places) == [0, 2]
+    assert batch.about == About(client=Program("unity"), refused=(1, 3))
     with pytest.raises(Malformed):
-        decode(body(run=RUN, events=events), rejected=[])
+        decode(body(run=RUN, events=events[1::2]), rejected=[])
+
+
+def test_of_a_run_it_is_kept_who_sent_it_and_when() -> None:
+    client = {"name": "unity", "version": None, "app_version": "2.1.5", "platform": ""}
+    said = {"run": RUN, "sent_at": "2026-04-22T16:30:00.123456+02:00", "client": client}
+    expected = About(1_776_868_200_123_456, Program("unity", "", "2.1.5", ""))
+    for odd in ({}, {"events": [make_event(timestamp="20260422T143000Z")]}):
+        assert decode(body(**said, **odd)).about == expected
+        assert decode(body(**said | {"client": None}, **odd)).about == About(expected.sent_at)
+        assert decode(body(**said | {"sent_at": None}, **odd)).about == About(None, expected.client)
+        for nothing in ({"run": None}, {"sent_at": None, "client": {"name": "", "other": 1}}):
+            assert decode(body(**said | nothing, **odd)).about is None
+    for year, sign in (("0001", "+"), ("9999", "-")):
+        edge = f"{year}-06-01T00:00:00{sign}00:00"
+        assert decode(body(run=RUN, sent_at=edge)).about is not None
 
 
 @pytest.mark.process
@@ -96,6 +116,33 @@ def test_a_repeat_is_answered_as_the_first_time_and_stored_once(
     (run,) = gateway.select("SELECT next, missing, duplicates FROM runs")
     assert tuple(run) == (8, "[[0,5]]", 3)
     assert gateway.metrics()["playsmart_events_duplicate_total"] == 3
+
+
+@pytest.mark.process
+def test_what_is_refused_of_a_run_has_come_and_a_repeat_is_told_the_same(
+    start_gateway: StartGateway,
+) -> None:
+    gateway = start_gateway()
+    lenient = {"prefer": "handling=lenient"}
+    events = [make_event(), make_event(timestamp="now"), make_event()]
+    client = {"name": "unity", "app_version": "2.1.5"}
+    sent = body(run=RUN, events=events, client=client, sent_at="2026-04-22T14:30:00Z")
+    first, again = (gateway.post(sent, sub="player-1", headers=lenient) for _ in range(2))
+    assert first.status_code == again.status_code == 202
+    assert first.json()["rejected"] == again.json()["rejected"]
+    assert again.json()["message"].startswith("accepted:2 ")
+    keyed = {"idempotency-key": "order-1", **lenient}
+    for mended in (events, [make_event()] * 3):
+        answer = gateway.post(body(events=mended), sub="player-1", headers=keyed)
+        assert answer.status_code == 202
+    gateway.settle()
+    gateway.post(body(run=RUN, seq=1), sub="player-1")
+    gateway.settle()
+    ((stored,),) = gateway.select("SELECT count(*) FROM events")
+    assert stored == 4, "number 1 was refused, and number 2 stored"
+    query = "SELECT next, missing, duplicates, app_version, offset_ms > 0 FROM runs "
+    runs = gateway.select(query + "LEFT JOIN clients USING (client_id) ORDER BY duplicates")
+    assert list(map(tuple, runs)) == [(3, None, 3, None, None), (3, None, 4, "2.1.5", 1)]
 
 
 @pytest.mark.process
