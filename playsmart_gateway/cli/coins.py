@@ -134,7 +134,7 @@ def audit_command(
 async def _look_up(
     url: str, user: str, limit: int
 ) -> tuple[Player | None, list[CoinTransaction], dict[int, Cause]]:
-    async with open_store(url).reader() as reader:
+    async with open_store(url, migrates=False).reader() as reader:
         player = await reader.player(user)
         entries: list[CoinTransaction] = []
         causes: dict[int, Cause] = {}
@@ -151,9 +151,10 @@ async def _look_up(
 
 
 async def _adjust(url: str, user: str, amount: int, reason: str, force: bool) -> CoinTransaction:
-    async with open_store(url).reader() as reader:
+    store = open_store(url, migrates=False)
+    async with store.reader() as reader:
         await reader.player(user)  # a store that is not there must not be made by this
-    async with open_store(url, migrates=False) as sink:
+    async with store as sink:
         return await sink.adjust(user, amount, reason, force=force)
 
 
@@ -165,7 +166,7 @@ async def _audit(url: str, *, show_progress: bool) -> tuple[int, Sequence[Violat
     progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
     with progress:
         bar = progress.add_task("audit", total=None)
-        async with open_store(url).reader() as reader:
+        async with open_store(url, migrates=False).reader() as reader:
             while True:
                 audited = await reader.audit(EVENTS_PER_STEP)
                 violations += audited.violations

@@ -28,7 +28,7 @@ def is_gzip(headers: Mapping[bytes, bytes]) -> bool:
     coding = headers.get(b"content-encoding")
     if coding is None:
         return False
-    coding = coding.lower()
+    coding = coding.rstrip(b" \t").lower()  # the parser leaves what may be behind a value
     if coding not in (b"gzip", b"x-gzip", b"identity"):
         raise UnsupportedEncoding
     return coding != b"identity"

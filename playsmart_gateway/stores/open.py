@@ -26,7 +26,7 @@ def open_store(
     It pays coins by ``rules``, and points by ``program`` (none: no event is defined). Where several
     processes of a gateway write to a store that takes one at a time, they ``take_turn``. Who does
     not ``migrate`` refuses, when it is opened, a database that an older program left behind: the
-    older program may still be running, and would not start again.
+    older program may still be running, and would not start again. So does its ``reader`` then.
 
     ``sqlite:///relative/path.db``, ``sqlite:////absolute/path.db``,
     ``postgresql://user:password@host:5432/database`` or ``memory:``.

@@ -142,6 +142,18 @@ def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_database_of_an_older_gateway_is_told_and_not_asked(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE players (user_id TEXT)")
+        db.execute("PRAGMA user_version = 6")
+    for command in (("coins", "ada"), ("audit",), ("coins", "adjust", "a", "--amount", "1",
+                    "--reason", "x")):  # fmt: skip
+        environment = {"PLAYSMART_STORAGE__URL": f"sqlite:///{path}"}
+        result = CliRunner().invoke(commands, command, env=environment)
+        assert "has schema version 6 of " in str(result.exception)
+
+
 def test_the_audit_lists_what_is_wrong_with_exit_code_1(
     invoke: Invoke, played: RunningGateway, tmp_path: Path
 ) -> None:

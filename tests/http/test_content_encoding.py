@@ -189,7 +189,7 @@ def test_of_many_only_so_much_is_held_at_once() -> None:
 # --- taken ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("coding", [b"gzip", b"GZIP", b"x-gzip"])
+@pytest.mark.parametrize("coding", [b"gzip", b"GZIP", b"x-gzip", b"gzip \t"])
 @pytest.mark.parametrize("reads_first", [False, True])
 def test_a_compressed_body_is_what_it_was(coding: bytes, reads_first: bool) -> None:
     endpoint = Recording(reads_first=reads_first)
@@ -198,7 +198,7 @@ def test_a_compressed_body_is_what_it_was(coding: bytes, reads_first: bool) -> N
     assert endpoint.taken == [b"ada" + TEXT]
 
 
-@pytest.mark.parametrize("coding", [b"identity", b"Identity"])
+@pytest.mark.parametrize("coding", [b"identity", b"Identity", b"identity "])
 def test_a_plain_body_is_as_it_came(coding: bytes) -> None:
     endpoint, body = Recording(), gzip.compress(TEXT)
     answer = endpoint.ask([body], coding=coding)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from playsmart_gateway.economy.coins import Rule
-from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.postgres import schema as postgres_schema
@@ -167,11 +167,16 @@ async def test_a_command_leaves_a_database_of_an_earlier_gateway_as_it_is(
     with pytest.raises(ConfigError, match=r"has schema version \d of \d; start the gateway once"):
         async with open_store(url, migrates=False):
             pass
+    with pytest.raises((ConfigError, SinkUnavailable), match=r"start the gateway once first"):
+        async with open_store(url, migrates=False).reader() as reader:
+            await reader.audit(1_000)
+    async with open_store(url).reader() as reader:
+        assert (await reader.examine()).schema_version < (await reader.examine()).known_version
     assert await select(url, version) == before
     async with open_store(url):
         pass
-    async with open_store(url, migrates=False):
-        pass
+    async with open_store(url, migrates=False) as store, store.reader() as reader:
+        assert (await reader.audit(1_000)).violations == ()
 
 
 async def test_an_upgraded_database_has_the_tables_of_a_new_one(tmp_path: Path) -> None:

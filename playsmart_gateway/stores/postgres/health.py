@@ -10,7 +10,7 @@ from playsmart_gateway.stores.models import (
 )
 from playsmart_gateway.stores.postgres.schema import MIGRATIONS
 
-_TABLES = re.findall(r"CREATE TABLE (\w+)", "".join(MIGRATIONS))
+_find_tables = re.compile(r"CREATE TABLE (\w+)").findall
 _AHEAD = """
     SELECT count(*), min(batch_id) FROM batches WHERE received_at > $1::text::timestamptz
 """
@@ -21,7 +21,8 @@ async def examine(db: asyncpg.Connection) -> StoreHealth:
     if await db.fetchval("SELECT to_regclass('schema_version') IS NULL"):
         return StoreHealth(0, len(MIGRATIONS))
     version = await db.fetchval("SELECT version FROM schema_version")
-    problems = [each for table in _TABLES if (each := await _problem(db, table)) is not None]
+    tables = _find_tables("".join(MIGRATIONS[:version]))  # an older program made no more
+    problems = [each for table in tables if (each := await _problem(db, table)) is not None]
     ahead, first = (0, 0) if problems else await db.fetchrow(_AHEAD, latest_sane())
     return StoreHealth(version, len(MIGRATIONS), tuple(problems), ahead, first or 0)
 

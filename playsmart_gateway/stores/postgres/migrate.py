@@ -48,6 +48,15 @@ async def migrate(db: asyncpg.Connection, *, may: bool = True) -> None:
     await db.execute("COMMIT")
 
 
+async def require_migrated(db: asyncpg.Connection) -> None:
+    """Require that nothing is missing.
+
+    Raises:
+        ConfigError: the schema is of an earlier version of this program, or there is none.
+    """
+    require_current("the database", await _version(db), len(MIGRATIONS))
+
+
 # to_regclass would answer from a cache that a lock does not bring up to date.
 _IS_THERE = """
     SELECT EXISTS (

@@ -40,6 +40,7 @@ from playsmart_gateway.stores.postgres.connection import (
     as_it_is,
 )
 from playsmart_gateway.stores.postgres.health import examine
+from playsmart_gateway.stores.postgres.migrate import require_migrated
 from playsmart_gateway.stores.postgres.schema import printed_time
 from playsmart_gateway.stores.readers import Reader
 from playsmart_gateway.stores.sql import batches, dead_letters
@@ -90,10 +91,11 @@ _NEWEST = 2**63 - 1
 
 
 class PostgresReader(Reader):
-    """See ``Reader``."""
+    """See ``Reader``; unless it ``reads_older``, the tables must be of this program's version."""
 
-    def __init__(self, url: str, damage: Damage | None = None) -> None:
-        self._connection = Connection(url, as_it_is, damage=damage)
+    def __init__(self, url: str, damage: Damage | None = None, *, reads_older: bool = True) -> None:
+        prepare = as_it_is if reads_older else require_migrated
+        self._connection = Connection(url, prepare, damage=damage)
         self._points = SqlPointsReader(self._reading)
 
     @property

@@ -119,7 +119,7 @@ class PostgresSink(Store):
 
     @override
     def reader(self) -> PostgresReader:
-        return PostgresReader(self._url, self._damage)
+        return PostgresReader(self._url, self._damage, reads_older=self._migrates)
 
     @override
     def rollups(self) -> PostgresRollups:

@@ -33,6 +33,7 @@ from playsmart_gateway.stores.models import (
 from playsmart_gateway.stores.readers import Reader
 from playsmart_gateway.stores.sql import batches, dead_letters
 from playsmart_gateway.stores.sql import events as sql_events
+from playsmart_gateway.stores.sql.migrations import require_current
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
 from playsmart_gateway.stores.sqlite import teak as apps
 from playsmart_gateway.stores.sqlite.audit import (
@@ -93,9 +94,10 @@ _NEWEST = 2**63 - 1
 
 
 class SqliteReader(Reader):
-    """See ``Reader``."""
+    """See ``Reader``; unless it ``reads_older``, the file must be of this program's version."""
 
-    def __init__(self, file: StoreFile) -> None:
+    def __init__(self, file: StoreFile, *, reads_older: bool = True) -> None:
+        self._reads_older = reads_older
         self._path = file.path
         self._connection = Connection(file, self._prepare, read_only=True)
         self._points = SqlPointsReader(self._connection.reading)
@@ -214,6 +216,9 @@ class SqliteReader(Reader):
             return await _examine(db, self._path)
 
     async def _prepare(self, db: aiosqlite.Connection, _: object) -> None:
+        if not self._reads_older:
+            ((version,),) = await db.execute_fetchall("PRAGMA user_version")
+            require_current(str(self._path), version, len(MIGRATIONS))
         await db.execute("PRAGMA temp_store = MEMORY")
         for statement in AUDIT_TABLES.split(";\n"):
             if statement.strip():

@@ -144,7 +144,7 @@ class SqliteSink(Store, Replaceable):
 
     @override
     def reader(self) -> SqliteReader:
-        return SqliteReader(self._file)
+        return SqliteReader(self._file, reads_older=self._migrates)
 
     @override
     def rollups(self) -> SqliteRollups:
