@@ -175,7 +175,9 @@ def application(
             async with gateway.running():
                 yield
 
-    links = {path: text for each in dialects for path, text in each.links.items()}
+    pages = {dashboard.PATH: dashboard.TITLE, inspector_pages.PATH: inspector_pages.TITLE}
+    links = pages if gate.opens else {}
+    links |= {path: text for each in dialects for path, text in each.links.items()}
     pieces = [piece for each in dialects for piece in each.pieces()]
     sources = {each.name: each.shown_as for each in dialects if each.shown_as}
     app = Application(

@@ -57,7 +57,8 @@ def stats_command(
     """Count the events of each game, type and day; or sum up those of an app, or of a Lynes event.
 
     --app sums up by action type and country. With N the sum of event_count: mean = sum(value) / N,
-    variance = sum(sum_of_squares) / N - mean^2, of the whole population.
+    variance = sum(sum_of_squares) / N - mean^2, of the whole population: unknown where no values
+    have such squares, as where a value came without its sum_of_squares, which is 1 then.
 
     --event shows, of each field: count, minimum, mean, maximum and distribution of its numbers, and
     the most common of its strings. Days are those of lynes.time_zone.
@@ -150,11 +151,15 @@ def _row(action: str, country: str, sums: Statistics, most: int) -> list[Text]:
         f"{sums.occurrences:,}",
         _short(sums.value),
         f"{sums.mean:,.6g}",
-        f"{sums.variance:,.6g}",
-        f"{sums.deviation:,.6g}",
+        _known(sums.variance),
+        _known(sums.deviation),
         "█" * max(1, round(BAR_WIDTH * sums.events / most)),
     )
     return [Text(cell) for cell in cells]
+
+
+def _known(number: float) -> str:
+    return "unknown" if math.isnan(number) else f"{number:,.6g}"
 
 
 def _short(number: Decimal) -> str:

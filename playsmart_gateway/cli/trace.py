@@ -184,7 +184,8 @@ async def _remembered(config: Config, trace: Trace) -> list[Request]:
     if folders and not found and not trace.requests:
         trace.notes.append(
             f"the gateway that runs does not remember it: it does the last {MAX_TAKEN:,} requests "
-            f"of which it took events, and {MAX_REFUSED:,} that it refused, since its start"
+            f"of which it took events, and {MAX_REFUSED:,} that it refused, each worker since it "
+            "was started last"
         )
     known = {(each.status, each.batch, each.reason) for each in trace.requests}
     return [each for each in found if (each.status, each.batch, each.reason) not in known]

@@ -106,6 +106,11 @@ class OperatorGate:
         self._home = home or Home("localhost")
         self._development = development
 
+    @property
+    def opens(self) -> bool:
+        """Whether there is anybody who may see the pages."""
+        return self._development or self._token is not None
+
     async def admit(self, sent: bytes) -> None:
         """Let in who ``sent`` the token beside a credential of their own, in development everybody.
 

@@ -53,7 +53,7 @@ class Observed(Protocol):
 
 
 def routes(observed: Observed, links: Mapping[str, str], *, of_process: bool = True) -> list[Route]:
-    """Return the operational routes; ``/`` has the ``links`` of the dialects among its own.
+    """Return the operational routes; ``/`` has the ``links`` of others among its own.
 
     The metrics are also ``of_process`` if there is only one.
     """

@@ -217,6 +217,8 @@ def test_statistics_are_a_table_for_people(invoke: Invoke) -> None:
     assert ["DE", "2", "20", "60.0", "3", "1", "1"] in [line[:7] for line in lines]
     spins = [line for line in lines if line[0] == "[i]spin"]
     assert spins[0][:4] == ["[i]spin", "all", "3", "21"]
+    (fortune,) = [line for line in lines if line[0] == "US"]
+    assert fortune[5:7] == ["unknown", "unknown"]  # a value came without its squares
 
 
 def test_an_app_without_events_is_told_so(invoke: Invoke) -> None:

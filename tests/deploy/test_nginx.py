@@ -102,6 +102,9 @@ def test_a_request_through_the_proxy_is_stored(proxied: Proxied) -> None:
     answer = proxied.post(make_upload(PLAYER, *[make_event()] * 3), {"authorization": token})
     assert (answer.status_code, answer.json()["message"]) == (202, "accepted:3 buffered:3")
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])  # made by nginx
+    named = {"authorization": token, "x-request-id": "of-a-client-1"}
+    answer = proxied.post(make_upload("somebody-else"), named)
+    assert (answer.status_code, answer.headers["x-request-id"]) == (403, "of-a-client-1")
     assert proxied.gateway.stop() == 0
     assert [tuple(row) for row in proxied.gateway.select("SELECT count(*) FROM events")] == [(3,)]
 

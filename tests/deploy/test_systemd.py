@@ -12,6 +12,7 @@ import pytest
 
 from playsmart_gateway.config import Server
 from playsmart_gateway.deploy import read_file
+from tests.manual.blocks import block
 from tests.support.process import clean_environment
 
 pytestmark = pytest.mark.process
@@ -34,6 +35,16 @@ def test_systemd_accepts_the_unit_and_finds_it_well_locked_up(tmp_path: Path) ->
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert judged.returncode == 0, judged.stdout
+
+
+def test_a_command_is_run_as_the_unit_is() -> None:
+    unit = set(re.findall(r"^(\w+=.*)$", UNIT, re.MULTILINE))
+    given = re.findall(r"-p (\S+)", block("operations", "sh", "sudo systemd-run"))
+    assert {*given} - unit == {
+        "User=playsmart-gateway"
+    }  # what DynamicUser makes of the unit's name
+    shared = ("DynamicUser", "EnvironmentFile", "StateDirectory", "UMask", "WorkingDirectory")
+    assert {each for each in unit if each.startswith(shared)} <= {*given}
 
 
 def test_systemd_starts_it_again_for_ever_but_not_what_no_restart_mends() -> None:

@@ -15,7 +15,7 @@ from playsmart_gateway.auth.tokens import (
     mint,
     open_verifier,
 )
-from playsmart_gateway.config import Buffer, Config, Journal, Server
+from playsmart_gateway.config import Buffer, Config, Journal, Operator, Server
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.stores.contract import Store
@@ -28,6 +28,7 @@ from tests.support.process import SECRET
 from tests.support.uploads import make_event, make_upload
 
 NOW = 1_700_000_000.0
+TOKEN = "correct-horse-battery-staple"
 
 
 class Client:
@@ -62,8 +63,11 @@ class Client:
         return {each["path"]: each["message"] for each in error["details"]}
 
 
-async def running(sink: Store, **buffer: Any) -> AsyncIterator[Client]:
+async def running(
+    sink: Store, *, operator: Operator | None = None, **buffer: Any
+) -> AsyncIterator[Client]:
     config = Config(
+        operator=operator or Operator(),
         buffer=Buffer(**{"flush_interval_seconds": 0.001, "wait_for_room_ms": 0, **buffer}),
         server=Server(drain_timeout_seconds=0.01),
         journal=Journal(enabled=False),
@@ -236,6 +240,15 @@ async def test_home_tells_what_there_is(client: Client) -> None:
     assert (home["name"], home["version"]) == ("playsmart_gateway", __version__)
     for path in home["links"]:
         assert (await client.http.get(path)).status_code in (200, 405)
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+async def test_home_names_the_pages_for_operators_where_there_are_any(token: str | None) -> None:
+    async for client in running(MemorySink(), operator=Operator(token)):
+        links = (await client.http.get("/")).json()["links"]
+        assert ({"/dashboard", "/inspector"} <= links.keys()) == (token is not None)
+        for page in ("/dashboard", "/inspector"):
+            assert (await client.http.get(page)).status_code == (404 if token is None else 401)
 
 
 async def test_home_is_a_page_for_a_browser(client: Client) -> None:

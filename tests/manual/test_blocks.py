@@ -137,6 +137,7 @@ class Sandbox:
             "bin/python3": venv,
             "bin/sudo": 'exec "$@"',
             "bin/systemctl": f'echo "$@" >> {self.root}/systemctl',
+            "bin/systemd-run": f'echo "$@" >> {self.root}/systemd-run',
             "bin/docker": f'[ "$1" != build ] || cat > {self.root}/docker',
             "bin/kubectl": f'echo "$@" >> {self.root}/kubectl',
             "bin/pip": f'echo "$@" >> {self.root}/pip',

@@ -11,6 +11,7 @@ from playsmart_gateway import dialects
 from playsmart_gateway.app import create_app
 from playsmart_gateway.cli import commands
 from playsmart_gateway.config import Auth, Config, Journal
+from playsmart_gateway.errors import InternalError, MethodNotAllowed, Refused
 from playsmart_gateway.manual import CHAPTERS, headings, read
 from playsmart_gateway.openapi.document import document
 from playsmart_gateway.serve.worker_ops import create_worker_app
@@ -89,6 +90,14 @@ async def test_every_metric_of_a_worker_has_a_row() -> None:
         assert families((await client.get("/metrics")).text) == {
             code for code in named("growing") if code.startswith("playsmart_worker_")
         }
+
+
+def test_every_reason_why_a_request_is_refused_has_a_row() -> None:
+    of_routes = {MethodNotAllowed.tag, InternalError.tag}  # no endpoint raises these
+    tags = {each.tag for each in Refused.__subclasses__()} - of_routes
+    assert named("operations#why-requests-are-refused") - {
+        "playsmart_requests_refused_total", "playsmart_events_rejected_total"
+    } == tags  # fmt: skip
 
 
 def families(exposition: str) -> set[str]:

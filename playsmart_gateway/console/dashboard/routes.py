@@ -33,6 +33,7 @@ from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.rollups import SPANS, Figures
 
 PATH = "/dashboard"
+TITLE = "what players do, in charts (for operators)"
 RANGES = {"1h": 3_600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
 FRESH_SECONDS = 1.0
 """How long figures that were read are given to others."""

@@ -41,6 +41,7 @@ from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.stores.readers import CoinReader
 
 PATH = "/inspector"
+TITLE = "requests as they come (for operators)"
 HANG_UP = "playsmart.hang_up"
 """An ASGI extension of our own server: cuts a connection whose client does not read."""
 
