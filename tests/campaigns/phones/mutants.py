@@ -1,0 +1,41 @@
+"""Phones and gateways that are broken on purpose: each has to fail, or the campaign is blind."""
+
+from dataclasses import dataclass
+
+from tests.campaigns.phones.lives import PHONE
+from tests.campaigns.phones.scene import SceneName
+
+_PHONES = "tests.campaigns.phones.broken_phones"
+_GATEWAYS = "tests.campaigns.phones.broken_gateways"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is started instead of the phone, or of the gateway, and where it shows."""
+
+    phone: tuple[str, ...] = PHONE
+    gateway: str | None = None
+    scene: SceneName = "sqlite"
+
+
+def _gateway(name: str, scene: SceneName = "sqlite") -> Mutant:
+    return Mutant(gateway=f"{_GATEWAYS}:{name}", scene=scene)
+
+
+MUTANTS = {
+    **{
+        f"phone: {name}": Mutant(phone=(_PHONES, name))
+        for name in (
+            "new run on retry",
+            "number reused",
+            "delete before answer",
+            "delete on 401",
+            "delete on any 200",
+        )
+    },
+    "gateway: claim outside the transaction": _gateway("claims_outside_the_transaction", "workers"),
+    "gateway: forgets at restart": _gateway("forgets_at_restart"),
+    "gateway: memory by worker": _gateway("remembers_by_worker", "workers"),
+    "gateway: cuts the wrong end": _gateway("cuts_the_wrong_end"),
+    "gateway: replay counted as repeat": _gateway("counts_replays_as_repeats"),
+}

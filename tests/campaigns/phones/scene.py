@@ -1,0 +1,100 @@
+"""A gateway that can be killed and started again, with what it stores to: one of five scenes."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Literal, get_args
+
+from tests.support.engines.nats import NatsServers
+from tests.support.engines.postgres import PostgresServer
+from tests.support.polling import until
+from tests.support.stream_worker import WorkerProcess
+from tests.support.target import Target
+
+SceneName = Literal["sqlite", "workers", "postgres", "jetstream-sqlite", "jetstream-postgres"]
+SCENES: tuple[SceneName, ...] = get_args(SceneName)
+ONE_AFTER_THE_OTHER = ("sqlite", "postgres")
+"""Where the events of a run are stored in their order: one process takes and stores them."""
+
+GAME = "com.example.game"
+COINS_A_LEVEL = 10
+LIFE_SECONDS = 3_600
+_GAMES = (
+    f'[{{id="{GAME}",coins_enabled=true,reward_mode="fixed",reward_fixed_amount={COINS_A_LEVEL}}}]'
+)
+
+_NATS: dict[str, object] = {"nats.stream": "phones", "nats.ack_wait_seconds": 3}
+
+
+class Scene:
+    """The gateway, and a worker if there is a stream; ``url`` is the database's.
+
+    ``program`` is what is started as the gateway: a function by its name.
+    """
+
+    def __init__(
+        self, name: SceneName, folder: Path, url: str, stream: str | None, program: str | None
+    ) -> None:
+        self.url = url
+        self.has_order = name in ONE_AFTER_THE_OTHER
+        self.gateway = Target(folder / "gateway", server__workers=2 if name == "workers" else 1)
+        self.gateway.life_seconds = LIFE_SECONDS
+        self.worker: WorkerProcess | None = None
+        if program is not None:
+            self.gateway.program = program
+        settings: dict[str, object] = {"games": _GAMES, "storage.url": url}
+        if stream is not None:
+            settings |= {**_NATS, "storage.url": stream, "storage.reads_url": url}
+            self.worker = WorkerProcess(folder / "worker", settings)
+        self.gateway.settings |= settings
+
+    async def up(self) -> None:
+        """Start what is not there and wait until events are taken and passed on."""
+        if self.worker is not None:
+            self.worker.start()
+        await self.gateway.up()
+        if self.worker is not None:
+            await until(self.worker.is_ready, "the worker is ready")
+
+    def kill(self) -> None:
+        """SIGKILL every process of it."""
+        self.gateway.kill()
+        if self.worker is not None:
+            self.worker.kill()
+
+    async def drained(self) -> dict[str, float]:
+        """Wait until all is stored; check the law and return the metrics of the gateway."""
+        metrics = await self.gateway.drained()
+        if self.worker is not None:
+            await until(self.worker.has_nothing, "the stream is empty")
+        return metrics
+
+    async def stop(self) -> None:
+        """SIGTERM, which has to end in order."""
+        assert await self.gateway.stop() == 0, self.gateway.log
+        if self.worker is not None:
+            assert await self.worker.stop() == 0, self.worker.log
+
+
+@asynccontextmanager
+async def scene(
+    name: SceneName,
+    folder: Path,
+    *,
+    postgres: PostgresServer | None = None,
+    program: str | None = None,
+) -> AsyncIterator[Scene]:
+    """A scene whose processes are up; none is left at the end. ``postgres`` has the database."""
+    async with AsyncExitStack() as stack:
+        url = f"sqlite:///{folder}/store/playsmart.db"
+        if "postgres" in name:
+            assert postgres is not None
+            url = await postgres.create_database()
+            stack.push_async_callback(postgres.drop_database, url)
+        stream = None
+        if "jetstream" in name:
+            stream = stack.enter_context(NatsServers()).url
+        there = Scene(name, folder, url, stream, program)
+        stack.callback(there.kill)
+        await there.up()
+        yield there

@@ -1,0 +1,77 @@
+"""A short form of the campaign in every scene, and the evidence that it would notice."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.campaigns.phones.lives import Campaign, Figures, Plan
+from tests.campaigns.phones.mutants import MUTANTS, Mutant
+from tests.campaigns.phones.proxy import FATES
+from tests.campaigns.phones.scene import SceneName, scene
+from tests.support.engines.postgres import PostgresServer
+
+SHORT = Plan(phones=4, lives=10, life_seconds=(0.2, 1.0), gateway_seconds=(0.4, 1.2))
+MUTANT_PLAN = replace(SHORT, lives=16)
+IN_CI = ("phone: delete before answer", "gateway: replay counted as repeat")
+"""Of the mutants, each of which takes some seconds; ``--mutants`` plays all of them."""
+
+
+async def play(
+    name: SceneName,
+    folder: Path,
+    *,
+    plan: Plan = SHORT,
+    mutant: Mutant | None = None,
+    postgres: PostgresServer | None = None,
+) -> Figures:
+    program = mutant.gateway if mutant else None
+    async with scene(name, folder, postgres=postgres, program=program) as system:
+        return await Campaign(system, folder, plan).play()
+
+
+async def played(name: SceneName, folder: Path, postgres: PostgresServer | None = None) -> None:
+    figures = await play(name, folder, postgres=postgres)
+    assert figures.verdict.good, figures
+    assert figures.verdict.stored_events
+    assert figures.verdict.duplicate_events
+    assert figures.verdict.coins
+    assert figures.gateway_kills
+    assert set(figures.fates) == set(FATES)
+
+
+async def test_what_a_phone_keeps_is_stored_and_paid_once_whatever_happens(tmp_path: Path) -> None:
+    await played("sqlite", tmp_path)
+
+
+async def test_it_is_so_whichever_worker_a_repeat_comes_to(tmp_path: Path) -> None:
+    await played("workers", tmp_path)
+
+
+async def test_it_is_so_in_postgresql(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    await played("postgres", tmp_path, postgres_server)
+
+
+async def test_it_is_so_by_way_of_a_stream(tmp_path: Path) -> None:
+    pytest.importorskip("nats", reason="nats-py is not installed")
+    await played("jetstream-sqlite", tmp_path)
+
+
+async def test_it_is_so_by_way_of_a_stream_to_postgresql(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    pytest.importorskip("nats", reason="nats-py is not installed")
+    await played("jetstream-postgres", tmp_path, postgres_server)
+
+
+async def test_a_broken_phone_and_a_broken_gateway_are_noticed(tmp_path: Path) -> None:
+    """At the same time: each of them mostly waits."""
+
+    async def noticed(name: str) -> None:
+        mutant = MUTANTS[name]
+        plan = replace(MUTANT_PLAN, program=mutant.phone)
+        figures = await play(mutant.scene, tmp_path / name, plan=plan, mutant=mutant)
+        assert not figures.verdict.good, name
+
+    await asyncio.gather(*map(noticed, IN_CI))
