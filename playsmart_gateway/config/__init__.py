@@ -58,6 +58,7 @@ class Server(Section, frozen=True):
     request_timeout_seconds: Seconds = 10.0
     keep_alive_seconds: Seconds = 90.0
     drain_timeout_seconds: Seconds = 25.0
+    express: bool = True
 
 
 class Secret(Section, frozen=True):

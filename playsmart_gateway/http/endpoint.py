@@ -75,6 +75,9 @@ class Answer(NamedTuple):
     inflated: bytes | None = None
 
 
+Settle = Callable[[Answer], None]
+
+
 class Disconnected(Exception):
     """The client went away before its request was whole; there is nobody to answer."""
 
@@ -174,10 +177,21 @@ class Endpoint(ABC, Generic[Who, Asked]):
         finally:
             if inflation is not None:
                 inflation.let_go()
+        answer = self._refuse(refusal, who, size)
+        return answer if inflation is None else answer._replace(inflated=inflation.content)
+
+    def attempt(self, headers: Headers, body: bytes, settle: Settle) -> bool:
+        """Answer a request that is here as a whole, if that needs nothing but its batch settled.
+
+        Then ``settle`` is given the answer, once, now or later. Else nothing was done, and the
+        endpoint is to be called.
+        """
+        return False
+
+    def _refuse(self, refusal: Refused, who: Who | None, size: int) -> Answer:
         self._stats.refused_requests[refusal.tag] += 1
         self.refused(refusal, who, size)
-        answer = self.answer_to(refusal)
-        return answer if inflation is None else answer._replace(inflated=inflation.content)
+        return self.answer_to(refusal)
 
     def preferred(self, headers: Headers) -> "Endpoint[Any, Any] | None":
         """Return what answers instead of this one who sends such a ``Prefer`` header, if any."""

@@ -44,7 +44,10 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     buffered: int
 
 
-_Group = list[tuple[Batch, asyncio.Future[Receipt | Refused]]]
+Settle = Callable[[Receipt | Refused], None]
+"""Is told once what became of a batch, and raises nothing."""
+
+_Group = list[tuple[Batch, Settle]]
 
 
 class Intake:
@@ -122,7 +125,26 @@ class Intake:
             Overloaded: the events do not fit.
             JournalUnavailable: the disk did not take them.
         """
+        loop = self._loop or self._find_loop()
+        settled: asyncio.Future[Receipt | Refused] = loop.create_future()
+
+        def settle(outcome: Receipt | Refused) -> None:
+            if not settled.done():
+                settled.set_result(outcome)
+
         # Everything up to the await happens in one step: no other request can come between.
+        self.enter(batch, settle)
+        outcome = await settled
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
+
+    def enter(self, batch: Batch, settle: Settle) -> None:
+        """Let in a valid batch, all of its events or none; what becomes of it is told later.
+
+        Raises:
+            Closing, Overloaded: see ``accept``; then nothing is told.
+        """
         size = batch.size
         self._stats.received += batch.count
         try:
@@ -135,15 +157,9 @@ class Intake:
         self._buffer.reserve(batch.count, size)
         self.arriving += batch.count
         batch.received_at = int(self._clock() * 1_000_000)
-        loop = self._loop or self._find_loop()
-        settled: asyncio.Future[Receipt | Refused] = loop.create_future()
-        self._group.append((batch, settled))
+        self._group.append((batch, settle))
         if len(self._group) == 1 and self._syncing is None:
-            loop.call_soon(self._commit)
-        outcome = await settled
-        if isinstance(outcome, Refused):
-            raise outcome
-        return outcome
+            (self._loop or self._find_loop()).call_soon(self._commit)
 
     def close(self, because: str) -> None:
         """Refuse everything from now on with ``Closing(because)``; the first reason stays."""
@@ -258,22 +274,20 @@ class Intake:
 
     def _settle(self, group: _Group) -> None:
         buffer, stats = self._buffer, self._stats
-        for batch, settled in group:
+        for batch, settle in group:
             buffer.release(batch.count, batch.size)
             self.arriving -= batch.count
             buffer.put(batch)
             self._accepted(batch)
             stats.accepted += batch.count
-            if not settled.done():
-                settled.set_result(Receipt(batch.count, buffer.events))
+            settle(Receipt(batch.count, buffer.events))
 
     def _refuse(self, group: _Group, error: JournalUnavailable) -> None:
         error.retry_after_seconds = self._retry_after()
-        for batch, settled in group:
+        for batch, settle in group:
             self._buffer.release(batch.count, batch.size)
             self.arriving -= batch.count
             self._stats.rejected[error.tag] += batch.count
-            if not settled.done():
-                settled.set_result(error)
+            settle(error)
         self.room_came()
         self._buffer.stirred.set()  # the flusher may make room on the disk

@@ -9,6 +9,8 @@ import asyncio
 import socket
 from typing import Any
 
+from typing_extensions import override
+
 from playsmart_gateway.console.inspector.routes import HANG_UP
 from playsmart_gateway.errors import Refused
 from playsmart_gateway.http.error_body import error_body
@@ -33,7 +35,7 @@ from playsmart_gateway.serve.cycle import (
     Cycle,
     Flow,
 )
-from playsmart_gateway.serve.reading import Reader
+from playsmart_gateway.serve.express import Express
 from playsmart_gateway.serve.uvicorn_parts import (
     STATUS_LINE,
     ASGI3Application,
@@ -52,7 +54,7 @@ KERNEL_BUFFER_BYTES = 65_536
 left to itself it would be megabytes."""
 
 
-class Protocol(Reader):
+class Protocol(Express):
     """One connection; it notes its ``stage`` and ``since`` when, and ``slots`` does the rest."""
 
     def __init__(self, *arguments: Any, slots: Slots, **named: Any) -> None:
@@ -61,6 +63,7 @@ class Protocol(Reader):
         self.stuck_at, self.stuck_since = 0, 0.0
         self._descriptor = -1
         self._answering: Cycle | None = None
+        self._is_stopping = False
         self._extensions = {ANSWER: self.answer, HANG_UP: self.hang_up}
 
     # ---- What the transport tells -----------------------------------------------------------
@@ -123,12 +126,7 @@ class Protocol(Reader):
                 cycle.keep_alive = (
                     0 < self._body_left <= KEPT_BODY_BYTES and not cycle.waiting_for_100_continue
                 )
-            slots = self._slots
-            parts = [STATUS_LINE[status], slots.kept_head if cycle.keep_alive else slots.last_head]
-            for name, value in headers:
-                parts += (name, b": ", value, b"\r\n")
-            parts += (b"\r\n", body)
-            self.transport.write(b"".join(parts))
+            self._write(status, headers, body, keeps=cycle.keep_alive)
             cycle.waiting_for_100_continue = False
             cycle.response_started = cycle.response_complete = True
             cycle.lingers |= not cycle.keep_alive and cycle.more_body
@@ -136,6 +134,30 @@ class Protocol(Reader):
                 self.transport.close()
             cycle.on_response()
         return True
+
+    @override
+    def send_at_once(self, status: int, headers: RawHeaders, body: bytes) -> None:
+        self._is_settling = False
+        if self.transport.is_closing():
+            return
+        keeps = not self._is_stopping
+        self._write(status, headers, body, keeps=keeps)
+        if not keeps:
+            self.transport.close()
+            return
+        self.stage, self.since = IDLE, self._clock()
+        if self._unparsed:  # others of its group are to be settled first
+            self.loop.call_soon(self._read_on)
+        else:
+            self._read_on()
+
+    def _write(self, status: int, headers: RawHeaders, body: bytes, *, keeps: bool) -> None:
+        slots = self._slots
+        parts = [STATUS_LINE[status], slots.kept_head if keeps else slots.last_head]
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"\r\n", body)
+        self.transport.write(b"".join(parts))
 
     def on_response_complete(self) -> None:
         """Go on with the next request: of the pipeline, of what is unparsed, or still to come."""
@@ -263,6 +285,8 @@ class Protocol(Reader):
     @property
     def has_begun_to_answer(self) -> bool:
         """See ``Held``."""
+        if self._is_settling:
+            return False
         cycle = self.cycle if self._in_body else self._answering
         return cycle is not None and cycle.response_started
 
@@ -276,6 +300,8 @@ class Protocol(Reader):
         """End now if nothing is under way, else with the answer to it."""
         if self.stage in (WAITING, IDLE, LINGERING):
             self.close()
+        elif self._is_settling:
+            self._is_stopping = True
         elif self.cycle is not None:
             self.cycle.keep_alive = False
 

@@ -12,6 +12,7 @@ from typing import Any
 import httptools
 
 from playsmart_gateway.errors import Refused, TooLarge
+from playsmart_gateway.http.endpoint import Headers
 from playsmart_gateway.http.ops import PROBES
 from playsmart_gateway.http.request_frame import HEADERS
 from playsmart_gateway.http.slots import (
@@ -84,6 +85,7 @@ class Reader(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_body = False
         self._body_left = self._pieces = 0
+        self._behind_head = 0
         self._body_waits = False
         self._upgrade: bytes | None = None
         self._heads = Heads()
@@ -111,6 +113,7 @@ class Reader(HttpToolsProtocol):
             self._discard(len(data))
         elif self._unparsed or self.flow.held:  # it was on its way when reading was paused
             self._unparsed = memoryview(b"".join((self._unparsed, data)))
+            self.flow.pause_reading()
             if self._is_new:
                 self._slots.arrivals.put(self.loop, self._enter)
         elif self._in_body and len(data) <= self._body_left:
@@ -124,7 +127,9 @@ class Reader(HttpToolsProtocol):
                 self._feed(data)
                 return
             if end:
+                self._behind_head = len(data) - end
                 self._feed(data[:end])
+                self._behind_head = 0
             rest = memoryview(data)[end:]
             if self._in_body and len(rest) <= self._body_left and not self.flow.held:
                 self._feed(rest)
@@ -209,9 +214,12 @@ class Reader(HttpToolsProtocol):
         if self._is_extra:
             self._require_probe(method)
             keeps = keeps and not self._is_extra
+        self._begin(headers, method, version, keeps and self._slots.stopping_since is None)
+
+    def _begin(self, headers: Headers, method: bytes, version: str, keeps: bool) -> None:
+        """Hand a request to the application, with what follows of its body."""
         path, raw_path, query = self._heads.target(self.url)
         slots = self._slots
-        keeps = keeps and slots.stopping_since is None
         scope: Any = {
             "type": "http",
             "asgi": _ASGI,

@@ -23,6 +23,7 @@ from playsmart_gateway.app import Application
 from playsmart_gateway.config import Config
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http.arrivals import Gate
+from playsmart_gateway.http.request_frame import Attempt
 from playsmart_gateway.http.slots import Slots
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.serve.acceptor import PAUSE_SECONDS, listen_everywhere
@@ -212,7 +213,12 @@ def serve(app: Application, config: Config) -> int:
             loop.call_soon_threadsafe(partial(gateway.stop_soon, hurry=again))
 
     server = Server(
-        uvicorn_config(app.frame, config, gateway.slots),
+        uvicorn_config(
+            app.frame,
+            config,
+            gateway.slots,
+            attempt=app.frame.attempt if config.server.express else None,
+        ),
         gateway.slots,
         on_signal=on_signal,
         worker=gateway.worker,
@@ -264,9 +270,11 @@ def allow_files(needed: int) -> None:
         )
 
 
-def uvicorn_config(app: ASGIApp, config: Config, slots: Slots) -> uvicorn.Config:
+def uvicorn_config(
+    app: ASGIApp, config: Config, slots: Slots, *, attempt: Attempt | None = None
+) -> uvicorn.Config:
     """Return how uvicorn is set up for the gateway."""
-    protocol = partial(Protocol, slots=slots)
+    protocol = partial(Protocol, slots=slots, attempt=attempt)
     return uvicorn.Config(
         app,
         host=config.server.host,

@@ -18,7 +18,7 @@ from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Forbidden, Malformed, Refused, TooLarge
 from playsmart_gateway.events.batch import Batch, run_key, run_of
 from playsmart_gateway.http.content_encoding import Inflater
-from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens, bearer_of
+from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Settle, Tokens, bearer_of
 from playsmart_gateway.http.error_body import CODES, JSON_TYPE, Problems, Said, envelope
 from playsmart_gateway.http.preferences import preference
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES, LongWork, Steps
@@ -32,6 +32,9 @@ APPLIED = b"preference-applied", b"handling=lenient"
 
 _ACCEPTED = b'{"success": true, "message": "accepted:%d buffered:%d"}'
 _ACCEPTED_IN_PART = b'{"success": true, "message": "accepted:%d buffered:%d", "rejected": %b}'
+
+_NOT_AT_ONCE = frozenset((b"prefer", b"content-encoding"))
+"""Headers of requests that take more than one step."""
 
 Asked = TypeVar("Asked")
 
@@ -100,19 +103,26 @@ class Uploads(Endpoint[Caller, Asked]):
 
     async def _accept(self, who: Caller, batch: Batch, sent: int, size: int) -> Receipt:
         """Take the batch of a request that ``sent`` so many events in ``size`` bytes."""
-        intake, allowance, subject = self._intake, self._allowance, who.subject
+        intake = self._intake
         self._require_allowed(who, batch)
         if size > LARGE_BODY_BYTES:  # others came while it was decoded
             await intake.room_for(size, batch.count)
-        batch.user_id = subject  # the same text; share one object among all batches
-        if allowance is None:
-            return await intake.accept(batch)
-        allowance.take(subject, sent, size)
+        self._charge(who, batch, sent, size)
         try:
             return await intake.accept(batch)
         except Refused:
-            allowance.give_back(subject, sent, size)
+            self._give_back(who, sent, size)
             raise
+
+    def _charge(self, who: Caller, batch: Batch, sent: int, size: int) -> None:
+        """Make the batch that of a player, and count it against what they may send."""
+        batch.user_id = who.subject  # the same text; share one object among all batches
+        if self._allowance is not None:
+            self._allowance.take(who.subject, sent, size)
+
+    def _give_back(self, who: Caller, sent: int, size: int) -> None:
+        if self._allowance is not None:
+            self._allowance.give_back(who.subject, sent, size)
 
 
 class IngestEvents(Uploads[Batch]):
@@ -130,6 +140,43 @@ class IngestEvents(Uploads[Batch]):
         return self._leniently if is_lenient else None
 
     @override
+    def attempt(self, headers: Headers, body: bytes, settle: Settle) -> bool:
+        caller, size = None, len(body)
+        if size > self._max_body_bytes or not headers.keys().isdisjoint(_NOT_AT_ONCE):
+            return False
+        try:
+            caller = self.recall(headers)
+            if caller is None:
+                return False
+            self.require_media(headers)
+            if not self._intake.has_room_for(size, MAX_EVENTS):
+                return False
+            batch = self.decode(caller, body)
+            if key := headers.get(b"idempotency-key"):
+                self.name(batch, key)
+            self._require_allowed(caller, batch)
+            self._enter(caller, batch, size, settle)
+        except Refused as refusal:
+            settle(self._refuse(refusal, caller, size))
+        return True
+
+    def _enter(self, who: Caller, batch: Batch, size: int, settle: Settle) -> None:
+        """Do what ``act`` does, without waiting."""
+        self._charge(who, batch, batch.count, size)
+
+        def settled(outcome: Receipt | Refused) -> None:
+            if isinstance(outcome, Refused):
+                self._give_back(who, batch.count, size)
+                settle(self._refuse(outcome, who, size))
+            else:
+                settle(_answer(outcome, batch))
+
+        try:
+            self._intake.enter(batch, settled)
+        except Refused as refusal:
+            settled(refusal)
+
+    @override
     def decode(self, who: Caller, body: bytes) -> Batch:
         return decode(body, self._draws)
 
@@ -143,8 +190,7 @@ class IngestEvents(Uploads[Batch]):
 
     @override
     async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
-        receipt = await self._accept(who, asked, asked.count, size)
-        return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], asked)
+        return _answer(await self._accept(who, asked, asked.count, size), asked)
 
 
 class _Sifted(NamedTuple):
@@ -191,6 +237,10 @@ class _Leniently(Uploads[_Sifted]):
     @override
     def sound(self, refusal: Refused) -> Said:
         return envelope(refusal, says_whether_to_retry=True)
+
+
+def _answer(receipt: Receipt, batch: Batch) -> Answer:
+    return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], batch)
 
 
 def _name(batch: Batch, key: bytes) -> None:
