@@ -1,0 +1,416 @@
+"""The express path answers as the application would: same bytes, rows, counts and journal."""
+
+import asyncio
+import gzip
+import json
+import re
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import pytest
+import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from playsmart_gateway.app import create_app
+from playsmart_gateway.auth.tokens import mint
+from playsmart_gateway.config import Auth, Buffer, Config, Ingest, Journal, Server
+from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.http.turns import LARGE_BODY_BYTES
+from playsmart_gateway.pipeline.segments import records
+from playsmart_gateway.serve.connection import Protocol
+from playsmart_gateway.serve.server import uvicorn_config
+from playsmart_gateway.stores.memory.store import MemorySink
+from tests.support.process import SECRET
+from tests.support.transport import Wire
+from tests.support.uploads import make_event, make_upload
+
+REST = 40
+"""Behind a part: go on until all is answered."""
+
+NOW = 1_776_868_200.0
+TOKENS = {
+    user: mint(user, secret=SECRET, ttl_seconds=86_400, now=time.time()) for user in ("ada", "bob")
+}
+RUN = "0198c0de-3f00-7a61-9d2e-5b0c4f7a1e22"
+MADE = re.compile(rb"x-request-id: [0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}\r\n")
+DATE = re.compile(rb"date: [^\r]*\r\n")
+
+
+class Outcome(NamedTuple):
+    """All that a client and an operator can see of what was sent."""
+
+    answers: bytes
+    ended: str
+    counts: dict[str, Any]
+    remembered: list[Any]
+    written: list[Any]
+    stored: list[Any]
+
+
+def seen(batch: Batch) -> tuple[Any, ...]:
+    name = (batch.sequence, batch.source, batch.game_id, batch.user_id, batch.kind)
+    return *name, batch.count, batch.rows, batch.run, batch.seq, batch.received_at
+
+
+class Side:
+    """A gateway in this process with one connection, with the express path or without."""
+
+    def __init__(self, folder: Path, config: Config, *, express: bool) -> None:
+        self.store = MemorySink()
+        self.app = create_app(config, sink=self.store, clock=lambda: NOW)
+        self.gateway = self.app.state.gateway
+        self.folder = folder / "journal"
+        self.asked = 0
+        set_up = uvicorn_config(self.app.frame, config, self.gateway.slots)
+        set_up.load()
+        self.server = uvicorn.Server(set_up)
+        self.gateway.slots.announce([(b"date", b"today")])
+        self.connection = Protocol(
+            config=set_up,
+            server_state=self.server.server_state,
+            app_state={},
+            slots=self.gateway.slots,
+            attempt=self.attempt if express else None,
+        )
+        self.wire = Wire()
+
+    def attempt(self, *asked: Any) -> bool:
+        is_answered = self.app.frame.attempt(*asked)
+        self.asked += is_answered
+        return is_answered
+
+    async def rounds(self, count: int) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+    async def rest(self) -> None:
+        """Go on until nothing is under way but what waits for the client."""
+        for _ in range(3):
+            await self.rounds(30)
+            await self.gateway.intake.settled()
+
+    async def send(self, parts: Sequence[bytes], rounds: Sequence[int]) -> Outcome:
+        async with self.app.router.lifespan_context(self.app):
+            self.connection.connection_made(self.wire)
+            await self.rest()
+            for part, count in zip(parts, rounds, strict=True):
+                if not self.wire.is_closing():
+                    self.connection.data_received(part)
+                await self.rounds(count) if count < REST else await self.rest()
+            await self.rest()
+            ended = self.wire.ended
+            stats = self.gateway.stats
+            counts = {
+                "requests": {key: each.count for key, each in stats.requests.items()},
+                "law": (stats.received, stats.accepted, stats.rejected, stats.refused_requests),
+                "auth": stats.auth_failures,
+                "closed": stats.connections_closed,
+                "unaccounted": stats.unaccounted(self.gateway.buffer.events),
+            }
+            remembered = list(self.gateway.answered.find(b"mine-1"))
+            segments = sorted(self.folder.rglob("*.journal")) or sorted(self.folder.rglob("*"))
+            contents = [each.read_bytes() for each in segments if each.is_file()]
+            written = [
+                seen(batch) for each in contents for batch, *_ in records(each) if batch is not None
+            ]
+            self.connection.connection_lost(None)
+        answers = DATE.sub(b"", MADE.sub(b"x-request-id: made\r\n", self.wire.sent))
+        stored = [seen(batch) for batch, *_ in self.store.batches.values()]
+        for each in remembered:
+            each.batch, each.at = each.batch.partition("-")[2], 0.0
+        return Outcome(answers, ended, counts, remembered, written, stored)
+
+
+def make_config(folder: Path, **tables: Any) -> Config:
+    return Config(
+        auth=Auth(secret=SECRET),
+        buffer=Buffer(
+            max_events=tables.get("room", 100), flush_interval_seconds=60, wait_for_room_ms=0
+        ),
+        journal=Journal(path=str(folder / "journal"), fsync=tables.get("fsync", "interval")),
+        ingest=Ingest(**tables.get("ingest", {})),
+        server=Server(**tables.get("server", {})),
+    )
+
+
+async def on_both(
+    parts: Sequence[bytes], rounds: Sequence[int], **tables: Any
+) -> tuple[Outcome, int]:
+    """Return what became of it without the express path, after it was the same with it."""
+    outcomes, answered = [], 0
+    for express in (False, True):
+        with TemporaryDirectory() as name:
+            side = Side(Path(name), make_config(Path(name), **tables), express=express)
+            outcomes.append(await side.send(parts, rounds))
+            answered = side.asked
+    assert outcomes[1] == outcomes[0]
+    return outcomes[0], answered
+
+
+def request(
+    body: bytes,
+    *headers: str,
+    line: str = "POST /ingest/events HTTP/1.1",
+    token: str | None = TOKENS["ada"],
+    length: str | None = None,
+) -> bytes:
+    head = [line, "Host: localhost", f"Content-Length: {len(body) if length is None else length}"]
+    if token is not None:
+        head.append(f"Authorization: Bearer {token}")
+    return "\r\n".join([*head, *headers, "", ""]).encode() + body
+
+
+def upload(user: str = "ada", *events: object, **fields: object) -> bytes:
+    return json.dumps(make_upload(user, *events, **fields)).encode()
+
+
+def chunked(body: bytes) -> bytes:
+    half = len(body) // 2
+    head = request(b"", "Transfer-Encoding: chunked").replace(b"Content-Length: 0\r\n", b"")
+    cut = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n"
+    return head + cut % (half, body[:half], len(body) - half, body[half:])
+
+
+PLAIN = request(upload())
+BODIES = st.sampled_from(
+    [
+        upload(),
+        upload("ada", *[make_event("LevelCompleted", customdata={"level": n}) for n in range(7)]),
+        upload("bob"),
+        upload(run=RUN, seq=4, sent_at="2026-04-22T14:30:07Z", client={"name": "x"}),
+        upload(run="not one"),
+        upload("ada", make_event("Nothing")),
+        upload("ada", make_event(timestamp="2026-04-22T24:00:00+00:00")),
+        upload("ada", make_event(customdata=None)),
+        upload().replace(b"ada", b"a\\u0000da"),
+        upload()[:-1],
+        b"",
+        b"{}",
+        b"\xef\xbb\xbf" + upload(),
+        b"\xff" + upload(),
+        gzip.compress(upload(), mtime=0),
+        upload("ada", make_event(customdata={"text": "x" * 5_000})),
+    ]
+)
+HEADERS = st.lists(
+    st.sampled_from(
+        [
+            "Content-Type: application/json",
+            "content-type: Application/JSON; charset=utf-8",
+            "Content-Type: text/plain",
+            "Content-Encoding: gzip",
+            "Content-Encoding: br",
+            "Prefer: handling=lenient",
+            "Prefer: return=minimal",
+            "Idempotency-Key: k-1",
+            "Idempotency-Key:",
+            "X-Request-ID: mine-1",
+            "X-Request-ID: not sane",
+            f"X-Request-ID: {'x' * 129}",
+            "Expect: 100-continue",
+            "Connection: close",
+            "Connection: keep-alive",
+            "Upgrade: h2c",
+            "Authorization: Bearer two",
+            f"X-Forwarded-Authorization: Bearer {TOKENS['bob']}",
+            "Host: another",
+            "Origin: https://game.example",
+            f"X-Filling: {'x' * 3_000}",
+        ]
+    ),
+    max_size=3,
+    unique=True,
+)
+LINES = st.sampled_from(
+    ["POST /ingest/events HTTP/1.1"] * 6
+    + [
+        "POST /ingest/events HTTP/1.0",
+        "POST /ingest/events?a=b HTTP/1.1",
+        "POST /ingest/%65vents HTTP/1.1",
+        "POST /ingest/events/ HTTP/1.1",
+        "POST http://localhost/ingest/events HTTP/1.1",
+        "POST /ingest/validate HTTP/1.1",
+        "PUT /ingest/events HTTP/1.1",
+        "GET /ingest/events HTTP/1.1",
+        "GET /nowhere HTTP/1.1",
+        "POST /ingest/events HTTP/9.9",
+    ]
+)
+USERS = st.sampled_from([TOKENS["ada"]] * 5 + [TOKENS["bob"], "no.valid.token", "", None])
+LENGTHS = st.sampled_from([None] * 8 + ["5", "+5", "0", "99999999", "x", "010"])
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    body = draw(BODIES)
+    if draw(st.integers(0, 9)) == 0:
+        return chunked(body)
+    line, token, length = draw(LINES), draw(USERS), draw(LENGTHS)
+    made = request(body, *draw(HEADERS), line=line, token=token, length=length)
+    return made + draw(st.sampled_from([b""] * 6 + [b"\r\n", b"\r\n\r\n", b"GET"]))
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[list[bytes], list[int]]:
+    """What is sent, in parts, and the rounds of the loop behind each of them."""
+    sent = draw(st.lists(requests(), min_size=1, max_size=4))
+    whole = b"".join(sent)
+    ends = [sum(map(len, sent[: number + 1])) for number in range(len(sent) - 1)]
+    places = draw(
+        st.one_of(
+            st.just(ends),
+            st.lists(st.integers(0, len(whole)), max_size=6).map(lambda some: [*some, *ends]),
+            st.lists(st.integers(0, len(whole)), max_size=6),
+        )
+    )
+    edges = [0, *sorted(set(places)), len(whole)]
+    parts = [whole[a:b] for a, b in pairwise(edges) if a < b]
+    rounds = st.sampled_from([0, 1, 2, REST])
+    return parts, draw(st.lists(rounds, min_size=len(parts), max_size=len(parts)))
+
+
+@settings(max_examples=200)
+@given(
+    conversation=conversations(),
+    fsync=st.sampled_from(["interval", "always"]),
+    room=st.sampled_from([100, 9]),
+    bytes_per_second=st.sampled_from([0, 0, 100]),
+)
+def test_whatever_is_sent_is_answered_counted_written_and_stored_as_without_it(
+    conversation: tuple[list[bytes], list[int]], fsync: str, room: int, bytes_per_second: int
+) -> None:
+    """The tokens are known by then, as they are but once."""
+    parts, rounds = conversation
+    parts, rounds = (
+        [PLAIN, request(upload("bob"), token=TOKENS["bob"]), *parts],
+        [
+            REST,
+            REST,
+            *rounds,
+        ],
+    )
+    ingest = {"player_bytes_per_second": bytes_per_second}
+    asyncio.run(on_both(parts, rounds, fsync=fsync, room=room, ingest=ingest))
+
+
+async def test_a_known_player_is_answered_on_it() -> None:
+    outcome, answered = await on_both([PLAIN] * 4, [REST] * 4)
+    assert [each.partition(b"\r\n")[0] for each in outcome.answers.split(b"HTTP/1.1 ")[1:]] == [
+        b"202 Accepted"
+    ] * 4
+    assert answered == 3, "the first has a token that is not known yet"
+    assert len(outcome.stored) == len(outcome.written) == 4
+
+
+@pytest.mark.parametrize("place", range(1, len(PLAIN), 7))
+async def test_a_request_in_two_reads_is_answered_all_the_same(place: int) -> None:
+    outcome, _ = await on_both([PLAIN, PLAIN[:place], PLAIN[place:]], [REST, 1, REST])
+    assert outcome.answers.count(b"accepted:1") == 2
+    assert outcome.ended == ""
+
+
+@pytest.mark.parametrize("fsync", ["interval", "always"])
+@pytest.mark.parametrize("rounds", [0, 1])
+async def test_what_comes_before_the_answer_waits_for_its_turn(fsync: str, rounds: int) -> None:
+    numbered = [request(upload(), f"X-Request-ID: {number}") for number in range(12)]
+    outcome, answered = await on_both([PLAIN, *numbered], [REST, *[rounds] * 11, REST], fsync=fsync)
+    ids = re.findall(rb"x-request-id: (\d+)\r\n", outcome.answers)
+    assert ids == [b"%d" % number for number in range(12)]
+    assert answered
+
+
+async def test_a_pipeline_in_one_read_is_answered_in_order() -> None:
+    numbered = [request(upload(), f"X-Request-ID: {number}") for number in range(12)]
+    outcome, _ = await on_both([PLAIN, b"".join(numbered)], [REST, REST])
+    ids = re.findall(rb"x-request-id: (\d+)\r\n", outcome.answers)
+    assert ids == [b"%d" % number for number in range(12)]
+
+
+async def test_a_refusal_is_answered_on_it() -> None:
+    wrong = request(upload("ada", make_event("Nothing")))
+    outcome, answered = await on_both([PLAIN, wrong, PLAIN], [REST] * 3)
+    assert b"HTTP/1.1 400 " in outcome.answers
+    assert outcome.counts["law"][3] == {"malformed": 1}
+    assert answered == 2
+
+
+async def test_a_large_body_takes_its_turn_with_the_application() -> None:
+    large = request(upload("ada", make_event(customdata={"text": "x" * LARGE_BODY_BYTES})))
+    outcome, answered = await on_both([PLAIN, large], [REST, REST])
+    assert outcome.answers.count(b"accepted:1") == 2
+    assert answered == 0
+
+
+async def test_a_body_over_the_limit_is_refused_as_ever() -> None:
+    outcome, answered = await on_both([PLAIN, PLAIN], [REST] * 2, server={"max_body_bytes": 64})
+    assert outcome.answers.count(b"HTTP/1.1 413 ") == 2
+    assert answered == 0
+
+
+async def test_while_somebody_watches_the_application_answers(tmp_path: Path) -> None:
+    side = Side(tmp_path, make_config(tmp_path), express=True)
+    side.gateway.inspector.watched = True
+    outcome = await side.send([PLAIN, PLAIN], [REST] * 2)
+    assert outcome.answers.count(b"accepted:1") == 2
+    assert side.asked == 0
+
+
+async def test_a_bug_is_answered_500_and_logged_once_by_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = Side(tmp_path, make_config(tmp_path), express=True)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("eyJ")
+
+    monkeypatch.setattr(side.gateway.intake, "enter", fail)
+    outcome = await side.send([PLAIN, PLAIN], [REST] * 2)
+    assert outcome.answers.count(b"HTTP/1.1 500 ") == 2
+    assert outcome.answers.count(b'"internal_error"') == 2
+    told = [each for each in caplog.records if "ZeroDivisionError" in each.getMessage()]
+    assert len(told) == 2
+    assert "eyJ" not in caplog.text
+
+
+async def test_whoever_is_being_answered_when_it_stops_is_answered_and_then_hung_up(
+    tmp_path: Path,
+) -> None:
+    side = Side(tmp_path, make_config(tmp_path), express=True)
+    async with side.app.router.lifespan_context(side.app):
+        side.connection.connection_made(side.wire)
+        await side.rest()
+        side.connection.data_received(PLAIN)
+        await side.rest()
+        side.wire.sent = b""
+        side.connection.data_received(PLAIN)
+        side.connection.shutdown()
+        assert side.wire.sent == b""
+        await side.rest()
+        assert side.wire.sent.startswith(b"HTTP/1.1 202 ")
+        assert b"connection: close\r\n" in side.wire.sent
+        assert side.wire.ended == "closed"
+        side.connection.connection_lost(None)
+
+
+async def test_who_has_left_meanwhile_is_told_nothing_and_the_batch_is_kept(
+    tmp_path: Path,
+) -> None:
+    side = Side(tmp_path, make_config(tmp_path), express=True)
+    async with side.app.router.lifespan_context(side.app):
+        side.connection.connection_made(side.wire)
+        await side.rest()
+        for is_there in (True, False):
+            side.wire.sent = b""
+            side.connection.data_received(PLAIN)
+            if not is_there:
+                side.wire.abort()
+                side.connection.connection_lost(None)
+            await side.rest()
+        assert side.wire.sent == b""
+        assert side.gateway.stats.accepted == 2
+    assert len(side.store.batches) == 2
