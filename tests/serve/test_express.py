@@ -197,81 +197,85 @@ BODIES = st.sampled_from(
         upload("ada", make_event(customdata={"text": "x" * 5_000})),
     ]
 )
-HEADERS = st.lists(
-    st.sampled_from(
-        [
-            "Content-Type: application/json",
-            "content-type: Application/JSON; charset=utf-8",
-            "Content-Type: text/plain",
-            "Content-Encoding: gzip",
-            "Content-Encoding: br",
-            "Prefer: handling=lenient",
-            "Prefer: return=minimal",
-            "Idempotency-Key: k-1",
-            "Idempotency-Key:",
-            "X-Request-ID: mine-1",
-            "X-Request-ID: not sane",
-            f"X-Request-ID: {'x' * 129}",
-            "Expect: 100-continue",
-            "Connection: close",
-            "Connection: keep-alive",
-            "Upgrade: h2c",
-            "Authorization: Bearer two",
-            f"X-Forwarded-Authorization: Bearer {TOKENS['bob']}",
-            "Host: another",
-            "Origin: https://game.example",
-            f"X-Filling: {'x' * 3_000}",
-        ]
-    ),
-    max_size=3,
-    unique=True,
-)
-LINES = st.sampled_from(
-    ["POST /ingest/events HTTP/1.1"] * 6
-    + [
-        "POST /ingest/events HTTP/1.0",
-        "POST /ingest/events?a=b HTTP/1.1",
-        "POST /ingest/%65vents HTTP/1.1",
-        "POST /ingest/events/ HTTP/1.1",
-        "POST http://localhost/ingest/events HTTP/1.1",
-        "POST /ingest/validate HTTP/1.1",
-        "PUT /ingest/events HTTP/1.1",
-        "GET /ingest/events HTTP/1.1",
-        "GET /nowhere HTTP/1.1",
-        "POST /ingest/events HTTP/9.9",
-    ]
-)
-USERS = st.sampled_from([TOKENS["ada"]] * 5 + [TOKENS["bob"], "no.valid.token", "", None])
-LENGTHS = st.sampled_from([None] * 8 + ["5", "+5", "0", "99999999", "x", "010"])
+HEADERS = [
+    "Content-Type: application/json",
+    "content-type: Application/JSON; charset=utf-8",
+    "Content-Type: text/plain",
+    "Content-Encoding: gzip",
+    "Content-Encoding: br",
+    "Prefer: handling=lenient",
+    "Prefer: return=minimal",
+    "Idempotency-Key: k-1",
+    "Idempotency-Key:",
+    "X-Request-ID: mine-1",
+    "X-Request-ID: not sane",
+    f"X-Request-ID: {'x' * 129}",
+    "Expect: 100-continue",
+    "Connection: close",
+    "Connection: keep-alive",
+    "Upgrade: h2c",
+    f"X-Forwarded-Authorization: Bearer {TOKENS['bob']}",
+    "Origin: https://game.example",
+    f"X-Filling: {'x' * 3_000}",
+]
+LINES = [
+    *["POST /ingest/events HTTP/1.1"] * 30,
+    "POST /ingest/events HTTP/1.0",
+    "POST /ingest/events?a=b HTTP/1.1",
+    "POST /ingest/%65vents HTTP/1.1",
+    "POST /ingest/events/ HTTP/1.1",
+    "POST http://localhost/ingest/events HTTP/1.1",
+    "POST /ingest/validate HTTP/1.1",
+    "PUT /ingest/events HTTP/1.1",
+    "GET /ingest/events HTTP/1.1",
+    "GET /nowhere HTTP/1.1",
+]
+USERS = st.sampled_from([TOKENS["ada"]] * 9 + [TOKENS["bob"], "no.valid.token", "", None])
+NOT_HTTP = ["Host: another", "Authorization: Bearer two", "Content-Length: 7", " folded: line"]
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> bytes:
+def requests(draw: st.DrawFn, *, broken: bool = False) -> bytes:
+    """A request; one that is ``broken`` may be refused by who parses it."""
     body = draw(BODIES)
     if draw(st.integers(0, 9)) == 0:
         return chunked(body)
-    line, token, length = draw(LINES), draw(USERS), draw(LENGTHS)
-    made = request(body, *draw(HEADERS), line=line, token=token, length=length)
-    return made + draw(st.sampled_from([b""] * 6 + [b"\r\n", b"\r\n\r\n", b"GET"]))
+    lines = [*LINES, "POST /ingest/events HTTP/9.9", "CONNECT a:1 HTTP/1.1"] if broken else LINES
+    among = st.sampled_from([*HEADERS, *NOT_HTTP] if broken else HEADERS)
+    headers = draw(st.lists(among, max_size=3, unique_by=lambda each: each.partition(":")[0]))
+    lengths = [None] * 20 + ["5", "+5", "0", "99999999", "x", "010"] if broken else [None]
+    line, length = draw(st.sampled_from(lines)), draw(st.sampled_from(lengths))
+    made = request(body, *headers, line=line, token=draw(USERS), length=length)
+    return made + draw(st.sampled_from([b""] * 6 + ([b"\r\n", b"GET"] if broken else [b"\r\n"])))
+
+
+def cut(draw: st.DrawFn, whole: bytes, *ends: int) -> list[bytes]:
+    some = st.lists(st.integers(0, len(whole)), max_size=4)
+    places = draw(st.one_of(st.just([]), st.just([]), some))
+    edges = [0, *sorted({*places, *ends}), len(whole)]
+    return [whole[a:b] for a, b in pairwise(edges) if a < b]
 
 
 @st.composite
-def conversations(draw: st.DrawFn) -> tuple[list[bytes], list[int]]:
-    """What is sent, in parts, and the rounds of the loop behind each of them."""
-    sent = draw(st.lists(requests(), min_size=1, max_size=4))
-    whole = b"".join(sent)
-    ends = [sum(map(len, sent[: number + 1])) for number in range(len(sent) - 1)]
-    places = draw(
-        st.one_of(
-            st.just(ends),
-            st.lists(st.integers(0, len(whole)), max_size=6).map(lambda some: [*some, *ends]),
-            st.lists(st.integers(0, len(whole)), max_size=6),
-        )
-    )
-    edges = [0, *sorted(set(places)), len(whole)]
-    parts = [whole[a:b] for a, b in pairwise(edges) if a < b]
+def conversations(draw: st.DrawFn) -> list[tuple[bytes, int]]:
+    """What is sent in parts, and behind each of them the rounds of the loop.
+
+    Either one request after the other, or a pipeline. What breaks a pipeline may break it before
+    or after the answer that is due, as it happens.
+    """
+    if draw(st.booleans()):
+        sent = draw(st.lists(requests(broken=True), min_size=1, max_size=4))
+        parts = [cut(draw, each) for each in sent]
+    else:
+        sent = draw(st.lists(requests(), min_size=2, max_size=6))
+        ends = [sum(map(len, sent[: number + 1])) for number in range(len(sent) - 1)]
+        parts = [cut(draw, b"".join(sent), *(ends if draw(st.booleans()) else ()))]
     rounds = st.sampled_from([0, 1, 2, REST])
-    return parts, draw(st.lists(rounds, min_size=len(parts), max_size=len(parts)))
+    return [
+        (part, draw(rounds) if number < len(some) else REST)
+        for some in parts
+        for number, part in enumerate(some, 1)
+    ]
 
 
 @settings(max_examples=200)
@@ -282,18 +286,11 @@ def conversations(draw: st.DrawFn) -> tuple[list[bytes], list[int]]:
     bytes_per_second=st.sampled_from([0, 0, 100]),
 )
 def test_whatever_is_sent_is_answered_counted_written_and_stored_as_without_it(
-    conversation: tuple[list[bytes], list[int]], fsync: str, room: int, bytes_per_second: int
+    conversation: list[tuple[bytes, int]], fsync: str, room: int, bytes_per_second: int
 ) -> None:
     """The tokens are known by then, as they are but once."""
-    parts, rounds = conversation
-    parts, rounds = (
-        [PLAIN, request(upload("bob"), token=TOKENS["bob"]), *parts],
-        [
-            REST,
-            REST,
-            *rounds,
-        ],
-    )
+    known = [PLAIN, request(upload("bob"), token=TOKENS["bob"])]
+    parts, rounds = zip(*((part, REST) for part in known), *conversation, strict=True)
     ingest = {"player_bytes_per_second": bytes_per_second}
     asyncio.run(on_both(parts, rounds, fsync=fsync, room=room, ingest=ingest))
 
