@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, TypeGuard, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeGuard, get_args, get_origin
 
 import msgspec
 
@@ -81,6 +81,9 @@ class Reader:
                     self.table(item, f"{path}.{place}", each) for place, each in enumerate(value)
                 )
             self.problems.append(f"{path}: must be an array of tables")
+            return None
+        if get_origin(kind) is Literal and value not in (allowed := get_args(kind)):
+            self.problems.append(f"{path}: must be one of {', '.join(map(str, allowed))}")
             return None
         try:
             return _at_home(path.rpartition(".")[2], msgspec.convert(value, kind))

@@ -46,7 +46,7 @@ class Asset(NamedTuple):
         sent = {**headers, "etag": self.etag, "cache-control": cache_control}
         if self.packed:
             sent["vary"] = "accept-encoding"
-        if _knows(request.headers.get("if-none-match", ""), self.etag):
+        if _knows(",".join(request.headers.getlist("if-none-match")), self.etag):
             return Response(status_code=304, headers=sent)
         body = self.body
         if self.packed and "gzip" in request.headers.get("accept-encoding", ""):

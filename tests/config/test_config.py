@@ -92,6 +92,9 @@ def test_a_key_like_no_other_gets_no_suggestion() -> None:
         ("AUTH__TRUST_FORWARDED", "yes", "auth.trust_forwarded: Expected `bool`, got `str`"),
         ("AUTH__ALGORITHMS", "HS256", "auth.algorithms: Expected `array`, got `str`"),
         ("BUFFER__MAX_BYTES", "-1", ">= 1"),
+        ("INGEST__GAMES", "sesame", "ingest.games: must be one of any, configured"),
+        ("JOURNAL__FSYNC", "[]", "journal.fsync: must be one of interval, always, never"),
+        ("NATS__REPLICAS", "2", "nats.replicas: must be one of 1, 3"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(variable: str, value: str, problem: str) -> None:

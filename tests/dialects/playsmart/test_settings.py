@@ -48,7 +48,7 @@ async def asked(folder: Path, **environment: str) -> AsyncIterator[httpx.AsyncCl
     [
         ({"INGEST__GAMES": "configured"}, "ingest.games: is"),
         ({"APP__SETTINGS": '{ingest = "mine"}'}, "app.settings.ingest: is"),
-        ({"INGEST__GAMES": "some"}, "ingest.games: Invalid"),
+        ({"INGEST__GAMES": "some"}, "ingest.games: must be one of any, configured"),
         ({"INGEST__SAMPLE": "{AdImpression = 1.5}"}, "ingest.sample: Expected"),
         ({"INGEST__FLUSH_SECONDS": "0"}, "ingest.flush_seconds: Expected"),
     ],
@@ -119,6 +119,8 @@ async def test_who_knows_it_is_told_that_nothing_changed(path: str, tmp_path: Pa
         assert again.headers["etag"] == first.headers["etag"]
         assert again.headers["cache-control"] == "max-age=3600"
         assert (await client.get(path, headers={"if-none-match": '"old"'})).status_code == 200
+        lines = [("if-none-match", '"old"'), ("if-none-match", first.headers["etag"])]
+        assert (await client.get(path, headers=lines)).status_code == 304  # one list, RFC 9110
     async with asked(tmp_path, INGEST__ENABLED="false") as client:
         assert (await client.get(path)).headers["etag"] != first.headers["etag"]
 
