@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 
 from playsmart_gateway.errors import Malformed, Overcrowded, TooLarge, UnsupportedEncoding
-from playsmart_gateway.http.turns import SLICE_BYTES, LongWork, Steps
+from playsmart_gateway.http.turns import LARGE_BODY_BYTES, SLICE_BYTES, LongWork, Steps
 
 INVALID_GZIP = "invalid_gzip"
 INPUT_BYTES = 16_384
@@ -46,6 +46,21 @@ class Inflater:
         self.max_held_bytes = max_held_bytes
         self.held_bytes = 0
         self.decoding = decoding
+
+    def at_once(self, compressed: bytes) -> bytes | None:
+        """Return the content of a body that takes one short step; None: ``begin`` with the others.
+
+        Those that are wrong are among the others.
+        """
+        if len(compressed) > INPUT_BYTES:
+            return None
+        stream = zlib.decompressobj(_GZIP_WINDOW)
+        try:
+            content = stream.decompress(compressed, min(LARGE_BODY_BYTES, self.max_bytes) + 1)
+        except zlib.error:
+            return None
+        is_whole = stream.eof and not stream.unused_data
+        return content if is_whole and len(content) <= self.max_bytes else None
 
     def begin(self) -> "Inflation":
         """Return what inflates one body; call its ``let_go`` when nobody needs it any more."""

@@ -29,7 +29,13 @@ from playsmart_gateway.http.content_encoding import (
 )
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers
 from playsmart_gateway.http.error_body import Said, envelope
-from playsmart_gateway.http.turns import SLICE_BYTES, TURN_SECONDS, LongWork, Turns
+from playsmart_gateway.http.turns import (
+    LARGE_BODY_BYTES,
+    SLICE_BYTES,
+    TURN_SECONDS,
+    LongWork,
+    Turns,
+)
 from playsmart_gateway.metrics import Stats
 
 MAX_BYTES = 1_048_576
@@ -285,3 +291,33 @@ async def test_a_body_given_up_in_the_middle_is_let_go() -> None:
 async def test_what_fails_says_why(body: bytes, error: type[Refused]) -> None:
     with pytest.raises(error):
         await Inflater(1_024, 4_096, LongWork(Turns())).begin().inflate(body)
+
+
+def at_once(body: bytes, max_bytes: int = MAX_BYTES) -> bytes | None:
+    return Inflater(max_bytes, MAX_BYTES, LongWork(Turns())).at_once(body)
+
+
+@given(st.binary(max_size=2_000))
+def test_a_small_body_is_inflated_at_once(content: bytes) -> None:
+    assert at_once(gzip.compress(content), len(content)) == content
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        gzip.compress(b"x")[:-1],
+        gzip.compress(b"x") + b"\0",
+        gzip.compress(b"x") + gzip.compress(b"y"),
+        zlib.compress(b"x"),
+        gzip.compress(b"x" * (LARGE_BODY_BYTES + 2)),
+        gzip.compress(bytes(range(256)) * 100, compresslevel=0),
+    ],
+    ids=["nothing", "cut", "tail", "two", "zlib", "large", "much"],
+)
+def test_what_is_wrong_or_much_is_not_inflated_at_once(body: bytes) -> None:
+    assert at_once(body) is None
+
+
+def test_what_is_too_large_is_not_inflated_at_once() -> None:
+    assert at_once(gzip.compress(b"x" * 65), max_bytes=64) is None

@@ -194,6 +194,9 @@ BODIES = st.sampled_from(
         b"\xef\xbb\xbf" + upload(),
         b"\xff" + upload(),
         gzip.compress(upload(), mtime=0),
+        gzip.compress(upload(), mtime=0)[:-3],
+        gzip.compress(upload(), mtime=0) + b"x",
+        gzip.compress(bytes(2 * LARGE_BODY_BYTES), mtime=0),
         upload("ada", make_event(customdata={"text": "x" * 5_000})),
     ]
 )
@@ -334,6 +337,13 @@ async def test_a_refusal_is_answered_on_it() -> None:
     assert b"HTTP/1.1 400 " in outcome.answers
     assert outcome.counts["law"][3] == {"malformed": 1}
     assert answered == 2
+
+
+async def test_a_compressed_body_is_answered_on_it() -> None:
+    packed = request(gzip.compress(upload()), "Content-Encoding: gzip")
+    outcome, answered = await on_both([PLAIN, packed], [REST] * 2)
+    assert outcome.answers.count(b"accepted:1") == 2
+    assert answered == 1
 
 
 async def test_a_large_body_takes_its_turn_with_the_application() -> None:

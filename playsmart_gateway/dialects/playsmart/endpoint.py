@@ -17,7 +17,7 @@ from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Forbidden, Malformed, Refused, TooLarge
 from playsmart_gateway.events.batch import Batch, run_key, run_of
-from playsmart_gateway.http.content_encoding import Inflater
+from playsmart_gateway.http.content_encoding import Inflater, is_gzip
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Settle, Tokens, bearer_of
 from playsmart_gateway.http.error_body import CODES, JSON_TYPE, Problems, Said, envelope
 from playsmart_gateway.http.preferences import preference
@@ -32,9 +32,6 @@ APPLIED = b"preference-applied", b"handling=lenient"
 
 _ACCEPTED = b'{"success": true, "message": "accepted:%d buffered:%d"}'
 _ACCEPTED_IN_PART = b'{"success": true, "message": "accepted:%d buffered:%d", "rejected": %b}'
-
-_NOT_AT_ONCE = frozenset((b"prefer", b"content-encoding"))
-"""Headers of requests that take more than one step."""
 
 Asked = TypeVar("Asked")
 
@@ -142,13 +139,18 @@ class IngestEvents(Uploads[Batch]):
     @override
     def attempt(self, headers: Headers, body: bytes, settle: Settle) -> bool:
         caller, size = None, len(body)
-        if size > self._max_body_bytes or not headers.keys().isdisjoint(_NOT_AT_ONCE):
+        if size > self._max_body_bytes or b"prefer" in headers:
             return False
         try:
             caller = self.recall(headers)
             if caller is None:
                 return False
             self.require_media(headers)
+            if is_gzip(headers):
+                content = self._inflater.at_once(body)
+                if content is None:
+                    return False
+                body, size = content, len(content)
             if not self._intake.has_room_for(size, MAX_EVENTS):
                 return False
             batch = self.decode(caller, body)
