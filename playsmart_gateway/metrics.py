@@ -154,6 +154,8 @@ class Stats(Addable):
     lost theirs (by reason; ``request_timeout`` are the 408). ``torn_tails`` and ``corrupt_records``
     were found when the journal was read.
 
+    ``run_conflicts`` are batches that gave numbers of a run to other events than before.
+
     ``auth_failures`` are wrong secrets and tokens, by the door that they were tried at.
 
     The audit of the coins: ``violations`` by kind since its beginning, and ``audit_lag``, how many
@@ -165,6 +167,7 @@ class Stats(Addable):
     accepted: Total = 0
     stored: Total = 0
     duplicate: Total = 0
+    run_conflicts: Total = 0
     rejected: Labelled = msgspec.field(default_factory=Counter)
     refused_requests: Labelled = msgspec.field(default_factory=Counter)
     auth_failures: Labelled = msgspec.field(default_factory=Counter)

@@ -112,6 +112,9 @@ class StatsCollector(Collector):
         yield _counter("events_accepted", "Events answered with a 2xx.", stats.accepted)
         yield _counter("events_stored", "Events committed to the store.", stats.stored)
         yield _counter("events_duplicate", "Events the store had already.", stats.duplicate)
+        yield _counter(
+            "run_conflicts", "Batches with used numbers for other events.", stats.run_conflicts
+        )
         # Who alerts on the first dead letter has to have seen none.
         rejected = {"buried": 0, **stats.rejected}
         yield _labelled("events_rejected", "Of those, refused or buried.", "reason", rejected)

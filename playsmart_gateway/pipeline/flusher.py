@@ -12,6 +12,7 @@ a reason to be flushed: a turn is one transaction, so neither can starve the oth
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
+
+CONFLICT_LOG_SECONDS = 60.0
+"""At least so long is between two log lines about clients that use numbers twice."""
 
 COMMIT = "commit"
 PROBE = "probe"
@@ -98,6 +102,7 @@ class Flusher:
         self._stopping = asyncio.Event()
         self._left = 0
         self._urgent_until = 0
+        self._quiet_until = -math.inf
         self._moved = asyncio.Event()
         self._replaceable = sink if isinstance(sink, Replaceable) else None
         self._known_renewals = self._renewals
@@ -170,6 +175,8 @@ class Flusher:
         self._stats.stored += written.stored
         self._stats.duplicate += written.duplicate
         self._stats.observe_flush(trigger, events, seconds)
+        if written.conflicts:
+            self._tell_conflicts(written.conflicts)
         self._let_go(batches)
         logger.info(
             "flushed events=%d batches=%d trigger=%s ms=%.1f left=%d %s",
@@ -256,6 +263,16 @@ class Flusher:
             batch.count, reason, batch.name,
         )  # fmt: skip
         return batch.count
+
+    def _tell_conflicts(self, names: Sequence[str]) -> None:
+        self._stats.run_conflicts += len(names)
+        if (now := self._clock()) >= self._quiet_until:
+            self._quiet_until = now + CONFLICT_LOG_SECONDS
+            logger.warning(
+                "a client gives numbers of a run to other events than before, and loses them; "
+                "batch=%s",
+                names[0],
+            )
 
     def _let_go(self, batches: Sequence[Batch]) -> None:
         self._buffer.drop(len(batches))

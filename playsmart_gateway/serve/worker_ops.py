@@ -59,6 +59,7 @@ class WorkerCollector(Collector):
             "events_received": ("Events of those messages.", stats.received),
             "events_stored": ("Events committed to the store.", stats.stored),
             "events_duplicate": ("Events the store had already.", stats.duplicate),
+            "run_conflicts": ("Batches with used numbers for other events.", stats.run_conflicts),
             "events_buried": ("Events among the dead letters.", stats.rejected["buried"]),
             "flushes": ("Transactions.", stats.flushes.total()),
             "log_records_dropped": ("Records that nobody read.", dropped_records()),

@@ -21,10 +21,14 @@ the largest and the last of the smallest are less than 20,520, and no sum of the
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What became of the events of one ``write``: newly stored, or already there."""
+    """What became of the events of one ``write``: newly stored, or already there.
+
+    ``conflicts`` are the names of batches that gave numbers of a run to other events than before.
+    """
 
     stored: int
     duplicate: int
+    conflicts: tuple[str, ...] = ()
 
 
 class ForgottenRuns(NamedTuple):

@@ -5,21 +5,30 @@ batches, has it decided here, stores what is left of the batches, and writes dow
 of which nothing is left is stored all the same, with no events: so its name is known, and when a
 journal is read again it is told by that and not counted as a repeat. So names come first.
 
+A number that is given to another event than before is a fault of the client. To look for it costs
+nothing where nothing is repeated: of a batch of which nothing is new the last batch that brought
+something of its run is compared with it, if it is the same span. Type, name and time are, as coins
+are drawn anew each time, and each store has customdata in its own way.
+
 A dead letter has claimed its numbers, too, so that they do not look lost. Until somebody replays it
 only the letter knows its events, so its batch is no repeat (``require_unburied``).
 """
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.about import Program
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import PLAYSMART, Batch
 from playsmart_gateway.events.intervals import Numbers, Span
-from playsmart_gateway.events.row import NO_ROWS, picked
+from playsmart_gateway.events.row import NO_ROWS, decode, picked
+
+MAX_COMPARED = 8
+"""Repeats of one transaction that are compared with what was stored."""
 
 _decode_gaps = msgspec.json.Decoder(tuple[Span, ...]).decode
 
@@ -27,15 +36,15 @@ _decode_gaps = msgspec.json.Decoder(tuple[Span, ...]).decode
 class ClaimedRun(NamedTuple):
     """A run after a transaction: its key, the number behind the last, and its gaps as JSON or None.
 
-    ``duplicates`` events of it came again in this transaction; ``place`` is that of the first of
-    the batches that is of it.
+    ``duplicates`` events of it came again in this transaction; ``place`` is that of the last of
+    the batches that brought something of it, None if none did.
     """
 
     key: bytes
     next: int
     missing: str | None
     duplicates: int
-    place: int
+    place: int | None
 
 
 class ToldRun(NamedTuple):
@@ -55,12 +64,14 @@ class Claimed(NamedTuple):
     """What is new of each batch, in their order, and the ``runs`` by their keys in order.
 
     ``cut`` are those of which something had come before; ``told`` is in the order of keys, too.
+    ``repeats`` are the first ``MAX_COMPARED`` of which all had, as they came.
     """
 
     batches: Sequence[Batch]
     runs: Sequence[ClaimedRun] = ()
     cut: Sequence[Batch] = ()
     told: Sequence[ToldRun] = ()
+    repeats: Sequence[Batch] = ()
 
     @property
     def seen_at(self) -> int:
@@ -73,16 +84,23 @@ def keys_of(batches: Sequence[Batch]) -> list[bytes]:
     return sorted({batch.run for batch in batches if batch.run})
 
 
+def says_more(batches: Sequence[Batch]) -> bool:
+    """Whether ``decide`` has to know ``client_id`` and ``offset_ms`` of runs, too."""
+    return any(batch.about is not None for batch in batches)
+
+
 def decide(batches: Sequence[Batch], known: Collection[Any]) -> Claimed:
     """Return what is new.
 
-    ``known`` are the rows of their runs: key, next, missing, client_id and offset_ms of each.
+    ``known`` are the rows of their runs: key, next, missing and, if the batches say more, client_id
+    and offset_ms of each.
     """
     runs = {
         key: Numbers(number, _decode_gaps(missing) if missing else ())
-        for key, number, missing, _, _ in known
+        for key, number, missing, *_ in known
     }
-    kept, cut, places, repeated = [], [], dict[bytes, int](), Counter[bytes]()
+    kept, cut, repeats, repeated = [], [], list[Batch](), Counter[bytes]()
+    places = dict[bytes, int]()
     is_told = False
     for place, batch in enumerate(batches):
         key = batch.run
@@ -92,13 +110,15 @@ def decide(batches: Sequence[Batch], known: Collection[Any]) -> Claimed:
         numbers = runs.get(key)
         if numbers is None:
             numbers = runs[key] = Numbers()
-        if key not in places:
-            places[key] = place
         span = batch.count
         if batch.about is not None:
             is_told = True
             span += len(batch.about.refused)
         new = numbers.claim(batch.seq, batch.seq + span)
+        if new:
+            places[key] = place
+        elif len(repeats) < MAX_COMPARED and batch.source == PLAYSMART:
+            repeats.append(batch)
         if sum([end - first for first, end in new]) < span:
             rest = _cut(batch, new)
             if rest.count < batch.count:
@@ -107,10 +127,22 @@ def decide(batches: Sequence[Batch], known: Collection[Any]) -> Claimed:
             batch = rest
         kept.append(batch)
     claimed = [
-        ClaimedRun(key, run.next, _encoded(run.gaps), repeated[key] if repeated else 0, places[key])
+        ClaimedRun(
+            *(key, run.next, _encoded(run.gaps), repeated[key] if repeated else 0),
+            places.get(key),
+        )
         for key, run in sorted(runs.items())
     ]
-    return Claimed(kept, claimed, cut, _told(batches, known) if is_told else ())
+    return Claimed(kept, claimed, cut, _told(batches, known) if is_told else (), repeats)
+
+
+def compared(batch: Batch) -> list[tuple[str, str | None, datetime]]:
+    """Return by what the events of a batch are told from others; [] if they cannot be read."""
+    try:
+        rows = decode(batch.rows)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return []
+    return [(row.type, row.custom_event_name, row.occurred_at) for row in rows]
 
 
 def require_unburied(cut: Sequence[Batch], buried: Collection[tuple[str, int]]) -> None:
@@ -153,4 +185,5 @@ def _cut(batch: Batch, new: Sequence[Span]) -> Batch:
     rows = picked(batch.rows, batch.count, left) if left else NO_ROWS
     if rows is None:
         return batch
-    return msgspec.structs.replace(batch, rows=rows, count=len(left), about=None)
+    seq = batch.seq + batch.places[left[0]] if left else batch.seq
+    return msgspec.structs.replace(batch, rows=rows, count=len(left), seq=seq, about=None)

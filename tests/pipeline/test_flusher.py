@@ -22,7 +22,7 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.commit_queue import CommitQueue
-from playsmart_gateway.pipeline.flusher import Flusher, FlushOptions
+from playsmart_gateway.pipeline.flusher import CONFLICT_LOG_SECONDS, Flusher, FlushOptions
 from playsmart_gateway.pipeline.machine import Machine
 from playsmart_gateway.pipeline.observers import Observers
 from playsmart_gateway.pipeline.origin import MemoryOnly
@@ -457,6 +457,26 @@ async def test_a_flush_counts_what_is_new_what_was_there_and_how_long_it_took(
     assert line.stats.flush_seconds.total == 0.75
     assert line.stats.flush_events.total == 13
     assert "flushed events=5 batches=2 trigger=explicit ms=250.0 left=0 " in caplog.text
+
+
+async def test_conflicts_of_runs_are_counted_and_told_once_in_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = Line()
+    for sequence in range(4):
+        batch = make_batch(sequence, pad=9)
+        batch.run = b"r" * 24
+        batch.rows = batch.rows.replace(b"00Z", b"%02dZ" % sequence)
+        line.buffer.put(batch)
+        if sequence == 3:
+            line.clock.now += CONFLICT_LOG_SECONDS
+        await line.flusher.flush()
+    assert line.stats.run_conflicts == 3
+    told = [message for message in caplog.messages if "numbers of a run" in message]
+    assert [message.rpartition("batch=")[2] for message in told] == [
+        f"{'11' * 16}-1", f"{'11' * 16}-3",
+    ]  # fmt: skip
+    assert "x" * 9 not in caplog.text
 
 
 async def test_who_waits_for_the_buffer_has_what_is_in_it_stored_at_once_and_no_more() -> None:

@@ -37,6 +37,7 @@ RELEASED = {
         "9099d69b05856b8923476669d607bc6e76d4986793830beef45af87248065f41",
         "b6262bf4f9b01987e5de3f908470b1f942502de800bc6d0f8e891ca04fecb3b6",
         "f6578be085923a21a7d2555bb9103c143491254f1b5303c2fafde28d90bc777e",
+        "8fa1c9159490144d5416f94ff88393a90a99110e1b9f31f7cdc37b18053664b0",
     ],
     "postgres": [
         "a955044903202cda6a581a24b5352c210266f0f5735a7b88541b7a4f41ca2009",
@@ -44,6 +45,7 @@ RELEASED = {
         "2be3cd7e60640a0d682e24b03dcc71f68b6f4d22b849c60f59a872186c374364",
         "4b120ac82fd0f82f3c6504db389612408ffcaf2a857a36a783b42b14a7aefcfb",
         "bda284320aeffd874cc1ea2b0d20b12c5a77f7057fd538009f8f175ea00f48c0",
+        "17979a06f6633ae5b82aa5b402a0e3d68d1edbc39c9a1ec279f02e9a845a07c5",
     ],
 }
 FIXED = Rule.paying(
@@ -164,7 +166,7 @@ async def test_a_command_leaves_a_database_of_an_earlier_gateway_as_it_is(
         "PRAGMA user_version" if url.startswith("sqlite") else "SELECT version FROM schema_version"
     )
     before = await select(url, version)
-    with pytest.raises(ConfigError, match=r"has schema version \d of \d; start the gateway once"):
+    with pytest.raises(ConfigError, match=r"has schema version \d+ of \d+; start the gateway once"):
         async with open_store(url, migrates=False):
             pass
     with pytest.raises((ConfigError, SinkUnavailable), match=r"start the gateway once first"):

@@ -1,5 +1,6 @@
 """Each number of a run is stored once, whatever batches bring it, by every store."""
 
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ from playsmart_gateway.events.intervals import MAX_GAPS
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stores.open import open_store
-from playsmart_gateway.stores.runs import decide
+from playsmart_gateway.stores.runs import MAX_COMPARED, decide
 from tests.support.numbered import GAME, PLAYER, RUN, numbered
 from tests.support.sinks import SINKS, TriedDatabase
 from tests.support.stores import MakeSink, for_all, select
@@ -22,9 +23,11 @@ from tests.support.stores import MakeSink, for_all, select
 OTHER_RUN = bytes([9]) * 16
 
 
-TOLD = (
-    "SELECT app_version, offset_ms FROM runs LEFT JOIN clients USING (client_id) ORDER BY batch_id"
-)
+TOLD = """
+    SELECT app_version, offset_ms FROM runs LEFT JOIN clients USING (client_id) ORDER BY (
+        SELECT user_id FROM batches WHERE batches.batch_id = runs.batch_id
+    ) DESC
+"""
 CLIENTS = "SELECT name, version, app_version, platform, runs FROM clients ORDER BY app_version"
 GAME_1 = Program("unity", "1.0", "2.1.5", "ios")
 GAME_2 = Program("unity", "1.0", "2.1.6", "")
@@ -289,6 +292,82 @@ async def test_runs_that_were_not_seen_for_long_are_forgotten_piece_by_piece(
         assert (forgotten, looks) == (4, 3)
         again = [numbered(n + 200, 0, 1, run=run) for n, run in enumerate(runs)]
         assert await store.write(again) == Written(4, 6), "the first was seen again in time"
+
+
+def changed(batch: Batch, old: bytes, new: bytes) -> Batch:
+    """The same span, with other rows."""
+    assert old in batch.rows
+    return msgspec.structs.replace(batch, rows=batch.rows.replace(old, new))
+
+
+def at_second(batch: Batch, second: int) -> Batch:
+    return changed(batch, b"14:30:00Z", b"14:30:%02dZ" % second)
+
+
+async def test_a_number_that_is_given_to_another_event_is_a_conflict(
+    tried: TriedDatabase,
+) -> None:
+    async with tried.make() as sink:
+        await sink.write([numbered(1, 0, 3), numbered(2, 3, 5)])
+        again = [numbered(3, 3, 5), numbered(4, 3, 6), at_second(numbered(5, 3, 5), 1)]
+        assert (await sink.write([again[0], again[2]])).conflicts == (again[2].name,)
+        named = changed(numbered(7, 3, 5), b'"e"', b'"f"')
+        assert await sink.write([named]) == Written(0, 2, (named.name,))
+        typed = changed(numbered(8, 3, 5), b"Custom", b"AppOpen")
+        assert await sink.write([typed]) == Written(0, 2, (typed.name,))
+        assert await sink.write([named, typed]) == Written(0, 4), "these are known by their names"
+        assert await sink.write([again[1]]) == Written(1, 2)
+        other = [at_second(numbered(9, 5, 6), 1), at_second(numbered(10, 3, 5), 1)]
+        assert (await sink.write(other)).conflicts == (other[0].name,), "it was stored last"
+
+
+async def test_it_is_no_conflict_when_a_repeat_draws_other_coins_or_is_another_span(
+    tried: TriedDatabase,
+) -> None:
+    async with tried.make() as sink:
+        for sequence in (1, 2):
+            drawn = numbered(sequence, 4, 7)
+            rows = [[*row, sequence] for row in msgspec.json.decode(drawn.rows)]
+            drawn.rows = msgspec.json.encode(rows)
+            assert not (await sink.write([drawn])).conflicts
+        for first, end in ((4, 6), (5, 7), (5, 6)):
+            assert not (
+                await sink.write([at_second(numbered(first + end, first, end), 1)])
+            ).conflicts
+        by_gateway = at_second(numbered(20, 4, 7), 1)
+        by_gateway.source = "teak"
+        assert not (await sink.write([by_gateway])).conflicts, "its times are the gateway's"
+        many = [at_second(numbered(30 + n, 4, 7), 1) for n in range(MAX_COMPARED + 1)]
+        assert len((await sink.write(many)).conflicts) == MAX_COMPARED
+
+
+async def test_what_was_refused_or_erased_is_no_conflict(tried: TriedDatabase) -> None:
+    about = About(refused=(0, 2))
+    async with tried.make() as sink:
+        await sink.write([numbered(1, 0, 4, about=about)])
+        assert not (await sink.write([numbered(2, 0, 4, about=about)])).conflicts
+        other = at_second(numbered(3, 0, 4, about=about), 1)
+        assert (await sink.write([other])).conflicts == (other.name,)
+        broken = msgspec.structs.replace(other, rows=b"[[oops", sequence=9)
+        with contextlib.suppress(SinkRejected):
+            assert not (await sink.write([broken])).conflicts
+
+
+async def test_a_batch_says_of_which_run_it_is_until_its_player_is_erased(
+    database_url: str,
+) -> None:
+    query = "SELECT sequence, run, seq FROM batches ORDER BY sequence"
+    async with open_store(database_url) as store:
+        bare = msgspec.structs.replace(numbered(3, 0, 2), run=b"", seq=0)
+        mine, hers = numbered(1, 1, 3), numbered(4, 2**53 - 1, 2**53, user_id="eve")
+        await store.write([mine, numbered(2, 0, 4), bare, hers])
+        assert [tuple(row) for row in await select(database_url, query)] == [
+            (1, mine.run, 1), (2, mine.run, 0), (3, None, None), (4, hers.run, 2**53 - 1),
+        ]  # fmt: skip
+        await store.erase(PLAYER)
+        assert [tuple(row) for row in await select(database_url, query)] == [
+            (1, None, None), (2, None, None), (3, None, None), (4, hers.run, 2**53 - 1),
+        ]  # fmt: skip
 
 
 def sent(received_at: int, ago_ms: int, client: Program | None = None) -> About:

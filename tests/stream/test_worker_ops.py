@@ -38,6 +38,7 @@ async def test_its_counters_and_the_state_of_the_stream_are_metrics() -> None:
     worker.fetched, worker.fetched_again = 9, 2
     worker.stats.received, worker.stats.stored, worker.stats.duplicate = 80, 60, 15
     worker.stats.rejected["buried"] = 5
+    worker.stats.run_conflicts = 3
     worker.state = SourceState(lag=7, ack_pending=3, redelivered=1)
     metrics = parse_metrics((await ask(worker, "/metrics")).text)
     ours = {name: value for name, value in metrics.items() if name.startswith("playsmart_worker_")}
@@ -48,6 +49,7 @@ async def test_its_counters_and_the_state_of_the_stream_are_metrics() -> None:
         "events_received_total": 80,
         "events_stored_total": 60,
         "events_duplicate_total": 15,
+        "run_conflicts_total": 3,
         "events_buried_total": 5,
         "flushes_total": 0,
         "flush_failures_total": 0,

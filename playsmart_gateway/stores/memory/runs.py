@@ -10,6 +10,7 @@ from playsmart_gateway.stores.runs import (
     Claimed,
     ClaimedRun,
     ToldRun,
+    compared,
     decide,
     keys_of,
     require_unburied,
@@ -25,6 +26,7 @@ class MemoryRuns:
         self.runs: dict[bytes, ClaimedRun] = {}
         self._seen_at: dict[bytes, int] = {}
         self._told: dict[bytes, ToldRun] = {}
+        self._last: dict[bytes, Batch] = {}
 
     def claim(self, batches: Sequence[Batch], letters: Collection[tuple[str, int]]) -> Claimed:
         """Return what is new of them; nothing is written down."""
@@ -37,12 +39,24 @@ class MemoryRuns:
         require_unburied(claimed.cut, letters)
         return claimed
 
+    def conflicts(self, repeats: Sequence[Batch]) -> tuple[str, ...]:
+        """Return the names of those whose span was stored last, with other events."""
+        return tuple(batch.name for batch in repeats if self._is_other(batch))
+
+    def _is_other(self, batch: Batch) -> bool:
+        last = self._last.get(batch.run)
+        if last is None or (last.seq, last.count) != (batch.seq, batch.count):
+            return False
+        return compared(last) != (compared(batch) or compared(last))
+
     def write_down(self, claimed: Claimed) -> None:
         """Write down what was claimed."""
         for run in claimed.runs:
             before = self.runs.get(run.key)
             more = 0 if before is None else before.duplicates
             self.runs[run.key] = run._replace(duplicates=run.duplicates + more)
+            if run.place is not None:
+                self._last[run.key] = claimed.batches[run.place]
             self._seen_at[run.key] = max(self._seen_at.get(run.key, 0), claimed.seen_at)
 
         for told in claimed.told:
@@ -78,3 +92,4 @@ class MemoryRuns:
     def _drop(self, key: bytes) -> None:
         del self.runs[key]
         self._told.pop(key, None)
+        self._last.pop(key, None)

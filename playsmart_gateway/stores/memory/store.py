@@ -105,6 +105,7 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
         fresh = {batch.key: batch for batch in batches if batch.key not in self.batches}
         claimed = self.runs.claim(list(fresh.values()), self.dead_letters)
         new = _parsed(claimed.batches)
+        conflicts = self.runs.conflicts(claimed.repeats)
         self.runs.write_down(claimed)
         for name, (batch, rows) in new.items():
             self._last_batch_id += 1
@@ -117,7 +118,8 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
                 del kept[INSTALLED_PLACE]
             self.batches[name] = batch, kept
             stored += len(kept)
-        return Written(stored, sum(batch.count for batch in batches) - stored)
+        duplicate = sum(batch.count for batch in batches) - stored
+        return Written(stored, duplicate, conflicts)
 
     @override
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:

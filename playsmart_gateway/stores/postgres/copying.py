@@ -7,7 +7,7 @@ be many, the one database is what a fleet has one of.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -67,7 +67,11 @@ async def copy_batches(
         SinkRejected: some rows cannot be parsed, or fewer are there, as a trigger dropped them.
     """
     headers = _headers(batches, first_id, journals)
-    copied = await db.copy_records_to_table("batches", columns=_BATCHES, records=headers)
+    if any(each.run for each in batches):
+        columns, records = (*_BATCHES, "run", "seq"), _with_runs(headers, batches)
+        copied = await db.copy_records_to_table("batches", columns=columns, records=records)
+    else:
+        copied = await db.copy_records_to_table("batches", columns=_BATCHES, records=headers)
     if copied == f"COPY {len(batches)}":
         rows = _rows(batches, first_id, draws_for)
         copied = await db.copy_records_to_table("event_rows", columns=_EVENTS, records=rows)
@@ -88,6 +92,13 @@ def _headers(
         name = (batch_id, journals[each.journal], each.sequence)
         at = each.received_at  # as it is: a datetime would cost more than all the rest
         yield *name, at, each.count, each.source, each.game_id, each.user_id
+
+
+def _with_runs(
+    headers: Iterable[tuple[Any, ...]], batches: Sequence[Batch]
+) -> Iterator[tuple[Any, ...]]:
+    for header, each in zip(headers, batches, strict=True):
+        yield *header, *((each.run, each.seq) if each.run else (None, None))
 
 
 async def _rows(

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import asyncpg
 
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.runs import Claimed, decide, keys_of, require_unburied
+from playsmart_gateway.stores.runs import Claimed, decide, keys_of, require_unburied, says_more
 from playsmart_gateway.stores.sql.runs import client_ids
 
-_READ = "SELECT run, next, missing, client_id, offset_ms FROM runs WHERE run = ANY($1)"
+_READ = "SELECT run, next, missing FROM runs WHERE run = ANY($1)"
+_READ_MORE = "SELECT run, next, missing, client_id, offset_ms FROM runs WHERE run = ANY($1)"
 _WRITE = """
     INSERT INTO runs (run, next, missing, duplicates, batch_id, seen_at)
     SELECT run, next, missing, duplicates, $6 + place, $7
@@ -17,7 +18,7 @@ _WRITE = """
     ON CONFLICT (run) DO UPDATE SET
         next = excluded.next, missing = excluded.missing,
         duplicates = runs.duplicates + excluded.duplicates,
-        batch_id = coalesce(runs.batch_id, excluded.batch_id),
+        batch_id = coalesce(excluded.batch_id, runs.batch_id),
         seen_at = greatest(runs.seen_at, excluded.seen_at)
 """
 _TELL = """
@@ -41,7 +42,8 @@ async def claim(db: asyncpg.Connection, batches: Sequence[Batch]) -> Claimed:
     keys = keys_of(batches)
     if not keys:
         return Claimed(batches)
-    claimed = decide(batches, await db.fetch(_READ, keys))
+    query = _READ_MORE if says_more(batches) else _READ
+    claimed = decide(batches, await db.fetch(query, keys))
     if cut := claimed.cut:
         names = [each.journal for each in cut], [each.sequence for each in cut]
         require_unburied(cut, {tuple(row) for row in await db.fetch(_BURIED, *names)})

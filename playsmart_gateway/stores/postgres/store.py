@@ -128,9 +128,7 @@ class PostgresSink(Store):
     @override
     async def write(self, batches: Sequence[Batch]) -> Written:
         async with self._connection.transaction() as db:
-            new = await self._unknown(db, batches)
-            stored = await self._claim_and_store(db, new)
-        return Written(stored, sum(batch.count for batch in batches) - stored)
+            return await self._claim_and_store(db, await self._unknown(db, batches), batches)
 
     @override
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
@@ -183,9 +181,9 @@ class PostgresSink(Store):
             if batch is None:
                 return None
             new = await self._unknown(db, [batch])
-            stored = await self._claim_and_store(db, new)
+            written = await self._claim_and_store(db, new, [batch])
             await dead_letters.unbury(db, journal, sequence)
-        return Written(stored, batch.count - stored)
+        return written
 
     @override
     async def adjust(
@@ -291,8 +289,13 @@ class PostgresSink(Store):
     def damage(self) -> SinkUnavailable | None:
         return self._damage.found
 
-    async def _claim_and_store(self, db: asyncpg.Connection, batches: Sequence[Batch]) -> int:
-        return await self._store(db, await runs.claim(db, batches)) if batches else 0
+    async def _claim_and_store(
+        self, db: asyncpg.Connection, new: Sequence[Batch], sent: Sequence[Batch]
+    ) -> Written:
+        claimed = await runs.claim(db, new)
+        conflicts = await sql_runs.conflicts(db, claimed.repeats)
+        stored = await self._store(db, claimed) if new else 0
+        return Written(stored, sum(each.count for each in sent) - stored, conflicts)
 
     async def _store(self, db: asyncpg.Connection, claimed: Claimed) -> int:
         batches = claimed.batches

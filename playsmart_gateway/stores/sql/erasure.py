@@ -89,7 +89,7 @@ _TAKE = """
 """
 _HEADER = "SELECT source, game_id, user_id, received_at FROM batches WHERE batch_id = $1"
 _COUNT_OTHERS = """
-    UPDATE batches SET user_id = '', event_count = (
+    UPDATE batches SET user_id = '', run = NULL, seq = NULL, event_count = (
         SELECT count(*) FROM event_rows WHERE event_id BETWEEN $2 AND $3
     ) WHERE batch_id = $1
 """

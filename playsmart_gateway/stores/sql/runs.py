@@ -6,12 +6,13 @@ That is which programs send them, and how they are forgotten, for their age or w
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from playsmart_gateway.events.about import Program
-from playsmart_gateway.events.batch import RUN_BYTES, run_owner
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, RUN_BYTES, Batch, run_owner
 from playsmart_gateway.stores.models import ForgottenRuns
-from playsmart_gateway.stores.runs import ToldRun
+from playsmart_gateway.stores.runs import ToldRun, compared
 from playsmart_gateway.stores.sql.database import Database, run
 
 _LAST_OF_PIECE = "SELECT run FROM runs WHERE run > $1 ORDER BY run LIMIT 1 OFFSET $2"
@@ -22,6 +23,14 @@ _GAMES = """
     UNION SELECT game_id FROM dead_letters WHERE user_id = $1
 """
 _OWNED = f"FROM runs WHERE substr(run, {RUN_BYTES + 1}) = $1"
+_SPAN = f"""
+    SELECT type, custom_event_name, occurred_at
+    FROM runs JOIN batches USING (batch_id) JOIN events
+         ON event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+                     AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+    WHERE runs.run = $1 AND batches.run = runs.run AND seq = $2 AND event_count = $3
+    ORDER BY event_id
+"""  # noqa: S608 - built from our own constants
 _COUNT_MORE = """
     INSERT INTO clients (name, version, app_version, platform, runs)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT)
@@ -42,6 +51,17 @@ _DROP_CLIENTS = """
     WHERE runs <= 0 AND client_id IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each($1))
     RETURNING 1
 """
+
+
+async def conflicts(db: Database, repeats: Iterable[Batch]) -> tuple[str, ...]:
+    """Return the names of those whose span was stored, with other events (see ``stores.runs``)."""
+    found = []
+    for batch in repeats:
+        rows = await db.fetch(_SPAN, batch.run, batch.seq, batch.count)
+        stored = [(*row[:2], datetime.fromisoformat(row[2])) for row in rows]
+        if len(stored) == batch.count and stored != (compared(batch) or stored):
+            found.append(batch.name)
+    return tuple(found)
 
 
 async def client_ids(db: Database, told: Iterable[ToldRun]) -> dict[Program | None, int]:

@@ -15,6 +15,7 @@ import msgspec
 from playsmart_gateway.errors import SinkRejected, dropped_rows
 from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
+    RUN_KEY_BYTES,
     Batch,
 )
 from playsmart_gateway.events.row import SLOTS
@@ -35,6 +36,16 @@ _INSERT_BATCHES = f"""
     INSERT INTO batches ({", ".join(_HEADER)})
     SELECT {", ".join(_HEADER_SLOTS.values())} FROM json_each(?)
 """  # noqa: S608 - built from our own constants
+
+_INSERT_BATCHES_OF_RUNS = f"""
+    INSERT INTO batches ({", ".join(_HEADER)}, run, seq)
+    SELECT {", ".join(_HEADER_SLOTS.values())},
+           nullif(substr(?2, 1 + {RUN_KEY_BYTES} * key, {RUN_KEY_BYTES}), ?3),
+           json_extract(value, '$[{len(_HEADER)}]')
+    FROM json_each(?1)
+"""  # noqa: S608 - built from our own constants
+_NO_RUN = bytes(RUN_KEY_BYTES)
+"""In the place of one, among others. To look for it in every batch would cost who has none."""
 
 _TRIGGERS = """
     SELECT name FROM sqlite_master
@@ -87,15 +98,23 @@ class Inserter:
         """
         if not batches:
             return 0
-        headers = [
+        runs = [each.run for each in batches]
+        of_runs = any(runs)
+        headers: list[tuple[Any, ...]] = [
             (
                 self._journals.get(each.journal) or await self._journal_id(db, each.journal),
                 *(each.sequence, each.source, each.game_id, each.user_id),
                 *(each.received_at, each.count),
+                *((each.seq if each.run else None,) if of_runs else ()),
             )
             for each in batches
         ]
-        cursor = await db.execute(_INSERT_BATCHES, (msgspec.json.encode(headers).decode(),))
+        text = msgspec.json.encode(headers).decode()
+        if of_runs:
+            keys = b"".join([run or _NO_RUN for run in runs])
+            cursor = await db.execute(_INSERT_BATCHES_OF_RUNS, (text, keys, _NO_RUN))
+        else:
+            cursor = await db.execute(_INSERT_BATCHES, (text,))
         if cursor.rowcount != len(batches):
             raise await _dropped(db)
         last_id = cursor.lastrowid or 0

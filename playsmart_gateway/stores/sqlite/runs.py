@@ -13,16 +13,19 @@ import aiosqlite
 import msgspec
 
 from playsmart_gateway.events.batch import RUN_KEY_BYTES, Batch
-from playsmart_gateway.stores.runs import Claimed, decide, keys_of, require_unburied
+from playsmart_gateway.stores.runs import Claimed, decide, keys_of, require_unburied, says_more
 from playsmart_gateway.stores.sql.runs import client_ids
 from playsmart_gateway.stores.sqlite.connection import Statements
 
-_READ = f"""
-    SELECT run, next, missing, client_id, offset_ms FROM runs WHERE run IN (
+_KNOWN = f"""
+    FROM runs WHERE run IN (
         SELECT substr(?1, 1 + {RUN_KEY_BYTES} * key, {RUN_KEY_BYTES}) FROM json_each(?2)
     )
 """  # noqa: S608 - built from our own constants
+_READ = f"SELECT run, next, missing {_KNOWN}"
+_READ_MORE = f"SELECT run, next, missing, client_id, offset_ms {_KNOWN}"
 _RECORD = b"%b%16d%10d%10d"
+_NO_PLACE = -1
 _RECORD_BYTES = RUN_KEY_BYTES + 36
 
 
@@ -34,12 +37,12 @@ _WRITE = f"""
     INSERT INTO runs (run, next, missing, duplicates, batch_id, seen_at)
     SELECT substr(?1, 1 + {_RECORD_BYTES} * key, {RUN_KEY_BYTES}),
            {_number(RUN_KEY_BYTES, 16)}, atom, {_number(RUN_KEY_BYTES + 16, 10)},
-           ?3 + {_number(RUN_KEY_BYTES + 26, 10)}, ?4
+           ?3 + nullif({_number(RUN_KEY_BYTES + 26, 10)}, {_NO_PLACE}), ?4
     FROM json_each(?2) WHERE true
     ON CONFLICT DO UPDATE SET
         next = excluded.next, missing = excluded.missing,
         duplicates = duplicates + excluded.duplicates,
-        batch_id = ifnull(batch_id, excluded.batch_id), seen_at = max(seen_at, excluded.seen_at)
+        batch_id = ifnull(excluded.batch_id, batch_id), seen_at = max(seen_at, excluded.seen_at)
 """  # noqa: S608 - built from our own constants
 _TELL = f"""
     UPDATE runs SET client_id = ifnull(told.client_id, runs.client_id),
@@ -63,7 +66,8 @@ async def claim(db: aiosqlite.Connection, batches: Sequence[Batch]) -> Claimed:
     if not keys:
         return Claimed(batches)
     places = f"[{','.join('0' * len(keys))}]"
-    known = await db.execute_fetchall(_READ, (b"".join(keys), places))
+    query = _READ_MORE if says_more(batches) else _READ
+    known = await db.execute_fetchall(query, (b"".join(keys), places))
     claimed = decide(batches, list(known))
     if claimed.cut:
         require_unburied(claimed.cut, await _buried(db, claimed.cut))
@@ -74,7 +78,10 @@ async def write_down(db: aiosqlite.Connection, claimed: Claimed, first_id: int |
     """Write what was claimed; the batches are stored from ``first_id`` on, or not at all."""
     if not claimed.runs:
         return
-    records = [_RECORD % (key, number, twice, at) for key, number, _, twice, at in claimed.runs]
+    records = [
+        _RECORD % (key, number, twice, _NO_PLACE if place is None else place)
+        for key, number, _, twice, place in claimed.runs
+    ]
     missing = msgspec.json.encode([run.missing for run in claimed.runs]).decode()
     await db.execute(_WRITE, (b"".join(records), missing, first_id, claimed.seen_at))
     if told := claimed.told:

@@ -154,15 +154,14 @@ class SqliteSink(Store, Replaceable):
     async def write(self, batches: Sequence[Batch]) -> Written:
         async with self._connection.transaction() as db:
             try:
-                stored = await self._claim_and_insert(db, batches)
+                return await self._claim_and_insert(db, batches, batches)
             except sqlite3.IntegrityError:
                 # Only a repeat can violate a unique key, and repeats are rare: look for them now.
                 await db.execute("ROLLBACK")
                 self._forget()
                 await db.execute("BEGIN IMMEDIATE")
                 new = await self._inserter.without_known(db, batches)
-                stored = await self._claim_and_insert(db, new)
-        return Written(stored, sum(batch.count for batch in batches) - stored)
+                return await self._claim_and_insert(db, new, batches)
 
     @override
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
@@ -224,9 +223,9 @@ class SqliteSink(Store, Replaceable):
             if batch is None:
                 return None
             new = await self._inserter.without_known(db, [batch])
-            stored = await self._claim_and_insert(db, new)
+            written = await self._claim_and_insert(db, new, [batch])
             await dead_letters.unbury(sql, journal, sequence)
-        return Written(stored, batch.count - stored)
+        return written
 
     @override
     async def adjust(
@@ -327,8 +326,13 @@ class SqliteSink(Store, Replaceable):
         """See ``EventSink.sync``: a file that is moved or copied goes without its log."""
         await self._connection.checkpoint()
 
-    async def _claim_and_insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
-        return await self._insert(db, await runs.claim(db, batches)) if batches else 0
+    async def _claim_and_insert(
+        self, db: aiosqlite.Connection, new: Sequence[Batch], sent: Sequence[Batch]
+    ) -> Written:
+        claimed = await runs.claim(db, new)
+        conflicts = await sql_runs.conflicts(Statements(db), claimed.repeats)
+        stored = await self._insert(db, claimed) if new else 0
+        return Written(stored, sum(each.count for each in sent) - stored, conflicts)
 
     async def _insert(self, db: aiosqlite.Connection, claimed: Claimed) -> int:
         batches = claimed.batches
