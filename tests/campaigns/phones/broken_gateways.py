@@ -71,14 +71,14 @@ class _RemembersByWorker(SqliteSink):
         self._known: dict[bytes, tuple[bytes, int, str | None]] = {}
 
     @override
-    async def _claim_and_insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
-        if not batches:
-            return 0
-        known = [self._known[key] for key in keys_of(batches) if key in self._known]
-        claimed = decide(batches, known)
-        stored = await self._insert(db, claimed)
+    async def _claim_and_insert(
+        self, db: aiosqlite.Connection, new: Sequence[Batch], sent: Sequence[Batch]
+    ) -> Written:
+        known = [self._known[key] for key in keys_of(new) if key in self._known]
+        claimed = decide(new, known)
+        stored = await self._insert(db, claimed) if new else 0
         self._known |= {run.key: (run.key, run.next, run.missing) for run in claimed.runs}
-        return stored
+        return Written(stored, sum(batch.count for batch in sent) - stored)
 
 
 def cuts_the_wrong_end() -> int:
