@@ -2,17 +2,18 @@
 
 An event says who sent it, in which batch and at which place (``c``, ``b``, ``n`` of its
 customdata), so the store can be held against the ledger. A batch is sent once and never again,
-whatever happens to it.
+whatever happens to it, unless the player numbers its events: then some are sent again.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
 from typing import Literal
+from uuid import UUID
 
 import msgspec
 
@@ -21,6 +22,9 @@ from tests.support.program import SECRET
 
 ANSWER_SECONDS = 30
 """No answer after this long counts as a broken connection."""
+
+REPEATED = 0.2
+"""The share of batches that who numbers its events sends twice."""
 
 Outcome = Literal["accepted", "refused", "unknown"]
 
@@ -50,8 +54,10 @@ def token(name: str) -> str:
     return mint(name, secret=SECRET, ttl_seconds=86_400, now=time.time())
 
 
-def request(name: str, number: int, size: int, pad: int = 0) -> bytes:
-    """Return a whole request of ``size`` events."""
+def request(
+    name: str, number: int, size: int, pad: int = 0, numbers: Mapping[str, object] | None = None
+) -> bytes:
+    """Return a whole request of ``size`` events; ``numbers`` are its ``run`` and ``seq``."""
     events = [
         {
             "type": ("LevelCompleted", "GameEnd", "AppOpen")[number % 3],
@@ -60,7 +66,7 @@ def request(name: str, number: int, size: int, pad: int = 0) -> bytes:
         }
         for place in range(size)
     ]
-    upload = {"user_id": name, "game_id": "com.example.game", "events": events}
+    upload = {"user_id": name, "game_id": "com.example.game", "events": events, **(numbers or {})}
     body = msgspec.json.encode(upload)
     return (
         b"POST /ingest/events HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
@@ -99,7 +105,10 @@ async def close(writer: asyncio.StreamWriter) -> None:
 
 
 class Client:
-    """One player at ``port``; sends again as soon as it has its answer and has paused."""
+    """One player at ``port``; sends again as soon as it has its answer and has paused.
+
+    While it ``numbers`` its events, a batch in ``REPEATED`` is sent twice, whatever its answer.
+    """
 
     def __init__(
         self,
@@ -115,12 +124,14 @@ class Client:
         self.name = name
         self.pause = pause
         self.pad = pad
+        self.numbers = False
         self.latencies: list[float] = []
         self._port = port
         self._ledger = ledger
         self._chance = Random(f"{name} {seed}")
         self._size = size
         self._number = 0
+        self._run, self._next = self._new_run(), 0
         self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -135,18 +146,44 @@ class Client:
 
     async def send(self, size: int) -> int | None:
         """Send one batch, note its outcome and return the status, or None if there was none."""
+        if not await self._connected():
+            return None
+        self._number += 1
+        key = (self.name, self._number)
+        pad = self._chance.randint(0, self.pad)
+        numbers = {"run": self._run, "seq": self._next} if self.numbers else None
+        content = request(self.name, self._number, size, pad, numbers)
+        self._ledger.batches[key] = (size, "unknown")
+        status = await self._exchange(content)
+        if status is not None:
+            self._ledger.batches[key] = (size, "accepted" if status == 202 else "refused")
+        if numbers is not None:
+            self._next += size
+            if self._chance.random() < REPEATED and await self._connected():
+                again = await self._exchange(content)
+                if again == 202:
+                    self._ledger.batches[key] = (size, "accepted")
+                elif again is None and status != 202:
+                    self._ledger.batches[key] = (size, "unknown")
+            if self._ledger.batches[key][1] != "accepted":  # or there were ever more gaps
+                self._run, self._next = self._new_run(), 0
+        return status
+
+    async def _connected(self) -> bool:
+        """See to it that there is a connection; return whether there is."""
         if self._connection is not None and self._connection[0].at_eof():
             await self.close()  # the server hung up on an idle connection, as it may
         if self._connection is None:
             try:
                 self._connection = await asyncio.open_connection("127.0.0.1", self._port)
             except OSError:
-                return None
+                return False
+        return True
+
+    async def _exchange(self, content: bytes) -> int | None:
+        """Send a request over the connection and return its status, or None if there was none."""
+        assert self._connection is not None
         reader, writer = self._connection
-        self._number += 1
-        key = (self.name, self._number)
-        content = request(self.name, self._number, size, self._chance.randint(0, self.pad))
-        self._ledger.batches[key] = (size, "unknown")
         started = time.perf_counter()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -156,12 +193,14 @@ class Client:
             await self.close()
             return None
         self.latencies.append(time.perf_counter() - started)
-        self._ledger.batches[key] = (size, "accepted" if status == 202 else "refused")
         self._ledger.statuses.append(status)
         if status != 202:
             error = msgspec.json.decode(body)["error"]
             self._ledger.refusals.add((error["code"], error["message"]))
         return status
+
+    def _new_run(self) -> str:
+        return str(UUID(int=self._chance.getrandbits(128)))
 
     async def close(self) -> None:
         """Hang up."""

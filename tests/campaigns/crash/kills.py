@@ -6,6 +6,8 @@ Each round draws its load, its durability settings and its kills from the seed a
 - ``replay``: as ``load``; then one or two more, while the next life replays and is loaded again.
 - ``drain``: SIGTERM after the interval, SIGKILL while it drains.
 
+In every other round the players number their events and send some again.
+
 Then the gateway is started again, left to drain, and counted. If it has workers, one of them is
 killed half-way, and all of them together at the end of a life.
 """
@@ -52,6 +54,11 @@ class Plan:
     pad: int
     later_kills: list[float]
     settings: dict[str, object]
+
+    @property
+    def numbers(self) -> bool:
+        """Whether the players number their events, and send some again: in every other round."""
+        return self.number % 2 == 0
 
 
 @dataclass
@@ -114,7 +121,7 @@ class Campaign:
         """Play one round on a target that is up, and leave it up."""
         plan = make_plan(self._seed, number, self._max_interval)
         for client in self._clients:
-            client.pause, client.pad = plan.pause, plan.pad
+            client.pause, client.pad, client.numbers = plan.pause, plan.pad, plan.numbers
         target = self._target
         target.settings |= plan.settings
         async with load(self._clients):

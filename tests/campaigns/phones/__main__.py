@@ -25,6 +25,7 @@ from tests.support.engines.postgres import own_server
 
 FIRST_WRONG = 3
 MUTANT_LIVES = 24
+MUTANT_KILLS = 8
 
 
 def arguments() -> argparse.Namespace:
@@ -56,7 +57,12 @@ def run_mutants(options: argparse.Namespace, folder: Path) -> int:
     unnoticed = 0
     for name, mutant in MUTANTS.items():
         place = folder / name.replace(" ", "-")
-        plan = Plan(options.seed, options.phones, MUTANT_LIVES, program=mutant.phone)
+        plan = Plan(
+            *(options.seed, options.phones, MUTANT_LIVES),
+            kills=MUTANT_KILLS,
+            gateway_seconds=(0.5, 2.0),
+            program=mutant.phone,
+        )
         verdict = asyncio.run(play(mutant.scene, plan, place, mutant, name)).verdict
         unnoticed += verdict.good
         print(f"{name:40}  {'NOT NOTICED' if verdict.good else verdict.first_wrong[0]}")

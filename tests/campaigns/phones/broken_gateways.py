@@ -68,7 +68,7 @@ def remembers_by_worker() -> int:
 class _RemembersByWorker(SqliteSink):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._known: dict[bytes, tuple[bytes, int, str | None]] = {}
+        self._known: dict[bytes, tuple[bytes, int, str | None, None, None]] = {}
 
     @override
     async def _claim_and_insert(
@@ -77,7 +77,8 @@ class _RemembersByWorker(SqliteSink):
         known = [self._known[key] for key in keys_of(new) if key in self._known]
         claimed = decide(new, known)
         stored = await self._insert(db, claimed) if new else 0
-        self._known |= {run.key: (run.key, run.next, run.missing) for run in claimed.runs}
+        for key, end, missing, *_ in claimed.runs:
+            self._known[key] = (key, end, missing, None, None)
         return Written(stored, sum(batch.count for batch in sent) - stored)
 
 

@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 120
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is played: at least ``lives`` of the phones, and ``events``.
+    """How much is played: at least ``lives`` of the phones, ``events``, ``kills`` of the gateway.
 
     ``program`` is the phone: the name of a module and its arguments. A life takes between the two
     ``life_seconds``, and one of the gateway between the ``gateway_seconds``.
@@ -36,6 +36,7 @@ class Plan:
     phones: int = 8
     lives: int = 500
     events: int = 0
+    kills: int = 1
     life_seconds: tuple[float, float] = (0.3, 2.5)
     gateway_seconds: tuple[float, float] = (2.0, 8.0)
     program: Sequence[str] = PHONE
@@ -108,7 +109,7 @@ class Campaign:
 
     async def _live_and_die(self, name: str) -> None:
         plan = self._plan
-        while self._lives < plan.lives or sum(self._kept().values()) < plan.events:
+        while self._is_young():
             self._lives += 1
             self._began()
             process = await self._start(name, self._life(name, self._lives))
@@ -117,6 +118,12 @@ class Campaign:
                 assert process.returncode is None, f"{name} ended by itself"
             finally:
                 await _kill(process)
+
+    def _is_young(self) -> bool:
+        plan = self._plan
+        if self._lives < plan.lives or self._kills < plan.kills:
+            return True
+        return sum(self._kept().values()) < plan.events
 
     async def _send_the_rest(self, name: str) -> None:
         life = self._life(name, 0, is_last=True, answer_seconds=10.0)

@@ -27,6 +27,7 @@ GZIP_FROM_BYTES = 1_024
 LEAST_TO_HALVE = 10
 MOST_PAUSE_SECONDS = 60.0
 LIFE_SECONDS = 600
+CLIENT = {"name": "phone", "version": "1.0.0", "app_version": "2.1.5", "platform": "python"}
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,7 @@ class Phone:
             "game_id": self._life.game_id,
             "run": segment.run,
             "seq": segment.first,
+            "client": CLIENT,
         }
         if segment.run == self.segments.run:
             head["sent_at"] = now()  # of an earlier run the clock may have been another

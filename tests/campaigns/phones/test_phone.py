@@ -97,7 +97,8 @@ def test_the_next_life_goes_on_with_the_files_under_their_run(tmp_path: Path) ->
     dead = Scripted(tmp_path).tracked(2)
     phone = Scripted(tmp_path).tracked(1)
     assert phone.flush()
-    assert phone.sent == [(dead.segments.run, 0, 2), (phone.segments.run, 0, 1)]
+    sent = [(dead.segments.run, 0, 2), (phone.segments.run, 0, 1)]
+    assert phone.sent == sorted(sent)  # both may have begun in the same millisecond
 
 
 def test_a_line_that_was_torn_is_not_sent(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from tests.campaigns.phones.proxy import FATES
 from tests.campaigns.phones.scene import SceneName, scene
 from tests.support.engines.postgres import PostgresServer
 
-SHORT = Plan(phones=4, lives=10, life_seconds=(0.2, 1.0), gateway_seconds=(0.4, 1.2))
-MUTANT_PLAN = replace(SHORT, lives=16)
-IN_CI = ("phone: delete before answer", "gateway: replay counted as repeat")
+SHORT = Plan(phones=4, lives=10, life_seconds=(0.2, 1.0), gateway_seconds=(0.4, 1.2), kills=2)
+MUTANT_PLAN = replace(SHORT, kills=4)
+IN_CI = ("phone: delete before answer", "gateway: forgets at restart")
 """Of the mutants, each of which takes some seconds; ``--mutants`` plays all of them."""
 
 

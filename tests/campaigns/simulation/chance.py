@@ -30,6 +30,9 @@ ODDS: dict[str, float] = {
     "client: cancels": 0.15,
     "client: cancels as room comes": 0.1,
     "client: malformed body": 0.1,
+    "client: sends again": 0.4,
+    "client: sends again, cut anew": 0.4,
+    "client: sends out of order": 0.2,
     "store: somebody breaks it": 0.03,
 }
 """How often each fault may strike at most, an opportunity, in a seed that knows it."""

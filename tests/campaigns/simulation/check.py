@@ -1,11 +1,16 @@
 """The judge: compares what clients were told with what is in the store at the end of all lives."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.row import picked
+from tests.campaigns.simulation.check_runs import check_runs
 from tests.campaigns.simulation.ledger import (
+    GAME,
     Attempt,
     numbers_in,
+    places_in,
 )
 from tests.campaigns.simulation.world import World
 
@@ -23,32 +28,40 @@ def check(world: World) -> None:
                 world.ledger.excused["refused, but could not be cut off, and came back"] += 1
             else:
                 world.failures.append(f"stored, but never accepted: {attempt}")
-        elif not times and attempt.outcome == "acknowledged":
+        elif not times and not attempt.run and attempt.outcome == "acknowledged":
             _check_missing(world, attempt)
+    check_runs(world, found, _check_missing)
     _check_order(world, uncut)
     _check_journal(world)
 
 
-def _found(world: World) -> dict[int, list[str]]:
-    """Where each attempt is in the store, by its number."""
-    found: dict[int, list[str]] = defaultdict(list)
+def _found(world: World) -> dict[int, list[Sequence[int]]]:
+    """Which places of each attempt are in the store, each time it is there."""
+    found: dict[int, list[Sequence[int]]] = defaultdict(list)
     attempts = world.ledger.attempts
-    places = [("rows", batch) for batch in world.store.rows.values()]
-    places += [("dead letters", batch) for batch in world.store.dead_letters.values()]
-    for place, batch in places:
-        numbers = list(numbers_in(batch.rows))
-        if len(numbers) != 1 or not _is_whole(attempts[numbers[0]], batch):
-            world.failures.append(f"something that nobody sent is among the {place}: {batch}")
+    kinds = [("rows", batch) for batch in world.store.rows.values()]
+    kinds += [("dead letters", batch) for batch in world.store.dead_letters.values()]
+    for kind, batch in kinds:
+        if batch.run and not batch.count:  # nothing of it was new
             continue
-        found[numbers[0]].append(place)
-        if (place == "dead letters") != attempts[numbers[0]].poisoned:
-            world.failures.append(f"among the {place}: {attempts[numbers[0]]}")
+        places = places_in(batch.rows)
+        attempt = attempts[places[0][0]] if places else None
+        if attempt is None or not _is_of(attempt, batch, [place for _, place in places]):
+            world.failures.append(f"something that nobody sent is among the {kind}: {batch}")
+            continue
+        found[attempt.number].append([place for _, place in places])
+        if (kind == "dead letters") != attempt.poisoned:
+            world.failures.append(f"among the {kind}: {attempt}")
     return found
 
 
-def _is_whole(attempt: Attempt, batch: Batch) -> bool:
-    return (batch.source, batch.game_id, batch.user_id, batch.count, batch.rows) == (
-        "playsmart", "game", attempt.client, attempt.count, attempt.rows,
+def _is_of(attempt: Attempt, batch: Batch, places: Sequence[int]) -> bool:
+    """Whether a batch is an attempt as it was sent, or what is left of one that is of a run."""
+    rows = attempt.rows
+    if attempt.run and len(places) < attempt.count:
+        rows = picked(rows, attempt.count, sorted(places)) or rows
+    return (batch.source, batch.game_id, batch.user_id, batch.run, batch.count, batch.rows) == (
+        "playsmart", GAME, attempt.client, attempt.run, len(places), rows,
     )  # fmt: skip
 
 
@@ -69,7 +82,7 @@ def _check_order(world: World, uncut: set[int]) -> None:
     """
     latest: dict[str, int] = {}
     for batch in world.store.rows.values():
-        for number in numbers_in(batch.rows):
+        for number, _ in places_in(batch.rows)[:1]:
             if number in uncut and world.ledger.attempts[number].outcome != "acknowledged":
                 continue
             if number < latest.get(batch.user_id, -1):

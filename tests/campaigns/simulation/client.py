@@ -6,10 +6,12 @@ from collections.abc import Callable
 from playsmart_gateway.errors import Overloaded, Refused
 from playsmart_gateway.events.batch import Batch
 from tests.campaigns.simulation.ledger import (
+    GAME,
     Attempt,
     Ledger,
 )
 from tests.campaigns.simulation.loop import SimLoop
+from tests.campaigns.simulation.numbering import MAX_EVENTS
 from tests.campaigns.simulation.parts import Bystander, SimGateway
 
 PATIENCE_SECONDS = 120.0
@@ -37,6 +39,7 @@ class Client:
     async def play(self, batches: int, hurry: float, jump: Jump) -> None:
         """Send that many batches, ``hurry`` seconds apart at most."""
         chance = self._chance
+        numbering = self._ledger.numbering(self.name, chance)
         for _ in range(batches):
             await asyncio.sleep(chance.random() * hurry)
             if self.leaving:
@@ -45,9 +48,13 @@ class Client:
                 jump(chance.between(1.0, 1e8))
             if chance.strikes("clock: jumps back"):
                 jump(-chance.between(1.0, 1e8))
-            count = 1 if chance.random() < 0.5 else chance.randint(1, 6)
+            count = 1 if chance.random() < 0.5 else chance.randint(1, MAX_EVENTS)
             poisoned = chance.strikes("store: rejects a poisoned batch")
-            attempt = self._ledger.begin(self.name, count, poisoned)
+            if numbering is None:
+                attempt = self._ledger.begin(self.name, count, poisoned)
+            else:
+                first, count = numbering.part(count, chance)
+                attempt = self._ledger.begin(self.name, count, poisoned, numbering.run, first)
             self._request = self._loop.create_task(self._send(attempt), name=f"request {attempt}")
             if chance.strikes("client: cancels"):
                 self._loop.call_later(chance.between(0.00001, 0.5), self._request.cancel)
@@ -79,7 +86,11 @@ class Client:
                 return
             attempt.outcome = "unknown"
             receipt = await intake.accept(
-                Batch("playsmart", "game", self.name, attempt.count, attempt.rows)
+                Batch(
+                    *("playsmart", GAME, self.name, attempt.count, attempt.rows),
+                    run=attempt.run,
+                    seq=attempt.first,
+                )
             )
         except Refused as refusal:
             if self._loop.dead:

@@ -6,15 +6,17 @@ ones undo what was mended because a seed had found it.
 
 import asyncio
 import contextlib
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from playsmart_gateway.errors import JournalUnavailable, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.events.codec import MARK, decode_at
+from playsmart_gateway.events.codec import decode_at
+from playsmart_gateway.events.row import picked
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.intake import (
@@ -23,12 +25,16 @@ from playsmart_gateway.pipeline.intake import (
 )
 from playsmart_gateway.pipeline.segments import Segment, SegmentFiles
 from playsmart_gateway.pipeline.verdict import Judge
+from playsmart_gateway.stores.memory.runs import MemoryRuns
+from playsmart_gateway.stores.models import Written
+from playsmart_gateway.stores.runs import Claimed
 from tests.campaigns.simulation.disk import SimDisk
 from tests.campaigns.simulation.parts import (
     Parts,
     SimGateway,
     SimJournal,
 )
+from tests.campaigns.simulation.store import SimSink, Transaction
 
 
 class _SkipsSync(SegmentFiles):
@@ -49,13 +55,14 @@ class _SkipsCrc(SimDisk):
 
     def read(self, name: str) -> bytes:
         content = bytearray(super().read(name))
-        place = content.find(MARK)
-        while 0 <= place <= len(content) - 12:
+        for mark in list(re.finditer(rb"\xf5PS[HI]", content)):
+            place = mark.start()
+            if place > len(content) - 12:
+                break
             (length,) = struct.unpack_from("<I", content, place + 4)
             if place + 12 + length <= len(content):
                 checksum = zlib.crc32(content[place + 12 : place + 12 + length])
                 struct.pack_into("<I", content, place + 8, checksum)
-            place = content.find(MARK, place + 1)
         return bytes(content)
 
 
@@ -241,6 +248,62 @@ class _LeavesThreadsBehind(SimJournal):
         await self._in_thread(function)
 
 
+class _ForgetsRunsOnReplay(SimJournal):
+    def replay(self) -> Iterator[Batch]:
+        for batch in super().replay():
+            batch.run = b""
+            yield batch
+
+
+class _ForgetsRunsAtStart(SimSink):
+    async def __aenter__(self) -> Self:
+        self._store.runs = MemoryRuns()
+        return await super().__aenter__()
+
+
+class _KnowsNoRuns(SimSink):
+    def _claim(self, batches: list[Batch]) -> Claimed:
+        return Claimed(batches)
+
+
+class _ClaimsBeforeItStores(SimSink):
+    def _write(self, batches: list[Batch]) -> Written:
+        self._require_up()
+        self._require_whole()
+        claimed = self._claim(self._unknown(batches))
+        self._store.commit(Transaction(claimed=claimed))
+        self._fail_by_chance("store: locked")
+        self._store.commit(Transaction(claimed.batches))
+        stored = sum(batch.count for batch in claimed.batches)
+        return Written(stored, sum(batch.count for batch in batches) - stored)
+
+
+class _CutsTheWrongEnd(SimSink):
+    def _claim(self, batches: list[Batch]) -> Claimed:
+        whole = {batch.key: batch for batch in batches}
+        claimed = super()._claim(batches)
+        for batch in claimed.batches:
+            sent = whole[batch.key]
+            if 0 < batch.count < sent.count:
+                batch.rows = picked(sent.rows, sent.count, range(batch.count)) or b""
+        return claimed
+
+
+class _CountsReplaysAsRepeats(SimSink):
+    def _claim(self, batches: list[Batch]) -> Claimed:
+        claimed = super()._claim(batches)
+        known = self._store.rows
+        return claimed._replace(batches=[known.get(each.key, each) for each in claimed.batches])
+
+    def _unknown(self, batches: list[Batch]) -> list[Batch]:
+        return [batch for batch in batches if batch.run or batch.key not in self._store.rows]
+
+
+class _CountsNoRepeats(SimSink):
+    def _write(self, batches: list[Batch]) -> Written:
+        return Written(super()._write(batches).stored, 0)
+
+
 class _WritesTwice(Flusher):
     """Names a batch anew when the store failed, as a store without names would see it."""
 
@@ -287,4 +350,11 @@ MUTANTS: dict[str, Parts] = {
     "gives up at the first failed sync": Parts(files=_GivesUpAtTheFirstFailedSync),
     "leaves what it could not sync": Parts(journal=_LeavesWhatItCouldNotSync),
     "closes files under a running thread": Parts(journal=_LeavesThreadsBehind),
+    "forgets runs when it replays": Parts(journal=_ForgetsRunsOnReplay),
+    "forgets runs when it starts": Parts(sink=_ForgetsRunsAtStart),
+    "knows no runs": Parts(sink=_KnowsNoRuns),
+    "claims numbers before it stores": Parts(sink=_ClaimsBeforeItStores),
+    "cuts the wrong end": Parts(sink=_CutsTheWrongEnd),
+    "counts replays as repeats": Parts(sink=_CountsReplaysAsRepeats),
+    "counts no repeats": Parts(sink=_CountsNoRepeats),
 }

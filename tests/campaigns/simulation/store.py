@@ -6,13 +6,15 @@ a power cut only after a sync.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.memory.runs import MemoryRuns
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written
+from playsmart_gateway.stores.runs import Claimed
 from tests.campaigns.simulation.chance import Chance
 from tests.campaigns.simulation.ledger import POISON
 from tests.campaigns.simulation.loop import (
@@ -23,22 +25,33 @@ from tests.campaigns.simulation.loop import (
 Name = tuple[str, int]
 
 
+class Transaction(NamedTuple):
+    """Rows, or one dead letter, and the numbers of runs that were claimed with them."""
+
+    rows: Sequence[Batch] = ()
+    dead_letters: Sequence[Batch] = ()
+    claimed: Claimed = Claimed(())
+
+
 class Store:
-    """What is on the medium of the database: transactions, each of rows or of one dead letter."""
+    """What is on the medium of the database: transactions, and what they came to."""
 
     def __init__(self) -> None:
-        self.transactions: list[tuple[list[Batch], list[Batch]]] = []
+        self.transactions: list[Transaction] = []
         self.synced = 0
         self.down_until = 0.0
         self.broken_until = 0.0
         self.rows: dict[Name, Batch] = {}
         self.dead_letters: dict[Name, Batch] = {}
+        self.runs = MemoryRuns()
 
-    def commit(self, rows: list[Batch], dead_letters: list[Batch]) -> None:
+    def commit(self, transaction: Transaction) -> None:
         """Apply one transaction."""
-        self.transactions.append((rows, dead_letters))
-        self.rows.update((_name(batch), batch) for batch in rows)
-        self.dead_letters.update((_name(batch), batch) for batch in dead_letters)
+        self.transactions.append(transaction)
+        self.rows.update((batch.key, batch) for batch in transaction.rows)
+        self.dead_letters.update((batch.key, batch) for batch in transaction.dead_letters)
+        if transaction.claimed.runs:
+            self.runs.write_down(transaction.claimed)
 
     def cut_power(self, chance: Chance) -> int:
         """Lose some of the newest transactions that were not synced; return how many."""
@@ -46,8 +59,9 @@ class Store:
         kept = chance.randint(self.synced, len(everything))
         if kept < len(everything):
             self.transactions, self.rows, self.dead_letters = [], {}, {}
-            for rows, dead_letters in everything[:kept]:
-                self.commit(rows, dead_letters)
+            self.runs = MemoryRuns()
+            for transaction in everything[:kept]:
+                self.commit(transaction)
         self.synced = kept
         return len(everything) - kept
 
@@ -79,7 +93,7 @@ class SimSink(MemorySink):
             await self._idle.wait()
 
     async def write(self, batches: Sequence[Batch]) -> Written:
-        names = [_name(batch) for batch in batches]
+        names = [batch.key for batch in batches]
         if len(set(names)) < len(names):
             self.misuse.append("a flush with a batch twice")
         slow = self._chance.between(0.01, 3.0) if self._chance.strikes("store: slow") else 0.0
@@ -88,7 +102,7 @@ class SimSink(MemorySink):
         return written
 
     async def trial(self, batches: Sequence[Batch]) -> None:
-        await self._in_thread(lambda: self._require_fit(list(batches)))
+        await self._in_thread(lambda: self._try(list(batches)))
 
     async def bury(self, batch: Batch, reason: str) -> None:
         await self._in_thread(lambda: self._bury(batch))
@@ -122,25 +136,35 @@ class SimSink(MemorySink):
         return await self._loop.in_thread(work, slow)
 
     def _write(self, batches: list[Batch]) -> Written:
-        new = self._require_fit(batches)
-        if self._chance.traced:
-            self._chance.say(f"store: commits {[_name(batch)[1] for batch in new]}")
-        self._store.commit(new, [])
-        self._fail_by_chance("store: commits, then reports failure")
-        stored = sum(batch.count for batch in new)
-        return Written(stored, sum(batch.count for batch in batches) - stored)
-
-    def _require_fit(self, batches: list[Batch]) -> list[Batch]:
         self._require_up()
         self._require_whole()
-        new = [batch for batch in batches if _name(batch) not in self._store.rows]
-        if any(POISON in batch.rows for batch in new):
-            raise SinkRejected("poison", certain=True)
-        return new
+        claimed = self._claim(self._unknown(batches))
+        _require_fit(claimed.batches)
+        if self._chance.traced:
+            self._chance.say(f"store: commits {[batch.sequence for batch in claimed.batches]}")
+        self._store.commit(Transaction(claimed.batches, claimed=claimed))
+        self._fail_by_chance("store: commits, then reports failure")
+        stored = sum(batch.count for batch in claimed.batches)
+        return Written(stored, sum(batch.count for batch in batches) - stored)
+
+    def _try(self, batches: list[Batch]) -> None:
+        self._require_up()
+        self._require_whole()
+        _require_fit(self._unknown(batches))
+
+    def _unknown(self, batches: list[Batch]) -> list[Batch]:
+        return [batch for batch in batches if batch.key not in self._store.rows]
+
+    def _claim(self, batches: list[Batch]) -> Claimed:
+        return self._store.runs.claim(batches, self._store.dead_letters)
 
     def _bury(self, batch: Batch) -> None:
         self._require_up()
-        self._store.commit([], [batch])
+        if batch.key in self._store.dead_letters:
+            return
+        claimed = self._claim([batch])
+        left = [each for each in claimed.batches if each.count]  # it may have come as others
+        self._store.commit(Transaction(dead_letters=left, claimed=claimed))
         self._fail_by_chance("store: commits, then reports failure")
 
     def _sync(self) -> None:
@@ -171,5 +195,6 @@ class SimSink(MemorySink):
             raise SinkUnavailable(kind)
 
 
-def _name(batch: Batch) -> Name:
-    return batch.journal, batch.sequence
+def _require_fit(batches: Sequence[Batch]) -> None:
+    if any(POISON in batch.rows for batch in batches):
+        raise SinkRejected("poison", certain=True)

@@ -19,12 +19,9 @@ SEEDS = 400
 MUTANT_SEEDS = 8_000
 
 CAUGHT_AT = {
-    "gives up at the first failed sync": 810,
-    "stops syncing before the store closed": 166,
-    "believes a failed sync": 593,
-    "does not sync what it replays": 1222,
-    "leaves a failed write behind": 190,
-    "closes files under a running thread": 59,
+    "gives up at the first failed sync": 1956,
+    "does not sync what it replays": 931,
+    "leaves a failed write behind": 239,
 }
 """The first seeds that notice the rarer ones; searched from, to be quick. None has to be right."""
 

@@ -1,5 +1,6 @@
 """What outlives a process: the disk, the store, the clocks, the ledger, and the powers above."""
 
+import re
 from collections.abc import Callable
 
 from playsmart_gateway.pipeline.origin import Fsync
@@ -20,7 +21,7 @@ from tests.campaigns.simulation.parts import Limits
 from tests.campaigns.simulation.store import Store
 
 _EPOCH = 1_776_868_200.0
-_MARK = b"\xf5PSH"
+_MARK = re.compile(rb"\xf5PS[HI]")
 _FRAME_BYTES = 12
 _SLACK_SECONDS = 0.01
 
@@ -123,12 +124,10 @@ def _records(file: File) -> list[tuple[int, int, list[int]]]:
     """Find the records by their marks: where each begins, where it ends, whose it is."""
     content = bytes(file.data)
     found = []
-    start = content.find(_MARK)
-    while start >= 0:
+    for start in [mark.start() for mark in _MARK.finditer(content)]:
         length = int.from_bytes(content[start + 4 : start + 8], "little")
         end = start + _FRAME_BYTES + length
         numbers = list(numbers_in(content[start:end]))
         if end <= len(content) and len(numbers) == 1:
             found.append((start, end, numbers))
-        start = content.find(_MARK, start + 1)
     return found
