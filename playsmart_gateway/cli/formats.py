@@ -142,7 +142,10 @@ def as_lines(events: Sequence[StoredEvent], *, raw: bool = False) -> bytes:
     """Return events as NDJSON."""
     names = StoredEvent._fields
     lines = _encode_lines(
-        [dict(zip(names, (*event[:-1], _raw(event.customdata)), strict=True)) for event in events]
+        [
+            dict(zip(names, event, strict=True)) | {"customdata": _raw(event.customdata)}
+            for event in events
+        ]
     )
     return lines if raw else harmless_json(lines)
 
@@ -186,13 +189,11 @@ class ParquetWriter(Writer):
         self._arrow = pyarrow
         texts = dict.fromkeys(StoredEvent._fields, pyarrow.string())
         when = pyarrow.timestamp("us", tz="UTC")
-        required = {"event_id", "source", "game_id", "user_id", "type", "occurred_at"}
-        types = {**texts, "event_id": pyarrow.int64(), "occurred_at": when, "received_at": when}
+        times = dict.fromkeys(("occurred_at", "received_at", "adjusted_at"), when)
+        types = {**texts, "event_id": pyarrow.int64(), **times}
+        optional = {"custom_event_name", "customdata", "clock"}
         self._schema = pyarrow.schema(
-            [
-                pyarrow.field(name, kind, nullable=name not in {*required, "received_at"})
-                for name, kind in types.items()
-            ]
+            [pyarrow.field(name, kind, nullable=name in optional) for name, kind in types.items()]
         )
         self._file = pyarrow.parquet.ParquetWriter(
             file,

@@ -20,6 +20,16 @@ _EXACT = Context(prec=21_000)
 the largest and the last of the smallest are less than 20,520, and no sum of theirs is rounded."""
 
 
+MAX_SKEW_MS = 60_000
+"""A clock that is wrong by less may as well be right: requests take their time."""
+
+AHEAD_HOURS = 26
+"""Between the two time zones that are farthest apart: who is ahead more has no wrong zone."""
+
+FIRST_YEAR = 2007
+"""Before it there was no smartphone; clocks that lost their time show 1970, 1980, 2000 or 2001."""
+
+
 class Written(msgspec.Struct, frozen=True):
     """What became of the events of one ``write``: newly stored, or already there.
 
@@ -179,7 +189,12 @@ class Audited(msgspec.Struct, frozen=True):
 
 
 class StoredEvent(NamedTuple):
-    """One row of the relation ``events``; ``customdata`` is JSON text as it is stored."""
+    """One row of the relation ``events``; ``customdata`` is JSON text as it is stored.
+
+    ``adjusted_at`` is ``occurred_at`` by the gateway's clock, where that of the run was wrong by
+    more than ``MAX_SKEW_MS``. ``clock`` is ``future`` if that is more than ``AHEAD_HOURS`` later
+    than ``received_at``, and ``past`` if it is before ``FIRST_YEAR``.
+    """
 
     event_id: int
     source: str
@@ -190,6 +205,8 @@ class StoredEvent(NamedTuple):
     occurred_at: str
     received_at: str
     customdata: str | None
+    adjusted_at: str
+    clock: str | None
 
 
 class EventFilter(msgspec.Struct, frozen=True):

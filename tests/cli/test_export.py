@@ -63,7 +63,7 @@ def read_ndjson(path: Path) -> list[Row]:
     rows = []
     for line in path.read_bytes().splitlines():
         event = json.loads(line)
-        raw = re.search(rb'"customdata":(.*)\}$', line)
+        raw = re.search(rb'"customdata":(.*),"adjusted_at":"[^"]*","clock":[^,]*\}$', line)
         assert raw
         event["customdata"] = None if raw[1] == b"null" else raw[1].decode()
         rows.append(tuple(event.values()))

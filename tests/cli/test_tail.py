@@ -31,7 +31,7 @@ def test_what_players_wrote_can_do_nothing_to_a_terminal() -> None:
     )
     event = StoredEvent(
         1, "playsmart", "g\x1b[1m", "[red]u\n", "Custom", "n\x08", "2026-04-22T14:30:00.123456Z",
-        "2026-04-22T14:30:00.123456Z", EVIL,
+        "2026-04-22T14:30:00.123456Z", EVIL, "2026-04-22T14:30:00.123456Z", None,
     )  # fmt: skip
     line = line_of(event).plain
     assert line.isprintable()

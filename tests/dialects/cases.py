@@ -45,6 +45,8 @@ def as_in_a_case(row: sqlite3.Row) -> dict[str, Any]:
     values = dict(row)
     assert len(values.pop("received_at")) == len("2024-01-15T12:00:00.000000Z")
     del values["event_id"]
+    assert values.pop("adjusted_at") == values["occurred_at"]
+    del values["clock"]
     if values["customdata"] is not None:
         values["customdata"] = json.loads(values["customdata"])
     return values

@@ -38,6 +38,7 @@ RELEASED = {
         "b6262bf4f9b01987e5de3f908470b1f942502de800bc6d0f8e891ca04fecb3b6",
         "f6578be085923a21a7d2555bb9103c143491254f1b5303c2fafde28d90bc777e",
         "8fa1c9159490144d5416f94ff88393a90a99110e1b9f31f7cdc37b18053664b0",
+        "2eddbce90e429b6de0c449ce43f83e0d3ea516f0987ee1d11d8262018e022730",
     ],
     "postgres": [
         "a955044903202cda6a581a24b5352c210266f0f5735a7b88541b7a4f41ca2009",
@@ -46,6 +47,7 @@ RELEASED = {
         "4b120ac82fd0f82f3c6504db389612408ffcaf2a857a36a783b42b14a7aefcfb",
         "bda284320aeffd874cc1ea2b0d20b12c5a77f7057fd538009f8f175ea00f48c0",
         "17979a06f6633ae5b82aa5b402a0e3d68d1edbc39c9a1ec279f02e9a845a07c5",
+        "ed7488fa882abb2f849dd3cbff22e832321b58ba7b936addeab0fdfcc089a1ef",
     ],
 }
 FIXED = Rule.paying(
@@ -63,7 +65,8 @@ CHANCE = Rule.paying(
     trigger_multiplier=1.0,
 )
 SEEN = {
-    "events": "SELECT * FROM events ORDER BY event_id",
+    "events": "SELECT event_id, source, game_id, user_id, type, custom_event_name, occurred_at,"
+    " received_at, customdata FROM events ORDER BY event_id",
     "ledger": "SELECT * FROM coin_transactions ORDER BY id",
     "players": "SELECT user_id, coins_balance, sessions FROM players ORDER BY user_id",
     "app players": "SELECT user_id, country_code, email, sessions FROM app_players ORDER BY 1",

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from typing_extensions import override
@@ -13,8 +13,12 @@ from playsmart_gateway.events.batch import (
     first_event_id,
 )
 from playsmart_gateway.events.row import Row
+from playsmart_gateway.stores.memory.runs import MemoryRuns
 from playsmart_gateway.stores.models import (
+    AHEAD_HOURS,
     EVERYTHING,
+    FIRST_YEAR,
+    MAX_SKEW_MS,
     CountPage,
     EventCount,
     EventFilter,
@@ -39,12 +43,31 @@ def printed(microseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
 
 
+def repaired(occurred_at: datetime, offset_ms: int | None) -> datetime:
+    """Return when something happened by the gateway's clock; see ``StoredEvent``."""
+    if offset_ms is None or abs(offset_ms) <= MAX_SKEW_MS:
+        return occurred_at
+    try:
+        return occurred_at + timedelta(seconds=int(offset_ms / 1_000))
+    except OverflowError:
+        return (datetime.max if offset_ms > 0 else datetime.min).replace(tzinfo=UTC)
+
+
+def clock_of(adjusted_at: datetime, received_at: int) -> str | None:
+    """Return in which way a time cannot be right, None if it can."""
+    if adjusted_at.year < FIRST_YEAR:
+        return "past"
+    late = datetime.fromtimestamp(0, UTC) + timedelta(hours=AHEAD_HOURS, microseconds=received_at)
+    return "future" if adjusted_at > late else None
+
+
 class MemoryEvents(EventReader, BatchReader, Checks):
     """What ``EventReader`` says. Where a row was taken out again there is None."""
 
     def __init__(self) -> None:
         self.batches: dict[tuple[str, int], tuple[Batch, list[Row | None]]] = {}
         self.batch_ids: list[int] = []
+        self.runs = MemoryRuns()
 
     @override
     async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
@@ -100,6 +123,7 @@ class MemoryEvents(EventReader, BatchReader, Checks):
             for place, row in enumerate(rows):
                 if row is not None:
                     data = json.loads(bytes(row.customdata))  # as lenient with numbers as SQLite
+                    adjusted = repaired(row.occurred_at, self.runs.offset_ms(batch.run))
                     yield StoredEvent(
                         first_event_id(batch_id) + place,
                         batch.source,
@@ -110,6 +134,8 @@ class MemoryEvents(EventReader, BatchReader, Checks):
                         printed_time(row.occurred_at),
                         printed(batch.received_at),
                         None if data is None else msgspec.json.encode(data).decode(),
+                        printed_time(adjusted),
+                        clock_of(adjusted, batch.received_at),
                     )
 
 

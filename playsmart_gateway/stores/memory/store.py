@@ -46,7 +46,6 @@ from playsmart_gateway.stores.memory.events import (
     printed_time,
 )
 from playsmart_gateway.stores.memory.points import MemoryPoints
-from playsmart_gateway.stores.memory.runs import MemoryRuns
 from playsmart_gateway.stores.memory.teak import MemoryApps
 from playsmart_gateway.stores.models import (
     MAX_NAMED,
@@ -78,7 +77,6 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
         MemoryApps.__init__(self)
         MemoryEvents.__init__(self)
         self._points = MemoryPoints(program or Program())
-        self.runs = MemoryRuns()
         self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
         self.profiles: dict[str, Player] = {}
         self.ledger: list[CoinTransaction] = []

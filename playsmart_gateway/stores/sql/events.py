@@ -22,6 +22,7 @@ PAGE_BYTES = 4_194_304
 FIRST_FETCH = 50
 """Rows asked for while nobody knows how large they are."""
 
+_CUSTOMDATA = StoredEvent._fields.index("customdata")
 _CONDITIONS = {
     "game_id": "game_id =",
     "user_id": "user_id =",
@@ -83,7 +84,7 @@ async def page(fetch: Callable[[int], Awaitable[Iterable[Sequence[Any]]]], of: P
     wanted = FIRST_FETCH
     while rows := list(await fetch(wanted)):
         events += map(StoredEvent._make, rows)
-        size += sum(len(row[-1] or "") for row in rows)
+        size += sum(len(row[_CUSTOMDATA] or "") for row in rows)
         if size >= PAGE_BYTES:
             return EventPage(events, events[-1].event_id)
         wanted = max(1, (PAGE_BYTES - size) * len(events) // (size + 1))
