@@ -19,8 +19,8 @@ from playsmart_gateway.stores.postgres.connection import (
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 
 _SAMPLED = (
-    *sql_erasure.PERSONAL_ROWS, "batches", "dead_letters", "lynes_cells", "lynes_fields",
-    "lynes_values", "rollup_levels", "rollup_actions", "rollup_counts",
+    *sql_erasure.PERSONAL_ROWS, "batches", "runs", "clients", "dead_letters", "lynes_cells",
+    "lynes_fields", "lynes_values", "rollup_levels", "rollup_actions", "rollup_counts",
 )  # fmt: skip
 
 
