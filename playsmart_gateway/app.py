@@ -39,6 +39,7 @@ from playsmart_gateway.events.batch import PLAYSMART
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http import ops
 from playsmart_gateway.http.content_encoding import Inflater
+from playsmart_gateway.http.cross_origin import CrossOriginFrame
 from playsmart_gateway.http.endpoint import ERROR_BODY, Tokens
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.http.request_frame import (
@@ -180,28 +181,31 @@ def application(
     links |= {path: text for each in dialects for path, text in each.links.items()}
     pieces = [piece for each in dialects for piece in each.pieces()]
     sources = {each.name: each.shown_as for each in dialects if each.shown_as}
+    own_routes = [
+        *ops.routes(gateway, links, of_process=worker is None),
+        *docs.routes(pieces, development_token, home),
+        *manual.routes(),
+        *inspector_pages.routes(
+            gateway.inspector,
+            gate,
+            Redactor(secrets_of(msgspec.to_builtins(config))),
+            gateway.inspected,
+            coins_source=PLAYSMART if pays_coins else "",
+            worker=worker,
+        ),
+        *dashboard.routes(gateway, gate, endpoints, sources, gateway.wall),
+    ]
     app = Application(
-        routes=[
-            *ops.routes(gateway, links, of_process=worker is None),
-            *docs.routes(pieces, development_token, home),
-            *manual.routes(),
-            *inspector_pages.routes(
-                gateway.inspector,
-                gate,
-                Redactor(secrets_of(msgspec.to_builtins(config))),
-                gateway.inspected,
-                coins_source=PLAYSMART if pays_coins else "",
-                worker=worker,
-            ),
-            *dashboard.routes(gateway, gate, endpoints, sources, gateway.wall),
-            *(route for each in opened for route in each.routes),
-        ],
+        routes=[*own_routes, *(route for each in opened for route in each.routes)],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # its Location would say http, and a host
     app.router.default = SlashRedirect(app.router, endpoints)
-    app.frame = RequestFrame(
+    frame: Callable[..., RequestFrame] = RequestFrame
+    if origins := config.cors.origins:
+        frame = partial(CrossOriginFrame, origins=origins, closed=own_routes)
+    app.frame = frame(
         app.call_starlette,
         gateway.stats,
         endpoints,

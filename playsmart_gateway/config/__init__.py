@@ -43,6 +43,15 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 PerSecond = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Origin = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=256,
+        # As browsers write it: no path, no capitals, and no port that goes without saying.
+        pattern=r"^(?!http://.*:80\Z|https://.*:443\Z)[a-z][a-z0-9+.-]*://"
+        r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?\Z",
+    ),
+]
 
 
 class Server(Section, frozen=True):
@@ -102,6 +111,15 @@ class Ingest(Section, frozen=True):
     flush_seconds: Seconds = 30.0
     max_queue_bytes: Positive = 10_485_760
     sample: dict[str, Share] = {}  # noqa: RUF012 - msgspec copies it
+
+
+class Cors(Section, frozen=True):
+    """Of which origins pages may send events, and read the answers: each by its name, no patterns.
+
+    None is for all: whoever has a token could be made to send from any page.
+    """
+
+    origins: Annotated[tuple[Origin, ...], msgspec.Meta(max_length=100)] = ()
 
 
 class Buffer(Section, frozen=True):
@@ -209,6 +227,7 @@ class Config(Section, frozen=True):
     server: Server = Server()
     auth: Auth = Auth()
     ingest: Ingest = Ingest()
+    cors: Cors = Cors()
     buffer: Buffer = Buffer()
     journal: Journal = Journal()
     storage: Storage = Storage()

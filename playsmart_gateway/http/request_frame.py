@@ -146,7 +146,7 @@ class RequestFrame:
             return
         started = self._clock()
         headers = scope.get(HEADERS) or by_name(scope["headers"])
-        request_id = _request_id(headers)
+        request_id = request_id_of(headers)
         path = scope["path"]
         endpoint = self._endpoints.get(path)
         if endpoint is None:
@@ -196,7 +196,7 @@ class RequestFrame:
             return False
         endpoint = self._endpoints[path]
         started = self._clock()
-        request_id = _request_id(headers)
+        request_id = request_id_of(headers)
 
         def settle(answer: Answer) -> None:
             try:
@@ -279,7 +279,8 @@ class SlashRedirect:
         await self._router.not_found(scope, receive, send)
 
 
-def _request_id(headers: Headers) -> bytes:
+def request_id_of(headers: Headers) -> bytes:
+    """Return the id that a request was given, if that is a sane one, else a new one."""
     given = headers.get(b"x-request-id")
     if given is not None and _SANE_REQUEST_ID.fullmatch(given):
         return given

@@ -51,6 +51,7 @@ class _PlaySmart(Dialect):
             host.allowance,
             host.decoding,
             frozenset(game.id for game in config.games) if only else None,
+            frozenset(origin.encode() for origin in config.cors.origins),
         )
         games = [
             players.PublicGame(

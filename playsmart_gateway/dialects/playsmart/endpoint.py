@@ -9,16 +9,25 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+from starlette.types import Receive
 from typing_extensions import override
 
 from playsmart_gateway.auth.tokens import Caller
 from playsmart_gateway.dialects.playsmart.request import Rejected, decode, decode_in_steps
 from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS
 from playsmart_gateway.economy.coins import Draws
-from playsmart_gateway.errors import Forbidden, Malformed, Refused, TooLarge
+from playsmart_gateway.errors import Forbidden, Malformed, Refused, TooLarge, Unauthenticated
 from playsmart_gateway.events.batch import Batch, run_key, run_of
 from playsmart_gateway.http.content_encoding import Inflater, is_gzip
-from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Settle, Tokens, bearer_of
+from playsmart_gateway.http.endpoint import (
+    Answer,
+    Endpoint,
+    Headers,
+    Settle,
+    Tokens,
+    any_media,
+    bearer_of,
+)
 from playsmart_gateway.http.error_body import CODES, JSON_TYPE, Problems, Said, envelope
 from playsmart_gateway.http.preferences import preference
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES, LongWork, Steps
@@ -28,6 +37,9 @@ from playsmart_gateway.pipeline.intake import Intake, Receipt
 
 PATH = "/ingest/events"
 UNKNOWN_GAME = "unknown_game"
+MAX_BEACON_BYTES = 65_536
+"""Browsers send no more; it is read before anybody is known, and counts as in flight until then."""
+
 APPLIED = b"preference-applied", b"handling=lenient"
 
 _ACCEPTED = b'{"success": true, "message": "accepted:%d buffered:%d"}'
@@ -47,6 +59,8 @@ class Parts(NamedTuple):
     allowance: Allowance | None = None
     decoding: LongWork | None = None
     games: frozenset[str] | None = None
+    origins: frozenset[bytes] = frozenset()
+    """From which beacons are taken."""
 
 
 class Uploads(Endpoint[Caller, Asked]):
@@ -83,8 +97,9 @@ class Uploads(Endpoint[Caller, Asked]):
 
     def refused(self, refusal: Refused, who: Caller | None, size: int) -> None:
         """See ``Endpoint``; the time that a wrong body took is charged to the player."""
-        if self._allowance is not None and isinstance(refusal, Malformed | Forbidden | TooLarge):
-            assert who is not None, "bodies are read for those who are known"
+        if self._allowance is None or who is None:
+            return
+        if isinstance(refusal, Malformed | Forbidden | TooLarge):
             self._allowance.charge(who.subject, size)
 
     @override
@@ -130,6 +145,14 @@ class IngestEvents(Uploads[Batch]):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self._leniently = _Leniently(parts)
+        self._origins = parts.origins
+        self._of_beacons = _Beacons(parts)
+
+    @override
+    async def __call__(self, headers: Headers, receive: Receive) -> Answer | None:
+        if self._origins and headers.get(b"origin") in self._origins and _is_beacon(headers):
+            return await self._of_beacons(headers, receive)
+        return await super().__call__(headers, receive)
 
     @override
     def preferred(self, headers: Headers) -> Endpoint[Any, Any] | None:
@@ -193,6 +216,50 @@ class IngestEvents(Uploads[Batch]):
     @override
     async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
         return _answer(await self._accept(who, asked, asked.count, size), asked)
+
+
+class _Beacons(Uploads[Batch]):
+    """The endpoint of ``PATH`` for beacons: what a page sends as it closes.
+
+    A browser lets it set no header without asking first, and it has no time for that: so the token
+    is in the body, as ``access_token``, and is not kept.
+    """
+
+    reads_first = True
+    max_events = MAX_EVENTS
+    require_media = staticmethod(any_media)
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._max_body_bytes = min(MAX_BEACON_BYTES, self._max_body_bytes)
+
+    @override
+    async def authenticate(self, headers: Headers, body: bytes) -> Caller:
+        try:
+            token = _decode_token(body).access_token
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise Unauthenticated("missing_bearer_token") from None
+        return await super().authenticate({b"authorization": b"Bearer " + token.encode()}, body)
+
+    @override
+    def decode(self, who: Caller, body: bytes) -> Batch:
+        return decode(body, self._draws)
+
+    @override
+    async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
+        return _answer(await self._accept(who, asked, asked.count, size), asked)
+
+
+class _Token(msgspec.Struct):
+    access_token: str
+
+
+_decode_token = msgspec.json.Decoder(_Token).decode
+
+
+def _is_beacon(headers: Headers) -> bool:
+    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return media_type == b"text/plain" and b"content-encoding" not in headers
 
 
 class _Sifted(NamedTuple):
