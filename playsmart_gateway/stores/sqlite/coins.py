@@ -27,6 +27,7 @@ from playsmart_gateway.stores.sql.database import (
     EVENT_TRIGGER,
     LEVEL_COMPLETE,
 )
+from playsmart_gateway.stores.sqlite.file import AND_THEN
 from playsmart_gateway.stores.sqlite.schema import last_member
 
 TEMPORARY_TABLES = """
@@ -208,13 +209,11 @@ class SqliteCoins:
         first_event = first_event_id(first_batch)
         events = (first_event, last_event_id(last_batch))
         await db.execute(_SEE_PLAYERS, batches)
-        await db.execute("DELETE FROM fresh_batches")
-        await db.execute(_LIST_BATCHES, batches)
+        await db.execute(f"DELETE FROM fresh_batches{AND_THEN}{_LIST_BATCHES}", batches)
         await db.execute(_COUNT_ACTIVITY, events)
         if not self._rules:
             return
-        await db.execute("DELETE FROM earned")
-        await db.execute(EARN_BY_LEVEL, events)
+        await db.execute(f"DELETE FROM earned{AND_THEN}{EARN_BY_LEVEL}", events)
         if self._counting:
             await db.execute(EARN_BY_COUNT, events)
             await db.execute(COUNT_CUSTOM, events)
@@ -228,8 +227,7 @@ class SqliteCoins:
 
         Most days are far below: then nothing is looked at event by event.
         """
-        await db.execute("DELETE FROM fresh_days")
-        await db.execute(_SUM_DAYS)
+        await db.execute(f"DELETE FROM fresh_days{AND_THEN}{_SUM_DAYS}")
         ((is_beyond,),) = await db.execute_fetchall(_IS_BEYOND)
         if is_beyond:
             await db.execute(_CAP)

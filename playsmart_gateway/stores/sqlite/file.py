@@ -23,8 +23,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import aiosqlite
-
 from playsmart_gateway.errors import SinkError, SinkUnavailable
 from playsmart_gateway.stores.sqlite.descriptors import (
     Inode,
@@ -49,6 +47,10 @@ from playsmart_gateway.stores.sqlite.watching import Change, Known, look, looked
 logger = logging.getLogger(__name__)
 damage_logger = logging.getLogger(f"{__name__}.damage")
 damage_logger.addHandler(logging.NullHandler())  # commands, which have no log, tell it themselves
+
+
+AND_THEN = "\0"
+"""Between statements that are run in one go; no statement can hold it."""
 
 
 class StoreFile:
@@ -104,8 +106,8 @@ class StoreFile:
                     await each.close()
                 self._release(known)
 
-    async def before_commit(self, db: aiosqlite.Connection) -> None:
-        """Require that a transaction goes into a file that is ours, and have it say so.
+    async def stamp(self) -> str:
+        """Require that a transaction goes into a file that is ours; return how it says so in SQL.
 
         Raises:
             SinkUnavailable: it would not.
@@ -114,9 +116,10 @@ class StoreFile:
         assert known is not None, "a transaction is under way"
         if change := await look(self.path, known):
             raise SinkUnavailable(f"{self.path} {change.text}")
-        if known.stamped != known.fingerprint:
-            await db.execute(f"PRAGMA application_id = {stamp_of(known.page)}")
-            known.stamped = known.fingerprint
+        if known.stamped == known.fingerprint:
+            return ""
+        known.stamped = known.fingerprint
+        return f"PRAGMA application_id = {stamp_of(known.page)}{AND_THEN}"
 
     def failed(self, error: SinkError, code: int) -> None:
         """Take note of an error of a transaction; damage is told until another file is opened."""

@@ -60,7 +60,11 @@ class Known:
 
 
 async def look(path: Path, known: Known) -> Change | None:
-    """Return what has happened to the file at ``path`` that was ``known``, if anything."""
+    """Return what has happened to the file at ``path`` that was ``known``, if anything.
+
+    What is asked with each transaction is asked here, though it reads a page or two: each way to a
+    thread and back takes as long as the loop is busy with others.
+    """
     found = found_at(path)
     if found is None or (found.st_dev, found.st_ino) != known.inode:
         if os.fstat(known.guard).st_nlink:
@@ -70,8 +74,11 @@ async def look(path: Path, known: Known) -> Change | None:
     has_parted = not is_logged or known.index != inode_of(known.index_path)
     fingerprint = found.st_size, found.st_mtime_ns
     if fingerprint != known.fingerprint:  # a checkpoint, ours or another program's; or a copy
-        page, is_complete = await asyncio.to_thread(looked_into, known)
-        if page != known.page and not (is_logged and await _is_continued(known)):
+        page, is_complete = looked_into(known)
+        if page != known.page and not (
+            is_logged
+            and (continues(known.log_path, page, strictly=True) or await _is_continued(known))
+        ):
             if has_parted:
                 return Change("and its log were replaced", is_ours=False)
             return Change("was overwritten", is_ours=False, log_is_stale=True)
