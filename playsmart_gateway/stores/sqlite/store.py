@@ -385,7 +385,7 @@ class SqliteSink(Store, Replaceable):
         await db.execute(stamp())
         await db.execute("COMMIT")
         if version < len(MIGRATIONS):  # so that the file says what it is, wherever it goes
-            await db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            await db.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _now() -> int:
