@@ -209,11 +209,11 @@ class SqliteCoins:
         first_event = first_event_id(first_batch)
         events = (first_event, last_event_id(last_batch))
         await db.execute(_SEE_PLAYERS, batches)
-        await db.execute(f"DELETE FROM fresh_batches{AND_THEN}{_LIST_BATCHES}", batches)
+        await db.execute(AND_THEN.join(("DELETE FROM fresh_batches", _LIST_BATCHES)), batches)
         await db.execute(_COUNT_ACTIVITY, events)
         if not self._rules:
             return
-        await db.execute(f"DELETE FROM earned{AND_THEN}{EARN_BY_LEVEL}", events)
+        await db.execute(AND_THEN.join(("DELETE FROM earned", EARN_BY_LEVEL)), events)
         if self._counting:
             await db.execute(EARN_BY_COUNT, events)
             await db.execute(COUNT_CUSTOM, events)
@@ -227,7 +227,7 @@ class SqliteCoins:
 
         Most days are far below: then nothing is looked at event by event.
         """
-        await db.execute(f"DELETE FROM fresh_days{AND_THEN}{_SUM_DAYS}")
+        await db.execute(AND_THEN.join(("DELETE FROM fresh_days", _SUM_DAYS)))
         ((is_beyond,),) = await db.execute_fetchall(_IS_BEYOND)
         if is_beyond:
             await db.execute(_CAP)
