@@ -11,8 +11,11 @@ The mark is the layout, too. With F5 50 53 49 there are the key of a run (24) an
 first event in it (8) behind the kind; with F5 50 53 4A there is, besides, the length of ``about``
 as JSON (2) behind that number, and the JSON before the rows. Records of the first layout, F5 50 53
 47, have no kind and are read for ever; their rows tell it. The byte F5 never occurs in UTF-8, so
-the next record after a broken one can be found by its mark. A whole record of a kind that is not
-known here, as a later gateway may write, is no batch, and ends where it says.
+the next record after a broken one can be found by its mark.
+
+Every mark begins with F5 50 53. In each layout that comes after these the CRC is that of the mark,
+too, so that a flipped bit makes no record of a later gateway. Such a record, or one whose kind or
+``about`` is not known here, is no batch, and ends where it says.
 """
 
 import re
@@ -36,7 +39,8 @@ MARK = b"\xf5PSH"
 OLD_MARK = b"\xf5PSG"
 RUN_MARK = b"\xf5PSI"
 ABOUT_MARK = b"\xf5PSJ"
-_MARKS = re.compile(b"|".join((MARK, OLD_MARK, RUN_MARK, ABOUT_MARK)))
+_FAMILY = MARK[:3]
+_MARKS = re.compile(b"%b." % _FAMILY, re.DOTALL)
 _BEFORE_A_MARK = re.compile(b"(?=%b)" % _MARKS.pattern)
 _FRAME = struct.Struct("<4sII")
 _NAME = struct.Struct("<16sQ")
@@ -85,10 +89,16 @@ def decode(content: bytes) -> Batch | None:
     return batch if end == len(content) else None
 
 
+def is_of_later_version(content: bytes) -> bool:
+    """Whether that is one whole record that only a later gateway can read."""
+    batch, end = decode_at(content, 0)
+    return batch is None and 0 < end == len(content)
+
+
 def decode_at(content: bytes, place: int) -> tuple[Batch | None, int]:
     """Return the batch at ``place`` and where its record ends.
 
-    None and ``place`` if no valid record is there; None and its end if its kind is not known.
+    None and ``place`` if no valid record is there; None and its end if a later gateway wrote it.
     """
     start = place + _FRAME.size
     if start > len(content):
@@ -96,9 +106,14 @@ def decode_at(content: bytes, place: int) -> tuple[Batch | None, int]:
     mark, length, checksum = _FRAME.unpack_from(content, place)
     end = start + length
     header = _HEADERS.get(mark)
-    if header is None or length < header.size or end > len(content):
+    if end > len(content) or not mark.startswith(_FAMILY):
         return None, place
-    if zlib.crc32(memoryview(content)[start:end]) != checksum:
+    own = 0 if header else zlib.crc32(mark)
+    if zlib.crc32(memoryview(content)[start:end], own) != checksum:
+        return None, place
+    if header is None:
+        return None, end
+    if length < header.size:
         return None, place
     identity, sequence, received_at, count, *more, source_size, game_size, user_size = (
         header.unpack_from(content, start)

@@ -112,6 +112,7 @@ class Journal:
         """Yield what an earlier process left, oldest first; what is broken is set aside.
 
         Raises:
+            ConfigError: a later version of this program left what only it can read.
             GatewayError: a segment cannot be read, so nobody may write behind it.
         """
         replay = Replay(self._disk, self._files)

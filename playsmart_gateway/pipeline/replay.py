@@ -2,8 +2,8 @@
 
 Bytes that are no valid record are set aside in ``<number>.bad``, which nobody removes, and reading
 goes on at the next valid one. If there is none they are a torn tail: what a write that was cut
-short leaves, for which no answer was sent. A record of a kind that only a later gateway knows is
-set aside, too.
+short leaves, for which no answer was sent. Where there is a whole record that only a later gateway
+can read, nothing is set aside and nothing replayed: that gateway is to store it first.
 """
 
 import fcntl
@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import decode_at
 from playsmart_gateway.pipeline.disk import LOCK, Disk
@@ -24,6 +25,19 @@ from playsmart_gateway.pipeline.segments import (
 )
 
 logger = logging.getLogger(__name__)
+
+_OF_LATER_VERSION = (
+    "a record of a later version of this program; start that version, let it store what waits and "
+    "stop it in order, then downgrade"
+)
+
+
+class _Broken(NamedTuple):
+    """Bytes at ``place`` of a segment that are no record; ``is_tail`` if nothing follows them."""
+
+    place: int
+    content: bytes
+    is_tail: bool
 
 
 class Replay:
@@ -42,42 +56,52 @@ class Replay:
         self._files = files
 
     def read(self) -> list[Batch]:
-        """Return every batch once; raises ``OSError``."""
+        """Return every batch once.
+
+        Raises:
+            ConfigError: there are records of a later version; nothing was changed.
+            OSError: the disk did not do it.
+        """
         names = self._files.names()
         self.last_number = max((_number(name) for name in names), default=0)
         batches: list[Batch] = []
+        broken: dict[str, list[_Broken]] = {}
         for name in names:
             if name.endswith(SUFFIX):
-                batches += self._read(name)
+                batches += self._read(name, broken.setdefault(name, []))
+        for name, parts in broken.items():
+            self._set_aside(name, parts)
         if names:
             self._disk.sync_folder()
         return self._in_order(batches)
 
-    def _read(self, name: str) -> list[Batch]:
+    def _read(self, name: str, broken: list[_Broken]) -> list[Batch]:
         content = self._disk.read(name)
         segment = Segment(_number(name), len(content))
         self.segments.append(segment)
-        batches, aside = [], []
+        batches = []
         for batch, place, end in records(content):
             if batch is not None:
                 batches.append(batch)
-                continue
-            aside.append(content[place:end])
-            whole = decode_at(content, place)[1] == end
-            torn = end == len(content) and not whole
-            what = (
-                "record of an unknown kind" if whole else "torn tail" if torn else "corrupt record"
-            )
+            elif decode_at(content, place)[1] > place:
+                raise ConfigError([f"journal.path: {name} at byte {place}: {_OF_LATER_VERSION}"])
+            else:
+                broken.append(_Broken(place, content[place:end], is_tail=end == len(content)))
+        segment.left = segment.total = len(batches)
+        return batches
+
+    def _set_aside(self, name: str, parts: list[_Broken]) -> None:
+        for place, part, torn in parts:
             logger.log(
                 logging.WARNING if torn else logging.ERROR,
-                "journal %s: %s at byte %d, %d bytes set aside", name, what, place, end - place,
+                "journal %s: %s at byte %d, %d bytes set aside",
+                name, "torn tail" if torn else "corrupt record", place, len(part),
             )  # fmt: skip
             self.torn_tails += torn
             self.corrupt_records += not torn
-        segment.left = segment.total = len(batches)
-        if aside:
-            self._disk.save(name.removesuffix(SUFFIX) + SET_ASIDE, b"".join(aside))
-        return batches
+        if parts:
+            content = b"".join(part.content for part in parts)
+            self._disk.save(name.removesuffix(SUFFIX) + SET_ASIDE, content)
 
     def _in_order(self, batches: list[Batch]) -> list[Batch]:
         """Return each batch once, those of one journal in their order.

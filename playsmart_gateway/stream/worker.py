@@ -9,6 +9,8 @@ A message that comes again and again may be what kills the workers that take it.
 delivered more than ``TOGETHER_DELIVERIES`` times is written alone, with nothing else under way but
 others of its kind, in random order: then of those who only stood beside it, half get through with
 every try. One that was delivered more often than the consumer allows is buried untried.
+
+A message that only a later version can read stays in the stream, and the worker ends.
 """
 
 import asyncio
@@ -20,9 +22,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from playsmart_gateway.errors import Detail, SinkError, SinkUnavailable
+from playsmart_gateway.errors import ConfigError, Detail, SinkError, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.events.codec import decode
+from playsmart_gateway.events.codec import decode, is_of_later_version
 from playsmart_gateway.pipeline.flusher import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS
 from playsmart_gateway.pipeline.wiring import Outlet
 from playsmart_gateway.stores.contract import Condition, EventSink
@@ -45,6 +47,11 @@ IDLE_SECONDS = 0.01
 """Old servers answer a request at once that finds nothing."""
 
 STATE_SECONDS = 1.0
+
+_OF_LATER_VERSION = (
+    "there is a message of a later version of this program; let workers of that version store what "
+    "waits, then downgrade"
+)
 
 
 class StreamWorker:
@@ -72,6 +79,7 @@ class StreamWorker:
         self.state: SourceState | None = None
         self.source_error: SinkUnavailable | None = None
         self.on_fatal: Callable[[], None] = lambda: None
+        self._refusal: ConfigError | None = None
         self._background = Background(died=lambda: self.on_fatal())
         self.left_behind = 0
         self._source = source
@@ -88,7 +96,8 @@ class StreamWorker:
         """Take and store messages while entered; drain on the way out.
 
         Raises:
-            ConfigError: no waiting helps with the stream or the store.
+            ConfigError: no waiting helps with the stream or the store, or, on the way out, a
+                message is of a later version.
         """
         async with (
             self._open(self._sink, self.flusher.note_failure),
@@ -113,6 +122,8 @@ class StreamWorker:
                 self.left_behind = self.buffer.events
                 if self.left_behind:
                     logger.error("stopped with %d events not stored", self.left_behind)
+            if self._refusal is not None:
+                raise self._refusal
 
     @property
     def failed(self) -> bool:
@@ -145,6 +156,10 @@ class StreamWorker:
                 async for delivery in self._source.fetch(FETCH_MESSAGES):
                     await self._take(delivery)
                 await self._try_suspects()
+            except ConfigError as error:
+                self._refusal = error
+                self.on_fatal()
+                return
             except SinkUnavailable as error:
                 heed_cancellation()
                 self._note_source(error)
@@ -160,6 +175,8 @@ class StreamWorker:
         self.fetched += 1
         self.fetched_again += delivery.times > 1
         batch = decode(delivery.body)
+        if batch is None and is_of_later_version(delivery.body):
+            raise ConfigError([f"nats.stream: {_OF_LATER_VERSION}"])
         if batch is None:
             await self._bury(delivery, _as_it_came(delivery), "the message is not a batch")
         elif delivery.times > self._source.max_deliveries:

@@ -157,24 +157,48 @@ def of_unknown_kind(record: bytes) -> bytes:
     return MARK + len(body).to_bytes(4, "little") + crc32(body).to_bytes(4, "little") + body
 
 
+def of_unknown_mark(record: bytes) -> bytes:
+    mark = MARK[:3] + b"Z"
+    return mark + record[4:8] + crc32(mark + record[12:]).to_bytes(4, "little") + record[12:]
+
+
+@pytest.mark.parametrize("changed", [of_unknown_kind, of_unknown_mark])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_record_of_an_unknown_kind_is_set_aside_whole_wherever_it_is(
-    open_journal: OpenJournal, tmp_path: Path, caplog: pytest.LogCaptureFixture, place: int
+def test_a_record_of_a_later_version_stops_the_start_and_nothing_is_changed(
+    open_journal: OpenJournal, tmp_path: Path, place: int, changed: Callable[[bytes], bytes]
 ) -> None:
     batches = [make_batch(), make_batch(), make_batch()]
-    open_journal().write(batches)
-    (segment,) = files(tmp_path, "journal")
-    records = [b"".join(encode(batch)) for batch in batches]
-    records[place] = of_unknown_kind(records[place])
-    segment.write_bytes(segment.read_bytes()[:8] + b"".join(records))
     journal = open_journal()
-    assert [batch.sequence for batch in journal.replay()] == [
-        each for each in (1, 2, 3) if each != place + 1
-    ]
+    journal.write([make_batch()])
+    journal.seal()
+    journal.write(batches)
+    torn, segment = files(tmp_path, "journal")
+    torn.write_bytes(torn.read_bytes()[:-1])
+    records = [b"".join(encode(batch)) for batch in batches]
+    records[place] = changed(records[place])
+    segment.write_bytes(segment.read_bytes()[:8] + b"".join(records))
+    before = {file: file.read_bytes() for file in files(tmp_path, "*")}
+    with pytest.raises(ConfigError, match=rf"journal\.path: {segment.name} .* then downgrade"):
+        list(open_journal().replay())
+    assert {file: file.read_bytes() for file in files(tmp_path, "*")} == before
+    records[place] = b""
+    segment.write_bytes(segment.read_bytes()[:8] + b"".join(records))
+    assert len(list(open_journal().replay())) == 2
+    assert len(files(tmp_path, "bad")) == 1
+
+
+@pytest.mark.parametrize("changed", [of_unknown_kind, of_unknown_mark])
+def test_a_broken_record_of_a_later_version_is_as_broken_as_any(
+    open_journal: OpenJournal, tmp_path: Path, changed: Callable[[bytes], bytes]
+) -> None:
+    open_journal().write([make_batch()])
+    (segment,) = files(tmp_path, "journal")
+    content = segment.read_bytes()
+    later = changed(content[8:])
+    segment.write_bytes(content[:8] + later[:-1] + b"?" + content[8:])
+    journal = open_journal()
+    assert len(list(journal.replay())) == 1
     assert (journal.torn_tails, journal.corrupt_records) == (0, 1)
-    assert "record of an unknown kind" in caplog.text
-    (aside,) = files(tmp_path, "bad")
-    assert aside.read_bytes() == records[place]
 
 
 @settings(max_examples=60, deadline=None)

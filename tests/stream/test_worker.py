@@ -10,7 +10,7 @@ from zlib import crc32
 import pytest
 
 from playsmart_gateway.config import Buffer, Config, Server
-from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import MARK, encode
 from playsmart_gateway.stores.memory.store import MemorySink
@@ -90,16 +90,28 @@ async def test_what_is_no_batch_is_buried_as_it_came_and_never_delivered_again(
     assert worker.stats.stored == 1
 
 
-async def test_a_message_of_an_unknown_kind_is_buried_as_it_came(source: FakeSource) -> None:
+async def test_a_message_of_a_later_version_ends_the_worker_and_stays_in_the_stream(
+    source: FakeSource,
+) -> None:
     body = bytearray(b"".join(encode(make_batch(1)))[12:])
-    body[16 + 8 + 8 + 4] = 99  # as a later gateway may publish it
+    body[16 + 8 + 8 + 4] = 99
     frame = MARK + len(body).to_bytes(4, "little") + crc32(body).to_bytes(4, "little")
     sink = MemorySink()
-    async with running(source, sink):
-        source.deliver(frame + body, make_batch(2))
-        await eventually(told(source, "term", 1))
-        await eventually(told(source, "ack", 1))
-    assert [batch.rows for batch, _ in sink.dead_letters.values()] == [frame + body]
+    source.deliver(make_batch(2), frame + body, make_batch(3))
+    ended = asyncio.Event()
+    worker = make_worker(source, sink)
+    worker.on_fatal = ended.set
+
+    async def run_until_it_ends() -> None:
+        async with worker.running():
+            await asyncio.wait_for(ended.wait(), 10)
+
+    with pytest.raises(ConfigError, match=r"nats\.stream: .* then downgrade"):
+        await run_until_it_ends()
+    assert source.told["ack"] == ["1x1"], "what came before it is stored"
+    assert source.told["term"] == []
+    assert not sink.dead_letters
+    assert not worker.failed
 
 
 async def test_messages_without_a_kind_are_stored_as_those_before_them_were(
