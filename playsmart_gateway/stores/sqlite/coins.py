@@ -8,7 +8,6 @@ itself.
 
 from collections.abc import Sequence
 
-import aiosqlite
 import msgspec
 
 from playsmart_gateway.economy.coins import (
@@ -27,7 +26,7 @@ from playsmart_gateway.stores.sql.database import (
     EVENT_TRIGGER,
     LEVEL_COMPLETE,
 )
-from playsmart_gateway.stores.sqlite.file import AND_THEN
+from playsmart_gateway.stores.sqlite.one_go import InOneGo
 from playsmart_gateway.stores.sqlite.schema import last_member
 
 TEMPORARY_TABLES = """
@@ -198,9 +197,7 @@ class SqliteCoins:
         """Believe nothing about the file any more: it was opened anew."""
         self._last_rule = None
 
-    async def pay(
-        self, db: aiosqlite.Connection, first_batch: int, last_batch: int, now: int
-    ) -> None:
+    async def pay(self, db: InOneGo, first_batch: int, last_batch: int, now: int) -> None:
         """Pay for the events of these batches, once; ``now`` is in microseconds."""
         ((last_rule,),) = await db.execute_fetchall(_LAST_RULE)
         if last_rule != self._last_rule:  # the first time, or another process has other rules
@@ -209,11 +206,11 @@ class SqliteCoins:
         first_event = first_event_id(first_batch)
         events = (first_event, last_event_id(last_batch))
         await db.execute(_SEE_PLAYERS, batches)
-        await db.execute(AND_THEN.join(("DELETE FROM fresh_batches", _LIST_BATCHES)), batches)
+        await db.run([("DELETE FROM fresh_batches", ()), (_LIST_BATCHES, batches)])
         await db.execute(_COUNT_ACTIVITY, events)
         if not self._rules:
             return
-        await db.execute(AND_THEN.join(("DELETE FROM earned", EARN_BY_LEVEL)), events)
+        await db.run([("DELETE FROM earned", ()), (EARN_BY_LEVEL, events)])
         if self._counting:
             await db.execute(EARN_BY_COUNT, events)
             await db.execute(COUNT_CUSTOM, events)
@@ -222,19 +219,19 @@ class SqliteCoins:
         await db.execute(_ENTER, (now,))
         await db.execute(_RAISE_BALANCES)
 
-    async def _cap(self, db: aiosqlite.Connection) -> None:
+    async def _cap(self, db: InOneGo) -> None:
         """Take from ``earned`` what is more than the caps, and count the rest.
 
         Most days are far below: then nothing is looked at event by event.
         """
-        await db.execute(AND_THEN.join(("DELETE FROM fresh_days", _SUM_DAYS)))
+        await db.run([("DELETE FROM fresh_days", ()), (_SUM_DAYS, ())])
         ((is_beyond,),) = await db.execute_fetchall(_IS_BEYOND)
         if is_beyond:
             await db.execute(_CAP)
             await db.execute(DROP_UNPAID)
         await db.execute(_COUNT_DAYS)
 
-    async def _put_in_force(self, db: aiosqlite.Connection, since_batch: int) -> int:
+    async def _put_in_force(self, db: InOneGo, since_batch: int) -> int:
         """Record the rules that differ from what held so far; return the number of the latest."""
         rows = await db.execute_fetchall(_LATEST_RULES)
         before = {rule.game_id: rule for rule in (Rule(*row) for row in rows)}

@@ -8,7 +8,7 @@ opened anew.
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from playsmart_gateway.errors import (
 )
 from playsmart_gateway.stores.contract import TakeTurn
 from playsmart_gateway.stores.sql.database import Database
-from playsmart_gateway.stores.sqlite.file import AND_THEN, StoreFile
+from playsmart_gateway.stores.sqlite.file import StoreFile
+from playsmart_gateway.stores.sqlite.one_go import AND_THEN, InOneGo, Underneath
 
 BUSY_TIMEOUT_SECONDS = 1.0
 """How long a statement waits for another program's lock; after that the flusher comes back."""
@@ -70,12 +71,11 @@ class Connection:
         take_turn: TakeTurn = contextlib.nullcontext,
     ) -> None:
         self.read_only = read_only
-        self.db: aiosqlite.Connection | None = None
+        self.db: InOneGo | None = None
         self.idle = asyncio.Event()
         self.idle.set()
         self._file = file
         self._prepare = prepare
-        self._underneath: _InOneGo | None = None
         self._is_doubtful = False
         self._turn = asyncio.Lock()
         self._take_turn = take_turn
@@ -109,7 +109,7 @@ class Connection:
         self.db = db
         self._is_doubtful = False
 
-    async def _connect(self) -> aiosqlite.Connection:
+    async def _connect(self) -> InOneGo:
         """Connect before there is a thread: one that fails to do so ends unattended, maybe late."""
         mode = "ro" if self.read_only else "rw"
         db = await asyncio.to_thread(
@@ -119,10 +119,11 @@ class Connection:
             isolation_level=None,
             timeout=BUSY_TIMEOUT_SECONDS,
             check_same_thread=False,
-            factory=_InOneGo,
+            factory=Underneath,
         )
-        self._underneath = db
-        return await aiosqlite.Connection(lambda: db, iter_chunk_size=64)
+        opened = InOneGo(db)
+        await opened
+        return opened
 
     async def close(self) -> None:
         """Close it, if it is open."""
@@ -166,7 +167,7 @@ class Connection:
                 raise SinkUnavailable("a reader holds the write-ahead log")
 
     @contextlib.asynccontextmanager
-    async def transaction(self, begin: str = WRITE) -> AsyncIterator[aiosqlite.Connection]:
+    async def transaction(self, begin: str = WRITE) -> AsyncIterator[InOneGo]:
         """Commit at the end, or leave nothing; every error comes out as a ``SinkError``.
 
         It begins with the first statement. One transaction at a time: another one waits for its
@@ -178,11 +179,10 @@ class Connection:
             try:
                 db = await self._usable()
                 self.idle.clear()
-                assert self._underneath is not None
-                self._underneath.first = begin
+                db.begin(begin)
                 yield db
-                stamp = await self._file.stamp() if writes else ""
-                await db.execute(f"{stamp}COMMIT")
+                stamp = await self._file.stamp() if writes else None
+                await db.execute("COMMIT" if stamp is None else f"{stamp}{AND_THEN}COMMIT")
             except (ConfigError, sqlite3.Error, OverflowError, OSError) as error:
                 self._is_doubtful = True
                 triggers = await self._triggers(error)
@@ -207,7 +207,7 @@ class Connection:
                 await self.db.execute("ROLLBACK")
 
     @contextlib.asynccontextmanager
-    async def alone(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def alone(self) -> AsyncIterator[InOneGo]:
         """Give the connection for a statement that cannot be in a transaction; errors as there."""
         async with self._turn:
             try:
@@ -231,7 +231,7 @@ class Connection:
             return ", ".join(name for (name,) in found)
         return ""
 
-    async def _usable(self) -> aiosqlite.Connection:
+    async def _usable(self) -> InOneGo:
         """Return the connection, opened anew if it is not to the file at our path any more."""
         await self._file.require()
         if self.db is None or self._is_doubtful:
@@ -248,34 +248,6 @@ class Connection:
         known = classify(error, triggers)
         self._file.failed(known, getattr(error, "sqlite_errorcode", 0) & 0xFF)
         return known
-
-
-class _InOneGo(sqlite3.Connection):
-    """Runs several statements in one go: ``first`` before the next one, and those of ``AND_THEN``.
-
-    Each way from the loop to the thread and back takes as long as the loop is busy with others,
-    which is a tenth of a flush.
-    """
-
-    first = ""
-
-    @override
-    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        self._begin()
-        *before, last = sql.split(AND_THEN)
-        for each in before:
-            super().execute(each)
-        return super().execute(last, parameters)
-
-    @override
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        self._begin()
-        return super().executemany(sql, parameters)
-
-    def _begin(self) -> None:
-        if self.first:
-            first, self.first = self.first, ""
-            super().execute(first)
 
 
 class Statements(Database):

@@ -49,10 +49,6 @@ damage_logger = logging.getLogger(f"{__name__}.damage")
 damage_logger.addHandler(logging.NullHandler())  # commands, which have no log, tell it themselves
 
 
-AND_THEN = "\0"
-"""Between statements that are run in one go; no statement can hold it."""
-
-
 class StoreFile:
     """The file at ``path``, and the connections that this process has to it.
 
@@ -106,8 +102,8 @@ class StoreFile:
                     await each.close()
                 self._release(known)
 
-    async def stamp(self) -> str:
-        """Require that a transaction goes into a file that is ours; return how it says so in SQL.
+    async def stamp(self) -> str | None:
+        """Require that a transaction goes into a file that is ours; return SQL that says so.
 
         Raises:
             SinkUnavailable: it would not.
@@ -117,9 +113,9 @@ class StoreFile:
         if change := await look(self.path, known):
             raise SinkUnavailable(f"{self.path} {change.text}")
         if known.stamped == known.fingerprint:
-            return ""
+            return None
         known.stamped = known.fingerprint
-        return f"PRAGMA application_id = {stamp_of(known.page)}{AND_THEN}"
+        return f"PRAGMA application_id = {stamp_of(known.page)}"
 
     def failed(self, error: SinkError, code: int) -> None:
         """Take note of an error of a transaction; damage is told until another file is opened."""

@@ -1,11 +1,13 @@
 """Batches as rows, in a handful of statements.
 
 ``sqlite3`` gives up the GIL at every statement and has to win it back from a busy event loop, so
-what counts is not rows but statements. Headers go into ``batches`` by one ``INSERT .. SELECT ..
-FROM json_each(?)``; rows go into ``event_rows`` by one statement per ``BATCHES_PER_STATEMENT``
-requests, each request's JSON bound as it came and taken apart by SQLite.
+what counts is not rows but statements, and they run in one go. Headers go into ``batches`` by one
+``INSERT .. SELECT .. FROM json_each(?)``; rows go into ``event_rows`` by one statement per
+``BATCHES_PER_STATEMENT`` requests, each request's JSON bound as it came and taken apart by SQLite.
+Rows find the ids of their headers by how many headers are behind theirs.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,9 +21,11 @@ from playsmart_gateway.events.batch import (
     Batch,
 )
 from playsmart_gateway.events.row import SLOTS
+from playsmart_gateway.stores.sqlite.one_go import InOneGo
 from playsmart_gateway.stores.sqlite.schema import printed_time
 
 BATCHES_PER_STATEMENT = 250
+_PARAMETERS = 2 * BATCHES_PER_STATEMENT
 
 
 def extracts(names: Iterable[str]) -> dict[str, str]:
@@ -67,9 +71,10 @@ def _insert_events(*more: str) -> str:
     columns = _COLUMNS | {name: _ROW_SLOTS[name] for name in more}
     return f"""
     INSERT INTO event_rows (event_id, {", ".join(columns)})
-    WITH incoming (batch_id, rows) AS (VALUES {", ".join(["(?, ?)"] * BATCHES_PER_STATEMENT)})
-    SELECT batch_id * {MAX_EVENTS_PER_BATCH} + key, {", ".join(columns.values())}
-    FROM incoming CROSS JOIN json_each(CAST(rows AS TEXT))
+    WITH incoming (batches_behind, rows) AS (VALUES {", ".join(["(?, ?)"] * BATCHES_PER_STATEMENT)})
+    SELECT (newest - batches_behind) * {MAX_EVENTS_PER_BATCH} + key, {", ".join(columns.values())}
+    FROM (SELECT seq AS newest FROM sqlite_sequence WHERE name = 'batches')
+    CROSS JOIN incoming CROSS JOIN json_each(CAST(rows AS TEXT))
     """  # noqa: S608 - built from our own constants
 
 
@@ -90,7 +95,7 @@ class Inserter:
         """Believe nothing about the file any more."""
         self._journals.clear()
 
-    async def insert(self, db: aiosqlite.Connection, batches: Sequence[Batch]) -> int:
+    async def insert(self, db: InOneGo, batches: Sequence[Batch]) -> int:
         """Insert headers and rows; return the id of the first batch, which the others follow.
 
         Raises:
@@ -110,43 +115,35 @@ class Inserter:
             for each in batches
         ]
         text = msgspec.json.encode(headers).decode()
+        statements: list[tuple[str, Sequence[Any]]]
         if of_runs:
             keys = b"".join([run or _NO_RUN for run in runs])
-            cursor = await db.execute(_INSERT_BATCHES_OF_RUNS, (text, keys, _NO_RUN))
+            statements = [(_INSERT_BATCHES_OF_RUNS, (text, keys, _NO_RUN))]
         else:
-            cursor = await db.execute(_INSERT_BATCHES, (text,))
-        if cursor.rowcount != len(batches):
-            raise await _dropped(db)
-        last_id = cursor.lastrowid or 0
-        first_id = last_id - len(batches) + 1
-        rows: dict[str, list[tuple[int, bytes]]] = {}
-        for batch_id, batch in enumerate(batches, first_id):
+            statements = [(_INSERT_BATCHES, (text,))]
+        rows: dict[str, list[Any]] = {}
+        for place, batch in enumerate(batches, 1):
             if not batch.user_id:
                 statement = _INSERT_EVENTS_OF_MANY
             elif self._draws_for(batch.game_id):
                 statement = _INSERT_EVENTS_WITH_DRAWS
             else:
                 statement = _INSERT_EVENTS
-            rows.setdefault(statement, []).append((batch_id, batch.rows))
-        inserted = 0
-        for statement, numbered in rows.items():
-            inserted += await self._insert_rows(db, statement, numbered)
-        if inserted != sum(each.count for each in batches):
+            rows.setdefault(statement, []).extend((len(batches) - place, batch.rows))
+        for statement, listed in rows.items():
+            for start in range(0, len(listed), _PARAMETERS):
+                piece = listed[start : start + _PARAMETERS]
+                statements.append((statement, piece + [None] * (_PARAMETERS - len(piece))))
+        try:
+            ran = await db.run(statements)
+        except sqlite3.IntegrityError:
+            if db.ran and db.ran[0].rowcount != len(batches):  # then rows meet those of others
+                raise await _dropped(db) from None
+            raise
+        inserted = [each.rowcount for each in ran]
+        if inserted[0] != len(batches) or sum(inserted[1:]) != sum(each.count for each in batches):
             raise await _dropped(db)
-        return first_id
-
-    async def _insert_rows(
-        self, db: aiosqlite.Connection, statement: str, rows: list[tuple[int, bytes]]
-    ) -> int:
-        """Return how many there are."""
-        inserted = 0
-        for start in range(0, len(rows), BATCHES_PER_STATEMENT):
-            parameters: list[Any] = []
-            for numbered in rows[start : start + BATCHES_PER_STATEMENT]:
-                parameters += numbered
-            parameters += [None] * (2 * BATCHES_PER_STATEMENT - len(parameters))
-            inserted += (await db.execute(statement, parameters)).rowcount
-        return inserted
+        return (ran[0].lastrowid or 0) - len(batches) + 1
 
     async def without_known(
         self, db: aiosqlite.Connection, batches: Sequence[Batch]

@@ -22,7 +22,11 @@ class Held(Protocol):
 
     read_only: bool
     idle: asyncio.Event
-    db: aiosqlite.Connection | None
+
+    @property
+    def db(self) -> aiosqlite.Connection | None:
+        """What is open."""
+        ...
 
     async def close(self) -> None:
         """Close it, if it is open."""

@@ -58,6 +58,7 @@ from playsmart_gateway.stores.sqlite.connection import (
 from playsmart_gateway.stores.sqlite.dashboard import SqliteRollups
 from playsmart_gateway.stores.sqlite.file import StoreFile
 from playsmart_gateway.stores.sqlite.inserting import Inserter
+from playsmart_gateway.stores.sqlite.one_go import InOneGo
 from playsmart_gateway.stores.sqlite.reader import (
     SqliteReader,
     read_transactions,
@@ -327,14 +328,14 @@ class SqliteSink(Store, Replaceable):
         await self._connection.checkpoint()
 
     async def _claim_and_insert(
-        self, db: aiosqlite.Connection, new: Sequence[Batch], sent: Sequence[Batch]
+        self, db: InOneGo, new: Sequence[Batch], sent: Sequence[Batch]
     ) -> Written:
         claimed = await runs.claim(db, new)
         conflicts = await sql_runs.conflicts(Statements(db), claimed.repeats)
         stored = await self._insert(db, claimed) if new else 0
         return Written(stored, sum(each.count for each in sent) - stored, conflicts)
 
-    async def _insert(self, db: aiosqlite.Connection, claimed: Claimed) -> int:
+    async def _insert(self, db: InOneGo, claimed: Claimed) -> int:
         batches = claimed.batches
         first_id = await self._inserter.insert(db, batches)
         await runs.write_down(db, claimed, first_id)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, Self
 from unittest.mock import patch
 
-import aiosqlite
 import msgspec
 from typing_extensions import override
 
@@ -19,6 +18,7 @@ from playsmart_gateway.stores import sqlite
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stores.runs import decide, keys_of
 from playsmart_gateway.stores.sqlite import SqliteSink, runs
+from playsmart_gateway.stores.sqlite.one_go import InOneGo
 from tests.support import program
 
 
@@ -72,7 +72,7 @@ class _RemembersByWorker(SqliteSink):
 
     @override
     async def _claim_and_insert(
-        self, db: aiosqlite.Connection, new: Sequence[Batch], sent: Sequence[Batch]
+        self, db: InOneGo, new: Sequence[Batch], sent: Sequence[Batch]
     ) -> Written:
         known = [self._known[key] for key in keys_of(new) if key in self._known]
         claimed = decide(new, known)
