@@ -13,10 +13,7 @@ import aiosqlite
 from typing_extensions import override
 
 from playsmart_gateway.economy.coins import Rule
-from playsmart_gateway.economy.points import (
-    Award,
-    Program,
-)
+from playsmart_gateway.economy.points import Award, Program
 from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
 from playsmart_gateway.events.batch import (
     LYNES,
@@ -315,16 +312,16 @@ class SqliteSink(Store, Replaceable):
                 after_batch=after_batch, max_events=max_events, dry_run=dry_run,
             )  # fmt: skip
 
+    @override
     async def sync_commits(self) -> None:
-        """See ``Awarding.sync_commits``: what a transaction wrote is in the write-ahead log."""
         log = self._path.with_name(self._path.name + "-wal")
         try:
             await asyncio.to_thread(_sync_file, log)
         except OSError as error:
             raise SinkUnavailable(f"cannot sync {log}: {error.strerror}") from error
 
-    async def sync(self) -> None:
-        """See ``EventSink.sync``: a file that is moved or copied goes without its log."""
+    @override
+    async def sync(self) -> None:  # a file that is moved or copied goes without its log
         await self._connection.checkpoint()
 
     async def _claim_and_insert(
