@@ -288,7 +288,7 @@ def test_a_database_without_tables_is_told_and_gets_none(
 ) -> None:
     result = CliRunner().invoke(commands, command, env={"PLAYSMART_STORAGE__URL": postgres_url})
     assert isinstance(result.exception, SinkUnavailable)
-    assert "Start the gateway once" in result.exception.hint
+    assert "start the gateway once" in f"{result.exception} {result.exception.hint}".lower()
     assert asyncio.run(fetch(postgres_url, "SELECT to_regclass('events')")) == [(None,)]
 
 

@@ -58,7 +58,9 @@ async def conflicts(db: Database, repeats: Iterable[Batch]) -> tuple[str, ...]:
     found = []
     for batch in repeats:
         rows = await db.fetch(_SPAN, batch.run, batch.seq, batch.count)
-        stored = [(*row[:2], datetime.fromisoformat(row[2])) for row in rows]
+        stored = [
+            (type_, name, datetime.fromisoformat(occurred_at)) for type_, name, occurred_at in rows
+        ]
         if len(stored) == batch.count and stored != (compared(batch) or stored):
             found.append(batch.name)
     return tuple(found)
