@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from playsmart_gateway.dialects.descriptor import Dialect, Host, Opened
 from playsmart_gateway.errors import ConfigError
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from playsmart_gateway.config import Config
+    from playsmart_gateway.http.endpoint import Endpoint
     from playsmart_gateway.openapi.parts import Piece
 
 
@@ -65,7 +66,7 @@ class _PlaySmart(Dialect):
             for number, game in enumerate(config.games, 1)
         ]
         rules = {rule.game_id: rule for rule in host.rules}
-        endpoints = {
+        endpoints: Mapping[str, Endpoint[Any, Any]] = {
             PATH: IngestEvents(parts),
             VALIDATE: ValidateEvents(parts, rules, host.gate),
         }

@@ -156,8 +156,7 @@ class IngestEvents(Uploads[Batch]):
 
     @override
     def preferred(self, headers: Headers) -> Endpoint[Any, Any] | None:
-        is_lenient = preference(headers[b"prefer"], b"handling") == b"lenient"
-        return self._leniently if is_lenient else None
+        return self._leniently if prefers_lenient(headers) else None
 
     @override
     def attempt(self, headers: Headers, body: bytes, settle: Settle) -> bool:
@@ -262,34 +261,39 @@ def _is_beacon(headers: Headers) -> bool:
     return media_type == b"text/plain" and b"content-encoding" not in headers
 
 
-class _Sifted(NamedTuple):
+def prefers_lenient(headers: Headers) -> bool:
+    """Whether the ``Prefer`` header, which must be there, asks to judge each event by itself."""
+    return preference(headers[b"prefer"], b"handling") == b"lenient"
+
+
+class Sifted(NamedTuple):
     """The right events of a request, and the wrong ones."""
 
     batch: Batch
     rejected: list[Rejected]
 
 
-class _Leniently(Uploads[_Sifted]):
+class _Leniently(Uploads[Sifted]):
     """The endpoint of ``PATH`` for who prefers lenient handling."""
 
     max_events = MAX_EVENTS
 
     @override
-    def decode(self, who: Caller, body: bytes) -> _Sifted:
+    def decode(self, who: Caller, body: bytes) -> Sifted:
         rejected: list[Rejected] = []
-        return _Sifted(decode(body, self._draws, rejected), rejected)
+        return Sifted(decode(body, self._draws, rejected), rejected)
 
     @override
-    def decode_in_steps(self, who: Caller, body: bytes) -> Steps[_Sifted]:
+    def decode_in_steps(self, who: Caller, body: bytes) -> Steps[Sifted]:
         rejected: list[Rejected] = []
-        return _Sifted((yield from decode_in_steps(body, self._draws, rejected)), rejected)
+        return Sifted((yield from decode_in_steps(body, self._draws, rejected)), rejected)
 
     @override
-    def name(self, asked: _Sifted, key: bytes) -> None:
+    def name(self, asked: Sifted, key: bytes) -> None:
         _name(asked.batch, key)
 
     @override
-    async def act(self, who: Caller, asked: _Sifted, size: int) -> Answer:
+    async def act(self, who: Caller, asked: Sifted, size: int) -> Answer:
         batch, rejected = asked
         receipt = await self._accept(who, batch, batch.count + len(rejected), size)
         headers = [JSON_TYPE, APPLIED]

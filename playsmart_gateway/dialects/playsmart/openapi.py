@@ -81,6 +81,14 @@ UPLOADS: dict[str, Any] = {
     },
 }
 
+_REJECTED: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_EVENTS - 1,
+    "items": ref(Rejected),
+    "description": "The wrong events, if there are any and lenient handling is preferred.",
+}
+
 _ACCEPTED: Schema = {
     "title": "Accepted",
     "description": "The whole batch was taken, or the good events of it.",
@@ -93,13 +101,7 @@ _ACCEPTED: Schema = {
             "pattern": "^accepted:[0-9]+ buffered:[0-9]+$",
             "description": "Events of this request, and events that now wait for the store.",
         },
-        "rejected": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MAX_EVENTS - 1,
-            "items": ref(Rejected),
-            "description": "The wrong events, if there are any and lenient handling is preferred.",
-        },
+        "rejected": _REJECTED,
     },
 }
 
@@ -113,7 +115,10 @@ _VALIDATED: Schema = {
             "type": "object",
             "required": ["valid", "events", "coins"],
             "properties": {
-                "valid": {"const": True},
+                "valid": {
+                    "type": "boolean",
+                    "description": "False if `rejected` has some of them.",
+                },
                 "events": {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS},
                 "coins": {
                     "type": "integer",
@@ -125,29 +130,34 @@ _VALIDATED: Schema = {
                     "type": "integer",
                     "description": "The most of it, where chance decides.",
                 },
+                "rejected": _REJECTED,
             },
         }
     },
 }
 
+_REJECTED_EXAMPLE = [
+    {
+        "index": 1,
+        "retryable": False,
+        "details": [{"path": "events.1.timestamp", "message": "is required"}],
+    }
+]
 _TAKEN_EXAMPLES = {
     "into an empty buffer": {"success": True, "message": "accepted:3 buffered:3"},
     "leniently": {
         "success": True,
         "message": "accepted:2 buffered:2",
-        "rejected": [
-            {
-                "index": 1,
-                "retryable": False,
-                "details": [{"path": "events.1.timestamp", "message": "is required"}],
-            }
-        ],
+        "rejected": _REJECTED_EXAMPLE,
     },
 }
 _VALID_EXAMPLES = {
     "a level among them": {"data": {"valid": True, "events": 3, "coins": 10}},
     "a game that pays by chance": {
         "data": {"valid": True, "events": 3, "coins": 5, "coins_most": 25}
+    },
+    "leniently": {
+        "data": {"valid": False, "events": 2, "coins": 10, "rejected": _REJECTED_EXAMPLE}
     },
 }
 
@@ -262,7 +272,12 @@ PIECE = Piece(
                 "What `POST /ingest/events` would say to the same body and token; nothing is kept. "
                 "In development mode it is open, else it needs the operator's token, too.",
                 {
-                    "200": answer("They would be taken.", ref("Validated"), _VALID_EXAMPLES),
+                    "200": answer(
+                        "They would be taken.",
+                        ref("Validated"),
+                        _VALID_EXAMPLES,
+                        "Preference-Applied",
+                    ),
                     **_REFUSED,
                     **refusal(
                         401,
@@ -280,7 +295,7 @@ PIECE = Piece(
                         "too_many_connections",
                     ),
                 },
-                parameters=[_OPERATOR],
+                parameters=[_OPERATOR, PREFER],
                 requestBody=_BODY,
                 security=BEARER,
             )

@@ -1,23 +1,33 @@
 """``POST /ingest/validate``: what ``POST /ingest/events`` would say, and nothing is kept.
 
 For who writes a client, and for its tests. It has the cost of the real thing and none of its use,
-so it is for development mode, and else for who has the operator's token beside the player's.
+so it is for development mode, and else for who has the operator's token beside the player's. Who
+prefers lenient handling is told which events are wrong, and of the others what they would pay.
 """
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
+import msgspec
 from typing_extensions import override
 
 from playsmart_gateway.auth.tokens import Caller
 from playsmart_gateway.console.access import OperatorGate
-from playsmart_gateway.dialects.playsmart.endpoint import Parts, Uploads
-from playsmart_gateway.dialects.playsmart.request import decode, decode_in_steps
+from playsmart_gateway.dialects.playsmart.endpoint import (
+    APPLIED,
+    Parts,
+    Sifted,
+    Uploads,
+    prefers_lenient,
+)
+from playsmart_gateway.dialects.playsmart.request import Rejected, decode, decode_in_steps
 from playsmart_gateway.economy.coins import Rule
+from playsmart_gateway.errors import Refused
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.row import decode as read_rows
-from playsmart_gateway.http.endpoint import Answer, Headers
-from playsmart_gateway.http.error_body import JSON_TYPE
+from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers
+from playsmart_gateway.http.error_body import JSON_TYPE, Said, envelope
 from playsmart_gateway.http.turns import Steps
 
 PATH = "/ingest/validate"
@@ -27,13 +37,24 @@ OPERATOR_TOKEN = "X-Operator-Token"  # noqa: S105 - a name
 _OPERATOR_TOKEN = OPERATOR_TOKEN.lower().encode()
 
 
-class ValidateEvents(Uploads[Batch]):
-    """The endpoint of ``PATH``; ``rules`` say what each game pays, ``gate`` who may ask."""
+class ValidateEvents(Uploads[Sifted]):
+    """The endpoint of ``PATH``; ``rules`` say what each game pays, ``gate`` who may ask.
 
-    def __init__(self, parts: Parts, rules: Mapping[str, Rule], gate: OperatorGate) -> None:
+    A ``lenient`` one tells wrong events beside the right ones; the other has one for who prefers
+    that.
+    """
+
+    def __init__(
+        self, parts: Parts, rules: Mapping[str, Rule], gate: OperatorGate, *, lenient: bool = False
+    ) -> None:
         super().__init__(parts)
         self._rules = rules
         self._gate = gate
+        self._leniently = None if lenient else ValidateEvents(parts, rules, gate, lenient=True)
+
+    @override
+    def preferred(self, headers: Headers) -> Endpoint[Any, Any] | None:
+        return self._leniently if prefers_lenient(headers) else None
 
     @override
     def recall(self, headers: Headers) -> None:
@@ -45,20 +66,34 @@ class ValidateEvents(Uploads[Batch]):
         return await super().authenticate(headers, body)
 
     @override
-    def decode(self, who: Caller, body: bytes) -> Batch:
-        return decode(body)
+    def decode(self, who: Caller, body: bytes) -> Sifted:
+        rejected: list[Rejected] = []
+        return Sifted(decode(body, rejected=self._into(rejected)), rejected)
 
     @override
-    def decode_in_steps(self, who: Caller, body: bytes) -> Steps[Batch]:
-        return decode_in_steps(body)
+    def decode_in_steps(self, who: Caller, body: bytes) -> Steps[Sifted]:
+        rejected: list[Rejected] = []
+        batch = yield from decode_in_steps(body, rejected=self._into(rejected))
+        return Sifted(batch, rejected)
+
+    def _into(self, rejected: list[Rejected]) -> list[Rejected] | None:
+        return rejected if self._leniently is None else None
 
     @override
-    async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
-        self._require_allowed(who, asked)
+    async def act(self, who: Caller, asked: Sifted, size: int) -> Answer:
+        batch, rejected = asked
+        self._require_allowed(who, batch)
         if self._allowance is not None:
-            self._allowance.take(who.subject, asked.count, size)
-        data = {"valid": True, "events": asked.count, **self._coins(asked)}
-        return Answer(200, json.dumps({"data": data}).encode(), [JSON_TYPE])
+            self._allowance.take(who.subject, batch.count + len(rejected), size)
+        data = {"valid": not rejected, "events": batch.count, **self._coins(batch)}
+        if rejected:
+            data["rejected"] = msgspec.to_builtins(rejected)
+        applied = [APPLIED] if self._leniently is None else []
+        return Answer(200, json.dumps({"data": data}).encode(), [JSON_TYPE, *applied])
+
+    @override
+    def sound(self, refusal: Refused) -> Said:
+        return envelope(refusal, says_whether_to_retry=self._leniently is None)
 
     def _coins(self, batch: Batch) -> dict[str, int]:
         """Return what these events alone would pay, and the most of it where chance decides."""

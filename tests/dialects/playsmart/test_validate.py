@@ -118,6 +118,51 @@ async def test_what_would_be_refused_is_refused_in_the_same_words(body: bytes) -
         assert dry.status_code >= 400
 
 
+LENIENT = "handling=lenient"
+
+
+@pytest.mark.parametrize("padding", ["", "." * 99_999], ids=["small", "large"])
+async def test_leniently_it_tells_the_wrong_events_as_the_real_thing_does(padding: str) -> None:
+    events = [make_event("LevelCompleted"), {"type": "AppOpen", "x": padding}, make_event()]
+    wrong = make_upload("ada", *events, game_id="fixed")
+    async with playing(GAMES=in_toml([FIXED])) as scene:
+        dry = await scene.validate(wrong, prefer=LENIENT)
+        assert (dry.status_code, dry.headers["preference-applied"]) == (200, LENIENT)
+        rejected = dry.json()["data"].pop("rejected")
+        assert [each["index"] for each in rejected] == [1]
+        assert rejected[0]["details"] == [{"path": "events.1.timestamp", "message": "is required"}]
+        assert dry.json()["data"] | {"rejected": 0} == {
+            "valid": False, "events": 2, "coins": 10, "rejected": 0,
+        }  # fmt: skip
+        assert scene.stats.rejected["malformed"] == 0
+        strict = await scene.validate(wrong)
+        assert (strict.status_code, "preference-applied" in strict.headers) == (400, False)
+
+
+async def test_leniently_it_says_of_good_events_what_it_says_anyway() -> None:
+    async with playing(GAMES=in_toml([FIXED])) as scene:
+        strict, lenient = [await scene.validate(levels(2), prefer=it) for it in ("", LENIENT)]
+        assert (lenient.status_code, lenient.text) == (200, strict.text)
+        assert lenient.headers["preference-applied"] == LENIENT
+
+
+@pytest.mark.parametrize("what", [each for each in REFUSED if "wrong" not in each])
+async def test_leniently_it_refuses_in_the_words_of_the_real_thing(what: str) -> None:
+    async with playing() as scene:
+        real = await scene.post("/ingest/events", REFUSED[what], prefer=LENIENT)
+        dry = await scene.validate(REFUSED[what], prefer=LENIENT)
+        assert (dry.status_code, dry.text) == (real.status_code, real.text)
+        assert dry.status_code >= 400
+
+
+async def test_leniently_wrong_events_count_as_sent() -> None:
+    allowance = Allowance(events_per_second=1, bytes_per_second=0, clock=FakeClock(), sets=8)
+    body = make_upload("ada", make_event(), *[{"type": "AppOpen"}] * 8)
+    async with playing(allowance=allowance) as scene:
+        assert (await scene.validate(body, prefer=LENIENT)).status_code == 200
+        assert (await scene.validate(levels(1))).status_code == 429
+
+
 async def test_a_token_of_the_player_is_needed_everywhere() -> None:
     async with playing() as scene:
         assert (await scene.validate(b"", authorization="")).status_code == 401
