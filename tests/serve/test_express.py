@@ -25,10 +25,12 @@ from playsmart_gateway.pipeline.segments import records
 from playsmart_gateway.serve.connection import Protocol
 from playsmart_gateway.serve.server import uvicorn_config
 from playsmart_gateway.stores.memory.store import MemorySink
+from tests.dialects.cases import body_of, headers_of
 from tests.support.process import SECRET
 from tests.support.transport import Wire
 from tests.support.uploads import make_event, make_upload
 
+CASES = Path(__file__).parents[1] / "dialects" / "cases" / "playsmart"
 REST = 40
 """Behind a part: go on until all is answered."""
 
@@ -421,3 +423,15 @@ async def test_who_has_left_meanwhile_is_told_nothing_and_the_batch_is_kept(
         assert side.wire.sent == b""
         assert side.gateway.stats.accepted == 2
     assert len(side.store.batches) == 2
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.json")), ids=lambda path: path.stem)
+def test_each_case_of_the_contract_is_answered_as_without_it(path: Path) -> None:
+    """Twice, as a token is known only when it comes again; what is right stands in the case."""
+    case = json.loads(path.read_text())
+    headers = [f"{name}: {value}" for name, value in headers_of(case).items()]
+    asked = request(body_of(case), *headers, token=None)
+    room = int(case.get("environment", {}).get("BUFFER__MAX_EVENTS", 1_000))
+    outcome, _ = asyncio.run(on_both([asked, asked], [REST, REST], room=room))
+    first, second = outcome.answers.split(b"HTTP/1.1 ")[1:]
+    assert first[:3] == second[:3]
