@@ -94,8 +94,8 @@ def test_no_canary_is_shown_whatever_field_it_is_in(canary: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["secret_key", "Secret", "password", "auth_token", "access-token", "Authorization", "apiKey",
-     "email", "e-mail", "cookie", "credentials"],
+    ["secret_key", "Secret", "password", "auth_token", "access_token", "access-token", "apiKey",
+     "Authorization", "email", "e-mail", "cookie", "credentials"],
 )  # fmt: skip
 @pytest.mark.parametrize("value", ["open sesame", 4711999, {"a": ["open sesame"]}, ["open sesame"]])
 def test_whatever_a_secrets_name_holds_is_masked(name: str, value: object) -> None:

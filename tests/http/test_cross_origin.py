@@ -19,7 +19,7 @@ from playsmart_gateway.stores.memory.store import MemorySink
 from tests.support.in_process import in_process
 from tests.support.metrics import parse_metrics
 from tests.support.process import SECRET, RunningGateway, StartGateway
-from tests.support.uploads import make_upload
+from tests.support.uploads import make_event, make_upload
 
 GAME, FOREIGN = "https://game.example", "https://evil.example"
 NOW = 1_800_000_000.0
@@ -261,6 +261,29 @@ async def test_a_wrong_beacon_is_refused_as_its_request_would_be(
     assert (answer.status_code, answer.json()["error"]["message"]) == (status, message)
     assert of_cors(answer) == READABLE
     assert TOKEN not in caplog.text + answer.text
+
+
+@pytest.mark.parametrize("media", [PLAIN, {"authorization": f"Bearer {TOKEN}"}])
+@pytest.mark.parametrize(
+    ("variables", "status", "message"),
+    [
+        ({"INGEST__PLAYER_EVENTS_PER_SECOND": "1"}, 429, "rate_limited"),
+        ({"BUFFER__MAX_EVENTS": "200", "BUFFER__WAIT_FOR_ROOM_MS": "0"}, 503, "buffer_full"),
+    ],
+)
+async def test_a_page_can_read_that_it_is_to_send_later(
+    tmp_path: Path, variables: dict[str, str], status: int, message: str, media: dict[str, str]
+) -> None:
+    content = beacon(*[make_event()] * 200)
+    async with asked(tmp_path, BUFFER__FLUSH_INTERVAL_SECONDS="60", **variables) as client:
+        first, second = [
+            await client.post("/ingest/events", headers={"origin": GAME, **media}, content=content)
+            for _ in range(2)
+        ]
+    assert first.status_code == 202
+    assert (second.status_code, second.json()["error"]["message"]) == (status, message)
+    assert of_cors(second) == READABLE
+    assert int(second.headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize("size", [MAX_BEACON_BYTES, MAX_BEACON_BYTES + 1])
