@@ -90,9 +90,12 @@ class Batch(msgspec.Struct, gc=False):
         return [place for place in range(self.count + len(refused)) if place not in refused]
 
 
-def run_of(idempotency_key: bytes) -> bytes:
-    """Return the run that a key stands for which names one request, whose ``seq`` is then 0."""
-    return hashlib.blake2b(idempotency_key, digest_size=RUN_BYTES).digest()
+def run_of(idempotency_key: bytes, of: bytes = b"") -> bytes:
+    """Return the run that a key stands for which names one request, whose ``seq`` is then 0.
+
+    ``of`` is what the key is of, at most 16 bytes: one key of two of them is two keys.
+    """
+    return hashlib.blake2b(idempotency_key, digest_size=RUN_BYTES, person=of).digest()
 
 
 def run_key(run: bytes, game_id: str, user_id: str) -> bytes:

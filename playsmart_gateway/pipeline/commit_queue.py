@@ -47,7 +47,7 @@ class CommitQueue:
 
     It gives each batch its name: the commit queue has an identity, one a process, and numbers them.
     It calls ``wake`` when a batch came, and counts in ``stats``: every batch as received, and then
-    as stored and accepted, or as rejected.
+    as accepted and stored, or a duplicate, or as rejected.
     """
 
     def __init__(
@@ -138,7 +138,10 @@ class CommitQueue:
         """Answer these, which were taken and are stored, each with its award."""
         for ticket, award in zip(tickets, awards, strict=True):
             self._let_go(ticket)
-            self._stats.stored += ticket.batch.count
+            if award.is_repeated:
+                self._stats.duplicate += ticket.batch.count
+            else:
+                self._stats.stored += ticket.batch.count
             self._stats.accepted += ticket.batch.count
             if not ticket.outcome.done():
                 ticket.outcome.set_result(award)

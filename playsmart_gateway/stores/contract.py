@@ -127,7 +127,8 @@ class Awarding(Protocol):
         One transaction holds events, points, completions, streaks, history and statistics, or none
         of them. The events are awarded one after the other, by the program that the store was made
         with. For a batch that is in the store already, nothing is stored or counted, and what it
-        was awarded then is returned. May be called again as ``write`` may.
+        was awarded then is returned. So it is for one whose number of its run is: then the award
+        ``is_repeated``. May be called again as ``write`` may.
 
         Raises:
             SinkUnavailable: the same call may work later.

@@ -26,6 +26,7 @@ from playsmart_gateway.economy.points.analytics import (
     MAX_VALUES,
 )
 from playsmart_gateway.errors import SinkRejected
+from playsmart_gateway.events.batch import run_key, run_of
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import (
@@ -132,6 +133,38 @@ async def test_a_repeat_is_told_what_it_was_awarded_then(url: str) -> None:
             assert sum(each.points for each in await history(loyalty, "ada")) == 91
             days = await loyalty.event_days("p", "login", **ALWAYS, group=None)
             assert list(days.values()) == [2, 1, 1, 1]
+
+
+async def test_a_repeat_by_its_run_is_told_the_first_award_and_pays_nothing(url: str) -> None:
+    async with open_store(url, program=PROGRAM) as sink:
+        first, twin, later = (event(n, at_ms=NOON + n) for n in (1, 2, 3))
+        other = event(4, user="bob", at_ms=NOON)
+        for each in (first, twin, later):
+            each.run = run_key(run_of(b"k", b"lynes"), "p", "ada")
+        other.run = run_key(run_of(b"k", b"lynes"), "p", "bob")
+        awards = await sink.commit([first, twin])
+        awards += await sink.commit([later, other])
+        assert [each.is_repeated for each in awards] == [False, True, True, False]
+        told = msgspec.structs.replace(awards[0], is_repeated=True)
+        assert awards[1:3] == [told, told]
+        assert [each.paid for each in awards] == [11, 0, 0, 11]
+        assert await sink.commit([first, twin, later]) == awards[:3]
+        async with sink.reader() as reader:
+            assert await reader.points.points("p", "ada") == 11
+            assert len(await history(reader.points, "ada")) == 2
+
+
+async def test_a_repeat_of_what_was_no_award_pays_nothing(url: str) -> None:
+    """Another batch has the number of the run already, of whatever source."""
+    async with open_store(url, program=PROGRAM) as sink:
+        other, repeat = make_batch(1), event(2)
+        other.run = repeat.run = run_key(run_of(b"k"), "p", "ada")
+        await sink.write([other])
+        (award,) = await sink.commit([repeat])
+        assert (award.is_repeated, award.points, award.streaks) == (True, 0, ())
+        assert award.history[0].timestamp_ms == NOON
+        async with sink.reader() as reader:
+            assert await reader.points.points("p", "ada") is None
 
 
 async def test_state_is_there_after_the_store_was_opened_anew(database_url: str) -> None:

@@ -14,6 +14,7 @@ from playsmart_gateway.dialects.lynes.reply import sound, success_body
 from playsmart_gateway.dialects.lynes.request import Request, batch, decode
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
+from playsmart_gateway.events.batch import LYNES, run_key, run_of
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens
 from playsmart_gateway.http.error_body import JSON_TYPE, Said
 from playsmart_gateway.rate_limit import RETRY_AFTER_SECONDS
@@ -27,6 +28,7 @@ WANTS_KEY = "This event requires an API key"
 NOT_THEIRS = "The token is for another user"
 NO_EVENT = "Event not found or inactive"
 DOOR = "lynes_api_key"
+LYNES_KEYS = LYNES.encode()
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -88,11 +90,13 @@ class SendEvent(Endpoint[Sender, Request]):
         """See ``Endpoint``; the answer waits for the commit."""
         await self._require_allowed(asked, who)
         received_at_ms = int(self._clock() * 1_000)
-        accepted = batch(asked, project=self._access.project, received_at_ms=received_at_ms)
+        project = self._access.project
+        accepted = batch(asked, project=project, received_at_ms=received_at_ms)
+        if key := who.headers.get(b"idempotency-key"):
+            accepted.run = run_key(run_of(key, LYNES_KEYS), project, asked.user_id)
         award = await self._commit_queue.submit(accepted)
-        body = success_body(asked.event_id, asked.user_id, award, received_at_ms)
-        points = award.points + sum(streak.points for streak in award.streaks)
-        return Answer(200, body, [JSON_TYPE], accepted, is_stored=True, points=points)
+        body = success_body(asked.user_id, award)
+        return Answer(200, body, [JSON_TYPE], accepted, is_stored=True, points=award.paid)
 
     @override
     def sound(self, refusal: Refused) -> Said:

@@ -173,7 +173,14 @@ _POST = operation(
             "header",
             "An API key of the project; only events that are configured so want one.",
             {"type": "string"},
-        )
+        ),
+        _parameter(
+            "Idempotency-Key",
+            "header",
+            "Names this event of the user: a repeat with the same key is answered as the first,"
+            " and paid once. An empty one names none.",
+            {"type": "string"},
+        ),
     ],
     requestBody=body({JSON: content(ref("LynesEvent"), REQUESTS)}),
     security=BEARER,

@@ -40,13 +40,14 @@ OF_ENCODING = {
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def success_body(event_id: str, user_id: str, award: Award, received_at_ms: int) -> bytes:
+def success_body(user_id: str, award: Award) -> bytes:
     """Return the body of a 200."""
+    event = award.history[0]
     data = {
-        "eventId": event_id,
+        "eventId": event.source_id,
         "userId": user_id,
         "pointsAwarded": award.points,
-        "timestamp": received_at_ms,
+        "timestamp": event.timestamp_ms,
         "streaks": [
             {
                 "streakId": streak.streak_id,

@@ -90,11 +90,21 @@ class HistoryEntry(msgspec.Struct, frozen=True):
 
 
 class Award(msgspec.Struct, frozen=True):
-    """What one event brought; ``points`` are without those of streaks (contract section 11)."""
+    """What one event brought; ``points`` are without those of streaks (contract section 11).
+
+    The first entry of the ``history`` is that of the event. An award ``is_repeated`` to who sent
+    the event again: it was paid the first time.
+    """
 
     points: int
     streaks: tuple[StreakAward, ...]
     history: tuple[HistoryEntry, ...]
+    is_repeated: bool = False
+
+    @property
+    def paid(self) -> int:
+        """The points that were paid now, with those of streaks."""
+        return 0 if self.is_repeated else sum(entry.points for entry in self.history)
 
 
 def apply(

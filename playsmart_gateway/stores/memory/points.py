@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import date
 
+from msgspec import structs
 from typing_extensions import override
 
 from playsmart_gateway.economy.points import (
@@ -19,7 +20,7 @@ from playsmart_gateway.economy.points import (
     apply,
     merged,
 )
-from playsmart_gateway.economy.points.stored import occurrence
+from playsmart_gateway.economy.points.stored import occurrence, repeated
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import (
     Batch,
@@ -51,6 +52,7 @@ class MemoryPoints(PointsReader):
         self.cells: dict[Cell, MetadataStats] = {}
         self._entries: dict[tuple[str, str], list[Entry]] = {}
         self._awards: dict[tuple[str, int], Award] = {}
+        self._awards_of_runs: dict[bytes, Award] = {}
         self._said: list[tuple[tuple[str, str], Cell, Metadata]] = []
 
     def require_known(self, batches: Sequence[Batch]) -> None:
@@ -58,14 +60,20 @@ class MemoryPoints(PointsReader):
         if any(occurrence(batch).event_id not in self.program.events for batch in batches):
             raise SinkRejected("an event that is not defined", certain=True)
 
-    def award(self, batch: Batch, batch_id: int) -> None:
-        """Award the one event of a batch."""
+    def award(self, batch: Batch, batch_id: int | None) -> None:
+        """Award the one event of a batch; without an id it is the repeat of another one."""
         event = occurrence(batch)
+        if batch_id is None:
+            award = self._awards_of_runs.get(batch.run, repeated(event))
+            self._awards[batch.key] = structs.replace(award, is_repeated=True)
+            return
         program = self.program
         state = self.states.get(event.user, NOBODY)
         award, state = apply(program, state, event.event_id, event.metadata, event.received_at_ms)
         self.states[event.user] = state
-        self._awards[batch.journal, batch.sequence] = award
+        self._awards[batch.key] = award
+        if batch.run:
+            self._awards_of_runs[batch.run] = award
         first_id = first_event_id(batch_id)
         self._entries.setdefault(event.user, []).extend(
             Entry(entry_id, each.type, each.source_id, each.points, each.timestamp_ms)
@@ -93,7 +101,7 @@ class MemoryPoints(PointsReader):
 
     def awarded(self, batch: Batch) -> Award:
         """Return what was awarded for a stored batch."""
-        return self._awards[batch.journal, batch.sequence]
+        return self._awards[batch.key]
 
     @override
     async def points(self, project: str, user_id: str) -> int | None:

@@ -124,8 +124,8 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
         new = [batch for batch in batches if batch.key not in self.batches]
         self._points.require_known(new)
         for batch in new:
-            await MemorySink.write(self, [batch])  # a double may have its own
-            self._points.award(batch, self._last_batch_id)
+            written = await MemorySink.write(self, [batch])  # a double may have its own
+            self._points.award(batch, self._last_batch_id if written.stored else None)
         return [self._points.awarded(batch) for batch in batches]
 
     @override

@@ -102,7 +102,7 @@ class PostgresSink(Store):
         self._target = read_url(url)
         self._url = url
         self._coins = PostgresCoins(rules)
-        self._loyalty = Loyalty(program or Program())
+        self._loyalty = Loyalty(program or Program(), printed_time)
         self._damage = Damage()
         self._connection = Connection(url, self._prepare, damage=self._damage)
         self._journals: dict[str, int] = {}
@@ -132,18 +132,13 @@ class PostgresSink(Store):
 
     @override
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
-        keys = [batch.key for batch in batches]
-        events = dict(zip(keys, self._loyalty.occurrences(batches), strict=True))
+        events = self._loyalty.occurrences(batches)
         async with self._connection.transaction() as db:
-            new = await self._unknown(db, batches)
-            names = [batch.key for batch in new]
-            first_id = await self._insert(db, new)
-            awarded = await self._loyalty.award(db, [events[name] for name in names], first_id)
-            awards = dict(zip(names, awarded, strict=True))
-            return [
-                awards.get(batch.key) or await self._loyalty.awarded(db, batch, events[batch.key])
-                for batch in batches
-            ]
+            claimed = await runs.claim(db, await self._unknown(db, batches))
+            first_id = await self._enter(db, claimed)
+            return await self._loyalty.settle(
+                db, batches, events, claimed=claimed, first_batch_id=first_id
+            )
 
     @override
     async def trial(self, batches: Sequence[Batch]) -> None:
@@ -153,7 +148,8 @@ class PostgresSink(Store):
                     new = await self._unknown(db, batches)
                     if new and new[0].source == LYNES:
                         events = self._loyalty.occurrences(new)
-                        await self._loyalty.award(db, events, await self._insert(db, new))
+                        first_id = await self._insert(db, new)
+                        await self._loyalty.award(db, dict(enumerate(events, first_id)))
                     elif new:
                         await self._store(db, Claimed(new))  # all of it, so that all is tried
                     raise Undone
@@ -297,10 +293,15 @@ class PostgresSink(Store):
         stored = await self._store(db, claimed) if new else 0
         return Written(stored, sum(each.count for each in sent) - stored, conflicts)
 
+    async def _enter(self, db: asyncpg.Connection, claimed: Claimed) -> int:
+        """Insert what was claimed, and write that down; return the id of the first batch."""
+        first_id = await self._insert(db, claimed.batches)
+        await runs.write_down(db, claimed, first_id)
+        return first_id
+
     async def _store(self, db: asyncpg.Connection, claimed: Claimed) -> int:
         batches = claimed.batches
-        first_id = await self._insert(db, batches)
-        await runs.write_down(db, claimed, first_id)
+        first_id = await self._enter(db, claimed)
         if any(batch.source == PLAYSMART for batch in batches):
             await self._coins.pay(db, first_id, first_id + len(batches) - 1)
         sessions = list(sessions_in(batches, first_id))

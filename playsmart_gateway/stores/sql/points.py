@@ -5,7 +5,7 @@ event by event, and what changed is written back by one statement a table: a com
 and one of a hundred take the same number of statements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -24,7 +24,9 @@ from playsmart_gateway.economy.points import (
 )
 from playsmart_gateway.economy.points.stored import (
     Occurrence,
+    milliseconds,
     occurrence,
+    repeated,
 )
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import (
@@ -33,6 +35,7 @@ from playsmart_gateway.events.batch import (
     first_event_id,
 )
 from playsmart_gateway.stores.models import EntryType
+from playsmart_gateway.stores.runs import Claimed
 from playsmart_gateway.stores.sql.database import (
     Database,
     run,
@@ -101,14 +104,21 @@ _AWARDED = f"""
           AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
     ORDER BY entry_id
 """  # noqa: S608 - built from our own constants
+_FIRST_OF_RUN = """
+    SELECT identity, sequence, {received_at} FROM runs
+    JOIN batches ON batches.batch_id = runs.batch_id
+    JOIN journals ON journals.journal_id = batches.journal_id
+    WHERE runs.run = $1
+"""
 _decode_streaks = msgspec.json.Decoder(tuple[tuple[str, int, int, bool, int], ...]).decode
 
 
 class Loyalty:
-    """Awards events by ``program``."""
+    """Awards events by ``program``; ``printed`` returns SQL that prints a time."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, printed: Callable[[str], str]) -> None:
         self.program = program
+        self._first_of_run = _FIRST_OF_RUN.format(received_at=printed("received_at"))
 
     def occurrences(self, batches: Sequence[Batch]) -> list[Occurrence]:
         """Return the event of each batch.
@@ -121,16 +131,41 @@ class Loyalty:
             raise SinkRejected("an event that is not defined", certain=True)
         return events
 
-    async def award(
-        self, db: Database, events: Sequence[Occurrence], first_batch_id: int
+    async def settle(
+        self,
+        db: Database,
+        batches: Sequence[Batch],
+        events: Sequence[Occurrence],
+        *,
+        claimed: Claimed,
+        first_batch_id: int,
     ) -> list[Award]:
-        """Award these events, of batches with consecutive ids, one after the other."""
+        """Return the award of each of these batches, whose ``events`` these are.
+
+        What was claimed of them is in the store, with ids from ``first_batch_id`` on: that is
+        awarded now, and all else was awarded before.
+        """
+        theirs = {batch.key: event for batch, event in zip(batches, events, strict=True)}
+        ids = {
+            batch.key: batch_id
+            for batch_id, batch in enumerate(claimed.batches, first_batch_id)
+            if batch.count
+        }
+        awarded = await self.award(db, {ids[name]: theirs[name] for name in ids})
+        awards = dict(zip(ids, awarded, strict=True))
+        return [
+            awards.get(batch.key) or await self._awarded(db, batch, theirs[batch.key])
+            for batch in batches
+        ]
+
+    async def award(self, db: Database, events: Mapping[int, Occurrence]) -> list[Award]:
+        """Award these events, by the ids of their batches, one after the other."""
         program = self.program
-        numbers, before = await self._load(db, events)
+        numbers, before = await self._load(db, list(events.values()))
         states = dict(before)
         awards, history = [], []
         cells: dict[Cell, MetadataStats] = {}
-        for batch_id, event in enumerate(events, first_batch_id):
+        for batch_id, event in events.items():
             user, event_id, metadata, at_ms = event
             award, states[user] = apply(program, states[user], event_id, metadata, at_ms)
             awards.append(award)
@@ -143,23 +178,31 @@ class Loyalty:
         await count_cells(db, cells)
         return awards
 
-    async def awarded(self, db: Database, batch: Batch, event: Occurrence) -> Award:
-        """Return what was awarded for the event of a batch that is stored."""
-        name = (batch.journal, batch.sequence, event.received_at_ms)
-        rows = await db.fetch(_AWARDED, *name)
+    async def _awarded(self, db: Database, batch: Batch, event: Occurrence) -> Award:
+        """Return what was awarded for the event of a batch, or for that which it repeats."""
+        name, at_ms = batch.key, event.received_at_ms
+        if batch.run:
+            first = await db.fetch(self._first_of_run, batch.run)
+            if not first:
+                return repeated(event)
+            journal, sequence, received_at = first[0]
+            name, at_ms = (journal, sequence), milliseconds(received_at)
+        rows = await db.fetch(_AWARDED, *name, at_ms)
+        if not rows:
+            return repeated(event)
         history = [
-            self._entry(kind, source_id, points, event.received_at_ms)
-            for kind, source_id, points, _ in rows
+            self._entry(kind, source_id, points, at_ms) for kind, source_id, points, _ in rows
         ]
-        streaks = _decode_streaks(rows[0][3] or "[]")
-        return Award(
-            history[0].points, tuple(StreakAward(*each) for each in streaks), tuple(history)
-        )
+        streaks = tuple(StreakAward(*each) for each in _decode_streaks(rows[0][3] or "[]"))
+        return Award(history[0].points, streaks, tuple(history), is_repeated=name != batch.key)
 
     def _entry(self, kind: int, source_id: str, points: int, at_ms: int) -> HistoryEntry:
-        source = self.program.streaks[source_id] if kind else self.program.events[source_id]
-        title = source.title or source_id
-        return HistoryEntry(ENTRY_TYPES[kind], source_id, title, source.description, points, at_ms)
+        program = self.program
+        source = program.streaks.get(source_id) if kind else program.events.get(source_id)
+        title, description = source_id, ""
+        if source is not None:  # it was defined then
+            title, description = source.title or source_id, source.description
+        return HistoryEntry(ENTRY_TYPES[kind], source_id, title, description, points, at_ms)
 
     async def _load(
         self, db: Database, events: Sequence[Occurrence]

@@ -103,7 +103,7 @@ class SqliteSink(Store, Replaceable):
         self._path = Path(path)
         self._migrates = migrates
         self._coins = SqliteCoins(rules)
-        self._loyalty = Loyalty(program or Program())
+        self._loyalty = Loyalty(program or Program(), str)
         self._file = StoreFile(self._path)
         self._connection = Connection(self._file, self._prepare, take_turn=take_turn)
         self._inserter = Inserter(self._coins.draws_for)
@@ -163,26 +163,20 @@ class SqliteSink(Store, Replaceable):
 
     @override
     async def commit(self, batches: Sequence[Batch]) -> list[Award]:
-        keys = [batch.key for batch in batches]
-        events = dict(zip(keys, self._loyalty.occurrences(batches), strict=True))
-        new = batches
+        events = self._loyalty.occurrences(batches)
         async with self._connection.transaction() as db:
             try:
-                first_id = await self._inserter.insert(db, batches)
+                claimed = await runs.claim(db, batches)
+                first_id = await self._enter(db, claimed)
             except sqlite3.IntegrityError:  # as in write
                 await db.execute("ROLLBACK")
                 self._forget()
                 await db.execute("BEGIN IMMEDIATE")
-                new = await self._inserter.without_known(db, batches)
-                first_id = await self._inserter.insert(db, new)
-            names = [batch.key for batch in new]
-            sql = Statements(db)
-            awarded = await self._loyalty.award(sql, [events[name] for name in names], first_id)
-            awards = dict(zip(names, awarded, strict=True))
-            return [
-                awards.get(batch.key) or await self._loyalty.awarded(sql, batch, events[batch.key])
-                for batch in batches
-            ]
+                claimed = await runs.claim(db, await self._inserter.without_known(db, batches))
+                first_id = await self._enter(db, claimed)
+            return await self._loyalty.settle(
+                Statements(db), batches, events, claimed=claimed, first_batch_id=first_id
+            )
 
     @override
     async def trial(self, batches: Sequence[Batch]) -> None:
@@ -193,7 +187,7 @@ class SqliteSink(Store, Replaceable):
                     if new and new[0].source == LYNES:
                         events = self._loyalty.occurrences(new)
                         first_id = await self._inserter.insert(db, new)
-                        await self._loyalty.award(Statements(db), events, first_id)
+                        await self._loyalty.award(Statements(db), dict(enumerate(events, first_id)))
                     elif new:
                         await self._insert(db, Claimed(new))  # all of it, so that all is tried
                     raise Undone
@@ -332,10 +326,15 @@ class SqliteSink(Store, Replaceable):
         stored = await self._insert(db, claimed) if new else 0
         return Written(stored, sum(each.count for each in sent) - stored, conflicts)
 
+    async def _enter(self, db: InOneGo, claimed: Claimed) -> int:
+        """Insert what was claimed, and write that down; return the id of the first batch."""
+        first_id = await self._inserter.insert(db, claimed.batches)
+        await runs.write_down(db, claimed, first_id)
+        return first_id
+
     async def _insert(self, db: InOneGo, claimed: Claimed) -> int:
         batches = claimed.batches
-        first_id = await self._inserter.insert(db, batches)
-        await runs.write_down(db, claimed, first_id)
+        first_id = await self._enter(db, claimed)
         if any(batch.source == PLAYSMART for batch in batches):
             await self._coins.pay(db, first_id, first_id + len(batches) - 1, _now())
         sessions = list(sessions_in(batches, first_id))

@@ -140,6 +140,21 @@ def test_sixteen_requests_race_for_one_completion_and_one_is_paid(demo: RunningG
     assert answer.json() == {"points": 10}
 
 
+def test_a_repeat_by_its_key_is_answered_as_the_first_and_paid_once(demo: RunningGateway) -> None:
+    headers = headers_of({"token": {"sub": "app"}}) | {"idempotency-key": "order-1"}
+    body = {"eventId": "daily_login", "userId": "again"}
+    before = demo.law()
+    first, repeat = (demo.client.post("/event", json=body, headers=headers) for _ in range(2))
+    assert (first.status_code, repeat.status_code) == (200, 200)
+    assert first.json()["data"]["pointsAwarded"] == 10
+    assert repeat.content == first.content
+    answer = demo.client.get("/user/again/points", headers=headers)
+    assert answer.json() == {"points": 10}
+    after = demo.law()
+    assert after["stored"] == before["stored"] + 1
+    assert after["duplicate"] == before["duplicate"] + 1
+
+
 def test_a_200_is_stored_while_what_others_were_promised_still_waits(demo: RunningGateway) -> None:
     """The flush interval is an hour: neither waits for the other."""
     assert demo.post(make_upload("ada"), sub="ada").status_code == 202

@@ -7,15 +7,20 @@ import pytest
 from playsmart_gateway.dialects.lynes.reply import ERRORS, error_body, success_body
 from playsmart_gateway.economy.points import (
     Award,
+    HistoryEntry,
     StreakAward,
 )
 from playsmart_gateway.errors import Detail, Refused
 
 
+def award(event_id: str, points: int, *streaks: StreakAward, at_ms: int = 0) -> Award:
+    entry = HistoryEntry("event", event_id, event_id, "", points, at_ms)
+    return Award(points, streaks, (entry,))
+
+
 def test_success_is_written_as_the_contract_shows_it() -> None:
     streak = StreakAward("daily_app_use", 3, 1_680_870_896_789, False, 0)
-    award = Award(10, (streak,), ())
-    assert success_body("daily_login", "user123", award, 1_648_232_567_123) == (
+    assert success_body("user123", award("daily_login", 10, streak, at_ms=1_648_232_567_123)) == (
         b'{"success": true, "data": {"eventId": "daily_login", "userId": "user123", '
         b'"pointsAwarded": 10, "timestamp": 1648232567123, "streaks": [{"streakId": '
         b'"daily_app_use", "currentCount": 3, "lastUpdate": "2023-04-07T12:34:56.789Z", '
@@ -24,15 +29,15 @@ def test_success_is_written_as_the_contract_shows_it() -> None:
 
 
 def test_an_event_without_streaks_lists_none() -> None:
-    body = json.loads(success_body("e", "ü\u2028", Award(0, (), ()), 0))
+    body = json.loads(success_body("ü\u2028", award("e", 0)))
     assert body["data"] == {
         "eventId": "e", "userId": "ü\u2028", "pointsAwarded": 0, "timestamp": 0, "streaks": [],
     }  # fmt: skip
 
 
 def test_a_full_second_has_its_milliseconds() -> None:
-    award = Award(0, (StreakAward("s", 1, 1_680_870_896_000, True, 5),), ())
-    (streak,) = json.loads(success_body("e", "u", award, 0))["data"]["streaks"]
+    told = award("e", 0, StreakAward("s", 1, 1_680_870_896_000, True, 5))
+    (streak,) = json.loads(success_body("u", told))["data"]["streaks"]
     assert streak["lastUpdate"] == "2023-04-07T12:34:56.000Z"
     assert (streak["milestoneReached"], streak["pointsAwarded"]) == (True, 5)
 
