@@ -151,6 +151,7 @@ def application(
         commit_queue=gateway.commit_queue,
         stats=gateway.stats,
         store=gateway.store,
+        accounts=gateway.store.accounts,
         reader=gateway.reader,
         statistics=gateway.statistics,
         tokens=Tokens(gateway.verifier, config.auth.trust_forwarded),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from playsmart_gateway.auth.issuing import ACCESS_SECONDS
 from playsmart_gateway.auth.keys import weakness
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.config import Auth, Config
@@ -38,7 +39,12 @@ from playsmart_gateway.pipeline.journal_folders import worker_folder
 from playsmart_gateway.pipeline.machine import MACHINE, Machine
 from playsmart_gateway.pipeline.observers import Observer
 from playsmart_gateway.pipeline.wiring import KINDS, Kinds, Wiring
-from playsmart_gateway.stores.background import audit_task, rollup_task, runs_task
+from playsmart_gateway.stores.background import (
+    audit_task,
+    revocations_task,
+    rollup_task,
+    runs_task,
+)
 from playsmart_gateway.stores.contract import (
     EventSink,
     Store,
@@ -301,6 +307,11 @@ def parts_for(
         beside["audit"] = audit_task(readers.audit, stats, machine.clock).run
         if rollups is not None:
             beside["figures"] = rollup_task(rollups, stats, machine.clock).run
+    if config.accounts.enabled:
+        clocks = {"clock": machine.clock, "wall": machine.wall}
+        revoke, seconds = verifier.revoke, ACCESS_SECONDS
+        task = revocations_task(store.accounts, revoke, seconds, stats, **clocks)
+        beside["revocations"] = task.run
     return Parts(
         pipeline=pipeline,
         caretaker=caretaker,

@@ -10,6 +10,7 @@
     │   ├── NotFound          404  what was asked for is unknown here
     │   ├── MethodNotAllowed  405  the path is there, and takes other methods
     │   ├── TooSlow           408  the request did not arrive in time
+    │   ├── Conflict          409  somebody else has it already
     │   ├── TooLarge          413  the body is over the limit
     │   ├── UnsupportedMedia  415  the body is not in a media type that we read
     │   │   └── UnsupportedEncoding    it is compressed, and not by gzip
@@ -21,6 +22,7 @@
     │   ├── StoreUnavailable  503  the store cannot be read now
     │   ├── Overloaded        503  no room; come back in ``retry_after_seconds``
     │   ├── Overcrowded       503  too many bytes of bodies are on their way at once
+    │   ├── TooManyPasswords  503  too many passwords wait to be checked
     │   └── Closing           503  shutting down, or unable to promise anything
     ├── ExportError           events cannot be written in that format or to that place
     ├── AdjustmentRefused     a correction of somebody's coins would be a mistake
@@ -137,6 +139,14 @@ class TooSlow(Refused):
     default_message = "request_timeout"
 
 
+class Conflict(Refused):
+    """What the caller wants to have is somebody's already; the message says what."""
+
+    tag = "conflict"
+    status = 409
+    default_message = "email_already_registered"
+
+
 class TooLarge(Refused):
     """The body is larger than the configured limit."""
 
@@ -221,6 +231,14 @@ class Overcrowded(Refused):
     tag = "too_many_bodies"
     status = 503
     default_message = "too_many_bodies"
+
+
+class TooManyPasswords(Refused):
+    """As many passwords wait to be checked as may."""
+
+    tag = "too_many_passwords"
+    status = 503
+    default_message = "too_many_passwords"
 
 
 class Closing(Refused):

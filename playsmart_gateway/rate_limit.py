@@ -84,6 +84,44 @@ def in_process(limit: int, _: Sequence[str], clock: Callable[[], float] = steady
     return RateLimit(limit, clock)
 
 
+_ROUNDING = 1e-6
+
+
+class SlowLimit:
+    """At most ``per_minute`` calls of each key at once, and then one as often; 0 sets no limit.
+
+    It is kept of a key until when its calls are paid for (GCRA), and of no more than ``max_keys``;
+    of more the one is forgotten that came first. ``clock`` is in seconds. Of one process.
+    """
+
+    def __init__(
+        self,
+        per_minute: int,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        max_keys: int = 100_000,
+    ) -> None:
+        self._each = 60 / per_minute if per_minute else 0.0
+        self._ahead = 60 - self._each
+        self._clock = clock
+        self._max_keys = max_keys
+        self._paid: dict[str, float] = {}
+
+    def take(self, key: str) -> float:
+        """Count a call and return 0; or count nothing, and return for how many seconds to wait."""
+        if not self._each:
+            return 0.0
+        now = self._clock()
+        paid = max(self._paid.pop(key, now), now)
+        early = paid - now - self._ahead
+        if early <= _ROUNDING:
+            paid += self._each
+        self._paid[key] = paid
+        if len(self._paid) > self._max_keys:
+            del self._paid[next(iter(self._paid))]
+        return early if early > _ROUNDING else 0.0
+
+
 class SharedCounts:
     """Memory for the counts of several limits, shared by the processes forked after it was made.
 

@@ -10,6 +10,7 @@ from playsmart_gateway.rate_limit import (
     RETRY_AFTER_SECONDS,
     RateLimit,
     SharedCounts,
+    SlowLimit,
     steady_clock,
 )
 from tests.support.doubles import FakeClock
@@ -124,3 +125,38 @@ def test_processes_together_take_no_more_than_the_limit() -> None:
     assert sum(struct.unpack("<3q", os.read(read, 24))) == 1_000
     os.close(read)
     os.close(write)
+
+
+# --- slow limits ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("per_minute", [1, 3, 7, 60, 1_000])
+def test_a_minutes_worth_may_come_at_once_and_then_one_after_the_other(per_minute: int) -> None:
+    clock = FakeClock()
+    limit = SlowLimit(per_minute, clock)
+    assert [limit.take("ada") for _ in range(per_minute)] == [0.0] * per_minute
+    wait = limit.take("ada")
+    assert wait == pytest.approx(60 / per_minute)
+    assert limit.take("eve") == 0.0
+    clock.advance(wait)
+    assert limit.take("ada") == 0.0
+    assert limit.take("ada") > 0.0
+
+
+def test_who_is_refused_by_a_slow_limit_does_not_wait_longer_for_it() -> None:
+    clock = FakeClock()
+    limit = SlowLimit(1, clock)
+    assert [limit.take("ada") for _ in range(4)] == [0.0, 60.0, 60.0, 60.0]
+
+
+def test_a_slow_limit_of_zero_limits_nothing() -> None:
+    limit = SlowLimit(0, FakeClock())
+    assert not any(limit.take("ada") for _ in range(10_000))
+
+
+def test_a_slow_limit_remembers_so_many_keys_and_the_last_ones() -> None:
+    limit = SlowLimit(1, FakeClock(), max_keys=2)
+    assert [limit.take(key) for key in ("ada", "eve", "bob")] == [0.0] * 3
+    assert limit.take("eve") > 0.0
+    assert limit.take("bob") > 0.0
+    assert limit.take("ada") == 0.0

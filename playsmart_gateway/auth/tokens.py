@@ -11,10 +11,11 @@ may be (it takes an empty ``sub``, ``exp`` as a string, duplicate claims). A tok
   itself (``jwk``, ``jku``, ``x5c``, ``x5u``) are never looked at (RFC 8725 section 3.10);
 - no JSON object in it names a member twice (RFC 7515 section 4, RFC 8725 section 2.4);
 - ``sub`` names a player; ``exp`` is not reached; ``nbf``, if any, is; ``iss`` and ``aud`` are as
-  configured, if configured; no claim says that it is a refresh token.
+  configured, if configured; no claim says that it is a refresh token; and it was not revoked.
 
 Times are numbers that may have a fraction (RFC 7519 section 2, NumericDate). ``iat`` is not looked
-at: RFC 7519 makes no rule of it, and an issuer's fast clock must not cost a player's events. An
+at, unless the player was revoked: RFC 7519 makes no rule of it, and an issuer's fast clock must not
+cost a player's events. An
 ``aud`` that nobody configured is not looked at either.
 """
 
@@ -24,7 +25,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 import msgspec
@@ -50,6 +51,9 @@ _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 # Issuers tell tokens apart by claims of different names: PlaySmart's `kind`, `token_use`, `typ` ...
 _KIND_CLAIMS = frozenset({"kind", "tokenkind", "tokentype", "tokenuse", "typ", "type", "use"})
 _REFRESH_KINDS = frozenset({"refresh", "refreshtoken", "offline"})  # Keycloak's last longest
+REFRESH = {"kind": "refresh"}
+"""The claim of our own refresh tokens, which is PlaySmart's."""
+
 _not_letters = re.compile(r"[\W_]+")
 # Control characters (Unicode category Cc) would forge log lines; surrogates cannot be stored.
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
@@ -60,6 +64,13 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
 
     subject: str
     expires_at: float
+
+
+class RefreshToken(NamedTuple):
+    """Whose it is, and the epoch second at which it was issued."""
+
+    subject: str
+    issued_at: float
 
 
 class TokenVerifier:
@@ -96,6 +107,7 @@ class TokenVerifier:
         self._max_cached_bytes = max_cached_bytes
         self._cached: dict[bytes, tuple[float, float, int, Caller]] = {}
         self._cached_bytes = 0
+        self._not_before: Mapping[str, float] = {}
         self.on_invalid: Callable[[], None] = lambda: None
 
     def recall(self, token: bytes) -> Caller | None:
@@ -128,6 +140,33 @@ class TokenVerifier:
             self._remember(token, claims.get("nbf", 0), caller)
         return caller
 
+    async def verify_refresh(self, token: bytes) -> RefreshToken:
+        """Return whose refresh token of our own this is; it is not remembered.
+
+        Raises as ``verify`` does.
+        """
+        try:
+            claims = _json_object(await self._signed_claims(token))
+            issued_at: Any = claims.get("iat")
+            if claims.get("kind") != REFRESH["kind"] or not _is_time(issued_at):
+                raise ValueError
+            caller = self._caller(claims, is_refresh=True)
+        except (ValueError, RecursionError):
+            self.on_invalid()
+            raise Unauthenticated("invalid_token") from None  # as above
+        return RefreshToken(caller.subject, issued_at)
+
+    def revoke(self, not_before: Mapping[str, float]) -> None:
+        """Believe no token of these subjects that was issued before then, and so of nobody else.
+
+        Of a token that does not say when it was issued nobody knows that.
+        """
+        news = {each for each, at in not_before.items() if self._not_before.get(each) != at}
+        self._not_before = dict(not_before)
+        if news:
+            for token in [token for token, kept in self._cached.items() if kept[3].subject in news]:
+                self._forget(token)
+
     async def _signed_claims(self, token: bytes) -> bytes:
         if len(token) > MAX_TOKEN_BYTES or not (match := _COMPACT.fullmatch(token)):
             raise ValueError
@@ -149,14 +188,16 @@ class TokenVerifier:
             raise ValueError
         return alg, kid
 
-    def _caller(self, claims: dict[str, Any]) -> Caller:
+    def _caller(self, claims: dict[str, Any], *, is_refresh: bool = False) -> Caller:
         now = self._clock()
         subject = claims.get("sub")
         expires_at: Any = claims.get("exp")
         not_before: Any = claims.get("nbf", 0)
         if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
             raise ValueError
-        if _is_refresh_token(claims):
+        if _is_refresh_token(claims) and not is_refresh:
+            raise ValueError
+        if (since := self._not_before.get(subject)) is not None and not _is_since(claims, since):
             raise ValueError
         if self._issuer is not None and claims.get("iss") != self._issuer:
             raise ValueError
@@ -239,6 +280,11 @@ def _json_object(document: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError
     return value
+
+
+def _is_since(claims: Mapping[str, Any], since: float) -> bool:
+    issued_at: Any = claims.get("iat")
+    return _is_time(issued_at) and bool(issued_at >= since)
 
 
 def _is_time(value: Any) -> bool:

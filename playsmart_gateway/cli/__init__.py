@@ -26,6 +26,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 COMMANDS = {
+    "accounts": "accounts",
     "audit": "coins",
     "backup": "backup",
     "check-config": "serve",

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from playsmart_gateway.config import Auth, Config
+from playsmart_gateway.config import Config
 from playsmart_gateway.dialects import ALL, load_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.private import create_file, make_folder
@@ -82,16 +82,3 @@ def with_examples(config: Config) -> Config:
     for dialect in ALL:
         config = dialect.with_examples(config)
     return config
-
-
-def signing_key(auth: Auth) -> tuple[str, str | None]:
-    """Return the secret, and its ``kid`` if it has one, to sign tokens with: the first listed.
-
-    Raises:
-        ConfigError: the keys are public ones, which cannot sign.
-    """
-    if auth.secrets:
-        return auth.secrets[0].secret, auth.secrets[0].kid
-    if auth.secret is None:
-        raise ConfigError(["auth: tokens can only be signed with a configured secret"])
-    return auth.secret, None

@@ -12,9 +12,9 @@ from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.cli.common import (
     config_option,
     read_config,
-    signing_key,
     with_development_secret,
 )
+from playsmart_gateway.config.verifier import signing_key
 from playsmart_gateway.dialects.lynes.access import lynes_auth
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

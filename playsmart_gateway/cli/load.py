@@ -19,9 +19,10 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from playsmart_gateway.auth.tokens import mint
-from playsmart_gateway.cli.common import read_config, signing_key, with_development_secret
+from playsmart_gateway.cli.common import read_config, with_development_secret
 from playsmart_gateway.cli.harmless import harmless_json
 from playsmart_gateway.cli.printing import say
+from playsmart_gateway.config.verifier import signing_key
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import (
     GAME_ID,

@@ -41,6 +41,7 @@ T = TypeVar("T")
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 PerSecond = Annotated[int, msgspec.Meta(ge=0)]
+PerMinute = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Origin = Annotated[
@@ -95,6 +96,15 @@ class Auth(Section, frozen=True):
     def has_keys(self) -> bool:
         """Whether any source of keys is configured."""
         return bool(self.secret or self.secrets or self.public_key_file or self.jwks_url)
+
+
+class Accounts(Section, frozen=True):
+    """Whether the gateway itself has players register and log in, and how often one may try."""
+
+    enabled: bool = False
+    requests_per_minute_of_address: PerMinute = 60
+    tries_per_minute_of_account: PerMinute = 10
+    address_header: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9-]{1,64}\\Z")] | None = None
 
 
 class Ingest(Section, frozen=True):
@@ -226,6 +236,7 @@ class Config(Section, frozen=True):
 
     server: Server = Server()
     auth: Auth = Auth()
+    accounts: Accounts = Accounts()
     ingest: Ingest = Ingest()
     cors: Cors = Cors()
     buffer: Buffer = Buffer()

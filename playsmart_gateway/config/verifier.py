@@ -1,9 +1,23 @@
-"""What checks the tokens that a section of the configuration describes."""
+"""What checks and signs the tokens that a section of the configuration describes."""
 
 from pathlib import Path
 
 from playsmart_gateway.auth.tokens import TokenVerifier, open_verifier
 from playsmart_gateway.config import Auth
+from playsmart_gateway.errors import ConfigError
+
+
+def signing_key(auth: Auth) -> tuple[str, str | None]:
+    """Return the secret, and its ``kid`` if it has one, to sign tokens with: the first listed.
+
+    Raises:
+        ConfigError: the keys are public ones, which cannot sign.
+    """
+    if auth.secrets:
+        return auth.secrets[0].secret, auth.secrets[0].kid
+    if auth.secret is None:
+        raise ConfigError(["auth: tokens can only be signed with a configured secret"])
+    return auth.secret, None
 
 
 def verifier_for(auth: Auth) -> TokenVerifier:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from playsmart_gateway.pipeline.commit_queue import CommitQueue
     from playsmart_gateway.pipeline.intake import Intake
     from playsmart_gateway.rate_limit import MakeLimit, WrongTries
-    from playsmart_gateway.stores.contract import AppPlayers
+    from playsmart_gateway.stores.contract import Accounts, AppPlayers
     from playsmart_gateway.stores.readers import Reader
 
 
@@ -57,6 +57,7 @@ class Host(NamedTuple):
     commit_queue: CommitQueue
     stats: Stats
     store: AppPlayers
+    accounts: Accounts
     reader: Reader
     statistics: Reader
     """Of its own: statistics of a year take their time."""

@@ -4,17 +4,17 @@ The audit goes from the beginning at each start, then close behind what is store
 counts what is stored into small sums. A batch that cannot be counted, as somebody damaged its rows,
 is found by ever smaller steps, left out and told of. The sums show first that they take something
 else, or all would be left out. Runs that were not seen for long are forgotten, a piece of their
-table at a time.
+table at a time. Of accounts it is asked whose tokens were revoked.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.stores.contract import Rollups, Upkeep
+from playsmart_gateway.stores.contract import Accounts, Rollups, Upkeep
 from playsmart_gateway.stores.readers import Checks
 from playsmart_gateway.stores.rollups import RolledUp
 from playsmart_gateway.tasks import PacedTask
@@ -37,6 +37,10 @@ RUNS_PER_STEP = 5_000
 RUN_RESTS = 19
 RUN_IDLE_SECONDS = 3_600.0
 """Between two looks at all runs."""
+
+REVOCATIONS_IDLE_SECONDS = 10.0
+MAX_REVOCATIONS = 100_000
+"""Players who were revoked while tokens of theirs may be good; of more the latest count."""
 
 _DAY_MICROSECONDS = 86_400_000_000
 
@@ -131,4 +135,32 @@ def runs_task(
         idle_seconds=RUN_IDLE_SECONDS,
         clock=clock,
         failed=partial(stats.count_side_failure, "runs"),
+    )
+
+
+def revocations_task(
+    accounts: Accounts,
+    revoke: Callable[[Mapping[str, float]], None],
+    token_seconds: int,
+    stats: Stats,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+) -> PacedTask:
+    """Return what tells ``revoke`` from when on tokens are believed, of players who were revoked.
+
+    A token is good for ``token_seconds``: what was revoked before that has none left.
+    """
+
+    async def step() -> bool:
+        revoke(await accounts.revoked(int(wall()) - token_seconds, MAX_REVOCATIONS))
+        return False
+
+    return PacedTask(
+        step,
+        "it is not known whose tokens were revoked",
+        rests=0,
+        idle_seconds=REVOCATIONS_IDLE_SECONDS,
+        clock=clock,
+        failed=partial(stats.count_side_failure, "revocations"),
     )

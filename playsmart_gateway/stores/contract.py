@@ -6,6 +6,7 @@ all of them, and is read through a ``Reader`` (see ``readers``). What takes even
 thing than the database that answers: a stream, or a file.
 """
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, Self, runtime_checkable
@@ -15,6 +16,7 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.models import (
     NEVER,
+    Account,
     Channel,
     CoinTransaction,
     Expired,
@@ -157,6 +159,48 @@ class Coins(Protocol):
             AdjustmentRefused: the player is unknown, or the balance would go below zero and it is
                 not forced.
             SinkUnavailable: nothing was changed.
+        """
+        ...
+
+
+class Registered(enum.Enum):
+    """What became of a registration."""
+
+    NOW = enum.auto()
+    KNOWN_EMAIL = enum.auto()
+    KNOWN_PLAYER = enum.auto()
+
+
+class Accounts(Protocol):
+    """Keeps who may have tokens of the gateway's own; times are in seconds since the epoch."""
+
+    async def register(self, account: Account) -> Registered:
+        """Keep a new account, or say why not; then nothing was changed.
+
+        An email has one account. So has a player, and none who has stored events, coins or points
+        already: whoever knows such an id would become that player.
+        """
+        ...
+
+    async def account(self, user_id: str) -> Account | None:
+        """Return the account of a player."""
+        ...
+
+    async def account_with(self, email: str) -> Account | None:
+        """Return the account that has an email."""
+        ...
+
+    async def revoke(self, user_id: str, not_before: int) -> bool:
+        """Believe no token of a player that was issued before then; False if there is no account.
+
+        What was revoked stays so.
+        """
+        ...
+
+    async def revoked(self, since: int, limit: int) -> dict[str, int]:
+        """Return from when on tokens are believed, of who was revoked to later than ``since``.
+
+        Of more than ``limit`` players the latest.
         """
         ...
 
@@ -311,6 +355,9 @@ class Store(EventSink, Rehearsing, Awarding, Coins, AppPlayers, Upkeep, Conditio
     Every method may be called beside ``write``; each is a transaction of its own and raises
     ``SinkUnavailable`` when nothing was changed.
     """
+
+    accounts: Accounts
+    """On the same connection."""
 
     def reader(self) -> Reader:
         """Return a reader of this store; the store itself need not be open."""

@@ -90,6 +90,24 @@ class Cause(msgspec.Struct, frozen=True):
     rule: Rule
 
 
+class Account(msgspec.Struct, frozen=True):
+    """Who may have tokens; times are seconds since the epoch.
+
+    ``password`` is a hash (see ``auth.passwords``). A player who never gave an email has neither.
+    Tokens that were issued before ``tokens_not_before`` are not believed.
+    """
+
+    user_id: str
+    email: str | None
+    password: str | None
+    created_at: int
+    tokens_not_before: int
+
+    def __repr__(self) -> str:
+        """Show nothing of it: what is printed gets into logs."""
+        return "Account(...)"
+
+
 Channel = Literal["email", "push", "sms"]
 OptOutState = Literal["opt_in", "opt_out"]
 OPT_OUT_STATES: Mapping[Channel, OptOutState] = MappingProxyType(

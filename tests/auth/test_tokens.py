@@ -798,3 +798,56 @@ async def test_claims_given_to_mint_replace_its_own() -> None:
         "ada", secret=SECRET, ttl_seconds=60, now=NOW, claims={"iss": "us", "exp": NOW + 5}
     )
     assert await by.verify(token.encode()) == Caller("ada", NOW + 5)
+
+
+# --- refresh tokens and revocations --------------------------------------------------------------
+
+
+def refresh(**claims: object) -> bytes:
+    claims = {"kind": "refresh", **claims}
+    return mint("ada", secret=SECRET, ttl_seconds=60, now=NOW, claims=claims).encode()
+
+
+async def test_a_refresh_token_of_our_own_says_whose_it_is_and_when_it_was_issued() -> None:
+    verifier = open_verifier(secret=SECRET, clock=Clock())
+    assert await verifier.verify_refresh(refresh()) == ("ada", NOW)
+
+
+@pytest.mark.parametrize(
+    "claims", [{"kind": "access"}, {"kind": None}, {"iat": "now"}, {"iat": True}, {"sub": ""}]
+)
+async def test_other_tokens_are_no_refresh_tokens(claims: dict[str, object]) -> None:
+    verifier = open_verifier(secret=SECRET, clock=Clock())
+    with pytest.raises(Unauthenticated, match="invalid_token"):
+        await verifier.verify_refresh(refresh(**claims))
+
+
+async def test_a_refresh_token_is_never_remembered_as_an_access_token() -> None:
+    verifier = open_verifier(secret=SECRET, clock=Clock())
+    await verifier.verify_refresh(refresh())
+    assert verifier.recall(refresh()) is None
+    with pytest.raises(Unauthenticated, match="invalid_token"):
+        await verifier.verify(refresh())
+
+
+async def test_of_who_was_revoked_only_tokens_issued_since_are_believed() -> None:
+    verifier = open_verifier(secret=SECRET, clock=Clock())
+    older, newer = (
+        mint(subject, secret=SECRET, ttl_seconds=60, now=now).encode()
+        for subject, now in (("ada", NOW - 1), ("ada", NOW))
+    )
+    unsaid = mint("ada", secret=SECRET, ttl_seconds=60, now=NOW, claims={"iat": None}).encode()
+    others = mint("eve", secret=SECRET, ttl_seconds=60, now=NOW - 1).encode()
+    for token in (older, newer, unsaid, others):
+        await verifier.verify(token)
+    verifier.revoke({"ada": NOW})
+    assert verifier.recall(older) is None
+    assert verifier.recall(others) is not None
+    for token in (older, unsaid):
+        with pytest.raises(Unauthenticated, match="invalid_token"):
+            await verifier.verify(token)
+    assert (await verifier.verify(newer)).subject == "ada"
+    verifier.revoke({"ada": NOW})
+    assert verifier.recall(newer) is not None, "nothing is new"
+    verifier.revoke({})
+    assert (await verifier.verify(older)).subject == "ada"

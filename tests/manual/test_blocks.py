@@ -326,7 +326,11 @@ def test_a_program_sends_what_it_says(each: Block, sandbox: Sandbox) -> None:
     before = sandbox.gateway.newest_event_id()
     ended = subprocess.run(
         [sys.executable, "-c", sandbox.adapt(each.text)], cwd=sandbox.folder,
-        env={**sandbox.environment, "TOKEN": sandbox.gateway.token(PLAYER)},
+        env={
+            **sandbox.environment,
+            "TOKEN": sandbox.gateway.token(PLAYER),
+            "SECRET": sandbox.gateway.secret,
+        },
         capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -16,7 +16,7 @@ from referencing.jsonschema import DRAFT202012
 from starlette.routing import Route
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.config import Auth, Config, Journal
+from playsmart_gateway.config import Accounts, Auth, Config, Journal
 from playsmart_gateway.dialects import ALL
 from playsmart_gateway.dialects.lynes.openapi_schemas import (
     EVENTS,
@@ -24,6 +24,7 @@ from playsmart_gateway.dialects.lynes.openapi_schemas import (
     STREAKS,
 )
 from playsmart_gateway.dialects.lynes.request import decode as decode_lynes
+from playsmart_gateway.dialects.playsmart.accounts import DEVICE
 from playsmart_gateway.dialects.playsmart.openapi import (
     PLAYER,
     UPLOADS,
@@ -235,7 +236,8 @@ def test_nothing_in_it_is_a_remark_for_ourselves() -> None:
 
 
 def test_every_route_is_in_the_document_and_every_path_of_it_exists() -> None:
-    config = Config(auth=Auth(secret=SECRET), journal=Journal(enabled=False))
+    auth, accounts = Auth(secret=SECRET), Accounts(enabled=True)
+    config = Config(auth=auth, accounts=accounts, journal=Journal(enabled=False))
     app = create_app(config, sink=MemorySink())
     documented = {
         (method, server["url"].rstrip("/") + path)
@@ -299,7 +301,9 @@ def test_other_methods_and_paths_answer_as_the_components_say(gateway: RunningGa
 
 def test_the_examples_are_accepted_as_they_are(start_gateway: StartGateway) -> None:
     operator = "0123456789-operator"
-    gateway = start_gateway(TEAK__APPS=TEAK_APP, OPERATOR__TOKEN=operator, **LYNES_PROJECT)
+    known = {"TEAK__APPS": TEAK_APP, "OPERATOR__TOKEN": operator, **LYNES_PROJECT}
+    gateway = start_gateway(ACCOUNTS__ENABLED="true", **known)
+    session = gateway.client.post(DEVICE, json={}).json()["data"]
     token = {"authorization": f"Bearer {gateway.token(PLAYER)}", OPERATOR_TOKEN: operator}
     sent = 0
     for (method, path), operation in sorted(
@@ -321,6 +325,8 @@ def test_the_examples_are_accepted_as_they_are(start_gateway: StartGateway) -> N
                     url = url.replace(f"{{{each['name']}}}", each["example"])
                 elif each.get("required"):
                     query[each["name"]] = each["example"]
+            if "refresh_token" in (request.get("json") or {}):  # no other is good
+                request["json"] = {"refresh_token": session["refresh_token"]}
             headers = token if "security" in operation else {}
             answer = gateway.client.request(method, url, headers=headers, params=query, **request)
             assert answer.is_success, answer.text

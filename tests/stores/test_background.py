@@ -1,6 +1,7 @@
 """The audit and the rollup task beside ingest: what they count, and what they tell."""
 
 import logging
+from collections.abc import Mapping
 from typing import Self
 
 import pytest
@@ -13,11 +14,14 @@ from playsmart_gateway.stores.background import (
     RUN_IDLE_SECONDS,
     RUNS_PER_STEP,
     audit_task,
+    revocations_task,
     rollup_task,
     runs_task,
 )
+from playsmart_gateway.stores.memory.accounts import MemoryAccounts
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import (
+    Account,
     Audited,
     Violation,
 )
@@ -163,3 +167,29 @@ async def test_runs_are_forgotten_for_their_age_a_piece_at_a_step_and_then_from_
     wall.advance(90 * DAY)
     await task.once()
     assert not store.runs.runs
+
+
+async def test_whose_tokens_were_revoked_is_told_as_long_as_one_may_be_good() -> None:
+    store, wall = MemorySink(), FakeClock(1_000.0 * DAY)
+    told: list[Mapping[str, float]] = []
+    task = revocations_task(store.accounts, told.append, 30 * DAY, Stats(), wall=wall)
+    now = int(wall())
+    await store.accounts.register(Account("ada", None, None, now, now))
+    await task.once()
+    await store.accounts.revoke("ada", now + 1)
+    await task.once()
+    wall.advance(30 * DAY + 1)
+    await task.once()
+    assert told == [{}, {"ada": now + 1}, {}]
+
+
+async def test_revocations_that_cannot_be_read_are_counted_and_the_last_ones_hold() -> None:
+    class Away(MemoryAccounts):
+        async def revoked(self, since: int, limit: int) -> dict[str, int]:
+            raise SinkUnavailable("gone")
+
+    told: list[Mapping[str, float]] = []
+    stats = Stats()
+    task = revocations_task(Away(lambda _: False), told.append, DAY, stats)
+    assert await task.once() == TROUBLED_SECONDS
+    assert (told, stats.side_failures) == ([], {"revocations": 1})

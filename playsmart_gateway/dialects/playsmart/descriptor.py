@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
+
 from playsmart_gateway.dialects.descriptor import Dialect, Host, Opened
 from playsmart_gateway.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from playsmart_gateway.config import Config
+    from playsmart_gateway.auth.passwords import Passwords
+    from playsmart_gateway.config import Auth, Config
+    from playsmart_gateway.dialects.playsmart import accounts
     from playsmart_gateway.http.endpoint import Endpoint
     from playsmart_gateway.openapi.parts import Piece
 
@@ -30,11 +34,14 @@ class _PlaySmart(Dialect):
             problems.append('ingest.games: is "configured", and there is no [[games]]')
         if "ingest" in config.app.settings:
             problems.append("app.settings.ingest: is the gateway's to say")
+        if config.accounts.enabled and config.auth.has_keys:
+            problems += _misfits(config.auth)
         if problems:
             raise ConfigError(problems)
 
     def open(self, host: Host) -> Opened:
-        from playsmart_gateway.dialects.playsmart import players, settings
+        from playsmart_gateway.auth.passwords import Passwords
+        from playsmart_gateway.dialects.playsmart import accounts, players, settings
         from playsmart_gateway.dialects.playsmart.endpoint import PATH, IngestEvents, Parts
         from playsmart_gateway.dialects.playsmart.validate import PATH as VALIDATE
         from playsmart_gateway.dialects.playsmart.validate import ValidateEvents
@@ -71,12 +78,54 @@ class _PlaySmart(Dialect):
             VALIDATE: ValidateEvents(parts, rules, host.gate),
         }
         reads = players.routes(games, host.reader, host.tokens)
-        return Opened(endpoints, [*reads, *settings.routes(config)])
+        routes = [*reads, *settings.routes(config)]
+        if not config.accounts.enabled:
+            return Opened(endpoints, routes)
+        passwords = Passwords()
+        routes += accounts.routes(_account_parts(host, passwords))
+        return Opened(endpoints, routes, passwords.close)
 
     def pieces(self) -> Sequence[Piece]:
-        from playsmart_gateway.dialects.playsmart import openapi, openapi_reads
+        from playsmart_gateway.dialects.playsmart import openapi, openapi_accounts, openapi_reads
 
-        return openapi.PIECE, openapi_reads.PIECE
+        return openapi.PIECE, openapi_reads.PIECE, openapi_accounts.PIECE
+
+    def with_examples(self, config: Config) -> Config:
+        accounts = msgspec.structs.replace(config.accounts, enabled=True)
+        return msgspec.structs.replace(config, accounts=accounts)
+
+
+def _misfits(auth: Auth) -> Iterator[str]:
+    """Yield why accounts cannot have tokens that these keys verify."""
+    if not auth.secret and not auth.secrets:
+        yield "accounts.enabled: needs auth.secret or auth.secrets, to sign tokens with"
+    elif auth.algorithms and "HS256" not in auth.algorithms:
+        yield "accounts.enabled: signs with HS256, which is not in auth.algorithms"
+
+
+def _account_parts(host: Host, passwords: Passwords) -> accounts.Parts:
+    from playsmart_gateway.auth.issuing import Issuer
+    from playsmart_gateway.config.verifier import signing_key
+    from playsmart_gateway.dialects.playsmart.accounts import Parts
+    from playsmart_gateway.rate_limit import SlowLimit
+
+    auth, section = host.config.auth, host.config.accounts
+    secret, kid = signing_key(auth)
+    issuer = Issuer(secret, kid, issuer=auth.issuer, audience=auth.audience, clock=host.clock)
+    return Parts(
+        host.accounts,
+        host.reader,
+        passwords,
+        issuer,
+        host.tokens.verifier,
+        SlowLimit(section.requests_per_minute_of_address),
+        SlowLimit(section.tries_per_minute_of_account),
+        host.tries,
+        host.stats,
+        host.inflater,
+        host.clock,
+        section.address_header,
+    )
 
 
 PLAYSMART = _PlaySmart()

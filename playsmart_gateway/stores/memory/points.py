@@ -84,6 +84,10 @@ class MemoryPoints(PointsReader):
         self.cells.setdefault(cell, MetadataStats()).observe(event.metadata)
         self._said.append((event.user, cell, event.metadata))
 
+    def knows(self, user_id: str) -> bool:
+        """Whether there is a user of that id in any project."""
+        return any(user == user_id for _, user in self.states)
+
     def forget(self, user_id: str) -> None:
         """Forget a user in every project; in the statistics what they said has no names."""
         for user in [user for user in self.states if user[1] == user_id]:

@@ -22,10 +22,7 @@ from playsmart_gateway.economy.coins import (
     Rule,
     Trigger,
 )
-from playsmart_gateway.economy.points import (
-    Award,
-    Program,
-)
+from playsmart_gateway.economy.points import Award, Program
 from playsmart_gateway.errors import AdjustmentRefused, SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
@@ -40,6 +37,7 @@ from playsmart_gateway.events.sessions import (
     session_of,
 )
 from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.memory.accounts import MemoryAccounts
 from playsmart_gateway.stores.memory.events import (
     MemoryEvents,
     printed,
@@ -77,6 +75,7 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
         MemoryApps.__init__(self)
         MemoryEvents.__init__(self)
         self._points = MemoryPoints(program or Program())
+        self.accounts = MemoryAccounts(self._is_known)
         self.dead_letters: dict[tuple[str, int], tuple[Batch, str]] = {}
         self.profiles: dict[str, Player] = {}
         self.ledger: list[CoinTransaction] = []
@@ -180,7 +179,8 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
 
     @override
     async def names(self, user_id: str) -> set[str]:
-        return {user_id, *(email for key, email in self.emails.items() if key[1] == user_id)}
+        emails = [email for key, email in self.emails.items() if key[1] == user_id]
+        return {user_id, *filter(None, [self.accounts.email_of(user_id), *emails])}
 
     @override
     async def erase(self, user_id: str, *, dry_run: bool = False) -> dict[str, int]:
@@ -188,7 +188,8 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
         kept = [each for each, _ in (*self.batches.values(), *self.dead_letters.values())]
         games = {batch.game_id for batch in kept if batch.user_id == user_id}
         runs = self.runs.erase(user_id, games, dry_run=dry_run)
-        erased = {"event_rows": len(theirs), "runs": runs}
+        accounts = self.accounts.forget(user_id, dry_run=dry_run)
+        erased = {"event_rows": len(theirs), "runs": runs, "accounts": accounts}
         if dry_run:
             return erased
         for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
@@ -314,6 +315,9 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
     def rows(self) -> list[Row]:
         """Every stored row, in the order in which it was written."""
         return [row for _, rows in self.batches.values() for row in rows if row is not None]
+
+    def _is_known(self, user_id: str) -> bool:
+        return user_id in self.profiles or self._points.knows(user_id)
 
     def _take_notice(self, batch: Batch, rows: Sequence[Row]) -> None:
         seen_at = printed(batch.received_at)

@@ -7,6 +7,7 @@ store them in between. What is new goes by ``copying``, and is paid by ``coins``
 import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Self
 
 import asyncpg
@@ -65,6 +66,7 @@ from playsmart_gateway.stores.sql import dead_letters
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 from playsmart_gateway.stores.sql import retention as sql_retention
 from playsmart_gateway.stores.sql import runs as sql_runs
+from playsmart_gateway.stores.sql.accounts import SqlAccounts
 from playsmart_gateway.stores.sql.points import Loyalty
 
 _KNOWN = "SELECT sequence FROM batches WHERE journal_id = $1 AND sequence BETWEEN $2 AND $3"
@@ -105,6 +107,8 @@ class PostgresSink(Store):
         self._loyalty = Loyalty(program or Program(), printed_time)
         self._damage = Damage()
         self._connection = Connection(url, self._prepare, damage=self._damage)
+        transaction = self._connection.transaction
+        self.accounts = SqlAccounts(partial(transaction, READ), transaction)
         self._journals: dict[str, int] = {}
         self._syncs_commits = True
 

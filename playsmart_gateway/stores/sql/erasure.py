@@ -53,6 +53,7 @@ _COINS = {
     "players": "user_id = $1",
 }
 _REST = {
+    "accounts": "user_id = $1",
     "app_players": "user_id = $1",
     "app_exclusions": "user_id = $1",
     "app_properties": "user_id = $1",
@@ -93,7 +94,10 @@ _COUNT_OTHERS = """
         SELECT count(*) FROM event_rows WHERE event_id BETWEEN $2 AND $3
     ) WHERE batch_id = $1
 """
-_EMAILS = "SELECT DISTINCT email FROM app_players WHERE user_id = $1 AND email IS NOT NULL"
+_EMAILS = """
+    SELECT email FROM app_players WHERE user_id = $1 AND email IS NOT NULL
+    UNION SELECT email FROM accounts WHERE user_id = $1 AND email IS NOT NULL
+"""
 _ERASURES = "DELETE FROM erasures RETURNING count"
 _COUNT_ERASURE = "INSERT INTO erasures (count) VALUES ($1)"
 _LETTERS = "SELECT journal, sequence, user_id, rows FROM dead_letters WHERE user_id IN ($1, '')"

@@ -221,6 +221,12 @@ class Connection:
         async with self.transaction("BEGIN") as db:
             yield Statements(db)
 
+    @contextlib.asynccontextmanager
+    async def writing(self) -> AsyncIterator["Statements"]:
+        """Open a transaction that writes, for the same."""
+        async with self.transaction() as db:
+            yield Statements(db)
+
     async def _triggers(self, error: BaseException) -> str:
         """Name the triggers that are not ours, if one may have raised ``error``."""
         if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_CONSTRAINT_TRIGGER:

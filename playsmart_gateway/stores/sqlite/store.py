@@ -15,12 +15,7 @@ from typing_extensions import override
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import Award, Program
 from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
-from playsmart_gateway.events.batch import (
-    LYNES,
-    PLAYSMART,
-    Batch,
-    first_event_id,
-)
+from playsmart_gateway.events.batch import LYNES, PLAYSMART, Batch, first_event_id
 from playsmart_gateway.events.sessions import sessions_in
 from playsmart_gateway.stores.contract import Replaceable, Store, TakeTurn
 from playsmart_gateway.stores.models import (
@@ -38,6 +33,7 @@ from playsmart_gateway.stores.sql import dead_letters
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 from playsmart_gateway.stores.sql import retention as sql_retention
 from playsmart_gateway.stores.sql import runs as sql_runs
+from playsmart_gateway.stores.sql.accounts import SqlAccounts
 from playsmart_gateway.stores.sql.migrations import require_current
 from playsmart_gateway.stores.sql.points import Loyalty
 from playsmart_gateway.stores.sqlite import erasure, runs
@@ -107,6 +103,7 @@ class SqliteSink(Store, Replaceable):
         self._file = StoreFile(self._path)
         self._connection = Connection(self._file, self._prepare, take_turn=take_turn)
         self._inserter = Inserter(self._coins.draws_for)
+        self.accounts = SqlAccounts(self._connection.reading, self._connection.writing)
 
     async def __aenter__(self) -> Self:
         """Open the file and bring its schema up to date. See ``EventSink``."""

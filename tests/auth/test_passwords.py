@@ -1,0 +1,74 @@
+"""Passwords: slow to guess, and no more of them at once than there is room for."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from playsmart_gateway.auth.passwords import COST, Cost, Passwords, hashed, is_of
+from playsmart_gateway.errors import TooManyPasswords
+
+CHEAP = Cost(2, 1, 1)
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    found = Passwords(CHEAP)
+    yield found
+    found.close()
+
+
+def test_what_is_kept_takes_the_memory_and_time_that_are_advised() -> None:
+    assert Cost(log_n=14, r=8, p=5) == COST  # OWASP's Password Storage Cheat Sheet
+
+
+def test_what_is_kept_is_scrypt_of_rfc_7914() -> None:
+    """Section 12, the second vector: its first bytes are what 32 bytes of it would be."""
+    kept = "scrypt$10$8$16$TmFDbA==$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI="
+    assert is_of("password", kept)
+    assert not is_of("Password", kept)
+    assert hashed("password", CHEAP) != hashed("password", CHEAP), "each has a salt of its own"
+
+
+@settings(max_examples=50)
+@given(st.text(), st.text())
+def test_only_the_same_password_matches(one: str, other: str) -> None:
+    kept = hashed(one, CHEAP) if _is_text(one) else ""
+    if kept and _is_text(other):
+        assert is_of(one, kept)
+        assert is_of(other, kept) == (one == other)
+
+
+def _is_text(password: str) -> bool:
+    return password.isascii()  # of others two may be one letter
+
+
+def test_a_letter_is_the_same_however_a_keyboard_writes_it() -> None:
+    assert is_of("cafe\u0301 au lait", hashed("caf\u00e9 au lait", CHEAP))
+
+
+async def test_older_costs_are_kept_with_the_hash(passwords: Passwords) -> None:
+    assert await passwords.matches("horse", hashed("horse", Cost(3, 2, 2)))
+
+
+async def test_nobody_has_a_password(passwords: Passwords) -> None:
+    assert not await passwords.matches("horse", None)
+    assert await passwords.matches("horse", await passwords.hash("horse"))
+    assert not await passwords.matches("house", await passwords.hash("horse"))
+
+
+async def test_of_too_many_at_once_the_last_is_refused() -> None:
+    passwords = Passwords(Cost(12, 8, 1), at_once=1, max_waiting=2)
+    first = [asyncio.ensure_future(passwords.hash("horse")) for _ in range(3)]
+    await asyncio.sleep(0)  # they have begun
+    with pytest.raises(TooManyPasswords) as refused:
+        await passwords.hash("horse")
+    assert refused.value.retry_after_seconds == 1
+    first[0].cancel()  # who hung up
+    with pytest.raises(asyncio.CancelledError):
+        await first[0]
+    assert all(await asyncio.gather(*first[1:]))
+    assert await passwords.hash("horse"), "there is room again"
+    passwords.close()
