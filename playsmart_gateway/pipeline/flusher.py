@@ -117,7 +117,7 @@ class Flusher:
                 if trigger == COMMIT:
                     await self.commit()
                 elif trigger == PROBE:
-                    await self._sink.write(())
+                    await self._probe()
                 elif trigger == RENEWAL:
                     await self._store_once_more()
                 else:
@@ -359,6 +359,12 @@ class Flusher:
             if self._limit is None or not len(self._buffer):
                 self._limit = None
                 return
+
+    async def _probe(self) -> None:
+        try:
+            await self._sink.write(())
+        except SinkRejected as error:  # there is nothing to blame but the store
+            raise SinkUnavailable(str(error)) from error
 
     def note_failure(self, error: SinkUnavailable) -> None:
         """Take note that the store is away; ``run`` finds out when it is back."""

@@ -622,6 +622,18 @@ async def test_a_store_that_went_away_is_asked_whether_it_is_back_though_nothing
     ]
 
 
+async def test_a_store_that_refuses_to_be_asked_whether_it_is_back_is_away_and_ends_nothing() -> (
+    None
+):
+    line = Line(TroubledSink(SinkRejected("a trigger")))
+    line.flusher.note_failure(SinkUnavailable("locked"))
+    async with line.running():
+        await turns()
+        assert line.sink.attempts == 2
+        assert line.flusher.last_error is None
+    assert line.stats.flush_failures == {"unavailable": 2}
+
+
 # --- the commit queue ----------------------------------------------------------------------------
 
 
