@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -302,32 +302,46 @@ async def test_tls_is_spoken_where_the_url_says_so_or_the_server_asks(tmp_path: 
             await link.close()
 
 
-@pytest.mark.parametrize("user_info", ["", f"ada:{PASSWORD}@"])
-async def test_a_url_that_insists_on_tls_sends_nothing_in_plain_text(user_info: str) -> None:
-    heard = b""
+@contextlib.asynccontextmanager
+async def pretended(heard: bytearray) -> AsyncIterator[int]:
+    """A port where every PING is answered and what is said kept, until the other end hangs up."""
     gone = asyncio.Event()
 
-    async def pretend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal heard
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b'INFO {"server_id": "x", "max_payload": 1048576}\r\n')
         with contextlib.suppress(ConnectionError):
             while line := await reader.readline():
-                heard += line
+                heard.extend(line)
                 if line == b"PING\r\n":
                     writer.write(b"PONG\r\n")
         writer.transport.abort()
         gone.set()
 
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as listener:
+        yield listener.sockets[0].getsockname()[1]
+        await gone.wait()
+
+
+@pytest.mark.parametrize("user_info", ["", f"ada:{PASSWORD}@"])
+async def test_a_url_that_insists_on_tls_sends_nothing_in_plain_text(user_info: str) -> None:
     async def prepare(_: Connection) -> None:
         raise AssertionError
 
-    async with await asyncio.start_server(pretend, "127.0.0.1", 0) as listener:
-        port = listener.sockets[0].getsockname()[1]
+    async with pretended(heard := bytearray()) as port:
         link = Link(f"tls://{user_info}127.0.0.1:{port}", new_stream(), prepare)
         with pytest.raises(SinkUnavailable, match="TLS is not spoken there"):
             await link.open(patience_seconds=0)
-        await gone.wait()
     assert PASSWORD.encode() not in heard
+
+
+async def test_what_was_sent_is_settled_when_a_ping_that_came_after_it_is_answered() -> None:
+    async with pretended(heard := bytearray()) as port:
+        (server,) = read_servers(f"nats://127.0.0.1:{port}")
+        connection = await Connection.open(server, new_stream())
+        await connection.send("receipts", b"hello")
+        await connection.settle()
+        assert heard.rindex(b"PING") > heard.index(b"hello")
+        await connection.close()
 
 
 async def test_a_batch_larger_than_the_server_takes_is_rejected() -> None:
@@ -456,6 +470,7 @@ async def test_acks_that_come_twice_or_too_late_change_nothing(nats_server: Nats
 
         await client.subscribe("acks.twice", cb=answer)
         await client.flush()
+        await client.flush()  # the first can overtake what is to be known there
         messages = [Message("acks.twice", str(number), b"") for number in range(3)]
         acks = await connection.publish(messages)
         assert [ack.seq for ack in acks] == [11, 21, 31]
