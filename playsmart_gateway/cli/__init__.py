@@ -10,8 +10,10 @@ import signal
 import sys
 import warnings
 from importlib import import_module
+from typing import NamedTuple
 
 import click
+from typing_extensions import override
 
 from playsmart_gateway import __version__
 from playsmart_gateway.cli.printing import say
@@ -25,29 +27,36 @@ from playsmart_gateway.output import (
 INTERRUPTED = 128 + signal.SIGINT
 
 
+class _Command(NamedTuple):
+    """The module that has a command as a function, and what is said of it beside the others."""
+
+    module: str
+    summary: str
+
+
 COMMANDS = {
-    "accounts": "accounts",
-    "audit": "coins",
-    "backup": "backup",
-    "check-config": "serve",
-    "coins": "coins",
-    "dead-letters": "dead_letters",
-    "deploy": "deploy",
-    "doctor": "doctor",
-    "erase": "erase",
-    "exclude": "apps",
-    "export": "export",
-    "include": "apps",
-    "load": "load",
-    "manual": "manual",
-    "opt": "apps",
-    "retention": "retention",
-    "serve": "serve",
-    "stats": "statistics",
-    "tail": "tail",
-    "token": "keys",
-    "trace": "trace",
-    "worker": "worker",
+    "accounts": _Command("accounts", "Revoke what accounts of players were given"),
+    "audit": _Command("coins", "Check that every coin paid has its event, and no more"),
+    "backup": _Command("backup", "Copy the SQLite database as it is at one moment"),
+    "check-config": _Command("serve", "Print the effective configuration, or its mistakes"),
+    "coins": _Command("coins", "Show a player's coins, or correct them"),
+    "dead-letters": _Command("dead_letters", "List, show and replay what the store refused"),
+    "deploy": _Command("deploy", "Print files for containers, systemd, nginx and alerts"),
+    "doctor": _Command("doctor", "Look for what would go wrong on this machine"),
+    "erase": _Command("erase", "Remove a player from every table and file"),
+    "exclude": _Command("apps", "Forget how to contact a player, and record no contact"),
+    "export": _Command("export", "Write stored events to a file"),
+    "include": _Command("apps", "End an exclusion"),
+    "load": _Command("load", "Load a running gateway and say how it did"),
+    "manual": _Command("manual", "Print the manual, a chapter or a section of it"),
+    "opt": _Command("apps", "Set whether a player wants to be contacted on a channel"),
+    "retention": _Command("retention", "Delete events that were received long ago"),
+    "serve": _Command("serve", "Take events until SIGTERM or Ctrl-C, then store the rest"),
+    "stats": _Command("statistics", "Count events by game, type and day, or sum up the store"),
+    "tail": _Command("tail", "Print the last stored events, then new ones as they come"),
+    "token": _Command("keys", "Print a signed token, for trying things out"),
+    "trace": _Command("trace", "Tell where the events of a request are"),
+    "worker": _Command("worker", "Store what gateways publish to NATS"),
 }
 """The module of each: it has the command as a function, ``dead_letters_command`` for instance."""
 
@@ -55,18 +64,23 @@ COMMANDS = {
 class _Commands(click.Group):
     """Imports a command when it is asked for: each needs other things, and all a good second."""
 
+    @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """See ``click.Group``."""
         return list(COMMANDS)
 
+    @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """See ``click.Group``."""
         if cmd_name not in COMMANDS:
             return None
         from playsmart_gateway.cli.arguments import in_utf_8
 
-        module = import_module(f"playsmart_gateway.cli.{COMMANDS[cmd_name]}")
+        module = import_module(f"playsmart_gateway.cli.{COMMANDS[cmd_name].module}")
         return in_utf_8(getattr(module, f"{cmd_name.replace('-', '_')}_command"))
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.summary) for name, each in COMMANDS.items()])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -84,16 +84,17 @@ def run_here(
 
 def test_help_names_every_command_and_its_purpose() -> None:
     told = invoke("--help").output
-    for name in COMMANDS:
-        assert re.search(rf"^  {name} +\S+", told, re.MULTILINE)
+    for name, command in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(command.summary)}$", told, re.MULTILINE)
         assert invoke(name, "--help").exit_code == 0
 
 
-def test_a_command_is_imported_when_it_is_asked_for() -> None:
-    """So ``--version`` takes a moment, and no command waits for what others need."""
+@pytest.mark.parametrize("asked", ["--version", "--help"])
+def test_a_command_is_imported_when_it_is_asked_for(asked: str) -> None:
+    """So these take a moment, and no command waits for what others need."""
     program = (
         "import sys; from playsmart_gateway.cli import commands;"
-        "commands.main(['--version'], standalone_mode=False);"
+        f"commands.main(['{asked}'], standalone_mode=False);"
         "print(*sys.modules)"
     )
     told = subprocess.run(

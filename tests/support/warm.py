@@ -180,7 +180,7 @@ def fork_each(descriptor: int) -> None:
     """Fork for each message on a socket, and tell how each child ended, until it is closed."""
     from playsmart_gateway.cli import COMMANDS
 
-    commands = (f"playsmart_gateway.cli.{each}" for each in COMMANDS.values())
+    commands = (f"playsmart_gateway.cli.{each.module}" for each in COMMANDS.values())
     for name in (*_IMPORTED, *commands):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
