@@ -94,6 +94,7 @@ def serve_command(
     developing = dev and not config.auth.has_keys
     if developing:
         config, made = with_development_secret(config, create=True)
+    check(config)  # before the examples, of which everything is open
     token = None
     if developing and at_home:  # what everybody may use stays at home
         config = with_examples(config)

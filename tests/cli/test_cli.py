@@ -300,6 +300,19 @@ def test_a_secret_that_can_be_guessed_refuses_to_start(
     assert value not in finished.stderr
 
 
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+def test_where_everybody_may_register_a_gateway_with_lynes_open_does_not_start(
+    run_here: Run, command: str
+) -> None:
+    lynes = {
+        "LYNES__EVENTS": '[{id = "daily_login", kind = "fix", points = 1}]',
+        "LYNES__STRICT_USER": "false",
+    }
+    finished = run_here(command, AUTH__SECRET=SECRET, ACCOUNTS__ENABLED="true", **lynes)
+    assert finished.returncode == 2
+    assert "lynes.strict_user: must be true" in finished.stderr
+
+
 def test_the_secrets_of_the_contracts_and_of_the_manual_start(run_here: Run) -> None:
     apps = (
         '[{id = "app2", secret_key = "plainsecret"}, {id = "b", secret_key = "your_server_secret"}]'

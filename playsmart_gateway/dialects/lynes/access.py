@@ -26,7 +26,7 @@ def lynes_auth(config: Config) -> Auth:
 
 
 def players_open_lynes(config: Config) -> bool:
-    """Whether a player's token opens Lynes for every user, and nobody wrote down that it should."""
+    """Whether a player's token opens Lynes for every user."""
     lynes, players, own = config.of(Lynes), config.auth, lynes_auth(config)
     is_apart = any(
         wanted not in (None, usual)
@@ -34,7 +34,7 @@ def players_open_lynes(config: Config) -> bool:
     )
     return (
         bool(lynes.events or lynes.streaks)
-        and lynes.strict_user is None
+        and not lynes.strict_user
         and not is_apart
         and not _keys_named(players).isdisjoint(_keys_named(own))
     )

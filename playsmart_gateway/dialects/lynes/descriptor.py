@@ -9,6 +9,7 @@ import msgspec
 from playsmart_gateway.config import Auth, Config, replaced
 from playsmart_gateway.dialects.descriptor import Dialect, Doubt, Host, Limited, Opened
 from playsmart_gateway.dialects.lynes.section import Lynes
+from playsmart_gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,12 @@ _OPEN = Doubt(
     "the tokens of players open it, for every user",
     "Give [lynes.auth] keys or an audience of its own, or write down lynes.strict_user: true for "
     "tokens of users, false if players get no token.",
+)
+
+
+_OPEN_TO_ALL = (
+    "lynes.strict_user: must be true, or [lynes.auth] have keys or an audience of its own, as "
+    "accounts.enabled gives a token to everybody"
 )
 
 
@@ -62,11 +69,13 @@ class _Lynes(Dialect):
         return [Limited(config.of(Lynes).rate_limit, (config.of(Lynes).project,))]
 
     def check(self, config: Config) -> None:
-        from playsmart_gateway.dialects.lynes.access import lynes_verifier_for
+        from playsmart_gateway.dialects.lynes.access import lynes_verifier_for, players_open_lynes
 
         own = config.of(Lynes).auth
         if config.auth.has_keys or (own and own.has_keys):
             lynes_verifier_for(config)
+        if config.accounts.enabled and players_open_lynes(config):
+            raise ConfigError([_OPEN_TO_ALL])
 
     def auth(self, config: Config) -> Auth | None:
         return config.of(Lynes).auth
@@ -77,7 +86,7 @@ class _Lynes(Dialect):
     def doubts(self, config: Config) -> Iterator[Doubt]:
         from playsmart_gateway.dialects.lynes.access import players_open_lynes
 
-        if players_open_lynes(config):
+        if config.of(Lynes).strict_user is None and players_open_lynes(config):
             yield _OPEN
 
     def with_examples(self, config: Config) -> Config:

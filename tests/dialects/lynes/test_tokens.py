@@ -14,6 +14,7 @@ from playsmart_gateway.build import check
 from playsmart_gateway.config import Config, Journal
 from playsmart_gateway.dialects import load_config
 from playsmart_gateway.dialects.lynes.access import players_open_lynes, program_for
+from playsmart_gateway.dialects.lynes.descriptor import LYNES
 from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.memory.store import MemorySink
@@ -107,15 +108,15 @@ def settings(**found: str) -> dict[str, str]:
     return found
 
 
-SAFE_OR_DECIDED = [
+SAFE = [
     settings(LYNES__AUTH=KEYS_OF_ITS_OWN),
     settings(LYNES__AUTH=AUDIENCE_OF_ITS_OWN),
     settings(LYNES__AUTH='{issuer = "https://servers.example"}'),
     settings(LYNES__AUTH='{jwks_url = "https://id.example/servers"}'),
     settings(LYNES__STRICT_USER="true"),
-    settings(LYNES__STRICT_USER="false"),
     settings(LYNES__EVENTS="[]"),
 ]
+DECIDED = settings(LYNES__STRICT_USER="false")
 OPEN = [
     settings(),
     settings(LYNES__AUTH=f'{{secret = "{SECRET}"}}'),
@@ -125,9 +126,9 @@ OPEN = [
 ]
 
 
-@pytest.mark.parametrize("written", SAFE_OR_DECIDED)
+@pytest.mark.parametrize("written", [*SAFE, DECIDED])
 def test_what_is_safe_or_was_decided_is_not_complained_about(written: dict[str, str]) -> None:
-    assert not players_open_lynes(configured(**written))
+    assert not list(LYNES.doubts(configured(**written)))
 
 
 @pytest.mark.parametrize("written", OPEN)
@@ -135,6 +136,26 @@ def test_keys_that_players_have_open_lynes_whatever_the_section_looks_like(
     written: dict[str, str],
 ) -> None:
     assert players_open_lynes(configured(**written))
+    assert list(LYNES.doubts(configured(**written)))
+
+
+@pytest.mark.parametrize("written", [*OPEN, DECIDED])
+def test_where_everybody_may_register_lynes_is_not_left_open_whatever_was_decided(
+    written: dict[str, str],
+) -> None:
+    """A stranger's token would pay, and read, every user."""
+    check(configured(**written))
+    assert problems(ACCOUNTS__ENABLED="true", **written) == [
+        "lynes.strict_user: must be true, or [lynes.auth] have keys or an audience of its own, "
+        "as accounts.enabled gives a token to everybody"
+    ]
+
+
+@pytest.mark.parametrize("written", SAFE)
+def test_where_everybody_may_register_lynes_apart_or_strict_is_taken(
+    written: dict[str, str],
+) -> None:
+    check(configured(ACCOUNTS__ENABLED="true", **written))
 
 
 def test_serve_warns_where_players_open_lynes_and_only_there(
