@@ -62,16 +62,20 @@ class Inflater:
         is_whole = stream.eof and not stream.unused_data
         return content if is_whole and len(content) <= self.max_bytes else None
 
-    def begin(self) -> "Inflation":
-        """Return what inflates one body; call its ``let_go`` when nobody needs it any more."""
-        return Inflation(self)
+    def begin(self, max_bytes: int | None = None) -> "Inflation":
+        """Return what inflates one body; call its ``let_go`` when nobody needs it any more.
+
+        It may come to ``max_bytes``, or what a body may at all.
+        """
+        return Inflation(self, self.max_bytes if max_bytes is None else max_bytes)
 
 
 class Inflation:
     """One body: ``size`` bytes were made of it so far, and ``content`` once it is whole."""
 
-    def __init__(self, inflater: Inflater) -> None:
+    def __init__(self, inflater: Inflater, max_bytes: int) -> None:
         self._inflater = inflater
+        self._max_bytes = max_bytes
         self.size = 0
         self.content = b""
 
@@ -104,7 +108,7 @@ class Inflation:
                     raise Malformed(INVALID_GZIP)
                 rest = compressed[start : start + INPUT_BYTES]
                 start += INPUT_BYTES
-            most = min(SLICE_BYTES, self._inflater.max_bytes + 1 - self.size)
+            most = min(SLICE_BYTES, self._max_bytes + 1 - self.size)
             part = stream.decompress(rest, most)
             self._hold(len(part))
             parts.append(part)
@@ -119,7 +123,7 @@ class Inflation:
         inflater = self._inflater
         self.size += size
         inflater.held_bytes += size
-        if self.size > inflater.max_bytes:
+        if self.size > self._max_bytes:
             raise TooLarge
         if inflater.held_bytes > inflater.max_held_bytes:
             raise Overcrowded(retry_after_seconds=1)

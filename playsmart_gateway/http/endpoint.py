@@ -152,7 +152,7 @@ class Endpoint(ABC, Generic[Who, Asked]):
             is_compressed = is_gzip(headers)
             body = await read_body(headers, receive, self._max_body_bytes)
             if is_compressed:
-                inflation = self._inflater.begin()
+                inflation = self._inflater.begin(self._max_body_bytes)
                 body = await inflation.inflate(body, "" if who is None else self.sender(who))
             if who is None:
                 who = await self.authenticate(headers, body)
