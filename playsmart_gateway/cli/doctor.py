@@ -132,6 +132,10 @@ def _limits(config: Config) -> Iterator[Finding]:
             "unless a load test sends with one token."
         )
         yield Finding("note", "ingest", "one player may send without limit", advice)
+    if config.accounts.enabled and config.accounts.address_header is None:
+        text = "who logs in is limited by the address of the connection"
+        advice = "Behind a proxy all players have its own: set accounts.address_header there."
+        yield Finding("note", "accounts", text, advice)
 
 
 def _caps(config: Config) -> Iterator[Finding]:

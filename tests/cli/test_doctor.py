@@ -137,6 +137,15 @@ def test_players_who_open_lynes_are_a_problem_until_something_is_written_down(
         assert diagnose(AUTH__SECRET=SECRET, LYNES__EVENTS=events, **written).exit_code == 0
 
 
+def test_who_is_behind_a_proxy_is_told_that_all_players_have_its_address(
+    diagnose: Diagnose,
+) -> None:
+    accounts = {"AUTH__SECRET": SECRET, "ACCOUNTS__ENABLED": "true"}
+    assert "the connection" in diagnose(**accounts).findings["note", "accounts"]
+    accounts["ACCOUNTS__ADDRESS_HEADER"] = "X-Real-IP"
+    assert ("note", "accounts") not in diagnose(**accounts).findings
+
+
 def test_a_disk_that_is_nearly_full_is_a_problem(diagnose: Diagnose, stored: Path) -> None:
     told = diagnose(BUFFER__MAX_BYTES=str(2**60))
     assert {("problem", "data folder"), ("problem", "journal folder")} <= set(told.findings)

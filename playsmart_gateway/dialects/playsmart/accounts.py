@@ -60,6 +60,7 @@ _MAX_ADDRESS_LENGTH = 64
 _DOOR = "password"
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]+")  # RFC 5321 section 4.5.3.1, in ASCII
 _DEVICE_ID = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_WITH_PORT = re.compile(r"\[(.+)\](?::\d+)?|([\d.]+):\d+")
 _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
 _EMAIL_RULE = f"must be an e-mail address in ASCII, at most {MAX_EMAIL_LENGTH} characters"
@@ -311,17 +312,27 @@ def routes(parts: Parts) -> list[Route]:
 
 
 def _answering(endpoint: _Endpoint, address_header: str | None) -> Callable[[Request], Any]:
+    name = address_header.lower().encode() if address_header else b""
+
     async def answer(request: Request) -> Response:
-        address = _address_of(request, address_header)
-        headers = {**by_name(request.headers.raw), _ADDRESS: address.encode("latin-1", "replace")}
+        headers = by_name(request.headers.raw)
+        nearest = _nearest(headers.get(name, b""))
+        headers[_ADDRESS] = group_of(nearest or _peer_of(request)).encode()
         found = await endpoint(headers, request.receive)
         return Response() if found is None else response(found)  # nobody hears the first
 
     return answer
 
 
-def _address_of(request: Request, header: str | None) -> str:
-    """Return whose requests are counted together."""
-    told = request.headers.get(header, "") if header else ""
-    nearest = told.rpartition(",")[2].strip()[:_MAX_ADDRESS_LENGTH]  # the one that our proxy saw
-    return group_of(nearest or (request.client.host if request.client else ""))
+def _nearest(told: bytes) -> str:
+    """Return the address that our proxy saw.
+
+    It is the last: what stands before it others told. It is without a port: there are many.
+    """
+    nearest = told.rpartition(b",")[2].strip()[:_MAX_ADDRESS_LENGTH].decode("latin-1")
+    found = _WITH_PORT.fullmatch(nearest)
+    return nearest if found is None else found[1] or found[2]
+
+
+def _peer_of(request: Request) -> str:
+    return request.client.host if request.client else ""

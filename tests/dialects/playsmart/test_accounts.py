@@ -264,6 +264,26 @@ async def test_behind_a_proxy_an_address_is_what_the_proxy_says() -> None:
             assert (await gateway.post(DEVICE, {}, **{"x-real-ip": address}))[0] == status
 
 
+async def test_who_chooses_what_stands_before_the_address_or_the_port_behind_it_gains_nothing() -> (
+    None
+):
+    """HAProxy adds a header behind those of the client; Azure's gateways tell the port, too."""
+    few = Accounts(enabled=True, requests_per_minute_of_address=1, address_header="X-Forwarded-For")
+    async with running(few) as gateway:
+        for told, status in (
+            (["192.0.2.1"], 201),
+            (["198.51.100.1", "192.0.2.1"], 429),
+            (["192.0.2.1:4001"], 429),
+            (["[2001:db8::1]:4001"], 201),
+            (["[2001:db8::2]:4002"], 429),
+            (["[2001:db8::3]"], 429),
+            (["unknown"], 201),
+        ):
+            headers = [("x-forwarded-for", each) for each in told]
+            answer = await gateway.client.post(DEVICE, json={}, headers=headers)
+            assert answer.status_code == status, told
+
+
 async def test_a_header_that_nobody_configured_is_no_address() -> None:
     async with running(Accounts(enabled=True, requests_per_minute_of_address=1)) as gateway:
         for number, status in enumerate((201, 429)):
