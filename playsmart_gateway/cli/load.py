@@ -30,6 +30,7 @@ from playsmart_gateway.load import (
     Counts,
     LoadOptions,
     Progress,
+    Repeated,
     Replay,
     Report,
     Run,
@@ -86,6 +87,13 @@ MAX_PLAYERS = 10_000_000
 @click.option(
     "--timeout", type=float, default=10.0, show_default=True, help="Seconds to wait for an answer."
 )
+@click.option(
+    "--retries",
+    type=float,
+    metavar="SHARE",
+    help="Send this share of requests (0 to 1) twice, as a phone does that lost the answer. All "
+    "have run and seq then; --verify wants each stored and paid once, and counted as a repeat.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option(
     "--verify",
@@ -116,6 +124,7 @@ def load_command(
     seed: int,
     game: str,
     timeout: float,
+    retries: float | None,
     as_json: bool,
     database: str | None,
     verify_timeout: float,
@@ -127,12 +136,20 @@ def load_command(
     _exclude(context, "duration", "requests")
     _exclude(context, "token", "config_path")
     _exclude(context, "token", "players")
-    _exclude(context, "file", "events", "players", "game", "seed")
+    _exclude(context, "file", "events", "players", "game", "seed", "retries")
     subject = None if token is None else _subject(token)
     if file is None:
         users = player_names(seed, players) if subject is None else [subject]
         began = time.time_ns() // 1000
-        workload: Workload = Sessions(users, events=events, seed=seed, run=began, game_id=game)
+        sessions = Sessions(
+            users,
+            events=events,
+            seed=seed,
+            run=began,
+            game_id=game,
+            numbered=retries is not None,
+        )
+        workload: Workload = sessions if retries is None else Repeated(sessions, retries)
     else:
         workload = _replay(file, subject)
     if requests is None and duration is None:
@@ -279,7 +296,7 @@ def _count(baseline: Baseline, workload: Workload, run: Run, timeout: float) -> 
         task = bar.add_task("verifying", total=run.report.events_acknowledged)
 
         def show(counts: Counts) -> None:
-            bar.update(task, completed=counts.stored, refresh=True)
+            bar.update(task, completed=counts.stored, total=counts.acknowledged, refresh=True)
 
         return verify(
             baseline, lambda: workload.tally(run.lanes), timeout_seconds=timeout, on_progress=show

@@ -2,10 +2,10 @@
 
 The path of a request::
 
-    Sessions | Replay ──> Lane ──> Connection ──> the gateway
-      request i            whose     keep-alive        │
-                           turn      HTTP/1.1          v
-                             └── outcome, latency <── answer
+    Sessions | Repeated | Replay ──> Lane ──> Connection ──> the gateway
+      request i                       whose     keep-alive        │
+                                      turn      HTTP/1.1          v
+                                        └── outcome, latency <── answer
 
 What is sent is a ``Workload``: request ``i`` is a pure function of ``i``, so a run remembers one
 byte a request (acknowledged, refused or unknown) and builds the bodies again when it verifies.
@@ -18,6 +18,7 @@ from playsmart_gateway.load.histogram import Histogram
 from playsmart_gateway.load.lane import Lane, Outcome
 from playsmart_gateway.load.options import LoadOptions
 from playsmart_gateway.load.pool import Unreachable
+from playsmart_gateway.load.repeats import Repeated, Retried
 from playsmart_gateway.load.replay import Replay
 from playsmart_gateway.load.report import Report, table
 from playsmart_gateway.load.run import Progress, Run, run_load
@@ -35,8 +36,10 @@ __all__ = [
     "LoadOptions",
     "Outcome",
     "Progress",
+    "Repeated",
     "Replay",
     "Report",
+    "Retried",
     "Run",
     "Sessions",
     "Unreachable",

@@ -1,6 +1,7 @@
 """The databases that a gateway may leave its events in, as a stranger sees them.
 
-Only the relation ``events`` is read, without any of the gateway's own code; nothing is written.
+Only relations that the manual names are read, without any of the gateway's own code; nothing is
+written.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ class Missing(Unreadable):
 
 
 class Database(Protocol):
-    """Reads the relation ``events``; both methods raise ``Unreadable``."""
+    """Reads what a gateway stored; all methods raise ``Unreadable``."""
 
     def newest_event_id(self) -> int:
         """Return the highest ``event_id``; 0 if there is no event, or nothing at all yet."""
@@ -37,6 +38,10 @@ class Database(Protocol):
 
     def rows_behind(self, event_id: int) -> Iterator[Sequence[Sequence[Any]]]:
         """Yield the rows with a higher one, many at once: ``event_id`` and ``COLUMNS``."""
+        ...
+
+    def ask(self, query: str, *parameters: Any) -> Sequence[Any]:
+        """Return the one row of a query, which calls its parameters ``$1``, ``$2`` and so on."""
         ...
 
 
@@ -77,6 +82,12 @@ class SqliteFile(Database):
             while rows := cursor.fetchmany(ROWS_AT_ONCE):
                 yield rows
 
+    @override
+    def ask(self, query: str, *parameters: Any) -> Sequence[Any]:
+        with self._opened() as db:
+            row: Sequence[Any] = db.execute(query.replace("$", "?"), parameters).fetchone()
+            return row
+
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         uri = f"{self._path.absolute().as_uri()}?mode=ro"
@@ -111,6 +122,12 @@ class PostgresDatabase(Database):
             while rows := db.fetch(query, event_id):
                 yield rows
                 event_id = rows[-1][0]
+
+    @override
+    def ask(self, query: str, *parameters: Any) -> Sequence[Any]:
+        with self._opened() as db:
+            row: Sequence[Any] = db.fetch(query, *parameters)[0]
+            return row
 
     @contextmanager
     def _opened(self) -> Iterator["_Session"]:

@@ -6,6 +6,7 @@ import msgspec
 from rich.table import Table
 
 from playsmart_gateway.load.histogram import Histogram
+from playsmart_gateway.load.repeats import Retried
 from playsmart_gateway.load.response import Response
 from playsmart_gateway.load.verify import Verification
 
@@ -122,4 +123,14 @@ def _verify_rows(found: Verification) -> list[tuple[str, str]]:
         ("  unexpected", f"{found.unexpected:,}"),
         ("  unknown outcome, stored", f"{found.unknown_stored:,} of {found.unknown:,}"),
         ("  of somebody else", f"{found.foreign:,}"),
+        *(_retry_rows(found.retries) if found.retries else []),
+    ]
+
+
+def _retry_rows(found: Retried) -> list[tuple[str, str]]:
+    unknown = f" to {found.acknowledged_again + found.unknown:,}" if found.unknown else ""
+    return [
+        ("  counted as sent again", f"{found.counted:,} of {found.acknowledged_again:,}{unknown}"),
+        ("  coins paid", f"{found.coins:,}"),
+        ("  wrong coins", f"{found.wrong_coins:,}"),
     ]

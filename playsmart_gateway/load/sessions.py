@@ -6,6 +6,10 @@ year. There are 24 sessions, made once from the seed and kept as finished reques
 only the player, the hour and the number of the request are blank. Filling in 200 events takes
 some 10 us, so the generator is not what limits a run.
 
+On demand the bodies have ``run`` and ``seq``: a hundred requests of a player are a run, few enough
+that those under way at once leave no more gaps in it than a gateway remembers. All runs begin with
+the same bytes, so that they can be found again.
+
 Every event's ``customdata.load_id`` is ``<seed>-<run>-<request>-<place>`` and unique, so what was
 stored can be counted exactly.
 """
@@ -14,6 +18,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
+from hashlib import blake2b
 
 from msgspec import json
 
@@ -28,6 +33,7 @@ MAX_PLAYERS = 100_000
 GAME_ID = "com.example.stackblaster"
 
 _SESSION_EVENTS = 200
+_RUN_REQUESTS = 100
 _STORY_STARTS = timedelta(days=7)
 _STORY_HOURS = 365 * 24
 _ZONES = ("Z", "+00:00", "-05:00", "+05:30")
@@ -38,13 +44,20 @@ class Sessions:
     """An endless workload of ``events`` events a request, by ``users`` in turn.
 
     ``seed`` decides the games; ``run`` is microseconds since 1970, tells runs apart and anchors the
-    clocks of the players. At most 200 events and 100,000 users.
+    clocks of the players. At most 200 events and 100,000 users. ``numbered`` ones have run and seq.
     """
 
     length = None
 
     def __init__(
-        self, users: Sequence[str], *, events: int, seed: int, run: int, game_id: str = GAME_ID
+        self,
+        users: Sequence[str],
+        *,
+        events: int,
+        seed: int,
+        run: int,
+        game_id: str = GAME_ID,
+        numbered: bool = False,
     ) -> None:
         problems = []
         if not 1 <= events <= MAX_EVENTS:
@@ -56,11 +69,14 @@ class Sessions:
         self.users = users
         self._events = events
         self._name = f"{seed}-{run:x}"
+        self._numbered = numbered
+        self.runs = blake2b(self._name.encode(), digest_size=6).digest()
+        """What the names of all runs begin with."""
         self._batches = max(1, _SESSION_EVENTS // events)
         self._begin = datetime.fromtimestamp(run / 1e6, UTC) - _STORY_STARTS
         self._hour = lru_cache(maxsize=_STORY_HOURS)(self._hour_text)
         self._templates = [
-            _template(self._name, game_id, _ZONES[variant % len(_ZONES)], batch)
+            _template(self._name, game_id, _ZONES[variant % len(_ZONES)], batch, numbered=numbered)
             for variant in range(_VARIANTS)
             for batch in self._cut(session(seed, variant, self._batches * events))
         ]
@@ -81,7 +97,10 @@ class Sessions:
         variant = (player + hour * len(_ZONES)) % _VARIANTS
         blanks = (self._hour(hour % _STORY_HOURS), b"%d" % request) * self._events
         user = _quoted(self.users[player])
-        return self._templates[variant * self._batches + batch] % (user, *blanks)
+        template = self._templates[variant * self._batches + batch]
+        if self._numbered:
+            return template % (user, *self._number(turn, player), *blanks)
+        return template % (user, *blanks)
 
     def lanes(self, connections: int) -> list[Lane]:
         """One lane: whoever is free sends the next request."""
@@ -95,6 +114,14 @@ class Sessions:
 
     def _rows(self, request: int) -> list[Row]:
         return rows(self.body(request))
+
+    def _number(self, turn: int, player: int) -> tuple[bytes, int]:
+        """Return run and seq of a player's request."""
+        life, place = divmod(turn, _RUN_REQUESTS)
+        number = life * len(self.users) + player
+        prefix = self.runs.hex()
+        run = f"{prefix[:8]}-{prefix[8:]}-8000-8000-{number:012x}"  # a UUID of version 8: our own
+        return run.encode(), place * self._events
 
     def _hour_text(self, hour: int) -> bytes:
         return (self._begin + timedelta(hours=hour)).isoformat()[:13].encode()
@@ -114,10 +141,11 @@ def _locate(load_id: re.Pattern[str], row: Row) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def _template(name: str, game_id: str, zone: str, batch: list[Moment]) -> bytes:
-    """Return a body with blanks for the user and, for each event, the hour and the request."""
+def _template(name: str, game_id: str, zone: str, batch: list[Moment], *, numbered: bool) -> bytes:
+    """Return a body with blanks: the user, run and seq, and of each event hour and request."""
     events = b",".join(_event(name, zone, place, each) for place, each in enumerate(batch))
-    return b'{"user_id":%%b,"game_id":%b,"events":[%b]}' % (_literal(game_id), events)
+    number = b'"run":"%b","seq":%d,' if numbered else b""
+    return b'{"user_id":%%b,%b"game_id":%b,"events":[%b]}' % (number, _literal(game_id), events)
 
 
 def _event(name: str, zone: str, place: int, moment: Moment) -> bytes:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -36,10 +36,26 @@ class Counts(msgspec.Struct):
         return self.acknowledged - self.stored
 
 
+class Again(NamedTuple):
+    """What was sent more than once, in events, beside the first copy of each.
+
+    ``runs`` are the bytes with which the names of the runs begin. ``certain`` are those of repeats
+    that were acknowledged; with those of which a copy was not answered they are ``possible``.
+    """
+
+    runs: bytes
+    certain: int
+    possible: int
+
+
 class Tally(Protocol):
-    """Rows of the store are shown to it once each; ``counts`` says what they amount to."""
+    """Rows of the store are shown to it once each; ``counts`` says what they amount to.
+
+    ``again`` is what was sent more than once on purpose; None if nothing was.
+    """
 
     counts: Counts
+    again: Again | None
 
     def see(self, row: Row) -> None:
         """Count one stored row."""
@@ -64,6 +80,7 @@ class IdTally:
             acknowledged=outcomes.count(Outcome.ACKNOWLEDGED) * events,
             unknown=outcomes.count(Outcome.UNKNOWN) * events,
         )
+        self.again: Again | None = None
         self._locate = locate
         self._expected = lru_cache(maxsize=_CACHED_REQUESTS)(expected)
         self._outcomes = outcomes
@@ -121,6 +138,7 @@ class MultisetTally:
     ) -> None:
         """The counters hold canonical events; ``known`` are all that the run might have sent."""
         self.counts = Counts(acknowledged=acknowledged.total(), unknown=unknown.total())
+        self.again: Again | None = None
         self._acknowledged = acknowledged
         self._unknown = unknown
         self._known = frozenset(known)

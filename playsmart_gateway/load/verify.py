@@ -3,7 +3,8 @@
 Of the relation ``events`` only rows are read with an ``event_id`` above the highest one at the
 start of the run (see ``databases``). Nothing but the outcome of
 each request was remembered: the bodies are made again. The gateway stores what it acknowledged a
-moment later, so the rows are read until all are there or the time is up.
+moment later, so the rows are read until all are there or the time is up. Of what was sent again on
+purpose it is asked, too, what the gateway counted, and whether it was paid (see ``repeats``).
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import msgspec
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load.databases import Database, Missing, Unreadable, database_at
+from playsmart_gateway.load.repeats import Retried, look
 from playsmart_gateway.load.row import Row
 from playsmart_gateway.load.tally import Counts, Tally
 
@@ -23,6 +25,7 @@ _POLL_SECONDS = 0.25
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What the database holds of a run, in events; see ``Counts`` for the words.
 
+    ``retries`` is there when some were sent again on purpose, and is part of ``exactly_once``.
     ``problem`` says why the database could not be read to the end, and what to do; empty if it was.
     """
 
@@ -37,6 +40,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     foreign: int
     waited_seconds: float
     problem: str = ""
+    retries: Retried | None = None
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -97,23 +101,29 @@ class _Reader:
     ) -> None:
         self.tally = tally
         self.problem = ""
-        self._database = baseline.database
+        self.retries: Retried | None = None
+        self._baseline = baseline
         self._last = baseline.event_id
         self._on_progress = on_progress
 
     @property
     def complete(self) -> bool:
-        return self.tally.counts.missing == 0 and not self.problem
+        counted = self.retries is None or self.retries.all_counted
+        return self.tally.counts.missing == 0 and counted and not self.problem
 
     def read(self) -> None:
         """Read the new rows. A database that cannot be read just now is a ``problem``, for now."""
         counts = self.tally.counts
         try:
-            for rows in self._database.rows_behind(self._last):
+            for rows in self._baseline.database.rows_behind(self._last):
                 for event_id, *columns in rows:
                     self.tally.see(Row._make(columns))
                     self._last = max(self._last, event_id)
                 self._on_progress(counts)
+            if self.tally.again is not None:
+                self.retries = look(
+                    self._baseline.database, self.tally.again, self._baseline.event_id
+                )
             self.problem = ""
         except Missing as error:
             self.problem = str(error) if counts.acknowledged else ""
@@ -125,8 +135,9 @@ class _Reader:
 def _verdict(reader: _Reader, waited_seconds: float) -> Verification:
     counts = reader.tally.counts
     wrong = counts.missing or counts.duplicated or counts.unexpected or reader.problem
+    repeated_rightly = reader.retries is None or reader.retries.right
     return Verification(
-        exactly_once=not wrong,
+        exactly_once=not wrong and repeated_rightly,
         acknowledged=counts.acknowledged,
         stored=counts.stored,
         missing=counts.missing,
@@ -137,4 +148,5 @@ def _verdict(reader: _Reader, waited_seconds: float) -> Verification:
         foreign=counts.foreign,
         waited_seconds=round(waited_seconds, 3),
         problem=reader.problem,
+        retries=reader.retries,
     )
