@@ -18,6 +18,7 @@ from rich.text import Text
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stats
 from playsmart_gateway.cli.filters import filter_options
+from playsmart_gateway.cli.losses import losses_as_json, print_losses, read_losses
 from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
 from playsmart_gateway.cli.totals import count_all, print_totals, totals_as_json
 from playsmart_gateway.dialects.lynes.section import Lynes
@@ -40,6 +41,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--from", "first", type=DAY, help="With --event: the first day, YYYY-MM-DD.")
 @click.option("--to", "last", type=DAY, help="With --event: the last day.")
 @click.option("--group", help="With --event: only users of this group.")
+@click.option("--loss", is_flag=True, help="Show how many events of each version never arrived.")
 @filter_options
 @raw_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
@@ -50,6 +52,7 @@ def stats_command(
     first: datetime | None,
     last: datetime | None,
     group: str | None,
+    loss: bool,
     wanted: EventFilter,
     raw: bool,
     as_json: bool,
@@ -62,14 +65,27 @@ def stats_command(
 
     --event shows, of each field: count, minimum, mean, maximum and distribution of its numbers, and
     the most common of its strings. Days are those of lynes.time_zone.
+
+    --loss shows, of each game, app version and platform, how many events the runs of clients
+    numbered and how many of them never came; of runs from which nothing has come for an hour. It
+    goes with --game, --since and --until: a run counts on the day (UTC) of its last sight.
     """
     config = read_config(config_path)
-    if app is not None and event is not None:
-        raise click.UsageError("say one of --app and --event")
+    if (app is not None) + (event is not None) + loss > 1:
+        raise click.UsageError("say one of --app, --event and --loss")
     if (first, last, group) != (None, None, None) and event is None:
         raise click.UsageError("--from, --to and --group go with --event")
     if wanted != EVERYTHING and (app is not None or event is not None):
         raise click.UsageError("--app and --event sum up everything of theirs; no filters")
+    if loss:
+        if (wanted.user_id, wanted.type, wanted.source) != (None, None, None):
+            raise click.UsageError("--loss is known by game and day; no --player, --type, --source")
+        losses = asyncio.run(read_losses(config.storage.database_url, wanted))
+        if as_json:
+            print_json(losses_as_json(losses))
+        else:
+            print_losses(losses, shown(raw=raw))
+        return
     if event is not None:
         days = (first.date() if first else date.min, last.date() if last else date.max)
         reading = read_event_stats(

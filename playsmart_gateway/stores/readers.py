@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from playsmart_gateway.economy.points import MetadataStats, Streak
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.losses import LossPage
 from playsmart_gateway.stores.models import (
     EVERYTHING,
     ActionStatistics,
@@ -168,6 +169,17 @@ class DeadLetterReader(Protocol):
         ...
 
 
+class LossReader(Protocol):
+    """Reads which numbers of runs never came."""
+
+    async def losses(self, before: int, *, after: bytes, limit: int) -> LossPage:
+        """Return what the runs lost of which nothing came since ``before``, in microseconds.
+
+        It looks at the ``limit`` runs whose keys come behind ``after``: a short read.
+        """
+        ...
+
+
 class Checks(Protocol):
     """Looks whether what is stored is whole and right."""
 
@@ -184,7 +196,14 @@ class Checks(Protocol):
 
 
 class Reader(
-    EventReader, CoinReader, AppPlayerReader, BatchReader, DeadLetterReader, Checks, Protocol
+    EventReader,
+    CoinReader,
+    AppPlayerReader,
+    BatchReader,
+    DeadLetterReader,
+    LossReader,
+    Checks,
+    Protocol,
 ):
     """Reads what a store holds, on a connection of its own, opened when first used."""
 

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tomllib
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -44,6 +45,8 @@ SERVERS = ("serve", "worker", "tail")
 
 PLAYER = "device-abc-123"
 TEAK = {**CREDENTIALS, "user_id": "player_123", "country_code": "US"}
+RUN = {"seq": 2, "client": {"app_version": "2.1.5", "platform": "ios"}}
+AN_HOUR_AGO = "UPDATE runs SET seen_at = seen_at - 3600000001"
 GAMES = '[{id="com.example.stackblaster",coins_enabled=true,reward_fixed_amount=10}]'
 CHANGING = {"timestamp", "lastUpdate"}
 CURL = shutil.which("curl")
@@ -156,13 +159,18 @@ class Sandbox:
         self.gateway.secret = secret
         for type_ in ("AppOpen", "LevelCompleted", "GameEnd"):
             event = make_event(type_, customdata={"level": 5, "score": 4800})
-            upload = make_upload(PLAYER, event, game_id="com.example.stackblaster")
+            upload = make_upload(
+                PLAYER, event, game_id="com.example.stackblaster", run=str(uuid.uuid4()), **RUN
+            )
             assert self.gateway.post(upload, sub=PLAYER).status_code == 202
         assert self.gateway.client.post("/v2/identify", json=TEAK).status_code in (200, 201)
         headers = {"authorization": f"Bearer {self.gateway.token(PLAYER)}"}
         done = {"eventId": "daily_login", "userId": "user123"}
         assert self.gateway.client.post("/event", json=done, headers=headers).status_code == 200
         self.gateway.settle()
+        with closing(sqlite3.connect(self.folder / "data" / "playsmart.db")) as database:
+            database.execute(AN_HOUR_AGO)
+            database.commit()
 
     def adapt(self, text: str) -> str:
         """Return a block for where it is run: another port, and no folders of the system."""

@@ -13,6 +13,7 @@ from playsmart_gateway.events.batch import (
     first_event_id,
 )
 from playsmart_gateway.events.row import Row
+from playsmart_gateway.stores.losses import LossPage
 from playsmart_gateway.stores.memory.runs import MemoryRuns
 from playsmart_gateway.stores.models import (
     AHEAD_HOURS,
@@ -28,7 +29,7 @@ from playsmart_gateway.stores.models import (
     StoreHealth,
     latest_sane,
 )
-from playsmart_gateway.stores.readers import BatchReader, Checks, EventReader
+from playsmart_gateway.stores.readers import BatchReader, Checks, EventReader, LossReader
 
 
 def printed_time(when: datetime) -> str:
@@ -61,7 +62,7 @@ def clock_of(adjusted_at: datetime, received_at: int) -> str | None:
     return "future" if adjusted_at > late else None
 
 
-class MemoryEvents(EventReader, BatchReader, Checks):
+class MemoryEvents(EventReader, BatchReader, LossReader, Checks):
     """What ``EventReader`` says. Where a row was taken out again there is None."""
 
     def __init__(self) -> None:
@@ -107,6 +108,10 @@ class MemoryEvents(EventReader, BatchReader, Checks):
         page = await self.events(wanted, after=after, upto=upto, limit=limit)
         counts = Counter((e.source, e.game_id, e.type, e.occurred_at[:10]) for e in page.events)
         return CountPage([EventCount(*key, counts[key]) for key in counts], page.position)
+
+    @override
+    async def losses(self, before: int, *, after: bytes, limit: int) -> LossPage:
+        return self.runs.losses(before, after, limit)
 
     @override
     async def examine(self) -> StoreHealth:

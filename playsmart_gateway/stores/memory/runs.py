@@ -3,8 +3,12 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+import msgspec
+
 from playsmart_gateway.events.about import Program
-from playsmart_gateway.events.batch import RUN_BYTES, Batch, run_owner
+from playsmart_gateway.events.batch import LYNES, RUN_BYTES, Batch, run_owner
+from playsmart_gateway.events.intervals import Span
+from playsmart_gateway.stores.losses import UNKNOWN, Loss, LossPage
 from playsmart_gateway.stores.models import ForgottenRuns
 from playsmart_gateway.stores.runs import (
     Claimed,
@@ -16,6 +20,7 @@ from playsmart_gateway.stores.runs import (
     require_unburied,
 )
 
+_DAY_MICROSECONDS = 86_400_000_000
 _NOTHING = ToldRun(b"", None, None)
 
 
@@ -80,6 +85,28 @@ class MemoryRuns:
         for key in old:
             self._drop(key)
         return ForgottenRuns(len(old), piece[-1] if len(piece) == limit else None)
+
+    def losses(self, before: int, after: bytes, limit: int) -> LossPage:
+        """See ``LossReader.losses``."""
+        piece = sorted(key for key in self.runs if key > after)[:limit]
+        found = [self._loss(key) for key in piece if self._is_counted(key, before)]
+        return LossPage(found, piece[-1] if len(piece) == limit else None)
+
+    def _is_counted(self, key: bytes, before: int) -> bool:
+        last = self._last.get(key)
+        return self._seen_at[key] < before and (last is None or last.source != LYNES)
+
+    def _loss(self, key: bytes) -> Loss:
+        run, last = self.runs[key], self._last.get(key)
+        client = self._told.get(key, _NOTHING).client or Program()
+        gaps = msgspec.json.decode(run.missing, type=list[Span]) if run.missing else []
+        return Loss(
+            self._seen_at[key] // _DAY_MICROSECONDS,
+            UNKNOWN if last is None else last.game_id,
+            client.app_version or UNKNOWN,
+            client.platform or UNKNOWN,
+            *(1, run.next, sum(end - first for first, end in gaps)),
+        )
 
     def clients(self) -> Counter[Program]:
         """Return how many runs each program sends."""

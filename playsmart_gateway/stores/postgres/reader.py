@@ -13,6 +13,7 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
+from playsmart_gateway.stores.losses import LossPage
 from playsmart_gateway.stores.models import (
     EVERYTHING,
     ActionStatistics,
@@ -43,7 +44,7 @@ from playsmart_gateway.stores.postgres.health import examine
 from playsmart_gateway.stores.postgres.migrate import require_migrated
 from playsmart_gateway.stores.postgres.schema import printed_time
 from playsmart_gateway.stores.readers import Reader
-from playsmart_gateway.stores.sql import batches, dead_letters
+from playsmart_gateway.stores.sql import batches, dead_letters, runs
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.database import Database
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
@@ -177,6 +178,11 @@ class PostgresReader(Reader):
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
         async with self._connection.transaction(READ) as db:
             return await dead_letters.buried_batch(db, printed_time, journal, sequence)
+
+    @override
+    async def losses(self, before: int, *, after: bytes, limit: int) -> LossPage:
+        async with self._connection.transaction(READ) as db:
+            return await runs.losses(db, before, after=after, limit=limit)
 
     @override
     async def newest_event_id(self) -> int:

@@ -1,6 +1,7 @@
 """Runs, as far as it is the same in every store that speaks SQL.
 
-That is which programs send them, and how they are forgotten, for their age or with their player.
+That is which programs send them, which of their numbers never came, and how they are forgotten, for
+their age or with their player.
 ``clients`` counts the runs of each program, so that none stays of which there are no more runs.
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 
 from playsmart_gateway.events.about import Program
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, RUN_BYTES, Batch, run_owner
+from playsmart_gateway.stores.losses import Loss, LossPage
 from playsmart_gateway.stores.models import ForgottenRuns
 from playsmart_gateway.stores.runs import ToldRun, compared
 from playsmart_gateway.stores.sql.database import Database, run
@@ -18,6 +20,12 @@ from playsmart_gateway.stores.sql.database import Database, run
 _LAST_OF_PIECE = "SELECT run FROM runs WHERE run > $1 ORDER BY run LIMIT 1 OFFSET $2"
 _FORGET = "DELETE FROM runs WHERE run > $1 AND run <= $2 AND seen_at < $3 RETURNING client_id"
 _FORGET_REST = "DELETE FROM runs WHERE run > $1 AND seen_at < $2 RETURNING client_id"
+_LOST = """
+    SELECT CAST(seen_at / 86400000000 AS BIGINT) AS at, game_id, app_version, platform,
+           count(*), CAST(sum(numbers) AS BIGINT), CAST(sum(lost) AS BIGINT)
+    FROM run_losses WHERE seen_at < $1 AND run > $2
+"""
+_LOST_GROUPS = " GROUP BY at, game_id, app_version, platform"
 _GAMES = """
     SELECT game_id FROM batches WHERE user_id = $1
     UNION SELECT game_id FROM dead_letters WHERE user_id = $1
@@ -82,6 +90,17 @@ async def forget(db: Database, before: int, *, after: bytes, limit: int) -> Forg
     last = bytes(found[0][0])
     gone = await db.fetch(_FORGET, after, last, before)
     return ForgottenRuns(await _without_clients(db, gone), last)
+
+
+async def losses(db: Database, before: int, *, after: bytes, limit: int) -> LossPage:
+    """See ``LossReader.losses``."""
+    found = await db.fetch(_LAST_OF_PIECE, after, limit - 1)
+    last = bytes(found[0][0]) if found else None
+    if last is None:
+        rows = await db.fetch(_LOST + _LOST_GROUPS, before, after)
+    else:
+        rows = await db.fetch(f"{_LOST} AND run <= $3 {_LOST_GROUPS}", before, after, last)
+    return LossPage([Loss(*row) for row in rows], last)
 
 
 async def erase(db: Database, user_id: str, games: Iterable[str]) -> int:

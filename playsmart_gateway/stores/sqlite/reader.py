@@ -14,6 +14,7 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
+from playsmart_gateway.stores.losses import LossPage
 from playsmart_gateway.stores.models import (
     EVERYTHING,
     ActionStatistics,
@@ -31,7 +32,7 @@ from playsmart_gateway.stores.models import (
     latest_sane,
 )
 from playsmart_gateway.stores.readers import Reader
-from playsmart_gateway.stores.sql import batches, dead_letters
+from playsmart_gateway.stores.sql import batches, dead_letters, runs
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.migrations import require_current
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
@@ -180,6 +181,11 @@ class SqliteReader(Reader):
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
         async with self._connection.reading() as db:
             return await dead_letters.buried_batch(db, str, journal, sequence)
+
+    @override
+    async def losses(self, before: int, *, after: bytes, limit: int) -> LossPage:
+        async with self._connection.reading() as db:
+            return await runs.losses(db, before, after=after, limit=limit)
 
     @override
     async def newest_event_id(self) -> int:

@@ -1,0 +1,108 @@
+"""``stats --loss``: which numbers of runs never came, by game, app version, platform and day."""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from playsmart_gateway.cli.printing import Show
+from playsmart_gateway.stores.losses import QUIET_SECONDS, Loss, Losses
+from playsmart_gateway.stores.models import EventFilter
+from playsmart_gateway.stores.open import open_store
+
+RUNS_PER_READ = 50_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Sum(NamedTuple):
+    runs: int = 0
+    numbers: int = 0
+    lost: int = 0
+
+
+async def read_losses(url: str, wanted: EventFilter) -> list[Loss]:
+    """Return what was lost of a game, or of all, on whole days; in order.
+
+    Days are those that begin at ``since`` or later and before ``until``.
+    """
+    before = int((time.time() - QUIET_SECONDS) * 1_000_000)
+    losses = Losses()
+    position: bytes | None = b""
+    async with open_store(url, migrates=False).reader() as reader:
+        while position is not None:
+            page = await reader.losses(before, after=position, limit=RUNS_PER_READ)
+            losses.add(each for each in page.losses if _is_wanted(each, wanted))
+            position = page.position
+    return losses.all()
+
+
+def losses_as_json(found: Sequence[Loss]) -> dict[str, Any]:
+    """Return them for machines."""
+    return {
+        "numbers": sum(each.numbers for each in found),
+        "lost": sum(each.lost for each in found),
+        "losses": [{**each._asdict(), "day": _date(each.day)} for each in found],
+    }
+
+
+def print_losses(found: Sequence[Loss], show: Show) -> None:
+    """Print a table for the versions of each game, the largest loss first, and one for the days."""
+    if not found:
+        click.echo("no such runs are stored from which nothing has come for an hour", err=True)
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160
+    programs: defaultdict[tuple[str, ...], _Sum] = defaultdict(_Sum)
+    days: defaultdict[tuple[str, ...], _Sum] = defaultdict(_Sum)
+    for each in found:
+        for sums, key in (
+            (programs, (each.game_id, each.app_version, each.platform)),
+            (days, (_date(each.day),)),
+        ):
+            runs, numbers, lost = sums[key]
+            sums[key] = _Sum(runs + each.runs, numbers + each.numbers, lost + each.lost)
+    by_loss = sorted(programs.items(), key=lambda each: (-each[1].lost, each[0]))
+    console.print(_table(("game", "app version", "platform"), by_loss, show))
+    console.print()
+    console.print(_table(("day",), sorted(days.items()), show))
+    numbers, lost = (sum(getattr(each, name) for each in found) for name in ("numbers", "lost"))
+    share = _share(lost, numbers)
+    console.print(f"\n{lost:,} of {numbers:,} events never arrived: {share}", markup=False)
+
+
+def _is_wanted(loss: Loss, wanted: EventFilter) -> bool:
+    begins = f"{_date(loss.day)}T00:00:00.000000Z"
+    return (
+        wanted.game_id in (None, loss.game_id)
+        and (wanted.since is None or begins >= wanted.since)
+        and (wanted.until is None or begins < wanted.until)
+    )
+
+
+def _date(day: int) -> str:
+    return f"{_EPOCH + timedelta(days=day):%Y-%m-%d}"
+
+
+def _share(lost: int, numbers: int) -> str:
+    return f"{100 * lost / numbers:.2f} %"
+
+
+def _table(
+    headings: tuple[str, ...], rows: Sequence[tuple[tuple[str, ...], _Sum]], show: Show
+) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for heading in ("runs", "events", "never arrived", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for key, sums in rows:
+        share = _share(sums.lost, sums.numbers)
+        table.add_row(*map(Text, (*map(show, key), *(f"{each:,}" for each in sums), share)))
+    return table
