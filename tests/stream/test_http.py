@@ -8,14 +8,25 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.build import jetstream_for, rules_for
-from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Nats, Storage
+from playsmart_gateway.config import (
+    Accounts,
+    Auth,
+    Buffer,
+    Config,
+    Game,
+    Journal,
+    Nats,
+    Storage,
+)
 from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.dialects.lynes.section import Lynes
+from playsmart_gateway.dialects.playsmart.accounts import DEVICE, LOGIN, REFRESH, REGISTER
 from playsmart_gateway.economy.points import EventDefinition
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stream.worker import StreamWorker
@@ -38,6 +49,7 @@ def make_config(servers: NatsServers, folder: Path) -> Config:
         journal=Journal(path=str(folder / "journal")),
         storage=Storage(url=servers.url, reads_url=f"sqlite:///{folder}/events.db"),
         nats=Nats(stream=new_stream().stream),
+        accounts=Accounts(enabled=True),
         games=(Game(id="com.example.game", coins_enabled=True, reward_fixed_amount=10),),
         dialects={"lynes": Lynes(events=(EventDefinition(id="login", kind="fix", points=7),))},
     )
@@ -54,7 +66,9 @@ async def system(config: Config) -> AsyncIterator[tuple[httpx.AsyncClient, Strea
         yield client, worker
 
 
-LOGIN = {"eventId": "login", "userId": "ada"}
+LOGGED_IN = {"eventId": "login", "userId": "ada"}
+CREDENTIALS = {"email": "ada@example.org", "password": "correct horse"}
+ADA = {**CREDENTIALS, "deviceId": "ada"}
 
 
 def bearer(user: str) -> dict[str, str]:
@@ -92,7 +106,7 @@ async def test_points_are_answered_at_once_from_the_database_of_the_workers(
 ) -> None:
     config = make_config(nats_server, tmp_path)
     async with system(config) as (client, worker):
-        answer = await client.post("/event", json=LOGIN, headers=bearer("ada"))
+        answer = await client.post("/event", json=LOGGED_IN, headers=bearer("ada"))
         assert answer.status_code == 200, answer.text
         points = await client.get("/user/ada/points", headers=bearer("ada"))
     assert points.json()["points"] == 7
@@ -133,13 +147,41 @@ async def test_a_gateway_starts_and_publishes_while_the_database_is_down(
             upload = make_upload("ada", make_event("LevelCompleted"))
             answer = await client.post("/ingest/events", json=upload, headers=bearer("ada"))
             assert answer.status_code == 202
-            waiting = await client.post("/event", json=LOGIN, headers=bearer("ada"))
+            waiting = await client.post("/event", json=LOGGED_IN, headers=bearer("ada"))
             assert waiting.status_code == 503
+            assert (await client.post(DEVICE, json={})).status_code == 503
             other.execute("ROLLBACK")
             sink = open_store(str(config.storage.reads_url), rules_for(config), program_for(config))
             async with working(config.storage.url, jetstream_for(config), sink):
                 await drained(client, config)
             player = (await client.get("/v1/players/ada", headers=bearer("ada"))).json()
             assert player["data"]["coins_balance"] == 10
-            paid = await client.post("/event", json=LOGIN, headers=bearer("ada"))
+            assert (await client.post(DEVICE, json={})).status_code == 201
+            paid = await client.post("/event", json=LOGGED_IN, headers=bearer("ada"))
             assert paid.json()["data"]["pointsAwarded"] == 7
+
+
+async def test_an_account_is_at_every_gateway_at_once_and_what_its_player_did_once_it_is_stored(
+    nats_server: NatsServers, tmp_path: Path
+) -> None:
+    config = make_config(nats_server, tmp_path)
+    beside = msgspec.structs.replace(config, journal=Journal(path=str(tmp_path / "beside")))
+    async with system(config) as (client, worker), in_process(create_app(beside)) as other:
+        registered = await client.post(REGISTER, json=ADA)
+        assert registered.status_code == 201, registered.text
+        assert worker.fetched == 0
+        session = (await other.post(LOGIN, json=CREDENTIALS)).json()["data"]
+        headers = {"authorization": f"Bearer {session['access_token']}"}
+        upload = make_upload("ada", make_event("GameEnd"), make_event("LevelCompleted"))
+        assert (await other.post("/ingest/events", json=upload, headers=headers)).status_code == 202
+        stranger = make_upload("eve")
+        await client.post("/ingest/events", json=stranger, headers=bearer("eve"))
+        for each in (client, other):
+            await drained(each, config)
+        taken = await other.post(REGISTER, json={**ADA, "email": "e@x.org", "deviceId": "eve"})
+        assert (taken.status_code, taken.json()["error"]["code"]) == (409, "CONFLICT")
+        again = await client.post(REFRESH, json={"refresh_token": session["refresh_token"]})
+        assert again.json()["data"]["user"]["total_games_completed"] == 1
+        player = (await client.get("/v1/players/ada", headers=headers)).json()["data"]
+    assert player["coins_balance"] == 10
+    assert worker.stats.stored == 3
