@@ -47,6 +47,24 @@ async def test_a_connection_that_fails_makes_no_thread(tmp_path: Path) -> None:
     assert not threads_of_sqlite()
 
 
+async def test_a_reader_that_was_first_does_not_take_the_log_of_the_writer_for_anothers(
+    tmp_path: Path,
+) -> None:
+    """It found a copy that was restored, or a file that is empty yet: one that has no log."""
+    path = tmp_path / "events.db"
+    async with SqliteSink(str(path)):
+        pass
+    with closing(sqlite3.connect(path)) as copy:
+        copy.execute("PRAGMA journal_mode = DELETE")
+    sink = SqliteSink(str(path))
+    async with sink.reader() as reader:
+        assert await reader.player("ada") is None
+        async with sink:
+            await sink.write([make_batch(1, 3)])
+            assert await reader.player("ada") is None
+        assert sink.renewals == 0
+
+
 @pytest.mark.parametrize("is_moved", [True, False])
 async def test_a_file_that_goes_in_the_middle_of_a_transaction_keeps_what_was_before_it(
     tmp_path: Path, is_moved: bool

@@ -230,6 +230,8 @@ class StoreFile:
     def opened(self, *, read_only: bool) -> None:
         """Take note of what was opened; raises as ``require_same`` does."""
         self.require_same()
+        if not read_only and self._known is not None and self._known.log is None:
+            self._release(self._known)  # readers were first; this connection has made the log
         if self._known is None:
             inode = hold(self.path)
             guard = descriptor_of(inode)
