@@ -253,14 +253,14 @@ async def _look_in_store(url: str, batch: Traced) -> None:
                 )  # fmt: skip
                 batch.received_at, batch.event_count = letter.received_at, letter.event_count
         if (stored := await reader.stored_batch(*name)) is not None:
-            earned = await reader.coins_earned([name])
+            outcomes = await reader.outcomes([name])
             batch.place, batch.file = "store", None
             batch.source, batch.game_id, batch.user_id = (
                 stored.source, stored.game_id, stored.user_id,
             )  # fmt: skip
             batch.received_at, batch.batch_id = stored.received_at, stored.batch_id
             batch.event_ids, batch.event_count = stored.event_ids, len(stored.event_ids)
-            batch.coins_earned = earned.get(name, 0)
+            batch.coins_earned = outcomes[name].coins
 
 
 def _about(said: Said, trace: Trace) -> Iterator[str]:

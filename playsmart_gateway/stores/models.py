@@ -361,6 +361,13 @@ class StoredBatch(msgspec.Struct, frozen=True):
     event_ids: tuple[int, ...]
 
 
+class Outcome(NamedTuple):
+    """What became of a batch that was stored: how many events were new, and the coins for them."""
+
+    events: int
+    coins: int
+
+
 # ---- Dead letters ------------------------------------------------------------------------------
 
 

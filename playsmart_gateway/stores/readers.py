@@ -25,6 +25,7 @@ from playsmart_gateway.stores.models import (
     EntryType,
     EventFilter,
     EventPage,
+    Outcome,
     Player,
     StoredBatch,
     StoreHealth,
@@ -84,8 +85,8 @@ class CoinReader(Protocol):
         """Return the cause of each of these ledger entries that is a grant."""
         ...
 
-    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Return, of these batches (by journal and sequence), what those earned that earned any."""
+    async def outcomes(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Outcome]:
+        """Return what became of those of these batches (journal and sequence) that are stored."""
         ...
 
 

@@ -129,7 +129,7 @@ async def test_a_batch_is_followed_until_it_is_stored_or_buried() -> None:
     scene.inspector.left_the_buffer([make_batch(1), make_batch(2)])
     scene.inspector.buried(make_batch(3))
     scene.inspector.left_the_buffer([make_batch(3)])
-    assert [(fate.number, fate.state, fate.batch[1]) for fate in watcher.take_fates()] == [
+    assert [(fate.number, fate.state, fate.batch.sequence) for fate in watcher.take_fates()] == [
         (1, "stored", 1),
         (2, "stored", 2),
         (3, "buried", 3),

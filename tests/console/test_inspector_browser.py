@@ -154,6 +154,25 @@ def test_a_refused_request_shows_its_reason_and_opens_to_its_details(
         assert text in detail
 
 
+def test_a_repeat_shows_as_a_duplicate_and_one_taken_in_part_how_many_were_refused(
+    page: Page, running: RunningGateway
+) -> None:
+    run = "0198c0de-3f00-7a61-9d2e-5b0c4f7a1e22"
+    numbered = {"run": run, "seq": 7}
+    for events in ([make_event()], [make_event()], [make_event(), make_event("Teleport")]):
+        upload = make_upload("ada", *events) | numbered
+        running.post(upload, sub="ada", headers={"prefer": "handling=lenient"})
+    wait_until(lambda: sum("duplicate" in row for row in page.rows()) == 2 or None)
+    in_part, again, first = page.rows()
+    assert "duplicate" not in first
+    assert "duplicate" in again
+    assert "1 of 2 refused" in in_part
+    page.ask("document.querySelector('.row').click()")
+    detail = page.ask("return document.querySelector('.detail').innerText")
+    for text in (run, "7 to 8", "a repeat: all of it had come before", "the other events were"):
+        assert text in detail
+
+
 def test_what_players_send_is_text_and_nothing_else(page: Page, running: RunningGateway) -> None:
     title = page.ask("return document.title")
     for hostile in HOSTILE:

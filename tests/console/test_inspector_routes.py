@@ -105,6 +105,33 @@ def test_an_accepted_batch_appears_buffered_with_its_events_and_becomes_stored_w
         assert watch.fate_of(seen) == {"id": seen["id"], "state": "stored", "coins": 7}
 
 
+def test_a_repeat_is_told_as_one_once_the_store_has_looked_with_its_run_and_numbers(
+    developing: RunningGateway,
+) -> None:
+    run = "0198c0de-3f00-7a61-9d2e-5b0c4f7a1e22"
+    level = make_event("LevelCompleted")
+    client = {"name": "unity", "app_version": "2.1.5"}
+
+    def send(seq: int, *events: dict[str, Any]) -> None:
+        upload = make_upload("ada", *events) | {"run": run, "seq": seq, "client": client}
+        lenient = {"prefer": "handling=lenient"}
+        assert developing.post(upload, sub="ada", headers=lenient).status_code == 202
+
+    with watching(developing) as watch:
+        send(0, level, make_event())
+        send(0, level, make_event())
+        send(1, make_event(), make_event("Teleport"), level)
+        first, again, more = watch.requests(3)
+        assert [each["run"] for each in (first, again, more)] == [run] * 3
+        assert first["client"] == "unity 2.1.5"
+        assert [(each["seq"], each["count"], each["rejected"]) for each in (again, more)] == [
+            (0, 2, 0),
+            (1, 2, 1),
+        ]
+        told = [watch.fate_of(each) for each in (first, again, more)]
+        assert [(each["duplicates"], each["coins"]) for each in told] == [(0, 7), (2, 0), (1, 7)]
+
+
 def test_a_refused_request_appears_with_its_reason_its_details_and_its_body(
     developing: RunningGateway,
 ) -> None:

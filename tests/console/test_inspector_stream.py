@@ -19,6 +19,7 @@ from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.http.endpoint import Answer
 from playsmart_gateway.rate_limit import WrongTries
 from playsmart_gateway.stores.memory.store import MemorySink
+from playsmart_gateway.stores.models import Outcome
 from tests.support.doubles import make_batch
 from tests.support.polling import eventually
 
@@ -26,7 +27,7 @@ from tests.support.polling import eventually
 class UnreadableStore(MemorySink):
     """Cannot be read now."""
 
-    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    async def outcomes(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Outcome]:
         raise SinkUnavailable("locked")
 
 

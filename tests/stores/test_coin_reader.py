@@ -21,6 +21,7 @@ async def test_each_batch_is_told_what_it_earned_and_adjustments_are_nobodys(url
         await sink.write(batches)
         await sink.adjust("ada", 500, "sorry")
         names = [("a", 1), ("a", 2), ("a", 3), ("a", 4), ("b", 3), ("c", 1)]
-        assert await reader.coins_earned(names) == {("a", 1): 20, ("a", 3): 10}
-        assert await reader.coins_earned([("b", 4)]) == {("b", 4): 10}
-        assert await reader.coins_earned([]) == {}
+        found = {("a", 1): (3, 20), ("a", 2): (1, 0), ("a", 3): (1, 10)}
+        assert await reader.outcomes(names) == found
+        assert await reader.outcomes([("b", 4)]) == {("b", 4): (1, 10)}
+        assert await reader.outcomes([]) == {}

@@ -30,7 +30,7 @@ READS: dict[str, Callable[[Reader], Awaitable[object]]] = {
     "player": lambda reader: reader.player("ada"),
     "coin_transactions": lambda reader: reader.coin_transactions("ada", limit=5),
     "causes": lambda reader: reader.causes([256]),
-    "coins_earned": lambda reader: reader.coins_earned([("22" * 16, 1)]),
+    "outcomes": lambda reader: reader.outcomes([("22" * 16, 1)]),
     "stored_batch": lambda reader: reader.stored_batch("22" * 16, 1),
     "audit": lambda reader: reader.audit(10),
     "countries": lambda reader: reader.countries("app", ["ada"]),

@@ -183,8 +183,9 @@ async def test_coins_and_profile_know_an_event_that_came_twice_once(url: str) ->
             assert (player.coins_balance, player.sessions) == (50, 3)
             assert (await reader.audit(1_000)).violations == ()
             assert (await reader.examine()).problems == ()
-            by_name = await reader.coins_earned([("11" * 16, 1), ("11" * 16, 2)])
-            assert by_name == {("11" * 16, 1): 30, ("11" * 16, 2): 20}
+            names = [("11" * 16, number) for number in (1, 2, 9, 10)]
+            found = await reader.outcomes(names)
+            assert [found[name] for name in names] == [(3, 30), (2, 20), (3, 0), (0, 0)]
 
 
 async def test_the_ids_of_what_is_left_of_a_batch_have_no_holes(make_sink: MakeSink) -> None:

@@ -34,6 +34,7 @@ from playsmart_gateway.peers.peer import (
     Unwatch,
     Watch,
 )
+from playsmart_gateway.stores.models import Outcome
 from playsmart_gateway.stores.readers import CoinReader
 
 PAUSE_SECONDS = 0.2
@@ -84,27 +85,34 @@ class Teller:
             await asyncio.sleep(0)
             any_news = True
         if fates:
-            coins = await self._coins(fates)
-            told = [
-                {
-                    "id": f"{prefix}{fate.number}" if prefix else fate.number,
-                    "state": fate.state,
-                    "coins": coins.get(fate.batch, 0),
-                }
-                for fate in fates
-            ]
+            outcomes = await self._outcomes(fates)
+            told = [_fate(fate, outcomes.get(fate.batch.key), prefix) for fate in fates]
             await tell("fate", encode(told))
         if watcher.dropped != self._told_dropped:
             self._told_dropped = watcher.dropped
             await tell("dropped", encode(self._told_dropped))
         return any_news
 
-    async def _coins(self, fates: Sequence[Fate]) -> dict[tuple[str, int], int]:
-        names = [fate.batch for fate in fates if fate.source == self._source.coins_source]
+    async def _outcomes(self, fates: Sequence[Fate]) -> dict[tuple[str, int], Outcome]:
+        earns = self._source.coins_source
+        batches = (fate.batch for fate in fates)
+        names = [each.key for each in batches if each.run or each.source == earns]
         try:
-            return await self._source.reader.coins_earned(names) if names else {}
+            return await self._source.reader.outcomes(names) if names else {}
         except SinkUnavailable:
-            return {}  # they are in the ledger; this is only a look at it
+            return {}  # they are in the store; this is only a look at it
+
+
+def _fate(fate: Fate, outcome: Outcome | None, prefix: str) -> dict[str, object]:
+    """Return what is told of it; a batch of a run has duplicates, if it is known how many."""
+    told: dict[str, object] = {
+        "id": f"{prefix}{fate.number}" if prefix else fate.number,
+        "state": fate.state,
+        "coins": outcome.coins if outcome else 0,
+    }
+    if fate.batch.run and outcome is not None:
+        told["duplicates"] = fate.batch.count - outcome.events
+    return told
 
 
 class Away:

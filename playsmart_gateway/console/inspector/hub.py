@@ -170,10 +170,11 @@ class Inspector:
             body_bytes=size,
             state=None,
             points=answer.points,
+            rejected=answer.rejected,
             problems=answer.problems,
         )
         if batch is not None:
-            gone = answer.is_stored or is_up_to(self._last_gone, (batch.journal, batch.sequence))
+            gone = answer.is_stored or is_up_to(self._last_gone, batch.key)
             seen.state = "stored" if gone else "buffered"
             seen.rows = batch.rows if len(batch.rows) <= MAX_SHOWN_BYTES else None
             seen.batch = msgspec.structs.replace(batch, rows=b"")

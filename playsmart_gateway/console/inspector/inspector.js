@@ -107,6 +107,7 @@ function settle(key, fate) {
   if (!request) return;
   request.state = fate.state;
   request.coins = fate.coins;
+  request.duplicates = fate.duplicates;
   if (entry) {
     entry.fate.replaceChildren(...chips(request));
     if (entry.state) entry.state.textContent = state_text(request);
@@ -199,8 +200,11 @@ function chips(request) {
     const earned = request[`${unit}s`];
     if (earned) made.push(el("span", "chip coins", `+${plural(earned, unit)}`));
   }
-  if (request.outcome === "accepted" && request.details.length) made.push(el("span", "chip partly", `${plural(request.details.length, "problem")}`));
-  made.push(el("span", `chip ${request.state}`, request.state));
+  const is_repeat = request.duplicates > 0 && request.duplicates === request.count;
+  if (request.duplicates && !is_repeat) made.push(el("span", "chip again", `${request.duplicates} of ${request.count} duplicate`));
+  if (request.rejected) made.push(el("span", "chip partly", `${request.rejected} of ${request.count + request.rejected} refused`));
+  else if (request.outcome === "accepted" && request.details.length) made.push(el("span", "chip partly", `${plural(request.details.length, "problem")}`));
+  made.push(is_repeat ? el("span", "chip again", "duplicate") : el("span", `chip ${request.state}`, request.state));
   return made;
 }
 
@@ -208,7 +212,9 @@ function state_text(request) {
   const earned = ["coin", "point"].filter((unit) => request[`${unit}s`]).map((unit) => `, earned ${plural(request[`${unit}s`], unit)}`).join("");
   return {
     buffered: "buffered: in the journal, waits for the store",
-    stored: `stored${earned}`,
+    stored: !request.duplicates ? `stored${earned}`
+      : request.duplicates === request.count ? "a repeat: all of it had come before, and nothing was stored or paid again"
+      : `stored but for ${request.duplicates} of ${request.count}, which had come before${earned}`,
     buried: "buried: the store can never take it; it is in dead_letters",
     refused: "refused: nothing of it was kept",
     answered: "answered: there were no events to store",
@@ -248,11 +254,15 @@ function detail(entry) {
   fact("Came", new Date(request.at).toLocaleString("en-GB"));
   fact("Took", `${request.ms} ms`);
   fact("Events", request.count);
+  fact("Run", request.run, "code");
+  if (request.run) fact("Numbers", numbers(request));
+  fact("Client", request.client);
   fact("Request id", request.request_id, "code");
   fact("Batch", request.batch, "code");
   if (request.outcome === "refused" || request.details.length) {
     const problems = el("ul", "problems", ...request.details.map((each) => el("li", "", each.path ? el("code", "", bdi(each.path)) : "", bdi(each.message))));
-    const heading = request.outcome === "refused" ? request.message || "refused" : `${plural(request.details.length, "problem")}${request.count ? "; the other events were taken" : ""}`;
+    const wrong = request.rejected ? `${request.rejected} of ${plural(request.count + request.rejected, "event")} refused` : plural(request.details.length, "problem");
+    const heading = request.outcome === "refused" ? request.message || "refused" : `${wrong}${request.count ? "; the other events were taken" : ""}`;
     box.append(el("div", "refusal", el("p", "", request.code ? el("code", "", request.code) : "", bdi(heading)), problems));
   }
   box.append(facts);
@@ -261,6 +271,11 @@ function detail(entry) {
   if (request.body !== undefined) box.append(el("section", "", el("h3", "", "Sent"), el("pre", "", pretty(request.body))));
   box.append(el("section", "", el("h3", "", "Answer"), el("pre", "", pretty(request.answer))));
   return box;
+}
+
+function numbers(request) {
+  const last = request.seq + request.count + request.rejected - 1;
+  return last > request.seq ? `${request.seq} to ${last}` : String(request.seq);
 }
 
 function events(all) {

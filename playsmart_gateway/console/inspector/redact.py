@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import msgspec
 
 from playsmart_gateway.console.inspector.watcher import MAX_SHOWN_BYTES, Seen
+from playsmart_gateway.events.batch import RUN_BYTES, Batch
 from playsmart_gateway.events.row import decode, encode
 
 MASK = "••••"
@@ -99,6 +101,8 @@ class Redactor:
                 "player": seen.batch.user_id,
                 "count": seen.batch.count,
                 "points": seen.points,
+                "rejected": seen.rejected,
+                **_run_of(seen.batch),
             }
         elif seen.body is not None:
             shown |= self._body(seen.body)
@@ -180,6 +184,15 @@ class Redactor:
             ]
             text = f"{{{', '.join(parts)}}}"
         return text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"
+
+
+def _run_of(batch: Batch) -> dict[str, Any]:
+    if not batch.run:
+        return {}
+    shown: dict[str, Any] = {"run": str(UUID(bytes=batch.run[:RUN_BYTES])), "seq": batch.seq}
+    if batch.about is not None and batch.about.client is not None:
+        shown["client"] = " ".join(filter(None, batch.about.client))
+    return shown
 
 
 class _Unreadable(str):

@@ -1,7 +1,8 @@
 """The live inspector: its page, and the stream of server-sent events that feeds it.
 
 A stream sends what its watcher was given: ``request`` for each request, ``fate`` for batches that
-were stored or buried meanwhile, with the coins that they earned, and ``dropped``, how many requests
+were stored or buried meanwhile, with the coins that they earned and, of those of a run, how many of
+their events had come before, and ``dropped``, how many requests
 the watcher did not get. It decodes at its own pace, one request between two turns of the loop.
 """
 

@@ -53,6 +53,7 @@ class Seen(msgspec.Struct):
     body_bytes: int
     state: State | None
     points: int = 0
+    rejected: int = 0
     problems: Problems = NO_PROBLEMS
 
     @property
@@ -66,9 +67,7 @@ class Fate(NamedTuple):
 
     number: int
     state: State
-    source: str
-    batch: tuple[str, int]
-    """Its journal and sequence."""
+    batch: Batch
 
 
 class Interest(NamedTuple):
@@ -152,8 +151,7 @@ class Watcher:
         self._queue.append(seen)
         self._queued_bytes += seen.cost
         if seen.batch is not None and seen.state == "buffered":
-            name = seen.batch.journal, seen.batch.sequence
-            self._followed.append(Fate(seen.number, "buffered", seen.batch.source, name))
+            self._followed.append(Fate(seen.number, "buffered", seen.batch))
         self.stirred.set()
 
     def spend(self, seconds: float) -> None:
@@ -166,7 +164,7 @@ class Watcher:
 
     def settle(self, last: tuple[str, int], state: State) -> None:
         """Take note of what became of the batches up to ``last``."""
-        while self._followed and is_up_to(last, self._followed[0].batch):
+        while self._followed and is_up_to(last, self._followed[0].batch.key):
             self._fates.append(self._followed.popleft()._replace(state=state))
             self.stirred.set()
 

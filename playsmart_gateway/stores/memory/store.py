@@ -55,6 +55,7 @@ from playsmart_gateway.stores.models import (
     DeadLetter,
     Expired,
     ForgottenRuns,
+    Outcome,
     Player,
     Statistics,
     Written,
@@ -283,14 +284,12 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
         return found
 
     @override
-    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        by_id = dict(zip(self.batch_ids, self.batches, strict=True))
-        earned: Counter[tuple[str, int]] = Counter()
+    async def outcomes(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Outcome]:
+        paid = Counter[int]()
         for entry in self.ledger:
-            name = by_id.get(entry.id // MAX_EVENTS_PER_BATCH)
-            if name is not None and name in names:
-                earned[name] += entry.amount
-        return dict(earned)
+            paid[entry.id // MAX_EVENTS_PER_BATCH] += entry.amount
+        ids = zip(self.batches, self.batch_ids, strict=True)
+        return {key: Outcome(self.batches[key][0].count, paid[n]) for key, n in ids if key in names}
 
     @override
     async def action_statistics(self, app_id: str) -> list[ActionStatistics]:

@@ -25,6 +25,7 @@ from playsmart_gateway.stores.models import (
     DeadLetter,
     EventFilter,
     EventPage,
+    Outcome,
     Player,
     StoredBatch,
     StoreHealth,
@@ -77,16 +78,16 @@ _CAUSES = f"""
     )
     WHERE coin_entries.id = ANY($1::bigint[]) AND trigger IS NOT NULL
 """  # noqa: S608 - built from our own constants
-_EARNED = f"""
-    SELECT wanted.identity, wanted.sequence, sum(amount)::bigint
+_OUTCOMES = f"""
+    SELECT wanted.identity, wanted.sequence, event_count, coalesce(sum(amount), 0)::bigint
     FROM unnest($1::text[], $2::bigint[]) AS wanted (identity, sequence)
     JOIN journals ON journals.identity = wanted.identity
     JOIN batches ON batches.journal_id = journals.journal_id
         AND batches.sequence = wanted.sequence
-    JOIN coin_entries ON coin_entries.id
+    LEFT JOIN coin_entries ON coin_entries.id
         BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
         AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
-    GROUP BY wanted.identity, wanted.sequence
+    GROUP BY wanted.identity, wanted.sequence, event_count
 """  # noqa: S608 - built from our own constants
 _NEWEST = 2**63 - 1
 
@@ -138,11 +139,11 @@ class PostgresReader(Reader):
         }
 
     @override
-    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    async def outcomes(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Outcome]:
         journals, sequences = [journal for journal, _ in names], [number for _, number in names]
         async with self._connection.transaction(READ) as db:
-            rows = await db.fetch(_EARNED, journals, sequences)
-        return {(identity, sequence): amount for identity, sequence, amount in rows}
+            rows = await db.fetch(_OUTCOMES, journals, sequences)
+        return {(identity, sequence): Outcome(*rest) for identity, sequence, *rest in rows}
 
     @override
     async def audit(self, max_events: int) -> Audited:

@@ -26,6 +26,7 @@ from playsmart_gateway.stores.models import (
     DeadLetter,
     EventFilter,
     EventPage,
+    Outcome,
     Player,
     StoredBatch,
     StoreHealth,
@@ -79,13 +80,13 @@ _CAUSES = f"""
     )
     WHERE trigger IS NOT NULL
 """  # noqa: S608 - built from our own constants
-_EARNED = f"""
-    SELECT identity, batches.sequence, sum(amount)
+_OUTCOMES = f"""
+    SELECT identity, batches.sequence, event_count, ifnull(sum(amount), 0)
     FROM json_each(?) AS wanted
     CROSS JOIN journals ON identity = wanted.value ->> 0
     CROSS JOIN batches ON batches.journal_id = journals.journal_id
         AND batches.sequence = wanted.value ->> 1
-    CROSS JOIN coin_entries ON coin_entries.id
+    LEFT JOIN coin_entries ON coin_entries.id
         BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
         AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
     GROUP BY batch_id
@@ -142,10 +143,10 @@ class SqliteReader(Reader):
         }
 
     @override
-    async def coins_earned(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    async def outcomes(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Outcome]:
         async with self._connection.transaction("BEGIN") as db:
-            rows = await db.execute_fetchall(_EARNED, (json.dumps(list(names)),))
-        return {(identity, sequence): amount for identity, sequence, amount in rows}
+            rows = await db.execute_fetchall(_OUTCOMES, (json.dumps(list(names)),))
+        return {(identity, sequence): Outcome(*rest) for identity, sequence, *rest in rows}
 
     @override
     async def audit(self, max_events: int) -> Audited:
