@@ -4,6 +4,9 @@ A session is a batch of ``Played`` and, unless the player is known already, ``In
 cannot be sure of that: two first sessions may come at once, or a crash in between. So the store
 decides by its unique key, and drops an ``Installed`` that came before. The email travels beside the
 customdata, as it belongs to the player and not to the event, and may have to be forgotten.
+
+Of a run it uses two numbers in any case: a repeat has no ``Installed`` where the first time had, or
+the other way round, and is a repeat all the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from playsmart_gateway.events.about import About
 from playsmart_gateway.events.batch import EVENTS, SESSION, TEAK, Batch, Kind
 from playsmart_gateway.events.row import PlainRow, Row, decode, encode
 
@@ -44,9 +48,17 @@ class Session(NamedTuple):
 
 
 def session_batch(
-    session: Session, session_id: str, started_at: datetime, client_ip: str | None = None
+    session: Session,
+    session_id: str,
+    started_at: datetime,
+    client_ip: str | None = None,
+    *,
+    run: bytes = b"",
 ) -> Batch:
-    """Return the batch of a session; an address is kept only if one is given here."""
+    """Return the batch of a session; an address is kept only if one is given here.
+
+    ``run`` is the key of a run that this session is all of, if its request was named.
+    """
     texts = {
         "session_id": session_id,
         "country_code": session.country_code,
@@ -58,12 +70,16 @@ def session_batch(
     rows: list[PlainRow] = [Row("Played", None, started_at, data, email=session.email or None)]
     if session.installs:
         rows.append(PlainRow("Installed", None, started_at, data))
-    return Batch(TEAK, session.app_id, session.user_id, len(rows), encode(rows), kind=SESSION)
+    batch = Batch(TEAK, session.app_id, session.user_id, len(rows), encode(rows), kind=SESSION)
+    if run:
+        batch.run = run
+        batch.about = None if session.installs else About(refused=(INSTALLED_PLACE,))
+    return batch
 
 
 def session_of(batch: Batch) -> Session | None:
-    """Return the session that a batch stands for, if it stands for one."""
-    if batch.kind != SESSION:
+    """Return the session that a batch stands for; None for others, and for one that is a repeat."""
+    if batch.kind != SESSION or not batch.count:
         return None
     played = decode(batch.rows)[0]
     data = _decode_data(played.customdata)

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from playsmart_gateway.economy.coins import Rule
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.about import About
+from playsmart_gateway.events.batch import Batch, run_key, run_of
 from playsmart_gateway.stores.models import (
     OPT_OUT_STATES,
     AppPlayer,
@@ -30,6 +31,7 @@ from tests.support.stores import empty
 PAST = "2000-01-01T00:00:00.000000Z"
 FUTURE = "2999-01-01T00:00:00.000000Z"
 MAIL = "ada@example.com"
+RUN, RUN_OF_BOB = (run_key(run_of(b"a key"), "app", user) for user in ("ada", "bob"))
 
 
 @pytest.fixture
@@ -62,6 +64,38 @@ async def test_of_many_installs_of_a_player_the_first_stays(kept: Kept, together
     assert [kind for _, _, kind, _ in stored] == ["Played", "Installed", *["Played"] * 4]
     assert stored[1][3] == stored[0][3]
     assert await kept.batch_counts() == [2, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("installs", [(True, False), (False, True)])
+async def test_a_session_by_the_same_key_is_stored_once_whoever_knew_the_player(
+    kept: Kept, together: bool, installs: tuple[bool, bool]
+) -> None:
+    batches = [
+        session(1, installs=installs[0], email=MAIL, run=RUN),
+        session(2, installs=installs[1], email="other@example.com", country="FR", run=RUN),
+        session(3, "bob", run=RUN_OF_BOB),
+    ]
+    written = (
+        [await kept.sink.write(batches)]
+        if together
+        else [await kept.sink.write([each]) for each in batches]
+    )
+    assert sum(each.stored for each in written) == batches[0].count + 2
+    assert sum(each.duplicate for each in written) == batches[1].count
+    assert await kept.batch_counts() == [batches[0].count, 0, 2]
+    assert await kept.emails() == {("app", "ada"): MAIL}
+    async with kept.sink.reader() as reader:
+        assert await reader.countries("app", ["ada", "bob"]) == {"ada": "US", "bob": "US"}
+
+
+async def test_a_batch_of_wrong_events_alone_uses_their_numbers(kept: Kept) -> None:
+    batches = [analytics(1), analytics(2, spin())]
+    for place, batch in enumerate(batches):
+        batch.run, batch.seq = RUN, place
+    batches[0].about = About(refused=(0, 1))
+    assert [await kept.sink.write([each]) for each in batches] == [Written(0, 0), Written(0, 1)]
+    assert await kept.events() == []
 
 
 async def test_a_session_among_the_dead_letters_is_one_when_it_is_replayed(kept: Kept) -> None:

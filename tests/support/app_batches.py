@@ -36,10 +36,11 @@ def session(
     country: str = "US",
     email: str = "",
     installs: bool = True,
+    run: bytes = b"",
 ) -> Batch:
     """The batch of one call of identify."""
     who = Session(app, user, country, "UTC", email, installs)
-    return named(session_batch(who, f"session-{sequence}", NOW), sequence)
+    return named(session_batch(who, f"session-{sequence}", NOW, run=run), sequence)
 
 
 def analytics(

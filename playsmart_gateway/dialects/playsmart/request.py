@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, get_args
 
 import msgspec
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from playsmart_gateway.dialects.iso8601 import read_date_time
 from playsmart_gateway.dialects.loose import at_most, decode_loosely, mended_in_steps
@@ -23,18 +23,25 @@ from playsmart_gateway.dialects.playsmart.upload import (
     MAX_DEPTH,
     MAX_EVENTS,
     MAX_ID_LENGTH,
-    Client,
     Custom,
     Event,
     EventName,
     Identifier,
-    RunId,
     Upload,
+)
+from playsmart_gateway.dialects.run_fields import (
+    CLIENT_RULE,
+    RUN_RULE,
+    SEQ_RULE,
+    bytes_of,
+    read_client,
+    read_run,
+    read_seq,
 )
 from playsmart_gateway.economy.coins import Draws
 from playsmart_gateway.errors import Detail, Malformed
-from playsmart_gateway.events.about import MAX_CLIENT_TEXT_LENGTH, About
-from playsmart_gateway.events.batch import MAX_SEQ, PLAYSMART, Batch, run_key
+from playsmart_gateway.events.about import About
+from playsmart_gateway.events.batch import PLAYSMART, Batch, run_key
 from playsmart_gateway.events.row import DrawnRow, PlainRow, encode
 from playsmart_gateway.http.turns import SLICE_BYTES, Steps, at_once
 
@@ -164,7 +171,7 @@ def _encoded(upload: Upload, rows: Sequence[PlainRow], draws: Draws) -> Batch:
         ]
     batch = Batch(PLAYSMART, game_id, user_id, len(rows), encode(rows))
     if upload.run is not None:
-        batch.run = run_key(bytes.fromhex(upload.run.replace("-", "")), game_id, user_id)
+        batch.run = run_key(bytes_of(upload.run), game_id, user_id)
         batch.seq = upload.seq or 0
         batch.about = upload.about
     return batch
@@ -247,15 +254,6 @@ _decode_long_list = at_most(MAX_COUNTED)
 _decode_identifier = msgspec.json.Decoder(Identifier).decode
 _decode_name = msgspec.json.Decoder(EventName).decode
 _decode_string = msgspec.json.Decoder(str).decode
-_decode_run = msgspec.json.Decoder(RunId).decode
-_decode_number = msgspec.json.Decoder(int | float).decode
-_decode_client = msgspec.json.Decoder(Client).decode
-_RUN_RULE = "must be a UUID in lower case, 36 characters"
-_SEQ_RULE = f"must be an integer from 0 to {MAX_SEQ}"
-_CLIENT_RULE = (
-    "must be a JSON object whose name, version, app_version and platform are strings of at most"
-    f" {MAX_CLIENT_TEXT_LENGTH} characters, none of them NUL"
-)
 
 
 def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Steps[Batch]:
@@ -278,10 +276,10 @@ def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Step
         counted = "" if rejected is None else f", got {_counted(sent.events)}"
         examiner.refuse("events", f"{rule}{counted}")
         events = None
-    run = examiner.optional("run", sent.run, _decode_run, _RUN_RULE)
-    seq = examiner.optional("seq", sent.seq, _read_seq, _SEQ_RULE)
+    run = examiner.optional("run", sent.run, read_run, RUN_RULE)
+    seq = examiner.optional("seq", sent.seq, read_seq, SEQ_RULE)
     sent_at = examiner.optional("sent_at", sent.sent_at, _read_timestamp, _TIMESTAMP_RULE)
-    client = examiner.optional("client", sent.client, _read_client, _CLIENT_RULE)
+    client = examiner.optional("client", sent.client, read_client, CLIENT_RULE)
     is_lenient = rejected is not None and not problems
     rows, wrong, since = [], [], 0
     for place, event in enumerate(events or ()):
@@ -364,21 +362,6 @@ def _read_identifier(raw: msgspec.Raw) -> str:
 
 def _read_name(raw: msgspec.Raw) -> str:
     return _without_nul(_decode_name(raw))
-
-
-def _read_seq(raw: msgspec.Raw) -> int:
-    """Read an integer, which some languages write with a fraction of zero."""
-    seq = int(number := _decode_number(raw))
-    if seq != number or not 0 <= seq <= MAX_SEQ:
-        raise ValueError
-    return seq
-
-
-def _read_client(raw: msgspec.Raw) -> Client:
-    client = _decode_client(raw)
-    for text in astuple(client):
-        _without_nul(text or "")
-    return client
 
 
 def _without_nul(text: str) -> str:

@@ -4,11 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar
 
 import msgspec
-from msgspec.structs import astuple
 
 from playsmart_gateway.dialects.loose import NO_NUL
-from playsmart_gateway.events.about import MAX_CLIENT_TEXT_LENGTH, About, Program
-from playsmart_gateway.events.batch import MAX_SEQ
+from playsmart_gateway.dialects.run_fields import Client, RunId, Seq
+from playsmart_gateway.events.about import About
 
 MAX_EVENTS = 200
 """Events in one request (contract section 7)."""
@@ -46,25 +45,6 @@ CustomData = Annotated[
         extra_json_schema={"type": "object"},
     ),
 ]
-RunId = Annotated[
-    str,
-    msgspec.Meta(
-        max_length=36,  # as $ matches before a line's end, too
-        pattern="^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
-        description="Names one process life of the client: a UUID in lower case, best a UUIDv7.",
-        examples=["0198c0de-3f00-7a61-9d2e-5b0c4f7a1e22"],
-    ),
-]
-Seq = Annotated[
-    int,
-    msgspec.Meta(
-        ge=0,
-        le=MAX_SEQ,
-        description="The number of the first event in its run, 0 if it is not given; the others"
-        " follow. A number of a run is stored once, so a repeat is harmless.",
-        examples=[0],
-    ),
-]
 SentAt = Annotated[
     datetime,
     msgspec.Meta(
@@ -73,9 +53,6 @@ SentAt = Annotated[
         " offset. Of a run it tells how wrong that clock is.",
         examples=["2026-04-22T14:30:07+00:00"],
     ),
-]
-ClientText = Annotated[
-    str, msgspec.Meta(max_length=MAX_CLIENT_TEXT_LENGTH, extra_json_schema=NO_NUL)
 ]
 
 
@@ -130,15 +107,6 @@ class Custom(msgspec.Struct, tag_field="type", tag=True, gc=False):
 Event = AppOpen | LevelCompleted | GameEnd | AdImpression | IAPPurchase | Custom
 
 
-class Client(msgspec.Struct, gc=False):
-    """Which program sends, in words of its own, kept once a run; what else is in it is ignored."""
-
-    name: ClientText | None = None
-    version: ClientText | None = None
-    app_version: ClientText | None = None
-    platform: ClientText | None = None
-
-
 class Upload(msgspec.Struct, gc=False):
     """The body of a request.
 
@@ -158,8 +126,7 @@ class Upload(msgspec.Struct, gc=False):
         """What it says of itself, None if that is nothing."""
         program, sent_at = None, None
         if self.client is not None:
-            texts = [text or "" for text in astuple(self.client)]
-            program = Program(*texts) if any(texts) else None
+            program = self.client.program
         if self.sent_at is not None:
             sent_at = (self.sent_at - _EPOCH) // timedelta(microseconds=1)
         return None if program is None and sent_at is None else About(sent_at, program)

@@ -5,8 +5,9 @@ batch event by event: a wrong one is marked and keeps its place, the others go o
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,6 +15,11 @@ from playsmart_gateway.dialects.loose import at_most
 from playsmart_gateway.dialects.teak.geo import (
     country_of,
     is_country_code,
+)
+from playsmart_gateway.dialects.teak.numbering import (
+    Numbering,
+    NumberingParameters,
+    read_numbering,
 )
 from playsmart_gateway.dialects.teak.parameters import (
     NULL,
@@ -31,7 +37,7 @@ from playsmart_gateway.dialects.teak.parameters import (
     read_count,
     read_number,
 )
-from playsmart_gateway.errors import Detail, Malformed
+from playsmart_gateway.errors import Malformed
 from playsmart_gateway.events.row import PlayerRow, encode
 
 MAX_EVENTS = 100
@@ -66,14 +72,25 @@ class Rejected(msgspec.Struct, frozen=True):
     errors: Errors
 
 
+class Unknown(Rejected, frozen=True):
+    """One that is right, of a player whom identify has not seen: it may come again."""
+
+
 Outcome = AnalyticsEvent | Rejected
 
 
-class _Batch(msgspec.Struct):
+class EventBatch(NamedTuple):
+    """What became of each event of a batch, in the order they were sent, and their numbers."""
+
+    outcomes: list[Outcome]
+    numbering: Numbering
+
+
+class _Batch(NumberingParameters, kw_only=True):
     events: list[AnalyticsEvent]
 
 
-class _LooseBatch(msgspec.Struct):
+class _LooseBatch(NumberingParameters):
     events: msgspec.Raw = NULL
 
 
@@ -124,21 +141,38 @@ def decode_event(fields: bytes | msgspec.Raw) -> AnalyticsEvent:
     return _examined(fields)
 
 
-def decode_batch(fields: bytes) -> list[Outcome]:
-    """Read the events in ``fields``, see ``Body.fields``, in the order they were sent.
+def decode_batch(fields: bytes) -> EventBatch:
+    """Read the events in ``fields``, see ``Body.fields``, and how they are numbered.
 
     Raises:
-        Malformed: ``events`` is not an array of 1 to ``MAX_EVENTS``.
+        Malformed: ``events`` is not an array of 1 to ``MAX_EVENTS``, or their numbering is wrong.
     """
-    try:
-        events = _decode_batch(fields).events
-    except UNREADABLE:
-        events = []
-    if 1 <= len(events) <= MAX_EVENTS and not _may_hold_nul(fields):
-        checked = [each for event in events if (each := _checked(event)) is not None]
-        if len(checked) == len(events):
-            return list(checked)
-    return [_outcome(raw) for raw in _listed(fields)]
+    examiner = Examiner()
+    sent: NumberingParameters | None = None
+    outcomes: list[Outcome] = []
+    with contextlib.suppress(*UNREADABLE):
+        batch = _decode_batch(fields)
+        if 1 <= len(batch.events) <= MAX_EVENTS and not _may_hold_nul(fields):
+            outcomes += [each for event in batch.events if (each := _checked(event)) is not None]
+            sent = batch if len(outcomes) == len(batch.events) else None
+    if sent is None:
+        sent = _loose_batch(fields)
+        outcomes = [_outcome(raw) for raw in _listed(sent.events, examiner)]
+    numbering = read_numbering(sent, examiner)
+    examiner.finish()
+    return EventBatch(outcomes, numbering)
+
+
+def stretches(outcomes: Sequence[Outcome]) -> Iterator[tuple[int, Sequence[Outcome]]]:
+    """Yield what is between events of unknown players, each with the place of its first."""
+    first = 0
+    for place, outcome in enumerate(outcomes):
+        if isinstance(outcome, Unknown):
+            if first < place:
+                yield first, outcomes[first:place]
+            first = place + 1
+    if first < len(outcomes):
+        yield first, outcomes[first:]
 
 
 def encode_rows(
@@ -189,15 +223,23 @@ def _may_hold_nul(fields: bytes | msgspec.Raw) -> bool:
     return rb"\u0000" in bytes(fields)
 
 
-def _listed(fields: bytes) -> list[msgspec.Raw]:
+def _loose_batch(fields: bytes) -> _LooseBatch:
     try:
-        events = _decode_list(_decode_loose_batch(fields).events)
+        return _decode_loose_batch(fields)
+    except UNREADABLE:
+        return _LooseBatch()
+
+
+def _listed(raw: msgspec.Raw, examiner: Examiner) -> list[msgspec.Raw]:
+    """Return the events; none after noting that they are no array of as many as there may be."""
+    try:
+        events = _decode_list(raw)
     except UNREADABLE:
         events = []
-    if not 1 <= len(events) <= MAX_EVENTS:
-        rule = f"must be a non-empty array (max {MAX_EVENTS} items)"
-        raise Malformed(details=[Detail("events", rule)])
-    return events
+    if 1 <= len(events) <= MAX_EVENTS:
+        return events
+    examiner.refuse("events", f"must be a non-empty array (max {MAX_EVENTS} items)")
+    return []
 
 
 def _outcome(raw: msgspec.Raw) -> Outcome:

@@ -47,7 +47,7 @@ class Body(NamedTuple):
         fields = forms.parse(self.content)
         if "events" in fields:
             fields["events"] = forms.listed(fields["events"])
-        for name in ("events", "properties"):
+        for name in ("events", "properties", "client"):
             if isinstance(text := fields.get(name), str):
                 content = mended(text.encode())
                 if _is_json(content):

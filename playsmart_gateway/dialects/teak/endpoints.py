@@ -3,6 +3,9 @@
 The order is that of contract section 8: parse, game (404), secret (403), rate limit (429),
 parameters (400), player (404), act. So who does not know the secret learns nothing and spends
 nothing of a game's budget.
+
+What is written can be named by an ``Idempotency-Key``, which is a run of its own (see ``batch``);
+the properties of a player need none, as setting them twice sets them.
 """
 
 import uuid
@@ -10,17 +13,21 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from playsmart_gateway.dialects.teak import replies
 from playsmart_gateway.dialects.teak.analytics import (
     MAX_EVENTS,
     AnalyticsEvent,
+    EventBatch,
     Outcome,
     Rejected,
+    Unknown,
     decode_batch,
     decode_event,
     encode_rows,
+    stretches,
 )
 from playsmart_gateway.dialects.teak.apps import App
 from playsmart_gateway.dialects.teak.body import open_body
@@ -30,7 +37,8 @@ from playsmart_gateway.dialects.teak.known_players import KnownPlayers
 from playsmart_gateway.dialects.teak.properties import PlayerProperties, decode_properties
 from playsmart_gateway.dialects.teak.renderer import Renderer
 from playsmart_gateway.errors import Refused
-from playsmart_gateway.events.batch import TEAK, Batch
+from playsmart_gateway.events.about import About
+from playsmart_gateway.events.batch import TEAK, Batch, run_key, run_of
 from playsmart_gateway.events.sessions import (
     Session,
     session_batch,
@@ -69,16 +77,20 @@ class Parts(NamedTuple):
 
 
 class Sender(NamedTuple):
-    """An app that is believed, and what it sent: the text of a JSON object."""
+    """An app that is believed, what it sent, the text of a JSON object, and the key of that."""
 
     app: App
     fields: bytes
+    key: bytes
 
 
 class _Endpoint(Endpoint[Sender, Asked]):
     """Answers one path, at most ``limit`` times a second and app (0: no limit)."""
 
     path: ClassVar[str]
+    keys: ClassVar[bytes] = b""
+    """What the idempotency keys of this endpoint are of (see ``run_of``)."""
+
     reads_first = True
     require_media = staticmethod(any_media)  # a form will do, too
 
@@ -100,11 +112,15 @@ class _Endpoint(Endpoint[Sender, Asked]):
             raise replies.WrongSecret
         if not self._rate.take(app.id):
             raise replies.TooOften(self.path, self._limit)
-        return Sender(app, opened.fields())
+        return Sender(app, opened.fields(), headers.get(b"idempotency-key", b""))
 
     @override
     def sound(self, refusal: Refused) -> Said:
         return replies.sound(refusal)
+
+    def _run(self, who: Sender, user_id: str) -> bytes:
+        """Return the run that the key of a request stands for; empty if it has none."""
+        return run_key(run_of(who.key, self.keys), who.app.id, user_id) if who.key else b""
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._parts.clock(), UTC)
@@ -114,6 +130,7 @@ class AnalyticsEvents(_Endpoint[AnalyticsEvent]):
     """``POST /v2/analytics_events``: one event of a known player."""
 
     path = "/v2/analytics_events"
+    keys = b"teak event"
     max_events = 1
 
     @override
@@ -132,51 +149,74 @@ class AnalyticsEvents(_Endpoint[AnalyticsEvent]):
             countries.__getitem__,
             store_client_ip=parts.store_client_ip,
         )
-        batch = Batch(TEAK, app_id, asked.user_id, 1, rows)
+        batch = Batch(TEAK, app_id, asked.user_id, 1, rows, run=self._run(who, asked.user_id))
         await parts.intake.accept(batch)
         return Answer(200, replies.EVENT_TAKEN, [JSON_TYPE], batch)
 
 
-class AnalyticsBatch(_Endpoint[list[Outcome]]):
-    """``POST /v2/analytics_events/batch``: up to 100 events, each taken or failed by itself."""
+class AnalyticsBatch(_Endpoint[EventBatch]):
+    """``POST /v2/analytics_events/batch``: up to 100 events, each taken or failed by itself.
+
+    Where they are numbered, an event that is wrong uses its number, so it does not look lost. One
+    of an unknown player does not, as it may be sent again once the player is known: so the events
+    on both sides of it are batches of their own.
+    """
 
     path = "/v2/analytics_events/batch"
+    keys = b"teak batch"
     max_events = MAX_EVENTS
 
     @override
-    def decode(self, who: Sender, body: bytes) -> list[Outcome]:
+    def decode(self, who: Sender, body: bytes) -> EventBatch:
         return decode_batch(who.fields)
 
     @override
-    async def act(self, who: Sender, asked: list[Outcome], size: int) -> Answer:
+    async def act(self, who: Sender, asked: EventBatch, size: int) -> Answer:
         parts, app_id = self._parts, who.app.id
-        players = {event.user_id for event in asked if isinstance(event, AnalyticsEvent)}
+        players = {each.user_id for each in asked.outcomes if isinstance(each, AnalyticsEvent)}
         countries = await parts.known_players.countries(app_id, players)
         outcomes: list[Outcome] = [
-            Rejected(event.user_id, replies.NOT_FOUND)
+            Unknown(event.user_id, replies.NOT_FOUND)
             if isinstance(event, AnalyticsEvent) and event.user_id not in countries
             else event
-            for event in asked
+            for event in asked.outcomes
         ]
-        events = [event for event in outcomes if isinstance(event, AnalyticsEvent)]
-        batch = None
-        if events:
+        run, seq, client = asked.numbering
+        run = run_key(run, app_id, "") if run else self._run(who, "")
+        now = self._now()
+        batches = []
+        for first, stretch in stretches(outcomes) if run else [(0, outcomes)]:
+            events = [event for event in stretch if isinstance(event, AnalyticsEvent)]
+            if not events and not run:
+                continue
             rows = encode_rows(
-                events,
-                self._now(),
-                countries.__getitem__,
-                store_client_ip=parts.store_client_ip,
+                events, now, countries.__getitem__, store_client_ip=parts.store_client_ip
             )
             batch = Batch(TEAK, app_id, "", len(events), rows)
+            if run:
+                wrong = [n for n, event in enumerate(stretch) if isinstance(event, Rejected)]
+                batch.run, batch.seq = run, seq + first
+                batch.about = About(None, client, tuple(wrong)) if client or wrong else None
             await parts.intake.accept(batch)
+            batches.append(batch)
         body, problems = replies.batch(outcomes), replies.problems(outcomes)
-        return Answer(200, body, [JSON_TYPE], batch, problems=problems)
+        return Answer(200, body, [JSON_TYPE], _as_one(batches), problems=problems)
+
+
+def _as_one(batches: Sequence[Batch]) -> Batch | None:
+    """Return what was accepted of a request, by the name of its last batch, for who watches."""
+    full = [batch for batch in batches if batch.count]
+    if len(full) < 2:
+        return full[0] if full else None
+    rows = b"[%b]" % b",".join([batch.rows[1:-1] for batch in full])
+    return replace(full[-1], rows=rows, count=sum(batch.count for batch in full), about=None)
 
 
 class IdentifyPlayer(_Endpoint[Identify]):
     """``POST /v2/identify``: a session of a player, who is known from then on."""
 
     path = "/v2/identify"
+    keys = b"teak identify"
     max_events = 2
 
     @override
@@ -199,9 +239,10 @@ class IdentifyPlayer(_Endpoint[Identify]):
             asked.email,
             installs=not known,
         )
-        session_id = str(uuid.uuid4())
+        run = self._run(who, asked.user_id)
+        session_id = str(uuid.uuid5(uuid.NAMESPACE_OID, run.hex()) if run else uuid.uuid4())
         client_ip = asked.client_ip if parts.store_client_ip and asked.client_ip else None
-        batch = session_batch(session, session_id, self._now(), client_ip)
+        batch = session_batch(session, session_id, self._now(), client_ip, run=run)
         await parts.intake.accept(batch)
         link = await self._worked_out(app, asked.deep_link, player) if asked.deep_link else None
         body = replies.session(asked.country, session_id, player.opt_out_states, link)

@@ -100,13 +100,22 @@ def _unknown_app(**more: bytes) -> dict[str, Any]:
     return _errors("The player, or the app, is unknown.", examples)
 
 
+_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string"},
+}
+
+
 def _post(
     operation_id: str,
     summary: str,
     description: str,
     schema: str,
     answers: Answers,
+    key: str = "",
 ) -> dict[str, Any]:
+    """Return an operation; ``key`` says what its idempotency key does, empty if it takes none."""
     name, example = EXAMPLES[schema]
     media = {
         JSON: content(ref(schema), {name: example}),
@@ -119,6 +128,7 @@ def _post(
             description,
             answers,
             requestBody=body(media),
+            **({"parameters": [{**_KEY, "description": key}]} if key else {}),
         )
     }
 
@@ -176,6 +186,8 @@ PIECE = Piece(
                     {"unknown_app": json.loads(replies.unknown_game("unknown_app_id"))},
                 ),
             ),
+            "Names this session of the player: a repeat with the same key has the same "
+            "`session_id`, and is stored once. An empty one names none.",
         ),
         AnalyticsEvents.path: _post(
             "trackEvent",
@@ -194,6 +206,8 @@ PIECE = Piece(
                 {"invalid_parameters": _EVENT_WRONG},
                 _unknown_app(**_PLAYER_UNKNOWN),
             ),
+            "Names this event of the player: a repeat with the same key is answered as the first, "
+            "and stored once. An empty one names none.",
         ),
         AnalyticsBatch.path: _post(
             "trackEvents",
@@ -212,6 +226,8 @@ PIECE = Piece(
                 {"no_events": _BATCH_WRONG},
                 _unknown_app(),
             ),
+            "Names this batch of the app where its body has no `run`: a repeat with the same key "
+            "is stored once. An empty one names none.",
         ),
         SetPlayerProperties.path: _post(
             "setPlayerProperties",

@@ -6,6 +6,7 @@ from typing import Any
 
 from playsmart_gateway.dialects.teak.analytics import MAX_EVENTS, EventParameters
 from playsmart_gateway.dialects.teak.identify import IdentifyParameters
+from playsmart_gateway.dialects.teak.numbering import NumberingParameters
 from playsmart_gateway.dialects.teak.parameters import COUNTRY, PRESENT
 from playsmart_gateway.dialects.teak.properties import PropertyParameters
 from playsmart_gateway.openapi.schema import Schema, described, ref, schemas_of
@@ -59,6 +60,13 @@ _EVENT_FIELDS = {
     "sum_of_squares": "The squares of the values added up, for the variance; 1 unless sent.",
     "client_ip": "The player's address. Becomes a country and beats `country_code`.",
     "country_code": "ISO 3166-1 alpha-2, in either case. Not looked at beside a `client_ip`.",
+}
+_NUMBERING_FIELDS = {
+    "run": "Names one process life of the sender, and comes before an `Idempotency-Key`: a UUID in "
+    "lower case, best a UUIDv7.",
+    "seq": "The number of the first event in its run, 0 if it is not given; the others follow. A "
+    "number of a run is stored once, so a repeat is harmless.",
+    "client": "Which program sends, in words of its own, kept once a run.",
 }
 _IDENTIFY_FIELDS = {
     "user_id": "The game's own id of the player.",
@@ -134,8 +142,8 @@ def _as_text(field: Schema) -> Schema:
     return {
         "type": "string",
         "minLength": 2,
-        "description": "As JSON in one field, or spread over fields named `events[0][user_id]` "
-        "and `properties[player_level]`.",
+        "description": "As JSON in one field, or spread over fields named `events[0][user_id]`, "
+        "`client[name]` and `properties[player_level]`.",
     }
 
 
@@ -145,7 +153,7 @@ def _can_be_text(field: Schema) -> bool:
 
 def schemas() -> dict[str, Schema]:
     """Return all of them by name; each request also as a form."""
-    found = schemas_of(EventParameters, IdentifyParameters, PropertyParameters)
+    found = schemas_of(EventParameters, NumberingParameters, IdentifyParameters, PropertyParameters)
     event = described(found["EventParameters"], _EVENT_FIELDS)
     event = {
         **event,
@@ -153,6 +161,7 @@ def schemas() -> dict[str, Schema]:
         "title": "AnalyticsEvent",
         "required": ["user_id", "action_type"],
     }
+    numbering = described(found["NumberingParameters"], _NUMBERING_FIELDS)
     batch = {
         "title": "AnalyticsBatch",
         "type": "object",
@@ -162,7 +171,8 @@ def schemas() -> dict[str, Schema]:
                 "minItems": 1,
                 "maxItems": MAX_EVENTS,
                 "items": ref("AnalyticsEvent"),
-            }
+            },
+            **numbering["properties"],
         },
     }
     identify = described(found["IdentifyParameters"], _IDENTIFY_FIELDS)

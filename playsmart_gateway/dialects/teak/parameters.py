@@ -43,7 +43,7 @@ Errors = dict[str, list[str]]
 _BLANK = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _TEXT = {"type": ["string", "null"], "maxLength": MAX_TEXT_LENGTH, "pattern": r"^[^\u0000]*$"}
 _NAME = {**_TEXT, "type": ["string", "number", "null"]}
-_BLANK_TEXT = {"type": "string", "pattern": rf"^[{_BLANK}]*$"}
+BLANK_TEXT = {"type": "string", "pattern": rf"^[{_BLANK}]*$"}
 PRESENT = {
     "type": "string",
     "minLength": 1,
@@ -54,7 +54,7 @@ PRESENT_NAME = {**PRESENT, "type": ["string", "number"]}
 _EMAIL = {
     "anyOf": [
         {"type": "string", "maxLength": MAX_EMAIL_LENGTH, "pattern": r"^[^\u0000]*@[^\u0000]*$"},
-        _BLANK_TEXT,
+        BLANK_TEXT,
         {"type": "null"},
     ]
 }
@@ -62,7 +62,7 @@ _NUMBER = {
     "anyOf": [
         {"type": "number"},
         {"type": "string", "pattern": "^-?(0|[1-9][0-9]{0,99})([.][0-9]{1,100})?$"},
-        _BLANK_TEXT,
+        BLANK_TEXT,
         {"type": "null"},
     ]
 }
@@ -70,7 +70,7 @@ _COUNT = {
     "anyOf": [
         {"type": "integer", "minimum": 1, "maximum": MAX_COUNT},
         {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
-        _BLANK_TEXT,
+        BLANK_TEXT,
         {"type": "null"},
     ]
 }

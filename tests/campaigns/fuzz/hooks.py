@@ -24,6 +24,7 @@ _OF_TEAK = {
     # In a form these are JSON; in JSON they are as wrong as any other text.
     "events": f'[{{"user_id": "{PLAYER}", "action_type": "spin"}}]',
     "properties": '{"player_level": "elite"}',
+    "client": '{"name": "server"}',
 }
 _OF_PLAYSMART = {"user_id": PLAYER}
 _OF_LYNES = {"eventId": EVENTS[0].id, "userId": USER, "streakId": STREAK}
@@ -50,6 +51,6 @@ def before_call(
 
 def _is_valid(fields: Any, name: str) -> bool:
     value = (fields or {}).get(name)
-    if name in ("events", "properties"):
+    if name in ("events", "properties", "client"):
         return isinstance(value, str) and len(value) >= 2
     return isinstance(value, str) and 1 <= len(value) <= 256 and "\0" not in value

@@ -52,7 +52,7 @@ def errors(fields: bytes) -> dict[str, list[str]]:
     with pytest.raises(Malformed) as caught:
         decode_event(fields)
     found = grouped(caught.value.details)
-    (outcome,) = decode_batch(b'{"events":[' + fields + b"]}")
+    (outcome,) = decode_batch(b'{"events":[' + fields + b"]}").outcomes
     assert isinstance(outcome, Rejected)
     assert outcome.errors == found
     return found
@@ -73,7 +73,7 @@ def test_the_worked_example_becomes_two_rows() -> None:
              "sum_of_squares": 250000000, "country_code": "US"},
         ],
     }  # fmt: skip
-    events = decode_batch(json.dumps(body).encode())
+    events = decode_batch(json.dumps(body).encode()).outcomes
     taken = [event for event in events if isinstance(event, AnalyticsEvent)]
     rows = encode_rows(taken, NOW, {"player_123": "DE"}.__getitem__, store_client_ip=False)
     when = "2026-01-15T12:00:00.250000Z"
@@ -206,7 +206,9 @@ def test_an_event_with_a_numeric_id_keeps_its_numbers() -> None:
 
 
 def test_a_numeric_id_of_a_wrong_event_is_named_in_its_result() -> None:
-    outcomes = decode_batch(b'{"events":[{"user_id":42,"action_type":"a"},{"user_id":42.0}]}')
+    outcomes = decode_batch(
+        b'{"events":[{"user_id":42,"action_type":"a"},{"user_id":42.0}]}'
+    ).outcomes
     must = {"action_type": ["must be present"]}
     assert outcomes == [AnalyticsEvent("42", "a"), Rejected("42", must)]
 
@@ -312,7 +314,7 @@ def test_a_wrong_event_is_marked_and_keeps_its_place() -> None:
     must = ["must be present"]
     event = AnalyticsEvent("ada", "spin")
     absent = Rejected(None, {"user_id": must, "action_type": must})
-    assert decode_batch(json.dumps(body).encode()) == [
+    assert decode_batch(json.dumps(body).encode()).outcomes == [
         event, absent, Rejected("ada", {"value": ["must be a number"]}), event,
         Rejected(None, {"user_id": ["must be a string"], "action_type": must}), event, absent,
         absent, Rejected("eve", {"action_type": must}),
@@ -321,14 +323,14 @@ def test_a_wrong_event_is_marked_and_keeps_its_place() -> None:
 
 def test_one_wrong_event_of_a_full_batch_costs_none_of_the_others() -> None:
     body = json.dumps({"events": [EVENT] * (MAX_EVENTS - 1) + [{**EVENT, "value": "a"}]}).encode()
-    outcomes = decode_batch(body)
+    outcomes = decode_batch(body).outcomes
     assert outcomes[:-1] == [AnalyticsEvent("ada", "spin")] * (MAX_EVENTS - 1)
     assert outcomes[-1] == Rejected("ada", {"value": ["must be a number"]})
 
 
 def test_the_same_player_may_come_a_hundred_times() -> None:
     body = json.dumps({"events": [EVENT] * MAX_EVENTS}).encode()
-    assert decode_batch(body) == [AnalyticsEvent("ada", "spin")] * MAX_EVENTS
+    assert decode_batch(body).outcomes == [AnalyticsEvent("ada", "spin")] * MAX_EVENTS
 
 
 def test_what_nests_too_deep_to_read_is_refused_like_anything_wrong() -> None:
@@ -356,7 +358,7 @@ events_of_strings = st.fixed_dictionaries(
 
 
 def as_rows(fields: bytes) -> tuple[list[Any], bytes]:
-    outcomes = decode_batch(fields)
+    outcomes = decode_batch(fields).outcomes
     taken = [each for each in outcomes if isinstance(each, AnalyticsEvent)]
     rejected = [each if isinstance(each, Rejected) else None for each in outcomes]
     return rejected, encode_rows(taken, NOW, nowhere, store_client_ip=True)
