@@ -2,8 +2,8 @@
 
 What is kept is made by scrypt (RFC 7914) of a random salt, with its parameters beside it, so that
 they can be raised later: ``scrypt$14$8$5$SALT$KEY``. These are what OWASP's Password Storage Cheat
-Sheet takes for 16 MiB of memory. It is slow on purpose, so it has threads of its own, and how many
-may wait for one is bounded: strangers decide how many come.
+Sheet takes for 16 MiB of memory. It is slow on purpose, so it has threads of its own that stand
+back behind the loop, and how many may wait for one is bounded: strangers decide how many come.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import os
+import sys
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,9 @@ AT_ONCE = 4
 
 MAX_WAITING = 32
 """Passwords that wait for a thread; at a quarter of a second each that is two seconds."""
+
+NICENESS = 10
+"""Of these threads: beside a busy loop they get a tenth of a core, beside an idle one all of it."""
 
 _SALT_BYTES = 16
 _KEY_BYTES = 32
@@ -54,7 +58,7 @@ class Passwords:
         self._cost = cost
         self._most = at_once + max_waiting
         self._busy = 0
-        self._threads = ThreadPoolExecutor(at_once, "password")
+        self._threads = ThreadPoolExecutor(at_once, "password", _stand_back)
         self._of_nobody = _kept(os.urandom(_SALT_BYTES), os.urandom(_KEY_BYTES), cost)
 
     async def hash(self, password: str) -> str:
@@ -80,6 +84,12 @@ class Passwords:
 
     def _freed(self, _: object) -> None:
         self._busy -= 1
+
+
+def _stand_back() -> None:
+    """Leave the processor to everything else that wants it, the loop above all."""
+    if sys.platform == "linux":  # elsewhere it would be said of the whole process
+        os.nice(NICENESS)
 
 
 def hashed(password: str, cost: Cost) -> str:

@@ -1,13 +1,16 @@
 """Passwords: slow to guess, and no more of them at once than there is room for."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.auth.passwords import COST, Cost, Passwords, hashed, is_of
+from playsmart_gateway.auth.passwords import COST, NICENESS, Cost, Passwords, hashed, is_of
 from playsmart_gateway.errors import TooManyPasswords
 
 CHEAP = Cost(2, 1, 1)
@@ -57,6 +60,19 @@ async def test_nobody_has_a_password(passwords: Passwords) -> None:
     assert not await passwords.matches("horse", None)
     assert await passwords.matches("horse", await passwords.hash("horse"))
     assert not await passwords.matches("house", await passwords.hash("horse"))
+
+
+def nicenesses_of_threads() -> set[int]:
+    tasks = [int(each.name) for each in Path("/proc/self/task").iterdir()]
+    return {os.getpriority(os.PRIO_PROCESS, each) for each in tasks}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads are as nice as a process")
+async def test_a_flood_of_passwords_leaves_the_processor_to_the_loop(passwords: Passwords) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    await passwords.hash("password")
+    assert min(own + NICENESS, 19) in nicenesses_of_threads()
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
 
 
 async def test_of_too_many_at_once_the_last_is_refused() -> None:
