@@ -7,6 +7,9 @@ SPREAD := -n auto --maxprocesses 4 --dist loadfile --ignore tests/campaigns/clus
 CONSTRAINTS := playsmart_gateway/constraints.txt
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
+# A container's habit that costs each of the tests' processes a second: all compile the same modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint check bench load simulate crash phones abuse cluster fuzz mutants constraints install clean
 

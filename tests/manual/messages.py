@@ -1,7 +1,7 @@
 """What the code can say, read from its source: texts with ``…`` where something is filled in."""
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -19,7 +19,7 @@ def said(places: Collection[str], names: Collection[str], argument: int = 0) -> 
     """The texts that calls of functions, classes and methods of these names are given there."""
     found = set()
     for file in files(places):
-        for node in ast.walk(tree(file)):
+        for node in nodes(file):
             if isinstance(node, ast.Call) and _name(node.func) in names:
                 for given in node.args[argument : argument + 1]:
                     found |= texts(file, given)
@@ -31,7 +31,7 @@ def told(places: Collection[str], names: Collection[str] = ()) -> set[str]:
     of a tuple."""
     found = set()
     for file in files(places):
-        for node in ast.walk(tree(file)):
+        for node in nodes(file):
             if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
                 within = _function_of(file, node)
                 if names and (within is None or within.name not in names):
@@ -61,6 +61,12 @@ def files(places: Collection[str]) -> Iterator[Path]:
 @cache
 def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text("utf-8"))
+
+
+@cache
+def nodes(file: Path) -> Sequence[ast.AST]:
+    """All of a module: most are asked for a dozen times, and to walk takes longer than to read."""
+    return list(ast.walk(tree(file)))
 
 
 def texts(file: Path, node: ast.expr, seen: tuple[str, ...] = ()) -> set[str]:
@@ -113,7 +119,7 @@ def _name(node: ast.expr) -> str:
 
 @cache
 def _functions(file: Path) -> list[_Function]:
-    found = [each for each in ast.walk(tree(file)) if isinstance(each, _Function)]
+    found = [each for each in nodes(file) if isinstance(each, _Function)]
     return sorted(found, key=lambda each: each.lineno)
 
 

@@ -9,7 +9,7 @@ from playsmart_gateway import errors
 from playsmart_gateway.dialects.lynes.reply import ERRORS
 from playsmart_gateway.http.error_body import CODES
 from playsmart_gateway.manual import read
-from tests.manual.messages import HOLE, PACKAGE, files, said, told, tree, values
+from tests.manual.messages import HOLE, PACKAGE, files, nodes, said, told, values
 
 REFUSALS = [each.__name__ for each in errors.Refused.__subclasses__()]
 SINK_ERRORS = ("SinkUnavailable", "SinkRejected", "SinkError")
@@ -114,7 +114,7 @@ ALSO = {
 WRITTEN = [
     node.value
     for file in files([""])
-    for node in ast.walk(tree(file))
+    for node in nodes(file)
     if isinstance(node, ast.Constant) and isinstance(node.value, str)
 ]
 """Every text in the source: a message may be said in a way that is not read here."""
