@@ -41,6 +41,7 @@ from playsmart_gateway.pipeline.observers import Observer
 from playsmart_gateway.pipeline.wiring import KINDS, Kinds, Wiring
 from playsmart_gateway.stores.background import (
     audit_task,
+    losses_task,
     revocations_task,
     rollup_task,
     runs_task,
@@ -305,6 +306,7 @@ def parts_for(
         days, clocks = config.runs.keep_days, {"clock": machine.clock, "wall": machine.wall}
         beside["runs"] = runs_task(store, days, stats, **clocks).run
         beside["audit"] = audit_task(readers.audit, stats, machine.clock).run
+        beside["losses"] = losses_task(readers.audit, rollups, stats, **clocks).run
         if rollups is not None:
             beside["figures"] = rollup_task(rollups, stats, machine.clock).run
     if config.accounts.enabled:

@@ -154,7 +154,8 @@ class Stats(Addable):
     lost theirs (by reason; ``request_timeout`` are the 408). ``torn_tails`` and ``corrupt_records``
     were found when the journal was read.
 
-    ``run_conflicts`` are batches that gave numbers of a run to other events than before.
+    ``run_conflicts`` are batches that gave numbers of a run to other events than before. Of runs of
+    today and yesterday ``run_numbers`` are all that were given, ``run_lost`` those that never came.
 
     ``auth_failures`` are wrong secrets and tokens, by the door that they were tried at.
 
@@ -168,6 +169,8 @@ class Stats(Addable):
     stored: Total = 0
     duplicate: Total = 0
     run_conflicts: Total = 0
+    run_numbers: Largest[int] = 0
+    run_lost: Largest[int] = 0
     rejected: Labelled = msgspec.field(default_factory=Counter)
     refused_requests: Labelled = msgspec.field(default_factory=Counter)
     auth_failures: Labelled = msgspec.field(default_factory=Counter)

@@ -115,6 +115,8 @@ class StatsCollector(Collector):
         yield _counter(
             "run_conflicts", "Batches with used numbers for other events.", stats.run_conflicts
         )
+        yield _gauge("run_events", "Events that runs numbered lately.", stats.run_numbers)
+        yield _gauge("run_lost_events", "Of those, events that never came.", stats.run_lost)
         # Who alerts on the first dead letter has to have seen none.
         rejected = {"buried": 0, **stats.rejected}
         yield _labelled("events_rejected", "Of those, refused or buried.", "reason", rejected)

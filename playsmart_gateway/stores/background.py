@@ -3,8 +3,8 @@
 The audit goes from the beginning at each start, then close behind what is stored. The rollup task
 counts what is stored into small sums. A batch that cannot be counted, as somebody damaged its rows,
 is found by ever smaller steps, left out and told of. The sums show first that they take something
-else, or all would be left out. Runs that were not seen for long are forgotten, a piece of their
-table at a time. Of accounts it is asked whose tokens were revoked.
+else, or all would be left out. Runs that were not seen for long are forgotten, and what runs lost
+is added up, a piece of their table at a time. Of accounts it is asked whose tokens were revoked.
 """
 
 import logging
@@ -15,8 +15,9 @@ from functools import partial
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.stores.contract import Accounts, Rollups, Upkeep
-from playsmart_gateway.stores.readers import Checks
-from playsmart_gateway.stores.rollups import RolledUp
+from playsmart_gateway.stores.losses import QUIET_SECONDS, Losses
+from playsmart_gateway.stores.readers import Checks, LossReader
+from playsmart_gateway.stores.rollups import DAY, DAYS_SHOWN, RolledUp
 from playsmart_gateway.tasks import PacedTask
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,10 @@ RUNS_PER_STEP = 5_000
 RUN_RESTS = 19
 RUN_IDLE_SECONDS = 3_600.0
 """Between two looks at all runs."""
+
+LOSS_IDLE_SECONDS = 600.0
+MAX_LOSSES = 10_000
+"""Groups that are told apart: some megabytes, and a tenth of a second to write them."""
 
 REVOCATIONS_IDLE_SECONDS = 10.0
 MAX_REVOCATIONS = 100_000
@@ -135,6 +140,47 @@ def runs_task(
         idle_seconds=RUN_IDLE_SECONDS,
         clock=clock,
         failed=partial(stats.count_side_failure, "runs"),
+    )
+
+
+def losses_task(
+    reader: LossReader,
+    rollups: Rollups | None,
+    stats: Stats,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+) -> PacedTask:
+    """Return what adds up the losses of all runs: for the dashboard, if there are ``rollups``.
+
+    ``stats`` get those of runs that were seen last today or yesterday (UTC).
+    """
+    losses, position = Losses(MAX_LOSSES), b""
+
+    async def step() -> bool:
+        nonlocal losses, position
+        now = wall()
+        before = int((now - QUIET_SECONDS) * 1_000_000)
+        page = await reader.losses(before, after=position, limit=RUNS_PER_STEP)
+        today = int(now) // DAY
+        losses.add(each for each in page.losses if each.day > today - DAYS_SHOWN)
+        if page.position is not None:
+            position = page.position
+            return True
+        found, losses, position = losses.all(), Losses(MAX_LOSSES), b""
+        stats.run_numbers = sum(each.numbers for each in found if each.day >= today - 1)
+        stats.run_lost = sum(each.lost for each in found if each.day >= today - 1)
+        if rollups is not None:
+            await rollups.keep_losses(found)
+        return False
+
+    return PacedTask(
+        step,
+        "it is not known how many events never came",
+        rests=RUN_RESTS,
+        idle_seconds=LOSS_IDLE_SECONDS,
+        clock=clock,
+        failed=partial(stats.count_side_failure, "losses"),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Protocol, Self, runtime_checkable
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.losses import Loss
 from playsmart_gateway.stores.models import (
     NEVER,
     Account,
@@ -342,6 +343,10 @@ class Rollups(Protocol):
         Raises:
             SinkRejected: the sums take nothing else either; nothing is left out.
         """
+        ...
+
+    async def keep_losses(self, losses: Sequence[Loss]) -> None:
+        """Have the figures show these from now on, in place of those before."""
         ...
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:

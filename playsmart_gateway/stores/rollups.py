@@ -76,6 +76,18 @@ class Action(msgspec.Struct, frozen=True):
     value: float
 
 
+class ProgramLoss(msgspec.Struct, frozen=True):
+    """Of what the runs of an app version on a platform numbered, how much never came.
+
+    The runs are those of which something came last in the days asked for; see ``stores.losses``.
+    """
+
+    app_version: str
+    platform: str
+    numbers: int
+    lost: int
+
+
 class Field(msgspec.Struct, frozen=True):
     """The values of one metadata field in the newest events of Lynes."""
 
@@ -110,4 +122,5 @@ class Figures(msgspec.Struct, frozen=True):
     levels: list[Level]
     coins: list[GameCoins]
     actions: list[Action]
+    losses: list[ProgramLoss]
     fields: list[Field]

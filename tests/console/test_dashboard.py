@@ -144,7 +144,7 @@ class CountingFigures(SqliteRollups):
         if self.fails:
             raise SinkUnavailable("gone")
         empty: list[Any] = []
-        return Figures(RolledUp(0, 0), None, empty, empty, empty, None, *[empty] * 4)
+        return Figures(RolledUp(0, 0), None, empty, empty, empty, None, *[empty] * 5)
 
 
 async def test_a_clock_that_is_set_makes_no_figures_older_or_younger() -> None:

@@ -16,6 +16,7 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.stores.background import rollup_task
 from playsmart_gateway.stores.contract import Rollups
+from playsmart_gateway.stores.losses import Loss
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Audited
 from playsmart_gateway.stores.open import open_store
@@ -47,6 +48,9 @@ class BrokenFigures:
         raise ZeroDivisionError
 
     async def skip(self) -> RolledUp:
+        raise ZeroDivisionError
+
+    async def keep_losses(self, losses: Sequence[Loss]) -> None:
         raise ZeroDivisionError
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:

@@ -1,23 +1,28 @@
 """The audit and the rollup task beside ingest: what they count, and what they tell."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import pytest
 
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
+from playsmart_gateway.events.about import About, Program
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.stores.background import (
     AUDIT_IDLE_SECONDS,
+    LOSS_IDLE_SECONDS,
+    MAX_LOSSES,
     ROLLUP_IDLE_SECONDS,
     RUN_IDLE_SECONDS,
     RUNS_PER_STEP,
     audit_task,
+    losses_task,
     revocations_task,
     rollup_task,
     runs_task,
 )
+from playsmart_gateway.stores.losses import Loss
 from playsmart_gateway.stores.memory.accounts import MemoryAccounts
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import (
@@ -78,6 +83,7 @@ class ScriptedRollups:
     def __init__(self, *script: RolledUp | Exception | None, rests: int = 4) -> None:
         self.rests = rests
         self.asked: list[int] = []
+        self.losses: list[Sequence[Loss]] = []
         self._script = list(script)
 
     async def __aenter__(self) -> Self:
@@ -101,6 +107,9 @@ class ScriptedRollups:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    async def keep_losses(self, losses: Sequence[Loss]) -> None:
+        self.losses.append(losses)
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
         raise AssertionError("nobody looks")
@@ -167,6 +176,74 @@ async def test_runs_are_forgotten_for_their_age_a_piece_at_a_step_and_then_from_
     wall.advance(90 * DAY)
     await task.once()
     assert not store.runs.runs
+
+
+def a_run(store: MemorySink, number: int, day: int, version: str = "1") -> None:
+    """Two of its four numbers never came; the last one came at the beginning of a day."""
+    about = About(client=Program(app_version=version))
+    batch = numbered(number + 1, 2, 4, run=number.to_bytes(16, "big"), about=about)
+    batch.received_at = day * DAY * 1_000_000
+    store.runs.write_down(store.runs.claim([batch], ()))
+
+
+async def test_losses_are_added_up_a_piece_at_a_step_and_kept_and_counted_at_the_end() -> None:
+    store, stats, rollups = MemorySink(), Stats(), ScriptedRollups()
+    for number in range(RUNS_PER_STEP):
+        a_run(store, number, (1_000, 999, 998, 970)[number % 4])
+    wall = FakeClock(1_000 * DAY + 3_601)
+    task = losses_task(store, rollups, stats, wall=wall)
+    for walk in (1, 2):
+        assert await task.once() < LOSS_IDLE_SECONDS, "there may be more"
+        assert len(rollups.losses) == walk - 1
+        assert await task.once() == LOSS_IDLE_SECONDS
+        assert [(each.day, each.lost) for each in rollups.losses[-1]] == [
+            (998, RUNS_PER_STEP // 2), (999, RUNS_PER_STEP // 2), (1_000, RUNS_PER_STEP // 2)
+        ], "what was lost longer than a month ago is not shown"  # fmt: skip
+        assert (stats.run_numbers, stats.run_lost) == (2 * RUNS_PER_STEP, RUNS_PER_STEP)
+    wall.advance(2 * DAY)
+    await task.once()
+    await task.once()
+    assert (stats.run_numbers, stats.run_lost) == (0, 0)
+
+
+async def test_clients_that_name_ever_new_versions_take_no_more_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("playsmart_gateway.stores.background.MAX_LOSSES", 3)
+    store, rollups = MemorySink(), ScriptedRollups()
+    for number in range(9):
+        a_run(store, number, 1_000, f"version {number}")
+    await losses_task(store, rollups, Stats(), wall=FakeClock(1_001 * DAY)).once()
+    assert [each.lost for each in rollups.losses[0]] == [2, 2, 2, 12]
+    assert MAX_LOSSES >= 1_000
+
+
+async def test_losses_that_cannot_be_kept_are_added_up_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Away(ScriptedRollups):
+        async def keep_losses(self, losses: Sequence[Loss]) -> None:
+            await super().keep_losses(losses)
+            if len(self.losses) == 1:
+                raise SinkUnavailable("gone")
+
+    store, stats, rollups = MemorySink(), Stats(), Away()
+    a_run(store, 1, 1_000)
+    task = losses_task(store, rollups, stats, wall=FakeClock(1_001 * DAY))
+    assert await task.once() == TROUBLED_SECONDS
+    assert stats.side_failures == {"losses": 1}
+    assert "it is not known how many events never came: gone" in caplog.text
+    assert await task.once() == LOSS_IDLE_SECONDS
+    assert rollups.losses[0] == rollups.losses[1] != []
+
+
+async def test_a_store_without_figures_has_its_losses_counted() -> None:
+    store, stats = MemorySink(), Stats()
+    a_run(store, 1, 1_000)
+    await losses_task(store, None, stats, wall=FakeClock(1_000 * DAY + 3_600)).once()
+    assert (stats.run_numbers, stats.run_lost) == (0, 0), "more may be on its way"
+    await losses_task(store, None, stats, wall=FakeClock(1_000 * DAY + 3_601)).once()
+    assert (stats.run_numbers, stats.run_lost) == (4, 2)
 
 
 async def test_whose_tokens_were_revoked_is_told_as_long_as_one_may_be_good() -> None:

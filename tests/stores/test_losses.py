@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from playsmart_gateway.events.about import About, Program
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.intervals import MAX_GAPS
+from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.losses import OTHER, UNKNOWN, Loss, Losses
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.readers import LossReader
+from playsmart_gateway.stores.rollups import ProgramLoss
 from tests.support.numbered import GAME, numbered
 from tests.support.stores import MakeSink, for_all, select
 
@@ -181,3 +183,41 @@ async def test_the_views_say_it_in_sql_of_runs_that_are_quiet(database_url: str)
     found = await select(database_url, f"{query} WHERE lost > 0 ORDER BY run")
     assert [tuple(row) for row in found][:1] == [(quiet, day, GAME, "2.1.5", 6, 3, "[[0,1],[3,5]]")]
     assert [row[3:] for row in found][1:] == [(UNKNOWN, 2, 1, "[[0,1]]")]
+
+
+async def shown(store: Store, game_id: str | None, seconds: int, now_day: int) -> list[ProgramLoss]:
+    rollups = store.rollups()
+    assert rollups is not None
+    async with rollups:
+        return (await rollups.read(game_id, seconds, now_day * 86_400.0)).losses
+
+
+async def test_the_figures_show_what_was_kept_last_by_version_and_platform(
+    database_url: str,
+) -> None:
+    programs = [Program("", "", "2.1.5", "ios"), Program("", "", "2.1.4", "android")]
+    runs = [of_run(1, 1, 1, 2, client=programs[0]), of_run(2, 2, 1, 2, client=programs[1])]
+    kept = [
+        Loss(TODAY, "a", "2.1.5", "ios", 1, 100, 1), Loss(TODAY, "b", "2.1.5", "ios", 2, 300, 3),
+        Loss(TODAY - 8, "a", "2.1.4", "android", 1, 900, 90),
+        Loss(TODAY, "a", UNKNOWN, UNKNOWN, 1, 10, 0), Loss(TODAY, OTHER, OTHER, OTHER, 1, 1, 1),
+        Loss(TODAY, "a", "of nobody", "ios", 1, 1, 1), Loss(TODAY, "a", "2.1.4", "tv", 1, 1, 1),
+    ]  # fmt: skip
+    async with open_store(database_url) as store:
+        rollups = store.rollups()
+        assert rollups is not None
+        await store.write(runs)
+        async with rollups:
+            await rollups.keep_losses([Loss(TODAY, "a", "2.1.4", "ios", 1, 7, 7)])
+            await rollups.keep_losses(kept)
+        assert await shown(store, None, 604_800, TODAY) == [
+            ProgramLoss("2.1.5", "ios", 400, 4), ProgramLoss(UNKNOWN, UNKNOWN, 10, 0),
+            ProgramLoss(OTHER, OTHER, 1, 1),
+        ]  # fmt: skip
+        month = await shown(store, "a", 2_592_000, TODAY)
+        assert [(each.app_version, each.lost) for each in month] == [
+            ("2.1.4", 90), ("2.1.5", 1), (UNKNOWN, 0)
+        ]  # fmt: skip
+        await store.erase("player-1")
+        left = await shown(store, None, 2_592_000, TODAY)
+        assert {each.app_version for each in left} == {UNKNOWN, OTHER}, "no word of theirs"

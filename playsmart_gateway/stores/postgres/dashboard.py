@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from playsmart_gateway.events.batch import LYNES, MAX_EVENTS_PER_BATCH
 from playsmart_gateway.stores.contract import Rollups
+from playsmart_gateway.stores.losses import Loss
 from playsmart_gateway.stores.postgres.connection import (
     READ,
     WRITER_LOCK,
@@ -26,6 +27,7 @@ from playsmart_gateway.stores.rollups import (
     Figures,
     RolledUp,
 )
+from playsmart_gateway.stores.sql import runs
 from playsmart_gateway.stores.sql.dashboard import (
     MAX_ROWS,
     NEWEST_BATCHES,
@@ -154,6 +156,11 @@ class PostgresRollups(Rollups):
         async with self._store.transaction() as db:
             await leave_out(db, chunk)
         return RolledUp(chunk.position, chunk.end)
+
+    @override
+    async def keep_losses(self, losses: Sequence[Loss]) -> None:
+        async with self._store.transaction() as db:
+            await runs.keep_losses(db, losses)
 
     @override
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:

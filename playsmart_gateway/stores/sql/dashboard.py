@@ -16,6 +16,7 @@ from playsmart_gateway.stores.rollups import (
     Figures,
     GameCoins,
     Level,
+    ProgramLoss,
     RolledUp,
 )
 
@@ -23,6 +24,7 @@ MAX_ROWS = 10_000
 """Of one query; more would be no picture."""
 
 MAX_LEVELS = 200
+MAX_PROGRAMS = 100
 NEWEST_BATCHES = 20_000
 NEWEST_OF_LYNES = 1_000
 """Its distributions are of so many batches among the newest of all: ``batches`` has no index."""
@@ -115,6 +117,17 @@ _ACTIONS = Query(
     ("game", "first_day"),
 )
 
+_LOSSES = Query(
+    f"""
+    SELECT app_version, platform, CAST(sum(numbers) AS BIGINT) AS n,
+           CAST(sum(lost) AS BIGINT) AS gone
+    FROM rollup_losses WHERE day >= $2 AND game_id = coalesce($1, game_id)
+    GROUP BY app_version, platform ORDER BY n DESC, app_version, platform LIMIT {MAX_PROGRAMS}
+    """,  # noqa: S608 - built from our own constants
+    "app_version, platform, n, gone",
+    ("game", "first_day"),
+)
+
 
 def _levels(number: str) -> Query:
     """``number`` is SQL of the number that a level begins with, 0 if with none."""
@@ -177,6 +190,7 @@ async def read_figures(
         levels=[Level(*row) for row in await rows(_levels(level_number))],
         coins=[GameCoins(*row) for row in await rows(_COINS)],
         actions=[Action(*row) for row in await rows(_ACTIONS)],
+        losses=[ProgramLoss(*row) for row in await rows(_LOSSES)],
         fields=[
             Field(name, kind, values, least, mean, most, [(text, n) for text, n in common or ()])
             for name, kind, values, least, mean, most, common in await rows(fields)

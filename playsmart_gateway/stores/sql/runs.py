@@ -12,7 +12,7 @@ from typing import Any
 
 from playsmart_gateway.events.about import Program
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, RUN_BYTES, Batch, run_owner
-from playsmart_gateway.stores.losses import Loss, LossPage
+from playsmart_gateway.stores.losses import OTHER, UNKNOWN, Loss, LossPage
 from playsmart_gateway.stores.models import ForgottenRuns
 from playsmart_gateway.stores.runs import ToldRun, compared
 from playsmart_gateway.stores.sql.database import Database, run
@@ -26,6 +26,19 @@ _LOST = """
     FROM run_losses WHERE seen_at < $1 AND run > $2
 """
 _LOST_GROUPS = " GROUP BY at, game_id, app_version, platform"
+_DROP_LOSSES = f"""
+    DELETE FROM rollup_losses
+    WHERE app_version NOT IN (SELECT app_version FROM clients)
+          AND app_version NOT IN ('{UNKNOWN}', '{OTHER}')
+       OR platform NOT IN (SELECT platform FROM clients)
+          AND platform NOT IN ('{UNKNOWN}', '{OTHER}')
+"""  # noqa: S608 - built from our own constants
+_KEEP_LOSSES = """
+    INSERT INTO rollup_losses (day, game_id, app_version, platform, runs, numbers, lost)
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2, value ->> 3,
+           CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BIGINT), CAST(value ->> 6 AS BIGINT)
+    FROM json_each($1)
+"""
 _GAMES = """
     SELECT game_id FROM batches WHERE user_id = $1
     UNION SELECT game_id FROM dead_letters WHERE user_id = $1
@@ -103,6 +116,13 @@ async def losses(db: Database, before: int, *, after: bytes, limit: int) -> Loss
     return LossPage([Loss(*row) for row in rows], last)
 
 
+async def keep_losses(db: Database, found: Sequence[Loss]) -> None:
+    """See ``Rollups.keep_losses``; what only a player said who was erased meanwhile is left out."""
+    await db.fetch("DELETE FROM rollup_losses")
+    await run(db, _KEEP_LOSSES, found)
+    await db.fetch(_DROP_LOSSES)
+
+
 async def erase(db: Database, user_id: str, games: Iterable[str]) -> int:
     """Delete the runs of a player in these games; return how many there were.
 
@@ -110,7 +130,9 @@ async def erase(db: Database, user_id: str, games: Iterable[str]) -> int:
     """
     delete = f"DELETE {_OWNED} RETURNING client_id"
     gone = [row for game in games for row in await db.fetch(delete, run_owner(game, user_id))]
-    return await _without_clients(db, gone)
+    erased = await _without_clients(db, gone)
+    await db.fetch(_DROP_LOSSES)
+    return erased
 
 
 async def count(db: Database, user_id: str) -> int:

@@ -14,10 +14,12 @@ from typing_extensions import override
 
 from playsmart_gateway.events.batch import LYNES, MAX_EVENTS_PER_BATCH
 from playsmart_gateway.stores.contract import Rollups
+from playsmart_gateway.stores.losses import Loss
 from playsmart_gateway.stores.rollups import (
     Figures,
     RolledUp,
 )
+from playsmart_gateway.stores.sql import runs
 from playsmart_gateway.stores.sql.dashboard import (
     MAX_ROWS,
     NEWEST_BATCHES,
@@ -125,6 +127,11 @@ class SqliteRollups(Rollups):
         async with self._store.transaction() as db:
             await leave_out(Statements(db), chunk)
         return RolledUp(chunk.position, chunk.end)
+
+    @override
+    async def keep_losses(self, losses: Sequence[Loss]) -> None:
+        async with self._store.writing() as db:
+            await runs.keep_losses(db, losses)
 
     @override
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
