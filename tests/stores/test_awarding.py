@@ -154,6 +154,27 @@ async def test_a_repeat_by_its_run_is_told_the_first_award_and_pays_nothing(url:
             assert len(await history(reader.points, "ada")) == 2
 
 
+@pytest.mark.parametrize("gone", ["erased", "forgotten"])
+async def test_a_repeat_of_what_is_erased_or_forgotten_is_a_new_event(url: str, gone: str) -> None:
+    """Of who is erased nothing is left; else what was paid before stays."""
+    async with open_store(url, program=PROGRAM) as sink:
+        first, repeat, later = (event(n, at_ms=NOON + n * DAY) for n in (1, 2, 3))
+        for each in (first, repeat, later):
+            each.run = run_key(run_of(b"k", b"lynes"), "p", "ada")
+        await sink.commit([first])
+        if gone == "erased":
+            await sink.erase("ada")
+        else:
+            await sink.forget_runs(repeat.received_at, after=b"", limit=10)
+        (award,), (told,) = await sink.commit([repeat]), await sink.commit([later])
+        assert (award.is_repeated, award.points) == (False, 10)
+        assert award.history[0].timestamp_ms == NOON + 2 * DAY
+        assert told == msgspec.structs.replace(award, is_repeated=True)
+        async with sink.reader() as reader:
+            expected = 11 if gone == "erased" else 21
+            assert await reader.points.points("p", "ada") == expected
+
+
 async def test_a_repeat_of_what_was_no_award_pays_nothing(url: str) -> None:
     """Another batch has the number of the run already, of whatever source."""
     async with open_store(url, program=PROGRAM) as sink:
