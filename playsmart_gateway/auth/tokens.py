@@ -108,6 +108,7 @@ class TokenVerifier:
         self._cached: dict[bytes, tuple[float, float, int, Caller]] = {}
         self._cached_bytes = 0
         self._not_before: Mapping[str, float] = {}
+        self._followers: list[TokenVerifier] = []
         self.on_invalid: Callable[[], None] = lambda: None
 
     def recall(self, token: bytes) -> Caller | None:
@@ -166,6 +167,12 @@ class TokenVerifier:
         if news:
             for token in [token for token, kept in self._cached.items() if kept[3].subject in news]:
                 self._forget(token)
+        for follower in self._followers:
+            follower.revoke(not_before)
+
+    def follow(self, other: "TokenVerifier") -> None:
+        """Believe no token that ``other`` is told, from now on, to believe no more."""
+        other._followers.append(self)
 
     async def _signed_claims(self, token: bytes) -> bytes:
         if len(token) > MAX_TOKEN_BYTES or not (match := _COMPACT.fullmatch(token)):

@@ -53,6 +53,8 @@ class _Lynes(Dialect):
         section, program = config.of(Lynes), program_for(config)
         verifier = lynes_verifier_for(config) or players
         verifier.on_invalid = players.on_invalid
+        if section.strict_user and verifier is not players:
+            verifier.follow(players)  # its tokens are those of players
         tokens = Tokens(verifier, lynes_auth(config).trust_forwarded)
         access = Access(section.project, section.api_keys, bool(section.strict_user))
         (limited,) = self.limits(config)

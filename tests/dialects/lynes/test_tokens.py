@@ -90,6 +90,16 @@ async def test_if_nothing_is_written_down_the_contract_holds_and_any_token_opens
         assert set(await answers(http, bearer(SECRET, "eve"))) == {200, 404}
 
 
+async def test_a_token_of_a_player_who_was_revoked_opens_nothing_of_lynes_either() -> None:
+    """Though Lynes has a section of its own, and so remembers tokens of its own."""
+    config = configured(LYNES__STRICT_USER="true", LYNES__AUTH="{leeway_seconds = 5}")
+    app = opened(config)
+    async with in_process(app) as http:
+        assert set(await answers(http, bearer(SECRET, "ada"))) <= {200, 403, 404}
+        app.state.gateway.verifier.revoke({"ada": time.time() + 60})
+        assert set(await answers(http, bearer(SECRET, "ada"))) == {401}
+
+
 async def test_an_api_key_comes_on_top_of_keys_of_its_own() -> None:
     config = configured(
         LYNES__AUTH=KEYS_OF_ITS_OWN,
