@@ -54,6 +54,10 @@ OPERATIONS = {
 REGISTRY: Registry[Any] = Registry().with_resource(
     "urn:document", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)
 )
+ORIGIN = "https://game.example.com"
+KEYWORDS = {FORM: "data", "application/json": "json", "text/plain": "content"}
+"""By which name httpx takes a body."""
+
 TEAK_APP = (
     f'[{{id = "{APP}", secret_key = "{SECRET_KEY}", properties = {{player_level = "string"}}}}]'
 )
@@ -211,7 +215,7 @@ def test_every_error_code_is_documented_with_an_example() -> None:
         example["value"]["error"]["code"]
         for _, body in bodies()
         for example in body.get("examples", {}).values()
-        if isinstance(example["value"].get("error"), dict)
+        if "error" in example["value"] and isinstance(example["value"]["error"], dict)
     }
     assert shown >= set(CODES.values())
 
@@ -226,6 +230,8 @@ def test_examples_are_what_their_schema_says(place: str) -> None:
     body = dict(bodies())[place]
     for example in body.get("examples", {}).values():
         validator(body["schema"]).validate(example["value"])
+        if "contentSchema" in body["schema"]:  # of a text that is JSON
+            validator(body["schema"]["contentSchema"]).validate(json.loads(example["value"]))
 
 
 def test_nothing_in_it_is_a_remark_for_ourselves() -> None:
@@ -302,16 +308,18 @@ def test_other_methods_and_paths_answer_as_the_components_say(gateway: RunningGa
 def test_the_examples_are_accepted_as_they_are(start_gateway: StartGateway) -> None:
     operator = "0123456789-operator"
     known = {"TEAK__APPS": TEAK_APP, "OPERATOR__TOKEN": operator, **LYNES_PROJECT}
+    known |= {"LYNES__AUTH": '{issuer = "lynes"}', "CORS__ORIGINS": f'["{ORIGIN}"]'}
     gateway = start_gateway(ACCOUNTS__ENABLED="true", **known)
     session = gateway.client.post(DEVICE, json={}).json()["data"]
-    token = {"authorization": f"Bearer {gateway.token(PLAYER)}", OPERATOR_TOKEN: operator}
+    token = gateway.token(PLAYER, iss="lynes")  # as nothing is wanted of a player's issuer
+    credentials = {"authorization": f"Bearer {token}", OPERATOR_TOKEN: operator}
     sent = 0
     for (method, path), operation in sorted(
         OPERATIONS.items(), key=lambda each: each[0][1] != "/v2/identify"
     ):
         body = operation.get("requestBody", {}).get("content", {})
-        requests = [
-            {"data" if media_type == FORM else "json": example["value"]}
+        requests: list[dict[str, Any]] = [
+            {KEYWORDS[media_type]: example["value"]}
             for media_type, each in body.items()
             for example in each["examples"].values()
         ]
@@ -327,7 +335,12 @@ def test_the_examples_are_accepted_as_they_are(start_gateway: StartGateway) -> N
                     query[each["name"]] = each["example"]
             if "refresh_token" in (request.get("json") or {}):  # no other is good
                 request["json"] = {"refresh_token": session["refresh_token"]}
-            headers = token if "security" in operation else {}
+            headers = credentials if "security" in operation else {}
+            if "content" in request:  # a beacon
+                beacon = json.loads(request["content"])
+                assert "eyJ" in beacon["access_token"]
+                request["content"] = json.dumps(beacon | {"access_token": token})
+                headers = {"content-type": "text/plain", "origin": ORIGIN}
             answer = gateway.client.request(method, url, headers=headers, params=query, **request)
             assert answer.is_success, answer.text
             conforms((method, path), answer)

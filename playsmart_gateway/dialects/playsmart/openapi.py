@@ -1,8 +1,9 @@
 """PlaySmart's ``POST /ingest/events`` in the document."""
 
+import json
 from typing import Any
 
-from playsmart_gateway.dialects.playsmart.endpoint import PATH, UNKNOWN_GAME
+from playsmart_gateway.dialects.playsmart.endpoint import MAX_BEACON_BYTES, PATH, UNKNOWN_GAME
 from playsmart_gateway.dialects.playsmart.request import Rejected
 from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS, Upload
 from playsmart_gateway.dialects.playsmart.validate import OPERATOR_TOKEN
@@ -241,7 +242,24 @@ _REFUSED = {
         "too_many_connections",
     ),
 }
-_BODY = body({JSON: content(ref(Upload), UPLOADS)})
+_UPLOAD = {JSON: content(ref(Upload), UPLOADS)}
+_BEACON: Schema = {
+    "type": "string",
+    "maxLength": MAX_BEACON_BYTES,
+    "contentMediaType": JSON,
+    "contentSchema": {
+        "allOf": [ref(Upload)],
+        "type": "object",
+        "required": ["access_token"],
+        "properties": {"access_token": {"type": "string", "description": "The player's token."}},
+    },
+    "description": "A beacon: the same JSON, not compressed, with the token in it. It is taken "
+    "from pages of `[cors] origins` alone.",
+}
+_BEACON_EXAMPLE = json.dumps(
+    {"access_token": "eyJhbGciOiJIUzI1NiJ9...", **UPLOADS["a completed level"]}
+)
+_BEACONS = {"text/plain": content(_BEACON, {"a page that closes": _BEACON_EXAMPLE})}
 
 PIECE = Piece(
     "PlaySmart",
@@ -261,7 +279,7 @@ PIECE = Piece(
                     **_REFUSED,
                 },
                 parameters=[PREFER, _KEY],
-                requestBody=_BODY,
+                requestBody=body({**_UPLOAD, **_BEACONS}),
                 security=BEARER,
             )
         },
@@ -296,7 +314,7 @@ PIECE = Piece(
                     ),
                 },
                 parameters=[_OPERATOR, PREFER],
-                requestBody=_BODY,
+                requestBody=body(_UPLOAD),
                 security=BEARER,
             )
         },

@@ -21,6 +21,7 @@ from playsmart_gateway.dialects.teak.openapi_schemas import (
     APP,
     SECRET_KEY,
 )
+from tests.campaigns.fuzz.settings import ORIGIN, TOKEN
 from tests.support.process import SECRET, RunningGateway, clean_environment
 from tests.support.uploads import in_toml
 
@@ -35,6 +36,8 @@ ENVIRONMENT = {
     "PLAYSMART_LYNES__EVENTS": in_toml(msgspec.to_builtins(EVENTS)),
     "PLAYSMART_LYNES__STREAKS": in_toml(msgspec.to_builtins(STREAKS)),
     "PLAYSMART_LYNES__RATE_LIMIT": "0",
+    "PLAYSMART_LYNES__AUTH": '{issuer = "lynes"}',  # whose tokens do for both, as none is in [auth]
+    "PLAYSMART_CORS__ORIGINS": f'["{ORIGIN}"]',
     "PLAYSMART_ACCOUNTS__ENABLED": "true",
     "PLAYSMART_ACCOUNTS__REQUESTS_PER_MINUTE_OF_ADDRESS": "0",
     "PLAYSMART_ACCOUNTS__TRIES_PER_MINUTE_OF_ACCOUNT": "0",
@@ -62,18 +65,20 @@ def main() -> int:
 
 
 def _fuzz(gateway: RunningGateway, examples: int, seed: int | None, others: list[str]) -> int:
+    token = gateway.token(PLAYER, iss="lynes")
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
         *("run", f"{gateway.url}/openapi.json"),
         *("--checks", "all", "--max-examples", str(examples)),
         # Where a header is left out the token of the campaign comes along all the same.
         *("--exclude-checks", "missing_required_header"),
-        *("--header", f"Authorization: Bearer {gateway.token(PLAYER)}"),
+        *("--header", f"Authorization: Bearer {token}"),
         *("--header", f"{OPERATOR_TOKEN}: {OPERATOR}"),
         *(() if seed is None else ("--seed", str(seed))),
         *others,
     ]
-    environment = clean_environment(SCHEMATHESIS_HOOKS="tests.campaigns.fuzz.hooks")
+    hooks = "tests.campaigns.fuzz.hooks"
+    environment = clean_environment(SCHEMATHESIS_HOOKS=hooks, **{TOKEN: token})
     return subprocess.run(command, env=environment, check=False).returncode
 
 
