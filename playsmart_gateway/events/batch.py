@@ -93,9 +93,12 @@ class Batch(msgspec.Struct, gc=False):
 def run_of(idempotency_key: bytes, of: bytes = b"") -> bytes:
     """Return the run that a key stands for which names one request, whose ``seq`` is then 0.
 
-    ``of`` is what the key is of, at most 16 bytes: one key of two of them is two keys.
+    ``of`` is what the key is of, at most 16 bytes: one key of two of them is two keys. Space behind
+    it is none of it (RFC 9110 section 5.5): proxies drop it, and parsers may leave it.
     """
-    return hashlib.blake2b(idempotency_key, digest_size=RUN_BYTES, person=of).digest()
+    return hashlib.blake2b(
+        idempotency_key.rstrip(b" \t"), digest_size=RUN_BYTES, person=of
+    ).digest()
 
 
 def run_key(run: bytes, game_id: str, user_id: str) -> bytes:

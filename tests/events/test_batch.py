@@ -70,3 +70,8 @@ def test_a_run_is_its_players_in_a_game_whoever_else_names_it() -> None:
         assert run_key(run, game, user) == run + run_owner(game, user)
         assert len(run_owner(game, user)) == OWNER_BYTES
     assert run_owner("g", "u").hex() == "725a03d2d6da558c"
+
+
+def test_space_behind_an_idempotency_key_is_none_of_it() -> None:
+    """One proxy drops it, another does not: the repeat by another way has the same key."""
+    assert run_of(b"order-1 \t") == run_of(b"order-1") != run_of(b"order 1")

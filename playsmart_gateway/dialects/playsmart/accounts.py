@@ -275,8 +275,8 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 def _read_email(text: str) -> str | None:
     """Return an address as it is compared: people do not know whether theirs has capitals."""
-    email = text.strip().lower()
-    return email if len(email) <= MAX_EMAIL_LENGTH and _EMAIL.fullmatch(email) else None
+    email = text.strip()  # its letters are looked at first: the small one of a Kelvin sign is a k
+    return email.lower() if len(email) <= MAX_EMAIL_LENGTH and _EMAIL.fullmatch(email) else None
 
 
 def _read_password(text: str) -> str | None:
