@@ -2,7 +2,8 @@
 
 A phone that is killed may have written one event more than its ledger says. Runs have no gap, as
 every phone sends all it has; and of each, as many repeats are counted as the proxy saw: what the
-gateway took less what is stored, or some more of which it could not say that it took them.
+gateway took less what is stored, or some more of which it could not say that it took them. No phone
+gives a number twice, so nobody tells of a conflict.
 """
 
 import contextlib
@@ -53,6 +54,7 @@ class Verdict:
     wrong_coins: int = 0
     false_gaps: int = 0
     miscounted_runs: int = 0
+    run_conflicts: int = 0
     first_wrong: list[str] = field(default_factory=list)
 
     @property
@@ -69,11 +71,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the world knows: the events that each life kept, and the proxy's counts of each run."""
+    """What the world knows: the events that each life kept, and the proxy's counts of each run.
+
+    ``conflicts`` are the conflicts of runs that gateway or worker counted.
+    """
 
     kept: Mapping[int, int]
     taken: Mapping[str, int]
     sent: Mapping[str, int]
+    conflicts: int = 0
 
 
 async def judge(url: str, seen: Seen, *, has_order: bool) -> Verdict:
@@ -84,6 +90,7 @@ async def judge(url: str, seen: Seen, *, has_order: bool) -> Verdict:
     await _judge_runs(url, seen, verdict)
     ((buried,),) = await _select(url, _BURIED)
     verdict.wrong("buried_batches", buried, "dead letters")
+    verdict.wrong("run_conflicts", seen.conflicts, "numbers of a run for other events")
     return verdict
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -53,19 +53,23 @@ class Figures:
 
 
 class Campaign:
-    """Plays a plan on a scene that is up; ``began`` is called with each life."""
+    """Plays a plan on a scene that is up."""
 
-    def __init__(
-        self, scene: Scene, folder: Path, plan: Plan, began: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, scene: Scene, folder: Path, plan: Plan) -> None:
         self._scene = scene
         self._folder = folder
         self._plan = plan
-        self._began = began
         self._chance = Random(f"lives {plan.seed}")
         self._proxy = Proxy(scene.gateway.port, plan.seed)
         self._lives = 0
         self._kills = 0
+        self._conflicts = 0
+
+    @property
+    def so_far(self) -> str:
+        """What was played up to now."""
+        events = sum(self._kept().values())
+        return f"{self._lives:,} lives, {events:,} events, {self._kills:,} kills of the gateway"
 
     async def play(self) -> Figures:
         """Play it to its end; ``AssertionError`` if a process does not come to its own."""
@@ -86,8 +90,9 @@ class Campaign:
                     group.create_task(self._send_the_rest(name))
             await self._proxy.settled()
         await self._scene.drained()
+        self._conflicts += await self._scene.run_conflicts()
         await self._scene.stop()
-        seen = Seen(self._kept(), self._proxy.taken, self._proxy.sent)
+        seen = Seen(self._kept(), self._proxy.taken, self._proxy.sent, self._conflicts)
         verdict = await judge(self._scene.url, seen, has_order=self._scene.has_order)
         return Figures(self._lives, self._kills, dict(self._proxy.met), verdict)
 
@@ -102,6 +107,7 @@ class Campaign:
     async def _kill_the_gateway(self) -> None:
         while True:
             await asyncio.sleep(self._chance.uniform(*self._plan.gateway_seconds))
+            self._conflicts += await self._scene.run_conflicts()
             self._scene.kill()
             self._kills += 1
             await asyncio.sleep(self._chance.uniform(0, 0.3))
@@ -111,7 +117,6 @@ class Campaign:
         plan = self._plan
         while self._is_young():
             self._lives += 1
-            self._began()
             process = await self._start(name, self._life(name, self._lives))
             try:
                 await asyncio.sleep(self._chance.uniform(*plan.life_seconds))

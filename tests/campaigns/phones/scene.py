@@ -56,6 +56,12 @@ class Scene:
         if self.worker is not None:
             await until(self.worker.is_ready, "the worker is ready")
 
+    async def run_conflicts(self) -> int:
+        """Return how often this life met numbers of a run that were other events'."""
+        store = self.worker or self.gateway
+        metrics = await store.metrics()
+        return int(metrics.get("run_conflicts_total", 0))  # a worker may be too busy to answer
+
     def kill(self) -> None:
         """SIGKILL every process of it."""
         self.gateway.kill()

@@ -47,8 +47,10 @@ class Tables:
         async with open_store(self._url) as store:
             await store.bury(batch, "it was poison")
 
-    async def judged(self, kept: int = 3, *, taken: int = 3, sent: int = 3) -> Verdict:
-        seen = Seen({LIFE: kept}, {NAME: taken}, {NAME: sent})
+    async def judged(
+        self, kept: int = 3, *, taken: int = 3, sent: int = 3, conflicts: int = 0
+    ) -> Verdict:
+        seen = Seen({LIFE: kept}, {NAME: taken}, {NAME: sent}, conflicts)
         return await judge(self._url, seen, has_order=True)
 
 
@@ -113,3 +115,8 @@ async def test_repeats_that_are_counted_too_few_or_too_many_are_noticed(tables: 
 async def test_a_dead_letter_is_noticed(tables: Tables) -> None:
     await tables.bury(batch(1, [0, 1, 2], seq=0))
     assert (await tables.judged()).buried_batches == 1
+
+
+async def test_a_conflict_of_runs_is_noticed(tables: Tables) -> None:
+    await tables.write(batch(1, [0, 1, 2], seq=0))
+    assert (await tables.judged(conflicts=1)).run_conflicts == 1
