@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -18,6 +19,7 @@ from tests.campaigns.phones.phone import Life
 from tests.campaigns.phones.proxy import Proxy
 from tests.campaigns.phones.scene import GAME, Scene
 from tests.support.players import token
+from tests.support.polling import until
 from tests.support.program import SECRET
 
 PHONE = ("tests.campaigns.phones.phone",)
@@ -29,7 +31,7 @@ class Plan:
     """How much is played: at least ``lives`` of the phones, ``events``, ``kills`` of the gateway.
 
     ``program`` is the phone: the name of a module and its arguments. A life takes between the two
-    ``life_seconds``, and one of the gateway between the ``gateway_seconds``.
+    ``life_seconds`` from its first event on, one of the gateway between the ``gateway_seconds``.
     """
 
     seed: int = 1
@@ -107,22 +109,43 @@ class Campaign:
     async def _kill_the_gateway(self) -> None:
         while True:
             await asyncio.sleep(self._chance.uniform(*self._plan.gateway_seconds))
+            if self._kills % 2 == 0:
+                await self._lose_answers()
             self._conflicts += await self._scene.run_conflicts()
             self._scene.kill()
+            self._proxy.loses_answers = False
             self._kills += 1
             await asyncio.sleep(self._chance.uniform(0, 0.3))
             await self._scene.up()
+
+    async def _lose_answers(self) -> None:
+        """See to it that something is stored that a phone sends again after the kill."""
+        self._proxy.loses_answers = True
+        taken = self._proxy.taken.total()
+
+        async def is_taken() -> bool:
+            return self._proxy.taken.total() > taken
+
+        await until(is_taken, "an answer is lost")
+        await self._scene.gateway.drained()
 
     async def _live_and_die(self, name: str) -> None:
         plan = self._plan
         while self._is_young():
             self._lives += 1
-            process = await self._start(name, self._life(name, self._lives))
+            number = self._lives
+            process = await self._start(name, self._life(name, number))
             try:
+                await until(partial(self._has_begun, number), f"{name} plays")
                 await asyncio.sleep(self._chance.uniform(*plan.life_seconds))
                 assert process.returncode is None, f"{name} ended by itself"
             finally:
                 await _kill(process)
+
+    async def _has_begun(self, number: int) -> bool:
+        """Whether a life has kept an event: on a busy machine a process takes long to start."""
+        ledger = self._ledgers / str(number)
+        return ledger.exists() and ledger.stat().st_size > 0
 
     def _is_young(self) -> bool:
         plan = self._plan

@@ -42,7 +42,9 @@ class _Upload(msgspec.Struct):
 
 
 class Proxy:
-    """Listens on ``port`` while entered, and forwards to ``upstream``; ``calm`` lets all pass.
+    """Listens on ``port`` while entered, and forwards to ``upstream``.
+
+    ``calm`` lets all pass; else, while it ``loses_answers``, that is the fate of all requests.
 
     For each run, by its name: how many events the gateway said it has taken (``taken``, copies
     among them), and how many it may have taken, as it got them and did not refuse (``sent``).
@@ -50,6 +52,7 @@ class Proxy:
 
     def __init__(self, upstream: int, seed: int) -> None:
         self.calm = False
+        self.loses_answers = False
         self.met: Counter[str] = Counter()
         self.taken: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
@@ -127,6 +130,8 @@ class Proxy:
         """As from a deck of cards, so that each comes as often as is said; at first once each."""
         if self.calm:
             return "pass"
+        if self.loses_answers:
+            return "swallow the answer"
         if not self._deck:
             self._deck = [fate for fate, times in FATES.items() for _ in range(times)]
             self._chance.shuffle(self._deck)
