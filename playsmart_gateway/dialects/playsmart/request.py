@@ -173,7 +173,7 @@ def _encoded(upload: Upload, rows: Sequence[PlainRow], draws: Draws) -> Batch:
     if upload.run is not None:
         batch.run = run_key(bytes_of(upload.run), game_id, user_id)
         batch.seq = upload.seq or 0
-        batch.about = upload.about
+    batch.about = upload.about  # a key in the head may name a run, too
     return batch
 
 

@@ -85,14 +85,15 @@ def test_events_that_a_lenient_decode_refuses_keep_their_places() -> None:
 
 def test_of_a_run_it_is_kept_who_sent_it_and_when() -> None:
     client = {"name": "unity", "version": None, "app_version": "2.1.5", "platform": ""}
-    said = {"run": RUN, "sent_at": "2026-04-22T16:30:00.123456+02:00", "client": client}
+    said: dict[str, Any] = {"sent_at": "2026-04-22T16:30:00.123456+02:00", "client": client}
     expected = About(1_776_868_200_123_456, Program("unity", "", "2.1.5", ""))
     for odd in ({}, {"events": [make_event(timestamp="20260422T143000Z")]}):
-        assert decode(body(**said, **odd)).about == expected
+        assert decode(body(run=RUN, **said, **odd)).about == expected
+        assert decode(body(**said, **odd)).about == expected  # a key may name the run yet
         assert decode(body(**said | {"client": None}, **odd)).about == About(expected.sent_at)
         assert decode(body(**said | {"sent_at": None}, **odd)).about == About(None, expected.client)
-        for nothing in ({"run": None}, {"sent_at": None, "client": {"name": "", "other": 1}}):
-            assert decode(body(**said | nothing, **odd)).about is None
+        nothing = {"sent_at": None, "client": {"name": "", "other": 1}}
+        assert decode(body(**nothing, **odd)).about is None
     for year, sign in (("0001", "+"), ("9999", "-")):
         edge = f"{year}-06-01T00:00:00{sign}00:00"
         assert decode(body(run=RUN, sent_at=edge)).about is not None
@@ -159,8 +160,9 @@ def test_a_request_that_is_repeated_with_its_key_is_stored_once(
         ("order-1", "player-1", {"run": RUN}, {}),
         ("", "player-1", {}, {}),
     ]
+    said = {"sent_at": "2026-04-22T14:30:00Z", "client": {"name": "server"}}
     for key, player, more, headers in named:
-        sent = body(user_id=player, **more)
+        sent = body(user_id=player, **said, **more)
         answer = gateway.post(sent, sub=player, headers={"idempotency-key": key, **headers})
         assert answer.status_code == 202
     gateway.settle()
@@ -168,3 +170,5 @@ def test_a_request_that_is_repeated_with_its_key_is_stored_once(
     assert events == 10, "a key is a player's own, a run comes before it, and none is none"
     runs = gateway.select("SELECT next, duplicates FROM runs")
     assert sorted(map(tuple, runs)) == [(2, 0), (2, 0), (2, 0), (2, 2)]
+    query = "SELECT name, runs, min(offset_ms) > 0 FROM runs JOIN clients USING (client_id)"
+    assert [tuple(row) for row in gateway.select(query)] == [("server", 4, 1)]
