@@ -1,11 +1,15 @@
 """The page in a real browser, without a screen: it draws, it asks nobody else, it is right."""
 
+import asyncio
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -14,7 +18,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from playsmart_gateway.console.dashboard.routes import RANGES
+from playsmart_gateway.events.about import About, Program
+from playsmart_gateway.stores.open import open_store
 from tests.console.uploads import body, post_all
+from tests.support.numbered import numbered
 from tests.support.polling import wait_until
 from tests.support.process import RunningGateway, StartGateway
 
@@ -173,6 +180,39 @@ def test_it_draws_what_is_stored(
     assert "Events per hour by type, 13 events" in (plots[0].get_attribute("aria-label") or "")
     assert asked_elsewhere(browser, running) == []
     assert log(browser, "browser") == [], "no error, and nothing against the policy"
+
+
+def test_it_shows_of_each_version_how_much_never_arrived(
+    browser: WebDriver, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    lost = [("2.1.10", 0, 10), ("2.1.9", 1, 200), ("<b>", 2, 4), ("2.1.9", 199, 200)]
+    an_hour_ago = int(time.time() * 1_000_000) - 3_600_000_001
+
+    async def fill() -> None:
+        async with open_store(f"sqlite:///{tmp_path}/data/playsmart.db") as store:
+            for n, (version, first, end) in enumerate(lost):
+                about = About(client=Program(app_version=version, platform=f"os {n % 2}"))
+                batch = numbered(n + 1, first, end, run=bytes([n] * 16), about=about)
+                await store.write([msgspec.structs.replace(batch, received_at=an_hour_ago)])
+
+    (tmp_path / "data").mkdir(mode=0o700)
+    asyncio.run(fill())
+    running = start_gateway("--dev")
+    wait_until(lambda: running.client.get("/dashboard/data").json()["figures"]["losses"] or None)
+    look(browser, running, 390)
+    assert drawn(browser)["losses"] == {"never arrived, %": [50.0, 50.0, 0.0]}
+    assert [text for text, _ in tick_labels(browser)["losses xtick"]] == ["<b>", "2.1.9", "2.1.10"]
+    panel = browser.find_element(By.ID, "losses")
+    assert "48.79 % of 414 events that clients numbered; by app version" in panel.text
+    run(browser, "document.querySelector('#losses details').open = true")
+    rows = "return [...document.querySelectorAll('#losses tbody tr')].map((row) => row.innerText)"
+    assert [row.split("\n") for row in run(browser, rows)] == [
+        ["2.1.9", "os 1", "400", "200", "50 %"],
+        ["2.1.10", "os 0", "10", "0", "0 %"],
+        ["<b>", "os 0", "4", "2", "50 %"],
+    ]
+    assert run(browser, "return document.documentElement.scrollWidth") <= 390
+    assert log(browser, "browser") == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])

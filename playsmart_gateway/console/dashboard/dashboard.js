@@ -9,6 +9,7 @@ const TYPES = [
   ["IAPPurchase", "f4"], ["Custom", "f5"],
 ];
 const ALL_COLORS = 8;
+const MAX_VERSIONS = 20;
 const COLORS = ["f0", "f1", "f2", "f3", "f4", "f5", "f6"];
 const RATES = [["minute", 60], ["hour", 3600], ["day", DAY]];  // the first by which the most is at least one
 const base = location.pathname.replace(/\/$/, "");
@@ -193,6 +194,36 @@ const PANELS = [
     },
   },
   {
+    id: "losses", title: "Events that never arrived", wide: true,
+    sub: (view) => {
+      const losses = view.figures?.losses ?? [], numbers = sum(losses.map((each) => each.numbers));
+      const all = numbers ? `${lossShare({ numbers, lost: sum(losses.map((each) => each.lost)) })} of ${full(numbers)} events that clients numbered` : "of what clients numbered";
+      return `${all}; by app version; ${span(view)}, without the last hour`;
+    },
+    empty: "No numbered events in these days: clients that send run and seq show here what was lost on the way.",
+    pick: ({ figures }) => figures.losses,
+    isEmpty: (losses) => !losses.length,
+    draw: (host, losses) => {
+      const versions = new Map();
+      for (const { app_version: name, numbers, lost } of losses) {
+        const known = versions.get(name) ?? { numbers: 0, lost: 0 };
+        versions.set(name, { numbers: known.numbers + numbers, lost: known.lost + lost });
+      }
+      const shown = [...versions].sort((a, b) => b[1].numbers - a[1].numbers).slice(0, MAX_VERSIONS)
+        .sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
+      bars(host, {
+        labels: shown.map(([name]) => cut(name)), unit: "% of events", axis: "app version", whole: false,
+        titles: shown.map(([name, each]) => `${name}: ${full(each.lost)} of ${full(each.numbers)}`),
+        series: [{ name: "never arrived, %", color: "f7", values: shown.map(([, each]) => (100 * each.lost) / each.numbers) }],
+        summary: `Share of events that never arrived, by app version, ${shown.length} versions`,
+      });
+    },
+    table: (losses) => [
+      ["app version", "platform", "events", "never arrived", "share"],
+      losses.map((each) => [each.app_version, each.platform, full(each.numbers), full(each.lost), lossShare(each)]),
+    ],
+  },
+  {
     id: "actions", title: "Teak actions", optional: true, sub: (view) => `sums by action type; ${span(view)}`,
     pick: ({ figures }) => figures.actions,
     isEmpty: (actions) => !actions.length,
@@ -217,6 +248,13 @@ const PANELS = [
 
 function sum(numbers) { return numbers.reduce((a, b) => a + b, 0); }
 function sorted(counts) { return Object.entries(counts).filter(([, n]) => n).sort((a, b) => b[1] - a[1]); }
+
+function cut(text) { return text.length > 12 ? `${[...text].slice(0, 11).join("")}…` : text; }
+
+function lossShare({ numbers, lost }) {
+  const share = (100 * lost) / numbers;
+  return lost && share < 0.01 ? "< 0.01 %" : `${full(share)} %`;
+}
 
 function shownDays({ range, now }) {
   const count = range.seconds > 7 * DAY ? 30 : 7;
@@ -259,7 +297,7 @@ function levelPanel({ id, title, unit, axis, sub, empty, series, keep, whole }) 
     pick: ({ figures }) => figures.levels.filter(keep),
     isEmpty: (levels) => !levels.length,
     draw: (host, levels) => bars(host, {
-      labels: levels.map((each) => (each.level.length > 12 ? `${[...each.level].slice(0, 11).join("")}…` : each.level)),
+      labels: levels.map((each) => cut(each.level)),
       titles: levels.map((each) => `Level ${each.level}${unit === "attempts" ? `, ${percent(each.completions, each.completions + each.failures)} completed` : ""}`),
       series: series.map((one) => ({ ...one, values: levels.map(one.of) })), unit, axis, whole,
       summary: `${title}, ${levels.length} levels`,
