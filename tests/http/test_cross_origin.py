@@ -321,4 +321,7 @@ def test_a_real_gateway_answers_pages_and_programs(running: RunningGateway) -> N
     assert "transfer-encoding" not in preflight.headers
     assert (of_cors(program), of_cors(page)) == ({}, READABLE)
     assert (of_cors(foreign), of_cors(closing)) == ({"vary": "origin"}, READABLE)
-    assert running.settle()["stored"] == 4
+    named = {"origin": GAME, **PLAIN, "idempotency-key": "closing"}
+    assert [running.post(sent, headers=named).status_code for _ in range(2)] == [202] * 2
+    settled = running.settle()
+    assert (settled["stored"], settled["duplicate"]) == (5, 1), "a beacon has its name, too"

@@ -245,6 +245,10 @@ class _Beacons(Uploads[Batch]):
         return decode(body, self._draws)
 
     @override
+    def name(self, asked: Batch, key: bytes) -> None:
+        _name(asked, key)
+
+    @override
     async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
         return _answer(await self._accept(who, asked, asked.count, size), asked)
 
