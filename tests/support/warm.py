@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
@@ -33,12 +34,15 @@ _MESSAGE_BYTES = 150_000
 _PROGRAM = "from tests.support.warm import fork_each; fork_each({})"
 _IMPORTED = (
     "asyncpg",
+    "encodings.idna",
     "nats",
     "playsmart_gateway.serve.supervisor",
     "playsmart_gateway.stores.postgres",
     "playsmart_gateway.stores.sqlite",
     "playsmart_gateway.stream.sink",
     "tests.support.program",
+    "uvicorn.lifespan.off",
+    "uvicorn.loops.uvloop",
 )
 
 
@@ -178,10 +182,15 @@ def _channel() -> socket.socket:
 
 def fork_each(descriptor: int) -> None:
     """Fork for each message on a socket, and tell how each child ended, until it is closed."""
+    from playsmart_gateway import dialects
     from playsmart_gateway.cli import COMMANDS
 
     commands = (f"playsmart_gateway.cli.{each.module}" for each in COMMANDS.values())
-    for name in (*_IMPORTED, *commands):
+    opened = (
+        each.name
+        for each in pkgutil.walk_packages(dialects.__path__, "playsmart_gateway.dialects.")
+    )
+    for name in (*_IMPORTED, *commands, *opened):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     channel = socket.socket(fileno=descriptor)

@@ -11,7 +11,6 @@ from playsmart_gateway.dialects.teak.deep_links import short_link
 from playsmart_gateway.dialects.teak.parameters import MAX_TEXT_LENGTH
 from playsmart_gateway.dialects.teak.properties import MAX_OF_EACH_KIND, Kind
 from playsmart_gateway.dialects.teak.section import TeakApp
-from playsmart_gateway.dialects.teak.templates import is_template
 from playsmart_gateway.errors import ConfigError
 
 _KINDS = get_args(Kind)
@@ -99,7 +98,7 @@ class _Reader:
                 self._refuse(name, "is the same link as another")
             elif scheme is None or scheme[1].lower() in ("http", "https"):
                 self._refuse(name, "must lead to a link with a scheme of the game")
-            elif not is_template(target):
+            elif not _is_template(target):
                 self._refuse(name, "is not a Liquid template that can be used here")
             else:
                 links["".join(short)] = target
@@ -113,3 +112,10 @@ class _Reader:
             if sum(each == kind for each in kinds.values()) > MAX_OF_EACH_KIND:
                 self._refuse("properties", f"has more than {MAX_OF_EACH_KIND} of kind {kind}")
         return cast(dict[str, Kind], kinds)
+
+
+def _is_template(text: str) -> bool:
+    # The library takes a tenth of a second to import, and a gateway without links never needs it.
+    from playsmart_gateway.dialects.teak.templates import is_template
+
+    return is_template(text)

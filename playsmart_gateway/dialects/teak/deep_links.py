@@ -2,10 +2,14 @@
 
 import re
 from collections.abc import Mapping, Set
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 MAX_LINK_LENGTH = 2_048
 """Characters of a link before it is rendered."""
+
+Property = str | int | Decimal
+"""What a template can name."""
 
 _has_teak_scheme = re.compile(r"teak[a-z0-9+.-]*:", re.ASCII | re.IGNORECASE).match
 
@@ -38,3 +42,8 @@ def resolve(link: str, link_domains: Set[str], links: Mapping[str, str]) -> str 
         return None
     host, path = short
     return links.get(host + path) or links.get(path)
+
+
+def holds_markup(template: str) -> bool:
+    """Whether there is anything to render."""
+    return "{{" in template or "{%" in template

@@ -21,16 +21,12 @@ from pathlib import Path
 from threading import Lock
 
 import playsmart_gateway
-from playsmart_gateway.dialects.teak import templates
-from playsmart_gateway.dialects.teak.templates import (
-    Property,
-    encoded,
-    holds_markup,
-)
+from playsmart_gateway.dialects.teak.deep_links import Property, holds_markup
 
 logger = logging.getLogger(__name__)
 
-_MAIN = f"import sys; sys.path.append(sys.argv[1]); from {templates.__name__} import main; main()"
+_TEMPLATES = "playsmart_gateway.dialects.teak.templates"  # the library behind it is large
+_MAIN = f"import sys; sys.path.append(sys.argv[1]); from {_TEMPLATES} import main; main()"
 COMMAND = (sys.executable, "-P", "-c", _MAIN, str(Path(playsmart_gateway.__file__).parents[1]))
 """Runs ``templates.main`` of this very package, whatever the working directory holds."""
 
@@ -47,6 +43,16 @@ MAX_REQUEST_BYTES = 1_048_576
 """A template, and the properties that it names."""
 
 _is_secret = re.compile("PLAYSMART_").match
+
+
+def encoded(template: str, properties: Mapping[str, Property]) -> bytes:
+    """Return the line that asks ``templates.main`` for one rendering.
+
+    It has the properties that the template may need.
+    """
+    named = {name: value for name, value in properties.items() if name in template}
+    values = {name: [type(value).__name__, str(value)] for name, value in named.items()}
+    return json.dumps([template, values]).encode() + b"\n"
 
 
 class Renderer:

@@ -27,7 +27,7 @@ from liquid.exceptions import LiquidError
 from liquid.expression import Expression
 from liquid.token import Token
 
-from playsmart_gateway.dialects.teak.deep_links import MAX_LINK_LENGTH
+from playsmart_gateway.dialects.teak.deep_links import MAX_LINK_LENGTH, Property, holds_markup
 
 MAX_TEXT_LENGTH = 16_384
 """Characters of any text while rendering, and bytes of the result; properties have as many."""
@@ -67,13 +67,6 @@ _FILTERS = (
 _UNITS = ("", " Thousand", " Million", " Billion", " Trillion", " Quadrillion")
 _has_long_space = re.compile(r"\s{32}").search
 _is_fancy = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})*(\.[0-9]+)?").fullmatch
-
-Property = str | int | Decimal
-
-
-def holds_markup(template: str) -> bool:
-    """Whether there is anything to render."""
-    return "{{" in template or "{%" in template
 
 
 def render(template: str, properties: Mapping[str, Property]) -> str:
@@ -288,15 +281,8 @@ _sandbox = _Sandbox(globals={"now": None, "today": None})
 # ---- A process of its own -------------------------------------------------------------------
 
 
-def encoded(template: str, properties: Mapping[str, Property]) -> bytes:
-    """Return the line that asks ``main`` for one rendering, with the properties it may need."""
-    named = {name: value for name, value in properties.items() if name in template}
-    values = {name: [type(value).__name__, str(value)] for name, value in named.items()}
-    return json.dumps([template, values]).encode() + b"\n"
-
-
 def main() -> None:
-    """Answer lines that ``encoded`` makes with lines of JSON, until there are no more.
+    """Answer lines that ``renderer.encoded`` makes with lines of JSON, until there are no more.
 
     Begins with an empty line, when it is ready. Signals that are for the gateway are not for it:
     it ends with its input. One rendering that takes ``CPU_SECONDS`` ends it at once, whatever runs.

@@ -15,15 +15,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.dialects.teak.deep_links import MAX_LINK_LENGTH
+from playsmart_gateway.dialects.teak.deep_links import MAX_LINK_LENGTH, Property
+from playsmart_gateway.dialects.teak.renderer import encoded
 from playsmart_gateway.dialects.teak.templates import (
     MAX_FILTERS,
     MAX_LIST_LENGTH,
     MAX_MARKUP,
     MAX_TEXT_LENGTH,
     MAX_WORK,
-    Property,
-    encoded,
     is_template,
     render,
     serve,
