@@ -82,7 +82,7 @@ Outcome = AnalyticsEvent | Rejected
 class EventBatch(NamedTuple):
     """What became of each event of a batch, in the order they were sent, and their numbers."""
 
-    outcomes: list[Outcome]
+    outcomes: Sequence[Outcome]
     numbering: Numbering
 
 
@@ -148,16 +148,7 @@ def decode_batch(fields: bytes) -> EventBatch:
         Malformed: ``events`` is not an array of 1 to ``MAX_EVENTS``, or their numbering is wrong.
     """
     examiner = Examiner()
-    sent: NumberingParameters | None = None
-    outcomes: list[Outcome] = []
-    with contextlib.suppress(*UNREADABLE):
-        batch = _decode_batch(fields)
-        if 1 <= len(batch.events) <= MAX_EVENTS and not _may_hold_nul(fields):
-            outcomes += [each for event in batch.events if (each := _checked(event)) is not None]
-            sent = batch if len(outcomes) == len(batch.events) else None
-    if sent is None:
-        sent = _loose_batch(fields)
-        outcomes = [_outcome(raw) for raw in _listed(sent.events, examiner)]
+    sent, outcomes = _strictly(fields) or _loosely(fields, examiner)
     numbering = read_numbering(sent, examiner)
     examiner.finish()
     return EventBatch(outcomes, numbering)
@@ -223,11 +214,24 @@ def _may_hold_nul(fields: bytes | msgspec.Raw) -> bool:
     return rb"\u0000" in bytes(fields)
 
 
-def _loose_batch(fields: bytes) -> _LooseBatch:
+def _strictly(fields: bytes) -> tuple[_Batch, list[AnalyticsEvent]] | None:
+    """Return a batch and its events; None when only an examiner can tell."""
     try:
-        return _decode_loose_batch(fields)
+        batch = _decode_batch(fields)
     except UNREADABLE:
-        return _LooseBatch()
+        return None
+    if not 1 <= len(batch.events) <= MAX_EVENTS or _may_hold_nul(fields):
+        return None
+    checked = [each for event in batch.events if (each := _checked(event)) is not None]
+    return (batch, checked) if len(checked) == len(batch.events) else None
+
+
+def _loosely(fields: bytes, examiner: Examiner) -> tuple[_LooseBatch, list[Outcome]]:
+    try:
+        batch = _decode_loose_batch(fields)
+    except UNREADABLE:
+        batch = _LooseBatch()
+    return batch, [_outcome(raw) for raw in _listed(batch.events, examiner)]
 
 
 def _listed(raw: msgspec.Raw, examiner: Examiner) -> list[msgspec.Raw]:

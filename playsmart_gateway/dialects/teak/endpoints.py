@@ -185,7 +185,8 @@ class AnalyticsBatch(_Endpoint[EventBatch]):
         run = run_key(run, app_id, "") if run else self._run(who, "")
         now = self._now()
         batches = []
-        for first, stretch in stretches(outcomes) if run else [(0, outcomes)]:
+        is_one = not run or len(countries) == len(players)
+        for first, stretch in [(0, outcomes)] if is_one else stretches(outcomes):
             events = [event for event in stretch if isinstance(event, AnalyticsEvent)]
             if not events and not run:
                 continue
@@ -194,9 +195,10 @@ class AnalyticsBatch(_Endpoint[EventBatch]):
             )
             batch = Batch(TEAK, app_id, "", len(events), rows)
             if run:
-                wrong = [n for n, event in enumerate(stretch) if isinstance(event, Rejected)]
                 batch.run, batch.seq = run, seq + first
-                batch.about = About(None, client, tuple(wrong)) if client or wrong else None
+                if client or len(events) < len(stretch):
+                    wrong = [n for n, event in enumerate(stretch) if isinstance(event, Rejected)]
+                    batch.about = About(None, client, tuple(wrong))
             await parts.intake.accept(batch)
             batches.append(batch)
         body, problems = replies.batch(outcomes), replies.problems(outcomes)
