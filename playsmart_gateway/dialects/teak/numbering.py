@@ -83,9 +83,8 @@ def read_numbering(sent: NumberingParameters, examiner: Examiner) -> Numbering:
     run = _optional(examiner, "run", sent.run, read_run, RUN_RULE)
     seq = _optional(examiner, "seq", sent.seq, _read_first, _SEQ_RULE)
     client = _optional(examiner, "client", sent.client, read_client, CLIENT_RULE)
-    if run is None:
-        return NONE
-    return Numbering(bytes_of(run), seq or 0, None if client is None else client.program)
+    program = None if client is None else client.program  # a key in the head may name a run, too
+    return Numbering(client=program) if run is None else Numbering(bytes_of(run), seq or 0, program)
 
 
 def _optional(

@@ -31,7 +31,7 @@ def numbering(*events: Any, **fields: Any) -> Numbering:
         ({}, NONE),
         ({"run": None, "seq": None, "client": None}, NONE),
         ({"run": " ", "seq": "", "client": ""}, NONE),
-        ({"seq": 7, "client": {"name": "server"}}, NONE),
+        ({"seq": 7, "client": {"name": "server"}}, Numbering(client=Program("server"))),
         ({"run": RUN}, NAMED),
         ({"run": RUN, "seq": 7.0}, NAMED._replace(seq=7)),
         ({"run": RUN, "seq": "41"}, NAMED._replace(seq=41)),

@@ -187,19 +187,20 @@ def test_a_wrong_event_uses_its_number_and_does_not_look_lost(teak: RunningGatew
     assert told_of(teak, run) == (9, "[[5,6],[7,8]]", 2)
 
 
-def test_a_run_comes_before_a_key_and_says_who_sends(teak: RunningGateway) -> None:
+def test_a_run_comes_before_a_key_and_both_say_who_sends(teak: RunningGateway) -> None:
     run, newest = str(uuid4()), teak.newest_event_id()
     client = {"name": "game server", "version": "7", "region": "eu"}
     for seq in (0, 1):
         fields = {"run": run, "seq": seq, "client": client, "events": kinds("a")}
         assert results(named(teak, "one key", BATCH, **fields)) == ["ok"]
-    assert stored(teak, newest) == ["a", "a"]
+    assert results(named(teak, "one key", BATCH, client=client, events=kinds("b"))) == ["ok"]
+    assert stored(teak, newest) == ["a", "a", "b"]
     assert told_of(teak, run) == (2, None, 0)
     sent_by = teak.select("SELECT version, runs FROM clients WHERE name = 'game server'")
-    assert [tuple(row) for row in sent_by] == [("7", 1)]
+    assert [tuple(row) for row in sent_by] == [("7", 2)], "the key is a run, too"
 
 
-def test_without_a_run_the_rest_is_checked_and_says_nothing(teak: RunningGateway) -> None:
+def test_without_a_run_or_key_the_rest_is_checked_and_says_nothing(teak: RunningGateway) -> None:
     newest = teak.newest_event_id()
     for _ in range(2):
         fields = {"seq": 3, "client": {"name": "nobody's"}, "events": kinds("a")}
