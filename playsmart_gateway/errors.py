@@ -234,7 +234,7 @@ class Overcrowded(Refused):
 
 
 class TooManyPasswords(Refused):
-    """As many passwords wait to be checked as may."""
+    """As many passwords wait to be checked as may, or this one has for too long."""
 
     tag = "too_many_passwords"
     status = 503

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import sys
+import time
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,10 @@ AT_ONCE = 4
 
 MAX_WAITING = 32
 """Passwords that wait for a thread; at a quarter of a second each that is two seconds."""
+
+MAX_WAITING_SECONDS = 5.0
+"""For a thread. On a busy machine it may be longer than clients wait for their answer: then the
+threads are for those who have just come, and not for those who are gone."""
 
 NICENESS = 10
 """Of these threads: beside a busy loop they get a tenth of a core, beside an idle one all of it."""
@@ -49,13 +54,20 @@ COST = Cost(14, 8, 5)
 class Passwords:
     """Hashes passwords, and compares them, in threads of its own; ``close`` ends them.
 
-    Each method raises ``TooManyPasswords`` when too many wait already.
+    Each method raises ``TooManyPasswords`` when too many wait already, or it has waited for too
+    long. ``clock`` is in seconds, and asked in these threads, too.
     """
 
     def __init__(
-        self, cost: Cost = COST, *, at_once: int = AT_ONCE, max_waiting: int = MAX_WAITING
+        self,
+        cost: Cost = COST,
+        *,
+        at_once: int = AT_ONCE,
+        max_waiting: int = MAX_WAITING,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cost = cost
+        self._clock = clock
         self._most = at_once + max_waiting
         self._busy = 0
         self._threads = ThreadPoolExecutor(at_once, "password", _stand_back)
@@ -78,7 +90,14 @@ class Passwords:
         if self._busy >= self._most:
             raise TooManyPasswords(retry_after_seconds=1)
         self._busy += 1
-        done = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        latest = self._clock() + MAX_WAITING_SECONDS
+
+        def in_time() -> T:
+            if self._clock() > latest:
+                raise TooManyPasswords(retry_after_seconds=1)
+            return work()
+
+        done = asyncio.get_running_loop().run_in_executor(self._threads, in_time)
         done.add_done_callback(self._freed)  # who hangs up leaves the thread at work
         return await asyncio.shield(done)
 

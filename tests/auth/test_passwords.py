@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from playsmart_gateway.auth.passwords import COST, NICENESS, Cost, Passwords, hashed, is_of
+from playsmart_gateway.auth.passwords import (
+    COST,
+    MAX_WAITING_SECONDS,
+    NICENESS,
+    Cost,
+    Passwords,
+    hashed,
+    is_of,
+)
 from playsmart_gateway.errors import TooManyPasswords
 
 CHEAP = Cost(2, 1, 1)
@@ -73,6 +81,15 @@ async def test_a_flood_of_passwords_leaves_the_processor_to_the_loop(passwords: 
     await passwords.hash("password")
     assert min(own + NICENESS, 19) in nicenesses_of_threads()
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+async def test_who_waited_for_too_long_is_refused_and_the_next_are_not_late_for_it() -> None:
+    late = MAX_WAITING_SECONDS + 1
+    passwords = Passwords(CHEAP, clock=iter([0.0, late, late, late]).__next__)
+    with pytest.raises(TooManyPasswords):
+        await passwords.hash("horse")
+    assert await passwords.hash("horse")
+    passwords.close()
 
 
 async def test_of_too_many_at_once_the_last_is_refused() -> None:
