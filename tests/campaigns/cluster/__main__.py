@@ -2,7 +2,8 @@
 
 Three scenes: by way of a stream to SQLite and to PostgreSQL, and to PostgreSQL directly. A round
 plays all faults of a scene in turn, under load; the first takes some two minutes, half a minute of
-which the network is cut. A failure names fault and round and keeps the data.
+which the network is cut. Under every other fault, others in each round, the players number their
+events and send some again. A failure names fault and round and keeps the data.
 """
 
 import argparse
@@ -72,7 +73,8 @@ async def play(
     figures = Figures()
     async with fleet:
         for number in range(1, options.rounds + 1):
-            for fault in faults:
+            for place, fault in enumerate(faults, number):
+                fleet.number_events(place)
                 name = fault.__name__
                 began = time.monotonic()
                 print(f"  round {number}: {name}", file=sys.stderr)

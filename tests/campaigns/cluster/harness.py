@@ -93,6 +93,11 @@ class Fleet:
         for gateway in self.gateways:
             await gateway.wait_ready()
 
+    def number_events(self, place: int) -> None:
+        """Have the players number their events, and send some again: under every other fault."""
+        for client in self.clients:
+            client.numbers = place % 2 == 0
+
     async def accepted(self, batches: int) -> None:
         """Wait until so many more batches are acknowledged to the clients."""
         ledger = self.ledger

@@ -37,7 +37,8 @@ async def restart_postgres_and_kill_a_worker(system: System, seconds: float) -> 
 
 async def play(fleet: AnyFleet, *faults: Fault[AnyFleet], seconds: float) -> None:
     async with fleet:
-        for fault in faults:
+        for place, fault in enumerate(faults):
+            fleet.number_events(place)
             async with load(fleet.clients):
                 await fleet.accepted(50)
                 await fault(fleet, seconds)

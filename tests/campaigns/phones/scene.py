@@ -72,7 +72,7 @@ class Scene:
         """Wait until all is stored; check the law and return the metrics of the gateway."""
         metrics = await self.gateway.drained()
         if self.worker is not None:
-            await until(self.worker.has_nothing, "the stream is empty")
+            await until(self.worker.has_nothing, "the stream is empty", seconds=300)
         return metrics
 
     async def stop(self) -> None:
