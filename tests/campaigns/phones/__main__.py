@@ -29,6 +29,7 @@ FIRST_WRONG = 3
 TELL_SECONDS = 15.0
 MUTANT_LIVES = 24
 MUTANT_KILLS = 8
+MUTANT_FATES = 10
 
 
 def arguments() -> argparse.Namespace:
@@ -72,6 +73,7 @@ def run_mutants(options: argparse.Namespace, folder: Path) -> int:
         plan = Plan(
             *(options.seed, options.phones, MUTANT_LIVES),
             kills=MUTANT_KILLS,
+            fates=MUTANT_FATES,
             gateway_seconds=(0.5, 2.0),
             program=mutant.phone,
         )

@@ -16,7 +16,7 @@ from playsmart_gateway.auth.tokens import mint
 from tests import ROOT
 from tests.campaigns.phones.judge import Seen, Verdict, judge
 from tests.campaigns.phones.phone import Life
-from tests.campaigns.phones.proxy import Proxy
+from tests.campaigns.phones.proxy import FATES, Proxy
 from tests.campaigns.phones.scene import GAME, Scene
 from tests.support.players import token
 from tests.support.polling import until
@@ -31,8 +31,9 @@ PATIENCE_SECONDS = 500
 class Plan:
     """How much is played: at least ``lives`` of the phones, ``events``, ``kills`` of the gateway.
 
-    ``program`` is the phone: the name of a module and its arguments. A life takes between the two
-    ``life_seconds`` from its first event on, one of the gateway between the ``gateway_seconds``.
+    Each fate is met ``fates`` times at least. ``program`` is the phone: the name of a module and
+    its arguments. A life takes between the two ``life_seconds`` from its first event on, one of the
+    gateway between the ``gateway_seconds``.
     """
 
     seed: int = 1
@@ -40,6 +41,7 @@ class Plan:
     lives: int = 500
     events: int = 0
     kills: int = 1
+    fates: int = 1
     life_seconds: tuple[float, float] = (0.3, 2.5)
     gateway_seconds: tuple[float, float] = (2.0, 8.0)
     program: Sequence[str] = PHONE
@@ -151,6 +153,8 @@ class Campaign:
     def _is_young(self) -> bool:
         plan = self._plan
         if self._lives < plan.lives or self._kills < plan.kills:
+            return True
+        if any(self._proxy.met[fate] < plan.fates for fate in FATES):
             return True
         return sum(self._kept().values()) < plan.events
 
