@@ -35,7 +35,10 @@ Key = tuple[str, int]
 
 @dataclass
 class Verdict:
-    """Batches by what is wrong with them, and the number of events that were looked at."""
+    """Batches by what is wrong with them, and the number of events that were looked at.
+
+    ``repeated_events`` were stored before, as their numbers told.
+    """
 
     accepted_events: int = 0
     unknown_events: int = 0
@@ -47,6 +50,7 @@ class Verdict:
     never_accepted: list[Key] = field(default_factory=list)
     disordered: list[Key] = field(default_factory=list)
     buried: int = 0
+    repeated_events: int = 0
     integrity: str = "ok"
 
     @property
@@ -81,6 +85,8 @@ class Auditor:
         verdict = self._verdict
         self._read()
         ((verdict.buried,),) = _select(self._url, "SELECT count(*) FROM dead_letters")
+        ((repeated,),) = _select(self._url, "SELECT coalesce(sum(duplicates), 0) FROM runs")
+        verdict.repeated_events = int(repeated)
         is_file = self._url.startswith(SQLITE)
         findings = _select(self._url, "PRAGMA integrity_check" if is_file else _INTEGRITY)
         verdict.integrity = "; ".join(text for (text,) in findings)

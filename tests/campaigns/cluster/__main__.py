@@ -49,6 +49,7 @@ class Figures:
     accepted_events: int = 0
     unknown_events: int = 0
     unknown_stored_events: int = 0
+    repeated_events: int = 0
     lost_events: int = 0
     duplicated_batches: int = 0
     buried_batches: int = 0
@@ -95,6 +96,7 @@ async def play(
         figures.accepted_events = verdict.accepted_events
         figures.unknown_events = verdict.unknown_events
         figures.unknown_stored_events = verdict.unknown_stored_events
+        figures.repeated_events = verdict.repeated_events
         figures.lost_events = verdict.lost_events
         figures.duplicated_batches = len(verdict.duplicated)
         figures.buried_batches = verdict.buried

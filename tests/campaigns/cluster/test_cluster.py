@@ -44,6 +44,7 @@ async def play(fleet: AnyFleet, *faults: Fault[AnyFleet], seconds: float) -> Non
                 await fault(fleet, seconds)
             verdict = await fleet.verdict()
             assert verdict.accepted_events
+            assert verdict.repeated_events
         await fleet.stop()
 
 
