@@ -174,11 +174,32 @@ def test_teaks_requests_appear_too_and_a_batch_shows_which_of_its_events_failed(
         assert taken["details"] == [
             {"path": "events.1.user_id", "message": "could not be found"},
         ]
+        assert (taken["count"], taken["rejected"]) == (1, 1)
         assert watch.fate_of(taken)["state"] == "stored"
         assert refused["message"] == "authorization is invalid"
         assert json.loads(refused["body"])["game_id"] == "app"
         for secret in ("teak-secret", "wrong-secret", EMAIL):
             assert secret not in watch.text
+
+
+def test_of_a_numbered_batch_of_teaks_repeats_are_told_and_all_that_unknown_players_part(
+    developing: RunningGateway,
+) -> None:
+    key = {"game_id": "app", "secret_key": "teak-secret-4711"}
+    post = developing.client.post
+    post("/v2/identify", json={**key, "user_id": "ada", "country_code": "NL"})
+    run = "0198c0de-3f00-7a61-9d2e-5b0c4f7a1e24"
+    with watching(developing) as watch:
+        for seq, users in ((0, ["ada", "ada"]), (1, ["ada", "ada"]), (3, ["ada", "nobody", "ada"])):
+            events = [{"user_id": each, "action_type": f"a{seq}"} for each in users]
+            sent = {**key, "run": run, "seq": seq, "events": events}
+            assert post("/v2/analytics_events/batch", json=sent).status_code == 200
+        first, again, parted = watch.requests(3)
+        assert [(each["run"], each["seq"]) for each in (first, again)] == [(run, 0), (run, 1)]
+        assert [watch.fate_of(each)["duplicates"] for each in (first, again)] == [0, 1]
+        assert [event["type"] for event in parted["events"]] == ["a3", "a3"]
+        assert (parted["count"], parted["rejected"], "run" in parted) == (2, 1, False)
+        assert watch.fate_of(parted)["state"] == "stored"
 
 
 @pytest.mark.parametrize("mode", ["developing", "producing"])

@@ -202,16 +202,22 @@ class AnalyticsBatch(_Endpoint[EventBatch]):
             await parts.intake.accept(batch)
             batches.append(batch)
         body, problems = replies.batch(outcomes), replies.problems(outcomes)
-        return Answer(200, body, [JSON_TYPE], _as_one(batches), problems=problems)
+        failed = sum(isinstance(outcome, Rejected) for outcome in outcomes)
+        shown = _as_one(batches)
+        return Answer(200, body, [JSON_TYPE], shown, problems=problems, rejected=failed)
 
 
 def _as_one(batches: Sequence[Batch]) -> Batch | None:
-    """Return what was accepted of a request, by the name of its last batch, for who watches."""
+    """Return what was accepted of a request, by the name of its last batch, for who watches.
+
+    Of several it is not said which run they are of, as not all of its numbers are theirs.
+    """
     full = [batch for batch in batches if batch.count]
     if len(full) < 2:
         return full[0] if full else None
     rows = b"[%b]" % b",".join([batch.rows[1:-1] for batch in full])
-    return replace(full[-1], rows=rows, count=sum(batch.count for batch in full), about=None)
+    count = sum(batch.count for batch in full)
+    return replace(full[-1], rows=rows, count=count, run=b"", seq=0, about=None)
 
 
 class IdentifyPlayer(_Endpoint[Identify]):

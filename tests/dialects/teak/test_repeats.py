@@ -10,11 +10,19 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from playsmart_gateway.app import create_app
+from playsmart_gateway.dialects import load_config
 from playsmart_gateway.events.batch import run_key
+from playsmart_gateway.stores.open import open_store
+from tests.support.in_process import in_process
+from tests.support.metrics import law, parse_metrics
+from tests.support.polling import until
 from tests.support.process import RunningGateway
+from tests.support.stores import store_url
 from tests.support.teak import (
     BATCH,
     CREDENTIALS,
+    ENVIRONMENT,
     EVENTS,
     FORM,
     IDENTIFY,
@@ -222,6 +230,43 @@ def test_a_form_numbers_its_events_too(teak: RunningGateway) -> None:
     assert stored(teak, newest) == ["a", "b"]
     assert told_of(teak, run) == (6, "[[0,4]]", 2)
     assert teak.select("SELECT runs FROM clients WHERE name = 'form'")[0][0] == 1
+
+
+# --- other stores --------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return store_url(request.param, request, tmp_path)
+
+
+async def test_other_stores_tell_repeats_too(url: str, tmp_path: Path) -> None:
+    run = str(uuid4())
+    requests: list[tuple[str, dict[str, Any]]] = [
+        (IDENTIFY, {"user_id": "ada", "country_code": "DE"}),
+        (EVENTS, event("ada")),
+        (BATCH, {"events": [*kinds("a"), WRONG]}),
+        (BATCH, {"run": run, "events": [*kinds("b"), event("eve"), WRONG, *kinds("c")]}),
+    ]
+    settings = {**ENVIRONMENT, "PLAYSMART_STORAGE__URL": url}
+    settings["PLAYSMART_JOURNAL__PATH"] = str(tmp_path / "journal")
+    app = create_app(load_config(None, settings), sink=open_store(url))
+    async with in_process(app) as client:
+        told = []
+
+        async def is_stored() -> bool:
+            return not app.state.gateway.buffer.events
+
+        for settles in (False, True, True):
+            for path, fields in requests:
+                sent, headers = {**CREDENTIALS, **fields}, {"idempotency-key": "k"}
+                told.append((await client.post(path, json=sent, headers=headers)).text)
+            if settles:
+                await until(is_stored, "all of it is stored")
+        assert told == told[:4] * 3
+        terms = law(parse_metrics((await client.get("/metrics")).text))
+    # The first session has two events, and a repeat of it one.
+    assert terms == {"received": 16, "stored": 6, "duplicate": 10, "rejected": 0, "buffered": 0}
 
 
 # --- the process dies ----------------------------------------------------------------------------
