@@ -7,6 +7,10 @@ seen lately, and behind that one indexed read of the store for all that it does 
 With several workers each tells the others of every session, before it is answered, and what is
 still waiting when one of them starts. So a player is known everywhere at once, and a country that
 changed is not remembered elsewhere.
+
+A session that was named by a key may come again when the player has begun another since, maybe in
+another country. The store knows it for a repeat, and changes nothing; so those that were named
+lately are remembered here, too.
 """
 
 from collections.abc import Collection, Sequence
@@ -24,7 +28,7 @@ from playsmart_gateway.peers.peer import (
 from playsmart_gateway.stores.readers import AppPlayerReader
 
 MAX_CACHED = 100_000
-"""Players seen lately; some 200 bytes each."""
+"""Players seen lately, and sessions named lately; some 200 bytes each."""
 
 _Key = tuple[str, str]
 
@@ -37,6 +41,7 @@ class KnownPlayers:
         self._max_cached = max_cached
         self._cached: dict[_Key, str] = {}
         self._waiting: dict[_Key, tuple[int, str]] = {}
+        self._named: dict[bytes, None] = {}
         self._worker: Peer | None = None
 
     def share(self, worker: Peer) -> None:
@@ -85,10 +90,12 @@ class KnownPlayers:
         """Take note of a batch that is in the journal and waits for the store."""
         if batch.kind == SESSION and (session := session_of(batch)) is not None:
             key = session.app_id, session.user_id
+            country = self.country(*key) if self._is_repeat(batch.run) else None
+            country = session.country_code if country is None else country
             count, _ = self._waiting.get(key, (0, ""))
-            self._waiting[key] = count + 1, session.country_code
+            self._waiting[key] = count + 1, country
             if self._worker is not None:
-                self._worker.tell(Known(*key, session.country_code))
+                self._worker.tell(Known(*key, country))
 
     def buried(self, batch: Batch) -> None:
         """Nothing to note: it leaves the buffer next."""
@@ -122,6 +129,15 @@ class KnownPlayers:
         assert self._worker is not None
         for (app_id, user_id), (_, country) in self._waiting.items():
             self._worker.tell(Known(app_id, user_id, country), started.worker)
+
+    def _is_repeat(self, run: bytes) -> bool:
+        """Whether a session of this run came lately; it has now."""
+        if not run or run in self._named:
+            return bool(run)
+        self._named[run] = None
+        if len(self._named) > self._max_cached:
+            del self._named[next(iter(self._named))]
+        return False
 
     def _remember(self, key: _Key, country: str) -> None:
         self._cached.pop(key, None)

@@ -121,6 +121,30 @@ async def test_a_player_is_cached_once_stored_and_waits_until_the_last_session_i
 
 
 @pytest.mark.parametrize("flushed", [True, False])
+async def test_a_session_that_is_sent_again_late_is_not_the_latest(flushed: bool) -> None:
+    known_players = KnownPlayers(CountingReader(), max_cached=2)
+    first, later, again = (
+        session(1, run=b"1"),
+        session(2, country="DE", run=b"2"),
+        session(3, run=b"1"),
+    )
+    batches = [first, later]
+    for each in batches:
+        known_players.accepted(each)
+    if flushed:
+        known_players.left_the_buffer(batches)
+        batches.clear()
+    known_players.accepted(again)
+    assert known_players.country("app", "ada") == "DE"
+    known_players.left_the_buffer([*batches, again])
+    assert known_players.country("app", "ada") == "DE"
+    for number in (4, 5):
+        known_players.accepted(session(number, "bob", run=b"%d" % number))
+    known_players.accepted(session(6, run=b"1"))
+    assert known_players.country("app", "ada") == "US", "by now it is forgotten that it was named"
+
+
+@pytest.mark.parametrize("flushed", [True, False])
 async def test_a_session_that_comes_during_the_read_knows_better(flushed: bool) -> None:
     reader = CountingReader(ada="US")
     known_players = KnownPlayers(reader)
