@@ -40,6 +40,7 @@ _IMPORTED = (
     "playsmart_gateway.stores.postgres",
     "playsmart_gateway.stores.sqlite",
     "playsmart_gateway.stream.sink",
+    "tests.support.forked",
     "tests.support.program",
     "uvicorn.lifespan.off",
     "uvicorn.loops.uvloop",
