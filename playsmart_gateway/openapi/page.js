@@ -7,6 +7,28 @@ dark.addEventListener("change", dress);
 dress();
 
 const token = document.querySelector('meta[name="development-token"]')?.content;
+const example = JSON.stringify(document.querySelector("#development code").textContent);
+let whole = "{}"; // the document, in which the examples are of that player
+let known = example; // of whom the bodies are that are open
+
+// Who registers or logs in on this page goes on as that player, in the examples, too.
+function entered(answer) {
+  const { access_token: token, user } = answer.obj?.data ?? {};
+  if (answer.ok && new URL(answer.url).pathname.startsWith("/auth/") && token && user) {
+    ui.preauthorizeApiKey("bearer", token);
+    const mine = () => JSON.stringify(user.id);
+    ui.specActions.updateJsonSpec(JSON.parse(whole.replaceAll(example, mine)));
+    ui.getState().getIn(["oas3", "requestData"])?.forEach((methods, path) => methods.forEach((filled, method) => {
+      const value = filled.get("bodyValue"); // of what is open already
+      if (typeof value === "string") ui.oas3Actions.setRequestBodyValue({ value: value.replaceAll(known, mine), pathMethod: [path, method] });
+    }));
+    known = mine();
+    document.getElementById("player").textContent = user.id;
+    document.getElementById("development").hidden = true;
+    document.getElementById("entered").hidden = false;
+  }
+  return answer;
+}
 
 const ui = SwaggerUIBundle({
   url: "/openapi.json",
@@ -16,7 +38,9 @@ const ui = SwaggerUIBundle({
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
   tryItOutEnabled: Boolean(token),
+  responseInterceptor: entered,
   onComplete: () => {
+    whole = JSON.stringify(ui.specSelectors.specJson().toJS());
     if (token) {
       ui.preauthorizeApiKey("bearer", token);
       document.getElementById("development").hidden = false;

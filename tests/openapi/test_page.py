@@ -169,6 +169,16 @@ class Browser(NamedTuple):
                 return str(self.evaluate(f"document.querySelector({json.dumps(wanted)}).innerText"))
         raise AssertionError(f"clicked {selector} in vain")
 
+    def show(self, operation: str) -> None:
+        block = f"#operations-{operation}"
+        self.click_until(f"{block} .opblock-summary-control", f"{block} .execute")
+
+    def execute(self, operation: str) -> str:
+        """Send what is filled in for an operation that is shown; return the status."""
+        block = f"#operations-{operation}"
+        answer = f"{block} .live-responses-table tr.response .response-col_status"
+        return self.click_until(f"{block} .execute", answer).split()[0]
+
     def evaluate(self, expression: str) -> Any:
         return self.driver.execute_script(f"return {expression}")
 
@@ -225,10 +235,24 @@ def test_the_page_renders_in_every_size_and_colour(browser: Browser) -> None:
 def test_the_examples_can_be_tried_as_they_are(browser: Browser) -> None:
     browser.open()
     for operation, status in EXAMPLES.items():
-        block = f"#operations-{operation}"
-        browser.click_until(f"{block} .opblock-summary-control", f"{block} .execute")
-        answer = f"{block} .live-responses-table tr.response .response-col_status"
-        told = browser.click_until(f"{block} .execute", answer)
-        assert told.split()[0] == status, told
+        browser.show(operation)
+        assert browser.execute(operation) == status
+    assert browser.log("browser") == []
+    assert browser.requested() == {browser.gateway.url}
+
+
+def test_who_registers_goes_on_as_that_player_in_what_is_open_too(browser: Browser) -> None:
+    browser.open()
+    browser.show("PlaySmart-ingestEvents")
+    browser.show("Accounts-register")
+    assert browser.execute("Accounts-register") == "201"
+    browser.wait_for("#entered:not([hidden])")
+    assert "device-ada-1" in browser.evaluate("document.getElementById('entered').innerText")
+    assert browser.execute("PlaySmart-ingestEvents") == "202"
+    browser.show("Players-showPlayer")
+    assert browser.execute("Players-showPlayer") == "200"
+    browser.gateway.settle()
+    (newest,) = browser.gateway.select("SELECT user_id FROM events ORDER BY event_id DESC LIMIT 1")
+    assert newest["user_id"] == "device-ada-1"
     assert browser.log("browser") == []
     assert browser.requested() == {browser.gateway.url}
