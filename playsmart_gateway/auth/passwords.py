@@ -26,7 +26,7 @@ AT_ONCE = 4
 MAX_WAITING = 32
 """Passwords that wait for a thread; at a quarter of a second each that is two seconds."""
 
-MAX_WAITING_SECONDS = 5.0
+MAX_WAITING_SECONDS = 10.0
 """For a thread. On a busy machine it may be longer than clients wait for their answer: then the
 threads are for those who have just come, and not for those who are gone."""
 
