@@ -17,7 +17,7 @@ from playsmart_gateway.errors import GatewayError
 CHAPTERS = {
     "tutorial": "from nothing to an event in a table, and development mode",
     "clients": "how a game sends events: when, how many, and what to do with each answer",
-    "playsmart": "POST /ingest/events and GET /v1/...: fields, answers, limits",
+    "playsmart": "POST /ingest/events and GET /v1/...: fields, answers, limits; accounts",
     "teak": "Teak's server API, spoken to the byte",
     "lynes": "Lynes' API: an event a request, answered with points and streaks",
     "coins": "what a completed level pays, the ledger, the audit",
