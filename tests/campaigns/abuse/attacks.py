@@ -58,12 +58,14 @@ class Scale:
     endless: int = 990
     dripping: int = 32
     heavy: int = 2
+    logins: int = 50
     is_idle: bool = True
 
 
 SHORT = Scale(
-    *(1.0, 1, 150), deaf=20, pipes=10, pipelined=3_000, endless=80, dripping=8, is_idle=False
-)
+    *(1.0, 1, 150), deaf=20, pipes=10, pipelined=3_000, endless=80, dripping=8, logins=10,
+    is_idle=False,
+)  # fmt: skip
 """What the suite plays; with ``server.max_connections`` at 100."""
 
 
@@ -369,10 +371,22 @@ async def deep_links(attack: Attack) -> None:
     await attack.times(attack.scale.heavy, identify)
 
 
+async def logins(attack: Attack) -> None:
+    """Passwords, which are slow to compare on purpose, from more addresses than can be limited."""
+
+    async def log_in(place: int) -> None:
+        body = b'{"email": "nobody-%d@example.org", "password": "correct horse"}' % place
+        while attack.goes_on():
+            await attack.expect(401, _head("/auth/login", len(body)) + body, "a wrong password")
+            await asyncio.sleep(0.05)
+
+    await attack.times(attack.scale.logins, log_in)
+
+
 ATTACKS: dict[str, Callable[[Attack], Awaitable[None]]] = {
     each.__name__: each
     for each in (
-        *(parked, deaf, pipelined, endless, dripped, heavy, upgrades, trailers, deep_links),
+        *(parked, deaf, pipelined, endless, dripped, heavy, upgrades, trailers, deep_links, logins),
     )
 }
 

@@ -77,7 +77,7 @@ class Round:
 
 
 def target(data: Path, *, workers: int = 1, max_connections: int = 1_000) -> Target:
-    """Return a server with an app for deep links, which believes what proxies say of a token."""
+    """Return a server with accounts, and an app for deep links, which believes what proxies say."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for it, too
     return Target(
@@ -85,6 +85,8 @@ def target(data: Path, *, workers: int = 1, max_connections: int = 1_000) -> Tar
         server__workers=workers,
         server__max_connections=max_connections,
         auth__trust_forwarded="true",
+        accounts__enabled="true",
+        accounts__requests_per_minute_of_address=0,
         teak__apps=f"[{APP}]",
     )
 

@@ -31,8 +31,8 @@ LIMITS = Limits(healthz_seconds=10.0, p99_ratio=None)
     ("workers", "names"),
     [
         (1, ("parked", "deaf", "pipelined", "endless")),
-        (1, ("dripped", "heavy", "upgrades", "trailers", "deep_links")),
-        (2, ("parked", "endless", "heavy", "upgrades", "deep_links")),
+        (1, ("dripped", "heavy", "upgrades", "trailers", "deep_links", "logins")),
+        (2, ("parked", "endless", "heavy", "upgrades", "deep_links", "logins")),
     ],
 )
 async def test_no_attack_is_felt_beyond_the_limits_and_none_costs_an_acknowledged_event(
