@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from playsmart_gateway import __version__
+from playsmart_gateway.clients import CLIENTS, read_client
 from playsmart_gateway.manual import CHAPTERS
 from tests import ROOT
 from tests.support.elsewhere import PIP, Elsewhere, run
@@ -142,6 +143,12 @@ def test_its_pages_come_with_all_that_they_load(served: RunningGateway, path: st
 def test_its_manual_is_whole(served: RunningGateway) -> None:
     for name in CHAPTERS:
         assert served.client.get(f"/manual/{name}").status_code == 200
+
+
+def test_its_clients_are_whole(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    program = elsewhere.folder / "bin" / "playsmart-gateway"
+    for name in CLIENTS:
+        assert run(program, "client", name, folder=tmp_path) == read_client(name)
 
 
 def test_its_files_are_those_of_the_wheel(elsewhere: Elsewhere, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ COMMANDS = {
     "audit": _Command("coins", "Check that every coin paid has its event, and no more"),
     "backup": _Command("backup", "Copy the SQLite database as it is at one moment"),
     "check-config": _Command("serve", "Print the effective configuration, or its mistakes"),
+    "client": _Command("client", "Print a client to drop into a game, or list them"),
     "coins": _Command("coins", "Show a player's coins, or correct them"),
     "dead-letters": _Command("dead_letters", "List, show and replay what the store refused"),
     "deploy": _Command("deploy", "Print files for containers, systemd, nginx and alerts"),

@@ -1,0 +1,1 @@
+"""The client for Python, and the adapter by which it is tried."""

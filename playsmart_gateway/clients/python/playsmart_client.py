@@ -1,0 +1,529 @@
+"""Send the events of a game to a PlaySmart gateway. Copy this file; it needs no package.
+
+``Client.track`` writes an event to a file and returns; a thread sends the files. So a game that is
+killed or offline loses nothing, and each event is stored once: a request names the run that tracked
+its events (one life of a process) and the number of the first, and what comes twice is known.
+
+Files, all in one folder: ``<run>-<number of the first event>.ndjson``, on the first line what a
+request says of the player, then an event a line. A file is at most one request, and is deleted when
+the gateway has it. Names sort by time. ``rejected/`` has the last 100 events that the gateway will
+never take; ``opted-out`` says that nothing is to be kept. Tokens are never written or logged.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import http.client
+import json
+import logging
+import os
+import random
+import re
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+if sys.platform != "win32":
+    import fcntl
+
+VERSION = "1.0.0"
+FILE_EVENTS, FILE_BYTES = 100, 48_000
+FLUSH_EVENTS = 50
+GZIP_FROM_BYTES = 1_000
+ANSWER_BYTES = 1_000_000
+REJECTED_FILES = 100
+CLOCK_SECONDS = 60
+FRONT_SECONDS, BACKGROUND_SECONDS, HOUR_SECONDS = 60, 900, 3_600
+_NAME = re.compile(r"[0-9a-f-]{36}-\d{8,}\.ndjson")
+_chance = random.SystemRandom()
+log = logging.getLogger("playsmart_client")
+
+
+class Clock:
+    """The time in seconds: of the day, and one that only goes forward."""
+
+    wall = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+
+class Answer(NamedTuple):
+    """What came back: status 0 for nothing whole, ``told`` is its JSON, ``wait`` in seconds."""
+
+    status: int = 0
+    told: Any = None
+    wait: float | None = None
+
+    def has(self, key: str) -> bool:
+        """Whether it is a gateway's, and not the login page of a hotel."""
+        return isinstance(self.told, dict) and bool(self.told.get(key))
+
+
+class Flushed(NamedTuple):
+    """Events that the gateway took, and its last status; None if it was not asked, or is silent."""
+
+    sent: int = 0
+    status: int | None = None
+
+
+class Settings(NamedTuple):
+    """What the gateway asks its clients to keep to."""
+
+    enabled: bool = True
+    has_gzip: bool = True
+    flush_seconds: float = 30.0
+    max_queue_bytes: int = 10_485_760
+    sample: Mapping[str, float] = {}
+
+    def told(self, answer: Answer) -> "Settings":
+        """Return what an answer says; what cannot be read changes nothing."""
+        if answer.status == 404:  # a gateway from before there were settings and gzip
+            return self._replace(has_gzip=False)
+        try:
+            told = answer.told["data"][0].get("ingest", {})
+            return Settings(
+                told.get("enabled") is not False,
+                "gzip" in told.get("encodings", ()),
+                min(max(1.0, float(told.get("flush_seconds", 30))), HOUR_SECONDS),
+                int(told.get("max_queue_bytes", 10_485_760)),
+                {name: float(share) for name, share in told.get("sample", {}).items()},
+            )
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return self
+
+
+class Segment(NamedTuple):
+    """A file: the events ``first``, ``first + 1`` ... of a run, and the head of their request."""
+
+    path: Path
+    run: str
+    first: int
+    head: dict[str, Any]
+    lines: list[bytes]
+
+
+class Queue:
+    """The files in ``folder``, of which one is written. For one thread at a time; ``OSError``."""
+
+    write = staticmethod(os.write)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run, self._head, self._next = "", b"", 0
+        self._path: Path | None = None
+        self._file = self._events = self._bytes = 0
+
+    def begin(self, head: Mapping[str, Any]) -> None:
+        """Begin a run: number from 0, under a name that nobody else has."""
+        self.close()
+        self.run, self._head, self._next = _new_run(), _json(head) + b"\n", 0
+
+    def append(self, line: bytes, most_bytes: int) -> None:
+        """Write one event in one write. If that fails its number is used: the loss is seen."""
+        if self._events >= FILE_EVENTS or self._bytes + len(line) > FILE_BYTES:
+            self.close()
+        number, self._next = self._next, self._next + 1
+        if self._path is None:
+            self._bound(most_bytes - max(FILE_BYTES, len(self._head + line)))
+            self._path, self._file = self._new(self.run, number, self._head + line)
+        elif not self._written(self._file, line):
+            self.close()  # what was torn is the last line of its file
+            raise OSError("the disk is full")
+        self._events, self._bytes = self._events + 1, self._bytes + len(line)
+
+    def close(self) -> list[Path]:
+        """End the file that is being written, if there is one, so that it can be sent."""
+        if self._path is None:
+            return []
+        closed, self._path = self._path, None
+        self._events = self._bytes = 0
+        os.close(self._file)
+        return [closed]
+
+    def closed(self) -> list[Path]:
+        """Return the files to be sent, oldest first."""
+        there = self.folder.iterdir() if self.folder.exists() else ()
+        return sorted(each for each in there if _NAME.fullmatch(each.name) and each != self._path)
+
+    def read(self, path: Path) -> Segment | None:
+        """Return a file; None if it is gone, another process's, or none and was set aside."""
+        run, first = path.stem[:36], int(path.stem[37:])
+        try:
+            with path.open("rb") as file:
+                if sys.platform != "win32" and run != self.run:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # a process may write it yet
+                top, *lines = file.read().split(b"\n")[:-1] or [b""]  # a kill tore what follows
+        except (BlockingIOError, FileNotFoundError):
+            return None
+        try:
+            head = json.loads(top)
+            head["user_id"].encode()
+        except (AttributeError, LookupError, TypeError, ValueError):
+            self.set_aside(path)
+            return None
+        return Segment(path, run, first, head, lines)
+
+    def halve(self, segment: Segment) -> list[Path]:
+        """Cut a file in two. First the copy: a kill in between leaves a repeat, and no hole."""
+        middle = len(segment.lines) // 2
+        top = _json(segment.head)
+        halves: list[Path] = []
+        for first, lines in ((middle, segment.lines[middle:]), (0, segment.lines[:middle])):
+            content = b"\n".join((top, *lines, b""))
+            path, file = self._new(segment.run, segment.first + first, content)
+            os.close(file)
+            halves.insert(0, path)
+        return halves
+
+    def set_aside(self, path: Path) -> None:
+        """Keep what will never be taken, for somebody to look at."""
+        aside = self.folder / "rejected"
+        aside.mkdir(mode=0o700, exist_ok=True)
+        path.replace(aside / path.name)
+        for oldest in sorted(aside.iterdir())[:-REJECTED_FILES]:
+            oldest.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Delete all events."""
+        self.close()
+        for path in self.folder.rglob("*.ndjson*"):
+            path.unlink(missing_ok=True)
+
+    def _new(self, run: str, first: int, content: bytes) -> tuple[Path, int]:
+        """Write a file that is there whole or not at all; return it, and what writes on."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.folder / f"{run}-{first:08d}.ndjson"
+        # Windows renames no open file, and deletes none either
+        begun = path if sys.platform == "win32" else path.with_suffix(".ndjson.tmp")
+        how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        file = os.open(begun, how, 0o600)
+        if sys.platform != "win32":
+            fcntl.flock(file, fcntl.LOCK_EX)  # no other process sends it yet
+        if not self._written(file, content):
+            os.close(file)
+            begun.unlink()
+            raise OSError("the disk is full")
+        if begun != path:
+            begun.replace(path)
+        return path, file
+
+    def _written(self, file: int, content: bytes) -> bool:
+        try:
+            return self.write(file, content) == len(content)
+        except OSError:
+            return False
+
+    def _bound(self, most_bytes: int) -> None:
+        """Delete the oldest files until the others are no more than that."""
+        sizes = {}
+        for path in sorted(self.folder.glob("*.ndjson*")):
+            with contextlib.suppress(FileNotFoundError):  # another process has sent it
+                sizes[path] = path.stat().st_size
+        total = sum(sizes.values())
+        for path, size in sizes.items():
+            if total <= most_bytes:
+                break
+            log.warning("the queue is full: %s is lost", path.name)
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+class Client:
+    """Tracks events of a player, and sends them and what is left of earlier runs in ``folder``.
+
+    ``token`` is called with a player's id and returns a token of theirs, None if there is none;
+    it may take its time. It is asked at first, and when the gateway has refused the last. Files are
+    sent by a thread, or with ``threaded=False`` by whoever calls ``flush``. No method raises.
+    """
+
+    answer_seconds = 15.0
+
+    def __init__(
+        self,
+        url: str,
+        folder: str | os.PathLike[str],
+        user_id: str,
+        game_id: str,
+        token: Callable[[str], str | None],
+        *,
+        app_version: str = "",
+        threaded: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        program = {"name": "playsmart-python", "version": VERSION, "platform": sys.platform}
+        program |= {"app_version": app_version} if app_version else {}
+        self._head: dict[str, Any] = {"user_id": user_id, "game_id": game_id, "client": program}
+        self._url = urlsplit(url.removesuffix("/").removesuffix("/ingest/events"))
+        self._ask_token, self._threaded, self._clock = token, threaded, clock or Clock()
+        self.queue, self.settings = Queue(Path(folder)), Settings()
+        self.opted_out = (self.queue.folder / "opted-out").exists()
+        self._tokens: dict[str, str] = {}
+        self._refused: dict[str, tuple[str | None, float]] = {}
+        self._asked_in_vain = set[str]()
+        self._failures = 0
+        self._quiet_until = self._settings_due = float("-inf")
+        self._server_ahead: float | None = None
+        self._most_pause, self._ending = FRONT_SECONDS, False
+        self._start()
+
+    def track(
+        self, kind: str, data: Mapping[str, Any] | None = None, *, name: str | None = None
+    ) -> None:
+        """Keep an event: ``type``, ``customdata``, and ``customEventName`` if it is ``Custom``.
+
+        What is no JSON, or does not get on the disk, is dropped with a line in the log.
+        """
+        with _logged("an event is lost"):
+            self._track(kind, data, name)
+
+    def flush(self) -> Flushed:
+        """Send what waits, oldest first, unless the gateway said to wait; it may take its time."""
+        found = Flushed()
+        with self._sending, _logged("nothing is sent"):
+            found = self._flush()
+        return found  # noqa: RET504 - if it did not fail
+
+    def background(self) -> None:
+        """Send what waits, as the game may end; until it tracks again, try less often."""
+        self._most_pause = BACKGROUND_SECONDS
+        if self._threaded:
+            self._wake.set()
+        else:
+            self.flush()
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Send what waits and end; what takes longer than that is sent at the next start."""
+        self._ending = True
+        self.background()
+        if self._threaded:
+            self._thread.join(seconds)
+        with self._lock:
+            self.queue.close()
+
+    def change_player(self, user_id: str) -> None:
+        """Track for another player. What the last one did is sent with their own token only."""
+        with self._lock:
+            self._head = self._head | {"user_id": user_id}
+            self._begin()
+
+    def opt_out(self) -> None:
+        """Delete what waits, and keep and send nothing more, also after a restart."""
+        with self._lock, _logged("not all is deleted"):
+            self.opted_out = True
+            self.queue.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.queue.folder / "opted-out").touch()
+            self.queue.clear()
+
+    def opt_in(self) -> None:
+        """Track again, in a new run."""
+        with self._lock, _logged("still opted out"):
+            (self.queue.folder / "opted-out").unlink(missing_ok=True)
+            self.opted_out = False
+            self._begin()
+
+    def server_time(self) -> datetime | None:
+        """Return the gateway's time, to a second; None before its first answer."""
+        if self._server_ahead is None:
+            return None
+        return datetime.fromtimestamp(self._clock.monotonic() + self._server_ahead, UTC)
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self._lock, self._sending, self._wake = (
+            threading.Lock(),
+            threading.Lock(),
+            threading.Event(),
+        )
+        self._begin()
+        if self._threaded:
+            self._thread = threading.Thread(target=self._work, name="playsmart-client", daemon=True)
+            self._thread.start()
+
+    def _begin(self) -> None:
+        self.queue.begin(self._head)
+        self._fresh = 0
+        self._drift = self._clock.wall() - self._clock.monotonic()
+        self._share = int(hashlib.sha256(self.queue.run.encode()).hexdigest()[:8], 16) / 2**32
+
+    def _track(self, kind: str, data: Mapping[str, Any] | None, name: str | None) -> None:
+        event: dict[str, Any] = {"type": kind, "timestamp": self._now()}
+        event |= {"customdata": dict(data)} if data else {}
+        event |= {"customEventName": name} if name else {}
+        line = _json(event) + b"\n"
+        if os.getpid() != self._process:  # a fork is another run
+            self._start()
+        sample = self.settings.sample
+        with self._lock:
+            if abs(self._clock.wall() - self._clock.monotonic() - self._drift) > CLOCK_SECONDS:
+                self._begin()
+            if self.opted_out or self._share >= sample.get(name or kind, sample.get(kind, 1)):
+                return
+            self._most_pause = FRONT_SECONDS
+            self._fresh += 1
+            self.queue.append(line, self.settings.max_queue_bytes)
+        if self._fresh >= FLUSH_EVENTS:
+            self._wake.set()
+
+    def _work(self) -> None:
+        while True:
+            self.flush()
+            if self._ending:
+                break
+            quiet = self._quiet_until - self._clock.monotonic()
+            self._wake.wait(quiet if quiet > 0 else self.settings.flush_seconds)
+            self._wake.clear()
+
+    def _flush(self) -> Flushed:
+        self._fresh = sent = status = 0
+        self._asked_in_vain.clear()
+        if self.opted_out or self._is_quiet():
+            return Flushed()
+        with contextlib.closing(self._connection()) as connection:
+            self._refresh_settings(connection)
+            with self._lock:
+                waiting = self.queue.closed()
+            while self.settings.enabled and not self._is_quiet():
+                with self._lock:
+                    waiting = waiting or self.queue.close()
+                if not waiting:
+                    break
+                path = waiting.pop(0)
+                with _logged(f"{path.name} is left for later"):
+                    with self._lock:
+                        segment = self.queue.read(path)
+                    token = self._token(segment.head["user_id"]) if segment else None
+                    if segment is None or token is None:
+                        continue
+                    answer = self._post(connection, segment, token)
+                    status = answer.status
+                    with self._lock:
+                        what, again = self._settle(segment, token, answer)
+                    sent += len(segment.lines) if what == "stored" else 0
+                    log.debug("%s, %d events: %s, %s", path.name, len(segment.lines), status, what)
+                    waiting = again + waiting
+        return Flushed(sent, status or None)
+
+    def _settle(self, segment: Segment, token: str, answer: Answer) -> tuple[str, list[Path]]:
+        """Do with a file what its answer says; return what, and the files to go on with."""
+        path, user_id, status = segment.path, segment.head["user_id"], answer.status
+        self._tokens[user_id] = token
+        if self.opted_out:
+            return "deleted", []
+        if status == 202 and answer.has("success"):
+            self._failures = 0
+            self._refused.pop(user_id, None)
+            path.unlink(missing_ok=True)
+            return "stored", []
+        if status == 413 or (status in (400, 422) and answer.has("error")):
+            if len(segment.lines) > 1:
+                return "halved", self.queue.halve(segment)
+            self.queue.set_aside(path)
+            return "set aside", []
+        if status == 415 and self.settings.has_gzip:
+            self.settings = self.settings._replace(has_gzip=False)
+            return "once more, as it is", [path]
+        self._failures = min(self._failures + 1, 16)
+        pause = _chance.uniform(0, min(self._most_pause, 2**self._failures))
+        if status in (401, 403):
+            before, _ = self._refused.get(user_id, (token, 0))  # a second one: wait with any
+            until = self._clock.monotonic() + pause
+            self._refused[user_id] = (token if token == before else None, until)
+            self._tokens.pop(user_id, None)
+            return "waits for another token", [path]
+        if status in (404, 405, 410, 415):
+            pause = HOUR_SECONDS
+        elif answer.wait is not None:
+            pause = answer.wait
+        self._quiet_until = self._clock.monotonic() + pause
+        return f"kept, next try in {pause:.1f} s", []
+
+    def _token(self, user_id: str) -> str | None:
+        """Return a token to try; None if there is none but one that was refused a moment ago."""
+        refused, until = self._refused.get(user_id, (None, float("-inf")))
+        waits = self._clock.monotonic() < until
+        if user_id in self._asked_in_vain or (waits and refused is None):
+            return None
+        token = self._tokens.get(user_id)
+        if token is None:
+            with _logged("there is no token"):
+                token = (self._ask_token(user_id) or "").strip()
+        if not token or (waits and token == refused):
+            self._asked_in_vain.add(user_id)
+            return None
+        return token
+
+    def _refresh_settings(self, connection: http.client.HTTPConnection) -> None:
+        if self._clock.monotonic() < self._settings_due:
+            return
+        answer = self._exchange(connection, "GET", "/v1/app-settings")
+        if answer.told is not None or answer.status == 404:
+            self._settings_due = self._clock.monotonic() + HOUR_SECONDS
+            self.settings = self.settings.told(answer)
+
+    def _post(self, connection: http.client.HTTPConnection, segment: Segment, token: str) -> Answer:
+        head = segment.head | {"run": segment.run, "seq": segment.first}
+        if segment.run == self.queue.run:  # of an earlier run the clock may have been another
+            head["sent_at"] = self._now()
+        body = _json(head)[:-1] + b',"events":[' + b",".join(segment.lines) + b"]}"
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        if self.settings.has_gzip and len(body) > GZIP_FROM_BYTES:
+            body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
+        return self._exchange(connection, "POST", "/ingest/events", body, headers)
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, method: str, path: str, *body_and_headers: Any
+    ) -> Answer:
+        try:
+            connection.request(method, self._url.path + path, *body_and_headers)
+            answer = connection.getresponse()
+            content, told = answer.read(ANSWER_BYTES), None
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            return Answer()
+        if not answer.isclosed():  # there is more of it
+            connection.close()
+        with contextlib.suppress(RecursionError, ValueError):
+            told = json.loads(content)
+        with contextlib.suppress(TypeError, ValueError):
+            date = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+            self._server_ahead = date - self._clock.monotonic()
+        after = answer.headers.get("Retry-After", "")
+        wait = min(float(after), HOUR_SECONDS) if after.isdecimal() else None
+        return Answer(answer.status, told, wait)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        is_safe = self._url.scheme == "https"
+        kind = http.client.HTTPSConnection if is_safe else http.client.HTTPConnection
+        return kind(self._url.hostname or "", self._url.port, timeout=self.answer_seconds)
+
+    def _is_quiet(self) -> bool:
+        return self._clock.monotonic() < self._quiet_until
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self._clock.wall(), UTC).isoformat(timespec="milliseconds")
+
+
+@contextlib.contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Go on behind the block, whatever it raises: the game does."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - what it says may have a token or an event in it
+        log.warning("%s: %s", what, type(error).__name__)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _new_run() -> str:
+    """Return a UUID of version 7, which sorts by time."""
+    number = time.time_ns() // 1_000_000 << 80 | 7 << 76 | 2 << 62
+    number |= _chance.getrandbits(12) << 64 | _chance.getrandbits(62)
+    return str(uuid.UUID(int=number))

@@ -1,0 +1,1 @@
+"""Clients to drop into a game, each held against what a gateway may answer."""

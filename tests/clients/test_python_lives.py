@@ -1,0 +1,127 @@
+"""The client for Python as a process, with a gateway that runs: what was kept is stored, once."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import ROOT
+from tests.clients.scripted import GAME, scripted_gateway
+from tests.support.polling import wait_until
+from tests.support.process import RunningGateway
+
+pytestmark = pytest.mark.process
+
+ADAPTER = (sys.executable, "-m", "playsmart_gateway.clients.python.adapter")
+LIVES = 4
+
+
+class Adapter:
+    """The adapter as a process, told what to do in lines."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            ADAPTER, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+
+    def tell(self, do: str, **more: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"do": do, **more}).encode() + b"\n")
+
+    def answer(self) -> dict[str, Any]:
+        assert self.process.stdout
+        told = json.loads(self.process.stdout.readline())
+        assert isinstance(told, dict)
+        return told
+
+    def ask(self, do: str, **more: object) -> dict[str, Any]:
+        self.tell(do, **more)
+        return self.answer()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe
+            pipe.close()
+
+
+@pytest.fixture
+def lives() -> Iterator[list[Adapter]]:
+    started: list[Adapter] = []
+    yield started
+    for each in started:
+        each.kill()
+
+
+def test_what_a_killed_game_has_kept_is_stored_once_and_in_its_order(
+    gateway: RunningGateway, tmp_path: Path, lives: list[Adapter]
+) -> None:
+    """Killed while it tracks, while it sends, and behind an answer that nobody read."""
+    player = f"killed-{time.time_ns()}"
+    who = {"url": gateway.url, "user": player, "game": GAME, "token": gateway.token(player)}
+    newest = gateway.newest_event_id()
+    kept = 0
+    for life in range(LIVES):
+        adapter = Adapter()
+        lives.append(adapter)
+        assert adapter.ask("init", dir=str(tmp_path / "queue"), **who) == {"ok": True}
+        for _ in range(120 + life):
+            assert adapter.ask("track", type="AppOpen", data={"n": kept})["ok"]
+            kept += 1
+        if life % 2:
+            adapter.tell("flush")
+            if life > 1:
+                wait_until(lambda: gateway.events_after(newest) or None)
+        adapter.kill()
+    adapter = Adapter()
+    lives.append(adapter)
+    adapter.ask("init", dir=str(tmp_path / "queue"), **who)
+    assert adapter.ask("flush")["left"] == 0
+    gateway.settle()
+    stored = [
+        json.loads(row["customdata"])["n"]
+        for row in gateway.events_after(newest)
+        if row["user_id"] == player
+    ]
+    assert sorted(stored) == list(range(kept))
+    assert stored == sorted(stored)
+
+
+def states(told: Mapping[str, Any]) -> tuple[object, ...]:
+    assert told["ok"]
+    return told["queued"], told["opted_out"], told["disabled"]
+
+
+def test_the_adapter_speaks_the_protocol(tmp_path: Path, lives: list[Adapter]) -> None:
+    adapter = Adapter()
+    lives.append(adapter)
+    assert adapter.ask("state") == {"ok": False, "error": "LookupError"}
+    assert adapter.ask("dance") == {"ok": False, "error": "unsupported"}
+    with scripted_gateway() as gateway:
+        gateway.script(401)
+        who = {"url": gateway.url, "user": "a", "game": GAME, "token": "old"}
+        assert adapter.ask("init", dir=str(tmp_path / "q"), **who) == {"ok": True}
+        assert adapter.ask("track", type="Custom", name="boss", data={"n": 0}) == {"ok": True}
+        assert states(adapter.ask("state")) == (1, False, False)
+        assert adapter.ask("flush") == {"ok": True, "sent": 0, "left": 1, "status": 401}
+        assert adapter.ask("token", token="new") == {"ok": True}
+        assert adapter.ask("flush") == {"ok": True, "sent": 1, "left": 0, "status": 202}
+        assert adapter.ask("flush") == {"ok": True, "sent": 0, "left": 0, "status": None}
+        run = adapter.ask("state")["run"]
+        assert [each.batch["run"] for each in gateway.requests] == [run, run]
+        assert adapter.ask("track", type="AppOpen", data={"n": 1}) == {"ok": True}
+        assert adapter.ask("background") == {"ok": True}
+        assert gateway.sent[-1] == (1, 1)
+        assert adapter.ask("optout") == {"ok": True}
+        assert adapter.ask("track", type="AppOpen") == {"ok": True}
+        assert states(adapter.ask("state")) == (0, True, False)
+        assert adapter.ask("optin") == {"ok": True}
+        assert adapter.ask("track") == {"ok": False, "error": "TypeError"}
+        assert adapter.ask("quit") == {"ok": True}
+    assert adapter.process.wait(30) == 0
