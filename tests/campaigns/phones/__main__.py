@@ -104,7 +104,7 @@ def _table(name: str, figures: Figures) -> Table:
     table = Table("figure", "value", title=name)
     table.columns[1].justify = "right"
     verdict = {key: value for key, value in asdict(figures.verdict).items() if value != []}
-    played = {"lives": figures.lives, "gateway_kills": figures.gateway_kills, **verdict}
+    played = {"lives": figures.lives, "kills": figures.kills, **verdict}
     for key, value in (played | figures.fates).items():
         text = "\n".join(value[:FIRST_WRONG]) if isinstance(value, list) else f"{value:,}"
         table.add_row(key.replace("_", " "), text)

@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 500
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is played: at least ``lives`` of the phones, ``events``, ``kills`` of the gateway.
+    """How much is played: at least ``lives`` of the phones, ``events``, ``kills`` of the rest.
 
     Each fate is met ``fates`` times at least. ``program`` is the phone: the name of a module and
     its arguments. A life takes between the two ``life_seconds`` from its first event on, one of the
@@ -52,7 +52,7 @@ class Figures:
     """What was played."""
 
     lives: int
-    gateway_kills: int
+    kills: int
     fates: dict[str, int]
     verdict: Verdict
 
@@ -74,7 +74,7 @@ class Campaign:
     def so_far(self) -> str:
         """What was played up to now."""
         events = sum(self._kept().values())
-        return f"{self._lives:,} lives, {events:,} events, {self._kills:,} kills of the gateway"
+        return f"{self._lives:,} lives, {events:,} events, {self._kills:,} kills"
 
     async def play(self) -> Figures:
         """Play it to its end; ``AssertionError`` if a process does not come to its own."""
@@ -112,12 +112,19 @@ class Campaign:
     async def _kill_the_gateway(self) -> None:
         while True:
             await asyncio.sleep(self._chance.uniform(*self._plan.gateway_seconds))
-            if self._kills % 2 == 0:
+            if self._kills % 3 == 0:
                 await self._lose_answers()
             self._conflicts += await self._scene.run_conflicts()
+            self._kills += 1
+            if self._kills % 3 == 2:
+                part = asyncio.create_task(self._scene.end_a_part(self._chance))
+                try:
+                    await asyncio.shield(part)
+                finally:
+                    await part  # or it would stay down if all is over meanwhile
+                continue
             self._scene.kill()
             self._proxy.loses_answers = False
-            self._kills += 1
             await asyncio.sleep(self._chance.uniform(0, 0.3))
             await self._scene.up()
 

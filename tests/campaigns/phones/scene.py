@@ -1,8 +1,11 @@
 """A gateway that can be killed and started again, with what it stores to: one of five scenes."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Literal, get_args
 
 from tests.support.engines.nats import NatsServers
@@ -27,15 +30,23 @@ _NATS: dict[str, object] = {"nats.stream": "phones", "nats.ack_wait_seconds": 3}
 
 
 class Scene:
-    """The gateway, and a worker if there is a stream; ``url`` is the database's.
+    """The gateway, and a worker if there is a ``stream``; ``url`` is the database's.
 
     ``program`` is what is started as the gateway: a function by its name.
     """
 
     def __init__(
-        self, name: SceneName, folder: Path, url: str, stream: str | None, program: str | None
+        self,
+        name: SceneName,
+        folder: Path,
+        url: str,
+        postgres: PostgresServer | None,
+        stream: NatsServers | None,
+        program: str | None,
     ) -> None:
         self.url = url
+        self._postgres = postgres
+        self._stream = stream
         self.has_order = name in ONE_AFTER_THE_OTHER
         self.gateway = Target(folder / "gateway", server__workers=2 if name == "workers" else 1)
         self.gateway.life_seconds = LIFE_SECONDS
@@ -44,7 +55,7 @@ class Scene:
             self.gateway.program = program
         settings: dict[str, object] = {"games": _GAMES, "storage.url": url}
         if stream is not None:
-            settings |= {**_NATS, "storage.url": stream, "storage.reads_url": url}
+            settings |= {**_NATS, "storage.url": stream.url, "storage.reads_url": url}
             self.worker = WorkerProcess(folder / "worker", settings)
         self.gateway.settings |= settings
 
@@ -67,6 +78,49 @@ class Scene:
         self.gateway.kill()
         if self.worker is not None:
             self.worker.kill()
+
+    async def end_a_part(self, chance: Random) -> None:
+        """End one part in a way of its own, while the others go on; all are up in the end."""
+        ways: list[Callable[[Random], Awaitable[None]]] = [self._stop_the_gateway]
+        if self.gateway.settings["server.workers"] != 1:
+            ways.append(self._kill_one_of_its_workers)
+        if self._postgres is not None:
+            ways.append(self._kill_the_database)
+        if self._stream is not None:
+            ways += [self._kill_the_stream, self._kill_the_worker]
+        await chance.choice(ways)(chance)
+        await self.gateway.wait_ready()
+        if self.worker is not None:
+            await until(self.worker.is_ready, "the worker is ready")
+
+    async def _stop_the_gateway(self, chance: Random) -> None:
+        """As a deployment does that has little patience: SIGTERM, then SIGKILL."""
+        self.gateway.signal(signal.SIGTERM)
+        await asyncio.sleep(chance.uniform(0, 0.5))
+        self.gateway.kill()
+        self.gateway.start()
+
+    async def _kill_one_of_its_workers(self, chance: Random) -> None:
+        self.gateway.kill_a_worker(chance.randrange(2))
+
+    async def _kill_the_database(self, chance: Random) -> None:
+        assert self._postgres is not None
+        await asyncio.to_thread(self._postgres.kill)
+        await asyncio.sleep(chance.uniform(0, 1))
+        await asyncio.to_thread(self._postgres.start)
+
+    async def _kill_the_stream(self, chance: Random) -> None:
+        assert self._stream is not None
+        (node,) = self._stream.nodes
+        node.kill()
+        await asyncio.sleep(chance.uniform(0, 1))
+        node.start()
+
+    async def _kill_the_worker(self, chance: Random) -> None:
+        assert self.worker is not None
+        self.worker.kill()
+        await asyncio.sleep(chance.uniform(0, 1))
+        self.worker.start()
 
     async def drained(self) -> dict[str, float]:
         """Wait until all is stored; check the law and return the metrics of the gateway."""
@@ -99,8 +153,8 @@ async def scene(
             stack.push_async_callback(postgres.drop_database, url)
         stream = None
         if "jetstream" in name:
-            stream = stack.enter_context(NatsServers()).url
-        there = Scene(name, folder, url, stream, program)
+            stream = stack.enter_context(NatsServers())
+        there = Scene(name, folder, url, postgres, stream, program)
         stack.callback(there.kill)
         await there.up()
         yield there

@@ -37,7 +37,7 @@ async def played(name: SceneName, folder: Path, postgres: PostgresServer | None 
     assert figures.verdict.stored_events
     assert figures.verdict.duplicate_events
     assert figures.verdict.coins
-    assert figures.gateway_kills
+    assert figures.kills
     assert set(figures.fates) == set(FATES)
 
 
