@@ -41,6 +41,7 @@ COMMANDS = {
     "check-config": _Command("serve", "Print the effective configuration, or its mistakes"),
     "client": _Command("client", "Print a client to drop into a game, or list them"),
     "coins": _Command("coins", "Show a player's coins, or correct them"),
+    "conformance": _Command("conformance", "Hold a client that sends events to the rules"),
     "dead-letters": _Command("dead_letters", "List, show and replay what the store refused"),
     "deploy": _Command("deploy", "Print files for containers, systemd, nginx and alerts"),
     "doctor": _Command("doctor", "Look for what would go wrong on this machine"),

@@ -52,7 +52,8 @@ CONFIGURED = [
 
 
 def test_every_command_but_those_that_print_texts_is_told_where_the_configuration_is() -> None:
-    assert set(COMMANDS) - set(CONFIGURED) == {("client",), ("manual",), ("deploy",)}
+    printing = {("client",), ("conformance",), ("manual",), ("deploy",)}
+    assert set(COMMANDS) - set(CONFIGURED) == printing
 
 
 def a_value_for(parameter: click.Parameter) -> str:
@@ -270,7 +271,15 @@ def test_ctrl_c_at_some_moment(
     checked(run.run(quick(name), settings, interrupted_after=after))
 
 
-WITHOUT_A_STORE = (("token",), ("check-config",), ("load",), ("manual",), ("deploy",), ("client",))
+WITHOUT_A_STORE = (
+    ("token",),
+    ("check-config",),
+    ("load",),
+    ("manual",),
+    ("deploy",),
+    ("client",),
+    ("conformance",),
+)
 WITH_WORDS_OF_ITS_OWN: dict[tuple[str, ...], tuple[int, str]] = {
     ("tail",): (0, ""),  # Ctrl-C is how it ends
     ("export",): (1, "interrupted after 0 events; to go on, --after 0"),

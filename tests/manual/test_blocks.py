@@ -35,6 +35,8 @@ pytestmark = pytest.mark.process
 
 ELSEWHERE = {
     ("lynes", ".venv/bin/playsmart-gateway serve"): "tests/manual/test_blocks.py",  # below
+    ("clients", "$ playsmart-gateway conformance"): "tests/cli/test_conformance.py",
+    ("clients", '> {"do": "init"'): "tests/cli/test_conformance.py",
     ("operations", "mkdir -m 700 data/before"): "tests/cli/test_backup.py",
     ("operations", "playsmart-gateway trace"): "tests/cli/test_trace.py",
 }

@@ -1,0 +1,95 @@
+"""``conformance``: does a client keep every event, and send each once?"""
+
+import shlex
+import shutil
+from collections import Counter
+
+import click
+import msgspec
+
+from playsmart_gateway.cli.printing import print_json, progress_bar, say
+from playsmart_gateway.clients.conformance import CASES, Result, run
+
+_ERROR_LINES = 5
+_COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+
+
+@click.command("conformance")
+@click.option("--adapter", required=True, help="Command that starts the client, './my-client' say.")
+@click.option(
+    "--case", "names", multiple=True, metavar="NAME", help="This case alone; again for more."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the scorecard as JSON.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 600),
+    default=60.0,
+    show_default=True,
+    help="Seconds for one answer of the adapter, and for events on their way.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 16), default=4, show_default=True, help="Cases played at once."
+)
+@click.pass_context
+def conformance_command(
+    context: click.Context,
+    adapter: str,
+    names: tuple[str, ...],
+    as_json: bool,
+    timeout: float,
+    jobs: int,
+) -> None:
+    """Hold a client that sends events to the rules, case by case, and print its scorecard.
+
+    The adapter is started again and again, with a folder to keep its files in and a gateway on
+    127.0.0.1 that misbehaves; the manual has its commands: `manual clients#prove-a-client`. Exit
+    code 1: a case failed.
+    """
+    results = _play(_command(adapter), _chosen(names), timeout, jobs)
+    if as_json:
+        print_json([msgspec.to_builtins(each) for each in results])
+    else:
+        _show(results)
+    context.exit(1 if any(each.verdict == "failed" for each in results) else 0)
+
+
+def _command(adapter: str) -> list[str]:
+    try:
+        command = shlex.split(adapter)
+    except ValueError as error:
+        raise click.UsageError(f"--adapter: {error}") from None
+    if not command or shutil.which(command[0]) is None:
+        raise click.UsageError(f"--adapter: there is no program {(command or [''])[0]!r} to start")
+    return command
+
+
+def _chosen(names: tuple[str, ...]) -> list[str]:
+    unknown = [each for each in names if each not in CASES]
+    if unknown:
+        raise click.UsageError(f"--case: no case {unknown[0]!r}; there are {', '.join(CASES)}")
+    return list(dict.fromkeys(names)) or list(CASES)
+
+
+def _play(command: list[str], names: list[str], timeout: float, jobs: int) -> list[Result]:
+    with progress_bar() as bar:
+        task = bar.add_task("playing", total=len(names))
+
+        def show(result: Result) -> None:
+            bar.update(task, advance=1, description=result.name)
+
+        return run(command, names, seconds=timeout, jobs=jobs, on_result=show)
+
+
+def _show(results: list[Result]) -> None:
+    width = max(len(each.name) for each in results)
+    told = ""
+    for each in results:
+        verdict = click.style(f"{each.verdict:<8}", fg=_COLOURS[each.verdict])
+        click.echo(verdict, nl=False)
+        say(f"{each.name:<{width}}  {each.detail or each.about}")
+        if each.stderr != told:  # once is enough
+            told = each.stderr
+            for line in each.stderr.splitlines()[-_ERROR_LINES:]:
+                say(f"{'':<8}{'':<{width}}  stderr: {line}")
+    counts = Counter(str(each.verdict) for each in results)
+    say(", ".join(f"{counts[verdict]} {verdict}" for verdict in _COLOURS))

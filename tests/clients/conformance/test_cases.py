@@ -1,0 +1,90 @@
+"""A client that keeps the rules passes all cases; one that breaks one fails those about it."""
+
+import sys
+
+import pytest
+
+from playsmart_gateway.clients.conformance import CASES, Result, run
+from tests import ROOT
+from tests.clients.conformance.broken_clients import CLIENTS
+from tests.support.polling import PATIENCE_SECONDS
+
+pytestmark = pytest.mark.process
+
+PYTHON = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-S", "-m"]
+JOBS = 4
+HELD_UP_SECONDS = 6.0
+"""After which events that are never sent are given up."""
+
+BROKEN = {
+    "NewRunOnRetry": ["same-numbers-again", "status-503"],
+    "NumbersEveryFileFrom0": ["numbers", "too-large", "many"],
+    "RunForEver": ["killed-while-tracking", "killed-after-the-answer", "sent-at-of-another-life"],
+    "DeletesBeforeTheAnswer": ["reset-after-reading", "no-network", "status-503", "status-401"],
+    "DeletesOn401": ["status-401", "new-token"],
+    "DeletesOnAny4xx": ["status-403", "status-404", "status-429", "too-large", "poison-400"],
+    "DeletesOnAny2xx": ["captive-portal", "status-202-not-ours", "status-204"],
+    "DoesNotReadTheAnswer": ["answer-cut-off", "redirect-takes-no-token", "status-202-not-ours"],
+    "NeverDeletes": ["once-only"],
+    "Hammers": ["waits-after-failures", "waits-for-a-token", "retry-after-429", "retry-after-503"],
+    "WaitsOnlyAsItLikes": ["retry-after-429", "retry-after-503"],
+    "LogsItsToken": ["token-in-its-log"],
+    "WritesItsTokenDown": ["token-in-its-files"],
+    "TwoAtOnce": ["one-at-a-time"],
+    "KeepsPoison": ["poison-400", "poison-422"],
+    "NumbersHalvesAnew": ["too-large", "poison-413"],
+    "SendsAnybodysEvents": ["another-player"],
+    "StopsAtAStrangeFile": ["unreadable-file", "file-of-garbage"],
+    "SendsTornLines": ["torn-line"],
+    "WritesWhenItSends": ["killed-while-tracking", "quits"],
+    "NewestFirst": ["order", "many"],
+    "Unbounded": ["bound"],
+    "OptsOutOfSendingOnly": ["opt-out"],
+    "KnowsNoSettings": ["kill-switch", "sampling"],
+    "TellsOfTheSwitchAndSends": ["kill-switch"],
+    "SamplesAfterNumbering": ["sampling"],
+    "SentOnce": ["sent-at"],
+    "SentAtOfAnyRun": ["sent-at-of-another-life"],
+    "GoesByTheGatewaysClock": ["clock-of-the-gateway"],
+    "GoesOnAfterTheClockWasSet": ["clock-jump"],
+    "WritesAnyLine": ["any-text"],
+}
+"""What has to fail, by the mistake."""
+
+HELD_UP = {"KeepsPoison", "StopsAtAStrangeFile", "KnowsNoSettings"}
+"""Those whose events are there, and never come: it takes the whole time to see that."""
+
+
+OWN = ["-P", "-m", "playsmart_gateway.clients.python.adapter"]
+
+
+def play(*module: str, names: list[str], seconds: float = PATIENCE_SECONDS) -> list[Result]:
+    place, *arguments = module
+    command = [*PYTHON, f"tests.clients.conformance.{place}", *arguments]
+    return run(command, names, seconds=seconds, jobs=JOBS)
+
+
+def test_our_client_for_python_passes_every_case() -> None:
+    results = run([sys.executable, *OWN], list(CASES), seconds=2 * PATIENCE_SECONDS, jobs=JOBS)
+    assert [each.name for each in results] == list(CASES)
+    others = {each.name: each.detail for each in results if each.verdict != "passed"}
+    assert others == {"clock-jump": "the adapter does not support clock"}
+
+
+def test_without_a_mistake_the_client_that_has_them_passes_the_same_cases() -> None:
+    names = sorted({name for each in BROKEN.values() for name in each})
+    results = play("good_client", names=names)
+    assert [each for each in results if each.verdict != "passed"] == []
+
+
+@pytest.mark.parametrize("mistake", BROKEN)
+def test_a_mistake_fails_the_cases_that_are_about_it(mistake: str) -> None:
+    seconds = HELD_UP_SECONDS if mistake in HELD_UP else PATIENCE_SECONDS
+    results = play("broken_clients", mistake, names=BROKEN[mistake], seconds=seconds)
+    assert [each for each in results if each.verdict != "failed"] == []
+    if mistake not in HELD_UP:  # it is the fault that is seen, and no process that is slow
+        assert [each for each in results if not each.detail.startswith("expected ")] == []
+
+
+def test_every_mistake_is_tried() -> None:
+    assert set(BROKEN) == set(CLIENTS)
