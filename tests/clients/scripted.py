@@ -142,9 +142,11 @@ class FakeClock(Clock):
         self.seconds = 1_000.0
         self.offset = 1_500_000_000.0
 
+    @override
     def monotonic(self) -> float:
         return self.seconds
 
+    @override
     def wall(self) -> float:
         return self.seconds + self.offset
 

@@ -1,5 +1,6 @@
 """What the client for Python does with each answer, and with what happens to its files."""
 
+import itertools
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from tests.clients.scripted import (
     FakeClock,
     Game,
     Reply,
+    Request,
     ScriptedGateway,
     scripted_gateway,
 )
@@ -237,6 +239,25 @@ def test_a_request_says_who_sends_what_and_when(game: Game, gateway: ScriptedGat
     assert sent.batch.pop("client").keys() == {"name", "version", "platform"}
     run = game.client.queue.run
     assert sent.batch == {"user_id": PLAYER, "game_id": GAME, "run": run, "seq": 0}
+
+
+def test_what_is_tracked_while_it_sends_goes_behind_it_and_does_not_keep_it_at_work(
+    game: Game, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply, place = gateway.reply, itertools.count(3)
+
+    def track_meanwhile(request: Request) -> Reply:
+        game.track(itertools.islice(place, 120))
+        return reply(request)
+
+    monkeypatch.setattr(gateway, "reply", track_meanwhile)
+    game.track(3)
+    another = Game(gateway, game.folder)
+    another.track(1)
+    another.client.queue.close()
+    assert game.client.flush() == (124, 202)
+    assert gateway.sent == [(0, 1), (0, 100), (100, 23)]
+    assert game.waiting() == 240
 
 
 def test_a_hundred_events_or_48_kb_are_a_request(game: Game, gateway: ScriptedGateway) -> None:

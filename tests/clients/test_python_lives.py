@@ -118,6 +118,10 @@ def test_the_adapter_speaks_the_protocol(tmp_path: Path, lives: list[Adapter]) -
         assert adapter.ask("track", type="AppOpen", data={"n": 1}) == {"ok": True}
         assert adapter.ask("background") == {"ok": True}
         assert gateway.sent[-1] == (1, 1)
+        assert adapter.ask("clock", seconds=-86_400) == {"ok": True}
+        assert adapter.ask("track", type="AppOpen", data={"n": 2}) == {"ok": True}
+        assert adapter.ask("flush")["sent"] == 1
+        assert gateway.requests[-1].batch["run"] != run
         assert adapter.ask("optout") == {"ok": True}
         assert adapter.ask("track", type="AppOpen") == {"ok": True}
         assert states(adapter.ask("state")) == (0, True, False)

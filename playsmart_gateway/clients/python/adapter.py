@@ -2,17 +2,32 @@
 
 A line in is a JSON object, and its ``do`` is what to do: ``init`` (``dir``, ``url``, ``user``,
 ``game``, ``token``), ``track`` (``type``, ``name``, ``data``), ``flush``, ``token`` (``token``),
-``background``, ``optout``, ``optin``, ``state`` or ``quit``. A line out is an object, too: ``ok``
-and, if that is false, ``error``. So a client of any language is tried by the same program.
+``background``, ``optout``, ``optin``, ``clock`` (``seconds``), ``state`` or ``quit``. A line out is
+an object, too: ``ok`` and, if that is false, ``error``. So a client of any language is tried by the
+same program.
 """
 
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
-from playsmart_gateway.clients.python.playsmart_client import Client
+from typing_extensions import override
+
+from playsmart_gateway.clients.python.playsmart_client import Client, Clock
+
+
+class _Clock(Clock):
+    """The phone's clock, which somebody may set."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    @override
+    def wall(self) -> float:
+        return time.time() + self.ahead
 
 
 class Adapter:
@@ -22,6 +37,7 @@ class Adapter:
         self._client: Client | None = None
         self._tokens: dict[str, str] = {}
         self._user_id = ""
+        self._clock = _Clock()
         self.is_over = False
 
     def answer(self, line: str) -> dict[str, Any]:
@@ -40,7 +56,9 @@ class Adapter:
         if self._client:
             self._client.queue.close()
         self._user_id, self._tokens = user, {user: token}
-        self._client = Client(url, dir, user, game, self._tokens.get, threaded=False)
+        self._client = Client(
+            url, dir, user, game, self._tokens.get, threaded=False, clock=self._clock
+        )
 
     def track(self, type: str, name: str | None = None, data: Any = None) -> None:  # noqa: A002
         """Keep an event."""
@@ -66,6 +84,10 @@ class Adapter:
     def optin(self) -> None:
         """Opt in again."""
         self.client.opt_in()
+
+    def clock(self, seconds: float) -> None:
+        """Set the time of the day forward, or back."""
+        self._clock.ahead += seconds
 
     def state(self) -> dict[str, Any]:
         """Tell how the client does."""
@@ -106,6 +128,7 @@ _COMMANDS: dict[str | None, Callable[..., dict[str, Any] | None]] = {
     "background": Adapter.background,
     "optout": Adapter.optout,
     "optin": Adapter.optin,
+    "clock": Adapter.clock,
     "state": Adapter.state,
     "quit": Adapter.quit,
 }

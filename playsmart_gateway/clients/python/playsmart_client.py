@@ -37,7 +37,7 @@ VERSION = "1.0.0"
 FILE_EVENTS, FILE_BYTES = 100, 48_000
 FLUSH_EVENTS = 50
 GZIP_FROM_BYTES = 1_000
-ANSWER_BYTES = 1_000_000
+ANSWER_BYTES = LOOK_BYTES = 1_000_000
 REJECTED_FILES = 100
 CLOCK_SECONDS = 60
 FRONT_SECONDS, BACKGROUND_SECONDS, HOUR_SECONDS = 60, 900, 3_600
@@ -49,8 +49,13 @@ log = logging.getLogger("playsmart_client")
 class Clock:
     """The time in seconds: of the day, and one that only goes forward."""
 
-    wall = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
+    def wall(self) -> float:
+        """Return what the phone shows."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return what nobody can set."""
+        return time.monotonic()
 
 
 class Answer(NamedTuple):
@@ -117,7 +122,7 @@ class Queue:
         self.folder = folder
         self.run, self._head, self._next = "", b"", 0
         self._path: Path | None = None
-        self._file = self._events = self._bytes = 0
+        self._file = self._events = self._bytes = self._room = 0
 
     def begin(self, head: Mapping[str, Any]) -> None:
         """Begin a run: number from 0, under a name that nobody else has."""
@@ -130,7 +135,10 @@ class Queue:
             self.close()
         number, self._next = self._next, self._next + 1
         if self._path is None:
-            self._bound(most_bytes - max(FILE_BYTES, len(self._head + line)))
+            room = max(FILE_BYTES, len(self._head + line))
+            if self._room < room:
+                self._bound(most_bytes, room)
+            self._room -= room
             self._path, self._file = self._new(self.run, number, self._head + line)
         elif not self._written(self._file, line):
             self.close()  # what was torn is the last line of its file
@@ -163,7 +171,7 @@ class Queue:
             return None
         try:
             head = json.loads(top)
-            head["user_id"].encode()
+            head["user_id"].encode(), lines[0]
         except (AttributeError, LookupError, TypeError, ValueError):
             self.set_aside(path)
             return None
@@ -219,19 +227,20 @@ class Queue:
         except OSError:
             return False
 
-    def _bound(self, most_bytes: int) -> None:
-        """Delete the oldest files until the others are no more than that."""
+    def _bound(self, most_bytes: int, room: int) -> None:
+        """Delete the oldest files until there is room; look again after a MB, there may be more."""
         sizes = {}
         for path in sorted(self.folder.glob("*.ndjson*")):
             with contextlib.suppress(FileNotFoundError):  # another process has sent it
                 sizes[path] = path.stat().st_size
         total = sum(sizes.values())
         for path, size in sizes.items():
-            if total <= most_bytes:
+            if total <= most_bytes - room:
                 break
             log.warning("the queue is full: %s is lost", path.name)
             path.unlink(missing_ok=True)
             total -= size
+        self._room = min(most_bytes - total, LOOK_BYTES)
 
 
 class Client:
@@ -262,7 +271,9 @@ class Client:
         self._url = urlsplit(url.removesuffix("/").removesuffix("/ingest/events"))
         self._ask_token, self._threaded, self._clock = token, threaded, clock or Clock()
         self.queue, self.settings = Queue(Path(folder)), Settings()
-        self.opted_out = (self.queue.folder / "opted-out").exists()
+        self.opted_out = True
+        with _logged("the folder cannot be read"):
+            self.opted_out = (self.queue.folder / "opted-out").exists()
         self._tokens: dict[str, str] = {}
         self._refused: dict[str, tuple[str | None, float]] = {}
         self._asked_in_vain = set[str]()
@@ -285,6 +296,7 @@ class Client:
     def flush(self) -> Flushed:
         """Send what waits, oldest first, unless the gateway said to wait; it may take its time."""
         found = Flushed()
+        self._notice_fork()
         with self._sending, _logged("nothing is sent"):
             found = self._flush()
         return found  # noqa: RET504 - if it did not fail
@@ -308,7 +320,7 @@ class Client:
 
     def change_player(self, user_id: str) -> None:
         """Track for another player. What the last one did is sent with their own token only."""
-        with self._lock:
+        with self._lock, _logged("a file was not closed"):
             self._head = self._head | {"user_id": user_id}
             self._begin()
 
@@ -345,6 +357,10 @@ class Client:
             self._thread = threading.Thread(target=self._work, name="playsmart-client", daemon=True)
             self._thread.start()
 
+    def _notice_fork(self) -> None:
+        if os.getpid() != self._process:  # another run, whatever the locks were in the parent
+            self._start()
+
     def _begin(self) -> None:
         self.queue.begin(self._head)
         self._fresh = 0
@@ -356,8 +372,7 @@ class Client:
         event |= {"customdata": dict(data)} if data else {}
         event |= {"customEventName": name} if name else {}
         line = _json(event) + b"\n"
-        if os.getpid() != self._process:  # a fork is another run
-            self._start()
+        self._notice_fork()
         sample = self.settings.sample
         with self._lock:
             if abs(self._clock.wall() - self._clock.monotonic() - self._drift) > CLOCK_SECONDS:
@@ -372,42 +387,54 @@ class Client:
 
     def _work(self) -> None:
         while True:
+            is_last = self._ending
             self.flush()
-            if self._ending:
+            if is_last:
                 break
             quiet = self._quiet_until - self._clock.monotonic()
             self._wake.wait(quiet if quiet > 0 else self.settings.flush_seconds)
             self._wake.clear()
 
     def _flush(self) -> Flushed:
-        self._fresh = sent = status = 0
+        self._fresh = 0
         self._asked_in_vain.clear()
         if self.opted_out or self._is_quiet():
             return Flushed()
+        sent, status, seen = 0, None, set[Path]()
         with contextlib.closing(self._connection()) as connection:
             self._refresh_settings(connection)
-            with self._lock:
-                waiting = self.queue.closed()
-            while self.settings.enabled and not self._is_quiet():
-                with self._lock:
-                    waiting = waiting or self.queue.close()
-                if not waiting:
+            for has_open in (False, True):  # once each: meanwhile the game may track on and on
+                if self._is_quiet() or not self.settings.enabled:
                     break
-                path = waiting.pop(0)
-                with _logged(f"{path.name} is left for later"):
-                    with self._lock:
-                        segment = self.queue.read(path)
-                    token = self._token(segment.head["user_id"]) if segment else None
-                    if segment is None or token is None:
-                        continue
-                    answer = self._post(connection, segment, token)
-                    status = answer.status
-                    with self._lock:
-                        what, again = self._settle(segment, token, answer)
-                    sent += len(segment.lines) if what == "stored" else 0
-                    log.debug("%s, %d events: %s, %s", path.name, len(segment.lines), status, what)
-                    waiting = again + waiting
+                with self._lock:
+                    if has_open:
+                        self.queue.close()
+                    waiting = [path for path in self.queue.closed() if path not in seen]
+                seen.update(waiting)
+                while waiting and not self._is_quiet():
+                    path = waiting.pop(0)
+                    with _logged(f"{path.name} is left for later"):
+                        done, again = self._send(connection, path)
+                        sent, waiting = sent + done.sent, again + waiting
+                        status = status if done.status is None else done.status
         return Flushed(sent, status or None)
+
+    def _send(
+        self, connection: http.client.HTTPConnection, path: Path
+    ) -> tuple[Flushed, list[Path]]:
+        """Send a file; return what came of it, and the files to go on with."""
+        with self._lock:
+            segment = self.queue.read(path)
+        token = self._token(segment.head["user_id"]) if segment else None
+        if segment is None or token is None:
+            return Flushed(), []
+        answer = self._post(connection, segment, token)
+        with self._lock:
+            what, again = self._settle(segment, token, answer)
+        level = logging.WARNING if what == "set aside" else logging.DEBUG
+        count = len(segment.lines)
+        log.log(level, "%s, %d events: %s, %s", path.name, count, answer.status, what)
+        return Flushed(count if what == "stored" else 0, answer.status), again
 
     def _settle(self, segment: Segment, token: str, answer: Answer) -> tuple[str, list[Path]]:
         """Do with a file what its answer says; return what, and the files to go on with."""
