@@ -87,6 +87,7 @@ def target(data: Path, *, workers: int = 1, max_connections: int = 1_000) -> Tar
         auth__trust_forwarded="true",
         accounts__enabled="true",
         accounts__requests_per_minute_of_address=0,
+        accounts__tries_per_minute_of_account=0,
         teak__apps=f"[{APP}]",
     )
 
