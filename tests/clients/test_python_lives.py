@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests import ROOT
-from tests.clients.scripted import GAME, scripted_gateway
+from tests.clients.scripted import GAME, PLAYER, scripted_gateway
 from tests.support.polling import wait_until
-from tests.support.process import RunningGateway
+from tests.support.process import StartGateway
 
 pytestmark = pytest.mark.process
 
@@ -60,12 +59,11 @@ def lives() -> Iterator[list[Adapter]]:
 
 
 def test_what_a_killed_game_has_kept_is_stored_once_and_in_its_order(
-    gateway: RunningGateway, tmp_path: Path, lives: list[Adapter]
+    start_gateway: StartGateway, tmp_path: Path, lives: list[Adapter]
 ) -> None:
     """Killed while it tracks, while it sends, and behind an answer that nobody read."""
-    player = f"killed-{time.time_ns()}"
-    who = {"url": gateway.url, "user": player, "game": GAME, "token": gateway.token(player)}
-    newest = gateway.newest_event_id()
+    gateway = start_gateway(BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
+    who = {"url": gateway.url, "user": PLAYER, "game": GAME, "token": gateway.token(PLAYER)}
     kept = 0
     for life in range(LIVES):
         adapter = Adapter()
@@ -77,18 +75,14 @@ def test_what_a_killed_game_has_kept_is_stored_once_and_in_its_order(
         if life % 2:
             adapter.tell("flush")
             if life > 1:
-                wait_until(lambda: gateway.events_after(newest) or None)
+                wait_until(lambda: gateway.events_after(0) or None)
         adapter.kill()
     adapter = Adapter()
     lives.append(adapter)
     adapter.ask("init", dir=str(tmp_path / "queue"), **who)
     assert adapter.ask("flush")["left"] == 0
     gateway.settle()
-    stored = [
-        json.loads(row["customdata"])["n"]
-        for row in gateway.events_after(newest)
-        if row["user_id"] == player
-    ]
+    stored = [json.loads(row["customdata"])["n"] for row in gateway.events_after(0)]
     assert sorted(stored) == list(range(kept))
     assert stored == sorted(stored)
 

@@ -68,7 +68,7 @@ def test_our_client_for_python_passes_every_case() -> None:
     results = run([sys.executable, *OWN], list(CASES), seconds=2 * PATIENCE_SECONDS, jobs=JOBS)
     assert [each.name for each in results] == list(CASES)
     others = {each.name: each.detail for each in results if each.verdict != "passed"}
-    assert others == {"clock-jump": "the adapter does not support clock"}
+    assert not others
 
 
 def test_without_a_mistake_the_client_that_has_them_passes_the_same_cases() -> None:
