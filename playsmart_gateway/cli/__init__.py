@@ -6,6 +6,7 @@ configuration, 130 Ctrl-C.
 
 import contextlib
 import io
+import logging
 import signal
 import sys
 import warnings
@@ -125,7 +126,9 @@ def _run() -> int:
         lines = shown.getvalue().replace("Error: ", "error: ", 1).splitlines()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines that it came before
+        # Of coroutines and tasks that it came before.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        logging.getLogger("asyncio").disabled = True
         interrupted = isinstance(error.__cause__ or error, KeyboardInterrupt)
         lines, code = ["aborted"], INTERRUPTED if interrupted else 1
     except OSError as error:  # a disk that is full, a reader that is gone, a file of the operator's

@@ -14,7 +14,7 @@ from functools import partial
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.stores.contract import Accounts, Rollups, Upkeep
+from playsmart_gateway.stores.contract import Accounts, LossSums, Rollups, Upkeep
 from playsmart_gateway.stores.losses import QUIET_SECONDS, Losses
 from playsmart_gateway.stores.readers import Checks, LossReader
 from playsmart_gateway.stores.rollups import DAY, DAYS_SHOWN, RolledUp
@@ -145,13 +145,13 @@ def runs_task(
 
 def losses_task(
     reader: LossReader,
-    rollups: Rollups | None,
+    sums: LossSums | None,
     stats: Stats,
     *,
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
 ) -> PacedTask:
-    """Return what adds up the losses of all runs: for the dashboard, if there are ``rollups``.
+    """Return what adds up the losses of all runs: for the dashboard, if there are ``sums``.
 
     ``stats`` get those of runs that were seen last today or yesterday (UTC).
     """
@@ -170,8 +170,8 @@ def losses_task(
         found, losses, position = losses.all(), Losses(MAX_LOSSES), b""
         stats.run_numbers = sum(each.numbers for each in found if each.day >= today - 1)
         stats.run_lost = sum(each.lost for each in found if each.day >= today - 1)
-        if rollups is not None:
-            await rollups.keep_losses(found)
+        if sums is not None:
+            await sums.keep_losses(found)
         return False
 
     return PacedTask(

@@ -313,7 +313,15 @@ class Condition(Protocol):
         ...
 
 
-class Rollups(Protocol):
+class LossSums(Protocol):
+    """Keeps which part of the events never came."""
+
+    async def keep_losses(self, losses: Sequence[Loss]) -> None:
+        """Have the figures show these from now on, in place of those before."""
+        ...
+
+
+class Rollups(LossSums, Protocol):
     """Keeps small sums beside the stored events, and reads them back.
 
     Every method raises ``SinkUnavailable`` when the store cannot be used now.
@@ -343,10 +351,6 @@ class Rollups(Protocol):
         Raises:
             SinkRejected: the sums take nothing else either; nothing is left out.
         """
-        ...
-
-    async def keep_losses(self, losses: Sequence[Loss]) -> None:
-        """Have the figures show these from now on, in place of those before."""
         ...
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:

@@ -104,6 +104,24 @@ def test_a_command_is_imported_when_it_is_asked_for(asked: str) -> None:
     assert not costly & {*told}
 
 
+def test_ctrl_c_that_finds_a_task_half_made_says_no_more_than_that_it_was_pressed() -> None:
+    program = """
+import asyncio
+from playsmart_gateway import cli
+
+def interrupted(**_):
+    task = asyncio.new_event_loop().create_task(asyncio.sleep(1))
+    raise KeyboardInterrupt
+
+cli.commands.main = interrupted
+cli.main()
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, told.stderr.strip()) == (130, "aborted")
+
+
 def test_the_version_is_that_of_the_package() -> None:
     assert invoke("--version").output == f"playsmart-gateway, version {__version__}\n"
 
