@@ -143,6 +143,8 @@ def rejected_among_good(scene: Scene) -> None:
     life = scene.life()
     life.deliver(life.track(3))
     scene.expect_quiet(life, "nothing to be sent again")
+    life.kill()
+    scene.expect_quiet(scene.life(), "nothing to be sent again by the next life")
 
 
 # --- how long it waits

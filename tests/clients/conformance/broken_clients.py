@@ -38,9 +38,13 @@ class RunForEver(Client):
 
 
 class DeletesBeforeTheAnswer(Client):
+    def send(self, run: str, first: int, lines: Lines) -> Answer:
+        (self.folder / f"{run}-{first:08d}.ndjson").unlink()
+        return super().send(run, first, lines)
+
     def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
-        file.unlink(missing_ok=True)
-        super().settle(file, [], answer._replace(told={}))
+        if not answer.is_taken:
+            super().settle(file, lines, answer)
 
 
 class DeletesOn401(Client):
@@ -66,6 +70,14 @@ class DeletesOnAny2xx(Client):
             super().settle(file, lines, answer)
 
 
+class DeletesOnAny3xx(Client):
+    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
+        if answer.status // 100 == 3:
+            file.unlink()
+        else:
+            super().settle(file, lines, answer)
+
+
 class DoesNotReadTheAnswer(Client):
     def call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         request = urllib.request.Request(f"http://{self.address}{path}", body, headers)
@@ -85,6 +97,12 @@ class NeverDeletes(Client):
             super().settle(file, lines, answer)
         else:
             self.quiet_until = time.monotonic() + 0.01
+
+
+class KeepsWhatWasRejected(NeverDeletes):
+    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
+        is_whole = answer.is_taken and "rejected" not in answer.told
+        (Client if is_whole else NeverDeletes).settle(self, file, lines, answer)
 
 
 class Hammers(Client):
@@ -242,13 +260,44 @@ class GoesOnAfterTheClockWasSet(Client):
         self.clock_error += seconds
 
 
+class SendsText(Client):
+    def call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        return super().call(method, path, body, headers | {"Content-Type": "text/plain"})
+
+
+class PacksInSilence(Client):
+    def call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        headers.pop("Content-Encoding", None)
+        return super().call(method, path, body, headers)
+
+
+class TakesNamesForTypes(Client):
+    def track(self, kind: str, name: str | None = None, data: object = None) -> None:
+        super().track(name or kind, None, data)
+
+
+class SleepsInTheBackground(Client):
+    def background(self) -> None:
+        pass
+
+
+class SendsNothingWithoutSettings(Client):
+    def read_settings(self) -> None:
+        self.disabled = True
+        super().read_settings()
+
+
 class WritesAnyLine(Client):
     def track(self, kind: str, name: str | None = None, data: object = None) -> None:
         text = json.dumps(data).replace("\\n", " ")
         super().track(kind, name, json.loads(text))
 
 
-CLIENTS = {each.__name__: each for each in Client.__subclasses__()}
+CLIENTS = {
+    name: each
+    for name, each in list(globals().items())
+    if isinstance(each, type) and issubclass(each, Client) and each is not Client
+}
 
 if __name__ == "__main__":
     obey(CLIENTS[sys.argv[1]])

@@ -181,7 +181,7 @@ class Client:
 
     def read_settings(self) -> None:
         told = self.call("GET", "/limits", None, {}).told
-        if isinstance(told, dict):
+        if isinstance(told, dict) and isinstance(told.get("enabled"), bool):
             self.disabled = told.get("enabled") is False
             self.sample = told["sample"] if isinstance(told.get("sample"), dict) else {}
 
