@@ -17,7 +17,7 @@ from playsmart_gateway.clients.conformance.server import (
 )
 
 _FLUSHES, _MOST_TRIES = 20, 10
-_RETRY_AFTER_SECONDS = 2
+_RETRY_AFTER_SECONDS = 4
 _CLOCK_GRAIN_SECONDS = 0.1
 _MOST_EVENTS_OF_A_SMALL_GATEWAY = 10
 _TAKEN = b'{"success": true, "message": "accepted:3 buffered:3"}'

@@ -78,6 +78,7 @@ def test_standard_error_without_an_end_is_bounded() -> None:
     with Adapter([sys.executable, "-S", "-c", program], 1.0) as adapter:
         with pytest.raises(Broken, match="no answer to state within 1 s"):
             adapter.ask({"do": "state"})
+        wait_until(lambda: adapter.errors or None)
         adapter.kill()
         assert 0 < len(adapter.errors) <= MAX_STDERR_BYTES
 
@@ -86,9 +87,13 @@ def test_a_kill_takes_what_a_shell_has_started(tmp_path: Path) -> None:
     ticks = tmp_path / "ticks"
     with Adapter(["sh", "-c", f"(while :; do echo >> {ticks}; sleep 0.01; done) & wait"], 1.0):
         wait_until(lambda: ticks.exists() or None)
-    size = ticks.stat().st_size
-    time.sleep(0.1)
-    assert ticks.stat().st_size == size
+
+    def is_over() -> bool | None:
+        size = ticks.stat().st_size
+        time.sleep(0.2)
+        return ticks.stat().st_size == size or None
+
+    wait_until(is_over)
 
 
 def test_an_interruption_ends_what_runs() -> None:
