@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +43,7 @@ def test_what_is_kept_is_scrypt_of_rfc_7914() -> None:
     assert is_of("password", kept)
     assert not is_of("Password", kept)
     assert hashed("password", CHEAP) != hashed("password", CHEAP), "each has a salt of its own"
+    assert re.fullmatch(r"scrypt\$2\$1\$1\$[^$]{22}==\$[^$]{43}=", hashed("password", CHEAP))
 
 
 @settings(max_examples=50)
@@ -93,9 +96,11 @@ async def test_who_waited_for_too_long_is_refused_and_the_next_are_not_late_for_
 
 
 async def test_of_too_many_at_once_the_last_is_refused() -> None:
+    before = {*threading.enumerate()}
     passwords = Passwords(Cost(12, 8, 1), at_once=1, max_waiting=2)
     first = [asyncio.ensure_future(passwords.hash("horse")) for _ in range(3)]
     await asyncio.sleep(0)  # they have begun
+    assert len({*threading.enumerate()} - before) == 1
     with pytest.raises(TooManyPasswords) as refused:
         await passwords.hash("horse")
     assert refused.value.retry_after_seconds == 1
@@ -105,3 +110,25 @@ async def test_of_too_many_at_once_the_last_is_refused() -> None:
     assert all(await asyncio.gather(*first[1:]))
     assert await passwords.hash("horse"), "there is room again"
     passwords.close()
+
+
+async def test_at_its_end_who_waits_is_let_go_and_nobody_waits_for_the_threads() -> None:
+    begun, ended = threading.Event(), threading.Event()
+    loop, was_ended = threading.current_thread(), []
+
+    def clock() -> float:
+        if threading.current_thread() is not loop:
+            begun.set()
+            was_ended.append(ended.wait(30))
+        return 0.0
+
+    passwords = Passwords(CHEAP, at_once=1, clock=clock)
+    asked = [asyncio.ensure_future(passwords.hash("horse")) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert begun.wait(30)
+    passwords.close()
+    ended.set()
+    first, second = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(first, str)
+    assert isinstance(second, asyncio.CancelledError)
+    assert was_ended == [True]
