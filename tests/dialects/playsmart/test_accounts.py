@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.issuing import ACCESS_SECONDS, REFRESH_SECONDS
@@ -43,7 +44,10 @@ WRONG = {"error": {"code": "UNAUTHORIZED", "message": "invalid_credentials"}}
 class Gateway:
     """One with accounts, over its clock and a store in memory."""
 
-    def __init__(self, client: httpx.AsyncClient, store: MemorySink, clock: FakeClock) -> None:
+    def __init__(
+        self, app: Starlette, client: httpx.AsyncClient, store: MemorySink, clock: FakeClock
+    ) -> None:
+        self.app = app
         self.client = client
         self.store = store
         self.clock = clock
@@ -81,7 +85,7 @@ async def running(
     )
     app = create_app(config, sink=store, clock=clock, verifier=verifier)
     async with in_process(app) as client:
-        yield Gateway(client, store, clock)
+        yield Gateway(app, client, store, clock)
 
 
 @pytest.fixture
@@ -136,7 +140,11 @@ async def test_a_field_that_is_wrong_is_told(
     status, told = await gateway.post(path, body)
     assert (status, told["error"]["code"]) == (400, "BAD_REQUEST")
     assert told["error"]["message"] == "invalid_payload"
-    assert [detail["path"] for detail in told["error"]["details"]] == places
+    details = told["error"]["details"]
+    assert [detail["path"] for detail in details] == places
+    for detail in details:
+        is_missing = isinstance(body, dict) and detail["path"] not in body
+        assert detail["message"].startswith("is required" if is_missing else "must be a")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'"\xff"', b"[" * 5_000, b'{"email": "\\ud800"}'])
@@ -285,6 +293,16 @@ async def test_who_chooses_what_stands_before_the_address_or_the_port_behind_it_
             assert answer.status_code == status, told
 
 
+async def test_without_a_proxy_an_address_is_that_of_the_connection() -> None:
+    async with running(Accounts(enabled=True, requests_per_minute_of_address=1)) as gateway:
+        for address, status in (("192.0.2.1", 201), ("192.0.2.1", 429), ("192.0.2.2", 201)):
+            transport = httpx.ASGITransport(gateway.app, client=(address, 4001))
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost"
+            ) as client:
+                assert (await client.post(DEVICE, json={})).status_code == status
+
+
 async def test_a_header_that_nobody_configured_is_no_address() -> None:
     async with running(Accounts(enabled=True, requests_per_minute_of_address=1)) as gateway:
         for number, status in enumerate((201, 429)):
@@ -335,6 +353,26 @@ async def test_who_registers_sends_events(gateway: Gateway) -> None:
     assert list(data) == ["access_token", "refresh_token", "user"]
     assert await gateway.sends(data["access_token"], "device-ada") == 202
     assert await gateway.sends(data["access_token"], "device-eve") == 403
+
+
+async def test_fields_are_taken_up_to_their_limits(gateway: Gateway) -> None:
+    for email, password, device_id in (
+        ("a@b", "x" * 8, "d"),
+        (f"ada@{'e' * 250}", "x" * 256, "d" * 256),
+        (f"{'e' * 64}@example.org", " correct horse ", "device ada"),
+    ):
+        sent = {"email": email, "password": password, "deviceId": device_id}
+        user = (await gateway.session(REGISTER, sent))["user"]
+        assert (user["id"], user["email"]) == (device_id, email)
+    assert (await gateway.post(REFRESH, {"refresh_token": "x" * 8192}))[0] == 401
+
+
+async def test_a_session_tells_how_many_games_its_player_has_ended(gateway: Gateway) -> None:
+    session = await gateway.session(DEVICE, {})
+    ended = ["GameEnd", None, "2026-04-22T14:30:00Z", None]
+    await gateway.store.write([batch(1, ended, ended, user=session["user"]["id"])])
+    again = await gateway.session(REFRESH, {"refresh_token": session["refresh_token"]})
+    assert again["user"] == session["user"] | {"total_games_completed": 2}
 
 
 async def test_who_logs_in_sends_events(gateway: Gateway) -> None:
