@@ -355,6 +355,24 @@ async def test_a_large_body_takes_its_turn_with_the_application() -> None:
     assert answered == 0
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        request(upload(), "Connection: close"),
+        request(upload(), "Expect: 100-continue"),
+        request(upload(), line="POST /ingest/events HTTP/1.0"),
+        request(upload(), line="PUT /ingest/events HTTP/1.1"),
+        request(b""),
+        chunked(upload()),
+        PLAIN[:-9],
+    ],
+    ids=["close", "expect", "1.0", "PUT", "empty", "chunked", "cut"],
+)
+async def test_what_is_odd_about_a_request_is_for_the_application(odd: bytes) -> None:
+    _, answered = await on_both([PLAIN, odd], [REST, REST])
+    assert answered == 0
+
+
 async def test_a_body_over_the_limit_is_refused_as_ever() -> None:
     outcome, answered = await on_both([PLAIN, PLAIN], [REST] * 2, server={"max_body_bytes": 64})
     assert outcome.answers.count(b"HTTP/1.1 413 ") == 2
