@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,7 +36,7 @@ class Reply:
 class Request:
     """What a client has sent."""
 
-    headers: Mapping[str, str]
+    headers: Message
     batch: dict[str, Any]
 
     @property
@@ -48,7 +50,7 @@ class Request:
 
     @property
     def token(self) -> str:
-        return self.headers["Authorization"].removeprefix("Bearer ")
+        return str(self.headers["Authorization"]).removeprefix("Bearer ")
 
 
 class ScriptedGateway:
@@ -77,7 +79,7 @@ class ScriptedGateway:
 
 
 @contextmanager
-def scripted_gateway() -> Iterator[ScriptedGateway]:
+def scripted_gateway(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedGateway]:
     """Listen on a free port until left."""
     gateway = ScriptedGateway()
 
@@ -95,7 +97,7 @@ def scripted_gateway() -> Iterator[ScriptedGateway]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers["Content-Encoding"] == "gzip":
                 body = gzip.decompress(body)
-            self._answer(gateway.reply(Request(dict(self.headers), json.loads(body))))
+            self._answer(gateway.reply(Request(self.headers, json.loads(body))))
 
         def _answer(self, reply: Reply) -> None:
             if not reply.status:
@@ -122,7 +124,9 @@ def scripted_gateway() -> Iterator[ScriptedGateway]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    gateway.url = f"http://127.0.0.1:{server.server_port}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    gateway.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

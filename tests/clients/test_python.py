@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import os
+import ssl
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,6 +24,7 @@ from tests.clients.scripted import (
     ScriptedGateway,
     scripted_gateway,
 )
+from tests.support.certificates import make_certificates
 from tests.support.polling import wait_until
 
 FOLDER = "queue"
@@ -142,6 +144,17 @@ def test_pauses_grow_with_the_failures_and_are_longer_when_nobody_plays(
         longest = max(longest, pause)
         game.clock.seconds += pause
     assert longest > 60
+
+
+def test_nothing_overtakes_a_batch_that_may_be_sent_again_at_once(
+    game: Game, gateway: ScriptedGateway
+) -> None:
+    gateway.script(Reply(503, REFUSED, {"Retry-After": "0"}))
+    game.track(250)
+    assert game.client.flush() == (0, 503)
+    assert gateway.sent == [(0, 100)]
+    assert game.client.flush() == (250, 202)
+    assert gateway.sent[1:] == [(0, 100), (100, 100), (200, 50)]
 
 
 def test_events_that_come_while_it_waits_are_sent_behind_the_older_ones(
@@ -302,6 +315,21 @@ def test_when_the_clock_is_set_a_new_run_begins_and_the_old_one_tells_no_clock(
     assert (old.numbers, new.numbers) == ((0, 3), (0, 1))
     assert old.batch["run"] != new.batch["run"]
     assert "sent_at" not in old.batch
+
+
+def test_only_a_gateway_whose_certificate_is_known_gets_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate, key = make_certificates(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    with scripted_gateway(tls) as gateway:
+        game = Game(gateway, tmp_path / FOLDER)
+        game.track(3)
+        assert game.client.flush() == (0, None)
+        assert (gateway.requests, gateway.asked_for_settings) == ([], 0)
+        monkeypatch.setenv("SSL_CERT_FILE", authority)
+        assert game.flush_after(A_MINUTE) == (3, 202)
 
 
 # --- tokens and players --------------------------------------------------------------------------

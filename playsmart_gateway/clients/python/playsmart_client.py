@@ -404,25 +404,28 @@ class Client:
         with contextlib.closing(self._connection()) as connection:
             self._refresh_settings(connection)
             for has_open in (False, True):  # once each: meanwhile the game may track on and on
-                if self._is_quiet() or not self.settings.enabled:
+                if not self.settings.enabled:
                     break
                 with self._lock:
                     if has_open:
                         self.queue.close()
                     waiting = [path for path in self.queue.closed() if path not in seen]
                 seen.update(waiting)
-                while waiting and not self._is_quiet():
+                while waiting:
                     path = waiting.pop(0)
                     with _logged(f"{path.name} is left for later"):
                         done, again = self._send(connection, path)
-                        sent, waiting = sent + done.sent, again + waiting
+                        sent += done.sent
                         status = status if done.status is None else done.status
+                        if again is None:
+                            return Flushed(sent, status or None)
+                        waiting = again + waiting
         return Flushed(sent, status or None)
 
     def _send(
         self, connection: http.client.HTTPConnection, path: Path
-    ) -> tuple[Flushed, list[Path]]:
-        """Send a file; return what came of it, and the files to go on with."""
+    ) -> tuple[Flushed, list[Path] | None]:
+        """Send a file; return what came of it, and the files to go on with; None to stop."""
         with self._lock:
             segment = self.queue.read(path)
         token = self._token(segment.head["user_id"]) if segment else None
@@ -436,8 +439,10 @@ class Client:
         log.log(level, "%s, %d events: %s, %s", path.name, count, answer.status, what)
         return Flushed(count if what == "stored" else 0, answer.status), again
 
-    def _settle(self, segment: Segment, token: str, answer: Answer) -> tuple[str, list[Path]]:
-        """Do with a file what its answer says; return what, and the files to go on with."""
+    def _settle(
+        self, segment: Segment, token: str, answer: Answer
+    ) -> tuple[str, list[Path] | None]:
+        """Do with a file what its answer says; return what, and what ``_send`` does."""
         path, user_id, status = segment.path, segment.head["user_id"], answer.status
         self._tokens[user_id] = token
         if self.opted_out:
@@ -468,20 +473,20 @@ class Client:
         elif answer.wait is not None:
             pause = answer.wait
         self._quiet_until = self._clock.monotonic() + pause
-        return f"kept, next try in {pause:.1f} s", []
+        return f"kept, next try in {pause:.1f} s", None  # what is younger does not overtake it
 
     def _token(self, user_id: str) -> str | None:
         """Return a token to try; None if there is none but one that was refused a moment ago."""
         refused, until = self._refused.get(user_id, (None, float("-inf")))
         waits = self._clock.monotonic() < until
-        if user_id in self._asked_in_vain or (waits and refused is None):
+        if user_id in self._asked_in_vain:
             return None
         token = self._tokens.get(user_id)
-        if token is None:
+        if token is None and not (waits and refused is None):
             with _logged("there is no token"):
                 token = (self._ask_token(user_id) or "").strip()
         if not token or (waits and token == refused):
-            self._asked_in_vain.add(user_id)
+            self._asked_in_vain.add(user_id)  # nothing of theirs overtakes what waits
             return None
         return token
 

@@ -4,38 +4,46 @@ Each is a mistake that was found in clients people use, and each loses events or
 """
 
 import sys
+import uuid
+from http.client import HTTPConnection
+from pathlib import Path
 
-from tests.campaigns.phones.phone import Answer, Phone, Segment, live, new_run
+from playsmart_gateway.clients.python.playsmart_client import Answer, Segment
+from tests.campaigns.phones.phone import Phone, live
 
 
 class _NewRunOnRetry(Phone):
-    def body(self, segment: Segment) -> bytes:
-        return super().body(Segment(new_run(), segment.first, segment.lines))
+    def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
+        return super()._post(connection, segment._replace(run=str(uuid.uuid4())), token)
 
 
 class _NumberReused(Phone):
-    def body(self, segment: Segment) -> bytes:
-        return super().body(Segment(segment.run, 0, segment.lines))
+    def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
+        return super()._post(connection, segment._replace(first=0), token)
 
 
 class _DeleteBeforeAnswer(Phone):
-    def send(self, segment: Segment) -> bool:
-        self.segments.remove(segment)
-        return self.post(self.body(segment)).is_ours
+    def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
+        segment.path.unlink()
+        return super()._post(connection, segment, token)
 
 
 class _DeleteOn401(Phone):
-    def settle(self, segment: Segment, answer: Answer) -> bool:
+    def _settle(
+        self, segment: Segment, token: str, answer: Answer
+    ) -> tuple[str, list[Path] | None]:
         if answer.status == 401:
-            self.segments.remove(segment)
-            del self._tokens[:-1]
-            return True
-        return super().settle(segment, answer)
+            segment.path.unlink()
+        return super()._settle(segment, token, answer)
 
 
 class _DeleteOnAny200(Phone):
-    def settle(self, segment: Segment, answer: Answer) -> bool:
-        return super().settle(segment, Answer(answer.status, True, answer.retry_after))
+    def _settle(
+        self, segment: Segment, token: str, answer: Answer
+    ) -> tuple[str, list[Path] | None]:
+        if answer.status // 100 == 2:
+            answer = Answer(202, {"success": True})
+        return super()._settle(segment, token, answer)
 
 
 PHONES: dict[str, type[Phone]] = {
