@@ -286,6 +286,7 @@ async def test_who_chooses_what_stands_before_the_address_or_the_port_behind_it_
             (["[2001:db8::1]:4001"], 201),
             (["[2001:db8::2]:4002"], 429),
             (["[2001:db8::3]"], 429),
+            (["[2001:db8:0:1::1]:4001"], 201),
             (["unknown"], 201),
         ):
             headers = [("x-forwarded-for", each) for each in told]
