@@ -404,17 +404,22 @@ async def test_a_bug_is_answered_500_and_logged_once_by_its_place(
     assert "eyJ" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [(PLAIN, PLAIN), (b"", PLAIN), (b"", chunked(upload()))],
+    ids=["on it", "tried on it", "by the application"],
+)
 async def test_whoever_is_being_answered_when_it_stops_is_answered_and_then_hung_up(
-    tmp_path: Path,
+    tmp_path: Path, before: bytes, asked: bytes
 ) -> None:
     side = Side(tmp_path, make_config(tmp_path), express=True)
     async with side.app.router.lifespan_context(side.app):
         side.connection.connection_made(side.wire)
         await side.rest()
-        side.connection.data_received(PLAIN)
+        side.connection.data_received(before)
         await side.rest()
         side.wire.sent = b""
-        side.connection.data_received(PLAIN)
+        side.connection.data_received(asked)
         side.connection.shutdown()
         assert side.wire.sent == b""
         await side.rest()
