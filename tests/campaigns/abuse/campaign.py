@@ -147,7 +147,7 @@ class Campaign:
             stdout=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(scale["seconds"] + 120):
+            async with asyncio.timeout(scale["seconds"] + 300):
                 out, _ = await process.communicate()
         finally:
             with contextlib.suppress(ProcessLookupError):
