@@ -88,7 +88,8 @@ def _answers(
         **either(
             503,
             _errors(
-                "Nothing was kept; send it again.",
+                "Nothing was kept, or, of a batch that events of unknown players part, its"
+                " beginning: send it again, with the numbers or the key that tell what is there.",
                 _refused(Overloaded, JournalUnavailable, StoreUnavailable, Closing),
             ),
         ),
