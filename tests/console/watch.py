@@ -59,6 +59,11 @@ class Watch:
         """Wait for so many requests and return all there are."""
         return wait_until(lambda: seen if len(seen := self.of("request")) >= count else None)
 
+    def requests_and_dropped(self) -> int:
+        """How many requests there were, told or left out."""
+        dropped: list[int] = self.of("dropped")
+        return len(self.of("request")) + max(dropped, default=0)
+
     def fates(self) -> dict[int, dict[str, Any]]:
         return {fate["id"]: fate for told in self.of("fate") for fate in told}
 
