@@ -15,7 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from playsmart_gateway.cli.common import config_option, read_config
-from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
+from playsmart_gateway.cli.printing import (
+    Show,
+    console_for_tables,
+    print_json,
+    raw_option,
+    say,
+    shown,
+)
 from playsmart_gateway.economy.coins import (
     EVENT_TRIGGER,
     MILLION,
@@ -198,9 +205,7 @@ def _because(entry: CoinTransaction, causes: dict[int, Cause]) -> str:
 def _print_ledger(
     player: Player, entries: Sequence[CoinTransaction], causes: dict[int, Cause], show: Show
 ) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200
+    console = console_for_tables(200)
     # What players and operators wrote is text, never markup.
     console.print(show(f"{player.user_id}: {player.coins_balance:,} coins"), markup=False)
     table = Table("id", "when", "coins", "balance", "because", "game", "event", box=None)

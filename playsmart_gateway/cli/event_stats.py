@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from playsmart_gateway.cli.harmless import harmless_json
-from playsmart_gateway.cli.printing import Show, say, shown
+from playsmart_gateway.cli.printing import Show, console_for_tables, say, shown
 from playsmart_gateway.economy.points import (
     MetadataSummary,
     summarize,
@@ -60,9 +59,7 @@ def print_event_stats(found: EventStats, *, as_json: bool, raw: bool = False) ->
 
 
 def _print(found: EventStats, show: Show) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 120
+    console = console_for_tables(120)
     group = f" of {found.group}" if found.group is not None else ""
     # What clients and operators wrote is text, never markup.
     console.print(show(f"{found.event}{group}: {found.summary.events:,} events"), markup=False)

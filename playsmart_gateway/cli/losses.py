@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from playsmart_gateway.cli.printing import Show
+from playsmart_gateway.cli.printing import Show, console_for_tables
 from playsmart_gateway.stores.losses import QUIET_SECONDS, Loss, Losses
 from playsmart_gateway.stores.models import EventFilter
 from playsmart_gateway.stores.open import open_store
@@ -56,9 +55,7 @@ def print_losses(found: Sequence[Loss], show: Show) -> None:
     if not found:
         click.echo("no such runs are stored from which nothing has come for an hour", err=True)
         return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160
+    console = console_for_tables(160)
     programs: defaultdict[tuple[str, ...], _Sum] = defaultdict(_Sum)
     days: defaultdict[tuple[str, ...], _Sum] = defaultdict(_Sum)
     for each in found:

@@ -13,9 +13,19 @@ from playsmart_gateway.cli.harmless import (
 )
 
 if TYPE_CHECKING:  # most commands draw nothing
+    from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["Show", "harmless", "print_json", "progress_bar", "raw_option", "say", "shown"]
+__all__ = [
+    "Show",
+    "console_for_tables",
+    "harmless",
+    "print_json",
+    "progress_bar",
+    "raw_option",
+    "say",
+    "shown",
+]
 
 Show = Callable[[str], str]
 """Makes a text of a player what is shown of it."""
@@ -47,6 +57,16 @@ def progress_bar() -> "Progress":
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+
+
+def console_for_tables(width: int) -> "Console":
+    """Return where tables are printed: so many columns wide if no terminal says how many."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = width
+    return console
 
 
 def shown(*, raw: bool) -> Show:

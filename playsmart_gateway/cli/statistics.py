@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +18,14 @@ from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stats
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.losses import losses_as_json, print_losses, read_losses
-from playsmart_gateway.cli.printing import Show, print_json, raw_option, say, shown
+from playsmart_gateway.cli.printing import (
+    Show,
+    console_for_tables,
+    print_json,
+    raw_option,
+    say,
+    shown,
+)
 from playsmart_gateway.cli.totals import count_all, print_totals, totals_as_json
 from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.stores.models import (
@@ -134,9 +140,7 @@ def _finite(number: float) -> float | None:
 
 
 def _print(app: str, found: Sequence[ActionStatistics], show: Show) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160
+    console = console_for_tables(160)
     table = Table(
         title=Text(show(f"analytics events of {app}")),
         title_justify="left",

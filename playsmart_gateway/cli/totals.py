@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from playsmart_gateway.cli.printing import Show, harmless, progress_bar
+from playsmart_gateway.cli.printing import Show, console_for_tables, harmless, progress_bar
 from playsmart_gateway.stores.models import (
     EventCount,
     EventFilter,
@@ -53,9 +52,7 @@ def print_totals(found: Sequence[EventCount], show: Show = harmless) -> None:
     if not found:
         click.echo("no such events are stored", err=True)
         return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160
+    console = console_for_tables(160)
     types: Counter[tuple[str, ...]] = Counter()
     days: Counter[tuple[str, ...]] = Counter()
     for each in found:

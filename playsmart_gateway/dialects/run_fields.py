@@ -16,11 +16,13 @@ CLIENT_RULE = (
     f" {MAX_CLIENT_TEXT_LENGTH} characters, none of them NUL"
 )
 
+RUN_PATTERN = "^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+
 RunId = Annotated[
     str,
     msgspec.Meta(
         max_length=36,  # as $ matches before a line's end, too
-        pattern="^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        pattern=RUN_PATTERN,
         description="Names one process life of the client: a UUID in lower case, best a UUIDv7.",
         examples=["0198c0de-3f00-7a61-9d2e-5b0c4f7a1e22"],
     ),

@@ -9,8 +9,10 @@ from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
+from playsmart_gateway.dialects.loose import NO_NUL
 from playsmart_gateway.dialects.run_fields import (
     CLIENT_RULE,
+    RUN_PATTERN,
     RUN_RULE,
     bytes_of,
     read_client,
@@ -33,11 +35,11 @@ MAX_FIRST = MAX_SEQ - MAX_EVENTS_PER_BATCH
 
 _SEQ_RULE = f"must be an integer from 0 to {MAX_FIRST}"
 _CLIENT_TEXT = {
-    "type": ["string", "null"], "maxLength": MAX_CLIENT_TEXT_LENGTH, "pattern": r"^[^\u0000]*$",
+    "type": ["string", "null"], "maxLength": MAX_CLIENT_TEXT_LENGTH, **NO_NUL,
 }  # fmt: skip
 _RUN = {
     "anyOf": [
-        {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
+        {"type": "string", "pattern": RUN_PATTERN},
         BLANK_TEXT,
         {"type": "null"},
     ]
