@@ -9,7 +9,7 @@ the properties of a player need none, as setting them twice sets them.
 """
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -34,6 +34,7 @@ from playsmart_gateway.dialects.teak.body import open_body
 from playsmart_gateway.dialects.teak.deep_links import resolve
 from playsmart_gateway.dialects.teak.identify import Identify, decode_identify
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
+from playsmart_gateway.dialects.teak.numbering import Numbering
 from playsmart_gateway.dialects.teak.properties import PlayerProperties, decode_properties
 from playsmart_gateway.dialects.teak.renderer import Renderer
 from playsmart_gateway.errors import Refused
@@ -181,30 +182,39 @@ class AnalyticsBatch(_Endpoint[EventBatch]):
             else event
             for event in asked.outcomes
         ]
-        run, seq, client = asked.numbering
-        run = run_key(run, app_id, "") if run else self._run(who, "")
-        now = self._now()
         batches = []
-        is_one = not run or len(countries) == len(players)
-        for first, stretch in [(0, outcomes)] if is_one else stretches(outcomes):
-            events = [event for event in stretch if isinstance(event, AnalyticsEvent)]
-            if not events and not run:
-                continue
-            rows = encode_rows(
-                events, now, countries.__getitem__, store_client_ip=parts.store_client_ip
-            )
-            batch = Batch(TEAK, app_id, "", len(events), rows)
-            if run:
-                batch.run, batch.seq = run, seq + first
-                if client or len(events) < len(stretch):
-                    wrong = [n for n, event in enumerate(stretch) if isinstance(event, Rejected)]
-                    batch.about = About(None, client, tuple(wrong))
+        for batch in self._batches(who, outcomes, asked.numbering, countries):
             await parts.intake.accept(batch)
             batches.append(batch)
         body, problems = replies.batch(outcomes), replies.problems(outcomes)
         failed = sum(isinstance(outcome, Rejected) for outcome in outcomes)
         shown = _as_one(batches)
         return Answer(200, body, [JSON_TYPE], shown, problems=problems, rejected=failed)
+
+    def _batches(
+        self,
+        who: Sender,
+        outcomes: Sequence[Outcome],
+        numbering: Numbering,
+        countries: Mapping[str, str],
+    ) -> Iterator[Batch]:
+        """Yield what is to be stored: one batch, or a numbered one as unknown players part it."""
+        run = run_key(numbering.run, who.app.id, "") if numbering.run else self._run(who, "")
+        now = self._now()
+        for first, stretch in stretches(outcomes) if run else [(0, outcomes)]:
+            events = [event for event in stretch if isinstance(event, AnalyticsEvent)]
+            if not events and not run:
+                continue
+            rows = encode_rows(
+                events, now, countries.__getitem__, store_client_ip=self._parts.store_client_ip
+            )
+            batch = Batch(TEAK, who.app.id, "", len(events), rows)
+            if run:
+                wrong = [n for n, event in enumerate(stretch) if isinstance(event, Rejected)]
+                batch.run, batch.seq = run, numbering.seq + first
+                if numbering.client or wrong:
+                    batch.about = About(None, numbering.client, tuple(wrong))
+            yield batch
 
 
 def _as_one(batches: Sequence[Batch]) -> Batch | None:
