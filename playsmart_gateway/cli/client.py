@@ -19,8 +19,8 @@ from playsmart_gateway.clients import CLIENTS, read_client
 def client_command(language: str | None, folder: Path | None) -> None:
     """Print the client for a LANGUAGE: python. It is one file that needs nothing else.
 
-    The manual's chapter `clients` has a program of each, and what it does. Without a LANGUAGE the
-    clients are listed.
+    The manual has a chapter on each, `client-python`, with a program that uses it. Without a
+    LANGUAGE the clients are listed.
 
     \b
     playsmart-gateway client python > playsmart_client.py

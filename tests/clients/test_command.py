@@ -69,7 +69,7 @@ def test_the_help_names_every_client() -> None:
 
 @EACH
 def test_the_manual_tells_how_to_get_it(name: str) -> None:
-    assert f"playsmart-gateway client {name}" in read("clients")
+    assert f"playsmart-gateway client {name}" in read(f"client-{name}")
 
 
 @EACH
