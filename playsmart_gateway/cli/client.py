@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from playsmart_gateway.clients import CLIENTS, read_client
+from playsmart_gateway.clients import CLIENTS
 
 
 @click.command("client")
@@ -14,12 +14,12 @@ from playsmart_gateway.clients import CLIENTS, read_client
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write the file there instead; one that is there already stays as it is.",
+    help="Write its files there; if one is there already nothing is written.",
 )
 def client_command(language: str | None, folder: Path | None) -> None:
-    """Print the client for a LANGUAGE: python. It is one file that needs nothing else.
+    """Print the client for a LANGUAGE, if it is one file, or write its files to a folder.
 
-    The manual has a chapter on each, `client-python`, with a program that uses it. Without a
+    The manual has a chapter on each, `client-python` say, with a program that uses it. Without a
     LANGUAGE the clients are listed.
 
     \b
@@ -31,17 +31,19 @@ def client_command(language: str | None, folder: Path | None) -> None:
         for each, client in CLIENTS.items():
             click.echo(f"{click.style(each.ljust(width), bold=True)}  {client.about}")
         return
-    text = read_client(language)
+    client = CLIENTS[language]
     if folder is None:
-        click.echo(text, nl=False)
+        if len(client.files) > 1:
+            names = ", ".join(client.files)
+            raise click.UsageError(f"{language} is {len(client.files)} files, {names}: use --out")
+        click.echo(client.read(client.files[0]), nl=False)
         return
-    target = folder / CLIENTS[language].name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise click.BadParameter(f"{target} is there already", param_hint="--out") from None
+        written = client.write(folder)
+    except FileExistsError as error:
+        text = f"{error.filename} is there already"
+        raise click.BadParameter(text, param_hint="--out") from None
     except OSError as error:
-        raise click.ClickException(f"cannot write {target}: {error.strerror}") from error
-    click.echo(target)
+        raise click.ClickException(f"cannot write {error.filename}: {error.strerror}") from error
+    for path in written:
+        click.echo(path)

@@ -2,12 +2,17 @@
 
 import shlex
 import shutil
+import subprocess
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import click
 import msgspec
 
 from playsmart_gateway.cli.printing import print_json, progress_bar, say
+from playsmart_gateway.clients import CLIENTS
+from playsmart_gateway.clients.adapters import ToolMissing
 from playsmart_gateway.clients.conformance import CASES, Result, run
 
 _ERROR_LINES = 5
@@ -15,7 +20,8 @@ _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 
 @click.command("conformance")
-@click.option("--adapter", required=True, help="Command that starts the client, './my-client' say.")
+@click.option("--adapter", help="Command that starts the client, './my-client' say.")
+@click.option("--client", type=click.Choice(list(CLIENTS)), help="A client of ours instead.")
 @click.option(
     "--case", "names", multiple=True, metavar="NAME", help="This case alone; again for more."
 )
@@ -33,7 +39,8 @@ _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 @click.pass_context
 def conformance_command(
     context: click.Context,
-    adapter: str,
+    adapter: str | None,
+    client: str | None,
     names: tuple[str, ...],
     as_json: bool,
     timeout: float,
@@ -45,12 +52,27 @@ def conformance_command(
     127.0.0.1 that misbehaves; the manual has its commands: `manual clients#prove-a-client`. Exit
     code 1: a case failed.
     """
-    results = _play(_command(adapter), _chosen(names), timeout, jobs)
+    if (adapter is None) == (client is None):
+        raise click.UsageError("say which client: --adapter COMMAND, or --client NAME")
+    chosen = _chosen(names)
+    with _ours(client) if client else nullcontext(_command(adapter or "")) as command:
+        results = _play(command, chosen, timeout, jobs)
     if as_json:
         print_json([msgspec.to_builtins(each) for each in results])
     else:
         _show(results)
     context.exit(1 if any(each.verdict == "failed" for each in results) else 0)
+
+
+@contextmanager
+def _ours(name: str) -> Iterator[list[str]]:
+    try:
+        with CLIENTS[name].ready() as command:
+            yield command
+    except ToolMissing as error:
+        raise click.ClickException(str(error)) from None
+    except subprocess.CalledProcessError as error:
+        raise click.ClickException(f"{name} cannot be built:\n{error.output}") from None
 
 
 def _command(adapter: str) -> list[str]:

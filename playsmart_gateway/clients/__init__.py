@@ -1,39 +1,73 @@
-"""Clients to drop into a game, a file each; ``playsmart-gateway client`` prints them.
+"""Clients to drop into a game, a folder each; ``playsmart-gateway client`` prints them.
 
 It owns the files and a line on each. A client imports nothing of the gateway, as it is copied out
 of here, and knows of it what the manual's chapter ``clients`` says. That it does so is held by
-``tests/clients``. Start reading at ``CLIENTS``.
+``conformance``, which drives it through its adapter. One more client is a folder with its files and
+an adapter, a function in ``adapters`` that starts that, an entry in ``CLIENTS``, and a chapter of
+the manual, ``client-`` and its name. Start reading at ``CLIENTS``.
 """
 
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from playsmart_gateway.clients import adapters
 
-class ClientFile(NamedTuple):
-    """A file below this folder, and what it is."""
 
-    path: str
+class Client(NamedTuple):
+    """What is copied into a game: ``files`` of ``folder``, by their paths in it.
+
+    ``adapter`` is a function of ``adapters``.
+    """
+
     about: str
+    folder: Path
+    files: tuple[str, ...]
+    adapter: Callable[[Path, Path], list[str]]
 
-    @property
-    def name(self) -> str:
-        """What it is called where it is copied to."""
-        return Path(self.path).name
+    def read(self, file: str) -> bytes:
+        """Return one of ``files`` as it is to be used."""
+        return (self.folder / file).read_bytes()
 
+    def write(self, folder: Path) -> list[Path]:
+        """Write all of ``files`` below ``folder``, which may not be there yet, and return them.
+
+        Raises:
+            FileExistsError: one of them is there already, ``filename``; then none is written.
+            OSError: a file cannot be written.
+        """
+        targets = [folder / each for each in self.files]
+        for target in targets:
+            if target.exists():
+                raise FileExistsError(0, "is there already", str(target))
+        for file, target in zip(self.files, targets, strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as written:
+                written.write(self.read(file))
+        return targets
+
+    @contextlib.contextmanager
+    def ready(self) -> Iterator[list[str]]:
+        """Yield the command that starts its adapter; what was built for it is deleted at the end.
+
+        Raises:
+            ToolMissing: the language is not installed.
+            subprocess.CalledProcessError: it cannot be built; ``output`` says why.
+        """
+        with tempfile.TemporaryDirectory(prefix="adapter-") as built:
+            yield self.adapter(self.folder, Path(built))
+
+
+_HERE = Path(__file__).parent
 
 CLIENTS = {
-    "python": ClientFile(
-        "python/playsmart_client.py",
+    "python": Client(
         "Python >= 3.11, the standard library: games and their servers",
+        _HERE / "python",
+        ("playsmart_client.py",),
+        adapters.python,
     ),
 }
 """What there is, by the name that the command takes."""
-
-
-def read_client(name: str) -> str:
-    """Return a file of ``CLIENTS`` as it is to be used.
-
-    Raises:
-        KeyError: there is none of that name.
-    """
-    return (Path(__file__).parent / CLIENTS[name].path).read_text("utf-8")

@@ -5,12 +5,16 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 from click.testing import CliRunner, Result
 
 from playsmart_gateway.cli.conformance import conformance_command
+from playsmart_gateway.clients import CLIENTS
+from playsmart_gateway.clients.adapters import tool
 from playsmart_gateway.clients.conformance import CASES
 from playsmart_gateway.manual import read
 from tests import ROOT
@@ -54,6 +58,37 @@ def test_the_same_for_machines() -> None:
     assert set(card) == {"name", "verdict", "about", "detail", "stderr"}
 
 
+def test_a_client_of_ours_is_held_to_the_cases_by_its_name() -> None:
+    ended = invoke("--client", "python", "--case", "request")
+    assert (ended.exit_code, ended.output.splitlines()[-1]) == (0, "1 passed, 0 failed, 0 skipped")
+
+
+def no_such_language(client: Path, built: Path) -> list[str]:
+    del client, built
+    return [tool("tacc", "t-a-c-c")]
+
+
+def not_compiled(client: Path, built: Path) -> list[str]:
+    del client, built
+    raise CalledProcessError(1, "tacc", output="line 3: no")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "told"),
+    [
+        (no_such_language, "tacc is not installed"),
+        (not_compiled, "python cannot be built:\nline 3: no"),
+    ],
+)
+def test_a_client_of_ours_that_cannot_be_started_is_told(
+    monkeypatch: pytest.MonkeyPatch, adapter: Callable[[Path, Path], list[str]], told: str
+) -> None:
+    monkeypatch.setitem(CLIENTS, "python", CLIENTS["python"]._replace(adapter=adapter))
+    ended = invoke("--client", "python", "--case", "request")
+    assert ended.exit_code == 1
+    assert told in ended.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -61,7 +96,8 @@ def test_the_same_for_machines() -> None:
         (["--adapter", ""], "there is no program '' to start"),
         (["--adapter", "'"], "No closing quotation"),
         (["--adapter", "true", "--case", "x"], "no case 'x'; there are request, numbers, "),
-        ([], "Missing option '--adapter'"),
+        ([], "say which client: --adapter COMMAND, or --client NAME"),
+        (["--adapter", "true", "--client", "python"], "say which client"),
     ],
 )
 def test_a_mistake_in_the_arguments_is_exit_code_2(arguments: list[str], told: str) -> None:

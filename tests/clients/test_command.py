@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from playsmart_gateway import clients
-from playsmart_gateway.clients import CLIENTS, read_client
+from playsmart_gateway.clients import CLIENTS, Client
 from playsmart_gateway.manual import read
 from tests.support.commands import invoke
 
 EACH = pytest.mark.parametrize("name", CLIENTS)
+OF_ONE_FILE = [name for name, client in CLIENTS.items() if len(client.files) == 1]
+OF_SEVERAL = [name for name, client in CLIENTS.items() if len(client.files) > 1]
 
 
 def test_without_a_language_the_clients_are_listed_with_a_line_each() -> None:
@@ -19,12 +20,19 @@ def test_without_a_language_the_clients_are_listed_with_a_line_each() -> None:
     assert all(client.about in told for client in CLIENTS.values())
 
 
-@EACH
-def test_a_client_is_printed_as_it_lies_there(name: str) -> None:
+@pytest.mark.parametrize("name", OF_ONE_FILE)
+def test_a_client_of_one_file_is_printed_as_it_lies_there(name: str) -> None:
     ended = invoke("client", name)
-    assert (ended.exit_code, ended.stdout) == (0, read_client(name))
-    lying = Path(clients.__file__).parent / CLIENTS[name].path
-    assert ended.stdout_bytes == lying.read_bytes()
+    client = CLIENTS[name]
+    assert (ended.exit_code, ended.stdout_bytes) == (0, client.read(client.files[0]))
+
+
+@pytest.mark.parametrize("name", OF_SEVERAL)
+def test_of_a_client_of_several_files_their_names_are_told(name: str) -> None:
+    ended = invoke("client", name)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert all(each in ended.output.replace("\n", " ") for each in CLIENTS[name].files)
+    assert "--out" in ended.output
 
 
 @EACH
@@ -33,20 +41,38 @@ def test_a_client_is_written_to_a_folder_that_may_not_be_there_yet(
 ) -> None:
     folder = tmp_path / "game" / "lib"
     ended = invoke("client", name, "--out", str(folder))
-    (written,) = folder.iterdir()
-    assert (ended.exit_code, ended.stdout) == (0, f"{written}\n")
-    assert written.name == CLIENTS[name].name
-    assert written.read_text("utf-8") == read_client(name)
+    client = CLIENTS[name]
+    written = [folder / each for each in client.files]
+    assert (ended.exit_code, ended.stdout.splitlines()) == (0, [str(each) for each in written])
+    assert {each for each in folder.rglob("*") if each.is_file()} == set(written)
+    assert [each.read_bytes() for each in written] == [client.read(each) for each in client.files]
 
 
 @EACH
 def test_a_file_that_is_there_stays_as_it_is(name: str, tmp_path: Path) -> None:
-    file = tmp_path / CLIENTS[name].name
+    file = tmp_path / CLIENTS[name].files[-1]
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("mine")
     ended = invoke("client", name, "--out", str(tmp_path))
     assert ended.exit_code == 2
-    assert f"{file} is there already" in ended.output
+    assert f"{file} is there already" in ended.output.replace("\n", "")
     assert file.read_text() == "mine"
+
+
+def test_of_several_files_none_is_written_where_one_is_there(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "lib").mkdir(parents=True)
+    target.mkdir()
+    for name in ("a", "lib/b"):
+        (source / name).write_text(name)
+    client = Client("", source, ("a", "lib/b"), lambda _, __: [])
+    assert client.write(tmp_path / "other") == [tmp_path / "other/a", tmp_path / "other/lib/b"]
+    assert (tmp_path / "other/lib/b").read_text() == "lib/b"
+    (target / "lib").mkdir()
+    (target / "lib/b").write_text("mine")
+    with pytest.raises(FileExistsError):
+        client.write(target)
+    assert not (target / "a").exists()
 
 
 def test_where_nothing_can_be_written_the_reason_is_told(tmp_path: Path) -> None:
@@ -62,18 +88,13 @@ def test_an_unknown_language_is_a_mistake_that_tells_those_there_are() -> None:
     assert all(name in ended.output for name in CLIENTS)
 
 
-def test_the_help_names_every_client() -> None:
-    told = invoke("client", "--help").output
-    assert all(name in told for name in CLIENTS)
-
-
 @EACH
-def test_the_manual_tells_how_to_get_it(name: str) -> None:
+def test_the_manual_has_a_chapter_that_tells_how_to_get_it(name: str) -> None:
     assert f"playsmart-gateway client {name}" in read(f"client-{name}")
 
 
 @EACH
 def test_what_is_written_is_a_file_as_any(name: str, tmp_path: Path) -> None:
     invoke("client", name, "--out", str(tmp_path))
-    (written,) = tmp_path.iterdir()
-    assert stat.S_IMODE(written.stat().st_mode) & 0o600 == 0o600
+    for each in CLIENTS[name].files:
+        assert stat.S_IMODE((tmp_path / each).stat().st_mode) & 0o600 == 0o600

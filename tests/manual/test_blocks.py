@@ -19,7 +19,7 @@ import click
 import pytest
 
 from playsmart_gateway.cli import commands
-from playsmart_gateway.clients import CLIENTS, read_client
+from playsmart_gateway.clients import CLIENTS
 from playsmart_gateway.clients.python.playsmart_client import Client
 from playsmart_gateway.dialects import load_config
 from tests import ROOT
@@ -117,7 +117,7 @@ class Sandbox:
         (folder / "gateway.toml").write_text(block("configuration", "toml"))
         (folder / "fleet.toml").write_text(block("growing", "toml"))
         (folder / "lynes.toml").write_text(block("lynes", "toml"))
-        (folder / CLIENTS["python"].name).write_text(read_client("python"))
+        CLIENTS["python"].write(folder)
         for name in (
             "opt",
             "etc/systemd/system",

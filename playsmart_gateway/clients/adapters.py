@@ -1,0 +1,47 @@
+"""How the adapter of each client is started; of a language that is compiled, it is built first.
+
+Each function takes the folder of its client and one for what is built, and returns the command.
+Nothing is downloaded: the tools of a language are the machine's. Start reading at ``python``.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+BUILD_SECONDS = 300
+
+
+class ToolMissing(Exception):
+    """A program of the language is not installed; the text says which, and where it comes from."""
+
+
+def tool(name: str, package: str) -> str:
+    """Return the path of a program.
+
+    Raises:
+        ToolMissing: it is not there; ``package`` is what has it, as Debian calls it.
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise ToolMissing(f"{name} is not installed; Debian and Ubuntu have it in {package}")
+    return found
+
+
+def build(command: Sequence[str | Path]) -> None:
+    """Run a compiler; raises ``subprocess.CalledProcessError`` with what it wrote."""
+    subprocess.run(  # noqa: S603 - a compiler, on files of ours
+        command,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=BUILD_SECONDS,
+    )
+
+
+def python(client: Path, built: Path) -> list[str]:
+    """The one for Python, under this interpreter."""
+    return [sys.executable, "-P", "-m", f"playsmart_gateway.clients.{client.name}.adapter"]
