@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from playsmart_gateway.clients.python.adapter import Adapter as InProcess
+from playsmart_gateway.clients.python.playsmart_client import Client
 from tests import ROOT
 from tests.clients.scripted import GAME, PLAYER, scripted_gateway
 from tests.support.polling import wait_until
@@ -85,6 +88,21 @@ def test_what_a_killed_game_has_kept_is_stored_once_and_in_its_order(
     stored = [json.loads(row["customdata"])["n"] for row in gateway.events_after(0)]
     assert sorted(stored) == list(range(kept))
     assert stored == sorted(stored)
+
+
+def test_in_a_hurry_it_pauses_less_and_gives_up_sooner(tmp_path: Path) -> None:
+    with scripted_gateway() as gateway:
+        who = {"url": gateway.url, "user": "a", "game": GAME, "token": "t"}
+        hurried = InProcess()
+        hurried.init(str(tmp_path), **who, hurry=1e6)
+        assert hurried.client.answer_seconds * 1e6 == pytest.approx(Client.answer_seconds)
+        hurried.client.answer_seconds = Client.answer_seconds  # or nothing would be answered
+        hurried.track("AppOpen")
+        gateway.script(500, 500, 500)
+        for _ in range(3):
+            assert hurried.flush() == {"sent": 0, "left": 1, "status": 500}
+            time.sleep(0.001)
+        assert hurried.flush()["sent"] == 1
 
 
 def states(told: Mapping[str, Any]) -> tuple[object, ...]:

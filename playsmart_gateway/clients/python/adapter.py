@@ -1,10 +1,10 @@
 """The client for Python behind standard input: ``-m playsmart_gateway.clients.python.adapter``.
 
 A line in is a JSON object, and its ``do`` is what to do: ``init`` (``dir``, ``url``, ``user``,
-``game``, ``token``), ``track`` (``type``, ``name``, ``data``), ``flush``, ``token`` (``token``),
-``background``, ``optout``, ``optin``, ``clock`` (``seconds``), ``state`` or ``quit``. A line out is
-an object, too: ``ok`` and, if that is false, ``error``. So a client of any language is tried by the
-same program.
+``game``, ``token``, ``hurry``), ``track`` (``type``, ``name``, ``data``), ``flush``, ``token``
+(``token``), ``background``, ``optout``, ``optin``, ``clock`` (``seconds``), ``state`` or ``quit``.
+A line out is an object, too: ``ok`` and, if that is false, ``error``. So a client of any language
+is tried by the same program.
 """
 
 import contextlib
@@ -51,7 +51,15 @@ class Adapter:
         except Exception as error:  # noqa: BLE001 - the next line may be better
             return {"ok": False, "error": type(error).__name__}
 
-    def init(self, dir: str, url: str, user: str, game: str, token: str) -> None:  # noqa: A002
+    def init(
+        self,
+        dir: str,  # noqa: A002
+        url: str,
+        user: str,
+        game: str,
+        token: str,
+        hurry: float = 1.0,
+    ) -> None:
         """Make the client; a second time, another one in this process."""
         if self._client:
             self._client.queue.close()
@@ -59,6 +67,8 @@ class Adapter:
         self._client = Client(
             url, dir, user, game, self._tokens.get, threaded=False, clock=self._clock
         )
+        self._client.hurry = hurry
+        self._client.answer_seconds /= hurry
 
     def track(self, type: str, name: str | None = None, data: Any = None) -> None:  # noqa: A002
         """Keep an event."""
