@@ -97,7 +97,7 @@ def test_in_a_hurry_it_pauses_less_and_gives_up_sooner(tmp_path: Path) -> None:
         hurried.init(str(tmp_path), **who, hurry=1e6)
         assert hurried.client.answer_seconds * 1e6 == pytest.approx(Client.answer_seconds)
         hurried.client.answer_seconds = Client.answer_seconds  # or nothing would be answered
-        hurried.track("AppOpen")
+        hurried.track("AppOpen", data={"n": 0})
         gateway.script(500, 500, 500)
         for _ in range(3):
             assert hurried.flush() == {"sent": 0, "left": 1, "status": 500}
