@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import strategies as st
 
 from playsmart_gateway.economy.coins import Rule
@@ -404,6 +405,18 @@ async def test_the_fields_of_lynes_are_told_by_kind(database_url: str) -> None:
         Field("platform", "category", 3, None, None, None, [("web", 2), ("ios", 1)]),
         Field("vip", "category", 1, None, None, None, [("true", 1)]),
     ]
+
+
+async def test_fields_of_lynes_may_have_any_number_that_its_door_takes(database_url: str) -> None:
+    numbers = ("1e-400", "-1e-400", "9.9e308", "9e299")
+    async with open_store(database_url) as sink, keeper(sink) as figures:
+        for n, number in enumerate(numbers):
+            one = batch(n, "ada", MONDAY, row("login", None, f=0), source="lynes", game="loyalty")
+            one.rows = one.rows.replace(b'{"f":0}', b'{"f":%s}' % number.encode())
+            await sink.write([one])
+        (found,) = (await figures.read(None, DAY, MONDAY.timestamp())).fields
+    assert (found.name, found.values, found.least) == ("f", 3, 0)
+    assert [found.mean, found.most] == pytest.approx([3e299, 9e299])
 
 
 async def test_who_is_erased_stays_in_the_sums_unnamed_and_comes_back_as_somebody_new(

@@ -50,6 +50,13 @@ _STATE = f"""
 """  # noqa: S608 - built from our own constants
 _BEGINNING = r"^ *([-+]?[0-9]{1,40}(?:\.[0-9]*)?(?:e\+[0-9]{2})?)"
 _LEVEL_NUMBER = f"coalesce(substring(level FROM '{_BEGINNING}')::float8, 0)"
+
+
+def _float(number: str) -> str:
+    """Return SQL of a ``numeric`` as a float; of one too near to 0 for a float there is none."""
+    return f"round({number}, 300)::float8"
+
+
 _FIELDS = Query(
     f"""
     WITH entries AS MATERIALIZED (
@@ -77,8 +84,8 @@ _FIELDS = Query(
                row_number() OVER (PARTITION BY name ORDER BY count(*) DESC, atom) AS place
         FROM entries WHERE kind IN ('string', 'boolean') GROUP BY name, atom
     )
-    SELECT name, 'number' AS sort, count(*) AS n, min(number)::float8 AS least,
-           avg(number)::float8 AS mean, max(number)::float8 AS most, NULL AS common
+    SELECT name, 'number' AS sort, count(*) AS n, {_float("min(number)")} AS least,
+           {_float("avg(number)")} AS mean, {_float("max(number)")} AS most, NULL AS common
     FROM entries WHERE abs(number) < 1e300 GROUP BY name
     UNION ALL
     SELECT name, 'category', sum(events)::bigint, NULL, NULL, NULL,
