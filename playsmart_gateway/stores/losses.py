@@ -3,6 +3,10 @@
 A run says by the numbers of its events which of them did not arrive (see ``events.intervals``). It
 is counted on the day of UTC on which something of it came last, and once nothing has come for
 ``QUIET_SECONDS``: before that a number may well be on its way.
+
+The numbers are a client's own words. A run that says of itself what no game can do, more than
+``MAX_NUMBERS`` events or ``MAX_LOST`` of them lost, is in no figure: it would hide what all others
+lost, and a thousand of them would be more than the 64 bits that a store adds up in.
 """
 
 import math
@@ -10,7 +14,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 QUIET_SECONDS = 3_600
-"""The view ``losses`` has it, too."""
+MAX_LOST = 1_000_000
+MAX_NUMBERS = 10_000_000_000
+"""Of one run that is counted. The view ``losses`` has all three, too."""
 
 UNKNOWN = "unknown"
 """Stands for a game, app version or platform that nothing is known of."""

@@ -8,15 +8,17 @@ import msgspec
 from hypothesis import strategies as st
 
 from playsmart_gateway.events.about import About, Program
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.events.batch import MAX_SEQ, Batch
 from playsmart_gateway.events.intervals import MAX_GAPS
 from playsmart_gateway.stores.contract import Store
-from playsmart_gateway.stores.losses import OTHER, UNKNOWN, Loss, Losses
+from playsmart_gateway.stores.losses import MAX_LOST, MAX_NUMBERS, OTHER, UNKNOWN, Loss, Losses
 from playsmart_gateway.stores.open import open_store
+from playsmart_gateway.stores.postgres import schema as postgres_schema
 from playsmart_gateway.stores.readers import LossReader
 from playsmart_gateway.stores.rollups import ProgramLoss
+from playsmart_gateway.stores.sqlite import schema as sqlite_schema
 from tests.support.numbered import GAME, numbered
-from tests.support.stores import MakeSink, for_all, select
+from tests.support.stores import SQLITE, MakeSink, execute, for_all, select
 
 DAY = 86_400_000_000
 TODAY = 20_000
@@ -190,6 +192,52 @@ async def shown(store: Store, game_id: str | None, seconds: int, now_day: int) -
     assert rollups is not None
     async with rollups:
         return (await rollups.read(game_id, seconds, now_day * 86_400.0)).losses
+
+
+def long_run(run: int, sequence: int, end: int) -> list[Batch]:
+    """The batches of a run of so many numbers that lost few: a gap of 64 closes an older one."""
+    firsts = range(end - 2 * MAX_GAPS - 1, end, 2)
+    return [of_run(run, sequence + n, first, first + 1) for n, first in enumerate(firsts)]
+
+
+RUNS_AT_THE_BOUNDS = [
+    of_run(1, 1, 0, 10), of_run(1, 2, 12, 13),
+    of_run(2, 3, MAX_LOST, MAX_LOST + 1), of_run(3, 4, MAX_LOST + 1, MAX_LOST + 2),
+    *long_run(4, 100, MAX_NUMBERS), *long_run(5, 200, MAX_NUMBERS + 1),
+]  # fmt: skip
+ABSURD_RUNS = [of_run(n, n, MAX_SEQ, MAX_SEQ + 1) for n in range(1_000, 2_100)]
+COUNTED_OF_THEM = (3, 13 + MAX_LOST + 1 + MAX_NUMBERS, 2 + MAX_LOST + MAX_GAPS)
+
+
+async def test_runs_that_say_what_no_game_can_do_hide_no_others(make_sink: MakeSink) -> None:
+    async with make_sink() as store, store.reader() as reader:
+        await store.write([*RUNS_AT_THE_BOUNDS, *ABSURD_RUNS])
+        ((*_, counted, numbers, lost),) = await read(reader, limit=2_000)
+        assert (counted, numbers, lost) == COUNTED_OF_THEM
+        assert await read(reader, limit=100) == await read(reader, limit=2_000)
+
+
+async def test_the_view_leaves_them_out_in_a_database_of_the_schema_before_them_too(
+    new_database_url: str,
+) -> None:
+    if new_database_url.startswith(SQLITE):
+        before = [*sqlite_schema.MIGRATIONS[:13], "PRAGMA user_version = 13;"]
+    else:
+        before = [postgres_schema.VERSION_TABLE, *postgres_schema.MIGRATIONS[:9]]
+        before += ["UPDATE schema_version SET version = 9;"]
+    full = "INSERT INTO rollup_losses VALUES (1, '{}', '', '', 1, 9000000000000000000, 0);"
+    await execute(new_database_url, "\n".join([*before, full.format("a"), full.format("b")]))
+    async with open_store(new_database_url) as store:
+        await store.write([*RUNS_AT_THE_BOUNDS, *ABSURD_RUNS])
+        assert (await shown(store, None, 2_592_000, 1)) == [], "sums that were full are gone"
+    ((_, game_id, *_, counted, numbers, lost),) = await select(
+        new_database_url, "SELECT * FROM losses"
+    )
+    assert (game_id, (counted, numbers, lost)) == (GAME, COUNTED_OF_THEM)
+    ((runs, most),) = await select(
+        new_database_url, "SELECT count(*), max(numbers) FROM run_losses"
+    )
+    assert (runs, most) == (5 + len(ABSURD_RUNS), MAX_SEQ + 1), "each is shown as it is"
 
 
 async def test_the_figures_show_what_was_kept_last_by_version_and_platform(

@@ -41,6 +41,7 @@ RELEASED = {
         "2eddbce90e429b6de0c449ce43f83e0d3ea516f0987ee1d11d8262018e022730",
         "9f55bf2937f668cd156322e846c82579d9df5cfbcc05ad00afcc16d6ebecb78d",
         "221e3ba5d651c81293158f291a95ab8286de403ab89f0ba3c0509585857485c9",
+        "baeb8aa8d2ad05ec1a696a8b0512e060cab936b584a2da8db0ed3d1eca155b4c",
     ],
     "postgres": [
         "a955044903202cda6a581a24b5352c210266f0f5735a7b88541b7a4f41ca2009",
@@ -52,6 +53,7 @@ RELEASED = {
         "ed7488fa882abb2f849dd3cbff22e832321b58ba7b936addeab0fdfcc089a1ef",
         "fa1981453d5ce9f4fb8f5a21c4129e08cd6566545486fcb5de33ce1a91d79bcc",
         "25b02daf0e216d111dbbb0af763a40aaabdd2630487be4b4868295fdb9f0fd47",
+        "561a51794a9afbb6a151da8595ca73ffdf7d2d7e10dbfc684f4888632b728302",
     ],
 }
 FIXED = Rule.paying(

@@ -8,7 +8,13 @@ import msgspec
 from playsmart_gateway.events.about import Program
 from playsmart_gateway.events.batch import LYNES, RUN_BYTES, Batch, run_owner
 from playsmart_gateway.events.intervals import Span
-from playsmart_gateway.stores.losses import UNKNOWN, Loss, LossPage
+from playsmart_gateway.stores.losses import (
+    MAX_LOST,
+    MAX_NUMBERS,
+    UNKNOWN,
+    Loss,
+    LossPage,
+)
 from playsmart_gateway.stores.models import ForgottenRuns
 from playsmart_gateway.stores.runs import (
     Claimed,
@@ -90,6 +96,7 @@ class MemoryRuns:
         """See ``LossReader.losses``."""
         piece = sorted(key for key in self.runs if key > after)[:limit]
         found = [self._loss(key) for key in piece if self._is_counted(key, before)]
+        found = [each for each in found if each.numbers <= MAX_NUMBERS and each.lost <= MAX_LOST]
         return LossPage(found, piece[-1] if len(piece) == limit else None)
 
     def _is_counted(self, key: bytes, before: int) -> bool:

@@ -12,7 +12,14 @@ from typing import Any
 
 from playsmart_gateway.events.about import Program
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, RUN_BYTES, Batch, run_owner
-from playsmart_gateway.stores.losses import OTHER, UNKNOWN, Loss, LossPage
+from playsmart_gateway.stores.losses import (
+    MAX_LOST,
+    MAX_NUMBERS,
+    OTHER,
+    UNKNOWN,
+    Loss,
+    LossPage,
+)
 from playsmart_gateway.stores.models import ForgottenRuns
 from playsmart_gateway.stores.runs import ToldRun, compared
 from playsmart_gateway.stores.sql.database import Database, run
@@ -20,11 +27,12 @@ from playsmart_gateway.stores.sql.database import Database, run
 _LAST_OF_PIECE = "SELECT run FROM runs WHERE run > $1 ORDER BY run LIMIT 1 OFFSET $2"
 _FORGET = "DELETE FROM runs WHERE run > $1 AND run <= $2 AND seen_at < $3 RETURNING client_id"
 _FORGET_REST = "DELETE FROM runs WHERE run > $1 AND seen_at < $2 RETURNING client_id"
-_LOST = """
+_LOST = f"""
     SELECT CAST(seen_at / 86400000000 AS BIGINT) AS at, game_id, app_version, platform,
            count(*), CAST(sum(numbers) AS BIGINT), CAST(sum(lost) AS BIGINT)
-    FROM run_losses WHERE seen_at < $1 AND run > $2
-"""
+    FROM run_losses
+    WHERE seen_at < $1 AND run > $2 AND numbers <= {MAX_NUMBERS} AND lost <= {MAX_LOST}
+"""  # noqa: S608 - built from our own constants
 _LOST_GROUPS = " GROUP BY at, game_id, app_version, platform"
 _DROP_LOSSES = f"""
     DELETE FROM rollup_losses
