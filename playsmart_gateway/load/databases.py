@@ -33,7 +33,7 @@ class Database(Protocol):
     """Reads what a gateway stored; all methods raise ``Unreadable``."""
 
     def newest_event_id(self) -> int:
-        """Return the highest ``event_id``; 0 if there is no event, or nothing at all yet."""
+        """Return the highest ``event_id``; 0 if there is no event."""
         ...
 
     def rows_behind(self, event_id: int) -> Iterator[Sequence[Sequence[Any]]]:
@@ -65,17 +65,10 @@ class SqliteFile(Database):
 
     @override
     def newest_event_id(self) -> int:
-        if not self._path.exists():
-            return 0
-        with self._opened() as db:
-            named = "SELECT count(*) FROM sqlite_master WHERE name = 'events'"
-            is_there = db.execute(named).fetchone()[0]
-            return int(db.execute(_NEWEST).fetchone()[0]) if is_there else 0
+        return int(self.ask(_NEWEST)[0])
 
     @override
     def rows_behind(self, event_id: int) -> Iterator[Sequence[Sequence[Any]]]:
-        if not self._path.exists():
-            raise Missing(f"{self._path} does not exist; give the file that the gateway writes to")
         query = f"SELECT event_id, {COLUMNS} FROM events WHERE event_id > ?"  # noqa: S608 - ours
         with self._opened() as db:
             cursor = db.execute(query, (event_id,))
@@ -90,6 +83,8 @@ class SqliteFile(Database):
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
+        if not self._path.exists():
+            raise Missing(f"{self._path} does not exist; give the file that the gateway writes to")
         uri = f"{self._path.absolute().as_uri()}?mode=ro"
         try:
             with closing(sqlite3.connect(uri, uri=True, timeout=_TIMEOUT_SECONDS)) as db:
@@ -107,10 +102,7 @@ class PostgresDatabase(Database):
 
     @override
     def newest_event_id(self) -> int:
-        with self._opened() as db:
-            if db.fetch("SELECT to_regclass('events')")[0][0] is None:
-                return 0
-            return int(db.fetch(_NEWEST)[0][0])
+        return int(self.ask(_NEWEST)[0])
 
     @override
     def rows_behind(self, event_id: int) -> Iterator[Sequence[Sequence[Any]]]:

@@ -44,16 +44,17 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """A database and its highest ``event_id`` before the run; 0 when there is nothing yet."""
+    """A database and its highest ``event_id`` before the run; 0 when there is none yet."""
 
     database: Database
     event_id: int
 
     @classmethod
     def take(cls, where: str | Path) -> "Baseline":
-        """Look at a SQLite file, or a ``postgresql://`` URL, now. What is not there yet means 0.
+        """Look at a SQLite file, or a ``postgresql://`` URL, now.
 
-        Raises ``ConfigError`` when there is something that cannot be read as the gateway's.
+        Raises ``ConfigError`` when it is not there or cannot be read as the gateway's: a run that
+        sends first and learns that at its end has proved nothing.
         """
         database = database_at(where)
         try:

@@ -130,6 +130,7 @@ def test_a_terminal_shows_a_bar_with_rate_and_p99(gateway: Gateway) -> None:
 
 def test_verifying_passes_when_everything_is_stored_once(gateway: Gateway, tmp_path: Path) -> None:
     database = tmp_path / "playsmart.db"
+    store(database)
     gateway.on_body = lambda body: store(database, body)
     result = load("--url", gateway.url, "--requests", "5", "--verify", str(database), "--json")
     assert result.exit_code == 0, result.output
@@ -139,6 +140,7 @@ def test_verifying_passes_when_everything_is_stored_once(gateway: Gateway, tmp_p
 
 def test_loss_is_exit_code_1(gateway: Gateway, tmp_path: Path) -> None:
     database = tmp_path / "playsmart.db"
+    store(database)
     gateway.on_body = lambda body: store(database, *[body] * (len(gateway.bodies) % 3))
     arguments = ("--requests", "3", "--events", "10", "--connections", "1")
     result = load(
@@ -149,17 +151,22 @@ def test_loss_is_exit_code_1(gateway: Gateway, tmp_path: Path) -> None:
     assert re.search(r"duplicated +10\n", result.stdout)
 
 
-def test_a_database_that_is_not_there_is_explained(gateway: Gateway, tmp_path: Path) -> None:
-    arguments = ("--requests", "1", "--verify", str(tmp_path / "none"), "--verify-timeout", "0")
-    result = load("--url", gateway.url, *arguments)
-    assert result.exit_code == 1
-    assert "does not exist" in result.stderr
+def test_a_database_that_is_not_there_is_explained_before_anything_is_sent(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").touch()
+    for name, why in (("none", "does not exist"), ("empty", "no such table: events")):
+        result = load("--url", gateway.url, "--requests", "1", "--verify", str(tmp_path / name))
+        assert isinstance(result.exception, ConfigError)
+        assert why in str(result.exception)
+    assert gateway.bodies == []
 
 
 def test_ctrl_c_ends_the_run_early_and_verifies_what_was_sent(
     gateway: Gateway, tmp_path: Path
 ) -> None:
     database = tmp_path / "playsmart.db"
+    store(database)
 
     def interrupt(body: bytes) -> None:
         store(database, body)
@@ -178,7 +185,9 @@ def test_ctrl_c_ends_the_run_early_and_verifies_what_was_sent(
 def test_ctrl_c_while_verifying_still_shows_the_figures(gateway: Gateway, tmp_path: Path) -> None:
     interrupt = Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     gateway.on_body = lambda _: interrupt.start()
-    arguments = ("--requests", "1", "--verify", str(tmp_path / "none"), "--verify-timeout", "20")
+    store(tmp_path / "playsmart.db")
+    database = str(tmp_path / "playsmart.db")
+    arguments = ("--requests", "1", "--verify", database, "--verify-timeout", "20")
     result = load("--url", gateway.url, *arguments)
     interrupt.join()
     assert result.exit_code == 1

@@ -24,7 +24,9 @@ SESSIONS = Sessions(["anna", "ben"], events=3, seed=1, run=1_767_225_600_000_000
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    return tmp_path / "play smart?.db"
+    path = tmp_path / "play smart?.db"
+    store(path)
+    return path
 
 
 def check(
@@ -257,18 +259,24 @@ def test_a_duplicate_that_comes_last_is_still_seen(database: Path) -> None:
     assert found.duplicated == 3
 
 
-def test_a_database_that_never_appears_is_loss_with_a_reason(database: Path) -> None:
-    found = check(Baseline.take(database), [OK])
+def test_a_database_that_goes_away_is_loss_with_a_reason(database: Path) -> None:
+    baseline = Baseline.take(database)
+    database.unlink()
+    found = check(baseline, [OK])
     assert not found.exactly_once
     assert "does not exist" in found.problem
-    assert check(Baseline.take(database), [REFUSED]).exactly_once
+    assert check(baseline, [REFUSED]).exactly_once
 
 
-def test_a_database_without_the_relation_is_loss_with_a_reason(database: Path) -> None:
-    execute(database, "CREATE TABLE something (else_ TEXT)")
-    baseline = Baseline.take(database)
-    assert baseline.event_id == 0
-    assert "no such table" in check(baseline, [OK]).problem
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_file_without_events_is_refused_before_the_run(
+    database: Path, content: bytes | None
+) -> None:
+    database.unlink()
+    if content is not None:
+        database.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"cannot verify: .*(does not exist|no such table)"):
+        Baseline.take(database)
 
 
 def test_a_file_that_is_no_database_is_refused_before_the_run(database: Path) -> None:
