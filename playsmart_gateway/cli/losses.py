@@ -53,7 +53,7 @@ def losses_as_json(found: Sequence[Loss]) -> dict[str, Any]:
 def print_losses(found: Sequence[Loss], show: Show) -> None:
     """Print a table for the versions of each game, the largest loss first, and one for the days."""
     if not found:
-        click.echo("no such runs are stored from which nothing has come for an hour", err=True)
+        click.echo("no runs to count: one counts when nothing has come of it for an hour", err=True)
         return
     console = console_for_tables(160)
     programs: defaultdict[tuple[str, ...], _Sum] = defaultdict(_Sum)

@@ -60,7 +60,7 @@ def test_a_database_of_an_older_program_is_refused_in_a_line(tmp_path: Path) -> 
 def test_nothing_is_told_in_words(url: str) -> None:
     result = stats(url, "--game", "nowhere")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "no such runs" in result.stderr
+    assert result.stderr == "no runs to count: one counts when nothing has come of it for an hour\n"
 
 
 def test_versions_are_shown_largest_loss_first_then_days_and_the_sum(url: str) -> None:
