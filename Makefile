@@ -43,7 +43,7 @@ simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
 crash: $(VENV)/.dev ## kill the real server again and again, move and remove its files, and count (ARGS="--rounds 200 --hands 100")
 	@$(BIN)/python -m tests.campaigns.crash $(ARGS)
 
-phones: $(VENV)/.dev ## kill phones, their network and the server, and have SQL judge (ARGS="--scene sqlite --lives 500", "--mutants")
+phones: $(VENV)/.dev ## kill phones, their network and the server, and have SQL judge (ARGS="--client python --scene sqlite --lives 500", "--mutants")
 	@$(BIN)/python -m tests.campaigns.phones $(ARGS)
 
 abuse: $(VENV)/.dev ## attack the real server beside a player, and measure (ARGS="--seconds 10 --workers 2")

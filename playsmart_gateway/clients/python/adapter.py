@@ -33,7 +33,8 @@ class _Clock(Clock):
 class Adapter:
     """One client, which ``init`` makes; it sends when it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Client] = Client) -> None:
+        self._kind = kind
         self._client: Client | None = None
         self._tokens: dict[str, str] = {}
         self._user_id = ""
@@ -64,7 +65,7 @@ class Adapter:
         if self._client:
             self._client.queue.close()
         self._user_id, self._tokens = user, {user: token}
-        self._client = Client(
+        self._client = self._kind(
             url, dir, user, game, self._tokens.get, threaded=False, clock=self._clock
         )
         self._client.hurry = hurry
@@ -144,9 +145,9 @@ _COMMANDS: dict[str | None, Callable[..., dict[str, Any] | None]] = {
 }
 
 
-def main() -> None:
+def main(kind: type[Client] = Client) -> None:
     """Answer each line of standard input, until ``quit`` or its end."""
-    adapter = Adapter()
+    adapter = Adapter(kind)
     for line in sys.stdin:
         print(json.dumps(adapter.answer(line)), flush=True)  # noqa: T201 - it is the protocol
         if adapter.is_over:

@@ -12,13 +12,14 @@ import shutil
 import sys
 import tempfile
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from playsmart_gateway.clients import CLIENTS
 from tests.campaigns.command_line import new_parser
 from tests.campaigns.phones.lives import Campaign, Figures, Plan
 from tests.campaigns.phones.mutants import MUTANTS, Mutant
@@ -37,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser = new_parser("phones", __doc__, seed="what lives and fates are drawn from")
     add = parser.add_argument
     add("--scene", action="append", choices=SCENES, help="all of them by default")
+    add("--client", action="append", choices=CLIENTS, help="what phones have; python by default")
     add("--phones", type=int, default=8, help="at the same time")
     add("--lives", type=int, default=500, help="of all phones, at least")
     add("--events", type=int, default=0, help="that they keep, at least")
@@ -71,11 +73,10 @@ def run_mutants(options: argparse.Namespace, folder: Path) -> int:
     for name, mutant in MUTANTS.items():
         place = folder / name.replace(" ", "-")
         plan = Plan(
-            *(options.seed, options.phones, MUTANT_LIVES),
+            *(mutant.clients, options.seed, options.phones, MUTANT_LIVES),
             kills=MUTANT_KILLS,
             fates=MUTANT_FATES,
             gateway_seconds=(0.5, 2.0),
-            program=mutant.phone,
         )
         verdict = asyncio.run(play(mutant.scene, plan, place, mutant, name)).verdict
         unnoticed += verdict.good
@@ -86,7 +87,14 @@ def run_mutants(options: argparse.Namespace, folder: Path) -> int:
 
 def run_scenes(options: argparse.Namespace, folder: Path) -> int:
     """Play the scenes and print what was found; exit 1 if anything is wrong."""
-    plan = Plan(options.seed, options.phones, options.lives, options.events)
+    with ExitStack() as stack:
+        names = options.client or ["python"]
+        clients = {name: stack.enter_context(CLIENTS[name].ready()) for name in names}
+        plan = Plan(clients, options.seed, options.phones, options.lives, options.events)
+        return _played(options, folder, plan)
+
+
+def _played(options: argparse.Namespace, folder: Path, plan: Plan) -> int:
     found = {}
     for name in options.scene or SCENES:
         found[name] = figures = asyncio.run(play(name, plan, folder / name, Mutant(), name))

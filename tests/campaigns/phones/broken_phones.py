@@ -8,27 +8,27 @@ import uuid
 from http.client import HTTPConnection
 from pathlib import Path
 
-from playsmart_gateway.clients.python.playsmart_client import Answer, Segment
-from tests.campaigns.phones.phone import Phone, live
+from playsmart_gateway.clients.python.adapter import main
+from playsmart_gateway.clients.python.playsmart_client import Answer, Client, Segment
 
 
-class _NewRunOnRetry(Phone):
+class _NewRunOnRetry(Client):
     def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
         return super()._post(connection, segment._replace(run=str(uuid.uuid4())), token)
 
 
-class _NumberReused(Phone):
+class _NumberReused(Client):
     def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
         return super()._post(connection, segment._replace(first=0), token)
 
 
-class _DeleteBeforeAnswer(Phone):
+class _DeleteBeforeAnswer(Client):
     def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
         segment.path.unlink()
         return super()._post(connection, segment, token)
 
 
-class _DeleteOn401(Phone):
+class _DeleteOn401(Client):
     def _settle(
         self, segment: Segment, token: str, answer: Answer
     ) -> tuple[str, list[Path] | None]:
@@ -37,7 +37,7 @@ class _DeleteOn401(Phone):
         return super()._settle(segment, token, answer)
 
 
-class _DeleteOnAny200(Phone):
+class _DeleteOnAny200(Client):
     def _settle(
         self, segment: Segment, token: str, answer: Answer
     ) -> tuple[str, list[Path] | None]:
@@ -46,7 +46,7 @@ class _DeleteOnAny200(Phone):
         return super()._settle(segment, token, answer)
 
 
-PHONES: dict[str, type[Phone]] = {
+PHONES: dict[str, type[Client]] = {
     "new run on retry": _NewRunOnRetry,
     "number reused": _NumberReused,
     "delete before answer": _DeleteBeforeAnswer,
@@ -55,4 +55,4 @@ PHONES: dict[str, type[Phone]] = {
 }
 
 if __name__ == "__main__":
-    sys.exit(live(PHONES[sys.argv[1]]))
+    main(PHONES[sys.argv[1]])

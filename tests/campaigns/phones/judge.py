@@ -1,9 +1,9 @@
 """Hold the tables against what the phones kept: each event is there once, and its coins.
 
-A phone that is killed may have written one event more than its ledger says. Runs have no gap, as
-every phone sends all it has; and of each, as many repeats are counted as the proxy saw: what the
-gateway took less what is stored, or some more of which it could not say that it took them. No phone
-gives a number twice, so nobody tells of a conflict.
+A phone that is killed may have kept more than it had answered for, without a hole. Runs have no
+gap, as every phone sends all it has; and of each, as many repeats are counted as the proxy saw:
+what the gateway took less what is stored, or some more of which it could not say that it took them.
+No phone gives a number twice, so nobody tells of a conflict.
 """
 
 import contextlib
@@ -48,7 +48,6 @@ class Verdict:
     coins: int = 0
     lost_events: int = 0
     doubled_events: int = 0
-    unkept_events: int = 0
     disordered_events: int = 0
     buried_batches: int = 0
     wrong_coins: int = 0
@@ -71,7 +70,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the world knows: the events that each life kept, and the proxy's counts of each run.
+    """What the world knows: the events each life answered for, and the proxy's counts of each run.
 
     ``conflicts`` are the conflicts of runs that gateway or worker counted.
     """
@@ -107,7 +106,6 @@ async def _judge_lives(
         levels[user_id] += completed
         verdict.wrong("lost_events", max(known, end) - different, f"of life {life}")
         verdict.wrong("doubled_events", stored - different, f"of life {life}")
-        verdict.wrong("unkept_events", max(0, end - known - 1), f"of life {life}")
         if has_order:
             verdict.wrong("disordered_events", late, f"of life {life}")
     return levels

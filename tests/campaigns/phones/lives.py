@@ -1,41 +1,42 @@
 """The campaign: phones live and die, the gateway does, too; in the end all is sent and judged."""
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
+import contextlib
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from playsmart_gateway.auth.tokens import mint
-from tests import ROOT
 from tests.campaigns.phones.judge import Seen, Verdict, judge
-from tests.campaigns.phones.phone import Life
+from tests.campaigns.phones.phone import Phone, recut, start
 from tests.campaigns.phones.proxy import FATES, Proxy
 from tests.campaigns.phones.scene import GAME, Scene
 from tests.support.players import token
 from tests.support.polling import until
 from tests.support.program import SECRET
 
-PHONE = ("tests.campaigns.phones.phone",)
 PATIENCE_SECONDS = 500
-"""For a phone to send all it has left; on a busy machine that is many files."""
+"""For a phone to start, or to send all it has left; on a busy machine that is many files."""
+
+HURRY = 30
+"""It gives up after half a second, and pauses 2 at most."""
+
+Commands = Mapping[str, Sequence[str]]
+"""What starts an adapter, by the name of the client."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """How much is played: at least ``lives`` of the phones, ``events``, ``kills`` of the rest.
 
-    Each fate is met ``fates`` times at least. ``program`` is the phone: the name of a module and
-    its arguments. A life takes between the two ``life_seconds`` from its first event on, one of the
-    gateway between the ``gateway_seconds``.
+    Each fate is met ``fates`` times at least. The ``clients`` go round the phones. A life takes
+    between the two ``life_seconds`` from its first event on, one of the gateway between the
+    ``gateway_seconds``.
     """
 
+    clients: Commands
     seed: int = 1
     phones: int = 8
     lives: int = 500
@@ -44,7 +45,6 @@ class Plan:
     fates: int = 1
     life_seconds: tuple[float, float] = (0.3, 2.5)
     gateway_seconds: tuple[float, float] = (2.0, 8.0)
-    program: Sequence[str] = PHONE
 
 
 @dataclass
@@ -66,24 +66,24 @@ class Campaign:
         self._plan = plan
         self._chance = Random(f"lives {plan.seed}")
         self._proxy = Proxy(scene.gateway.port, plan.seed)
-        self._lives = 0
+        self._kept: dict[int, int] = {}
         self._kills = 0
         self._conflicts = 0
 
     @property
     def so_far(self) -> str:
         """What was played up to now."""
-        events = sum(self._kept().values())
-        return f"{self._lives:,} lives, {events:,} events, {self._kills:,} kills"
+        events = sum(self._kept.values())
+        return f"{len(self._kept):,} lives, {events:,} events, {self._kills:,} kills"
 
     async def play(self) -> Figures:
         """Play it to its end; ``AssertionError`` if a process does not come to its own."""
-        self._ledgers.mkdir(parents=True)
         async with self._proxy:
-            names = [f"phone-{place}" for place in range(self._plan.phones)]
+            kinds = [*self._plan.clients] * self._plan.phones
+            names = {f"{kinds[place]}-{place}": kinds[place] for place in range(self._plan.phones)}
             async with asyncio.TaskGroup() as group:
                 killing = group.create_task(self._kill_the_gateway())
-                phones = [group.create_task(self._live_and_die(name)) for name in names]
+                phones = [group.create_task(self._live_and_die(*each)) for each in names.items()]
                 await asyncio.wait(phones)
                 killing.cancel()
             self._scene.kill()  # the killing may have ended at any moment
@@ -91,23 +91,15 @@ class Campaign:
             self._proxy.calm = True
             await self._proxy.settled()
             async with asyncio.TaskGroup() as group:
-                for name in names:
-                    group.create_task(self._send_the_rest(name))
+                for each in names.items():
+                    group.create_task(self._send_the_rest(*each))
             await self._proxy.settled()
         await self._scene.drained()
         self._conflicts += await self._scene.run_conflicts()
         await self._scene.stop()
-        seen = Seen(self._kept(), self._proxy.taken, self._proxy.sent, self._conflicts)
+        seen = Seen(self._kept, self._proxy.taken, self._proxy.sent, self._conflicts)
         verdict = await judge(self._scene.url, seen, has_order=self._scene.has_order)
-        return Figures(self._lives, self._kills, dict(self._proxy.met), verdict)
-
-    @property
-    def _ledgers(self) -> Path:
-        return self._folder / "ledgers"
-
-    def _kept(self) -> dict[int, int]:
-        """Return how many events each life has kept."""
-        return {int(each.name): each.stat().st_size for each in self._ledgers.iterdir()}
+        return Figures(len(self._kept), self._kills, dict(self._proxy.met), verdict)
 
     async def _kill_the_gateway(self) -> None:
         while True:
@@ -139,75 +131,55 @@ class Campaign:
         await until(is_taken, "an answer is lost")
         await self._scene.gateway.drained()
 
-    async def _live_and_die(self, name: str) -> None:
-        plan = self._plan
+    async def _live_and_die(self, name: str, kind: str) -> None:
+        chance = self._chance
         while self._is_young():
-            self._lives += 1
-            number = self._lives
-            process = await self._start(name, self._life(name, number))
+            number = len(self._kept)
+            self._kept[number] = 0
+            phone = await self._start(name, kind)
             try:
-                await until(partial(self._has_begun, number), f"{name} plays")
-                await asyncio.sleep(self._chance.uniform(*plan.life_seconds))
-                assert process.returncode is None, f"{name} ended by itself"
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await phone.begin(self._who(name) | {"hurry": HURRY})
+                    await phone.track(number, 1)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(chance.uniform(*self._plan.life_seconds)):
+                        await phone.play(number, token(name), chance)
             finally:
-                await _kill(process)
-
-    async def _has_begun(self, number: int) -> bool:
-        """Whether a life has kept an event: on a busy machine a process takes long to start."""
-        ledger = self._ledgers / str(number)
-        return ledger.exists() and ledger.stat().st_size > 0
+                await phone.kill()
+                self._kept[number] = phone.kept
+            if chance.random() < 0.5:
+                recut(self._folder / name, chance)
 
     def _is_young(self) -> bool:
         plan = self._plan
-        if self._lives < plan.lives or self._kills < plan.kills:
+        if len(self._kept) < plan.lives or self._kills < plan.kills:
             return True
         if any(self._proxy.met[fate] < plan.fates for fate in FATES):
             return True
-        return sum(self._kept().values()) < plan.events
+        return sum(self._kept.values()) < plan.events
 
-    async def _send_the_rest(self, name: str) -> None:
-        life = self._life(name, 0, is_last=True, answer_seconds=10.0)
-        process = await self._start(name, life)
+    async def _send_the_rest(self, name: str, kind: str) -> None:
+        phone = await self._start(name, kind)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                assert await process.wait() == 0, f"{name} could not send the rest"
+                await phone.begin(self._who(name))
+                await phone.send_all(token(name))
         finally:
-            await _kill(process)
+            await phone.kill()
 
-    def _life(self, name: str, number: int, **more: object) -> dict[str, object]:
-        tokens = [token(name)]
-        if self._chance.random() < 0.3:  # one that was kept for too long
-            tokens.insert(0, _expired(name))
-        life = Life(
-            number,
-            str(self._folder / name),
-            str(self._ledgers / str(number)),
-            self._proxy.port,
-            name,
-            GAME,
-            tokens,
-            is_patient=self._chance.random() < 0.5,
-        )
-        return asdict(life) | more
+    def _who(self, name: str) -> dict[str, object]:
+        is_stale = self._chance.random() < 0.3  # its token was kept for too long
+        return {
+            "dir": str(self._folder / name),
+            "url": f"http://127.0.0.1:{self._proxy.port}",
+            "user": name,
+            "game": GAME,
+            "token": _expired(name) if is_stale else token(name),
+        }
 
-    async def _start(self, name: str, life: dict[str, object]) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-S", "-m", *self._plan.program),
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"]},
-            stdin=subprocess.PIPE,
-        )
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(life).encode())
-        process.stdin.close()
-        return process
+    async def _start(self, name: str, kind: str) -> Phone:
+        return await start(self._plan.clients[kind], self._folder / f"{name}.log")
 
 
 def _expired(name: str) -> str:
     return mint(name, secret=SECRET, ttl_seconds=60, now=time.time() - 3_600)
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()
-        await process.wait()

@@ -1,21 +1,29 @@
 """Phones and gateways that are broken on purpose: each has to fail, or the campaign is blind."""
 
+import sys
 from dataclasses import dataclass
 
-from tests.campaigns.phones.lives import PHONE
+from tests.campaigns.phones.lives import Commands
 from tests.campaigns.phones.scene import SceneName
 
-_PHONES = "tests.campaigns.phones.broken_phones"
+_WHOLE = "playsmart_gateway.clients.python.adapter"
+_BROKEN = "tests.campaigns.phones.broken_phones"
 _GATEWAYS = "tests.campaigns.phones.broken_gateways"
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """What is started instead of the phone, or of the gateway, and where it shows."""
+    """The phone that is broken, or what is started instead of the gateway, and where it shows."""
 
-    phone: tuple[str, ...] = PHONE
+    phone: str | None = None
     gateway: str | None = None
     scene: SceneName = "sqlite"
+
+    @property
+    def clients(self) -> Commands:
+        """What the phones are."""
+        module = (_BROKEN, self.phone) if self.phone else (_WHOLE,)
+        return {"phone": (sys.executable, "-m", *module)}
 
 
 def _gateway(name: str, scene: SceneName = "sqlite") -> Mutant:
@@ -24,7 +32,7 @@ def _gateway(name: str, scene: SceneName = "sqlite") -> Mutant:
 
 MUTANTS = {
     **{
-        f"phone: {name}": Mutant(phone=(_PHONES, name))
+        f"phone: {name}": Mutant(phone=name)
         for name in (
             "new run on retry",
             "number reused",

@@ -1,122 +1,150 @@
-"""A phone with the client for Python: ``python -S -m tests.campaigns.phones.phone``.
+"""A phone: one life of a client, behind its adapter, from its start to the kill.
 
-It reads one JSON object on standard input (``Life``) and lives it: a game that tracks events and
-sends them, until somebody kills it; or, with ``"is_last": true``, one that sends what is left.
+It knows what the client has promised: an event whose ``track`` was answered is kept. What it was
+told, and had not answered when it was killed, may be kept or not.
 """
 
-import http.client
+import asyncio
+import contextlib
 import json
-import random
+import os
 import signal
-import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
-from playsmart_gateway.clients.python.playsmart_client import Answer, Client, Segment
+from tests.support.polling import until
 
-LEAST_TO_HALVE = 10
-LIFE_SECONDS = 600
-
-
-@dataclass(frozen=True)
-class Life:
-    """What one process is told: who it is, where its files and the gateway are.
-
-    ``tokens`` are tried in turn, the next one when one is refused. ``ledger`` grows by one byte
-    with each event that was written: whoever kills the process knows what it has kept.
-    ``is_patient`` sends a file again as it was; else it is halved where no answer came, as a
-    smaller request may get through. ``pace`` is how long it pauses, as a share of what the client
-    would. Times are in seconds.
-    """
-
-    number: int
-    folder: str
-    ledger: str
-    port: int
-    user_id: str
-    game_id: str
-    tokens: Sequence[str]
-    is_patient: bool = True
-    is_last: bool = False
-    answer_seconds: float = 0.5
-    pace: float = 0.02
+LEVEL_EVERY = 5
+MOST_AT_ONCE = 60
+MOST_IN_A_FILE = 100
+SEND_SECONDS = 500
+REFUSED = (401, 403)
 
 
-class Phone(Client):
-    """The client, in more of a hurry, and on a connection for each request."""
+class Phone:
+    """A process of the adapter; ``kept`` events were answered for by now."""
 
-    def __init__(self, life: Life) -> None:
-        self._life = life
-        self._left = list(life.tokens)
-        url = f"http://127.0.0.1:{life.port}"
-        who = life.user_id, life.game_id
-        super().__init__(url, life.folder, *who, self._next_token, threaded=False)
-        self.answer_seconds = life.answer_seconds
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.kept = 0
+        self._told = 0
+        self._process = process
+        self._unanswered: deque[str] = deque()
 
-    @property
-    def has_more(self) -> bool:
-        """Whether anything waits to be sent."""
-        return any(Path(self._life.folder).glob("*.ndjson"))
+    async def begin(self, who: Mapping[str, object]) -> None:
+        """Tell it who it is."""
+        await self._ask({"do": "init", **who})
 
-    def _next_token(self, _: str) -> str:
-        return self._left.pop(0) if len(self._left) > 1 else self._left[0]
-
-    def _exchange(  # without ``override``, which is not of the standard library yet
-        self, connection: http.client.HTTPConnection, method: str, path: str, *rest: Any
-    ) -> Answer:
-        if method == "GET":  # what meets its fate on the way are events
-            return Answer()
-        body, headers = rest
-        lower = {name.lower(): value for name, value in headers.items()}
-        answer = super()._exchange(connection, method, path, body, lower | {"connection": "close"})
-        connection.close()
-        return answer
-
-    def _settle(
-        self, segment: Segment, token: str, answer: Answer
-    ) -> tuple[str, list[Path] | None]:
-        what, again = super()._settle(segment, token, answer)
-        if answer.wait is None and self._is_quiet():
-            now = self._clock.monotonic()
-            self._quiet_until = now + (self._quiet_until - now) * self._life.pace
-        hopes_for_less = not (answer.status or self._life.is_patient)
-        if hopes_for_less and len(segment.lines) >= LEAST_TO_HALVE:
-            self.queue.halve(segment)
-        return what, again
-
-
-def play(life: Life, phone: Phone) -> None:
-    """Be a game until somebody ends it: levels and other events, sent now and then."""
-    chance = random.Random(life.number)
-    place = 0
-    with Path(life.ledger).open("ab", buffering=0) as ledger:
+    async def play(self, number: int, token: str, chance: Random) -> None:
+        """Be a game for ever: levels and other events, sent now and then."""
         while True:
-            for _ in range(chance.randint(1, 60)):
-                kind = "AppOpen" if place % 5 else "LevelCompleted"
-                phone.track(kind, {"life": life.number, "n": place})
-                ledger.write(b".")
-                place += 1
+            await self.track(number, chance.randint(1, MOST_AT_ONCE))
             if chance.random() < 0.5:
-                phone.flush()
-            time.sleep(chance.uniform(0, 0.05))
+                await self.flush(token)
+            await asyncio.sleep(chance.uniform(0, 0.05))
+
+    async def track(self, number: int, count: int) -> None:
+        """Track more events of life ``number``."""
+        commands = []
+        for _ in range(count):
+            kind = "AppOpen" if self._told % LEVEL_EVERY else "LevelCompleted"
+            data = {"life": number, "n": self._told}
+            commands.append({"do": "track", "type": kind, "data": data})
+            self._told += 1
+        await self._ask(*commands)
+
+    async def flush(self, token: str) -> int:
+        """Have it send; return how much is left. It gets the token if one was refused."""
+        told = await self._ask({"do": "flush"})
+        if told.get("status") in REFUSED:
+            await self._ask({"do": "token", "token": token})
+        return int(told["left"])
+
+    async def send_all(self, token: str) -> None:
+        """Have it send until nothing is left, and end."""
+
+        async def nothing_is_left() -> bool:
+            return not await self.flush(token)
+
+        await until(nothing_is_left, "the rest is sent", seconds=SEND_SECONDS)
+        await self._ask({"do": "quit"})
+        assert await self._process.wait() == 0
+
+    async def kill(self) -> None:
+        """Kill it, with all that it started, and hear what it had answered by then."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        assert self._process.stdout is not None
+        for line in (await self._process.stdout.read()).splitlines(keepends=True):
+            if line.endswith(b"\n"):
+                self._heard(line)
+        await self._process.wait()
+
+    async def _ask(self, *commands: Mapping[str, object]) -> dict[str, Any]:
+        """Give commands at once; return the answer to the last."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._unanswered += [str(each["do"]) for each in commands]
+        self._process.stdin.writelines(json.dumps(each).encode() + b"\n" for each in commands)
+        told = {}
+        while self._unanswered:
+            told = self._heard(await self._process.stdout.readline())
+        return told
+
+    def _heard(self, line: bytes) -> dict[str, Any]:
+        assert line, f"it ended by itself before it answered {self._unanswered[0]}"
+        do = self._unanswered.popleft()
+        told = json.loads(line)
+        assert told["ok"], f"{do}: {told}"
+        self.kept += do == "track"
+        return dict(told)
 
 
-def live(kind: type[Phone] = Phone) -> int:
-    """Live the life on standard input."""
-    signal.alarm(LIFE_SECONDS)  # whatever becomes of those who would kill it
-    life = Life(**json.load(sys.stdin))
-    phone = kind(life)
-    if not life.is_last:
-        play(life, phone)
-    phone.flush()
-    while phone.has_more:
-        time.sleep(0.01)
-        phone.flush()
-    return 0
+async def start(command: Sequence[str], log: Path) -> Phone:
+    """Start an adapter; what it writes to standard error is added to ``log``."""
+    with log.open("ab") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+    return Phone(process)
 
 
-if __name__ == "__main__":
-    sys.exit(live())
+def recut(folder: Path, chance: Random) -> None:
+    """Put the events that wait into other files: each run's in their order, cut anywhere.
+
+    So may another version of the client do, and what the gateway has of a file is then a part of
+    the next request. Nobody else may be there meanwhile; files of another kind stay as they are.
+    """
+    runs: dict[str, dict[int, Path]] = {}
+    for path in folder.glob("*-????????.ndjson"):
+        runs.setdefault(path.stem[:-9], {})[int(path.stem[-8:])] = path
+    for run, files in runs.items():
+        pieces = _joined(files)
+        for path in files.values():
+            path.unlink()
+        for number, head, events in pieces:
+            while events:
+                count = chance.randint(1, MOST_IN_A_FILE)
+                content = b"\n".join((head, *events[:count], b""))
+                (folder / f"{run}-{number:08d}.ndjson").write_bytes(content)
+                number, events = number + count, events[count:]
+
+
+def _joined(files: Mapping[int, Path]) -> list[tuple[int, bytes, list[bytes]]]:
+    """Number, first line and events of files of a run; what follows another is one with it."""
+    pieces: list[tuple[int, bytes, list[bytes]]] = []
+    for number in sorted(files):
+        head, *events = files[number].read_bytes().split(b"\n")[:-1] or [b""]
+        first, before, earlier = pieces[-1] if pieces else (0, b"", [])
+        if (before, first + len(earlier)) == (head, number):
+            earlier.extend(events)
+        else:
+            pieces.append((number, head, events))
+    return pieces

@@ -1,11 +1,14 @@
-"""The way from the phones to the gateway: each request meets one of ten fates."""
+"""The way from the phones to the gateway: each request for events meets one of ten fates.
+
+It closes a connection behind each answer, and lets everything else that a client asks for pass.
+"""
 
 import asyncio
 import contextlib
 import gzip
 from collections import Counter, defaultdict
 from random import Random
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -41,6 +44,13 @@ class _Upload(msgspec.Struct):
     events: list[msgspec.Raw]
 
 
+class _Request(NamedTuple):
+    """``raw`` is what is sent on, and ``upload`` what of it is counted, if it is events."""
+
+    raw: bytes
+    upload: _Upload | None
+
+
 class Proxy:
     """Listens on ``port`` while entered, and forwards to ``upstream``.
 
@@ -60,7 +70,7 @@ class Proxy:
         self._chance = Random(f"proxy {seed}")
         self._deck = list(FATES)
         self._chance.shuffle(self._deck)
-        self._late: defaultdict[str, list[bytes]] = defaultdict(list)
+        self._late: defaultdict[str, list[_Request]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -94,21 +104,25 @@ class Proxy:
             await close(writer)
 
     async def _meet_fate(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        raw, upload = await _read_request(reader)
-        late = self._late.pop(upload.user_id, [])
+        request = await _read_request(reader, writer)
+        if request.upload is None:
+            writer.write(await self._forward(request))
+            await writer.drain()
+            return
+        late = self._late.pop(request.upload.user_id, [])
         fate = self._draw()
         self.met[fate] += 1
         answer = b""
         if fate in ("pass", "swallow the answer", "cut the answer", "bad gateway after taking it"):
-            answer = await self._forward(raw, upload)
+            answer = await self._forward(request)
         elif fate == "send twice at once":
-            both = self._forward(raw, upload), self._forward(raw, upload)
+            both = self._forward(request), self._forward(request)
             answer, _ = await asyncio.gather(*both)
         elif fate == "cut the request":
-            await self._forward_a_part(raw)
+            await self._forward_a_part(request.raw)
         elif fate == "come too late":
             await reader.read()  # to the end: nobody waits any more
-            self._late[upload.user_id].append(raw)
+            self._late[request.upload.user_id].append(request)
         writer.write(self._seen(fate, answer))
         await writer.drain()
         await self._release(late)
@@ -137,26 +151,28 @@ class Proxy:
             self._chance.shuffle(self._deck)
         return self._deck.pop()
 
-    async def _release(self, late: list[bytes]) -> None:
-        for raw in late:
+    async def _release(self, late: list[_Request]) -> None:
+        for request in late:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await self._forward(raw, _decode(raw))
+                await self._forward(request)
 
-    async def _forward(self, raw: bytes, upload: _Upload) -> bytes:
-        """Return what came of an answer; the phone asked that the connection be closed then."""
+    async def _forward(self, request: _Request) -> bytes:
+        """Return what came of an answer, behind which the gateway was asked to hang up."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._upstream)
-        count = len(upload.events)
-        self.sent[upload.run] += count
+        run, count = "", 0
+        if request.upload is not None:
+            run, count = request.upload.run, len(request.upload.events)
+        self.sent[run] += count
         answer = b""
         try:
-            writer.write(raw)
+            writer.write(request.raw)
             answer = await reader.read()
         finally:
             await close(writer)
         if answer.startswith(_ACCEPTED):
-            self.taken[upload.run] += count
+            self.taken[run] += count
         elif answer:
-            self.sent[upload.run] -= count
+            self.sent[run] -= count
         return answer
 
     async def _forward_a_part(self, raw: bytes) -> None:
@@ -165,15 +181,33 @@ class Proxy:
         await close(writer)
 
 
-async def _read_request(reader: asyncio.StreamReader) -> tuple[bytes, _Upload]:
-    head = await reader.readuntil(_END_OF_HEAD)
-    length = int(head.partition(b"\r\nContent-Length: ")[2].partition(b"\r\n")[0])
-    raw = head + await reader.readexactly(length)
-    return raw, _decode(raw)
-
-
-def _decode(raw: bytes) -> _Upload:
-    head, _, body = raw.partition(_END_OF_HEAD)
-    if b"content-encoding: gzip" in head:
+async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Request:
+    """Read a request as any client may send it; it is sent on with a length, and a ``close``."""
+    first, *lines = (await reader.readuntil(_END_OF_HEAD)).splitlines()
+    headers = {
+        name.strip().lower(): value.strip()
+        for name, _, value in (line.partition(b":") for line in lines if line)
+    }
+    if headers.pop(b"expect", b"").lower() == b"100-continue":
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if headers.pop(b"transfer-encoding", b"").lower() == b"chunked":
+        body = await _read_chunks(reader)
+    else:
+        body = await reader.readexactly(int(headers.get(b"content-length", b"0")))
+    headers |= {b"connection": b"close", b"content-length": str(len(body)).encode()}
+    head = b"\r\n".join([first, *(b"%b: %b" % each for each in headers.items())])
+    raw = head + _END_OF_HEAD + body
+    if not first.startswith(b"POST /ingest/events "):
+        return _Request(raw, None)
+    if headers.get(b"content-encoding") == b"gzip":
         body = gzip.decompress(body)
-    return msgspec.json.decode(body, type=_Upload)
+    return _Request(raw, msgspec.json.decode(body, type=_Upload))
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int((await reader.readline()).partition(b";")[0], 16):
+        body += await reader.readexactly(size)
+        await reader.readline()
+    await reader.readline()
+    return body

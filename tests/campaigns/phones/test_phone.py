@@ -1,79 +1,93 @@
-"""What a phone of the campaign does besides what its client does, which has tests of its own."""
+"""What a phone of the campaign promises by what its client answers; the clients have own tests."""
 
-from collections.abc import Iterator
+import asyncio
+import json
+import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from tests.campaigns.phones.phone import Life, Phone
-from tests.clients.scripted import Reply, ScriptedGateway, scripted_gateway
-from tests.support.polling import wait_until
+from tests.campaigns.phones.phone import Phone, recut, start
+
+pytestmark = pytest.mark.process
+
+OBEYS = """
+import json, sys, time
+answered, is_new = 0, False
+for line in sys.stdin:
+    do = json.loads(line)["do"]
+    is_new |= do == "token"
+    answered += do == "track"
+    while answered > {most}:
+        time.sleep(600)
+    status = 202 if is_new else 401
+    left = 0 if is_new else 3
+    print(json.dumps({{"ok": do != "fail", "left": left, "status": status}}), flush=True)
+    if do == "quit":
+        break
+"""
 
 
-@pytest.fixture
-def gateway() -> Iterator[ScriptedGateway]:
-    with scripted_gateway() as listening:
-        yield listening
+async def phone(folder: Path, *, most: int = 100) -> Phone:
+    program = OBEYS.format(most=most)
+    return await start([sys.executable, "-S", "-c", program], folder / "log")
 
 
-def make_phone(gateway: ScriptedGateway, folder: Path, *, is_patient: bool = True) -> Phone:
-    port = int(gateway.url.rpartition(":")[2])
-    who = "player", "game", ["old", "new"]
-    phone = Phone(Life(1, str(folder), "", port, *who, is_patient=is_patient, answer_seconds=30))
-    for place in range(20):
-        phone.track("AppOpen", {"n": place})
-    return phone
+async def test_what_was_answered_is_kept_and_a_refused_token_replaced(tmp_path: Path) -> None:
+    there = await phone(tmp_path)
+    await there.begin({"user": "a"})
+    await there.track(1, 5)
+    assert there.kept == 5
+    assert await there.flush("new") == 3
+    assert await there.flush("new") == 0
+    await there.send_all("new")
+    await there.kill()
 
 
-def send_all(phone: Phone) -> None:
-    phone.flush()
-    wait_until(lambda: True if not phone.has_more else phone.flush() and None)
+async def test_what_was_not_answered_by_the_time_of_the_kill_is_not(tmp_path: Path) -> None:
+    there = await phone(tmp_path, most=3)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await there.track(1, 5)
+    await there.kill()
+    assert there.kept <= 3  # none, if it took a second to start
 
 
-def test_tokens_are_tried_in_turn(gateway: ScriptedGateway, tmp_path: Path) -> None:
-    gateway.script(401)
-    send_all(make_phone(gateway, tmp_path))
-    assert [each.token for each in gateway.requests] == ["old", "new"]
-    assert gateway.sent == [(0, 20), (0, 20)]
+async def test_an_end_of_its_own_is_noticed(tmp_path: Path) -> None:
+    there = await start([sys.executable, "-S", "-c", ""], tmp_path / "log")
+    with pytest.raises(AssertionError, match="ended by itself before it answered init"):
+        await there.begin({})
+    await there.kill()
 
 
-@pytest.mark.parametrize("status", [0, 500])
-def test_who_is_patient_sends_a_file_again_as_it_was(
-    gateway: ScriptedGateway, tmp_path: Path, status: int
-) -> None:
-    gateway.script(status)
-    send_all(make_phone(gateway, tmp_path))
-    assert gateway.sent == [(0, 20), (0, 20)]
+def events_in(folder: Path) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for path in folder.glob("*.ndjson"):
+        head, *events = path.read_text().splitlines()
+        assert head == HEAD
+        assert 1 <= len(events) <= 100
+        found |= {int(path.stem[-8:]) + place: each for place, each in enumerate(events)}
+    return found
 
 
-def test_who_is_not_patient_halves_a_file_for_which_no_answer_came(
-    gateway: ScriptedGateway, tmp_path: Path
-) -> None:
-    gateway.script(0)
-    send_all(make_phone(gateway, tmp_path, is_patient=False))
-    assert gateway.sent == [(0, 20), (0, 10), (10, 10)]
+RUN = "019a0000-0000-7000-8000-000000000000"
+HEAD = json.dumps({"user_id": "a"})
 
 
-def test_it_pauses_a_share_of_what_its_client_would(
-    gateway: ScriptedGateway, tmp_path: Path
-) -> None:
-    gateway.script(*[500] * 5)
-    phone = make_phone(gateway, tmp_path)
-    phone.flush()
-    assert phone._quiet_until - phone._clock.monotonic() <= 2 * phone._life.pace
+def write(folder: Path, first: int, count: int, tail: str = "") -> None:
+    events = [f'{{"n": {first + place}}}' for place in range(count)]
+    (folder / f"{RUN}-{first:08d}.ndjson").write_text("\n".join([HEAD, *events, tail]))
 
 
-def test_it_waits_as_long_as_it_is_told(gateway: ScriptedGateway, tmp_path: Path) -> None:
-    gateway.script(Reply(503, headers={"Retry-After": "3600"}))
-    phone = make_phone(gateway, tmp_path)
-    phone.flush()
-    phone.flush()
-    assert len(gateway.requests) == 1
-
-
-def test_each_request_is_on_a_connection_of_its_own(
-    gateway: ScriptedGateway, tmp_path: Path
-) -> None:
-    send_all(make_phone(gateway, tmp_path))
-    assert gateway.requests[0].headers["connection"] == "close"
-    assert gateway.asked_for_settings == 0
+def test_recut_files_have_the_same_events_under_the_same_numbers(tmp_path: Path) -> None:
+    write(tmp_path, 0, 100)
+    write(tmp_path, 100, 30)
+    write(tmp_path, 150, 20, tail='{"n": 17')  # behind a hole, and torn
+    (tmp_path / "opted-out").touch()
+    for seed in range(5):
+        recut(tmp_path, Random(seed))
+        found = events_in(tmp_path)
+        assert found == {number: f'{{"n": {number}}}' for number in [*range(130), *range(150, 170)]}
+    assert (tmp_path / "opted-out").exists()
+    assert (tmp_path / f"{RUN}-00000150.ndjson").exists()

@@ -12,7 +12,10 @@ from tests.campaigns.phones.proxy import FATES
 from tests.campaigns.phones.scene import SceneName, scene
 from tests.support.engines.postgres import PostgresServer
 
-SHORT = Plan(phones=4, lives=10, life_seconds=(0.2, 1.0), gateway_seconds=(0.4, 1.2), kills=2)
+WHOLE = Mutant()
+SHORT = Plan(
+    WHOLE.clients, phones=4, lives=10, life_seconds=(0.2, 1.0), gateway_seconds=(0.4, 1.2), kills=2
+)
 MUTANT_PLAN = replace(SHORT, kills=4)
 IN_CI = ("phone: delete before answer", "gateway: forgets at restart")
 """Of the mutants, each of which takes some seconds; ``--mutants`` plays all of them."""
@@ -23,11 +26,10 @@ async def play(
     folder: Path,
     *,
     plan: Plan = SHORT,
-    mutant: Mutant | None = None,
+    mutant: Mutant = WHOLE,
     postgres: PostgresServer | None = None,
 ) -> Figures:
-    program = mutant.gateway if mutant else None
-    async with scene(name, folder, postgres=postgres, program=program) as system:
+    async with scene(name, folder, postgres=postgres, program=mutant.gateway) as system:
         return await Campaign(system, folder, plan).play()
 
 
@@ -70,7 +72,7 @@ async def test_a_broken_phone_and_a_broken_gateway_are_noticed(tmp_path: Path) -
 
     async def noticed(name: str) -> None:
         mutant = MUTANTS[name]
-        plan = replace(MUTANT_PLAN, program=mutant.phone)
+        plan = replace(MUTANT_PLAN, clients=mutant.clients)
         figures = await play(mutant.scene, tmp_path / name, plan=plan, mutant=mutant)
         assert not figures.verdict.good, name
 
