@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import socket
 import ssl
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from email.utils import formatdate
@@ -135,6 +137,41 @@ def scripted_gateway(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedGate
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class DrippingGateway(ScriptedGateway):
+    """Takes nothing: its answers come a byte at a time, and have no end; ``drops`` came."""
+
+    drops = 0
+
+
+@contextmanager
+def dripping_gateway(slow: str) -> Iterator[DrippingGateway]:
+    """Listen until left; ``slow`` is the part of an answer that drips."""
+    gateway = DrippingGateway()
+    begins = b"HTTP/1.1 202 Accepted\r\n"
+    if slow != "head":
+        begins += (
+            b"Connection: close\r\n\r\n" if "without" in slow else b"Content-Length: 999\r\n\r\n"
+        )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            with suppress(OSError), listening.accept()[0] as link:
+                link.sendall(begins)
+                while True:
+                    time.sleep(0.05)
+                    link.sendall(b"x")
+                    gateway.drops += 1
+
+        gateway.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        threads = [Thread(target=drip) for _ in range(2)]  # settings, and events
+        for each in threads:
+            each.start()
+        yield gateway
+        listening.shutdown(socket.SHUT_RDWR)
+        for each in threads:
+            each.join()
 
 
 class FakeClock(Clock):

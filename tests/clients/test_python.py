@@ -4,7 +4,9 @@ import itertools
 import json
 import logging
 import os
+import shutil
 import ssl
+import stat
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,6 +24,7 @@ from tests.clients.scripted import (
     Reply,
     Request,
     ScriptedGateway,
+    dripping_gateway,
     scripted_gateway,
 )
 from tests.support.certificates import make_certificates
@@ -332,6 +335,43 @@ def test_only_a_gateway_whose_certificate_is_known_gets_anything(
         assert game.flush_after(A_MINUTE) == (3, 202)
 
 
+@pytest.mark.parametrize("slow", ["head", "body", "body-without-a-length"])
+def test_an_answer_that_comes_in_drops_is_given_up_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    monkeypatch.setattr(Client, "answer_seconds", 0.5)
+    with dripping_gateway(slow) as gateway:
+        game = Game(gateway, tmp_path / FOLDER)
+        game.track(1)
+        assert game.client.flush() == (0, None)
+        assert gateway.drops > 3
+    assert game.waiting() == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "gateway.example.com",
+        "gateway.example.com:8000",
+        "ftp://gateway.example.com",
+        "http://",
+        "http://:8000",
+        "http://[",
+        "http://gateway.example.com:secret",
+        "http://gateway.example.com:99999",
+        "http://gateway example com",
+        "http://gateway..example.com",
+        "http://gateway.example.com/a path",
+        "http://gateway.example.com/\N{SNOWMAN}",
+    ],
+)
+def test_an_address_that_is_none_is_said_at_once(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ValueError, match=r"^the url of a gateway is http://HOST or \S+$"):
+        Client(url, tmp_path / FOLDER, PLAYER, GAME, lambda _: "token")
+    assert not (tmp_path / FOLDER).exists()
+
+
 # --- tokens and players --------------------------------------------------------------------------
 
 
@@ -398,6 +438,22 @@ def test_without_a_token_events_wait(
     assert game.client.flush() == (300, 202)
 
 
+@pytest.mark.parametrize("token", ["two\nlines", "\r", "\N{SNOWMAN}", "tab\ttab", "a b", "\0", 7])
+def test_a_token_that_no_header_can_have_is_none(
+    game: Game, gateway: ScriptedGateway, token: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    game.tokens["device-xyz"] = token  # type: ignore[assignment]
+    game.client.change_player("device-xyz")
+    game.track(2)
+    game.client.change_player(PLAYER)
+    game.track(3)
+    assert game.client.flush() == (3, 202)
+    assert [each.batch["user_id"] for each in gateway.requests] == [PLAYER]
+    assert str(token) not in caplog.text or token == "\r"
+    game.tokens["device-xyz"] = " good \n"
+    assert game.client.flush() == (2, 202)
+
+
 def test_what_asks_for_a_token_may_fail(
     game: Game, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -448,10 +504,24 @@ def test_a_line_that_a_kill_has_torn_is_not_sent(game: Game, gateway: ScriptedGa
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\0" * 99, b"[]\n{}\n", b'{"user_id":7}\n{}\n', b"\xff\n", b'{"user_id":"']
+    "content",
+    [
+        b"",
+        b"\0" * 99,
+        b"[]\n{}\n",
+        b"7\n{}\n",
+        b'{"user_id":7}\n{}\n',
+        b'{"user_id":"a"}\n',
+        b'{"user_id":"a","n":NaN}\n{}\n',
+        b'{"user_id":"a","n":' + b"9" * 9_999 + b"}\n{}\n",
+        b"[" * 99_999 + b"\n{}\n",
+        b"\xff\n",
+        b'{"user_id":"',
+    ],
+    ids=lambda content: repr(content[:20]),
 )
 def test_a_file_that_cannot_be_read_is_set_aside_and_the_others_go_on(
-    game: Game, gateway: ScriptedGateway, content: bytes
+    game: Game, gateway: ScriptedGateway, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     game.track(1)
     broken = game.folder / f"{'0' * 36}-00000000.ndjson"
@@ -459,17 +529,122 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_the_others_go_on(
     assert game.client.flush() == (1, 202)
     assert (game.folder / "rejected" / broken.name).read_bytes() == content
     assert not broken.exists()
+    assert caplog.messages == [f"{broken.name} cannot be read, and is set aside"]
 
 
-def test_what_is_no_file_of_the_queue_is_left_alone(
-    game: Game, gateway: ScriptedGateway, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("aside", [False, True], ids=["queue", "rejected"])
+def test_what_is_no_file_of_the_queue_is_left_alone_and_in_nobodys_way(
+    game: Game, gateway: ScriptedGateway, aside: bool
+) -> None:
+    game.client.settings = Settings(max_queue_bytes=50_000)
+    game.track(1)
+    game.client.queue.close()
+    folder = game.folder / "rejected" if aside else game.folder
+    folder.mkdir(exist_ok=True)
+    notes = folder / "notes.ndjson"
+    notes.write_text("mine")
+    strange = [folder / f"{'0' * 36}-0000000{number}.ndjson" for number in range(4)]
+    strange[0].mkdir()
+    os.mkfifo(strange[1])
+    os.mknod(strange[2], 0o600 | stat.S_IFSOCK)
+    strange[3].symlink_to(notes)
+    game.track([1], filler="x" * 40_000)
+    game.track([2], filler="x" * 40_000)
+    assert game.client.flush() == (1, 202)
+    assert gateway.requests[0].marks == [2]
+    game.track(1)
+    game.client.opt_out()
+    assert game.client.queue.files(game.folder) == []
+    assert all(each.lstat() for each in strange)
+    assert notes.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["00000002.ndjson", "00000002.ndjson.tmp", "a pipe.tmp"])
+def test_where_no_half_can_be_written_nothing_is_asked_again_until_it_can(
+    game: Game, gateway: ScriptedGateway, tmp_path: Path, name: str
+) -> None:
+    gateway.poison = (3,)
+    game.track(4)
+    strange = game.folder / f"{game.client.queue.run}-{name.replace('a pipe', '00000002.ndjson')}"
+    os.mkfifo(strange) if "pipe" in name else (strange / "something").mkdir(parents=True)
+    files = len([*Path("/dev/fd").iterdir()])
+    for _ in range(4):
+        assert game.flush_after(A_MINUTE) == (0, 400)
+    assert gateway.sent == [(0, 4)]
+    assert len([*Path("/dev/fd").iterdir()]) <= files + 1
+    strange.replace(tmp_path / "away")
+    assert game.flush_after(A_MINUTE).sent == 3
+
+
+def test_where_nothing_can_be_set_aside_nothing_is_sent_twice(
+    game: Game, gateway: ScriptedGateway
 ) -> None:
     game.track(1)
-    (game.folder / f"{'0' * 36}-00000000.ndjson").mkdir()
-    (game.folder / "notes.ndjson").write_text("mine")
-    assert game.client.flush() == (1, 202)
-    assert (game.folder / "notes.ndjson").read_text() == "mine"
-    assert "IsADirectoryError" in caplog.text
+    garbage = game.folder / f"{'0' * 36}-00000000.ndjson"
+    garbage.write_bytes(b"garbage")
+    (game.folder / "rejected").touch()
+    gateway.poison = (0,)
+    for _ in range(3):
+        game.flush_after(A_MINUTE)
+    assert gateway.sent == [(0, 1)]
+    game.track([1])
+    assert game.flush_after(A_MINUTE) == (1, 202)
+    game.client.opt_out()
+    assert game.waiting() == 0
+
+
+def test_where_no_file_can_be_deleted_each_is_sent_once_and_then_it_waits(
+    game: Game,
+    gateway: ScriptedGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    caplog.set_level(logging.WARNING)
+    game.track(150)
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "unlink", refuse)
+        for seconds in [A_MINUTE, 0, 0, A_MINUTE, 0]:
+            assert game.flush_after(seconds).sent == 0
+        assert gateway.sent == [(0, 100), (100, 50)]
+        assert len(caplog.messages) == 4
+        assert "-00000000.ndjson, 100 events: 202, PermissionError, kept, " in caplog.messages[0]
+        game.track([150])
+        game.flush_after(A_MINUTE)
+    assert game.flush_after(A_MINUTE) == (151, 202)
+    assert gateway.sent == [(0, 100), (100, 50), (150, 1)]
+    assert game.waiting() == 0
+
+
+def test_when_the_folder_is_deleted_events_go_to_a_new_one_and_the_loss_is_said(
+    game: Game, gateway: ScriptedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.script(500)
+    game.track(2)
+    game.client.flush()  # and while it waits
+    game.track(3)
+    shutil.rmtree(game.folder)
+    game.client.flush()
+    game.track(4)
+    assert game.flush_after(A_MINUTE) == (4, 202)
+    assert gateway.sent == [(0, 2), (5, 4)]
+    run = game.client.queue.run
+    assert caplog.messages == [f"{run}-00000002.ndjson was deleted: 3 events are lost"]
+
+
+def test_where_the_opt_out_cannot_be_remembered_all_is_deleted_yet(
+    game: Game, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    game.track(3)
+    game.client.opt_out()
+    game.track(3)
+    assert game.waiting() == 0
 
 
 @pytest.mark.parametrize("fails", ["raises", "tears"])

@@ -125,7 +125,10 @@ class Adapter:
     def queued(self) -> int:
         """Count the events that wait: of each file the lines but the first."""
         count = 0
-        for path in self.client.queue.folder.glob("*.ndjson"):
+        queue = self.client.queue
+        for path in queue.files(queue.folder):
+            if path.suffix == ".tmp":
+                continue
             with contextlib.suppress(OSError):
                 count += max(0, path.read_bytes().count(b"\n") - 1)
         return count

@@ -11,6 +11,7 @@ never take; ``opted-out`` says that nothing is to be kept. Tokens are never writ
 """
 
 import contextlib
+import functools
 import gzip
 import hashlib
 import http.client
@@ -19,6 +20,7 @@ import logging
 import os
 import random
 import re
+import socket
 import sys
 import threading
 import time
@@ -28,7 +30,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 if sys.platform != "win32":
     import fcntl
@@ -41,7 +43,8 @@ ANSWER_BYTES = LOOK_BYTES = 1_000_000
 REJECTED_FILES = 100
 CLOCK_SECONDS = 60
 FRONT_SECONDS, BACKGROUND_SECONDS, HOUR_SECONDS = 60, 900, 3_600
-_NAME = re.compile(r"[0-9a-f-]{36}-\d{8,}\.ndjson")
+_NAME = re.compile(r"[0-9a-f-]{36}-[0-9]{8,}\.ndjson(\.tmp)?")
+_PLAIN = re.compile("[!-~]+")  # what a header can have, without a space
 _chance = random.SystemRandom()
 log = logging.getLogger("playsmart_client")
 
@@ -145,19 +148,27 @@ class Queue:
             raise OSError("the disk is full")
         self._events, self._bytes = self._events + 1, self._bytes + len(line)
 
-    def close(self) -> list[Path]:
-        """End the file that is being written, if there is one, so that it can be sent."""
-        if self._path is None:
-            return []
-        closed, self._path = self._path, None
-        self._events = self._bytes = 0
+    def close(self, *, if_deleted: bool = False) -> None:
+        """End the file that is being written, so that it can be sent; or if somebody deleted it."""
+        if self._path is None or (os.fstat(self._file).st_nlink and if_deleted):
+            return
+        if not os.fstat(self._file).st_nlink:
+            log.warning("%s was deleted: %d events are lost", self._path.name, self._events)
+        self._path, self._events, self._bytes = None, 0, 0
         os.close(self._file)
-        return [closed]
 
     def closed(self) -> list[Path]:
         """Return the files to be sent, oldest first."""
-        there = self.folder.iterdir() if self.folder.exists() else ()
-        return sorted(each for each in there if _NAME.fullmatch(each.name) and each != self._path)
+        found = self.files(self.folder)
+        return [each for each in found if each.suffix == ".ndjson" and each != self._path]
+
+    def files(self, folder: Path) -> list[Path]:
+        """Return the queue's files in a folder, oldest first; a pipe of such a name is none."""
+        if not folder.is_dir():
+            return []
+        with os.scandir(folder) as there:
+            names = [each.name for each in there if each.is_file(follow_symlinks=False)]
+        return [folder / each for each in sorted(names) if _NAME.fullmatch(each)]
 
     def read(self, path: Path) -> Segment | None:
         """Return a file; None if it is gone, another process's, or none and was set aside."""
@@ -171,8 +182,9 @@ class Queue:
             return None
         try:
             head = json.loads(top)
-            head["user_id"].encode(), lines[0]
-        except (AttributeError, LookupError, TypeError, ValueError):
+            head["user_id"].encode(), lines[0], _json(head)
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            log.warning("%s cannot be read, and is set aside", path.name)
             self.set_aside(path)
             return None
         return Segment(path, run, first, head, lines)
@@ -194,14 +206,15 @@ class Queue:
         aside = self.folder / "rejected"
         aside.mkdir(mode=0o700, exist_ok=True)
         path.replace(aside / path.name)
-        for oldest in sorted(aside.iterdir())[:-REJECTED_FILES]:
+        for oldest in self.files(aside)[:-REJECTED_FILES]:
             oldest.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Delete all events."""
         self.close()
-        for path in self.folder.rglob("*.ndjson*"):
-            path.unlink(missing_ok=True)
+        for path in self.files(self.folder) + self.files(self.folder / "rejected"):
+            with _logged(f"{path.name} is not deleted"):
+                path.unlink(missing_ok=True)
 
     def _new(self, run: str, first: int, content: bytes) -> tuple[Path, int]:
         """Write a file that is there whole or not at all; return it, and what writes on."""
@@ -209,16 +222,20 @@ class Queue:
         path = self.folder / f"{run}-{first:08d}.ndjson"
         # Windows renames no open file, and deletes none either
         begun = path if sys.platform == "win32" else path.with_suffix(".ndjson.tmp")
-        how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        how |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # it may be a pipe
         file = os.open(begun, how, 0o600)
-        if sys.platform != "win32":
-            fcntl.flock(file, fcntl.LOCK_EX)  # no other process sends it yet
-        if not self._written(file, content):
+        try:
+            if sys.platform != "win32":
+                fcntl.flock(file, fcntl.LOCK_EX)  # no other process sends it yet
+            if not self._written(file, content):
+                raise OSError("the disk is full")
+            if begun != path:
+                begun.replace(path)
+        except OSError:
             os.close(file)
-            begun.unlink()
-            raise OSError("the disk is full")
-        if begun != path:
-            begun.replace(path)
+            begun.unlink(missing_ok=True)
+            raise
         return path, file
 
     def _written(self, file: int, content: bytes) -> bool:
@@ -230,7 +247,7 @@ class Queue:
     def _bound(self, most_bytes: int, room: int) -> None:
         """Delete the oldest files until there is room; look again after a MB, there may be more."""
         sizes = {}
-        for path in sorted(self.folder.glob("*.ndjson*")):
+        for path in self.files(self.folder):
             with contextlib.suppress(FileNotFoundError):  # another process has sent it
                 sizes[path] = path.stat().st_size
         total = sum(sizes.values())
@@ -238,8 +255,9 @@ class Queue:
             if total <= most_bytes - room:
                 break
             log.warning("the queue is full: %s is lost", path.name)
-            path.unlink(missing_ok=True)
-            total -= size
+            with _logged(f"{path.name} is not deleted"):
+                path.unlink(missing_ok=True)
+                total -= size
         self._room = min(most_bytes - total, LOOK_BYTES)
 
 
@@ -248,7 +266,8 @@ class Client:
 
     ``token`` is called with a player's id and returns a token of theirs, None if there is none;
     it may take its time. It is asked at first, and when the gateway has refused the last. Files are
-    sent by a thread, or with ``threaded=False`` by whoever calls ``flush``. No method raises.
+    sent by a thread, or with ``threaded=False`` by whoever calls ``flush``. No method raises; but
+    what is made with a ``url`` that is no ``http://HOST`` or ``https://HOST`` is a ``ValueError``.
     """
 
     answer_seconds = 15.0
@@ -269,13 +288,14 @@ class Client:
         program = {"name": "playsmart-python", "version": VERSION, "platform": sys.platform}
         program |= {"app_version": app_version} if app_version else {}
         self._head: dict[str, Any] = {"user_id": user_id, "game_id": game_id, "client": program}
-        self._url = urlsplit(url.removesuffix("/").removesuffix("/ingest/events"))
+        self._url = _address(url.removesuffix("/").removesuffix("/ingest/events"))
         self._ask_token, self._threaded, self._clock = token, threaded, clock or Clock()
         self.queue, self.settings = Queue(Path(folder)), Settings()
         self.opted_out = True
         with _logged("the folder cannot be read"):
             self.opted_out = (self.queue.folder / "opted-out").exists()
         self._tokens: dict[str, str] = {}
+        self._answered: dict[Path, Answer] = {}  # what the disk did not let it settle
         self._refused: dict[str, tuple[str | None, float]] = {}
         self._asked_in_vain = set[str]()
         self._failures = 0
@@ -316,7 +336,7 @@ class Client:
         self.background()
         if self._threaded:
             self._thread.join(seconds)
-        with self._lock:
+        with self._lock, _logged("a file was not closed"):
             self.queue.close()
 
     def change_player(self, user_id: str) -> None:
@@ -327,11 +347,13 @@ class Client:
 
     def opt_out(self) -> None:
         """Delete what waits, and keep and send nothing more, also after a restart."""
-        with self._lock, _logged("not all is deleted"):
+        with self._lock:
             self.opted_out = True
-            self.queue.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.queue.folder / "opted-out").touch()
-            self.queue.clear()
+            with _logged("the opt-out holds until a restart"):
+                self.queue.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (self.queue.folder / "opted-out").touch()
+            with _logged("not all is deleted"):
+                self.queue.clear()
 
     def opt_in(self) -> None:
         """Track again, in a new run."""
@@ -348,11 +370,8 @@ class Client:
 
     def _start(self) -> None:
         self._process = os.getpid()
-        self._lock, self._sending, self._wake = (
-            threading.Lock(),
-            threading.Lock(),
-            threading.Event(),
-        )
+        self._lock, self._sending = threading.Lock(), threading.Lock()
+        self._wake = threading.Event()
         self._begin()
         if self._threaded:
             self._thread = threading.Thread(target=self._work, name="playsmart-client", daemon=True)
@@ -399,7 +418,9 @@ class Client:
     def _flush(self) -> Flushed:
         self._fresh = 0
         self._asked_in_vain.clear()
-        if self.opted_out or self._is_quiet():
+        with self._lock:
+            self.queue.close(if_deleted=True)
+        if self.opted_out or self._clock.monotonic() < self._quiet_until:
             return Flushed()
         sent, status, seen = 0, None, set[Path]()
         with contextlib.closing(self._connection()) as connection:
@@ -429,13 +450,20 @@ class Client:
         """Send a file; return what came of it, and the files to go on with; None to stop."""
         with self._lock:
             segment = self.queue.read(path)
-        token = self._token(segment.head["user_id"]) if segment else None
+        answer = self._answered.pop(path, None)
+        token = self._token(segment.head["user_id"]) if segment and not answer else ""
         if segment is None or token is None:
             return Flushed(), []
-        answer = self._post(connection, segment, token)
+        answer = answer or self._post(connection, segment, token)
         with self._lock:
-            what, again = self._settle(segment, token, answer)
-        level = logging.WARNING if what == "set aside" else logging.DEBUG
+            try:
+                what, again = self._settle(segment, token, answer)
+            except OSError as error:  # later, and it is sent no second time
+                self._answered[path] = answer
+                what, again = self._settle(segment, token, Answer())[0], []
+                what = f"{type(error).__name__}, {what}"
+        is_bad = what == "set aside" or path in self._answered
+        level = logging.WARNING if is_bad else logging.DEBUG
         count = len(segment.lines)
         log.log(level, "%s, %d events: %s, %s", path.name, count, answer.status, what)
         return Flushed(count if what == "stored" else 0, answer.status), again
@@ -445,13 +473,12 @@ class Client:
     ) -> tuple[str, list[Path] | None]:
         """Do with a file what its answer says; return what, and what ``_send`` does."""
         path, user_id, status = segment.path, segment.head["user_id"], answer.status
-        self._tokens[user_id] = token
         if self.opted_out:
             return "deleted", []
         if status == 202 and answer.has("success"):
-            self._failures = 0
             self._refused.pop(user_id, None)
             path.unlink(missing_ok=True)
+            self._failures = 0
             return "stored", []
         if status == 413 or (status in (400, 422) and answer.has("error")):
             if len(segment.lines) > 1:
@@ -486,7 +513,7 @@ class Client:
         if token is None and not (waits and refused is None):
             with _logged("there is no token"):
                 token = (self._ask_token(user_id) or "").strip()
-        if not token or (waits and token == refused):
+        if not token or not _PLAIN.fullmatch(token) or (waits and token == refused):
             self._asked_in_vain.add(user_id)  # nothing of theirs overtakes what waits
             return None
         return token
@@ -507,16 +534,21 @@ class Client:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         if self.settings.has_gzip and len(body) > GZIP_FROM_BYTES:
             body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
+        self._tokens[head["user_id"]] = token
         return self._exchange(connection, "POST", "/ingest/events", body, headers)
 
     def _exchange(
         self, connection: http.client.HTTPConnection, method: str, path: str, *body_and_headers: Any
     ) -> Answer:
+        until = time.monotonic() + self.answer_seconds
+        connection.response_class = functools.partial(_response, until)  # type: ignore[assignment]
         try:
+            if connection.sock:
+                connection.sock.settimeout(self.answer_seconds)
             connection.request(method, self._url.path + path, *body_and_headers)
             answer = connection.getresponse()
             content, told = answer.read(ANSWER_BYTES), None
-        except (OSError, http.client.HTTPException):
+        except Exception:  # noqa: BLE001 - whatever it is, there was no answer
             connection.close()
             return Answer()
         if not answer.isclosed():  # there is more of it
@@ -535,11 +567,23 @@ class Client:
         kind = http.client.HTTPSConnection if is_safe else http.client.HTTPConnection
         return kind(self._url.hostname or "", self._url.port, timeout=self.answer_seconds)
 
-    def _is_quiet(self) -> bool:
-        return self._clock.monotonic() < self._quiet_until
-
     def _now(self) -> str:
         return datetime.fromtimestamp(self._clock.wall(), UTC).isoformat(timespec="milliseconds")
+
+
+def _response(until: float, link: socket.socket, *rest: Any, **more: Any) -> Any:
+    """Return an answer that has to be whole at a moment, however little comes at a time."""
+    response: Any = http.client.HTTPResponse(link, *rest, **more)
+    read = response.fp.raw.readinto
+
+    def read_until(into: memoryview) -> int | None:
+        if (left := until - time.monotonic()) <= 0:
+            raise TimeoutError
+        link.settimeout(left)
+        return read(into)  # type: ignore[no-any-return]
+
+    response.fp.raw.readinto = read_until
+    return response
 
 
 @contextlib.contextmanager
@@ -549,6 +593,16 @@ def _logged(what: str) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - what it says may have a token or an event in it
         log.warning("%s: %s", what, type(error).__name__)
+
+
+def _address(url: str) -> SplitResult:
+    """Return the parts of a gateway's address, or raise ``ValueError``, which does not show it."""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").encode("idna").decode(), parts.port
+        if host and parts.scheme in ("http", "https") and _PLAIN.fullmatch(host + parts.path):
+            return parts
+    raise ValueError("the url of a gateway is http://HOST or https://HOST")
 
 
 def _json(value: object) -> bytes:
