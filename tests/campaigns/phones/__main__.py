@@ -20,10 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from playsmart_gateway.clients import CLIENTS
+from playsmart_gateway.clients.adapters import ToolMissing
 from tests.campaigns.command_line import new_parser
 from tests.campaigns.phones.lives import Campaign, Figures, Plan
 from tests.campaigns.phones.mutants import MUTANTS, Mutant
-from tests.campaigns.phones.scene import SCENES, SceneName, scene
+from tests.campaigns.phones.old_gateway import NoHistory, unpack
+from tests.campaigns.phones.scene import SCENES, WITHOUT_STREAM, SceneName, scene
 from tests.support.engines.postgres import own_server
 
 FIRST_WRONG = 3
@@ -39,20 +41,26 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--scene", action="append", choices=SCENES, help="all of them by default")
     add("--client", action="append", choices=CLIENTS, help="what phones have; python by default")
+    add("--gateway-revision", help="of an earlier gateway, where doubles are allowed: 27a5c50")
     add("--phones", type=int, default=8, help="at the same time")
     add("--lives", type=int, default=500, help="of all phones, at least")
     add("--events", type=int, default=0, help="that they keep, at least")
     add("--mutants", action="store_true", help="break phone and gateway, each has to fail")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.gateway_revision and set(options.scene or ()) - set(WITHOUT_STREAM):
+        parser.error("an earlier gateway has no worker: --scene is one without a stream")
+    return options
 
 
-async def play(name: SceneName, plan: Plan, folder: Path, mutant: Mutant, title: str) -> Figures:
+async def play(
+    name: SceneName, plan: Plan, folder: Path, mutant: Mutant, code: Path | None = None
+) -> Figures:
     """Play a plan on a scene of its own, and tell how it goes."""
     with own_server() if "postgres" in name else nullcontext() as server:
-        there = scene(name, folder, postgres=server, program=mutant.gateway)
+        there = scene(name, folder, postgres=server, program=mutant.gateway, code=code)
         async with there as system:
             campaign = Campaign(system, folder, plan)
-            telling = asyncio.create_task(_tell(title, campaign))
+            telling = asyncio.create_task(_tell(folder.name, campaign))
             try:
                 return await campaign.play()
             finally:
@@ -78,7 +86,7 @@ def run_mutants(options: argparse.Namespace, folder: Path) -> int:
             fates=MUTANT_FATES,
             gateway_seconds=(0.5, 2.0),
         )
-        verdict = asyncio.run(play(mutant.scene, plan, place, mutant, name)).verdict
+        verdict = asyncio.run(play(mutant.scene, plan, place, mutant)).verdict
         unnoticed += verdict.good
         print(f"{name:40}  {'NOT NOTICED' if verdict.good else verdict.first_wrong[0]}", flush=True)
         shutil.rmtree(place)
@@ -91,17 +99,21 @@ def run_scenes(options: argparse.Namespace, folder: Path) -> int:
         names = options.client or ["python"]
         clients = {name: stack.enter_context(CLIENTS[name].ready()) for name in names}
         plan = Plan(clients, options.seed, options.phones, options.lives, options.events)
-        return _played(options, folder, plan)
+        code = folder / "code" if options.gateway_revision else None
+        if code is not None:
+            unpack(options.gateway_revision, code)
+        return _played(options, folder, plan, code)
 
 
-def _played(options: argparse.Namespace, folder: Path, plan: Plan) -> int:
+def _played(options: argparse.Namespace, folder: Path, plan: Plan, code: Path | None) -> int:
     found = {}
-    for name in options.scene or SCENES:
-        found[name] = figures = asyncio.run(play(name, plan, folder / name, Mutant(), name))
+    for name in options.scene or (SCENES if code is None else WITHOUT_STREAM):
+        found[name] = figures = asyncio.run(play(name, plan, folder / name, Mutant(), code))
         if not options.json:
             Console().print(_table(name, figures))
         verdict = figures.verdict
-        told = "nothing is lost, doubled or amiss" if verdict.good else verdict.first_wrong[0]
+        fine = "nothing is lost, doubled or amiss" if code is None else "nothing is lost or amiss"
+        told = fine if verdict.good else verdict.first_wrong[0]
         print(f"{name}: {told}", file=sys.stderr, flush=True)
     if options.json:
         print(json.dumps({name: asdict(figures) for name, figures in found.items()}, indent=2))
@@ -124,7 +136,11 @@ def main() -> int:
     options = arguments()
     folder = Path(tempfile.mkdtemp(prefix="phones-"))
     print(f"data and logs are in {folder}, until all went well", file=sys.stderr)
-    code = (run_mutants if options.mutants else run_scenes)(options, folder)
+    try:
+        code = (run_mutants if options.mutants else run_scenes)(options, folder)
+    except (NoHistory, ToolMissing) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     if not code:
         shutil.rmtree(folder)
     return code

@@ -29,6 +29,7 @@ _LIVES = """
         FROM numbered
     )
     SELECT life, max(user_id), count(*), count(DISTINCT n), max(n) + 1,
+           count(CASE WHEN type = 'LevelCompleted' THEN 1 END),
            count(DISTINCT CASE WHEN type = 'LevelCompleted' THEN n END),
            count(CASE WHEN n < before THEN 1 END)
     FROM ordered GROUP BY life
@@ -81,12 +82,17 @@ class Seen:
     conflicts: int = 0
 
 
-async def judge(url: str, seen: Seen, *, has_order: bool) -> Verdict:
-    """Return the verdict over a database to which nobody writes any more."""
+async def judge(url: str, seen: Seen, *, has_order: bool = True, is_once: bool = True) -> Verdict:
+    """Return the verdict over a database to which nobody writes any more.
+
+    Of a gateway that does not know what comes twice, ``is_once`` is false: what is there more than
+    once is counted, and paid, but not wrong, and there are no runs.
+    """
     verdict = Verdict(kept_events=sum(seen.kept.values()))
-    levels = await _judge_lives(url, seen.kept, verdict, has_order)
+    levels = await _judge_lives(url, seen.kept, verdict, has_order and is_once, is_once)
     await _judge_coins(url, levels, verdict)
-    await _judge_runs(url, seen, verdict)
+    if is_once:
+        await _judge_runs(url, seen, verdict)
     ((buried,),) = await _select(url, _BURIED)
     verdict.wrong("buried_batches", buried, "dead letters")
     verdict.wrong("run_conflicts", seen.conflicts, "numbers of a run for other events")
@@ -94,21 +100,24 @@ async def judge(url: str, seen: Seen, *, has_order: bool) -> Verdict:
 
 
 async def _judge_lives(
-    url: str, kept: Mapping[int, int], verdict: Verdict, has_order: bool
+    url: str, kept: Mapping[int, int], verdict: Verdict, has_order: bool, is_once: bool
 ) -> Counter[str]:
-    """Return how many levels each player has completed."""
-    levels = Counter[str]()
+    """Return for how many levels each player is to be paid."""
+    to_pay = Counter[str]()
     rows = {row[0]: row[1:] for row in await _select(url, _LIVES)}
     for life in sorted(kept.keys() | rows):
-        user_id, stored, different, end, completed, late = rows.get(life, ("", 0, 0, 0, 0, 0))
+        user_id, stored, different, end, *levels, late = rows.get(life, ("", 0, 0, 0, 0, 0, 0))
         known = kept.get(life, 0)
         verdict.stored_events += stored
-        levels[user_id] += completed
+        to_pay[user_id] += levels[is_once]
         verdict.wrong("lost_events", max(known, end) - different, f"of life {life}")
-        verdict.wrong("doubled_events", stored - different, f"of life {life}")
+        if is_once:
+            verdict.wrong("doubled_events", stored - different, f"of life {life}")
+        else:
+            verdict.doubled_events += stored - different
         if has_order:
             verdict.wrong("disordered_events", late, f"of life {life}")
-    return levels
+    return to_pay
 
 
 async def _judge_coins(url: str, levels: Counter[str], verdict: Verdict) -> None:

@@ -98,7 +98,9 @@ class Campaign:
         self._conflicts += await self._scene.run_conflicts()
         await self._scene.stop()
         seen = Seen(self._kept, self._proxy.taken, self._proxy.sent, self._conflicts)
-        verdict = await judge(self._scene.url, seen, has_order=self._scene.has_order)
+        verdict = await judge(
+            self._scene.url, seen, has_order=self._scene.has_order, is_once=self._scene.is_once
+        )
         return Figures(len(self._kept), self._kills, dict(self._proxy.met), verdict)
 
     async def _kill_the_gateway(self) -> None:

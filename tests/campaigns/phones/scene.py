@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal, get_args
 
+from tests.campaigns.phones.old_gateway import OldGateway
 from tests.support.engines.nats import NatsServers
 from tests.support.engines.postgres import PostgresServer
 from tests.support.polling import until
@@ -16,6 +17,7 @@ from tests.support.target import Target
 
 SceneName = Literal["sqlite", "workers", "postgres", "jetstream-sqlite", "jetstream-postgres"]
 SCENES: tuple[SceneName, ...] = get_args(SceneName)
+WITHOUT_STREAM: tuple[SceneName, ...] = ("sqlite", "workers", "postgres")
 ONE_AFTER_THE_OTHER = ("sqlite", "postgres")
 """Where the events of a run are stored in their order: one process takes and stores them."""
 
@@ -32,7 +34,8 @@ _NATS: dict[str, object] = {"nats.stream": "phones", "nats.ack_wait_seconds": 3}
 class Scene:
     """The gateway, and a worker if there is a ``stream``; ``url`` is the database's.
 
-    ``program`` is what is started as the gateway: a function by its name.
+    ``program`` is what is started as the gateway: a function by its name. ``code`` has an old one
+    instead (``old_gateway``), which does not know what comes twice.
     """
 
     def __init__(
@@ -43,12 +46,19 @@ class Scene:
         postgres: PostgresServer | None,
         stream: NatsServers | None,
         program: str | None,
+        code: Path | None,
     ) -> None:
         self.url = url
         self._postgres = postgres
         self._stream = stream
         self.has_order = name in ONE_AFTER_THE_OTHER
-        self.gateway = Target(folder / "gateway", server__workers=2 if name == "workers" else 1)
+        self.is_once = code is None
+        workers, data = 2 if name == "workers" else 1, folder / "gateway"
+        self.gateway = (
+            Target(data, server__workers=workers)
+            if code is None
+            else OldGateway(data, code, workers=workers)
+        )
         self.gateway.life_seconds = LIFE_SECONDS
         self.worker: WorkerProcess | None = None
         if program is not None:
@@ -143,6 +153,7 @@ async def scene(
     *,
     postgres: PostgresServer | None = None,
     program: str | None = None,
+    code: Path | None = None,
 ) -> AsyncIterator[Scene]:
     """A scene whose processes are up; none is left at the end. ``postgres`` has the database."""
     async with AsyncExitStack() as stack:
@@ -154,7 +165,7 @@ async def scene(
         stream = None
         if "jetstream" in name:
             stream = stack.enter_context(NatsServers())
-        there = Scene(name, folder, url, postgres, stream, program)
+        there = Scene(name, folder, url, postgres, stream, program, code)
         stack.callback(there.kill)
         await there.up()
         yield there

@@ -51,7 +51,10 @@ class Tables:
         self, kept: int = 3, *, taken: int = 3, sent: int = 3, conflicts: int = 0
     ) -> Verdict:
         seen = Seen({LIFE: kept}, {NAME: taken}, {NAME: sent}, conflicts)
-        return await judge(self._url, seen, has_order=True)
+        return await judge(self._url, seen)
+
+    async def judged_as_of_an_old_gateway(self, kept: int) -> Verdict:
+        return await judge(self._url, Seen({LIFE: kept}, {}, {}), is_once=False)
 
 
 @pytest.fixture
@@ -86,6 +89,15 @@ async def test_what_is_doubled_is_noticed_and_so_are_its_coins(tables: Tables) -
     await tables.write(batch(1, [0, 1, 2], seq=0), batch(2, [2], seq=3))
     verdict = await tables.judged(taken=4, sent=4)
     assert (verdict.doubled_events, verdict.wrong_coins) == (1, COINS_A_LEVEL)
+
+
+async def test_with_a_gateway_that_does_not_know_what_comes_twice_a_loss_alone_is_wrong(
+    tables: Tables,
+) -> None:
+    await tables.write(batch(1, [0, 1, 2], seq=0), batch(2, [1, 2], seq=3))
+    verdict = await tables.judged_as_of_an_old_gateway(3)
+    assert (verdict.good, verdict.doubled_events, verdict.coins) == (True, 2, 5 * COINS_A_LEVEL)
+    assert (await tables.judged_as_of_an_old_gateway(4)).lost_events == 1
 
 
 async def test_coins_that_were_not_paid_are_noticed(tables: Tables) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.campaigns.phones.lives import Campaign, Figures, Plan
 from tests.campaigns.phones.mutants import MUTANTS, Mutant
+from tests.campaigns.phones.old_gateway import NoHistory, unpack
 from tests.campaigns.phones.proxy import FATES
 from tests.campaigns.phones.scene import SceneName, scene
 from tests.support.engines.postgres import PostgresServer
@@ -17,6 +18,7 @@ SHORT = Plan(
     WHOLE.clients, phones=4, lives=10, life_seconds=(0.2, 1.0), gateway_seconds=(0.4, 1.2), kills=2
 )
 MUTANT_PLAN = replace(SHORT, kills=4)
+BEFORE_RUNS = "27a5c50"
 IN_CI = ("phone: delete before answer", "gateway: forgets at restart")
 """Of the mutants, each of which takes some seconds; ``--mutants`` plays all of them."""
 
@@ -45,6 +47,23 @@ async def played(name: SceneName, folder: Path, postgres: PostgresServer | None 
 
 async def test_what_a_phone_keeps_is_stored_and_paid_once_whatever_happens(tmp_path: Path) -> None:
     await played("sqlite", tmp_path)
+
+
+async def test_with_a_gateway_from_before_there_were_runs_nothing_is_lost(tmp_path: Path) -> None:
+    try:
+        unpack(BEFORE_RUNS, tmp_path / "code")
+    except NoHistory as why:
+        pytest.skip(str(why))
+    plan = replace(SHORT, phones=2, lives=4, kills=1)
+    async with scene("sqlite", tmp_path / "scene", code=tmp_path / "code") as system:
+        figures = await Campaign(system, tmp_path / "scene", plan).play()
+    assert figures.verdict.good, figures
+    assert figures.verdict.doubled_events
+
+
+def test_a_revision_that_is_not_in_the_history_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NoHistory, match="no-such-revision"):
+        unpack("no-such-revision", tmp_path)
 
 
 async def test_it_is_so_whichever_worker_a_repeat_comes_to(tmp_path: Path) -> None:
