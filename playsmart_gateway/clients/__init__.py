@@ -69,5 +69,11 @@ CLIENTS = {
         ("playsmart_client.py",),
         adapters.python,
     ),
+    "typescript": Client(
+        "TypeScript and JavaScript: games in browsers, and programs in node >= 20",
+        _HERE / "typescript",
+        ("playsmart_client.ts", "playsmart_client.js", "playsmart_files.ts", "playsmart_files.js"),
+        adapters.typescript,
+    ),
 }
 """What there is, by the name that the command takes."""

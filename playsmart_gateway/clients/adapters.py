@@ -45,3 +45,8 @@ def build(command: Sequence[str | Path]) -> None:
 def python(client: Path, built: Path) -> list[str]:
     """The one for Python, under this interpreter."""
     return [sys.executable, "-P", "-m", f"playsmart_gateway.clients.{client.name}.adapter"]
+
+
+def typescript(client: Path, built: Path) -> list[str]:
+    """The one for TypeScript, as the JavaScript that was made of it, in node."""
+    return [tool("node", "nodejs"), str(client / "adapter.mjs")]

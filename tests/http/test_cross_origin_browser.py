@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
 
+from playsmart_gateway.clients import CLIENTS
+from tests.manual.blocks import block
 from tests.support.polling import wait_until
 from tests.support.process import RunningGateway, StartGateway
 from tests.support.uploads import make_upload
@@ -36,20 +38,26 @@ pytestmark = [
 ]
 
 
+class Site(NamedTuple):
+    """A site of games: by the names 127.0.0.1 and localhost it is two origins."""
+
+    folder: Path
+    port: int
+
+
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
         pass
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a site of games: by the names 127.0.0.1 and localhost it is two origins."""
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("site")
     (folder / "index.html").write_text("<!doctype html><title>A game</title>")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield server.server_port
+    yield Site(folder, server.server_port)
     server.shutdown()
     thread.join()
     server.server_close()
@@ -69,8 +77,8 @@ def browser() -> Iterator[WebDriver]:
 
 
 @pytest.fixture
-def running(start_gateway: StartGateway, site: int) -> RunningGateway:
-    return start_gateway(CORS__ORIGINS=f'["http://127.0.0.1:{site}"]')
+def running(start_gateway: StartGateway, site: Site) -> RunningGateway:
+    return start_gateway(CORS__ORIGINS=f'["http://127.0.0.1:{site.port}"]')
 
 
 def fetch(
@@ -109,9 +117,9 @@ def has_received(running: RunningGateway, events: int) -> bool | None:
 
 
 def test_a_page_of_an_allowed_origin_sends_and_reads(
-    browser: WebDriver, running: RunningGateway, site: int
+    browser: WebDriver, running: RunningGateway, site: Site
 ) -> None:
-    browser.get(f"http://127.0.0.1:{site}/")
+    browser.get(f"http://127.0.0.1:{site.port}/")
     sent = fetch(browser, running, "/ingest/events", request(running))
     assert (sent["status"], sent["applied"]) == (202, "handling=lenient")
     assert len(sent["id"]) == 36
@@ -129,10 +137,10 @@ def test_a_page_of_an_allowed_origin_sends_and_reads(
 
 
 def test_a_page_that_closes_leaves_a_beacon_which_is_stored_once(
-    browser: WebDriver, running: RunningGateway, site: int
+    browser: WebDriver, running: RunningGateway, site: Site
 ) -> None:
     for sent in (1, 2):  # the second is the one at the next start, as nobody got an answer
-        browser.get(f"http://127.0.0.1:{site}/")
+        browser.get(f"http://127.0.0.1:{site.port}/")
         close_with_beacon(browser, running, run=RUN, seq=0)
         is_here = partial(has_received, running, sent)
         wait_until(is_here)
@@ -141,10 +149,66 @@ def test_a_page_that_closes_leaves_a_beacon_which_is_stored_once(
     assert len(running.events_after(0)) == 1
 
 
-def test_a_page_of_a_foreign_origin_sends_and_reads_nothing(
-    browser: WebDriver, running: RunningGateway, site: int
+def test_our_client_has_each_event_of_a_page_stored_once_whatever_becomes_of_page_and_network(
+    browser: WebDriver, running: RunningGateway, site: Site
 ) -> None:
-    browser.get(f"http://localhost:{site}/")
+    """Offline, closed before its first request, and closed with one under way."""
+    CLIENTS["typescript"].write(site.folder)
+    page = block("client-typescript", "html", "<script").replace(
+        "http://127.0.0.1:8000", running.url
+    )
+    (site.folder / "game.html").write_text("<!doctype html><title>A game</title>" + page)
+    browser.get(f"http://127.0.0.1:{site.port}/")
+    token = running.token("device-abc-123")
+    browser.execute_script("localStorage.setItem('token', arguments[0])", token)
+    stored = 0
+
+    def play(events: int) -> None:
+        """Open the page, which tracks an event at once, and track more."""
+        nonlocal stored
+        browser.get(f"http://127.0.0.1:{site.port}/game.html")
+        track(events)
+        stored += 1
+
+    def track(events: int) -> None:
+        nonlocal stored
+        wait_until(lambda: browser.execute_script("return window.playsmart && true"))
+        script = "for (let n = arguments[0]; n--;) playsmart.track('LevelCompleted', {n})"
+        browser.execute_script(script, events)
+        stored += events
+
+    def arrive() -> None:
+        wait_until(lambda: running.law()["stored"] >= stored or None)
+
+    play(2)
+    browser.get("about:blank")  # a beacon, as the page has asked for nothing yet
+    arrive()
+    play(1)
+    browser.execute_script("playsmart.flush()")
+    arrive()
+    for offline in (True, False):
+        conditions = {"offline": offline, "latency": 0, "throughput": -1}
+        browser.set_network_conditions(**conditions)
+        track(3)
+        browser.execute_script("playsmart.flush()")
+    arrive()
+    track(60)
+    browser.get("about:blank")  # with a request that outlives the page
+    arrive()
+    play(0)
+    browser.execute_async_script("playsmart.close(30).then(arguments[0])")
+    assert running.settle()["stored"] == stored
+    assert len(running.events_after(0)) == stored
+    left = browser.execute_script(
+        "return Object.keys(localStorage).filter((key) => key.includes('ndjson'))"
+    )
+    assert left == []
+
+
+def test_a_page_of_a_foreign_origin_sends_and_reads_nothing(
+    browser: WebDriver, running: RunningGateway, site: Site
+) -> None:
+    browser.get(f"http://localhost:{site.port}/")
     assert "error" in fetch(browser, running, "/ingest/events", request(running))
     assert "error" in fetch(browser, running, "/limits")
     close_with_beacon(browser, running)

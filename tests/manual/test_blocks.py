@@ -38,6 +38,9 @@ ELSEWHERE = {
     ("lynes", ".venv/bin/playsmart-gateway serve"): "tests/manual/test_blocks.py",  # below
     ("clients", "$ playsmart-gateway conformance"): "tests/cli/test_conformance.py",
     ("clients", '> {"do": "init"'): "tests/cli/test_conformance.py",
+    ("client-typescript", "<script"): "tests/http/test_cross_origin_browser.py",
+    ("client-typescript", "import"): "tests/clients/test_typescript.py",
+    ("client-typescript", "mergeInto"): "tests/clients/test_typescript.py",
     ("operations", "mkdir -m 700 data/before"): "tests/cli/test_backup.py",
     ("operations", "playsmart-gateway trace"): "tests/cli/test_trace.py",
 }

@@ -1,0 +1,68 @@
+/**
+ * The client for TypeScript behind standard input, in node: `node adapter.mjs`.
+ *
+ * A line in is a JSON object, and its `do` is what to do; a line out is one with `ok` and, if that is
+ * false, `error`. The manual's chapter `clients` has the commands, under "Prove a client".
+ */
+
+import { createInterface } from "node:readline";
+import { Client } from "./playsmart_client.js";
+import { FileStore } from "./playsmart_files.js";
+
+const log = { debug: (line) => console.error(line), warn: (line) => console.error(line) };
+const tokens = new Map();
+let client, player, store;
+let ahead = 0; // of the phone's clock, which somebody may set
+const clock = { wall: () => Date.now() / 1000 + ahead, monotonic: () => performance.now() / 1000 };
+
+/** Count the events that wait: of each file the lines but the first. */
+function queued() {
+  const files = [...store.sizes("").keys()].filter((name) => name.endsWith(".ndjson"));
+  const lines = files.map((name) => (store.read(name) ?? "").split("\n").length - 2);
+  return lines.reduce((sum, each) => sum + Math.max(0, each), 0);
+}
+
+const commands = {
+  init({ dir, url, user, game, token, hurry = 1 }) {
+    client?.queue.close();
+    player = user;
+    tokens.clear();
+    tokens.set(user, token);
+    store = new FileStore(dir);
+    const options = { store, clock, log, automatic: false };
+    client = new Client({ url, userId: user, gameId: game, token: (id) => tokens.get(id), ...options });
+    client.hurry = hurry;
+    client.answerSeconds /= hurry;
+  },
+  track: ({ type, name, data }) => client.track(type, data, name),
+  async flush() {
+    const { sent, status } = await client.flush();
+    return { sent, left: queued(), status };
+  },
+  token: ({ token }) => void tokens.set(player, token),
+  background: async () => void (await client.background()),
+  optout: () => client.optOut(),
+  optin: () => client.optIn(),
+  clock: ({ seconds }) => void (ahead += seconds),
+  state: () => ({
+    queued: queued(),
+    run: client.queue.run,
+    opted_out: client.optedOut,
+    disabled: !client.settings.enabled,
+  }),
+  quit: () => client?.queue.close(),
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  let answer, command;
+  try {
+    command = JSON.parse(line);
+    const act = Object.hasOwn(commands, command.do) ? commands[command.do] : null;
+    answer = act ? { ok: true, ...(await act(command)) } : { ok: false, error: "unsupported" };
+  } catch (error) {
+    answer = { ok: false, error: error.name };
+  }
+  process.stdout.write(JSON.stringify(answer) + "\n");
+  if (answer.ok && command.do === "quit") break;
+}
+process.exit();

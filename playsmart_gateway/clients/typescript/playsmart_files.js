@@ -1,0 +1,95 @@
+/**
+ * Files in a folder, for the client in node: servers, bots, games of the desktop. Pages need it not.
+ *
+ * Node has no locks of files. So whoever finds a file of another run renames it, to the same number
+ * with one digit more, before reading it; and whoever writes looks after each line whether the file is
+ * still there under its name. If it is not, the line goes to a new file, too: better twice than never.
+ */
+import * as fs from "node:fs";
+import { join } from "node:path";
+/** Keeps files in `folder`, which only its owner can read; it is made when something is kept. */
+export class FileStore {
+    constructor(folder) {
+        this.folder = folder;
+        this.maxBytes = Infinity;
+    }
+    sizes(folder) {
+        const sizes = new Map();
+        const there = join(this.folder, folder);
+        if (!fs.existsSync(there))
+            return sizes;
+        for (const each of fs.readdirSync(there, { withFileTypes: true })) {
+            const size = each.isFile() ? fs.statSync(join(there, each.name), { throwIfNoEntry: false })?.size : undefined;
+            if (size !== undefined)
+                sizes.set(each.name, size);
+        }
+        return sizes;
+    }
+    read(name) {
+        try {
+            return fs.readFileSync(join(this.folder, name), "utf8");
+        }
+        catch (error) {
+            if (error.code === "ENOENT")
+                return null;
+            throw error;
+        }
+    }
+    write(name, text) {
+        fs.closeSync(this.create(name, text));
+    }
+    begin(name, text) {
+        const file = this.create(name, text);
+        const path = join(this.folder, name);
+        const { ino } = fs.fstatSync(file);
+        return {
+            append: (line) => {
+                writeAll(file, line);
+                if (fs.statSync(path, { throwIfNoEntry: false })?.ino !== ino)
+                    throw new Error("the file was taken");
+            },
+            close: () => fs.closeSync(file),
+        };
+    }
+    remove(name) {
+        fs.rmSync(join(this.folder, name), { force: true });
+    }
+    hold() {
+        // see claim
+    }
+    async claim(name) {
+        const taken = name.replace(/-(\d{8}\.)/, "-0$1");
+        try {
+            if (taken !== name)
+                fs.renameSync(join(this.folder, name), join(this.folder, taken));
+            return taken;
+        }
+        catch (error) {
+            if (error.code === "ENOENT")
+                return null;
+            throw error;
+        }
+    }
+    create(name, text) {
+        const path = join(this.folder, name);
+        fs.mkdirSync(join(path, ".."), { mode: 0o700, recursive: true });
+        const begun = path + ".tmp";
+        const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND } = fs.constants;
+        const file = fs.openSync(begun, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600);
+        try {
+            writeAll(file, text);
+            fs.renameSync(begun, path);
+            return file;
+        }
+        catch (error) {
+            fs.closeSync(file);
+            fs.rmSync(begun, { force: true });
+            throw error;
+        }
+    }
+}
+function writeAll(file, text) {
+    const content = Buffer.from(text);
+    if (fs.writeSync(file, content) !== content.length)
+        throw new Error("the disk is full");
+}
