@@ -11,7 +11,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check bench load simulate crash phones abuse cluster fuzz mutants constraints install clean
+.PHONY: help run test lint check bench load simulate crash phones conformance abuse cluster fuzz mutants constraints install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ crash: $(VENV)/.dev ## kill the real server again and again, move and remove its
 
 phones: $(VENV)/.dev ## kill phones, their network and the server, and have SQL judge (ARGS="--client python --scene sqlite --lives 500", "--mutants")
 	@$(BIN)/python -m tests.campaigns.phones $(ARGS)
+
+conformance: $(VENV)/.dev ## hold our clients of every language to all cases, and kill them (ARGS="--client python --lives 300")
+	@$(BIN)/python -m tests.campaigns.clients $(ARGS)
 
 abuse: $(VENV)/.dev ## attack the real server beside a player, and measure (ARGS="--seconds 10 --workers 2")
 	@$(BIN)/python -m tests.campaigns.abuse $(ARGS)

@@ -24,7 +24,7 @@ from playsmart_gateway.clients.adapters import ToolMissing
 from tests.campaigns.command_line import new_parser
 from tests.campaigns.phones.lives import Campaign, Figures, Plan
 from tests.campaigns.phones.mutants import MUTANTS, Mutant
-from tests.campaigns.phones.old_gateway import NoHistory, unpack
+from tests.campaigns.phones.old_gateway import BEFORE_RUNS, NoHistory, unpack
 from tests.campaigns.phones.scene import SCENES, WITHOUT_STREAM, SceneName, scene
 from tests.support.engines.postgres import own_server
 
@@ -41,7 +41,12 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--scene", action="append", choices=SCENES, help="all of them by default")
     add("--client", action="append", choices=CLIENTS, help="what phones have; python by default")
-    add("--gateway-revision", help="of an earlier gateway, where doubles are allowed: 27a5c50")
+    add(
+        "--gateway-revision",
+        nargs="?",
+        const=BEFORE_RUNS,
+        help="an earlier gateway, where doubles are allowed",
+    )
     add("--phones", type=int, default=8, help="at the same time")
     add("--lives", type=int, default=500, help="of all phones, at least")
     add("--events", type=int, default=0, help="that they keep, at least")

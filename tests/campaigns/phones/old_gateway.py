@@ -16,6 +16,7 @@ from tests import ROOT
 from tests.support.program import environment
 from tests.support.target import Target
 
+BEFORE_RUNS = "27a5c50"
 _PROGRAM = (
     "import runpy, signal, sys; signal.alarm({}); sys.argv[1:] = ['serve'];"
     "runpy.run_module('playsmart_gateway', run_name='__main__')"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.campaigns.phones.lives import Campaign, Figures, Plan
 from tests.campaigns.phones.mutants import MUTANTS, Mutant
-from tests.campaigns.phones.old_gateway import NoHistory, unpack
+from tests.campaigns.phones.old_gateway import BEFORE_RUNS, NoHistory, unpack
 from tests.campaigns.phones.proxy import FATES
 from tests.campaigns.phones.scene import SceneName, scene
 from tests.support.engines.postgres import PostgresServer
@@ -18,7 +18,6 @@ SHORT = Plan(
     WHOLE.clients, phones=4, lives=10, life_seconds=(0.2, 1.0), gateway_seconds=(0.4, 1.2), kills=2
 )
 MUTANT_PLAN = replace(SHORT, kills=4)
-BEFORE_RUNS = "27a5c50"
 IN_CI = ("phone: delete before answer", "gateway: forgets at restart")
 """Of the mutants, each of which takes some seconds; ``--mutants`` plays all of them."""
 
