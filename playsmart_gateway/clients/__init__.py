@@ -75,5 +75,22 @@ CLIENTS = {
         ("playsmart_client.ts", "playsmart_client.js", "playsmart_files.ts", "playsmart_files.js"),
         adapters.typescript,
     ),
+    "unity": Client(
+        "Unity >= 2019.4, and C# in .NET: games on phones and desktops",
+        _HERE / "unity",
+        (
+            "package.json",
+            "PlaySmart.asmdef",
+            "PlaySmartUnity.cs",
+            "PlaySmartClient.cs",
+            "PlaySmartOptions.cs",
+            "Queue.cs",
+            "Http.cs",
+            "Json.cs",
+            "Settings.cs",
+            "PrivacyInfo.xcprivacy",
+        ),
+        adapters.unity,
+    ),
 }
 """What there is, by the name that the command takes."""

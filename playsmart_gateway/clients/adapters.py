@@ -50,3 +50,11 @@ def python(client: Path, built: Path) -> list[str]:
 def typescript(client: Path, built: Path) -> list[str]:
     """The one for TypeScript, as the JavaScript that was made of it, in node."""
     return [tool("node", "nodejs"), str(client / "adapter.mjs")]
+
+
+def unity(client: Path, built: Path) -> list[str]:
+    """The one for Unity, as a program of Mono: no Unity is needed."""
+    program = built / "adapter.exe"
+    sources = sorted(client.glob("*.cs"))
+    build([tool("mcs", "mono-mcs"), "-langversion:7", f"-out:{program}", *sources])
+    return [tool("mono", "mono-runtime"), str(program)]

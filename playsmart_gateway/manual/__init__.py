@@ -19,6 +19,7 @@ CHAPTERS = {
     "clients": "how a game sends events: when, how many, and what to do with each answer",
     "client-python": "a client in one file for games in Python, and their servers",
     "client-typescript": "a client for games in browsers, and for programs in node",
+    "client-unity": "a client for games in Unity, and for C# elsewhere",
     "playsmart": "POST /ingest/events and GET /v1/...: fields, answers, limits; accounts",
     "teak": "Teak's server API, spoken to the byte",
     "lynes": "Lynes' API: an event a request, answered with points and streaks",

@@ -41,6 +41,8 @@ ELSEWHERE = {
     ("client-typescript", "<script"): "tests/http/test_cross_origin_browser.py",
     ("client-typescript", "import"): "tests/clients/test_typescript.py",
     ("client-typescript", "mergeInto"): "tests/clients/test_typescript.py",
+    ("client-unity", "using System"): "tests/clients/test_unity.py",
+    ("client-unity", "mcs"): "tests/clients/test_unity.py",
     ("operations", "mkdir -m 700 data/before"): "tests/cli/test_backup.py",
     ("operations", "playsmart-gateway trace"): "tests/cli/test_trace.py",
 }
