@@ -83,6 +83,7 @@ class StaticKeys:
     def __init__(self, keys: Sequence[tuple[str | None, Any]], algorithms: Sequence[str]) -> None:
         self.algorithms = tuple(algorithms)
         self._keys = tuple(keys)
+        self._all = tuple(key for _, key in keys)
 
     def is_due(self) -> bool:
         """Never: there is nothing to fetch."""
@@ -92,7 +93,9 @@ class StaticKeys:
         """Return the named key, any without a name, or all when no name is asked for."""
         if alg not in self.algorithms:
             return ()
-        return [key for name, key in self._keys if kid is None or name is None or name == kid]
+        if kid is None:
+            return self._all
+        return [key for name, key in self._keys if name is None or name == kid]
 
 
 def shared_secrets(secrets: Sequence[tuple[str | None, str]]) -> StaticKeys:

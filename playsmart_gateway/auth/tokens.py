@@ -19,17 +19,16 @@ cost a player's events. An
 ``aud`` that nobody configured is not looked at either.
 """
 
-import base64
-import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jwt
-import msgspec
 
+from playsmart_gateway.auth.compact import Hmac, decode_segment, json_object
 from playsmart_gateway.auth.keys import (
     ASYMMETRIC,
     SYMMETRIC,
@@ -38,6 +37,7 @@ from playsmart_gateway.auth.keys import (
     public_key_file_keys,
     shared_secrets,
 )
+from playsmart_gateway.auth.token_cache import Caller, Remembered, TokenCache
 from playsmart_gateway.errors import ConfigError, Unauthenticated
 
 MAX_TOKEN_BYTES = 8192
@@ -46,7 +46,6 @@ MAX_TIME = 253_402_300_799
 
 _JWKS_DEFAULT = ("RS256", "ES256", "EdDSA")
 
-_COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 # Issuers tell tokens apart by claims of different names: PlaySmart's `kind`, `token_use`, `typ` ...
 _KIND_CLAIMS = frozenset({"kind", "tokenkind", "tokentype", "tokenuse", "typ", "type", "use"})
@@ -59,13 +58,6 @@ _not_letters = re.compile(r"[\W_]+")
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
 
 
-class Caller(msgspec.Struct, frozen=True, gc=False):
-    """Who sent a request, and the epoch second at which the proof of it ends."""
-
-    subject: str
-    expires_at: float
-
-
 class RefreshToken(NamedTuple):
     """Whose it is, and the epoch second at which it was issued."""
 
@@ -76,9 +68,9 @@ class RefreshToken(NamedTuple):
 class TokenVerifier:
     """Checks tokens, and remembers those that passed until they expire or the keys change.
 
-    Only what passed is remembered, the oldest dropped first, at most ``max_cached_tokens`` that
-    are ``max_cached_bytes`` long together: strangers cannot fill it. ``clock`` gives epoch seconds,
-    as ``exp`` is one, and is asked for every request, so a clock that is set holds at once.
+    Only what passed is remembered, in ``cache``: strangers cannot fill it. ``clock`` gives epoch
+    seconds, as ``exp`` is one, and is asked for every request, so that a clock that is set holds
+    at once.
     ``on_invalid`` is called for each token that was never good. Raises ``ConfigError`` if
     ``algorithms`` is empty or names one that the keys are not for.
     """
@@ -92,33 +84,34 @@ class TokenVerifier:
         audience: str | None = None,
         leeway_seconds: int = 0,
         clock: Callable[[], float] = time.time,
-        max_cached_tokens: int = 10_000,
-        max_cached_bytes: int = 8_388_608,
+        cache: TokenCache | None = None,
     ) -> None:
         if problems := _misfits(algorithms, keys.algorithms):
             raise ConfigError(problems)
         self._keys = keys
-        self._algorithms = {name: jwt.get_algorithm_by_name(name) for name in algorithms}
+        self._algorithms = {
+            name: Hmac(name) if name in SYMMETRIC else jwt.get_algorithm_by_name(name)
+            for name in algorithms
+        }
+        # An issuer writes the same header over and over. Of one that is refused nothing is kept.
+        self._header = lru_cache(maxsize=64)(self._read_header)
         self._issuer = issuer
         self._audience = audience
         self._leeway_seconds = leeway_seconds
         self._clock = clock
-        self._max_cached_tokens = max_cached_tokens
-        self._max_cached_bytes = max_cached_bytes
-        self._cached: dict[bytes, tuple[float, float, int, Caller]] = {}
-        self._cached_bytes = 0
+        self._cache = cache or TokenCache()
+        self._generation = keys.generation
         self._not_before: Mapping[str, float] = {}
         self._followers: list[TokenVerifier] = []
         self.on_invalid: Callable[[], None] = lambda: None
 
     def recall(self, token: bytes) -> Caller | None:
         """Return the caller if this very token passed before and still would, else None."""
-        remembered = self._cached.get(token)
-        if remembered is None:
+        known = self._remembered().get(token)
+        if known is None:
             return None
-        begin, deadline, generation, caller = remembered
-        if not begin <= self._clock() < deadline or generation != self._keys.generation:
-            self._forget(token)
+        caller, not_before = known
+        if not self._begins(not_before) <= self._clock() < self._ends(caller.expires_at):
             return None
         return None if self._keys.is_due() else caller
 
@@ -132,13 +125,13 @@ class TokenVerifier:
         caller = self.recall(token)
         if caller is None:
             try:
-                claims = _json_object(await self._signed_claims(token))
+                claims = json_object(await self._signed_claims(token))
                 caller = self._caller(claims)
             except (ValueError, RecursionError):
                 self.on_invalid()
                 # From None: the cause would show parts of the token to whoever logs the refusal.
                 raise Unauthenticated("invalid_token") from None
-            self._remember(token, claims.get("nbf", 0), caller)
+            self._remembered().put(token, Remembered(caller, claims.get("nbf", 0)))
         return caller
 
     async def verify_refresh(self, token: bytes) -> RefreshToken:
@@ -147,7 +140,7 @@ class TokenVerifier:
         Raises as ``verify`` does.
         """
         try:
-            claims = _json_object(await self._signed_claims(token))
+            claims = json_object(await self._signed_claims(token))
             issued_at: Any = claims.get("iat")
             if claims.get("kind") != REFRESH["kind"] or not _is_time(issued_at):
                 raise ValueError
@@ -165,8 +158,7 @@ class TokenVerifier:
         news = {each for each, at in not_before.items() if self._not_before.get(each) != at}
         self._not_before = dict(not_before)
         if news:
-            for token in [token for token, kept in self._cached.items() if kept[3].subject in news]:
-                self._forget(token)
+            self._cache.forget(news)
         for follower in self._followers:
             follower.revoke(not_before)
 
@@ -175,17 +167,18 @@ class TokenVerifier:
         other._followers.append(self)
 
     async def _signed_claims(self, token: bytes) -> bytes:
-        if len(token) > MAX_TOKEN_BYTES or not (match := _COMPACT.fullmatch(token)):
+        if len(token) > MAX_TOKEN_BYTES:
             raise ValueError
-        header, claims, signature = map(_unbase64, match.groups())
-        alg, kid = self._read_header(_json_object(header))
-        signing_input = token[: match.end(2)]
+        header, claims, signature = token.split(b".")
+        alg, kid = self._header(header)
+        signed, proof = token[: -len(signature) - 1], decode_segment(signature)
         for key in await self._keys.keys_for(kid, alg):
-            if self._algorithms[alg].verify(signing_input, key, signature):
-                return claims
+            if self._algorithms[alg].verify(signed, key, proof):
+                return decode_segment(claims)
         raise ValueError
 
-    def _read_header(self, header: dict[str, Any]) -> tuple[str, str | None]:
+    def _read_header(self, segment: bytes) -> tuple[str, str | None]:
+        header = json_object(decode_segment(segment))
         alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
         if not isinstance(alg, str) or alg not in self._algorithms or "crit" in header:
             raise ValueError
@@ -213,32 +206,28 @@ class TokenVerifier:
         if not _is_time(not_before) or not _is_time(expires_at):
             raise ValueError
         # Last, as time is the answer only if nothing else is wrong with the token.
-        if now >= expires_at + self._leeway_seconds:
+        if now >= self._ends(expires_at):
             raise Unauthenticated("token_expired")
-        if now < not_before - self._leeway_seconds:
+        if now < self._begins(not_before):
             raise Unauthenticated("token_not_yet_valid")
         return Caller(subject, expires_at)
 
-    def _remember(self, token: bytes, not_before: float, caller: Caller) -> None:
-        self._forget(token)  # two requests may have checked the same token at once
-        deadline = caller.expires_at + self._leeway_seconds
-        begin = not_before - self._leeway_seconds
-        self._cached[token] = (begin, deadline, self._keys.generation, caller)
-        self._cached_bytes += len(token)
-        while (
-            len(self._cached) > self._max_cached_tokens
-            or self._cached_bytes > self._max_cached_bytes
-        ):
-            self._forget(next(iter(self._cached)))
+    def _remembered(self) -> TokenCache:
+        """Return what is remembered, which is nothing after the keys have changed."""
+        if self._generation != self._keys.generation:
+            self._generation = self._keys.generation
+            self._cache.clear()
+        return self._cache
 
     def forget_subject(self, subject: str) -> None:
         """Remember no token of a caller; one that comes again is checked again."""
-        for token in [token for token, kept in self._cached.items() if kept[3].subject == subject]:
-            self._forget(token)
+        self._cache.forget([subject])
 
-    def _forget(self, token: bytes) -> None:
-        if self._cached.pop(token, None):
-            self._cached_bytes -= len(token)
+    def _begins(self, not_before: float) -> float:
+        return not_before - self._leeway_seconds
+
+    def _ends(self, expires_at: float) -> float:
+        return expires_at + self._leeway_seconds
 
 
 def _listed(value: object) -> list[object]:
@@ -249,44 +238,18 @@ def _is_refresh_token(claims: Mapping[str, Any]) -> bool:
     """Whether a claim says so, however it and its name are spelt: ``tokenType: REFRESH``."""
     return any(
         isinstance(kind, str) and _plain(kind) in _REFRESH_KINDS
-        for name, value in claims.items()
-        if _plain(name) in _KIND_CLAIMS
-        for kind in _listed(value)
+        for name in _kind_claims(tuple(claims))
+        for kind in _listed(claims[name])
     )
+
+
+@lru_cache(maxsize=256)
+def _kind_claims(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if _plain(name) in _KIND_CLAIMS)
 
 
 def _plain(text: str) -> str:
     return _not_letters.sub("", text).lower()
-
-
-def _unbase64(segment: bytes) -> bytes:
-    data = base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
-    # The unused bits of the last character are 0, or one token could be written in several ways.
-    if base64.urlsafe_b64encode(data).rstrip(b"=") != segment:
-        raise ValueError
-    return data
-
-
-def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(members)
-    if len(unique) != len(members):
-        raise ValueError
-    return unique
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError
-
-
-# Not msgspec: it keeps the last of two members of the same name without a word.
-_decoder = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
-
-
-def _json_object(document: bytes) -> dict[str, Any]:
-    value = _decoder.decode(document.decode())  # UTF-8 only; json.loads would guess among others
-    if not isinstance(value, dict):
-        raise ValueError
-    return value
 
 
 def _is_since(claims: Mapping[str, Any], since: float) -> bool:

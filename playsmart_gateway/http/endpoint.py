@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from playsmart_gateway.auth.tokens import Caller, TokenVerifier
+from playsmart_gateway.auth.token_cache import Caller
+from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.errors import (
     InternalError,
     Refused,

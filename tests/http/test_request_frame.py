@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.keys import shared_secrets
+from playsmart_gateway.auth.token_cache import Caller
 from playsmart_gateway.auth.tokens import (
-    Caller,
     TokenVerifier,
 )
 from playsmart_gateway.config import Buffer, Config, Journal

@@ -12,7 +12,7 @@ import msgspec
 from starlette.types import Receive
 from typing_extensions import override
 
-from playsmart_gateway.auth.tokens import Caller
+from playsmart_gateway.auth.token_cache import Caller
 from playsmart_gateway.dialects.playsmart.request import Rejected, decode, decode_in_steps
 from playsmart_gateway.dialects.playsmart.upload import MAX_EVENTS
 from playsmart_gateway.economy.coins import Draws

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
-from playsmart_gateway.auth.tokens import Caller
+from playsmart_gateway.auth.token_cache import Caller
 from playsmart_gateway.console.access import OperatorGate
 from playsmart_gateway.dialects.playsmart.endpoint import (
     APPLIED,
