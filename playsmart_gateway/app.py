@@ -28,6 +28,7 @@ from playsmart_gateway.console.access import (
     OperatorGate,
 )
 from playsmart_gateway.console.dashboard import routes as dashboard
+from playsmart_gateway.console.demo import routes as demo
 from playsmart_gateway.console.inspector import routes as inspector_pages
 from playsmart_gateway.console.inspector.redact import (
     Redactor,
@@ -83,7 +84,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
     steady: Callable[[], float] = steady_clock,
     development: bool = False,
-    development_token: Callable[[], str] | None = None,
+    development_token: Callable[..., str] | None = None,
     allowance: Allowance | None = None,
     worker: Peer | None = None,
     dialects: Sequence[Dialect] = ALL,
@@ -123,7 +124,7 @@ def application(
     *,
     steady: Callable[[], float] = steady_clock,
     development: bool = False,
-    development_token: Callable[[], str] | None = None,
+    development_token: Callable[..., str] | None = None,
     allowance: Allowance | None = None,
     dialects: Sequence[Dialect] = ALL,
 ) -> Application:
@@ -131,7 +132,8 @@ def application(
 
     Calls a second are counted by ``steady``, which nobody sets. In ``development`` the pages for
     operators are there for this machine, without a token if none is configured;
-    ``development_token`` mints a token that ``/docs`` gives to who asks from this machine. Several
+    ``development_token`` mints a token that ``/docs`` gives to who asks from this machine, and of
+    a player that it is called with one for ``/demo``, which is there then. Several
     workers share an ``allowance`` that was made before them. It speaks these ``dialects``.
     """
     worker = gateway.worker
@@ -178,6 +180,8 @@ def application(
                 yield
 
     pages = {dashboard.PATH: dashboard.TITLE, inspector_pages.PATH: inspector_pages.TITLE}
+    if development_token is not None:
+        pages[demo.PATH] = demo.TITLE
     links = pages if gate.opens else {}
     links |= {path: text for each in dialects for path, text in each.links.items()}
     pieces = [piece for each in dialects for piece in each.pieces()]
@@ -196,6 +200,8 @@ def application(
         ),
         *dashboard.routes(gateway, gate, endpoints, sources, gateway.wall),
     ]
+    if development_token is not None:
+        own_routes += demo.routes(gate, development_token, gateway.reader)
     app = Application(
         routes=[*own_routes, *(route for each in opened for route in each.routes)],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from playsmart_gateway.config import Config
+from playsmart_gateway.console import demo
 from playsmart_gateway.dialects import ALL, load_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.private import create_file, make_folder
@@ -78,7 +79,7 @@ def with_development_secret(config: Config, *, create: bool) -> tuple[Config, bo
 
 
 def with_examples(config: Config) -> Config:
-    """Return ``config`` with what the dialects' examples are for, unless it has its own."""
+    """Return ``config`` with what examples and the demo are for, unless it has its own."""
     for dialect in ALL:
         config = dialect.with_examples(config)
-    return config
+    return demo.with_game(config)

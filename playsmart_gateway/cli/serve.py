@@ -159,7 +159,7 @@ curl -i {url}/ingest/events \\
   -H 'Content-Type: application/json' \\
   -d '{body}'
 
-Or try everything in a browser: {url}/docs
+Or try everything in a browser: {url}/docs, or play: {url}/demo
 {"" if config.of(Lynes).auth else _HOW_TO_KEEP_LYNES_APART.format(url=url)}"""
 
 
@@ -172,7 +172,7 @@ secret = "..."  # what `openssl rand -hex 32` prints
 """
 
 
-def _example_token(config: Config) -> str:
+def _example_token(config: Config, player: str = EXAMPLE_PLAYER) -> str:
     secret = config.auth.secret
     assert secret is not None
-    return mint(EXAMPLE_PLAYER, secret=secret, ttl_seconds=EXAMPLE_TOKEN_SECONDS, now=time.time())
+    return mint(player, secret=secret, ttl_seconds=EXAMPLE_TOKEN_SECONDS, now=time.time())

@@ -10,13 +10,15 @@ import base64
 import binascii
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from playsmart_gateway.errors import NotFound, Unauthenticated
 from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.http.static import SECURITY_HEADERS
 from playsmart_gateway.rate_limit import WrongTries
 
 DOOR = "operator"
@@ -146,6 +148,22 @@ class OperatorGate:
         refusal = _refused(401, "operator_token_required")
         refusal.headers["www-authenticate"] = _CHALLENGE
         return refusal
+
+
+PageEndpoint = Callable[[Request], Awaitable[Response]]
+
+
+def guarded(gate: OperatorGate, endpoint: PageEndpoint) -> PageEndpoint:
+    """Return what answers as ``endpoint`` to whom ``gate`` lets in; nobody keeps the answer."""
+
+    async def answer(request: Request) -> Response:
+        response = await gate.refusal(request.headers) or await endpoint(request)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers[name] = value
+        response.headers.setdefault("cache-control", "no-store")
+        return response
+
+    return answer
 
 
 def _credential(authorization: str) -> bytes | None:

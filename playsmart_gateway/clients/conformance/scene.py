@@ -10,14 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from playsmart_gateway.clients.conformance.adapter import (
-    Adapter,
-    Broken,
-    Start,
-    Unsupported,
-    start_program,
-    wait,
-)
+from playsmart_gateway.clients.conformance.adapter import Adapter, Broken, Unsupported, wait
 from playsmart_gateway.clients.conformance.server import Request, ScriptedServer
 
 PLAYER, OTHER_PLAYER = "player-of-conformance", "another-player"
@@ -56,19 +49,14 @@ class Scene:
     """
 
     def __init__(
-        self,
-        server: ScriptedServer,
-        folder: Path,
-        seconds: float,
-        command: Sequence[str],
-        start: Start = start_program,
+        self, server: ScriptedServer, command: Sequence[str], folder: Path, seconds: float
     ) -> None:
         self.server = server
         self.folder = folder
         self.seconds = seconds
         self.lives: list[Life] = []
         self.marks = itertools.count()
-        self._command, self._start = command, start
+        self._command = command
         self._is_over = False
 
     def __enter__(self) -> "Scene":
@@ -87,7 +75,7 @@ class Scene:
         """Start the client anew, in the same folder."""
         self._go_on()
         given = token_for(player) if token is None else token
-        life = Life(self, Adapter(self._command, self.seconds, self._start), player, given)
+        life = Life(self, Adapter(self._command, self.seconds), player, given)
         self.lives.append(life)
         life.begin()
         return life

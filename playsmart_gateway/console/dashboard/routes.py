@@ -8,7 +8,7 @@ asked for the same figures once a second at most.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,16 +19,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway import __version__
-from playsmart_gateway.console.access import OperatorGate
+from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
 from playsmart_gateway.console.dashboard.window import Recent
 from playsmart_gateway.errors import SinkError
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.http.ops import Observed
-from playsmart_gateway.http.static import (
-    SECURITY_HEADERS,
-    Asset,
-    package_folder,
-)
+from playsmart_gateway.http.static import Asset, package_folder
 from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.rollups import SPANS, Figures
 
@@ -101,7 +97,7 @@ def routes(
     answers = {path: _page(name) for path, name in _PAGES.items()}
     answers |= {f"{PATH}/data": data, f"{PATH}/plotly.min.js": _chart_library}
     return [
-        Route(path, _guarded(gate, answer), include_in_schema=False)
+        Route(path, guarded(gate, answer), include_in_schema=False)
         for path, answer in answers.items()
     ]
 
@@ -165,21 +161,7 @@ def _live(watched: Watched, recent: Recent) -> dict[str, Any]:
     }
 
 
-_Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def _guarded(gate: OperatorGate, endpoint: _Endpoint) -> _Endpoint:
-    async def answer(request: Request) -> Response:
-        response = await gate.refusal(request.headers) or await endpoint(request)
-        for name, value in SECURITY_HEADERS.items():
-            response.headers[name] = value
-        response.headers.setdefault("cache-control", "no-store")
-        return response
-
-    return answer
-
-
-def _page(name: str) -> _Endpoint:
+def _page(name: str) -> PageEndpoint:
     content = (Path(__file__).parent / name).read_bytes()
     media_type = _TYPES[name.rpartition(".")[2]]
 

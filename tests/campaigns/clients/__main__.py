@@ -7,7 +7,6 @@ fails is told on standard error. A client whose language is not installed is lef
 import argparse
 import asyncio
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -112,8 +111,7 @@ def _lived(title: str, plan: Plan, *, is_earlier: bool) -> Verdict:
 
 def _version(program: str) -> str:
     told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
-    return f"{Path(program).name} {found[0] if found else ''}"
+    return (told.stdout or told.stderr).partition("\n")[0].strip()
 
 
 def _tell(text: str) -> None:

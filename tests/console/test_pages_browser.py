@@ -1,4 +1,4 @@
-"""The inspector's page in a real browser: what a client developer sees; nothing leaks out."""
+"""The inspector and the demo in a real browser: what a developer sees; nothing leaks out."""
 
 import json
 import shutil
@@ -246,6 +246,59 @@ def test_it_fits_a_phone(page: Page, running: RunningGateway) -> None:
         assert page.ask("return document.documentElement.scrollWidth") <= 390
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_in_the_demo_each_event_is_stored_once_whatever_is_broken(
+    browser: Page, running: RunningGateway
+) -> None:
+    browser.driver.get(f"{running.url}/demo")
+
+    def click(*names: str) -> None:
+        for name in names:
+            browser.ask("document.getElementById(arguments[0]).click()", name)
+
+    def number(name: str) -> int:
+        return int(browser.ask("return document.getElementById(arguments[0]).textContent", name))
+
+    def more(events: int) -> None:
+        """Drop blocks, each of which is an event, be it that none is hit."""
+        before = number("tracked")
+        for _ in range(events):
+            browser.press(" ")
+        wait_until(lambda: number("tracked") >= before + events or None)
+
+    def good() -> None:
+        browser.until("return document.getElementById('verdict').textContent.startsWith('✓')")
+
+    browser.until("return document.getElementById('verdict').classList.contains('good')")
+    click("auto")
+    wait_until(lambda: number("due") or None)
+    click("auto", "offline")
+    more(3)
+    stored = number("stored")
+    browser.until("return document.getElementById('log').textContent.includes(': 0, kept')")
+    click("kill")
+    browser.until("return document.getElementById('offline')?.checked === false")
+    good()
+    assert number("stored") >= stored + 4  # and that the page was opened
+    click("twice", "lose")
+    more(3)
+    wait_until(lambda: number("requests") >= 4 or None)
+    click("twice", "lose")
+    good()
+    wait_until(lambda: number("waiting") == 0 or None)
+    assert number("tracked") == number("stored")
+    assert number("coins") == number("due") > 0
+    assert running.law()["duplicate"] >= 3
+    question = (
+        "SELECT count(*), count(DISTINCT json_extract(customdata, '$.n')) FROM events"
+        " WHERE game_id = 'com.example.tower'"
+    )
+    assert {*running.select(question)[0]} == {number("tracked")}
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    assert browser.ask("return document.documentElement.scrollWidth") <= 390
+    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_it_reconnects_by_itself_when_the_gateway_is_back(

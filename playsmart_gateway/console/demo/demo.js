@@ -1,0 +1,164 @@
+/** The demo's page: the game tracks, the client sends, and the gateway says what it has stored. */
+
+import { Client } from "./playsmart_client.js";
+import { Tower } from "./game.js";
+
+const [GAME, REWARD, SHOWN_EVENTS, SHOWN_LINES] = ["com.example.tower", 10, 600, 8];
+const PREFIX = `playsmart/${GAME}/`;
+const KEPT = "playsmart-demo";
+const at = (id) => document.getElementById(id);
+const trouble = { offline: false, lose: false, twice: false, dead: false };
+let requests = 0;
+
+// --- the network, which is as bad as the switches say
+
+async function badFetch(url, options) {
+  if (trouble.dead) return new Promise(() => {});
+  if (trouble.offline) throw new TypeError("offline");
+  const isBatch = options.method === "POST";
+  requests += isBatch ? 1 : 0;
+  const other = isBatch && trouble.twice ? fetch(url, options).catch(() => null) : null;
+  requests += other ? 1 : 0;
+  const answer = await fetch(url, options);
+  await other;
+  if (isBatch && trouble.lose) throw new TypeError("the answer was lost");
+  return answer;
+}
+
+const sendBeacon = navigator.sendBeacon.bind(navigator);
+navigator.sendBeacon = (...told) => !trouble.dead && !trouble.offline && sendBeacon(...told);
+
+// --- who plays; what is tracked is counted beside the client, in the same breath
+
+async function newPlayer() {
+  const hex = [...crypto.getRandomValues(new Uint8Array(6))].map((byte) => byte.toString(16).padStart(2, "0"));
+  const made = { player: `demo-${hex.join("")}`, position: 0, tracked: 0, levels: 0 };
+  return { ...made, position: (await ask("stored", { player: made.player })).position };
+}
+
+async function ask(what, query) {
+  const answer = await fetch(`/demo/${what}?${new URLSearchParams(query)}`);
+  if (!answer.ok) throw new Error(`${what}: ${answer.status}`);
+  return answer.json();
+}
+
+const kept = JSON.parse(localStorage.getItem(KEPT) ?? "null") ?? (await newPlayer());
+const { token } = await ask("token", { player: kept.player });
+const client = new Client({
+  url: location.origin,
+  userId: kept.player,
+  gameId: GAME,
+  token: () => token,
+  fetch: badFetch,
+  log: { debug: say, warn: say },
+});
+client.hurry = 20;
+setInterval(() => client.flush(), 2_000);
+
+function track(kind, data, name) {
+  client.track(kind, { ...data, n: kept.tracked }, name);
+  kept.tracked += 1;
+  kept.levels += kind === "LevelCompleted" ? 1 : 0;
+  localStorage.setItem(KEPT, JSON.stringify(kept));
+  show();
+}
+
+function say(line) {
+  const item = document.createElement("li");
+  item.textContent = line.replace(/^[0-9a-f-]{28}/, "…");
+  at("log").prepend(item);
+  while (at("log").children.length > SHOWN_LINES) at("log").lastChild.remove();
+}
+
+// --- what is stored, as the gateway tells it
+
+const copies = new Map(); // of each event, by its number
+let [position, coins, isReached] = [kept.position, 0, true];
+
+async function look() {
+  try {
+    for (let told = {}; !told.is_all; ) {
+      told = await ask("stored", { player: kept.player, after: position });
+      ({ position, coins } = told);
+      for (const { n } of told.events) copies.set(n, (copies.get(n) ?? 0) + 1);
+    }
+    isReached = true;
+  } catch {
+    isReached = false;
+  }
+  show();
+  setTimeout(look, 1_000);
+}
+
+function waiting() {
+  const files = Object.keys(localStorage).filter((key) => key.startsWith(PREFIX) && key.endsWith(".ndjson"));
+  return files.reduce((sum, key) => sum + (localStorage.getItem(key) ?? "").split("\n").length - 2, 0);
+}
+
+function show() {
+  const stored = [...copies.values()].reduce((sum, each) => sum + each, 0);
+  const doubled = [...copies.values()].filter((each) => each > 1).length;
+  const due = REWARD * kept.levels;
+  const told = { tracked: kept.tracked, stored, waiting: waiting(), coins, due, requests, player: kept.player };
+  told.share = `${stored} of ${kept.tracked}`;
+  for (const [id, value] of Object.entries(told)) at(id).textContent = value;
+  at("score").textContent = `Height ${tower.height}, level ${tower.level}`;
+  const isEqual = stored === kept.tracked && !doubled && coins === due;
+  judge(
+    ...(doubled
+      ? ["bad", `✗ ${doubled} are stored twice`]
+      : !isReached
+        ? ["bad", "The gateway does not answer"]
+        : isEqual
+          ? ["good", "✓ All are stored, each once"]
+          : ["wait", "Some are on their way"]),
+  );
+  const first = Math.max(0, kept.tracked - SHOWN_EVENTS);
+  const squares = at("events");
+  while (squares.children.length < kept.tracked - first) squares.append(document.createElement("li"));
+  [...squares.children].forEach((square, place) => {
+    square.className = ["", "stored"][copies.get(first + place) ?? 0] ?? "doubled";
+  });
+}
+
+/** Say it once: who listens to the page need not hear it with every count. */
+function judge(how, text) {
+  const verdict = at("verdict");
+  verdict.className = `status ${how}`;
+  if (verdict.textContent !== text) verdict.textContent = text;
+}
+
+// --- the game and its buttons
+
+const tower = new Tower(at("tower"), track);
+const drop = () => tower.drop();
+at("drop").addEventListener("click", drop);
+at("tower").addEventListener("pointerdown", drop);
+addEventListener("keydown", (event) => {
+  const isTaken = event.target.closest("button, input, a") !== null;
+  if (event.key !== " " || isTaken || event.repeat) return;
+  event.preventDefault();
+  drop();
+});
+at("auto").addEventListener("change", () => (tower.playsItself = at("auto").checked));
+for (const id of ["offline", "lose", "twice"]) {
+  at(id).checked = false;
+  at(id).addEventListener("change", () => {
+    trouble[id] = at(id).checked;
+    if (id === "offline" && !trouble.offline) dispatchEvent(new Event("online"));
+  });
+}
+at("auto").checked = false;
+at("kill").addEventListener("click", () => {
+  trouble.dead = true;
+  location.reload();
+});
+at("anew").addEventListener("click", () => {
+  trouble.dead = true;
+  client.queue.close();
+  for (const key of Object.keys(localStorage)) if (key === KEPT || key.startsWith(PREFIX)) localStorage.removeItem(key);
+  location.reload();
+});
+
+track("AppOpen");
+void look();
