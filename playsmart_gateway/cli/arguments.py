@@ -1,5 +1,6 @@
-"""Arguments of commands: text is UTF-8, or a mistake before anything is done."""
+"""Arguments of commands: text is UTF-8, a number is one, or it is a mistake from the start."""
 
+import math
 from typing import Any
 
 import click
@@ -17,6 +18,17 @@ class Text(StringParamType):
             return as_utf_8(super().convert(value, param, ctx))
         except UnicodeError:
             self.fail("is not UTF-8", param, ctx)
+
+
+class Seconds(click.FloatRange):
+    """What ``click`` takes as a number from one to another, without ``nan``, which it lets pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See ``click.ParamType``."""
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
 
 
 def in_utf_8(command: click.Command) -> click.Command:

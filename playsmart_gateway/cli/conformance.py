@@ -6,10 +6,12 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import click
 import msgspec
 
+from playsmart_gateway.cli.arguments import Seconds
 from playsmart_gateway.cli.printing import print_json, progress_bar, say
 from playsmart_gateway.clients import CLIENTS
 from playsmart_gateway.clients.adapters import ToolMissing
@@ -28,7 +30,7 @@ _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 @click.option("--json", "as_json", is_flag=True, help="Print the scorecard as JSON.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(1, 600),
+    type=Seconds(1, 600),
     default=60.0,
     show_default=True,
     help="Seconds for one answer of the adapter, and for events on their way.",
@@ -80,9 +82,19 @@ def _command(adapter: str) -> list[str]:
         command = shlex.split(adapter)
     except ValueError as error:
         raise click.UsageError(f"--adapter: {error}") from None
-    if not command or shutil.which(command[0]) is None:
-        raise click.UsageError(f"--adapter: there is no program {(command or [''])[0]!r} to start")
+    name = command[0] if command else ""
+    if shutil.which(name) is None:
+        raise click.UsageError(f"--adapter: {_why_not(name)}")
     return command
+
+
+def _why_not(program: str) -> str:
+    """Say why it cannot be started."""
+    if "/" in program and Path(program).is_dir():
+        return f"{program!r} is a folder"
+    if "/" in program and Path(program).exists():
+        return f"{program!r} is not executable: chmod +x it, or begin with the program that runs it"
+    return f"there is no program {program!r} to start"
 
 
 def _chosen(names: tuple[str, ...]) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from playsmart_gateway.build import jetstream_for, rules_for
+from playsmart_gateway.cli.arguments import Seconds
 from playsmart_gateway.cli.common import config_option, database_file, read_config
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
@@ -46,7 +47,7 @@ PATIENCE_SECONDS = 60.0
 @click.option(
     "--wait",
     "patience",
-    type=click.FloatRange(1, 3_600),
+    type=Seconds(1, 3_600),
     default=PATIENCE_SECONDS,
     show_default=True,
     help="Seconds that a running gateway has to store what it accepted.",

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from playsmart_gateway.auth.tokens import mint
+from playsmart_gateway.cli.arguments import Seconds
 from playsmart_gateway.cli.common import read_config, with_development_secret
 from playsmart_gateway.cli.harmless import harmless_json
 from playsmart_gateway.cli.printing import say
@@ -103,7 +104,7 @@ MAX_PLAYERS = 10_000_000
 )
 @click.option(
     "--verify-timeout",
-    type=click.FloatRange(0, 86_400),
+    type=Seconds(0, 86_400),
     default=60.0,
     show_default=True,
     help="Seconds to wait until everything is stored.",

@@ -93,6 +93,8 @@ def test_a_client_of_ours_that_cannot_be_started_is_told(
     ("arguments", "told"),
     [
         (["--adapter", "./not-there"], "there is no program './not-there' to start"),
+        (["--adapter", str(ROOT / "tests")], "tests' is a folder"),
+        (["--adapter", f"{__file__} x"], "test_conformance.py' is not executable: chmod +x it, or"),
         (["--adapter", ""], "there is no program '' to start"),
         (["--adapter", "'"], "No closing quotation"),
         (["--adapter", "true", "--case", "x"], "no case 'x'; there are request, numbers, "),

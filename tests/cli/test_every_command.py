@@ -6,6 +6,7 @@ import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -54,6 +55,21 @@ CONFIGURED = [
 def test_every_command_but_those_that_print_texts_is_told_where_the_configuration_is() -> None:
     printing = {("client",), ("conformance",), ("manual",), ("deploy",)}
     assert set(COMMANDS) - set(CONFIGURED) == printing
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "NaN"])
+def test_an_option_that_takes_a_number_from_one_to_another_takes_only_numbers(number: str) -> None:
+    ranges: list[click.ParamType[Any]] = [
+        option.type
+        for command in COMMANDS.values()
+        for option in command.params
+        if isinstance(option.type, click.FloatRange)
+    ]
+    assert len(ranges) >= 3
+    for each in ranges:
+        assert each.convert("1.5", None, None) == 1.5
+        with pytest.raises(click.BadParameter):
+            each.convert(number, None, None)
 
 
 def a_value_for(parameter: click.Parameter) -> str:
