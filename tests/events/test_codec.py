@@ -193,7 +193,7 @@ def test_a_number_that_no_client_can_say_is_no_batch_and_ends_where_it_says() ->
     [
         b"", b"x", b"[]", b'{"sent_at":"now"}', b'{"client":["unity"]', b'{"client":"unity"}',
         b'{"refused":[-1]}', b'{"refused":[256]}', b'{"refused":[1,0]}', b'{"refused":[1,1]}',
-        b'{"refused":[0,4]}', b'{"client":["\xff","","",""]}', b"[" * 5_000,
+        b'{"refused":[0,4]}', b'{"refused":[0,1,9]}', b'{"client":["\xff","","",""]}', b"[" * 5_000,
     ],
 )  # fmt: skip
 def test_what_nobody_says_of_two_events_is_no_batch_and_ends_where_it_says(said: bytes) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from playsmart_gateway.clients.conformance import answers, keeping, sending
-from playsmart_gateway.clients.conformance.adapter import Broken, Unsupported
+from playsmart_gateway.clients.conformance.adapter import Broken, Start, Unsupported, start_program
 from playsmart_gateway.clients.conformance.case import Case
 from playsmart_gateway.clients.conformance.scene import NotHere, Scene, Unmet
 from playsmart_gateway.clients.conformance.server import ScriptedServer
@@ -50,11 +50,12 @@ def run(
     seconds: float,
     jobs: int,
     on_result: Callable[[Result], None] = lambda _: None,
+    start: Start = start_program,
 ) -> list[Result]:
     """Play cases with the client that ``command`` starts, ``jobs`` at once; in the order given.
 
     ``seconds`` is how long one answer, or events on their way, may take. ``on_result`` is called
-    as each case ends, one call at a time.
+    as each case ends, one call at a time; ``start`` is what starts the command.
 
     Raises:
         OSError: the command cannot be started.
@@ -66,7 +67,7 @@ def run(
         with (
             tempfile.TemporaryDirectory(prefix="conformance-") as folder,
             ScriptedServer() as server,
-            Scene(server, command, Path(folder), seconds) as scene,
+            Scene(server, Path(folder), seconds, command, start) as scene,
         ):
             scenes.append(scene)
             result = _played(case, scene)

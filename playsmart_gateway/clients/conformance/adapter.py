@@ -11,9 +11,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
-from typing import IO, Any
+from typing import IO, Any, Protocol, TypeAlias
 
 from typing_extensions import override
 
@@ -29,6 +29,33 @@ class Unsupported(Exception):
     """It says that it cannot do a thing; the case is skipped."""
 
 
+class Process(Protocol):
+    """What of ``subprocess.Popen`` is used here; ``pid`` is that of its group, too."""
+
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+    pid: int
+    returncode: int | Any
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return when it has ended; raise ``subprocess.TimeoutExpired`` if it does not in time."""
+
+
+Start: TypeAlias = Callable[[Sequence[str]], Process]
+
+
+def start_program(command: Sequence[str]) -> Process:
+    """Start a program in a session of its own."""
+    return subprocess.Popen(  # noqa: S603 - it is what the operator wants to try
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
 class Adapter:
     """One process from start to end; a context manager, which leaves nothing running.
 
@@ -38,15 +65,11 @@ class Adapter:
         OSError: the program cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], seconds: float) -> None:
+    def __init__(
+        self, command: Sequence[str], seconds: float, start: Start = start_program
+    ) -> None:
         self._seconds = seconds
-        self._process = subprocess.Popen(  # noqa: S603 - it is what the operator wants to try
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._process = start(command)
         self._lines: SimpleQueue[bytes] = SimpleQueue()
         self._errors = bytearray()
         self._readers = [

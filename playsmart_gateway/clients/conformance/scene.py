@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from playsmart_gateway.clients.conformance.adapter import Adapter, Broken, Unsupported, wait
+from playsmart_gateway.clients.conformance.adapter import (
+    Adapter,
+    Broken,
+    Start,
+    Unsupported,
+    start_program,
+    wait,
+)
 from playsmart_gateway.clients.conformance.server import Request, ScriptedServer
 
 PLAYER, OTHER_PLAYER = "player-of-conformance", "another-player"
@@ -49,14 +56,19 @@ class Scene:
     """
 
     def __init__(
-        self, server: ScriptedServer, command: Sequence[str], folder: Path, seconds: float
+        self,
+        server: ScriptedServer,
+        folder: Path,
+        seconds: float,
+        command: Sequence[str],
+        start: Start = start_program,
     ) -> None:
         self.server = server
         self.folder = folder
         self.seconds = seconds
         self.lives: list[Life] = []
         self.marks = itertools.count()
-        self._command = command
+        self._command, self._start = command, start
         self._is_over = False
 
     def __enter__(self) -> "Scene":
@@ -75,7 +87,7 @@ class Scene:
         """Start the client anew, in the same folder."""
         self._go_on()
         given = token_for(player) if token is None else token
-        life = Life(self, Adapter(self._command, self.seconds), player, given)
+        life = Life(self, Adapter(self._command, self.seconds, self._start), player, given)
         self.lives.append(life)
         life.begin()
         return life

@@ -9,6 +9,7 @@ is tried by the same program.
 
 import contextlib
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -149,7 +150,8 @@ _COMMANDS: dict[str | None, Callable[..., dict[str, Any] | None]] = {
 
 
 def main(kind: type[Client] = Client) -> None:
-    """Answer each line of standard input, until ``quit`` or its end."""
+    """Answer each line of standard input, until ``quit`` or its end; log to standard error."""
+    logging.basicConfig(format="%(message)s", level=logging.DEBUG)
     adapter = Adapter(kind)
     for line in sys.stdin:
         print(json.dumps(adapter.answer(line)), flush=True)  # noqa: T201 - it is the protocol

@@ -7,6 +7,7 @@ fails is told on standard error. A client whose language is not installed is lef
 import argparse
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -111,7 +112,8 @@ def _lived(title: str, plan: Plan, *, is_earlier: bool) -> Verdict:
 
 def _version(program: str) -> str:
     told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    return (told.stdout or told.stderr).partition("\n")[0].strip()
+    found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
+    return f"{Path(program).name} {found[0] if found else ''}"
 
 
 def _tell(text: str) -> None:

@@ -32,8 +32,8 @@ class Plan:
     """How much is played: at least ``lives`` of the phones, ``events``, ``kills`` of the rest.
 
     Each fate is met ``fates`` times at least. The ``clients`` go round the phones. A life takes
-    between the two ``life_seconds`` from its first event on, one of the gateway between the
-    ``gateway_seconds``.
+    between the two ``life_seconds`` from its first event on, and rests ``rest_seconds`` at most
+    between what it does; a life of the gateway takes between the ``gateway_seconds``.
     """
 
     clients: Commands
@@ -44,6 +44,7 @@ class Plan:
     kills: int = 1
     fates: int = 1
     life_seconds: tuple[float, float] = (0.3, 2.5)
+    rest_seconds: float = 0.05
     gateway_seconds: tuple[float, float] = (2.0, 8.0)
 
 
@@ -145,7 +146,7 @@ class Campaign:
                     await phone.track(number, 1)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(chance.uniform(*self._plan.life_seconds)):
-                        await phone.play(number, token(name), chance)
+                        await phone.play(number, token(name), chance, self._plan.rest_seconds)
             finally:
                 await phone.kill()
                 self._kept[number] = phone.kept

@@ -37,13 +37,13 @@ class Phone:
         """Tell it who it is."""
         await self._ask({"do": "init", **who})
 
-    async def play(self, number: int, token: str, chance: Random) -> None:
-        """Be a game for ever: levels and other events, sent now and then."""
+    async def play(self, number: int, token: str, chance: Random, rest_seconds: float) -> None:
+        """Be a game for ever: levels and other events, sent now and then, with rests in between."""
         while True:
             await self.track(number, chance.randint(1, MOST_AT_ONCE))
             if chance.random() < 0.5:
                 await self.flush(token)
-            await asyncio.sleep(chance.uniform(0, 0.05))
+            await asyncio.sleep(chance.uniform(0, rest_seconds))
 
     async def track(self, number: int, count: int) -> None:
         """Track more events of life ``number``."""

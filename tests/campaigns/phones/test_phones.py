@@ -1,11 +1,15 @@
 """A short form of the campaign in every scene, and the evidence that it would notice."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from playsmart_gateway.clients import CLIENTS
+from playsmart_gateway.clients.adapters import ToolMissing
 from tests.campaigns.phones.lives import Campaign, Figures, Plan
 from tests.campaigns.phones.mutants import MUTANTS, Mutant
 from tests.campaigns.phones.old_gateway import BEFORE_RUNS, NoHistory, unpack
@@ -15,9 +19,15 @@ from tests.support.engines.postgres import PostgresServer
 
 WHOLE = Mutant()
 SHORT = Plan(
-    WHOLE.clients, phones=4, lives=10, life_seconds=(0.2, 1.0), gateway_seconds=(0.4, 1.2), kills=2
+    WHOLE.clients,
+    phones=4,
+    lives=10,
+    kills=2,
+    life_seconds=(0.2, 1.0),
+    rest_seconds=0.2,
+    gateway_seconds=(0.4, 1.2),
 )
-MUTANT_PLAN = replace(SHORT, kills=4)
+LIVES_OF_A_CLIENT = 8
 IN_CI = ("phone: delete before answer", "gateway: forgets at restart")
 """Of the mutants, each of which takes some seconds; ``--mutants`` plays all of them."""
 
@@ -34,8 +44,10 @@ async def play(
         return await Campaign(system, folder, plan).play()
 
 
-async def played(name: SceneName, folder: Path, postgres: PostgresServer | None = None) -> None:
-    figures = await play(name, folder, postgres=postgres)
+async def played(
+    name: SceneName, folder: Path, postgres: PostgresServer | None = None, plan: Plan = SHORT
+) -> None:
+    figures = await play(name, folder, postgres=postgres, plan=plan)
     assert figures.verdict.good, figures
     assert figures.verdict.stored_events
     assert figures.verdict.duplicate_events
@@ -44,8 +56,19 @@ async def played(name: SceneName, folder: Path, postgres: PostgresServer | None 
     assert set(figures.fates) == set(FATES)
 
 
-async def test_what_a_phone_keeps_is_stored_and_paid_once_whatever_happens(tmp_path: Path) -> None:
-    await played("sqlite", tmp_path)
+async def test_what_a_phone_keeps_is_stored_and_paid_once_whatever_its_language(
+    tmp_path: Path,
+) -> None:
+    """A phone with each of our clients whose language is installed; Python is."""
+    clients: dict[str, Sequence[str]] = {}
+    with ExitStack() as stack:
+        for name, client in CLIENTS.items():
+            with suppress(ToolMissing):
+                clients[name] = stack.enter_context(client.ready())
+        phones = max(SHORT.phones, len(clients))
+        lives = LIVES_OF_A_CLIENT * len(clients)
+        plan = replace(SHORT, clients=clients, phones=phones, lives=lives)
+        await played("sqlite", tmp_path, plan=plan)
 
 
 async def test_with_a_gateway_from_before_there_were_runs_nothing_is_lost(tmp_path: Path) -> None:
@@ -90,7 +113,7 @@ async def test_a_broken_phone_and_a_broken_gateway_are_noticed(tmp_path: Path) -
 
     async def noticed(name: str) -> None:
         mutant = MUTANTS[name]
-        plan = replace(MUTANT_PLAN, clients=mutant.clients)
+        plan = replace(SHORT, clients=mutant.clients)
         figures = await play(mutant.scene, tmp_path / name, plan=plan, mutant=mutant)
         assert not figures.verdict.good, name
 

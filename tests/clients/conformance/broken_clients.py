@@ -1,303 +1,398 @@
-"""Clients with one decision turned round: ``-m tests.clients.conformance.broken_clients NAME``.
+"""The client for Python with one decision turned round: ``-m ...broken_clients NAME``.
 
 Each is a mistake that was found in clients people use, and each loses events, has them twice, or
-shows what nobody is to see.
+shows what nobody is to see. Without a name it is forked from, see ``nursery``.
 """
 
 import json
+import logging
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from tests.clients.conformance.good_client import Answer, Client, obey
+from typing_extensions import override
 
-Lines = list[bytes]
+from playsmart_gateway.clients.python.adapter import main
+from playsmart_gateway.clients.python.playsmart_client import (
+    Answer,
+    Client,
+    Flushed,
+    Queue,
+    Segment,
+)
+from tests.clients.conformance.nursery import serve
 
-
-class NewRunOnRetry(Client):
-    def send(self, run: str, first: int, lines: Lines) -> Answer:
-        self.run = str(uuid.uuid4())
-        return super().send(self.run, first, lines)
-
-
-class NumbersEveryFileFrom0(Client):
-    def send(self, run: str, first: int, lines: Lines) -> Answer:
-        return super().send(run, 0, lines)
-
-
-class RunForEver(Client):
-    def begin(self) -> None:
-        super().begin()
-        self.run = "01900000-0000-7000-8000-000000000000"
+ANSWER_SECONDS, HURRY = 3.0, 4.0
+Data = Mapping[str, Any] | None
+Settled = tuple[str, list[Path] | None]
 
 
-class DeletesBeforeTheAnswer(Client):
-    def send(self, run: str, first: int, lines: Lines) -> Answer:
-        (self.folder / f"{run}-{first:08d}.ndjson").unlink()
-        return super().send(run, first, lines)
+class GoodClient(Client):
+    """All as it should be, and in a hurry; its queue may be another."""
 
-    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
-        if not answer.is_taken:
-            super().settle(file, lines, answer)
+    answer_seconds = ANSWER_SECONDS
+    queue_kind = Queue
 
+    @property
+    def hurry(self) -> float:
+        return HURRY
 
-class DeletesOn401(Client):
-    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
-        if answer.status == 401:
-            file.unlink()
-        super().settle(file, lines, answer)
+    @hurry.setter
+    def hurry(self, told: float) -> None:
+        pass
 
-
-class DeletesOnAny4xx(Client):
-    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
-        if 400 <= answer.status < 500:
-            file.unlink()
-        else:
-            super().settle(file, lines, answer)
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.queue.__class__ = self.queue_kind
 
 
-class DeletesOnAny2xx(Client):
-    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
-        if answer.status // 100 == 2:
-            file.unlink()
-        else:
-            super().settle(file, lines, answer)
+# --- runs and numbers
 
 
-class DeletesOnAny3xx(Client):
-    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
-        if answer.status // 100 == 3:
-            file.unlink()
-        else:
-            super().settle(file, lines, answer)
+class NewRunOnRetry(GoodClient):
+    @override
+    def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
+        return super()._post(connection, segment._replace(run=str(uuid.uuid4())), token)
 
 
-class DoesNotReadTheAnswer(Client):
-    def call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        request = urllib.request.Request(f"http://{self.address}{path}", body, headers)
+class NumbersEveryFileFrom0(GoodClient):
+    @override
+    def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
+        return super()._post(connection, segment._replace(first=0), token)
+
+
+class RunForEver(GoodClient):
+    @override
+    def _begin(self) -> None:
+        super()._begin()
+        self.queue.run = "01900000-0000-7000-8000-000000000000"
+
+
+class SamplesAfterNumbering(GoodClient):
+    @override
+    def _track(self, kind: str, data: Data, name: str | None) -> None:
+        before = self.queue._next
+        super()._track(kind, data, name)
+        if self.queue._next == before:
+            self.queue.close()
+            self.queue._next += 1
+
+
+class GoesOnAfterTheClockWasSet(GoodClient):
+    @override
+    def _track(self, kind: str, data: Data, name: str | None) -> None:
+        self._drift = self._clock.wall() - self._clock.monotonic()
+        super()._track(kind, data, name)
+
+
+# --- what is deleted, and when
+
+
+class DeletesBeforeTheAnswer(GoodClient):
+    @override
+    def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
+        segment.path.unlink()
+        return super()._post(connection, segment, token)
+
+
+class _Deletes(GoodClient):
+    """Takes these statuses for a good answer."""
+
+    statuses = range(0)
+
+    @override
+    def _settle(self, segment: Segment, token: str, answer: Answer) -> Settled:
+        if answer.status in self.statuses:
+            segment.path.unlink()
+            return "deleted", []
+        return super()._settle(segment, token, answer)
+
+
+class DeletesOn401(_Deletes):
+    statuses = range(401, 402)
+
+
+class DeletesOnAny4xx(_Deletes):
+    statuses = range(400, 500)
+
+
+class DeletesOnAny2xx(_Deletes):
+    statuses = range(200, 300)
+
+
+class DeletesOnAny3xx(_Deletes):
+    statuses = range(300, 400)
+
+
+class DoesNotReadTheAnswer(GoodClient):
+    @override
+    def _exchange(self, connection: HTTPConnection, method: str, path: str, *rest: Any) -> Answer:
+        if method == "GET":
+            return super()._exchange(connection, method, path, *rest)
+        request = urllib.request.Request(self._url.geturl() + path, *rest)  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=3) as answer:  # noqa: S310
-                told = {"success": True} if method == "POST" else json.load(answer)
-                return Answer(answer.status, told)
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+                return Answer(answer.status, {"success": True})
         except urllib.error.HTTPError as error:
             return Answer(error.code)
-        except (OSError, ValueError):
+        except OSError:
             return Answer()
 
 
-class NeverDeletes(Client):
-    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
-        if not answer.is_taken:
-            super().settle(file, lines, answer)
-        else:
-            self.quiet_until = time.monotonic() + 0.01
+class NeverDeletes(GoodClient):
+    @override
+    def _settle(self, segment: Segment, token: str, answer: Answer) -> Settled:
+        if answer.status == 202 and self.keeps(answer):
+            return "stored", []
+        return super()._settle(segment, token, answer)
+
+    def keeps(self, answer: Answer) -> bool:
+        return True
 
 
 class KeepsWhatWasRejected(NeverDeletes):
-    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
-        is_whole = answer.is_taken and "rejected" not in answer.told
-        (Client if is_whole else NeverDeletes).settle(self, file, lines, answer)
+    @override
+    def keeps(self, answer: Answer) -> bool:
+        return answer.has("rejected")
 
 
-class Hammers(Client):
-    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
-        super().settle(file, lines, answer)
-        if not answer.is_taken:
-            self.quiet_until = time.monotonic() + 0.000_1
+class KeepsPoison(GoodClient):
+    @override
+    def _settle(self, segment: Segment, token: str, answer: Answer) -> Settled:
+        if answer.status in (400, 413, 422):
+            return "kept", None
+        return super()._settle(segment, token, answer)
 
 
-class WaitsOnlyAsItLikes(Client):
-    def settle(self, file: Path, lines: Lines, answer: Answer) -> None:
-        super().settle(file, lines, answer._replace(retry_after=None))
+class NumbersHalvesAnew(GoodClient):
+    class queue_kind(Queue):  # noqa: N801 - it stands for the attribute
+        @override
+        def halve(self, segment: Segment) -> list[Path]:
+            halves = super().halve(segment._replace(run=str(uuid.uuid4())))
+            segment.path.unlink()
+            return halves
 
 
-class LogsItsToken(Client):
-    def call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        answer = super().call(method, path, body, headers)
-        if answer.status >= 400:
-            print("refused:", headers, file=sys.stderr, flush=True)
-        return answer
+# --- how long it waits, and for what
 
 
-class WritesItsTokenDown(Client):
-    def change_token(self, token: str) -> None:
-        super().change_token(token)
-        (self.folder / "token").write_text(token)
+class Hammers(GoodClient):
+    @override
+    def _settle(self, segment: Segment, token: str, answer: Answer) -> Settled:
+        what, again = super()._settle(segment, token, answer)
+        self._quiet_until = float("-inf")
+        self._refused.clear()
+        return what, None if answer.status == 401 else again
 
-    def read_settings(self) -> None:
-        super().read_settings()
-        self.change_token(self.token)
+
+class WaitsOnlyAsItLikes(GoodClient):
+    @override
+    def _settle(self, segment: Segment, token: str, answer: Answer) -> Settled:
+        return super()._settle(segment, token, answer._replace(wait=None))
 
 
-class TwoAtOnce(Client):
-    def send(self, run: str, first: int, lines: Lines) -> Answer:
-        second = threading.Thread(target=super().send, args=(run, first, lines))
+class TwoAtOnce(GoodClient):
+    @override
+    def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
+        second = threading.Thread(target=super()._post, args=(self._connection(), segment, token))
         second.start()
-        answer = super().send(run, first, lines)
+        answer = super()._post(connection, segment, token)
         second.join()
         return answer
 
 
-class KeepsPoison(Client):
-    def halve(self, file: Path, lines: Lines) -> None:
-        self.quiet_until = time.monotonic() + 0.01
+class NewestFirst(GoodClient):
+    class queue_kind(Queue):  # noqa: N801
+        @override
+        def closed(self) -> list[Path]:
+            return super().closed()[::-1]
 
 
-class NumbersHalvesAnew(Client):
-    def halve(self, file: Path, lines: Lines) -> None:
-        middle = len(lines) // 2
-        if middle == 0:
-            super().halve(file, lines)
-            return
-        file.unlink()
-        for start, part in ((0, lines[:middle]), (middle, lines[middle:])):
-            new = file.with_name(f"{uuid.uuid4()}-{start:08d}.ndjson")
-            new.write_bytes(b"".join(each + b"\n" for each in part))
-
-
-class SendsAnybodysEvents(Client):
-    def waiting(self) -> list[Path]:
-        return sorted(each for each in self.folder.parent.rglob("*.ndjson") if each.is_file())
-
-
-class StopsAtAStrangeFile(Client):
-    def waiting(self) -> list[Path]:
-        found = sorted(self.folder.glob("*.ndjson"))
-        strange = any(not each.is_file() or each.read_bytes()[:1] == b"\0" for each in found)
-        return [] if strange else found
-
-    def queued(self) -> int:
-        return len(list(self.folder.glob("*.ndjson")))
-
-
-class SendsTornLines(Client):
-    def lines(self, file: Path) -> Lines:
-        return [each for each in file.read_bytes().split(b"\n") if each]
-
-
-class WritesWhenItSends(Client):
-    def __init__(self, **given: Any) -> None:
-        self.held: list[tuple[str, Any, Any]] = []
-        super().__init__(**given)
-
-    def track(self, kind: str, name: str | None = None, data: object = None) -> None:
-        self.held.append((kind, name, data))
-
-    def flush(self) -> dict[str, Any]:
-        for each in self.held:
-            super().track(*each)
-        self.held.clear()
-        return super().flush()
-
-
-class NewestFirst(Client):
-    def waiting(self) -> list[Path]:
-        return super().waiting()[::-1]
-
-
-class Unbounded(Client):
-    def close_file(self) -> None:
-        self.open, self.in_file, self.file_bytes = None, 0, 0
-
-
-class OptsOutOfSendingOnly(Client):
-    def opt_out(self) -> None:
-        self.opted_out = True
-
-    def queued(self) -> int:
-        return 0 if self.opted_out else super().queued()
-
-
-class KnowsNoSettings(Client):
-    def read_settings(self) -> None:
-        self.disabled = False
-
-
-class TellsOfTheSwitchAndSends(Client):
-    def flush(self) -> dict[str, Any]:
-        was, self.disabled = self.disabled, False
-        told = super().flush()
-        self.disabled = was
-        return told
-
-
-class SamplesAfterNumbering(Client):
-    def track(self, kind: str, name: str | None = None, data: object = None) -> None:
-        before = self.next
-        super().track(kind, name, data)
-        if self.next == before:
-            self.close_file()
-            self.next += 1
-
-
-class SentOnce(Client):
-    def now(self) -> str:
-        self.first = getattr(self, "first", super().now())
-        return self.first
-
-
-class SentAtOfAnyRun(Client):
-    def send(self, run: str, first: int, lines: Lines) -> Answer:
-        was, self.run = self.run, run
-        answer = super().send(run, first, lines)
-        self.run = was
-        return answer
-
-
-class GoesByTheGatewaysClock(Client):
-    def now(self) -> str:
-        return (datetime.now(UTC) + timedelta(days=1)).isoformat()
-
-
-class GoesOnAfterTheClockWasSet(Client):
-    def set_clock(self, seconds: float) -> None:
-        self.clock_error += seconds
-
-
-class SendsText(Client):
-    def call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        return super().call(method, path, body, headers | {"Content-Type": "text/plain"})
-
-
-class PacksInSilence(Client):
-    def call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        headers.pop("Content-Encoding", None)
-        return super().call(method, path, body, headers)
-
-
-class TakesNamesForTypes(Client):
-    def track(self, kind: str, name: str | None = None, data: object = None) -> None:
-        super().track(name or kind, None, data)
-
-
-class SleepsInTheBackground(Client):
+class SleepsInTheBackground(GoodClient):
+    @override
     def background(self) -> None:
         pass
 
 
-class SendsNothingWithoutSettings(Client):
-    def read_settings(self) -> None:
-        self.disabled = True
-        super().read_settings()
+# --- tokens and players
 
 
-class WritesAnyLine(Client):
-    def track(self, kind: str, name: str | None = None, data: object = None) -> None:
-        text = json.dumps(data).replace("\\n", " ")
-        super().track(kind, name, json.loads(text))
+class LogsItsToken(GoodClient):
+    @override
+    def _exchange(self, connection: HTTPConnection, method: str, path: str, *rest: Any) -> Answer:
+        answer = super()._exchange(connection, method, path, *rest)
+        if answer.status >= 400:
+            logging.info("refused: %s", rest[1:])
+        return answer
+
+
+class WritesItsTokenDown(GoodClient):
+    @override
+    def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
+        (self.queue.folder / "token").write_text(token)
+        return super()._post(connection, segment, token)
+
+
+class SendsAnybodysEvents(GoodClient):
+    @override
+    def _token(self, user_id: str) -> str | None:
+        return super()._token(self._head["user_id"])
+
+
+# --- files
+
+
+class StopsAtAStrangeFile(GoodClient):
+    class queue_kind(Queue):  # noqa: N801
+        @override
+        def closed(self) -> list[Path]:
+            found = sorted(self.folder.glob("*.ndjson"))
+            strange = any(not each.is_file() or each.read_bytes()[:1] == b"\0" for each in found)
+            return [] if strange else super().closed()
+
+
+class SendsTornLines(GoodClient):
+    class queue_kind(Queue):  # noqa: N801
+        @override
+        def read(self, path: Path) -> Segment | None:
+            content = path.read_bytes()
+            path.write_bytes(content.rstrip(b"\n") + b"\n")
+            return super().read(path)
+
+
+class WritesWhenItSends(GoodClient):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        self.held: list[tuple[str, Data, str | None]] = []
+        super().__init__(*given, **named)
+
+    @override
+    def track(self, kind: str, data: Data = None, *, name: str | None = None) -> None:
+        self.held.append((kind, data, name))
+
+    @override
+    def flush(self) -> Flushed:
+        for each in self.held:
+            self._track(*each)
+        self.held.clear()
+        return super().flush()
+
+
+class Unbounded(GoodClient):
+    class queue_kind(Queue):  # noqa: N801
+        @override
+        def _bound(self, most_bytes: int, room: int) -> None:
+            self._room = sys.maxsize
+
+
+class OptsOutOfSendingOnly(GoodClient):
+    @override
+    def opt_out(self) -> None:
+        self.opted_out = True
+
+
+# --- the settings
+
+
+class KnowsNoSettings(GoodClient):
+    @override
+    def _refresh_settings(self, connection: HTTPConnection) -> None:
+        pass
+
+
+class TellsOfTheSwitchAndSends(GoodClient):
+    @override
+    def flush(self) -> Flushed:
+        was = self.settings.enabled
+        self.settings = self.settings._replace(enabled=True)
+        done = super().flush()
+        self.settings = self.settings._replace(enabled=self.settings.enabled and was)
+        return done
+
+
+class SendsNothingWithoutSettings(GoodClient):
+    @override
+    def _refresh_settings(self, connection: HTTPConnection) -> None:
+        due = self._settings_due
+        super()._refresh_settings(connection)
+        self.settings = self.settings._replace(enabled=self._settings_due != due)
+
+
+# --- what is in a request
+
+
+class SentOnce(GoodClient):
+    first = ""
+
+    @override
+    def _now(self) -> str:
+        self.first = self.first or super()._now()
+        return self.first
+
+
+class SentAtOfAnyRun(GoodClient):
+    @override
+    def _post(self, connection: HTTPConnection, segment: Segment, token: str) -> Answer:
+        was, self.queue.run = self.queue.run, segment.run
+        answer = super()._post(connection, segment, token)
+        self.queue.run = was
+        return answer
+
+
+class GoesByTheGatewaysClock(GoodClient):
+    @override
+    def _now(self) -> str:
+        return (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
+class SendsText(GoodClient):
+    @override
+    def _exchange(self, connection: HTTPConnection, method: str, path: str, *rest: Any) -> Answer:
+        if rest:
+            rest[1]["Content-Type"] = "text/plain"
+        return super()._exchange(connection, method, path, *rest)
+
+
+class PacksInSilence(GoodClient):
+    @override
+    def _exchange(self, connection: HTTPConnection, method: str, path: str, *rest: Any) -> Answer:
+        if rest:
+            rest[1].pop("Content-Encoding", None)
+        return super()._exchange(connection, method, path, *rest)
+
+
+class TakesNamesForTypes(GoodClient):
+    @override
+    def _track(self, kind: str, data: Data, name: str | None) -> None:
+        super()._track(name or kind, data, None)
+
+
+class WritesAnyLine(GoodClient):
+    @override
+    def _track(self, kind: str, data: Data, name: str | None) -> None:
+        super()._track(kind, json.loads(json.dumps(data).replace("\\n", " ")), name)
 
 
 CLIENTS = {
     name: each
     for name, each in list(globals().items())
-    if isinstance(each, type) and issubclass(each, Client) and each is not Client
+    if isinstance(each, type) and issubclass(each, GoodClient) and name[0] != "_"
 }
 
+
+def be(name: str) -> None:
+    """Obey as the client of a name."""
+    main(CLIENTS[name])
+
+
 if __name__ == "__main__":
-    obey(CLIENTS[sys.argv[1]])
+    if sys.argv[1:]:
+        be(*sys.argv[1:])
+    else:
+        serve(be)

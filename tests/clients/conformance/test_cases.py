@@ -1,18 +1,17 @@
 """A client that keeps the rules passes all cases; one that breaks one fails those about it."""
 
-import sys
+from collections.abc import Iterator
 
 import pytest
 
 from playsmart_gateway.clients.conformance import CASES, Result, run
-from tests import ROOT
 from tests.clients.conformance.broken_clients import CLIENTS
+from tests.clients.conformance.nursery import Nursery, nursery
 from tests.support.polling import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.process
 
-PYTHON = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-S", "-m"]
-JOBS = 4
+JOBS = 8
 HELD_UP_SECONDS = 6.0
 """After which events that are never sent are given up."""
 
@@ -81,35 +80,33 @@ HELD_UP = {
 """Those whose events are there, and never come: it takes the whole time to see that."""
 
 
-OWN = ["-P", "-m", "playsmart_gateway.clients.python.adapter"]
+@pytest.fixture(scope="module")
+def clients() -> Iterator[Nursery]:
+    with nursery("tests.clients.conformance.broken_clients") as started:
+        yield started
 
 
-def play(*module: str, names: list[str], seconds: float = PATIENCE_SECONDS) -> list[Result]:
-    place, *arguments = module
-    command = [*PYTHON, f"tests.clients.conformance.{place}", *arguments]
-    return run(command, names, seconds=seconds, jobs=JOBS)
+def play(
+    clients: Nursery, client: str, names: list[str], seconds: float = PATIENCE_SECONDS
+) -> list[Result]:
+    return run([client], names, seconds=seconds, jobs=JOBS, start=clients.start)
 
 
-def test_our_client_for_python_passes_every_case() -> None:
-    results = run([sys.executable, *OWN], list(CASES), seconds=2 * PATIENCE_SECONDS, jobs=JOBS)
+def test_our_client_for_python_passes_every_case(clients: Nursery) -> None:
+    results = play(clients, "GoodClient", list(CASES), 2 * PATIENCE_SECONDS)
     assert [each.name for each in results] == list(CASES)
     assert [each for each in results if each.verdict != "passed"] == []
 
 
-def test_without_a_mistake_the_client_that_has_them_passes_every_case() -> None:
-    results = play("good_client", names=list(CASES))
-    assert [each for each in results if each.verdict != "passed"] == []
-
-
 @pytest.mark.parametrize("mistake", BROKEN)
-def test_a_mistake_fails_the_cases_that_are_about_it(mistake: str) -> None:
+def test_a_mistake_fails_the_cases_that_are_about_it(clients: Nursery, mistake: str) -> None:
     seconds = HELD_UP_SECONDS if mistake in HELD_UP else PATIENCE_SECONDS
-    results = play("broken_clients", mistake, names=BROKEN[mistake], seconds=seconds)
+    results = play(clients, mistake, BROKEN[mistake], seconds)
     assert [each for each in results if each.verdict != "failed"] == []
     if mistake not in HELD_UP:  # it is the fault that is seen, and no process that is slow
         assert [each for each in results if not each.detail.startswith("expected ")] == []
 
 
 def test_every_mistake_is_tried_and_every_case_finds_one() -> None:
-    assert set(BROKEN) == set(CLIENTS)
+    assert {*BROKEN, "GoodClient"} == set(CLIENTS)
     assert {name for each in BROKEN.values() for name in each} == set(CASES)
