@@ -4,6 +4,7 @@ import os
 import plistlib
 import re
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from playsmart_gateway.clients.conformance import run
 from playsmart_gateway.clients.conformance.adapter import Adapter
 from tests.clients.scripted import GAME, PLAYER, scripted_gateway
 from tests.manual.blocks import block
+from tests.support.certificates import make_certificates
 from tests.support.polling import PATIENCE_SECONDS
 
 CLIENT = CLIENTS["unity"]
@@ -89,6 +91,30 @@ def test_a_file_that_another_process_writes_is_left_to_it(
         assert other.ask({"do": "flush"})["sent"] == 1
         one.ask({"do": "track", "type": "AppOpen", "data": {"n": 1}})
         assert one.ask({"do": "flush"})["sent"] == 2
+
+
+def test_only_a_gateway_whose_certificate_is_known_gets_anything(
+    adapter: list[str], tmp_path: Path
+) -> None:
+    _, certificate, key = make_certificates(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    with scripted_gateway(tls) as gateway, Adapter(adapter, PATIENCE_SECONDS) as client:
+        place = {"dir": str(tmp_path / "queue"), "url": gateway.url, "user": PLAYER, "game": GAME}
+        client.ask({"do": "init", **place, "token": "token"})
+        client.ask({"do": "track", "type": "AppOpen"})
+        told = client.ask({"do": "flush"})
+        assert (told["sent"], told["left"], told["status"]) == (0, 1, None)
+        assert (gateway.requests, gateway.asked_for_settings) == ([], 0)
+
+
+def test_nothing_is_found_by_its_name_which_a_build_might_strip() -> None:
+    by_name = re.compile(
+        r"System\.Reflection|\bdynamic\b|Expression<|Activator|typeof\(|JsonUtility|\w+\.Create\(\)"
+    )
+    sources = [name for name in CLIENT.files if name.endswith(".cs")]
+    found = {name: by_name.findall(CLIENT.read(name).decode()) for name in sources}
+    assert not any(found.values()), found
 
 
 def test_the_program_of_the_manual_sends_what_it_tracks(tmp_path: Path) -> None:
