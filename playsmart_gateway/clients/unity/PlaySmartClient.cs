@@ -426,7 +426,9 @@ namespace PlaySmart {
             return answer;
         }
 
-        private static string Iso(DateTime time) => time.ToString("yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fff'Z'", CultureInfo.InvariantCulture);
+        private static string Iso(DateTime time) {
+            return time.ToString("yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fff'Z'", CultureInfo.InvariantCulture);
+        }
 
         /// <summary>Go on, whatever the action throws: the game does.</summary>
         private void Safely(string what, Action action) {
