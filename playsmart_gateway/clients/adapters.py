@@ -57,4 +57,5 @@ def unity(client: Path, built: Path) -> list[str]:
     program = built / "adapter.exe"
     sources = sorted(client.glob("*.cs"))
     build([tool("mcs", "mono-mcs"), "-langversion:7", f"-out:{program}", *sources])
-    return [tool("mono", "mono-runtime"), str(program)]
+    # where its runtime wonders about an error of the disk it would do so among the answers
+    return ["env", "MONO_LOG_DEST=/dev/stderr", tool("mono", "mono-runtime"), str(program)]
