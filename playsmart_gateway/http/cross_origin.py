@@ -26,7 +26,10 @@ PREFLIGHT = "preflight"
 """The route of all preflights, for metrics and the access log."""
 
 _VARY = (b"vary", b"origin")  # for caches: the answer to another origin is another
-_EXPOSED = (b"access-control-expose-headers", b"retry-after, x-request-id, preference-applied")
+_EXPOSED = (
+    b"access-control-expose-headers",
+    b"date, retry-after, x-request-id, preference-applied",
+)
 _MAY = [
     (b"access-control-allow-methods", b"GET, HEAD, POST"),
     (

@@ -115,18 +115,33 @@ test("what is no file holds up nothing, and an opt-out deletes all others", asyn
   assert.equal(readdirSync(place).filter((each) => !each.startsWith(RUN)).join(), "opted-out");
 });
 
-test("what was taken and cannot be deleted is not sent again", async () => {
+test("what was taken and cannot be deleted is sent no second time, holds up no other, and is deleted later", async () => {
   const store = new LocalStore("", keys());
-  const { client, batches, time } = game(store);
+  const { client, batches, lines, time } = game(store);
   store.remove = () => {
     throw new Error("read-only");
   };
-  client.track("AppOpen");
-  for (let flush = 0; flush < 5; flush += 1) {
-    await client.flush();
+  for (let flush = 0; flush < 3; flush += 1) {
+    client.track("AppOpen");
+    assert.equal((await client.flush()).sent, 0);
+    assert.deepEqual(await client.flush(), { sent: 0, status: null }); // it waits
     time.seconds += 61;
   }
-  assert.equal(batches.length, 1);
+  assert.deepEqual(batches.map((each) => each.seq), [0, 1, 2]);
+  assert.match(lines.at(-1), /ndjson, 1 events: 202, Error, kept, next try in /);
+  delete store.remove; // that of its class is there again
+  assert.deepEqual([(await client.flush()).sent, batches.length, client.queue.closed()], [3, 3, []]);
+});
+
+test("a folder that is deleted meanwhile is said, and the next event is kept in a new one", async () => {
+  const place = folder();
+  const { client, batches, lines } = game(new FileStore(join(place, "queue")));
+  client.track("AppOpen");
+  rmSync(join(place, "queue"), { recursive: true });
+  client.track("AppOpen");
+  await client.flush();
+  assert.deepEqual(batches.map((each) => each.seq), [1]);
+  assert.match(lines[0], /ndjson is gone: .+ 1 events, or they are lost/);
 });
 
 test("where nothing can be set aside what is refused is sent once", async () => {

@@ -56,7 +56,7 @@ def of_cors(answer: httpx.Response) -> dict[str, str]:
 
 READABLE = {
     "access-control-allow-origin": GAME,
-    "access-control-expose-headers": "retry-after, x-request-id, preference-applied",
+    "access-control-expose-headers": "date, retry-after, x-request-id, preference-applied",
     "vary": "origin",
 }
 

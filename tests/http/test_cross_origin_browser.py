@@ -186,6 +186,7 @@ def test_our_client_has_each_event_of_a_page_stored_once_whatever_becomes_of_pag
     play(1)
     browser.execute_script("playsmart.flush()")
     arrive()
+    assert browser.execute_script("return playsmart.serverTime() instanceof Date")
     for offline in (True, False):
         conditions = {"offline": offline, "latency": 0, "throughput": -1}
         browser.set_network_conditions(**conditions)

@@ -32,7 +32,6 @@ export class Queue {
         this.next = 0;
         this.open = null;
         this.room = 0;
-        this.done = new Set(); // what is not to be sent, though it cannot be deleted
     }
     /** Begin a run: number from 0, under a name that nobody else has. */
     begin(head) {
@@ -68,12 +67,14 @@ export class Queue {
     close() {
         const closed = this.open;
         this.open = null;
-        closed?.file.close();
+        if (!closed || closed.file.close())
+            return;
+        this.warn(`${closed.name} is gone: another process has sent its ${closed.events} events, or they are lost`);
     }
     /** Return the files to be sent, oldest first. */
     closed() {
         const names = [...this.store.sizes("").keys()].sort();
-        return names.filter((name) => FILE_NAME.test(name) && name !== this.open?.name && !this.done.has(name));
+        return names.filter((name) => FILE_NAME.test(name) && name !== this.open?.name);
     }
     /** Return a file; null if it is gone, or is none and was set aside. */
     read(name) {
@@ -90,7 +91,8 @@ export class Queue {
         catch {
             // as one that says nothing of a player
         }
-        this.finish(name, true);
+        this.warn(`${name} cannot be read, and is set aside`);
+        this.setAside(name);
         return null;
     }
     /** Cut a file in two. First the copy: a kill in between leaves a repeat, and no hole. */
@@ -101,37 +103,31 @@ export class Queue {
         this.store.write(name, [top, ...lines.slice(0, middle), ""].join("\n"));
         return [name, copy];
     }
-    /** Delete a file, or keep what will never be taken for somebody to look at; false if neither can be. */
-    finish(name, isRejected) {
-        this.done.add(name);
-        try {
-            const text = isRejected ? this.store.read(name) : null;
-            if (text !== null)
-                this.store.write(REJECTED + name, text);
-            this.store.remove(name);
-            this.done.delete(name);
-            if (isRejected)
-                this.files(REJECTED).slice(0, -REJECTED_FILES).forEach(([each]) => this.store.remove(each));
-            return true;
-        }
-        catch {
-            return false;
-        }
+    /** Keep what will never be taken, for somebody to look at. */
+    setAside(name) {
+        const text = this.store.read(name);
+        if (text !== null)
+            this.store.write(REJECTED + name, text);
+        this.store.remove(name);
+        for (const [oldest] of this.files(REJECTED).slice(0, -REJECTED_FILES))
+            this.store.remove(oldest);
     }
     /** Delete all events, as far as each can be. */
     clear() {
-        const failed = [];
         this.close();
-        for (const [name] of [...this.files(""), ...this.files(REJECTED)]) {
-            try {
-                this.store.remove(name);
-            }
-            catch (error) {
-                failed.push(error);
-            }
+        for (const [name] of [...this.files(""), ...this.files(REJECTED)])
+            this.removed(name);
+    }
+    /** Delete a file; false, and a line in the log, if that cannot be. */
+    removed(name) {
+        try {
+            this.store.remove(name);
+            return true;
         }
-        if (failed.length)
-            throw failed[0];
+        catch {
+            this.warn(`${name} is not deleted`);
+            return false;
+        }
     }
     /** Return all files of events in a folder and their sizes, oldest first. */
     files(folder) {
@@ -146,8 +142,8 @@ export class Queue {
             if (total <= mostBytes - room)
                 break;
             this.warn(`the queue is full: ${name} is lost`);
-            this.store.remove(name);
-            total -= size;
+            if (this.removed(name))
+                total -= size;
         }
         this.room = Math.min(mostBytes - total, mostBytes / 10);
     }
@@ -173,6 +169,7 @@ export class Client {
         this.tokens = new Map();
         this.refused = new Map();
         this.askedInVain = new Set();
+        this.answered = new Map(); // what the disk did not let it settle
         this.beaconed = new Set();
         this.failures = 0;
         this.hasAnswer = true;
@@ -276,7 +273,7 @@ export class Client {
     /** Delete what waits, and keep and send nothing more, also after a restart. */
     optOut() {
         this.isOptedOut = true;
-        this.guard("the opt-out is not kept", () => this.queue.store.write(OPTED_OUT, ""));
+        this.guard("the opt-out holds until a restart", () => this.queue.store.write(OPTED_OUT, ""));
         this.guard("not all is deleted", () => this.queue.clear());
     }
     /** Track again, in a new run. */
@@ -347,7 +344,7 @@ export class Client {
             this.queue.close();
             let room = LEAVING_BYTES;
             for (const name of this.queue.closed().filter((each) => each.startsWith(this.queue.run))) {
-                const segment = this.beaconed.has(name) ? null : this.queue.read(name);
+                const segment = this.beaconed.has(name) || this.answered.has(name) ? null : this.queue.read(name);
                 if (!segment)
                     continue;
                 const body = this.body(segment, { access_token: token });
@@ -356,7 +353,7 @@ export class Client {
                     break;
                 this.beaconed.add(name);
                 if (this.clock.monotonic() < this.preflightUntil) {
-                    const sent = this.deliver(segment, token, { sent: 0, status: null }, true);
+                    const sent = this.deliver(segment, token, { sent: 0, status: null }, undefined, true);
                     this.sending = Promise.allSettled([this.sending, sent]);
                 }
                 else {
@@ -402,15 +399,25 @@ export class Client {
             return [];
         seen.add(name);
         const segment = this.queue.read(name);
-        const token = segment && (await this.token(segment.head.user_id));
-        return segment && token ? this.deliver(segment, token, flushed) : [];
+        const answer = this.answered.get(name);
+        const token = segment && (answer ? "" : await this.token(segment.head.user_id));
+        return segment && token !== null ? this.deliver(segment, token, flushed, answer) : [];
     }
-    async deliver(segment, token, flushed, isLeaving = false) {
-        const answer = await this.post(segment, token, isLeaving);
-        const [what, again] = this.settle(segment, token, answer);
+    async deliver(segment, token, flushed, before, isLeaving = false) {
         const { name, lines } = segment;
-        this.tell(what === "set aside" ? "warn" : "debug", `${name}, ${lines.length} events: ${answer.status}, ${what}`);
-        if (what.startsWith("stored"))
+        const answer = before ?? (await this.post(segment, token, isLeaving));
+        this.answered.delete(name);
+        let [what, again] = ["", []];
+        try {
+            [what, again] = this.settle(segment, token, answer);
+        }
+        catch (error) {
+            this.answered.set(name, answer); // later, and it is sent no second time
+            what = `${nameOfError(error)}, ${this.pause("kept")}`;
+        }
+        const isBad = what === "set aside" || this.answered.has(name);
+        this.tell(isBad ? "warn" : "debug", `${name}, ${lines.length} events: ${answer.status}, ${what}`);
+        if (what === "stored")
             flushed.sent += lines.length;
         flushed.status = answer.status || null;
         return again;
@@ -419,21 +426,20 @@ export class Client {
     settle(segment, token, answer) {
         const { name, lines, head } = segment;
         const { status, told } = answer;
-        this.tokens.set(head.user_id, token);
         if (this.optedOut)
             return ["deleted", []];
         this.hasAnswer = status !== 0;
         if (status === 202 && told?.success === true) {
             this.refused.delete(head.user_id);
-            if (!this.queue.finish(name, false))
-                return this.pause("stored, but not deleted");
+            this.queue.store.remove(name);
             this.failures = 0;
             return ["stored", []];
         }
         if (status === 413 || ((status === 400 || status === 422) && told?.error)) {
             if (lines.length > 1)
                 return ["halved", this.queue.halve(segment)];
-            return this.queue.finish(name, true) ? ["set aside", []] : this.pause("refused, but not set aside");
+            this.queue.setAside(name);
+            return ["set aside", []];
         }
         if (status === 415 && this.settings.hasGzip) {
             this.settings = { ...this.settings, hasGzip: false };
@@ -446,13 +452,13 @@ export class Client {
             this.tokens.delete(head.user_id);
             return ["waits for another token", [name]];
         }
-        return this.pause("kept", [404, 405, 410, 415].includes(status) ? HOUR_SECONDS : answer.wait);
+        return [this.pause("kept", [404, 405, 410, 415].includes(status) ? HOUR_SECONDS : answer.wait), null];
     }
     /** Send nothing for a while: what is younger does not overtake what waits. */
     pause(what, seconds) {
         const pause = this.backOff(seconds);
         this.quietUntil = this.clock.monotonic() + pause;
-        return [`${what}, next try in ${pause.toFixed(1)} s`, null];
+        return `${what}, next try in ${pause.toFixed(1)} s`;
     }
     backOff(seconds) {
         this.failures = Math.min(this.failures + 1, 16);
@@ -494,6 +500,7 @@ export class Client {
             "Content-Type": "application/json",
             Authorization: `Bearer ${token}`,
         };
+        this.tokens.set(segment.head.user_id, token);
         let body = this.body(segment);
         if (!isLeaving && this.settings.hasGzip && body.length > GZIP_FROM_BYTES) {
             const packed = new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"));
@@ -557,7 +564,7 @@ export class Client {
     }
     /** Say so, by the error's name alone: what it says may have a token or an event in it. */
     failed(what, error) {
-        this.tell("warn", `${what}: ${error instanceof Error ? error.name : typeof error}`);
+        this.tell("warn", `${what}: ${nameOfError(error)}`);
     }
     tell(level, line) {
         try {
@@ -567,6 +574,9 @@ export class Client {
             // what writes the log is the game's
         }
     }
+}
+function nameOfError(error) {
+    return error instanceof Error ? error.name : typeof error;
 }
 /** Files in localStorage, a key each. Tabs share it: a lock says which runs are being written. */
 export class LocalStore {
@@ -607,7 +617,7 @@ export class LocalStore {
                 this.write(name, text + line); // whole, so it is there again if another tab has sent it
                 text += line;
             },
-            close: () => undefined,
+            close: () => true,
         };
     }
     remove(name) {

@@ -29,7 +29,8 @@ export type Data = Record<string, unknown>;
 /** Writes on to a file, a line at once; `append` throws if it did not get there. */
 export interface Appender {
   append(line: string): void;
-  close(): void;
+  /** End it; false if it was not there any more. */
+  close(): boolean;
 }
 
 /** Where files are kept. Text is ASCII, so that its length is its bytes. All may throw. */
@@ -115,7 +116,6 @@ export class Queue {
   private next = 0;
   private open: { name: string; file: Appender; events: number; bytes: number } | null = null;
   private room = 0;
-  private readonly done = new Set<string>(); // what is not to be sent, though it cannot be deleted
 
   constructor(
     readonly store: Store,
@@ -155,13 +155,14 @@ export class Queue {
   close(): void {
     const closed = this.open;
     this.open = null;
-    closed?.file.close();
+    if (!closed || closed.file.close()) return;
+    this.warn(`${closed.name} is gone: another process has sent its ${closed.events} events, or they are lost`);
   }
 
   /** Return the files to be sent, oldest first. */
   closed(): string[] {
     const names = [...this.store.sizes("").keys()].sort();
-    return names.filter((name) => FILE_NAME.test(name) && name !== this.open?.name && !this.done.has(name));
+    return names.filter((name) => FILE_NAME.test(name) && name !== this.open?.name);
   }
 
   /** Return a file; null if it is gone, or is none and was set aside. */
@@ -177,7 +178,8 @@ export class Queue {
     } catch {
       // as one that says nothing of a player
     }
-    this.finish(name, true);
+    this.warn(`${name} cannot be read, and is set aside`);
+    this.setAside(name);
     return null;
   }
 
@@ -190,33 +192,29 @@ export class Queue {
     return [name, copy];
   }
 
-  /** Delete a file, or keep what will never be taken for somebody to look at; false if neither can be. */
-  finish(name: string, isRejected: boolean): boolean {
-    this.done.add(name);
-    try {
-      const text = isRejected ? this.store.read(name) : null;
-      if (text !== null) this.store.write(REJECTED + name, text);
-      this.store.remove(name);
-      this.done.delete(name);
-      if (isRejected) this.files(REJECTED).slice(0, -REJECTED_FILES).forEach(([each]) => this.store.remove(each));
-      return true;
-    } catch {
-      return false;
-    }
+  /** Keep what will never be taken, for somebody to look at. */
+  setAside(name: string): void {
+    const text = this.store.read(name);
+    if (text !== null) this.store.write(REJECTED + name, text);
+    this.store.remove(name);
+    for (const [oldest] of this.files(REJECTED).slice(0, -REJECTED_FILES)) this.store.remove(oldest);
   }
 
   /** Delete all events, as far as each can be. */
   clear(): void {
-    const failed: unknown[] = [];
     this.close();
-    for (const [name] of [...this.files(""), ...this.files(REJECTED)]) {
-      try {
-        this.store.remove(name);
-      } catch (error) {
-        failed.push(error);
-      }
+    for (const [name] of [...this.files(""), ...this.files(REJECTED)]) this.removed(name);
+  }
+
+  /** Delete a file; false, and a line in the log, if that cannot be. */
+  private removed(name: string): boolean {
+    try {
+      this.store.remove(name);
+      return true;
+    } catch {
+      this.warn(`${name} is not deleted`);
+      return false;
     }
-    if (failed.length) throw failed[0];
   }
 
   /** Return all files of events in a folder and their sizes, oldest first. */
@@ -232,8 +230,7 @@ export class Queue {
     for (const [name, size] of files) {
       if (total <= mostBytes - room) break;
       this.warn(`the queue is full: ${name} is lost`);
-      this.store.remove(name);
-      total -= size;
+      if (this.removed(name)) total -= size;
     }
     this.room = Math.min(mostBytes - total, mostBytes / 10);
   }
@@ -267,6 +264,7 @@ export class Client {
   private readonly tokens = new Map<string, string>();
   private readonly refused = new Map<string, { token: string | null; until: number }>();
   private readonly askedInVain = new Set<string>();
+  private readonly answered = new Map<string, Answer>(); // what the disk did not let it settle
   private readonly beaconed = new Set<string>();
   private failures = 0;
   private hasAnswer = true;
@@ -372,7 +370,7 @@ export class Client {
   /** Delete what waits, and keep and send nothing more, also after a restart. */
   optOut(): void {
     this.isOptedOut = true;
-    this.guard("the opt-out is not kept", () => this.queue.store.write(OPTED_OUT, ""));
+    this.guard("the opt-out holds until a restart", () => this.queue.store.write(OPTED_OUT, ""));
     this.guard("not all is deleted", () => this.queue.clear());
   }
 
@@ -446,14 +444,14 @@ export class Client {
       this.queue.close();
       let room = LEAVING_BYTES;
       for (const name of this.queue.closed().filter((each) => each.startsWith(this.queue.run))) {
-        const segment = this.beaconed.has(name) ? null : this.queue.read(name);
+        const segment = this.beaconed.has(name) || this.answered.has(name) ? null : this.queue.read(name);
         if (!segment) continue;
         const body = this.body(segment, { access_token: token });
         room -= body.length;
         if (room < 0) break;
         this.beaconed.add(name);
         if (this.clock.monotonic() < this.preflightUntil) {
-          const sent = this.deliver(segment, token, { sent: 0, status: null }, true);
+          const sent = this.deliver(segment, token, { sent: 0, status: null }, undefined, true);
           this.sending = Promise.allSettled([this.sending, sent]);
         } else {
           navigator.sendBeacon(this.url + "/ingest/events", body); // nobody is told: it is sent again
@@ -494,21 +492,25 @@ export class Client {
     if (name === null) return [];
     seen.add(name);
     const segment = this.queue.read(name);
-    const token = segment && (await this.token(segment.head.user_id));
-    return segment && token ? this.deliver(segment, token, flushed) : [];
+    const answer = this.answered.get(name);
+    const token = segment && (answer ? "" : await this.token(segment.head.user_id));
+    return segment && token !== null ? this.deliver(segment, token, flushed, answer) : [];
   }
 
-  private async deliver(
-    segment: Segment,
-    token: string,
-    flushed: Flushed,
-    isLeaving = false,
-  ): Promise<string[] | null> {
-    const answer = await this.post(segment, token, isLeaving);
-    const [what, again] = this.settle(segment, token, answer);
+  private async deliver(segment: Segment, token: string, flushed: Flushed, before?: Answer, isLeaving = false) {
     const { name, lines } = segment;
-    this.tell(what === "set aside" ? "warn" : "debug", `${name}, ${lines.length} events: ${answer.status}, ${what}`);
-    if (what.startsWith("stored")) flushed.sent += lines.length;
+    const answer = before ?? (await this.post(segment, token, isLeaving));
+    this.answered.delete(name);
+    let [what, again] = ["", [] as string[] | null];
+    try {
+      [what, again] = this.settle(segment, token, answer);
+    } catch (error) {
+      this.answered.set(name, answer); // later, and it is sent no second time
+      what = `${nameOfError(error)}, ${this.pause("kept")}`;
+    }
+    const isBad = what === "set aside" || this.answered.has(name);
+    this.tell(isBad ? "warn" : "debug", `${name}, ${lines.length} events: ${answer.status}, ${what}`);
+    if (what === "stored") flushed.sent += lines.length;
     flushed.status = answer.status || null;
     return again;
   }
@@ -517,18 +519,18 @@ export class Client {
   private settle(segment: Segment, token: string, answer: Answer): [string, string[] | null] {
     const { name, lines, head } = segment;
     const { status, told } = answer;
-    this.tokens.set(head.user_id, token);
     if (this.optedOut) return ["deleted", []];
     this.hasAnswer = status !== 0;
     if (status === 202 && told?.success === true) {
       this.refused.delete(head.user_id);
-      if (!this.queue.finish(name, false)) return this.pause("stored, but not deleted");
+      this.queue.store.remove(name);
       this.failures = 0;
       return ["stored", []];
     }
     if (status === 413 || ((status === 400 || status === 422) && told?.error)) {
       if (lines.length > 1) return ["halved", this.queue.halve(segment)];
-      return this.queue.finish(name, true) ? ["set aside", []] : this.pause("refused, but not set aside");
+      this.queue.setAside(name);
+      return ["set aside", []];
     }
     if (status === 415 && this.settings.hasGzip) {
       this.settings = { ...this.settings, hasGzip: false };
@@ -541,14 +543,14 @@ export class Client {
       this.tokens.delete(head.user_id);
       return ["waits for another token", [name]];
     }
-    return this.pause("kept", [404, 405, 410, 415].includes(status) ? HOUR_SECONDS : answer.wait);
+    return [this.pause("kept", [404, 405, 410, 415].includes(status) ? HOUR_SECONDS : answer.wait), null];
   }
 
   /** Send nothing for a while: what is younger does not overtake what waits. */
-  private pause(what: string, seconds?: number): [string, null] {
+  private pause(what: string, seconds?: number): string {
     const pause = this.backOff(seconds);
     this.quietUntil = this.clock.monotonic() + pause;
-    return [`${what}, next try in ${pause.toFixed(1)} s`, null];
+    return `${what}, next try in ${pause.toFixed(1)} s`;
   }
 
   private backOff(seconds?: number): number {
@@ -589,6 +591,7 @@ export class Client {
       "Content-Type": "application/json",
       Authorization: `Bearer ${token}`,
     };
+    this.tokens.set(segment.head.user_id, token);
     let body: BodyInit = this.body(segment);
     if (!isLeaving && this.settings.hasGzip && body.length > GZIP_FROM_BYTES) {
       const packed = new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"));
@@ -653,7 +656,7 @@ export class Client {
 
   /** Say so, by the error's name alone: what it says may have a token or an event in it. */
   private failed(what: string, error: unknown): void {
-    this.tell("warn", `${what}: ${error instanceof Error ? error.name : typeof error}`);
+    this.tell("warn", `${what}: ${nameOfError(error)}`);
   }
 
   private tell(level: "debug" | "warn", line: string): void {
@@ -663,6 +666,10 @@ export class Client {
       // what writes the log is the game's
     }
   }
+}
+
+function nameOfError(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
 }
 
 /** What a page keeps files in, as localStorage has it. */
@@ -711,7 +718,7 @@ export class LocalStore implements Store {
         this.write(name, text + line); // whole, so it is there again if another tab has sent it
         text += line;
       },
-      close: () => undefined,
+      close: () => true,
     };
   }
 

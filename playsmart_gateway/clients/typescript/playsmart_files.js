@@ -48,7 +48,11 @@ export class FileStore {
                 if (fs.statSync(path, { throwIfNoEntry: false })?.ino !== ino)
                     throw new Error("the file was taken");
             },
-            close: () => fs.closeSync(file),
+            close: () => {
+                const isThere = fs.fstatSync(file).nlink > 0;
+                fs.closeSync(file);
+                return isThere;
+            },
         };
     }
     remove(name) {
@@ -74,8 +78,8 @@ export class FileStore {
         const path = join(this.folder, name);
         fs.mkdirSync(join(path, ".."), { mode: 0o700, recursive: true });
         const begun = path + ".tmp";
-        const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND } = fs.constants;
-        const file = fs.openSync(begun, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600);
+        const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_NONBLOCK = 0 } = fs.constants; // it may be a pipe
+        const file = fs.openSync(begun, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NONBLOCK, 0o600);
         try {
             writeAll(file, text);
             fs.renameSync(begun, path);
