@@ -92,6 +92,8 @@ namespace PlaySmart {
             }
         }
 
+        internal string UserId => _userId;
+
         internal string Run => _queue.Run;
 
         internal bool IsDisabled => !_settings.Enabled;

@@ -16,7 +16,8 @@ namespace PlaySmart {
         /// <summary>The client; null before <c>Begin</c>.</summary>
         public static PlaySmartClient Client { get; private set; }
 
-        /// <summary>Begin, as the game starts: once the player's id is known. A second time it changes the player.</summary>
+        /// <summary>Begin, as the game starts: once the player's id is known.</summary>
+        /// <remarks>Called again it changes the player, if it is another; <c>token</c> stays the first one.</remarks>
         /// <param name="token">
         /// Is called on a thread of the client's, so it uses nothing of Unity: it returns what the game's
         /// login has got, or null as long as it has nothing.
@@ -26,7 +27,7 @@ namespace PlaySmart {
         public static PlaySmartClient Begin(
             string url, string userId, string gameId, Func<string, string> token, bool verbose = false) {
             if (Client != null) {
-                Client.ChangePlayer(userId);
+                if (userId != Client.UserId) Client.ChangePlayer(userId);
                 return Client;
             }
             var options = new PlaySmartOptions {

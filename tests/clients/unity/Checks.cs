@@ -349,6 +349,9 @@ namespace PlaySmart {
             string folder = Path.Combine(_folder, "no_backup", "playsmart");
             Equal(folder, UnityEngine.iOS.Device.NoBackup);
             client.Track("A");
+            Equal(client, PlaySmartUnity.Begin("http://127.0.0.1:9", "p-1", "game", _ => null));
+            client.Track("A");
+            Equal(1, Directory.GetFiles(folder).Length);
             Equal(client, PlaySmartUnity.Begin("http://127.0.0.1:9", "p-2", "game", _ => null));
             client.Track("B");
             string[] files = Directory.GetFiles(folder);
