@@ -4,6 +4,7 @@ import { Client } from "./playsmart_client.js";
 import { Tower } from "./game.js";
 
 const [GAME, REWARD, SHOWN_EVENTS, SHOWN_LINES] = ["com.example.tower", 10, 600, 8];
+const MISSING_MS = 30_000; // after which nothing that has left the browser is under way
 const PREFIX = `playsmart/${GAME}/`;
 const KEPT = "playsmart-demo";
 const at = (id) => document.getElementById(id);
@@ -42,7 +43,8 @@ async function ask(what, query) {
   return answer.json();
 }
 
-const kept = JSON.parse(localStorage.getItem(KEPT) ?? "null") ?? (await newPlayer());
+const remembered = () => JSON.parse(localStorage.getItem(KEPT) ?? "null");
+const kept = remembered() ?? (await newPlayer());
 const { token } = await ask("token", { player: kept.player });
 const client = new Client({
   url: location.origin,
@@ -56,12 +58,17 @@ client.hurry = 20;
 setInterval(() => client.flush(), 2_000);
 
 function track(kind, data, name) {
+  Object.assign(kept, remembered()); // another tab may have tracked, too
   client.track(kind, { ...data, n: kept.tracked }, name);
   kept.tracked += 1;
   kept.levels += kind === "LevelCompleted" ? 1 : 0;
   localStorage.setItem(KEPT, JSON.stringify(kept));
   show();
 }
+
+addEventListener("storage", ({ key }) => {
+  if (key === KEPT && remembered()?.player !== kept.player) location.reload();
+});
 
 function say(line) {
   const item = document.createElement("li");
@@ -73,13 +80,15 @@ function say(line) {
 // --- what is stored, as the gateway tells it
 
 const copies = new Map(); // of each event, by its number
-let [position, coins, isReached] = [kept.position, 0, true];
+let [position, coins, isReached, movedAt] = [kept.position, 0, true, performance.now()];
 
 async function look() {
+  Object.assign(kept, remembered());
   try {
     for (let told = {}; !told.is_all; ) {
       told = await ask("stored", { player: kept.player, after: position });
       ({ position, coins } = told);
+      if (told.events.length) movedAt = performance.now();
       for (const { n } of told.events) copies.set(n, (copies.get(n) ?? 0) + 1);
     }
     isReached = true;
@@ -99,20 +108,19 @@ function show() {
   const stored = [...copies.values()].reduce((sum, each) => sum + each, 0);
   const doubled = [...copies.values()].filter((each) => each > 1).length;
   const due = REWARD * kept.levels;
-  const told = { tracked: kept.tracked, stored, waiting: waiting(), coins, due, requests, player: kept.player };
+  const left = waiting();
+  if (left) movedAt = performance.now();
+  const isMissing = performance.now() - movedAt > MISSING_MS;
+  const told = { tracked: kept.tracked, stored, waiting: left, coins, due, requests, player: kept.player };
   told.share = `${stored} of ${kept.tracked}`;
   for (const [id, value] of Object.entries(told)) at(id).textContent = value;
   at("score").textContent = `Height ${tower.height}, level ${tower.level}`;
   const isEqual = stored === kept.tracked && !doubled && coins === due;
-  judge(
-    ...(doubled
-      ? ["bad", `✗ ${doubled} are stored twice`]
-      : !isReached
-        ? ["bad", "The gateway does not answer"]
-        : isEqual
-          ? ["good", "✓ All are stored, each once"]
-          : ["wait", "Some are on their way"]),
-  );
+  if (doubled) judge("bad", `✗ ${doubled} are stored twice`);
+  else if (!isReached) judge("bad", "The gateway does not answer");
+  else if (isEqual) judge("good", "✓ All are stored, each once");
+  else if (isMissing) judge("bad", "✗ Some are missing");
+  else judge("wait", "Some are on their way");
   const first = Math.max(0, kept.tracked - SHOWN_EVENTS);
   const squares = at("events");
   while (squares.children.length < kept.tracked - first) squares.append(document.createElement("li"));
