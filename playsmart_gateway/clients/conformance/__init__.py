@@ -3,8 +3,8 @@
 A client is told what to do by its *adapter*, a program that reads commands as lines of JSON. A
 *case* starts it, as often as it has lives, plays a gateway on 127.0.0.1 to it (``server``), and
 looks at what comes there and at what is on the disk (``scene``). The cases are in ``sending``,
-``answers`` and ``keeping``. Start reading at ``run``; the protocol is in the manual, under
-``clients#prove-a-client``.
+``answers``, ``keeping`` and ``trouble``. Start reading at ``run``; the protocol is in the manual,
+under ``clients#prove-a-client``.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from playsmart_gateway.clients.conformance import answers, keeping, sending
+from playsmart_gateway.clients.conformance import answers, keeping, sending, trouble
 from playsmart_gateway.clients.conformance.adapter import Broken, Start, Unsupported, start_program
 from playsmart_gateway.clients.conformance.case import Case
 from playsmart_gateway.clients.conformance.scene import NotHere, Scene, Unmet
@@ -24,7 +24,7 @@ from playsmart_gateway.clients.conformance.server import ScriptedServer
 __all__ = ["CASES", "Case", "Result", "run"]
 
 CASES: dict[str, Case] = {
-    each.name: each for each in (*sending.CASES, *answers.CASES, *keeping.CASES)
+    each.name: each for group in (sending, answers, keeping, trouble) for each in group.CASES
 }
 """All cases by their names."""
 

@@ -7,11 +7,13 @@ Whatever it writes to standard error is kept, up to a bound, and searched for th
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any, Protocol, TypeAlias
 
@@ -46,13 +48,14 @@ Start: TypeAlias = Callable[[Sequence[str]], Process]
 
 
 def start_program(command: Sequence[str]) -> Process:
-    """Start a program in a session of its own."""
+    """Start a program in a session of its own, in which a write beyond a limit is an error."""
     return subprocess.Popen(  # noqa: S603 - it is what the operator wants to try
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        restore_signals=False,  # SIGXFSZ would end it
     )
 
 
@@ -139,6 +142,30 @@ class Adapter:
         if told.get("error") == "unsupported":
             raise Unsupported(f"the adapter does not support {_named(command)}")
         raise Broken(f"{_named(command)} failed: {str(told.get('error'))[:120]}")
+
+    def limit_files(self, most_bytes: int | None) -> None:
+        """Let no file that it writes grow beyond this; None for no limit.
+
+        A write that would is short, or fails, as on a disk that is full.
+
+        Raises:
+            Unsupported: the platform cannot do that from outside.
+        """
+        if not hasattr(resource, "prlimit"):
+            raise Unsupported("this platform sets no limits to other processes")
+        most = resource.RLIM_INFINITY if most_bytes is None else most_bytes
+        for process in self._session():
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(process, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+    def _session(self) -> list[int]:
+        """Return it and all that it started."""
+        found = []
+        for each in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                session = each.read_text().rpartition(")")[2].split()[3]
+                found += [int(each.parent.name)] if int(session) == self._process.pid else []
+        return found
 
     def kill(self) -> None:
         """End it by SIGKILL, with all that it started, and wait until it is gone."""

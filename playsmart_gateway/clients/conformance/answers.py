@@ -46,6 +46,7 @@ _PASSING = (
     _Trouble("status-204", "a 204", Answer(204)),
     _Trouble("silence", "no answer at all", Answer(fate="silence")),
     _Trouble("answer-cut-off", "half an answer", Answer(body=_TAKEN, fate="cut")),
+    _Trouble("answer-in-drops", "an answer byte by byte, without an end", Answer(fate="drops")),
     _Trouble("reset-after-reading", "a reset in place of the answer", Answer(fate="reset")),
 )
 """The next try may work: the same process sends the batch again."""

@@ -1,7 +1,6 @@
-"""Cases about what is on the disk: kills, strange files, other players, bounds, settings."""
+"""Cases about what a client keeps: over a kill, for whom, how much, and what settings say of it."""
 
 import time
-from pathlib import Path
 
 from playsmart_gateway.clients.conformance.adapter import wait
 from playsmart_gateway.clients.conformance.case import cases
@@ -22,11 +21,11 @@ from playsmart_gateway.clients.conformance.server import (
     refusal,
 )
 
-_STRANGE_RUN = "01900000-0000-7000-8000-000000000000"
 _MAX_QUEUE_BYTES = 12_582_912
 """What the queue may take on the disk: 10 MiB, and some room for how it is counted."""
 
 _LEAST_QUEUE_BYTES = 524_288
+_SMALL_QUEUE_BYTES = 200_000
 _PAUSE_SECONDS = 0.1
 _TO_OVERFLOW, _LARGE = 1_000, 16_384
 
@@ -101,54 +100,6 @@ def quits(scene: Scene) -> None:
     scene.expect_each_event_to_keep_its_number()
 
 
-# --- strange files
-
-
-def torn_line(scene: Scene) -> None:
-    """Of a file whose last line is torn all the other lines are sent, and no wrong request."""
-    scene.server.script = busy
-    life = scene.life()
-    marks = life.track(5)
-    life.kill()
-    newest = scene.queue()[-1]
-    newest.write_bytes(newest.read_bytes()[:-9])
-    scene.server.script = accept
-    following = scene.life()
-    following.deliver(marks[:-1] + following.track(2))
-    expect(all(each.events for each in scene.requests), "requests in JSON", "one that is none")
-    scene.expect_each_event_to_keep_its_number()
-
-
-def unreadable_file(scene: Scene) -> None:
-    """A file in the queue that cannot be read does not hold up the others."""
-    folder, marks = _left_behind(scene)
-    strange = folder / f"{_STRANGE_RUN}-00000000.ndjson"
-    strange.mkdir()  # not even the administrator can read that
-    (strange / "something").write_text("in it")
-    following = scene.life()
-    following.deliver(marks + following.track(2))
-
-
-def file_of_garbage(scene: Scene) -> None:
-    """A file in the queue that is no JSON does not hold up the others."""
-    folder, marks = _left_behind(scene)
-    strange = folder / f"{_STRANGE_RUN}-00000000.ndjson"
-    strange.write_bytes(b"\x00\xff\xfe garbage\n{half a line\n[]\n")
-    following = scene.life()
-    following.deliver(marks + following.track(2))
-
-
-def _left_behind(scene: Scene) -> tuple[Path, list[object]]:
-    """Have a life leave events; return the folder that they are in, and their marks."""
-    scene.server.script = busy
-    life = scene.life()
-    marks = life.track(3)
-    life.kill()
-    folder = scene.queue()[0].parent
-    scene.server.script = accept
-    return folder, marks
-
-
 # --- whose events they are
 
 
@@ -199,6 +150,39 @@ def opt_out(scene: Scene) -> None:
     expect(not left, "no event on the disk", f"some in {left}")
 
 
+def opt_out_of_the_next_life(scene: Scene) -> None:
+    """An opt-out holds in the next life, too."""
+    life = scene.life()
+    life.track(1)
+    life.ask("optout")
+    life.kill()
+    following = scene.life()
+    told = following.state().get("opted_out")
+    expect(told is True, "opted_out true", told)
+    secret = "said-after-the-opt-out"  # noqa: S105 - no password
+    following.track(3, note=secret)
+    scene.expect_quiet(following, "no request after the opt-out")
+    left = [each.name for each in scene.files() if secret.encode() in each.read_bytes()]
+    expect(not left, "no event on the disk", f"some in {left}")
+
+
+def opt_in(scene: Scene) -> None:
+    """Who opts in again begins a new run, and of the time between nothing is kept."""
+    life = scene.life()
+    before = life.track(3)
+    life.deliver(before)
+    life.ask("optout")
+    unwanted = life.track(3)
+    life.ask("optin")
+    marks = life.track(3)
+    life.deliver(marks)
+    expect(not set(unwanted) & scene.arrived(), "nothing of the time between", "some of it")
+    named = {mark: (run, number) for run, number, mark in numbered(scene.requests)}
+    expect(named[marks[0]][0] != named[before[0]][0], "another run", "the same run")
+    came = [named[each][1] for each in marks]
+    expect(came == [0, 1, 2], "its numbers from 0 on", came)
+
+
 def bound(scene: Scene) -> None:
     """A queue that nobody takes is bounded at about 10 MiB; the oldest events go first."""
     scene.server.script = busy
@@ -216,6 +200,24 @@ def bound(scene: Scene) -> None:
     dropped = [each for each in marks if each not in arrived]
     expect(dropped == marks[: len(dropped)], "the oldest to be dropped", "newer ones dropped")
     scene.expect_each_event_to_keep_its_number()
+
+
+def bound_of_the_settings(scene: Scene) -> None:
+    """Where the settings name another bound, that one holds from then on."""
+    assert isinstance(scene.server.ingest, dict)
+    scene.server.ingest["max_queue_bytes"] = _SMALL_QUEUE_BYTES
+    scene.server.script = busy
+    life = scene.life()
+    life.track(1)
+    scene.flush_and_wait_for_a_request(life)
+    most = _SMALL_QUEUE_BYTES * 3 // 2
+    for _ in range(5):
+        marks = life.track(10, text="x" * _LARGE)
+        size = sum(each.stat().st_size for each in scene.files())
+        expect(size <= most, f"at most {most} bytes on the disk", size)
+    life.kill()
+    scene.server.script = accept
+    scene.life().deliver(marks[-3:])
 
 
 # --- secrets
@@ -312,12 +314,12 @@ CASES = cases(
     killed_before_the_answer,
     killed_after_the_answer,
     quits,
-    torn_line,
-    unreadable_file,
-    file_of_garbage,
     another_player,
     opt_out,
+    opt_out_of_the_next_life,
+    opt_in,
     bound,
+    bound_of_the_settings,
     token_in_its_log,
     token_in_its_files,
     kill_switch,

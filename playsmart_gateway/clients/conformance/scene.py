@@ -273,6 +273,10 @@ class Life:
             return
         self.kill()
 
+    def limit_files(self, most_bytes: int | None) -> None:
+        """Let none of its files grow beyond this, as if the disk were full; None to end that."""
+        self._adapter.limit_files(most_bytes)
+
     def kill(self) -> None:
         """Kill it."""
         self._adapter.kill()

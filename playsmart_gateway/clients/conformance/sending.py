@@ -26,6 +26,7 @@ from playsmart_gateway.clients.conformance.server import (
 _RUN = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _AN_HOUR = timedelta(hours=1)
 _SLOW_SECONDS = 0.1
+_SMALL_BYTES = 1_000
 
 
 def request(scene: Scene) -> None:
@@ -89,6 +90,28 @@ def gzip(scene: Scene) -> None:
     if codings == {""}:
         raise NotHere("the client packs nothing, which is allowed")
     expect(codings <= {"", "gzip"}, "gzip", codings)
+
+
+def small_is_plain(scene: Scene) -> None:
+    """What is smaller than 1 kB is not packed: that would save nothing."""
+    life = scene.life()
+    life.deliver(life.track(1))
+    codings = {
+        each.headers.get("content-encoding", "")
+        for each in scene.requests
+        if len(each.body) < _SMALL_BYTES
+    }
+    expect(codings <= {""}, "no Content-Encoding", codings)
+
+
+def no_gzip(scene: Scene) -> None:
+    """Where the settings name no coding nothing is packed."""
+    assert isinstance(scene.server.ingest, dict)
+    scene.server.ingest["encodings"] = []
+    life = scene.life()
+    life.deliver(life.track(60, note="lines of events are much alike"))
+    codings = {each.headers.get("content-encoding", "") for each in scene.requests}
+    expect(codings == {""}, "no Content-Encoding", codings)
 
 
 def order(scene: Scene) -> None:
@@ -233,6 +256,8 @@ CASES = cases(
     custom_event,
     any_text,
     gzip,
+    small_is_plain,
+    no_gzip,
     order,
     one_at_a_time,
     once_only,

@@ -30,6 +30,7 @@ MAX_BODY_BYTES = 1_048_576
 LOGIN_PAGE = b"<html><title>Welcome to the Grand Hotel</title>Please sign in.</html>"
 
 _IDLE_SECONDS = 120
+_DROPS, _DROP_SECONDS = 10_000, 0.25
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -69,7 +70,7 @@ class Request:
         return cast(list[dict[str, Any]], events) if is_list else []
 
 
-Fate: TypeAlias = Literal["whole", "cut", "silence", "reset"]
+Fate: TypeAlias = Literal["whole", "cut", "silence", "reset", "drops"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Answer:
     """What is answered, and how much of it arrives.
 
     ``cut`` sends half of the body and closes, ``silence`` sends nothing until the client hangs
-    up, ``reset`` breaks the connection instead. ``then`` is called when all of it is sent.
+    up, ``reset`` breaks the connection instead, ``drops`` sends spaces in place of the body, one at
+    a time, until the client hangs up. ``then`` is called when all of it is sent.
     """
 
     status: int = 202
@@ -318,6 +320,13 @@ class _Handler(BaseHTTPRequestHandler):
             pass
         return b"".join(parts)
 
+    def _drip(self) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            for _ in range(_DROPS):
+                self.wfile.write(b" ")
+                time.sleep(_DROP_SECONDS)
+
     def _wait_until_it_hangs_up(self) -> None:
         with contextlib.suppress(OSError):
             self.connection.recv(1)
@@ -333,12 +342,14 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {
             "Date": formatdate(now, usegmt=True),
             "Content-Type": "application/json",
-            "Content-Length": str(len(answer.body)),
+            "Content-Length": str(_DROPS if answer.fate == "drops" else len(answer.body)),
         }
         for name, value in (headers | dict(answer.headers)).items():
             self.send_header(name, value)
         self.end_headers()
-        if answer.fate == "cut":
+        if answer.fate == "drops":
+            self._drip()
+        elif answer.fate == "cut":
             self.close_connection = True
             self.wfile.write(answer.body[: len(answer.body) // 2])
         else:

@@ -125,7 +125,7 @@ class Queue:
         self.folder = folder
         self.run, self._head, self._next = "", b"", 0
         self._path: Path | None = None
-        self._file = self._events = self._bytes = self._room = 0
+        self._file = self._events = self._bytes = self._room = self._most = 0
 
     def begin(self, head: Mapping[str, Any]) -> None:
         """Begin a run: number from 0, under a name that nobody else has."""
@@ -139,7 +139,7 @@ class Queue:
         number, self._next = self._next, self._next + 1
         if self._path is None:
             room = max(FILE_BYTES, len(self._head + line))
-            if self._room < room:
+            if self._room < room or self._most != most_bytes:
                 self._bound(most_bytes, room)
             self._room -= room
             self._path, self._file = self._new(self.run, number, self._head + line)
@@ -258,7 +258,7 @@ class Queue:
             with _logged(f"{path.name} is not deleted"):
                 path.unlink(missing_ok=True)
                 total -= size
-        self._room = min(most_bytes - total, LOOK_BYTES)
+        self._room, self._most = min(most_bytes - total, LOOK_BYTES), most_bytes
 
 
 class Client:

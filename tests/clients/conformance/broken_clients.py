@@ -4,6 +4,7 @@ Each is a mistake that was found in clients people use, and each loses events, h
 shows what nobody is to see. Without a name it is forked from, see ``nursery``.
 """
 
+import gzip
 import json
 import logging
 import sys
@@ -146,6 +147,14 @@ class DoesNotReadTheAnswer(GoodClient):
             return Answer()
 
 
+class WaitsForEveryByte(GoodClient):
+    @override
+    def _exchange(self, connection: HTTPConnection, method: str, path: str, *rest: Any) -> Answer:
+        connection.request(method, self._url.path + path, *rest)
+        answer = connection.getresponse()
+        return Answer(answer.status, json.loads(answer.read()))
+
+
 class NeverDeletes(GoodClient):
     @override
     def _settle(self, segment: Segment, token: str, answer: Answer) -> Settled:
@@ -246,7 +255,29 @@ class SendsAnybodysEvents(GoodClient):
         return super()._token(self._head["user_id"])
 
 
+class SendsWhatIsNoToken(GoodClient):
+    @override
+    def _token(self, user_id: str) -> str | None:
+        return (self._ask_token(user_id) or "none").replace("\n", " ")
+
+
 # --- files
+
+
+class GoesOnBehindATornLine(GoodClient):
+    class queue_kind(Queue):  # noqa: N801
+        @override
+        def _written(self, file: int, content: bytes) -> bool:
+            super()._written(file, content)
+            return True
+
+
+class GoesOnInADeletedFile(GoodClient):
+    class queue_kind(Queue):  # noqa: N801
+        @override
+        def close(self, *, if_deleted: bool = False) -> None:
+            if not if_deleted:
+                super().close()
 
 
 class StopsAtAStrangeFile(GoodClient):
@@ -288,7 +319,31 @@ class Unbounded(GoodClient):
     class queue_kind(Queue):  # noqa: N801
         @override
         def _bound(self, most_bytes: int, room: int) -> None:
-            self._room = sys.maxsize
+            self._room, self._most = sys.maxsize, most_bytes
+
+
+class OptsOutUpToAFolder(GoodClient):
+    class queue_kind(Queue):  # noqa: N801
+        @override
+        def clear(self) -> None:
+            self.close()
+            for path in sorted(self.folder.glob("*.ndjson")):
+                path.unlink()
+
+
+class ForgetsTheOptOut(GoodClient):
+    @override
+    def opt_out(self) -> None:
+        super().opt_out()
+        (self.queue.folder / "opted-out").unlink()
+
+
+class GoesOnAfterTheOptIn(GoodClient):
+    @override
+    def opt_in(self) -> None:
+        run, following = self.queue.run, self.queue._next
+        super().opt_in()
+        self.queue.run, self.queue._next = run, following
 
 
 class OptsOutOfSendingOnly(GoodClient):
@@ -365,6 +420,23 @@ class PacksInSilence(GoodClient):
         if rest:
             rest[1].pop("Content-Encoding", None)
         return super()._exchange(connection, method, path, *rest)
+
+
+class PacksEverything(GoodClient):
+    @override
+    def _exchange(self, connection: HTTPConnection, method: str, path: str, *rest: Any) -> Answer:
+        if rest and "Content-Encoding" not in rest[1]:
+            rest[1]["Content-Encoding"] = "gzip"
+            rest = gzip.compress(rest[0]), rest[1]
+        return super()._exchange(connection, method, path, *rest)
+
+
+class RaisesAtAnEmptyType(GoodClient):
+    @override
+    def track(self, kind: str, data: Data = None, *, name: str | None = None) -> None:
+        if not kind:
+            raise ValueError("an event has to have a type")
+        super().track(kind, data, name=name)
 
 
 class TakesNamesForTypes(GoodClient):
