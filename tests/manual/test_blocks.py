@@ -38,6 +38,9 @@ ELSEWHERE = {
     ("lynes", ".venv/bin/playsmart-gateway serve"): "tests/manual/test_blocks.py",  # below
     ("clients", "$ playsmart-gateway conformance"): "tests/cli/test_conformance.py",
     ("clients", '> {"do": "init"'): "tests/cli/test_conformance.py",
+    ("client-java", "import"): "tests/clients/test_java.py",
+    ("client-java", "playsmart-gateway client java --out playsmart"): "tests/clients/test_java.py",
+    ("client-java", "dependencies"): "tests/clients/test_java.py",
     ("client-typescript", "<script"): "tests/http/test_cross_origin_browser.py",
     ("client-typescript", "import"): "tests/clients/test_typescript.py",
     ("client-typescript", "mergeInto"): "tests/clients/test_typescript.py",
