@@ -32,6 +32,7 @@ export class Queue {
         this.next = 0;
         this.open = null;
         this.room = 0;
+        this.most = 0;
     }
     /** Begin a run: number from 0, under a name that nobody else has. */
     begin(head) {
@@ -57,7 +58,7 @@ export class Queue {
         }
         const most = Math.min(mostBytes, this.store.maxBytes);
         const room = Math.max(FILE_BYTES, this.top.length + line.length);
-        if (this.room < room)
+        if (this.room < room || this.most !== most)
             this.bound(most, room);
         this.room -= room;
         const name = nameOf(this.run, number, 8);
@@ -146,6 +147,7 @@ export class Queue {
                 total -= size;
         }
         this.room = Math.min(mostBytes - total, mostBytes / 10);
+        this.most = mostBytes;
     }
 }
 /**

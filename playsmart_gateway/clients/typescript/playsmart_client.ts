@@ -116,6 +116,7 @@ export class Queue {
   private next = 0;
   private open: { name: string; file: Appender; events: number; bytes: number } | null = null;
   private room = 0;
+  private most = 0;
 
   constructor(
     readonly store: Store,
@@ -145,7 +146,7 @@ export class Queue {
     }
     const most = Math.min(mostBytes, this.store.maxBytes);
     const room = Math.max(FILE_BYTES, this.top.length + line.length);
-    if (this.room < room) this.bound(most, room);
+    if (this.room < room || this.most !== most) this.bound(most, room);
     this.room -= room;
     const name = nameOf(this.run, number, 8);
     this.open = { name, file: this.store.begin(name, this.top + line), events: 1, bytes: line.length };
@@ -233,6 +234,7 @@ export class Queue {
       if (this.removed(name)) total -= size;
     }
     this.room = Math.min(mostBytes - total, mostBytes / 10);
+    this.most = mostBytes;
   }
 }
 
