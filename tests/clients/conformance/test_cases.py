@@ -51,6 +51,7 @@ BROKEN = {
     "SendsAnybodysEvents": ["another-player"],
     "StopsAtAStrangeFile": ["unreadable-file", "file-of-garbage", "pipe-in-the-queue"],
     "SendsTornLines": ["torn-line"],
+    "IgnoresLocks": ["shared-folder"],
     "WritesWhenItSends": ["killed-while-tracking", "quits"],
     "NewestFirst": ["order", "many"],
     "Unbounded": ["bound"],
