@@ -63,24 +63,17 @@ class Client(NamedTuple):
 _HERE = Path(__file__).parent
 
 CLIENTS = {
-    "java": Client(
-        "Android >= 5.0, and Java >= 8 elsewhere: games in Java and Kotlin",
-        _HERE / "java",
-        (
-            "PlaySmart.kt",
-            "PlaySmartClient.java",
-            "EventQueue.java",
-            "Http.java",
-            "Json.java",
-            "Settings.java",
-        ),
-        adapters.java,
-    ),
     "python": Client(
         "Python >= 3.11, the standard library: games and their servers",
         _HERE / "python",
         ("playsmart_client.py",),
         adapters.python,
+    ),
+    "godot": Client(
+        "Godot 4, and Godot >= 3.2 in a folder of its own: games on phones and desktops",
+        _HERE / "godot",
+        ("playsmart_client.gd", "godot3/playsmart_client.gd"),
+        adapters.godot,
     ),
     "typescript": Client(
         "TypeScript and JavaScript: games in browsers, and programs in node >= 20",

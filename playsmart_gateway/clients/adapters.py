@@ -47,12 +47,10 @@ def python(client: Path, built: Path) -> list[str]:
     return [sys.executable, "-P", "-m", f"playsmart_gateway.clients.{client.name}.adapter"]
 
 
-def java(client: Path, built: Path) -> list[str]:
-    """The one for Java, in a small JVM that starts fast: no Android is needed."""
-    build([tool("javac", "default-jdk-headless"), "-d", built, *sorted(client.glob("*.java"))])
-    small = ["-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m"]
-    program = [tool("java", "default-jre-headless"), *small, "-cp", str(built)]
-    return [*program, "com.playsmart.gateway.Adapter"]
+def godot(client: Path, built: Path) -> list[str]:
+    """The one for Godot 3, whose twin the client for Godot 4 is: the server that has no window."""
+    tool("godot3-server", "godot3-server")
+    return [tool("sh", "dash"), str(client / "godot3" / "adapter.sh")]
 
 
 def typescript(client: Path, built: Path) -> list[str]:

@@ -38,9 +38,10 @@ ELSEWHERE = {
     ("lynes", ".venv/bin/playsmart-gateway serve"): "tests/manual/test_blocks.py",  # below
     ("clients", "$ playsmart-gateway conformance"): "tests/cli/test_conformance.py",
     ("clients", '> {"do": "init"'): "tests/cli/test_conformance.py",
-    ("client-java", "import"): "tests/clients/test_java.py",
-    ("client-java", "playsmart-gateway client java --out playsmart"): "tests/clients/test_java.py",
-    ("client-java", "dependencies"): "tests/clients/test_java.py",
+    ("client-godot", "extends Node"): "tests/clients/test_godot.py",
+    ("client-godot", "config_version"): "tests/clients/test_godot.py",
+    ("client-godot", "[gd_scene"): "tests/clients/test_godot.py",
+    ("client-godot", "TOKEN="): "tests/clients/test_godot.py",
     ("client-typescript", "<script"): "tests/http/test_cross_origin_browser.py",
     ("client-typescript", "import"): "tests/clients/test_typescript.py",
     ("client-typescript", "mergeInto"): "tests/clients/test_typescript.py",

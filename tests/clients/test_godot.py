@@ -1,0 +1,145 @@
+"""The client for Godot: the one for Godot 3 runs, and that for Godot 4 is the same."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from playsmart_gateway.clients import CLIENTS
+from playsmart_gateway.clients.conformance import run
+from playsmart_gateway.clients.conformance.adapter import Adapter
+from tests.clients.scripted import GAME, PLAYER, scripted_gateway
+from tests.manual.blocks import block
+from tests.support.polling import PATIENCE_SECONDS
+
+GODOT, GDLINT = shutil.which("godot3-server"), shutil.which("gdlint")
+CLIENT = CLIENTS["godot"]
+GODOT4, GODOT3 = CLIENT.files
+CHECKS = Path(__file__).parent / "godot" / "checks.gd"
+LAST_PART = "# --- what Godot 3 and 4 call differently\n"
+IN_GODOT_3 = {
+    "a twin for Godot 3.": "a twin for Godot 4.",
+    ".is_empty()": ".empty()",
+    "PackedByteArray": "PoolByteArray",
+    ".to_utf8_buffer()": ".to_utf8()",
+    ".unicode_at(": ".ord_at(",
+    "TYPE_STRING, TYPE_STRING_NAME": "TYPE_STRING",
+    "TYPE_FLOAT": "TYPE_REAL",
+}
+"""What Godot 4 calls in another way, in the part that the two clients have in common."""
+
+TELLING = [
+    "numbers", "any-text", "gzip", "order", "sent-at-of-another-life", "clock-jump",
+    "captive-portal", "answer-cut-off", "redirect-takes-no-token", "retry-after-503",
+    "new-token", "poison-422", "killed-while-tracking", "torn-line", "another-player",
+    "opt-out", "kill-switch", "sampling",
+]  # fmt: skip
+"""Cases of conformance in which it would go wrong first."""
+
+process = pytest.mark.process
+needs_godot = pytest.mark.skipif(GODOT is None, reason="there is no godot3-server")
+needs_lint = pytest.mark.skipif(GDLINT is None, reason="there is no gdlint; pip: gdtoolkit")
+
+
+def parts(file: str) -> tuple[str, str]:
+    """The part of a client that both have in common, and the last one."""
+    common, _, last = CLIENT.read(file).decode().partition(LAST_PART)
+    return common, last
+
+
+def functions(code: str) -> list[str]:
+    return re.findall(r"^func (\w+\(.*\)):$", code, re.MULTILINE)
+
+
+def shell(command: str, folder: Path, **environment: str) -> str:
+    """Run a line in a folder, which is the player's home as well; return what it printed."""
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=folder,
+        env={**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), **environment},
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_what_runs_in_godot_3_is_what_godot_4_gets() -> None:
+    common = parts(GODOT4)[0]
+    for name, in_godot_3 in IN_GODOT_3.items():
+        assert name in common
+        common = common.replace(name, in_godot_3)
+    assert common == parts(GODOT3)[0]
+
+
+def test_their_last_parts_have_the_same_functions_and_are_short() -> None:
+    first, second = (functions(parts(each)[1]) for each in CLIENT.files)
+    assert first == second
+    assert max(len(parts(each)[1].splitlines()) for each in CLIENT.files) < 160
+
+
+@process
+@needs_lint
+def test_it_is_gdscript_in_its_usual_form(tmp_path: Path) -> None:
+    (tmp_path / "events.gd").write_text(block("client-godot", "gdscript", "extends Node\n\nconst"))
+    files = f"{CLIENT.folder / GODOT4} {tmp_path}/events.gd"
+    shell(f"gdlint {files} && gdformat --check {files}", tmp_path)
+
+
+@process
+@needs_godot
+def test_it_does_what_its_own_checks_ask_for(tmp_path: Path) -> None:
+    for each in (CHECKS, CLIENT.folder / GODOT3):
+        shutil.copy(each, tmp_path)
+    (tmp_path / "project.godot").write_text("config_version=4\n")
+    told = shell("godot3-server --path . --script checks.gd", tmp_path)
+    names = re.findall(r"^func (check_\w+)", CHECKS.read_text(), re.MULTILINE)
+    verdicts = dict(re.findall(r"^(check_\w+): (.*)$", told, re.MULTILINE))
+    assert verdicts == dict.fromkeys(names, "ok")
+
+
+@process
+@needs_godot
+def test_it_passes_the_cases_that_tell_most() -> None:
+    with CLIENT.ready() as command:
+        results = run(command, TELLING, seconds=PATIENCE_SECONDS, jobs=4)
+    assert [each for each in results if each.verdict != "passed"] == []
+
+
+@process
+@needs_godot
+def test_what_another_process_is_writing_is_sent_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+    with (
+        CLIENT.ready() as command,
+        scripted_gateway() as gateway,
+        Adapter(command, PATIENCE_SECONDS) as one,
+        Adapter(command, PATIENCE_SECONDS) as other,
+    ):
+        place = {"dir": str(tmp_path), "url": gateway.url, "user": PLAYER, "game": GAME}
+        for each in (one, other):
+            each.ask({"do": "init", **place, "token": "token"})
+        one.ask({"do": "track", "type": "AppOpen", "data": {"n": 0}})
+        assert other.ask({"do": "flush"})["sent"] == 1
+        one.ask({"do": "track", "type": "AppOpen", "data": {"n": 1}})
+        assert other.ask({"do": "flush"})["sent"] == 1
+        assert gateway.sent == [(0, 1), (1, 1)]
+
+
+@process
+@needs_godot
+def test_the_game_of_the_manual_sends_what_it_tracks(tmp_path: Path) -> None:
+    CLIENT.write(tmp_path / "playsmart")
+    (tmp_path / "project.godot").write_text(block("client-godot", "ini"))
+    (tmp_path / "main.tscn").write_text(block("client-godot", "tscn"))
+    script = block("client-godot", "gdscript", "extends Node\n\n\nfunc")
+    start = re.sub(r"\$\(.+\)", "token", block("client-godot", "sh", "TOKEN="))
+    with scripted_gateway() as gateway:
+        gateway.script(202)
+        script = script.replace("http://127.0.0.1:8000", gateway.url)
+        (tmp_path / "main.gd").write_text(script)
+        told = shell(start, tmp_path)
+        (sent,) = gateway.requests
+    assert (sent.token, sent.numbers) == ("token", (0, 3))
+    assert "3 events: 202, stored" in told
+    assert not [*tmp_path.rglob("*.ndjson")]
