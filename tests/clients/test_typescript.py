@@ -19,7 +19,7 @@ TELLING = [
     "numbers", "any-text", "gzip", "order", "sent-at-of-another-life", "clock-jump",
     "captive-portal", "answer-cut-off", "redirect-takes-no-token", "retry-after-503",
     "new-token", "poison-422", "killed-while-tracking", "torn-line", "another-player",
-    "opt-out", "kill-switch", "sampling",
+    "opt-out", "bound-of-the-settings", "full-disk", "kill-switch", "sampling",
 ]  # fmt: skip
 """Cases of conformance in which it would go wrong first."""
 
