@@ -26,7 +26,8 @@ UNITY = "-define:UNITY_5_3_OR_NEWER,UNITY_ANDROID,UNITY_IOS"
 TELLING = [
     "any-text", "gzip", "order", "sent-at-of-another-life", "clock-jump", "captive-portal",
     "answer-cut-off", "redirect-takes-no-token", "retry-after-503", "new-token", "poison-422",
-    "killed-while-tracking", "torn-line", "another-player", "opt-out", "sampling",
+    "killed-while-tracking", "torn-line", "another-player", "opt-out", "full-disk",
+    "folder-deleted", "sampling",
 ]  # fmt: skip
 """Cases of conformance in which it would go wrong first."""
 
