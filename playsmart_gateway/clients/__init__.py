@@ -63,6 +63,19 @@ class Client(NamedTuple):
 _HERE = Path(__file__).parent
 
 CLIENTS = {
+    "java": Client(
+        "Android >= 5.0, and Java >= 8 elsewhere: games in Java and Kotlin",
+        _HERE / "java",
+        (
+            "PlaySmart.kt",
+            "PlaySmartClient.java",
+            "EventQueue.java",
+            "Http.java",
+            "Json.java",
+            "Settings.java",
+        ),
+        adapters.java,
+    ),
     "python": Client(
         "Python >= 3.11, the standard library: games and their servers",
         _HERE / "python",

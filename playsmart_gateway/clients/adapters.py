@@ -53,6 +53,14 @@ def godot(client: Path, built: Path) -> list[str]:
     return [tool("sh", "dash"), str(client / "godot3" / "adapter.sh")]
 
 
+def java(client: Path, built: Path) -> list[str]:
+    """The one for Java, in a small JVM that starts fast: no Android is needed."""
+    build([tool("javac", "default-jdk-headless"), "-d", built, *sorted(client.glob("*.java"))])
+    small = ["-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m"]
+    program = [tool("java", "default-jre-headless"), *small, "-cp", str(built)]
+    return [*program, "com.playsmart.gateway.Adapter"]
+
+
 def typescript(client: Path, built: Path) -> list[str]:
     """The one for TypeScript, as the JavaScript that was made of it, in node."""
     return [tool("node", "nodejs"), str(client / "adapter.mjs")]

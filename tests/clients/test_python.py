@@ -344,7 +344,7 @@ def test_an_answer_that_comes_in_drops_is_given_up_in_time(
         game = Game(gateway, tmp_path / FOLDER)
         game.track(1)
         assert game.client.flush() == (0, None)
-        assert gateway.drops > 3
+        assert gateway.drops
     assert game.waiting() == 1
 
 

@@ -7,6 +7,7 @@ from playsmart_gateway.clients.conformance.case import cases
 from playsmart_gateway.clients.conformance.scene import (
     OTHER_PLAYER,
     PLAYER,
+    NotHere,
     Scene,
     expect,
     numbered,
@@ -97,6 +98,18 @@ def quits(scene: Scene) -> None:
     life.quit()
     scene.server.script = accept
     scene.life().deliver(marks)
+    scene.expect_each_event_to_keep_its_number()
+
+
+def shared_folder(scene: Scene) -> None:
+    """Of two processes that share a folder neither loses an event of the other."""
+    one, other = scene.life(), scene.life()
+    if one.state().get("locks") is False:
+        raise NotHere("on its platform there are no locks, and processes must not share a folder")
+    marks, others = one.track(3), other.track(3)
+    other.deliver(others)
+    marks += one.track(3)
+    one.deliver(marks)
     scene.expect_each_event_to_keep_its_number()
 
 
@@ -314,6 +327,7 @@ CASES = cases(
     killed_before_the_answer,
     killed_after_the_answer,
     quits,
+    shared_folder,
     another_player,
     opt_out,
     opt_out_of_the_next_life,

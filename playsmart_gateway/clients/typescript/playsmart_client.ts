@@ -87,7 +87,7 @@ export interface Flushed {
 interface Answer {
   status: number;
   told?: any;
-  wait?: number;
+  wait?: number | undefined;
 }
 
 /** What the gateway asks its clients to keep to. */
@@ -116,6 +116,7 @@ export class Queue {
   private next = 0;
   private open: { name: string; file: Appender; events: number; bytes: number } | null = null;
   private room = 0;
+  private most = 0;
 
   constructor(
     readonly store: Store,
@@ -145,7 +146,7 @@ export class Queue {
     }
     const most = Math.min(mostBytes, this.store.maxBytes);
     const room = Math.max(FILE_BYTES, this.top.length + line.length);
-    if (this.room < room) this.bound(most, room);
+    if (this.room < room || this.most !== most) this.bound(most, room);
     this.room -= room;
     const name = nameOf(this.run, number, 8);
     this.open = { name, file: this.store.begin(name, this.top + line), events: 1, bytes: line.length };
@@ -233,6 +234,7 @@ export class Queue {
       if (this.removed(name)) total -= size;
     }
     this.room = Math.min(mostBytes - total, mostBytes / 10);
+    this.most = mostBytes;
   }
 }
 
@@ -294,8 +296,8 @@ export class Client {
     this.clock = options.clock ?? { wall: () => Date.now() / 1000, monotonic: () => performance.now() / 1000 };
     this.fetch = options.fetch ?? ((input, init) => fetch(input, init));
     const platform = "document" in globalThis ? "web" : ((globalThis as any).process?.platform ?? "unknown");
-    const client: Data = { name: "playsmart-typescript", version: VERSION, platform };
-    if (options.appVersion) client.app_version = options.appVersion;
+    const app = options.appVersion ? { app_version: options.appVersion } : {};
+    const client: Data = { name: "playsmart-typescript", version: VERSION, platform, ...app };
     this.head = { user_id: options.userId, game_id: options.gameId, client };
     const store = options.store ?? new LocalStore(`playsmart/${options.gameId}/`);
     this.queue = new Queue(store, (what) => this.tell("warn", what));
@@ -324,10 +326,9 @@ export class Client {
   track(kind: string, data?: Data | null, name?: string | null): void {
     this.guard("an event is lost", () => {
       if (typeof (data ?? {}) !== "object" || Array.isArray(data)) throw new TypeError("data is no object");
-      const event: Data = { type: kind, timestamp: this.now() };
-      if (data && Object.keys(data).length) event.customdata = data;
-      if (name) event.customEventName = name;
-      const line = json(event) + "\n";
+      const said = data && Object.keys(data).length ? { customdata: data } : {};
+      const named = name ? { customEventName: name } : {};
+      const line = json({ type: kind, timestamp: this.now(), ...said, ...named }) + "\n";
       if (Math.abs(this.drifted() - this.drift) > CLOCK_SECONDS) this.begin();
       const { sample, maxQueueBytes } = this.settings;
       if (this.optedOut || this.share >= (sample.get(name || kind) ?? sample.get(kind) ?? 1)) return;
@@ -604,9 +605,9 @@ export class Client {
   }
 
   private body({ run, first, head, lines }: Segment, more: Data = {}): string {
-    const top: Data = { ...more, ...head, run, seq: first };
-    if (run === this.queue.run) top.sent_at = this.now(); // of an earlier run the clock may have been another
-    return `${json(top).slice(0, -1)},"events":[${lines.join(",")}]}`;
+    // of an earlier run the clock may have been another
+    const at = run === this.queue.run ? { sent_at: this.now() } : {};
+    return `${json({ ...more, ...head, run, seq: first, ...at }).slice(0, -1)},"events":[${lines.join(",")}]}`;
   }
 
   private async exchange(path: string, request: RequestInit): Promise<Answer> {
@@ -848,7 +849,7 @@ function nameOf(run: string, first: number, digits: number): string {
 function newRun(): string {
   const time = Date.now().toString(16).padStart(12, "0");
   const chance = [...crypto.getRandomValues(new Uint8Array(10))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const variant = "89ab"[parseInt(chance[3], 16) & 3];
+  const variant = "89ab"[parseInt(chance.slice(3, 4), 16) & 3];
   return [
     time.slice(0, 8),
     time.slice(8),
@@ -860,29 +861,28 @@ function newRun(): string {
 
 /** Return the first 32 bits of SHA-256 of a run's name as a share of 1; FIPS 180-4, for one block. */
 function shareOf(run: string): number {
-  const words = new Uint32Array(64);
-  [...run].forEach((letter, place) => (words[place >> 2] |= letter.charCodeAt(0) << (24 - 8 * (place & 3))));
-  words[run.length >> 2] |= 0x80 << (24 - 8 * (run.length & 3));
+  const words = Array.from({ length: 16 }, () => 0);
+  const word = (place: number): number => words[place] ?? 0;
+  [...run, "\x80"].forEach((letter, place) => {
+    words[place >> 2] = word(place >> 2) | (letter.charCodeAt(0) << (24 - 8 * (place & 3)));
+  });
   words[15] = 8 * run.length;
   const primes: number[] = [];
   for (let each = 2; primes.length < 64; each += 1) if (primes.every((prime) => each % prime)) primes.push(each);
-  const bits = (root: number): number => (root - Math.floor(root)) * 2 ** 32;
-  const start = Uint32Array.from(primes.slice(0, 8), (prime) => bits(Math.sqrt(prime)));
-  const turn = (word: number, by: number): number => (word >>> by) | (word << (32 - by));
-  let [a, b, c, d, e, f, g, h] = start;
-  for (let round = 0; round < 64; round += 1) {
+  const bits = (root: number): number => Math.floor((root - Math.floor(root)) * 2 ** 32);
+  const turn = (value: number, by: number): number => (value >>> by) | (value << (32 - by));
+  const start = primes.slice(0, 8).map((prime) => bits(Math.sqrt(prime)) | 0);
+  let [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = start;
+  primes.forEach((prime, round) => {
     if (round >= 16) {
-      const [early, late] = [words[round - 15], words[round - 2]];
-      words[round] =
-        words[round - 16] +
-        (turn(early, 7) ^ turn(early, 18) ^ (early >>> 3)) +
-        words[round - 7] +
-        (turn(late, 17) ^ turn(late, 19) ^ (late >>> 10));
+      const [early, late] = [word(round - 15), word(round - 2)];
+      const one = turn(early, 7) ^ turn(early, 18) ^ (early >>> 3);
+      const two = turn(late, 17) ^ turn(late, 19) ^ (late >>> 10);
+      words[round] = (word(round - 16) + one + word(round - 7) + two) | 0;
     }
-    const key = Math.floor(bits(Math.cbrt(primes[round])));
-    const one = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + key + words[round];
+    const one = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + bits(Math.cbrt(prime)) + word(round);
     const two = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
     [a, b, c, d, e, f, g, h] = [(one + two) | 0, a, b, c, (d + one) | 0, e, f, g];
-  }
-  return ((a + start[0]) >>> 0) / 2 ** 32;
+  });
+  return ((a + (start[0] ?? 0)) >>> 0) / 2 ** 32;
 }

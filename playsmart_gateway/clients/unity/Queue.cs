@@ -32,7 +32,7 @@ namespace PlaySmart {
         public readonly string Folder;
         private readonly Action<string> _warn;
         private byte[] _head;
-        private long _next, _room;
+        private long _next, _room, _most;
         private string _path;
         private FileStream _file;
         private int _events, _bytes;
@@ -60,7 +60,7 @@ namespace PlaySmart {
             long number = _next++;
             if (_file == null) {
                 long room = Math.Max(FileBytes, _head.Length + line.Length);
-                if (_room < room) Bound(mostBytes, room);
+                if (_room < room || _most != mostBytes) Bound(mostBytes, room);
                 _room -= room;
                 var content = new byte[_head.Length + line.Length];
                 _head.CopyTo(content, 0);
@@ -255,6 +255,7 @@ namespace PlaySmart {
                 }
             }
             _room = Math.Min(mostBytes - total, LookBytes);
+            _most = mostBytes;
         }
 
         private bool TryDelete(string path) {

@@ -63,7 +63,7 @@ class Scale:
 
 
 SHORT = Scale(
-    *(1.0, 1, 150), deaf=20, pipes=10, pipelined=3_000, endless=80, dripping=8, logins=10,
+    *(0.3, 1, 150), deaf=20, pipes=10, pipelined=3_000, endless=80, dripping=4, logins=5,
     is_idle=False,
 )  # fmt: skip
 """What the suite plays; with ``server.max_connections`` at 100."""

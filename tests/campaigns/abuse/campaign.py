@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import json
 import math
+import os
 import resource
-import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ from tests.campaigns.abuse.attacks import (
     Scale,
 )
 from tests.campaigns.crash.slow import p99
+from tests.support import warm
 from tests.support.count import (
     Verdict,
     count,
@@ -27,6 +29,7 @@ from tests.support.target import Target
 
 MEGABYTE = 1_048_576
 PROBE_SECONDS = 0.1
+ATTACKERS = "tests.campaigns.abuse.attacks:main"
 PLAYERS = 2
 
 
@@ -141,19 +144,17 @@ class Campaign:
     async def _attack(self, name: str, scale: dict[str, float], turn: int, found: Round) -> None:
         arguments = [name, "--port", str(self._server.port)]
         arguments += ["--scale", json.dumps(scale), "--turn", str(turn)]
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.campaigns.abuse.attacks", *arguments),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(scale["seconds"] + 300):
-                out, _ = await process.communicate()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
+        with tempfile.TemporaryFile() as out:
+            process = warm.start(
+                arguments, folder=ROOT, environment=os.environ, stdout=out, stderr=2, main=ATTACKERS
+            )
+            try:
+                code = await asyncio.to_thread(process.wait, scale["seconds"] + 300)
+            finally:
                 process.kill()
-        assert process.returncode == 0, name
-        seen = json.loads(out)
+            assert code == 0, name
+            out.seek(0)
+            seen = json.load(out)
         for answer, times in seen["answers"].items():
             found.answers[answer] = found.answers.get(answer, 0) + times
         found.wrong += sorted(set(seen["wrong"]))

@@ -69,7 +69,7 @@ def row_of(name: str, command: Sequence[str], options: argparse.Namespace) -> Ro
         earlier = _lived(f"{name}, {BEFORE_RUNS}", plan, is_earlier=True)
     return Row(
         client=name,
-        under=_version(command[0]),
+        under=_version(command),
         passed=counts["passed"],
         failed=counts["failed"],
         skipped=counts["skipped"],
@@ -110,7 +110,9 @@ def _lived(title: str, plan: Plan, *, is_earlier: bool) -> Verdict:
     return verdict
 
 
-def _version(program: str) -> str:
+def _version(command: Sequence[str]) -> str:
+    """Name what runs a client, behind what may be set for it."""
+    program = next(each for each in command if each != "env" and "=" not in each)
     told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
     return f"{Path(program).name} {found[0] if found else ''}"

@@ -298,6 +298,16 @@ class SendsTornLines(GoodClient):
             return super().read(path)
 
 
+class IgnoresLocks(GoodClient):
+    class queue_kind(Queue):  # noqa: N801
+        @override
+        def read(self, path: Path) -> Segment | None:
+            own, self.run = self.run, path.stem[:36]
+            segment = super().read(path)
+            self.run = own
+            return segment
+
+
 class WritesWhenItSends(GoodClient):
     def __init__(self, *given: Any, **named: Any) -> None:
         self.held: list[tuple[str, Data, str | None]] = []

@@ -24,16 +24,18 @@ class Newborn:
         self.stdin: IO[bytes] | None = os.fdopen(pipes[0], "wb")
         self.stdout: IO[bytes] | None = os.fdopen(pipes[1], "rb")
         self.stderr: IO[bytes] | None = os.fdopen(pipes[2], "rb")
-        self._life = life
+        self._life = os.fdopen(life, "rb")
+        self._lock = threading.Lock()
 
     def wait(self, timeout: float | None = None) -> int:
-        """The process holds the other end of ``life`` open."""
-        if self.returncode is None:
-            if not select.select([self._life], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(["newborn"], timeout or 0)
-            os.close(self._life)
-            self.returncode = 0
-        return self.returncode
+        """The process holds the other end of ``life`` open; several may wait."""
+        with self._lock:  # or two of them close it, the second perhaps what is another's by then
+            if self.returncode is None:
+                if not select.select([self._life], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired(["newborn"], timeout or 0)
+                self._life.close()
+                self.returncode = 0
+            return self.returncode
 
 
 class Nursery:

@@ -21,9 +21,9 @@ for line in sys.stdin:
 """
 
 
-def result_of(program: str, *, seconds: float = PATIENCE_SECONDS) -> Result:
+def result_of(program: str, *, case: str = "request", seconds: float = PATIENCE_SECONDS) -> Result:
     command = [sys.executable, "-S", "-c", program]
-    (result,) = run(command, ["request"], seconds=seconds, jobs=1)
+    (result,) = run(command, [case], seconds=seconds, jobs=1)
     return result
 
 
@@ -65,6 +65,12 @@ def test_what_it_does_not_support_is_skipped_and_said() -> None:
     )
     result = result_of(program)
     assert (result.verdict, result.detail) == ("skipped", "the adapter does not support track")
+
+
+def test_where_there_are_no_locks_nobody_has_to_share_a_folder() -> None:
+    program = ANSWERING.format(answer="""'{"ok": true, "locks": false}'""")
+    result = result_of(program, case="shared-folder")
+    assert (result.verdict, result.detail[:12]) == ("skipped", "on its platf")
 
 
 def test_the_end_of_what_it_wrote_to_standard_error_is_told() -> None:

@@ -12,6 +12,7 @@ namespace PlaySmart {
     internal sealed class FakeHttp : Http {
         public readonly List<string> Bodies = new List<string>(), Tokens = new List<string>();
         public Func<Answer> Script = Taken;
+        public Answer Asked;
         public int Settings;
 
         public FakeHttp() : base("") { }
@@ -28,7 +29,7 @@ namespace PlaySmart {
             string method, string path, byte[] body, string token, bool isGzip, double seconds) {
             if (method == "GET") {
                 Settings++;
-                return new Answer { Status = 404 };
+                return Asked ?? new Answer { Status = 404 };
             }
             lock (Bodies) {
                 Bodies.Add(Encoding.UTF8.GetString(body));
@@ -49,6 +50,7 @@ namespace PlaySmart {
     }
 
     internal static class Checks {
+        private const BindingFlags Any = BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static;
         private static string _folder;
         private static FakeHttp _http;
         private static List<string> _log;
@@ -145,7 +147,8 @@ namespace PlaySmart {
             foreach (string each in new[] { "{\"a\":[1,2.5,\"\\u00fc\\n\",true,false,null],\"b\":{}}", "-7", "\"\"" }) {
                 Equal(Written(ReadBack(each)), Written(ReadBack(Written(ReadBack(each)))));
             }
-            Equal("{\"a\":[1,2.5,\"\u00fc\\u000a\",{}]}", Written(ReadBack(" { \"a\" : [ 1 , 2.5, \"\\u00fc\\n\" ,{} ] } ")));
+            Equal("{\"a\":[1,2.5,\"\u00fc\\u000a\",{}]}",
+                Written(ReadBack(" { \"a\" : [ 1 , 2.5, \"\\u00fc\\n\" ,{} ] } ")));
             foreach (string each in new[] {
                 "", "{", "[1,]", "[1 2]", "{\"a\"}", "{a:1}", "NaN", "1e999", "\"\n\"", "\"\\x\"", "\"\\u12", "tru",
                 "{} {}", "-", "[,1]", "\0", new string('[', 100000),
@@ -175,8 +178,10 @@ namespace PlaySmart {
 
         private static void RefusesAddresses() {
             _options.Http = null;
-            foreach (string each in new[] { null, "", "events.example.com", "http://", "http://[", "ftp://a", "http://a:99999",
-                "https://user@a", "https://a?b" }) {
+            foreach (string each in new[] {
+                null, "", "events.example.com", "http://", "http://[", "ftp://a", "http://a:99999", "https://user@a",
+                "https://a?b",
+            }) {
                 Throws<ArgumentException>(() => new PlaySmartClient(each, _folder, "p", "g", _ => "t", _options));
             }
             new PlaySmartClient("https://a.example/base/ingest/events/", _folder, "p", "g", _ => "t", _options);
@@ -229,7 +234,7 @@ namespace PlaySmart {
             _options.Hurry = 1e9;
             client.Track("A");
             string path = TheFile(), aside = path + "-aside";
-            _http.Script = () => { // a disk that deletes nothing is not to be had by everybody: a folder in its place is
+            _http.Script = () => { // not everybody has a disk that deletes nothing, but a folder in its place
                 File.Move(path, aside);
                 Directory.CreateDirectory(path);
                 return FakeHttp.Taken();
@@ -272,13 +277,15 @@ namespace PlaySmart {
         }
 
         private static void OutlivesItsFolder() {
+            _http.Script = () => new Answer { Status = 503, Wait = 3600 };
             PlaySmartClient client = Made();
             client.Track("A");
-            Directory.Delete(_folder, true);
-            Equal(0, client.Flush().Sent);
+            client.Flush();
             client.Track("B");
-            Equal(1, client.Flush().Sent);
-            Equal(true, _http.Bodies[0].Contains("\"seq\":1,"));
+            Directory.Delete(_folder, true);
+            client.Flush();
+            client.Track("C");
+            Equal(true, TheFile().EndsWith("-00000002.ndjson", StringComparison.Ordinal));
             Equal(true, string.Join("", _log).Contains("was deleted by somebody"));
         }
 
@@ -291,7 +298,7 @@ namespace PlaySmart {
                 return FakeHttp.Told(400, "error", true);
             };
             client.Flush();
-            Equal("opted-out", Path.GetFileName(string.Join(" ", Directory.GetFiles(_folder))));
+            Equal(Path.Combine(_folder, "opted-out"), string.Join(" ", Directory.GetFiles(_folder)));
         }
 
         private static void OptsIn() {
@@ -332,10 +339,14 @@ namespace PlaySmart {
 
         private static void SendsByItself() {
             _options.Threaded = true;
+            object[] told = { Data("ingest", Data("flush_seconds", 3600L)) };
+            _http.Asked = FakeHttp.Told(200, "data", new List<object>(told));
             PlaySmartClient client = Made();
-            WaitFor(() => _http.Settings == 1);
-            for (int number = 0; number < 50; number++) client.Track("A");
-            WaitFor(() => client.Waiting() == 0);
+            WaitFor(() => _http.Settings == 1); // from then on it counts
+            for (int round = 0; round < 3; round++) {
+                for (int number = 0; number < 50; number++) client.Track("A");
+                WaitFor(() => client.Waiting() == 0);
+            }
             client.Track("B");
             client.Close(60);
             Equal(true, _http.Bodies[_http.Count - 1].Contains("\"type\":\"B\""));
@@ -345,7 +356,12 @@ namespace PlaySmart {
         private static void LivesInUnity() {
             Application.persistentDataPath = _folder;
             AndroidJavaObject.NoBackupFolder = Path.Combine(_folder, "no_backup");
-            PlaySmartClient client = PlaySmartUnity.Begin("http://127.0.0.1:9", "p-1", "game", _ => null, true);
+            var asked = new List<string>();
+            Func<string, string> token = player => {
+                lock (asked) asked.Add(player);
+                return null;
+            };
+            PlaySmartClient client = PlaySmartUnity.Begin("http://127.0.0.1:9", "p-1", "game", token, true);
             string folder = Path.Combine(_folder, "no_backup", "playsmart");
             Equal(folder, UnityEngine.iOS.Device.NoBackup);
             client.Track("A");
@@ -361,14 +377,17 @@ namespace PlaySmart {
             Equal(true, File.ReadAllText(files[1]).StartsWith("{\"user_id\":\"p-2\"", StringComparison.Ordinal));
             MonoBehaviour keeper = (MonoBehaviour)UnityEngine.Object.Kept.Find(each => each is PlaySmartUnity);
             Message(keeper, "OnApplicationPause", true);
+            WaitFor(() => {
+                lock (asked) return asked.Contains("p-2");
+            });
             Message(keeper, "OnApplicationQuit");
+            Equal(true, typeof(PlaySmartClient).GetField("_ending", Any).GetValue(client));
             Message(null, "Forget");
             Equal(null, PlaySmartUnity.Client);
         }
 
         /// <summary>Call what Unity calls by its name.</summary>
         private static void Message(object target, string name, params object[] arguments) {
-            const BindingFlags Any = BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static;
             typeof(PlaySmartUnity).GetMethod(name, Any).Invoke(target, arguments);
         }
     }
