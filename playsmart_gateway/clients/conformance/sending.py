@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from playsmart_gateway.clients.conformance.case import cases
 from playsmart_gateway.clients.conformance.scene import (
     GAME,
+    Life,
     NotHere,
     Scene,
     expect,
@@ -230,7 +231,45 @@ def background(scene: Scene) -> None:
     life = scene.life()
     marks = life.track(3)
     life.ask("background")
-    scene.wait_for(lambda: set(marks) <= scene.arrived(), "3 events")
+    _wait_for(scene, marks)
+
+
+def sends_at_fifty(scene: Scene) -> None:
+    """A client that is left alone sends 50 new events at once."""
+    life = _left_alone(scene, flush_seconds=3_600)
+    _wait_for(scene, life.track(50))
+
+
+def sends_in_time(scene: Scene) -> None:
+    """A client that is left alone sends every flush_seconds of the settings."""
+    life = _left_alone(scene, flush_seconds=1)
+    for _ in range(2):
+        _wait_for(scene, life.track(1))
+
+
+def sends_at_the_start(scene: Scene) -> None:
+    """A client that is left alone sends at its start what an earlier life has left."""
+    scene.server.script = busy
+    earlier = scene.life()
+    marks = earlier.track(3)
+    earlier.kill()
+    scene.server.script = accept
+    _left_alone(scene, flush_seconds=3_600)
+    _wait_for(scene, marks)
+
+
+def _left_alone(scene: Scene, flush_seconds: int) -> Life:
+    """Start a client that sends by itself, and wait until it has asked for its settings."""
+    assert isinstance(scene.server.ingest, dict)
+    scene.server.ingest["flush_seconds"] = flush_seconds
+    life = scene.life()
+    life.ask("alone")
+    scene.wait_for(lambda: scene.server.settings_asked, "a question for the settings")
+    return life
+
+
+def _wait_for(scene: Scene, marks: list[object]) -> None:
+    scene.wait_for(lambda: set(marks) <= scene.arrived(), f"{len(marks)} events to arrive")
 
 
 def _sent_at(sent: Request) -> datetime:
@@ -267,4 +306,7 @@ CASES = cases(
     clock_of_the_gateway,
     clock_jump,
     background,
+    sends_at_fifty,
+    sends_in_time,
+    sends_at_the_start,
 )

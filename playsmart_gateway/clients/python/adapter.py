@@ -2,9 +2,9 @@
 
 A line in is a JSON object, and its ``do`` is what to do: ``init`` (``dir``, ``url``, ``user``,
 ``game``, ``token``, ``hurry``), ``track`` (``type``, ``name``, ``data``), ``flush``, ``token``
-(``token``), ``background``, ``optout``, ``optin``, ``clock`` (``seconds``), ``state`` or ``quit``.
-A line out is an object, too: ``ok`` and, if that is false, ``error``. So a client of any language
-is tried by the same program.
+(``token``), ``alone``, ``background``, ``optout``, ``optin``, ``clock`` (``seconds``), ``state`` or
+``quit``. A line out is an object, too: ``ok`` and, if that is false, ``error``. So a client of any
+language is tried by the same program.
 """
 
 import contextlib
@@ -36,6 +36,7 @@ class Adapter:
 
     def __init__(self, kind: type[Client] = Client) -> None:
         self._kind = kind
+        self._make: Callable[..., Client] = kind
         self._client: Client | None = None
         self._tokens: dict[str, str] = {}
         self._user_id = ""
@@ -63,14 +64,27 @@ class Adapter:
         hurry: float = 1.0,
     ) -> None:
         """Make the client; a second time, another one in this process."""
+        self._user_id, self._tokens = user, {user: token}
+
+        def make(*, threaded: bool) -> Client:
+            client = self._kind(
+                url, dir, user, game, self._tokens.get, threaded=threaded, clock=self._clock
+            )
+            client.hurry = hurry
+            client.answer_seconds /= hurry
+            return client
+
+        self._make = make
+        self._begin(threaded=False)
+
+    def alone(self) -> None:
+        """Have a client that sends by itself, as in a game."""
+        self._begin(threaded=True)
+
+    def _begin(self, *, threaded: bool) -> None:
         if self._client:
             self._client.queue.close()
-        self._user_id, self._tokens = user, {user: token}
-        self._client = self._kind(
-            url, dir, user, game, self._tokens.get, threaded=False, clock=self._clock
-        )
-        self._client.hurry = hurry
-        self._client.answer_seconds /= hurry
+        self._client = self._make(threaded=threaded)
 
     def track(self, type: str, name: str | None = None, data: Any = None) -> None:  # noqa: A002
         """Keep an event."""
@@ -140,6 +154,7 @@ _COMMANDS: dict[str | None, Callable[..., dict[str, Any] | None]] = {
     "track": Adapter.track,
     "flush": Adapter.flush,
     "token": Adapter.token,
+    "alone": Adapter.alone,
     "background": Adapter.background,
     "optout": Adapter.optout,
     "optin": Adapter.optin,

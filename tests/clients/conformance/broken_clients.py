@@ -4,6 +4,7 @@ Each is a mistake that was found in clients people use, and each loses events, h
 shows what nobody is to see. Without a name it is forked from, see ``nursery``.
 """
 
+import contextlib
 import gzip
 import json
 import logging
@@ -228,6 +229,13 @@ class SleepsInTheBackground(GoodClient):
     @override
     def background(self) -> None:
         pass
+
+
+class NeverWakes(GoodClient):
+    @override
+    def _work(self) -> None:
+        with contextlib.closing(self._connection()) as connection:
+            self._refresh_settings(connection)
 
 
 # --- tokens and players

@@ -51,6 +51,7 @@ BROKEN = {
     "SendsAnybodysEvents": ["another-player"],
     "StopsAtAStrangeFile": ["unreadable-file", "file-of-garbage", "pipe-in-the-queue"],
     "SendsTornLines": ["torn-line"],
+    "NeverWakes": ["sends-at-fifty", "sends-in-time", "sends-at-the-start"],
     "IgnoresLocks": ["shared-folder"],
     "WritesWhenItSends": ["killed-while-tracking", "quits"],
     "NewestFirst": ["order", "many"],
@@ -87,6 +88,7 @@ HELD_UP = [
     "KnowsNoSettings",
     "SleepsInTheBackground",
     "WaitsForEveryByte",
+    "NeverWakes",
     "SendsNothingWithoutSettings",
 ]
 """Those whose events are there, and never come: it takes the whole time to see that."""
