@@ -3,11 +3,18 @@
 import os
 import re
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+from cryptography.hazmat.primitives.serialization.pkcs12 import (
+    PKCS12Certificate,
+    serialize_java_truststore,
+)
 
 from playsmart_gateway.clients import CLIENTS
 from playsmart_gateway.clients.conformance import run
@@ -21,19 +28,20 @@ from tests.clients.scripted import (
     scripted_gateway,
 )
 from tests.manual.blocks import block
+from tests.support.certificates import make_certificates
 from tests.support.polling import PATIENCE_SECONDS, wait_until
 
 CLIENT = CLIENTS["java"]
 HERE = Path(__file__).parent / "java"
 CHECKS = re.findall(r'^ +check\("(.+)", ', (HERE / "Checks.java").read_text("utf-8"), re.MULTILINE)
 STRICT = "-Xlint:all,-options -Werror"
-SMALL = "-Xshare:auto -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx64m"
+SMALL = "-Xshare:auto -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx128m"
 BANGKOK = "-Duser.language=th", "-Duser.country=TH", "-Duser.variant=TH"
 """Where digits are others, and the year is 543 ahead."""
 TELLING = [
-    "any-text", "gzip", "order", "sent-at-of-another-life", "clock-jump", "captive-portal",
-    "answer-cut-off", "redirect-takes-no-token", "retry-after-503", "new-token", "poison-422",
-    "killed-while-tracking", "torn-line", "another-player", "opt-out", "sampling",
+    "any-text", "order", "sent-at-of-another-life", "clock-of-the-gateway", "clock-jump",
+    "captive-portal", "redirect-takes-no-token", "retry-after-503", "new-token", "poison-422",
+    "killed-while-tracking", "torn-line", "another-player", "opt-out", "sampling", "full-disk",
 ]  # fmt: skip
 """Cases of conformance in which it would go wrong first."""
 
@@ -56,14 +64,14 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     CLIENT.write(folder)
     shutil.copy(HERE / "Checks.java", folder)
     shell(f"javac --release 8 {STRICT} -d out *.java", folder)
-    told = shell(f"java {SMALL} -cp out com.playsmart.gateway.Checks queues", folder)
+    told = shell("java -cp out com.playsmart.gateway.Checks queues", folder)
     return dict(line.split(": ", 1) for line in told.splitlines())
 
 
-def shell(command: str, folder: Path, **environment: str) -> str:
-    """Run a line in a folder, and return what it printed."""
+def shell(command: str, folder: Path) -> str:
+    """Run a line in a folder, every JVM a small one, and return what it printed."""
     ended = subprocess.run(
-        ["/bin/sh", "-c", command], cwd=folder, env={**os.environ, **environment},
+        ["/bin/sh", "-c", command], cwd=folder, env={**os.environ, "JAVA_TOOL_OPTIONS": SMALL},
         capture_output=True, text=True, timeout=PATIENCE_SECONDS * 4, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -122,6 +130,29 @@ def test_an_answer_in_drops_is_none_and_what_cannot_be_set_aside_is_not_sent_aga
             assert gateway.sent == [(0, 1)]
 
 
+def test_only_a_gateway_whose_certificate_is_known_gets_anything(
+    adapter: list[str], tmp_path: Path
+) -> None:
+    _, certificate, key = make_certificates(tmp_path)
+    known = x509.load_pem_x509_certificate(Path(certificate).read_bytes())
+    store, password = tmp_path / "known.p12", "changeit"
+    store.write_bytes(
+        serialize_java_truststore(
+            [PKCS12Certificate(known, b"tests")], BestAvailableEncryption(password.encode())
+        )
+    )
+    trusts = f"-Djavax.net.ssl.trustStore={store}", f"-Djavax.net.ssl.trustStorePassword={password}"
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    with scripted_gateway(tls) as gateway:
+        for options, sent, asked in ((), 0, 0), (trusts, 1, 1):
+            with Adapter([adapter[0], *options, *adapter[1:]], PATIENCE_SECONDS) as client:
+                client.ask(at(gateway.url, tmp_path / str(sent)))
+                client.ask({"do": "track", "type": "AppOpen", "data": {"n": 0}})
+                assert client.ask({"do": "flush"})["sent"] == sent
+            assert (len(gateway.requests), gateway.asked_for_settings) == (sent, asked)
+
+
 def at(url: str, folder: Path) -> dict[str, object]:
     """The command to begin."""
     return {
@@ -144,7 +175,7 @@ def test_the_program_of_the_manual_sends_what_it_tracks(tmp_path: Path) -> None:
         program = block("client-java", "java", "import")
         (tmp_path / "Game.java").write_text(program.replace("http://127.0.0.1:8000", gateway.url))
         shell(build, tmp_path)
-        shell(re.sub(r"\$\(.+\)", "token", start).replace("java ", f"java {SMALL} "), tmp_path)
+        shell(re.sub(r"\$\(.+\)", "token", start), tmp_path)
         (sent,) = gateway.requests
     assert (sent.token, sent.numbers) == ("token", (0, 3))
     assert not [*tmp_path.glob("events/*")]

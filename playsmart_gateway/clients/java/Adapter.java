@@ -10,9 +10,9 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * The client behind standard input: a JSON object a line says what to {@code do}, and is answered by
- * one with {@code ok}. The protocol is in the manual, {@code clients#the-adapter}. A game has no need
- * of this file.
+ * The client behind standard input: a JSON object a line says what to {@code do}, and is answered
+ * by one with {@code ok}. The protocol is in the manual, {@code clients#the-adapter}. A game has no
+ * need of this file.
  */
 final class Adapter {
     private final Map<String, String> tokens = new HashMap<>();
@@ -43,7 +43,8 @@ final class Adapter {
         }
     }
 
-    private void obey(Object what, Map<?, ?> command, Map<String, Object> answer) throws IOException {
+    private void obey(Object what, Map<?, ?> command, Map<String, Object> answer)
+            throws IOException {
         switch (String.valueOf(what)) {
             case "init":
                 if (client != null) client.queue.close();

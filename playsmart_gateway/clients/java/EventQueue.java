@@ -43,10 +43,12 @@ final class EventQueue {
         final String run;
         final long first;
         final Map<String, Object> head;
+
         /** A byte is a character. */
         final List<String> lines;
 
-        private Segment(File file, String run, long first, Map<String, Object> head, List<String> lines) {
+        private Segment(
+                File file, String run, long first, Map<String, Object> head, List<String> lines) {
             this.file = file;
             this.run = run;
             this.first = first;
@@ -66,7 +68,7 @@ final class EventQueue {
     private File file; // null if none is written
     private FileOutputStream out;
     private int events, bytes;
-    private long room;
+    private long room, most;
 
     EventQueue(File folder) {
         this.folder = folder.getAbsoluteFile();
@@ -86,7 +88,7 @@ final class EventQueue {
         long number = next++;
         if (file == null) {
             int wanted = Math.max(FILE_BYTES, head.length() + line.length());
-            if (room < wanted) bound(mostBytes, wanted);
+            if (room < wanted || most != mostBytes) bound(mostBytes, wanted);
             room -= wanted;
             File begun = named(run, number);
             out = create(begun, head + line);
@@ -106,7 +108,8 @@ final class EventQueue {
     /** Ends the file that is being written, so that it can be sent. */
     void close() {
         if (file == null) return;
-        if (!file.exists()) LOG.warning(file.getName() + " was deleted: " + events + " events are lost");
+        if (!file.exists())
+            LOG.warning(file.getName() + " was deleted: " + events + " events are lost");
         finish(file, out);
         file = null;
         events = bytes = 0;
@@ -246,7 +249,8 @@ final class EventQueue {
         try {
             isLocked(out.getChannel(), false); // no other process sends it yet
             out.write(content.getBytes(StandardCharsets.ISO_8859_1));
-            if (begun != file && !begun.renameTo(file)) throw new IOException("it cannot be renamed");
+            if (begun != file && !begun.renameTo(file))
+                throw new IOException("it cannot be renamed");
             return out;
         } catch (IOException full) {
             finish(file, out);
@@ -295,6 +299,7 @@ final class EventQueue {
             if (each.delete()) total -= size;
         }
         room = Math.min(mostBytes - total, LOOK_BYTES);
+        most = mostBytes;
     }
 
     /** Returns a UUID of version 7, which sorts by time. */

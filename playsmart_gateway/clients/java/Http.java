@@ -25,10 +25,13 @@ final class Http {
     /** What came back: status 0 for nothing whole. */
     static final class Answer {
         int status;
+
         /** What its JSON says; null if it is none, as the login page of a hotel. */
         Object told;
+
         /** What Retry-After says, at most an hour; -1 if it says nothing. */
         long waitMillis = -1;
+
         /** The gateway's clock; 0 if it says nothing. */
         long date;
 
@@ -85,7 +88,8 @@ final class Http {
         return thread;
     }
 
-    private static Answer talk(HttpURLConnection connection, String body, String token, boolean gzip)
+    private static Answer talk(
+            HttpURLConnection connection, String body, String token, boolean gzip)
             throws IOException {
         connection.setInstanceFollowRedirects(false); // they would take the token along
         connection.setUseCaches(false);
@@ -110,7 +114,8 @@ final class Http {
         String after = connection.getHeaderField("Retry-After");
         if (after != null && after.matches("[0-9]+")) {
             boolean isLong = after.length() > 9;
-            answer.waitMillis = isLong ? HOUR_MILLIS : Math.min(HOUR_MILLIS, Long.parseLong(after) * 1000);
+            answer.waitMillis =
+                    isLong ? HOUR_MILLIS : Math.min(HOUR_MILLIS, Long.parseLong(after) * 1000);
         }
         boolean isRefused = answer.status >= 400;
         InputStream in = isRefused ? connection.getErrorStream() : connection.getInputStream();

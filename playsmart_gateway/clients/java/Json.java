@@ -206,7 +206,9 @@ final class Json {
     }
 
     private static boolean isLetterOrDigit(char each) {
-        return each >= '0' && each <= '9' || each >= 'a' && each <= 'z' || each >= 'A' && each <= 'Z';
+        return each >= '0' && each <= '9'
+                || each >= 'a' && each <= 'z'
+                || each >= 'A' && each <= 'Z';
     }
 
     private void demand(boolean isSo) {

@@ -23,7 +23,8 @@ import java.util.logging.Level;
 import java.util.logging.Logger;
 
 /**
- * Tracks events of a player, and sends them and what is left of earlier runs to a PlaySmart gateway.
+ * Tracks events of a player, and sends them and what is left of earlier runs to a PlaySmart
+ * gateway.
  *
  * <p>{@link #track} writes an event to a file and returns; a thread sends the files. So a game that
  * is killed or offline loses nothing, and each event is stored once: a request names the run that
@@ -66,12 +67,17 @@ public final class PlaySmartClient {
     public static final class Options {
         /** The version of the game. */
         public String appVersion = "";
+
         public String platform = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
+
         /** Without a thread nothing is sent but by {@link #flush}. */
         public boolean hasThread = true;
+
         public Clock clock = new Clock();
+
         /** How long one answer may take. */
         public long answerMillis = 15000;
+
         /** By which pauses after failures are divided: a test has no time. */
         public double hurry = 1;
     }
@@ -80,6 +86,7 @@ public final class PlaySmartClient {
     public static final class Flushed {
         /** Events that the gateway took. */
         public final int sent;
+
         /** The gateway's last status; 0 if it was not asked, or is silent. */
         public final int status;
 
@@ -113,7 +120,8 @@ public final class PlaySmartClient {
     private final Map<String, String> tokens = new HashMap<>();
     private final Map<String, Refusal> refused = new HashMap<>();
     private final Set<String> askedInVain = new HashSet<>();
-    private final Map<File, Http.Answer> answered = new HashMap<>(); // the disk did not let it settle
+    private final Map<File, Http.Answer> answered =
+            new HashMap<>(); // the disk did not let it settle
     private int failures;
     private long quietUntil = Long.MIN_VALUE, settingsDue = Long.MIN_VALUE;
     private volatile Long serverAhead;
@@ -179,8 +187,8 @@ public final class PlaySmartClient {
     }
 
     /**
-     * Keeps an event; {@code name} is its own if it is {@code Custom}. It writes and returns. What is
-     * no JSON, or does not get on the disk, is dropped with a line in the log.
+     * Keeps an event; {@code name} is its own if it is {@code Custom}. It writes and returns. What
+     * is no JSON, or does not get on the disk, is dropped with a line in the log.
      */
     public void track(String type, Map<String, ?> data, String name) {
         try {
@@ -395,7 +403,8 @@ public final class PlaySmartClient {
     }
 
     /** Does with a file what its answer says, and returns what. */
-    private String settle(EventQueue.Segment segment, String token, Http.Answer answer, List<File> again)
+    private String settle(
+            EventQueue.Segment segment, String token, Http.Answer answer, List<File> again)
             throws IOException {
         int status = answer.status;
         String player = segment.player();
@@ -468,8 +477,7 @@ public final class PlaySmartClient {
         settings = settings.told(answer);
     }
 
-    private Http.Answer post(EventQueue.Segment segment, String token)
-            throws IOException {
+    private Http.Answer post(EventQueue.Segment segment, String token) throws IOException {
         Map<String, Object> head = new LinkedHashMap<>(segment.head);
         head.put("run", segment.run);
         head.put("seq", segment.first);
@@ -485,8 +493,7 @@ public final class PlaySmartClient {
         return exchange("/ingest/events", body.append("]}").toString(), token);
     }
 
-    private Http.Answer exchange(String path, String body, String token)
-            throws IOException {
+    private Http.Answer exchange(String path, String body, String token) throws IOException {
         Http.Answer answer =
                 http.exchange(path, body, token, settings.hasGzip, options.answerMillis);
         if (answer.date != 0) serverAhead = answer.date - clock.monotonic();
@@ -502,7 +509,9 @@ public final class PlaySmartClient {
     /** Returns a number from 0 to 1 that is always the same for a run. */
     static double shareOf(String run) {
         try {
-            byte[] hash = MessageDigest.getInstance("SHA-256").digest(run.getBytes(StandardCharsets.UTF_8));
+            byte[] hash =
+                    MessageDigest.getInstance("SHA-256")
+                            .digest(run.getBytes(StandardCharsets.UTF_8));
             long first = 0;
             for (int place = 0; place < 4; place++) first = first << 8 | hash[place] & 255;
             return first / 4294967296.0;

@@ -29,7 +29,10 @@ final class Settings {
         if (answer.status == 404) return plain(); // from before there were settings and gzip
         try {
             Map<?, ?> data = (Map<?, ?>) ((List<?>) answer.get("data")).get(0);
-            Map<?, ?> ingest = data.containsKey("ingest") ? (Map<?, ?>) data.get("ingest") : Collections.emptyMap();
+            Map<?, ?> ingest =
+                    data.containsKey("ingest")
+                            ? (Map<?, ?>) data.get("ingest")
+                            : Collections.emptyMap();
             Settings told = new Settings();
             told.isEnabled = !Boolean.FALSE.equals(ingest.get("enabled"));
             Object encodings = ingest.get("encodings");

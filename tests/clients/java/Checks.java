@@ -33,7 +33,9 @@ final class Checks {
         check("threads track at once, and each event has a number", Checks::tracksFromAnyThread);
         check("clients of a process leave each other's open file alone", Checks::sharesAFolder);
         check("an address or an id that is none is told at once", Checks::refusesWhatIsNoAddress);
-        check("a file that is too large for a request is set aside", Checks::setsAsideWhatIsTooLarge);
+        check(
+                "a file that is too large for a request is set aside",
+                Checks::setsAsideWhatIsTooLarge);
         check("a pipe or folder named like a file is none", Checks::readsRegularFiles);
         check("an open file that somebody deletes is begun anew", Checks::noticesWhatIsDeleted);
         check("where no folder can be made the game goes on", Checks::livesWithoutAFolder);
@@ -61,7 +63,9 @@ final class Checks {
         }
         equal(0, client.queued());
         equal(false, folder.exists());
-        client.track("AppOpen", Collections.singletonMap("n", Arrays.asList(1, 2.5, null, true, "é\ud83d")));
+        client.track(
+                "AppOpen",
+                Collections.singletonMap("n", Arrays.asList(1, 2.5, null, true, "é\ud83d")));
         equal(1, client.queued());
         client.queue.close();
         String line = client.queue.read(client.queue.closed().get(0)).lines.get(0);
@@ -70,8 +74,12 @@ final class Checks {
     }
 
     private static void readsJson() {
-        for (String text : Arrays.asList(
-                "{\"a\":[1,-2.5,true,false,null,\"\\u0000\\\"\\\\\"],\"b\":{}}", "[]", "\"x\"", "0")) {
+        for (String text :
+                Arrays.asList(
+                        "{\"a\":[1,-2.5,true,false,null,\"\\u0000\\\"\\\\\"],\"b\":{}}",
+                        "[]",
+                        "\"x\"",
+                        "0")) {
             equal(text, Json.write(Json.read(text)));
         }
         equal(12.0, Json.read("1.2e1"));
@@ -79,9 +87,28 @@ final class Checks {
         equal("\b\f\n\r\t/A", Json.read("\"\\b\\f\\n\\r\\t\\/\\u0041\""));
         char[] deep = new char[100000];
         Arrays.fill(deep, '[');
-        for (String text : Arrays.asList(
-                "", "{", "[1,]", "{\"a\"}", "{a:1}", "NaN", "Infinity", "01", "1.", "+1", "tru", "\"\n\"",
-                "\"\\x\"", "\"\\u12\"", "\"\\u+123\"", "\"", "[] []", "\0", "[]\0", new String(deep))) {
+        for (String text :
+                Arrays.asList(
+                        "",
+                        "{",
+                        "[1,]",
+                        "{\"a\"}",
+                        "{a:1}",
+                        "NaN",
+                        "Infinity",
+                        "01",
+                        "1.",
+                        "+1",
+                        "tru",
+                        "\"\n\"",
+                        "\"\\x\"",
+                        "\"\\u12\"",
+                        "\"\\u+123\"",
+                        "\"",
+                        "[] []",
+                        "\0",
+                        "[]\0",
+                        new String(deep))) {
             raises(() -> Json.read(text));
         }
     }
@@ -99,9 +126,13 @@ final class Checks {
         List<Thread> threads = new ArrayList<>();
         for (int each = 0; each < 8; each++) {
             int mark = each * 1000;
-            threads.add(new Thread(() -> {
-                for (int n = 0; n < 200; n++) client.track("AppOpen", Collections.singletonMap("n", mark + n));
-            }));
+            threads.add(
+                    new Thread(
+                            () -> {
+                                for (int n = 0; n < 200; n++)
+                                    client.track(
+                                            "AppOpen", Collections.singletonMap("n", mark + n));
+                            }));
         }
         for (Thread each : threads) each.start();
         for (Thread each : threads) each.join();
@@ -131,9 +162,18 @@ final class Checks {
     }
 
     private static void refusesWhatIsNoAddress() {
-        for (String url : Arrays.asList(
-                "", "host", "ftp://host", "http://", "http://[", "http://host:99999", "http://host:x",
-                "http://a b", "file:///etc", "https://höst")) {
+        for (String url :
+                Arrays.asList(
+                        "",
+                        "host",
+                        "ftp://host",
+                        "http://",
+                        "http://[",
+                        "http://host:99999",
+                        "http://host:x",
+                        "http://a b",
+                        "file:///etc",
+                        "https://höst")) {
             raises(() -> new Http(url));
         }
         new Http("https://host/path/ingest/events/");
@@ -194,13 +234,17 @@ final class Checks {
     }
 
     private static void hashesRuns() {
-        equal(0.3967, Math.round(PlaySmartClient.shareOf("01900000-0000-7000-8000-000000000000") * 1e4) / 1e4);
+        equal(
+                0.3967,
+                Math.round(PlaySmartClient.shareOf("01900000-0000-7000-8000-000000000000") * 1e4)
+                        / 1e4);
     }
 
     private static PlaySmartClient client() {
         PlaySmartClient.Options options = new PlaySmartClient.Options();
         options.hasThread = false;
-        return new PlaySmartClient("http://127.0.0.1:9", folder, "player", "game", player -> null, options);
+        return new PlaySmartClient(
+                "http://127.0.0.1:9", folder, "player", "game", player -> null, options);
     }
 
     private static List<String> names(File folder) {
@@ -232,6 +276,7 @@ final class Checks {
     }
 
     private static void equal(Object wanted, Object came) {
-        if (!Objects.equals(wanted, came)) throw new AssertionError("not " + wanted + " but " + came);
+        if (!Objects.equals(wanted, came))
+            throw new AssertionError("not " + wanted + " but " + came);
     }
 }
