@@ -35,9 +35,9 @@ const BACKGROUND_SECONDS = 900.0
 const HOUR_SECONDS = 3600.0
 const DEEPEST = 32
 const MOST_BRACKETS = 1000
+const REMEMBERED_TEXTS = 500
+const REMEMBERED_LENGTH = 40
 const URL = "^(https?)://([A-Za-z0-9._~-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[!$->@-~]*)?\\z"
-const NAME = "^[0-9a-f-]{36}-[0-9]{8,}\\.ndjson(\\.tmp)?\\z"
-const DATE = "([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT\\z"
 const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 # With it each batch has a line of what became of it; no line has a token or an event in it.
@@ -91,7 +91,7 @@ var _segment = null
 var _request = null
 var _body = PackedByteArray()
 var _deadline = 0.0
-var _regexes = {}
+var _quotes = {}
 
 
 # Begin to track and to send for a player; `to_folder` is where events wait. Call it once, before
@@ -118,7 +118,7 @@ func begin(url, user_id, game_id, app_version = "", to_folder = folder):
 # is no JSON, or does not get on the disk, is dropped with a warning.
 func track(kind, data = null, event_name = ""):
 	var is_data = data == null or typeof(data) == TYPE_DICTIONARY
-	var event = {"type": kind, "timestamp": _now()}
+	var event = {"type": kind}
 	if data:
 		event["customdata"] = data
 	if event_name:
@@ -135,7 +135,7 @@ func track(kind, data = null, event_name = ""):
 		return
 	_most_pause = FRONT_SECONDS
 	_fresh += 1
-	_append(line + "\n")
+	_append('{"timestamp":"%s",%s\n' % [_now(), line.substr(1, line.length())])
 	if _fresh >= FLUSH_EVENTS:
 		_wakes = true
 
@@ -143,7 +143,7 @@ func track(kind, data = null, event_name = ""):
 # Answer `token_needed`. A token that no header can have is refused with a warning.
 func give_token(user_id, token):
 	var text = token.strip_edges() if typeof(token) == TYPE_STRING else ""
-	if not _matches("^[!-~]+\\z", text):
+	if not _is_made_of(text, 33, 126):
 		push_warning("what was given is no token")
 		return
 	_tokens[user_id] = text
@@ -286,10 +286,19 @@ func _close():
 func _queue_files(of_folder):
 	var found = []
 	for each in _files(of_folder):
-		if _matches(NAME, each):
+		if _is_queue_file(each):
 			found.append(of_folder + "/" + each)
 	found.sort()
 	return found
+
+
+func _is_queue_file(file):
+	var stem = file.trim_suffix(".tmp")
+	if not stem.ends_with(".ndjson") or stem.length() < 52 or stem[36] != "-":
+		return false
+	var hex = stem.substr(0, 36).replace("-", "")
+	var digits = stem.substr(37, stem.length() - 44)
+	return hex.is_valid_hex_number() and hex == hex.to_lower() and _is_made_of(digits, 48, 57)
 
 
 # Return what is in a file, null if it is gone, cannot be read, or is none and was set aside.
@@ -552,6 +561,7 @@ func _take_settings(answer):
 	settings["flush_seconds"] = clamp(seconds, 1.0, HOUR_SECONDS)
 	settings["max_queue_bytes"] = int(most_bytes)
 	settings["sample"] = sample
+	_room = 0  # the bound may be another one
 
 
 # --- a request and its answer
@@ -564,7 +574,9 @@ func _post(token):
 	if head["run"] == run:  # of an earlier run the clock may have been another
 		head["sent_at"] = _now()
 	var top = _json(head, 0)
-	var text = top.substr(0, top.length() - 1) + ',"events":[' + _joined(_segment["lines"]) + "]}"
+	var text = (
+		top.substr(0, top.length() - 1) + ',"events":[' + _joined(_segment["lines"], ",") + "]}"
+	)
 	var body = text.to_utf8_buffer()
 	var headers = ["Content-Type: application/json", "Authorization: Bearer " + token]
 	if settings["has_gzip"] and body.size() > GZIP_FROM_BYTES:
@@ -631,7 +643,7 @@ func _answer():
 				var seconds = _seconds_of(value)
 				_server_ahead = seconds - _monotonic() if seconds > 0 else _server_ahead
 			"retry-after":
-				if _matches("^[0-9]{1,9}\\z", value):
+				if _is_made_of(value, 48, 57):
 					answer["wait"] = min(float(value), HOUR_SECONDS)
 	if _http.get_status() != HTTPClient.STATUS_CONNECTED:  # there is more of it, or no more to come
 		_http.close()
@@ -648,7 +660,9 @@ func _has(answer, key):
 
 
 func _address(url):
-	var found = _regex(URL).search(url)
+	var pattern = RegEx.new()
+	pattern.compile(URL)
+	var found = pattern.search(url)
 	if found == null:
 		return {}
 	var port = int(found.get_string(3).substr(1, 5))
@@ -662,15 +676,12 @@ func _address(url):
 	return {"host": host, "port": port, "is_safe": is_safe, "path": path}
 
 
-func _regex(pattern):
-	if not _regexes.has(pattern):
-		_regexes[pattern] = RegEx.new()
-		_regexes[pattern].compile(pattern)
-	return _regexes[pattern]
-
-
-func _matches(pattern, text):
-	return _regex(pattern).search(text) != null
+# Whether a text has characters with codes from `lowest` to `highest`, and no others.
+func _is_made_of(text, lowest, highest):
+	for i in text.length():
+		if text.unicode_at(i) < lowest or text.unicode_at(i) > highest:
+			return false
+	return text != ""
 
 
 # Return a value as JSON in ASCII; "" if it is none: no number, too deep, or a thing of the engine.
@@ -700,23 +711,33 @@ func _nested(value, depth):
 		if part == "":
 			return ""
 		parts.append(part if is_list else _quoted(str(each)) + ":" + part)
-	return ("[%s]" if is_list else "{%s}") % _joined(parts)
+	return ("[%s]" if is_list else "{%s}") % _joined(parts, ",")
 
 
+# Return a text as JSON has it; short ones are remembered, as they come again and again.
 func _quoted(text):
-	if not _matches("[^ !#-\\[\\]-~]", text):
-		return '"' + text + '"'
-	var quoted = ""
+	if _quotes.has(text):
+		return _quotes[text]
+	var parts = []
+	var start = 0
 	for i in text.length():
 		var code = text.unicode_at(i)
-		if code > 0xFFFF:
-			code -= 0x10000
-			quoted += "\\u%04x\\u%04x" % [0xD800 + (code >> 10), 0xDC00 + (code & 0x3FF)]
-		elif code < 32 or code > 126 or code == 34 or code == 92:
-			quoted += "\\u%04x" % code
-		else:
-			quoted += text[i]
-	return '"' + quoted + '"'
+		if code < 32 or code > 126 or code == 34 or code == 92:
+			parts.append(text.substr(start, i - start) + _escaped(code))
+			start = i + 1
+	var quoted = '"' + _joined(parts, "") + text.substr(start, text.length()) + '"'
+	if text.length() <= REMEMBERED_LENGTH:
+		if _quotes.size() >= REMEMBERED_TEXTS:
+			_quotes.clear()
+		_quotes[text] = quoted
+	return quoted
+
+
+func _escaped(code):
+	if code <= 0xFFFF:
+		return "\\u%04x" % code
+	code -= 0x10000
+	return "\\u%04x\\u%04x" % [0xD800 + (code >> 10), 0xDC00 + (code & 0x3FF)]
 
 
 # Return what a JSON text says; null if it is none, or nested as no gateway does.
@@ -744,13 +765,13 @@ func _now():
 
 # Return the seconds since 1970 of a date as it is in a header; 0 if it is none.
 func _seconds_of(date):
-	var found = _regex(DATE).search(date)
-	if found == null:
+	var found = date.replace(":", " ").split(" ")
+	if found.size() != 8 or found[7] != "GMT":
 		return 0
-	var parts = {"month": int(MONTHS.find(found.get_string(2)) / 3.0) + 1}
+	var parts = {"month": int(MONTHS.find(found[2]) / 3.0) + 1}
 	var places = {"day": 1, "year": 3, "hour": 4, "minute": 5, "second": 6}
 	for each in places:
-		parts[each] = int(found.get_string(places[each]))
+		parts[each] = int(found[places[each]])
 	return _seconds(parts)
 
 
@@ -793,8 +814,8 @@ func _parsed(text):
 	return json.data if json.parse(text) == OK else null
 
 
-func _joined(parts):
-	return ",".join(PackedStringArray(parts))
+func _joined(parts, between):
+	return between.join(PackedStringArray(parts))
 
 
 func _gzip(bytes):

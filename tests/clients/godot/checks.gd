@@ -136,9 +136,9 @@ func check_a_token_that_no_header_can_have_is_none():
 func check_a_run_is_a_uuid_of_version_7_and_its_share_is_that_of_its_hash():
 	var client = _client()
 	var run = client.run
-	var is_one = client._matches(
-		"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\\z", run
-	)
+	var form = RegEx.new()
+	form.compile("^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\\z")
+	var is_one = form.search(run) != null
 	var digits = run.sha256_text()
 	var high = ("0x" + digits.substr(0, 4)).hex_to_int()
 	var low = ("0x" + digits.substr(4, 4)).hex_to_int()
