@@ -295,6 +295,11 @@ def test_in_the_demo_each_event_is_stored_once_whatever_is_broken(
         " WHERE game_id = 'com.example.tower'"
     )
     assert {*running.select(question)[0]} == {number("tracked")}
+    nameless = (
+        "return [...document.querySelectorAll('a, button, input, canvas')].filter((each) =>"
+        " !each.ariaLabel && !(each.labels?.[0] ?? each).textContent.trim()).length"
+    )
+    assert browser.ask(nameless) == 0
     metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     assert browser.ask("return document.documentElement.scrollWidth") <= 390

@@ -152,21 +152,23 @@ def test_a_page_that_closes_leaves_a_beacon_which_is_stored_once(
 def test_our_client_has_each_event_of_a_page_stored_once_whatever_becomes_of_page_and_network(
     browser: WebDriver, running: RunningGateway, site: Site
 ) -> None:
-    """Offline, closed before its first request, with one under way, and beside another tab."""
+    """Offline, beside another tab, closed before an answer, and with a request under way."""
     CLIENTS["typescript"].write(site.folder)
     page = block("client-typescript", "html", "<script").replace(
         "http://127.0.0.1:8000", running.url
     )
-    (site.folder / "game.html").write_text("<!doctype html><title>A game</title>" + page)
+    slow = "<script>fetch = () => new Promise(() => {})</script>"
+    for name, head in (("game.html", ""), ("slow.html", slow)):
+        (site.folder / name).write_text(f"<!doctype html><title>A game</title>{head}{page}")
     browser.get(f"http://127.0.0.1:{site.port}/")
     token = running.token("device-abc-123")
     browser.execute_script("localStorage.setItem('token', arguments[0])", token)
     stored = 0
 
-    def play(events: int) -> None:
+    def play(events: int, page: str = "game.html") -> None:
         """Open the page, which tracks an event at once, and track more."""
         nonlocal stored
-        browser.get(f"http://127.0.0.1:{site.port}/game.html")
+        browser.get(f"http://127.0.0.1:{site.port}/{page}")
         track(events)
         stored += 1
 
@@ -194,8 +196,8 @@ def test_our_client_has_each_event_of_a_page_stored_once_whatever_becomes_of_pag
             "Network.emulateNetworkConditions", {"offline": offline, **conditions}
         )
 
-    play(2)
-    browser.get("about:blank")  # a beacon, as the page has asked for nothing yet
+    play(2, "slow.html")
+    browser.get("about:blank")  # a beacon, as nobody has answered the page yet
     arrive()
     play(1)
     browser.execute_script("playsmart.flush()")
