@@ -20,6 +20,7 @@ TELLING = [
     "captive-portal", "answer-cut-off", "redirect-takes-no-token", "retry-after-503",
     "new-token", "poison-422", "killed-while-tracking", "torn-line", "another-player",
     "opt-out", "bound-of-the-settings", "full-disk", "kill-switch", "sampling",
+    "sends-in-time",
 ]  # fmt: skip
 """Cases of conformance in which it would go wrong first."""
 

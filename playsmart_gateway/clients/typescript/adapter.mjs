@@ -11,7 +11,7 @@ import { FileStore } from "./playsmart_files.js";
 
 const log = { debug: (line) => console.error(line), warn: (line) => console.error(line) };
 const tokens = new Map();
-let client, player, store;
+let client, player, store, options, hurry;
 let ahead = 0; // of the phone's clock, which somebody may set
 const clock = { wall: () => Date.now() / 1000 + ahead, monotonic: () => performance.now() / 1000 };
 
@@ -22,18 +22,25 @@ function queued() {
   return lines.reduce((sum, each) => sum + Math.max(0, each), 0);
 }
 
+/** Have a client; `automatic` is one that sends by itself, as in a game. */
+function begin(automatic) {
+  client?.queue.close();
+  client = new Client({ ...options, automatic });
+  client.hurry = hurry;
+  client.answerSeconds /= hurry;
+}
+
 const commands = {
-  init({ dir, url, user, game, token, hurry = 1 }) {
-    client?.queue.close();
+  init({ dir, url, user, game, token, ...more }) {
     player = user;
     tokens.clear();
     tokens.set(user, token);
+    hurry = more.hurry ?? 1;
     store = new FileStore(dir);
-    const options = { store, clock, log, automatic: false };
-    client = new Client({ url, userId: user, gameId: game, token: (id) => tokens.get(id), ...options });
-    client.hurry = hurry;
-    client.answerSeconds /= hurry;
+    options = { url, userId: user, gameId: game, token: (id) => tokens.get(id), store, clock, log };
+    begin(false);
   },
+  alone: () => begin(true),
   track: ({ type, name, data }) => client.track(type, data, name),
   async flush() {
     const { sent, status } = await client.flush();
