@@ -23,7 +23,7 @@ from playsmart_gateway.output import Outlet
 from tests.support import warm
 from tests.support.metrics import parse_metrics
 from tests.support.polling import PATIENCE_SECONDS, wait_until
-from tests.support.process import SECRET, clean_environment
+from tests.support.process import NO_TLS, SECRET, clean_environment
 
 pytestmark = pytest.mark.process
 
@@ -60,7 +60,7 @@ class Unread:
 
     def ask(self, path: str) -> httpx.Response:
         url = f"http://127.0.0.1:{self.port}{path}"
-        return httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False)
+        return httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False, verify=NO_TLS)
 
     def chatter(self, requests: int = REQUESTS) -> None:
         """Cause a record for each of many requests, over some connections, to have all workers."""
@@ -183,7 +183,9 @@ def test_with_standard_error_closed_nothing_is_written_into_another_file(tmp_pat
 
     def ask() -> bool | None:
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).is_success
+            return httpx.get(
+                f"http://127.0.0.1:{port}/readyz", trust_env=False, verify=NO_TLS
+            ).is_success
         return None
 
     try:

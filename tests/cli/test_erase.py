@@ -22,7 +22,7 @@ from playsmart_gateway.pipeline.journal import Journal
 from playsmart_gateway.stores.open import open_store
 from tests.support.doubles import make_batch
 from tests.support.figures import wait_for_figures
-from tests.support.process import RunningGateway, StartGateway
+from tests.support.process import NO_TLS, RunningGateway, StartGateway
 from tests.support.teak import ENVIRONMENT, EVENTS, call, event, identify
 from tests.support.uploads import make_event, make_upload
 
@@ -116,7 +116,9 @@ def test_a_player_is_erased_while_the_gateway_runs_and_no_file_has_anything_left
 
     def insist() -> None:
         headers = {"authorization": f"Bearer {running.token('eve')}"}
-        with httpx.Client(base_url=running.url, trust_env=False, timeout=60) as client:
+        with httpx.Client(
+            base_url=running.url, trust_env=False, verify=NO_TLS, timeout=60
+        ) as client:
             while not stop.is_set():
                 answer = client.post("/ingest/events", json=make_upload("eve"), headers=headers)
                 accepted[0] += answer.status_code == 202

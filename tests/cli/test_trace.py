@@ -18,7 +18,7 @@ from tests.support.commands import invoke
 from tests.support.doubles import make_batch
 from tests.support.engines.nats import NatsServers
 from tests.support.polling import wait_until
-from tests.support.process import RunningGateway, StartGateway
+from tests.support.process import NO_TLS, RunningGateway, StartGateway
 from tests.support.stores import execute
 from tests.support.uploads import make_event, make_upload
 
@@ -179,7 +179,7 @@ def test_each_of_several_workers_is_asked(
     running = start_gateway("--workers", "2", BUFFER__FLUSH_INTERVAL_SECONDS="3600")
     files = set()
     for number in range(40):
-        with httpx.Client(base_url=running.url, trust_env=False) as client:
+        with httpx.Client(base_url=running.url, trust_env=False, verify=NO_TLS) as client:
             headers = {
                 "authorization": f"Bearer {running.token('ada')}",
                 "x-request-id": f"r-{number}",

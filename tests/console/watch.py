@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 from tests.support.polling import PATIENCE_SECONDS, wait_until
-from tests.support.process import RunningGateway
+from tests.support.process import NO_TLS, RunningGateway
 
 
 class Watch:
@@ -18,7 +18,9 @@ class Watch:
     def __init__(self, gateway: RunningGateway, query: str, headers: dict[str, str]) -> None:
         self.text = ""
         self.ended = threading.Event()
-        self._client = httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS, headers=headers)
+        self._client = httpx.Client(
+            trust_env=False, verify=NO_TLS, timeout=PATIENCE_SECONDS, headers=headers
+        )
         self._url = f"{gateway.url}/inspector/events{query}"
 
     def __enter__(self) -> Self:

@@ -17,7 +17,7 @@ from playsmart_gateway.config import Server
 from playsmart_gateway.deploy import read_file
 from tests.support.certificates import make_certificates
 from tests.support.polling import wait_until
-from tests.support.process import RunningGateway, StartGateway
+from tests.support.process import NO_TLS, RunningGateway, StartGateway
 from tests.support.uploads import make_event, make_upload
 
 pytestmark = pytest.mark.process
@@ -85,7 +85,9 @@ class Proxied:
         self._url = url
 
     def post(self, body: object, headers: Mapping[str, str]) -> httpx.Response:
-        return httpx.post(f"{self._url}/ingest/events", json=body, headers=headers, trust_env=False)
+        return httpx.post(
+            f"{self._url}/ingest/events", json=body, headers=headers, trust_env=False, verify=NO_TLS
+        )
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from tests.serve.wire import start_workers
 from tests.support.polling import PATIENCE_SECONDS, wait_until
-from tests.support.process import SECRET, StartGateway, clean_environment
+from tests.support.process import NO_TLS, SECRET, StartGateway, clean_environment
 
 MODULE = (sys.executable, "-m", "playsmart_gateway")
 ALONE = ("unshare", "--pid", "--fork", "--kill-child=KILL")
@@ -139,7 +139,7 @@ def test_the_wildcard_of_ipv6_takes_ipv4_as_well(start_gateway: StartGateway, wo
     running = start_gateway("--host", "::", "--workers", workers)
     for host in ("127.0.0.1", "[::1]"):
         url = f"http://{host}:{running.port}/healthz"
-        assert httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False).is_success
+        assert httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False, verify=NO_TLS).is_success
     assert running.stop() == 0
 
 

@@ -25,7 +25,7 @@ from tests.support.engines.postgres import PostgresServer, fetch, find_binaries
 from tests.support.faults import locked
 from tests.support.polling import wait_until
 from tests.support.ports import free_port
-from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
+from tests.support.process import NO_TLS, SECRET, RunningGateway, StartGateway, clean_environment
 from tests.support.uploads import make_event, make_upload
 
 WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
@@ -274,5 +274,5 @@ def test_a_path_that_can_be_no_file_is_one(number: int, tmp_path: Path) -> None:
 def test_health_is_told_while_the_server_does_not_answer(start_gateway: StartGateway) -> None:
     pytest.importorskip("asyncpg", reason="asyncpg is not installed")
     running = start_gateway(STORAGE__URL="postgresql://a:b@127.0.0.1:1/c")
-    assert httpx.get(f"{running.url}/healthz", trust_env=False).status_code == 200
+    assert httpx.get(f"{running.url}/healthz", trust_env=False, verify=NO_TLS).status_code == 200
     takes_events_that_wait(running)

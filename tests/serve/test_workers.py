@@ -32,7 +32,7 @@ from tests.support.players import (
     load,
 )
 from tests.support.polling import PATIENCE_SECONDS, until, wait_until
-from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
+from tests.support.process import NO_TLS, SECRET, RunningGateway, StartGateway, clean_environment
 from tests.support.program import SECRET as LOAD_SECRET
 from tests.support.teak import (
     BATCH,
@@ -53,7 +53,9 @@ def connections(running: RunningGateway, count: int) -> Iterator[list[httpx.Clie
     """Clients with a connection each, which neighbours in the list have to different workers."""
     with contextlib.ExitStack() as stack:
         clients = [
-            stack.enter_context(httpx.Client(base_url=running.url, trust_env=False, timeout=30))
+            stack.enter_context(
+                httpx.Client(base_url=running.url, trust_env=False, verify=NO_TLS, timeout=30)
+            )
             for _ in range(count)
         ]
         for client in clients:
@@ -316,7 +318,7 @@ def test_a_worker_that_hangs_is_said_to_be_silent_and_killed_in_the_end(
 ) -> None:
     running = start_workers(start_gateway, SERVER__DRAIN_TIMEOUT_SECONDS="0.5")
     os.kill(workers(running)[1], signal.SIGSTOP)
-    with httpx.Client(base_url=running.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=running.url, trust_env=False, verify=NO_TLS, timeout=30) as client:
         details = wait_until(lambda: silent(client))
     assert details == [{"path": "worker.1", "message": "silent"}]
     assert running.stop() == 1

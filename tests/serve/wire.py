@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.connection import Answer
 from tests.support.polling import PATIENCE_SECONDS, wait_until
-from tests.support.process import SECRET, RunningGateway, StartGateway
+from tests.support.process import NO_TLS, SECRET, RunningGateway, StartGateway
 from tests.support.uploads import make_event, make_upload
 
 MARKER = "sesame-4711"
@@ -35,7 +35,9 @@ def get(running: RunningGateway, path: str) -> httpx.Response:
 
     def ask() -> httpx.Response | None:
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(running.url + path, timeout=PATIENCE_SECONDS, trust_env=False)
+            return httpx.get(
+                running.url + path, timeout=PATIENCE_SECONDS, trust_env=False, verify=NO_TLS
+            )
         return None
 
     return wait_until(ask)

@@ -15,6 +15,7 @@ import pytest
 from playsmart_gateway.stores.open import open_store
 from tests import ROOT
 from tests.support.players import token
+from tests.support.process import NO_TLS
 from tests.support.target import Target
 
 PATH = ROOT.parent / "shared/data/waves_batches.ndjson.gz"
@@ -33,7 +34,7 @@ async def send(target: Target, bodies: list[bytes], kill_after: int) -> None:
     async def client() -> None:
         nonlocal taken
         async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{target.port}", trust_env=False
+            base_url=f"http://127.0.0.1:{target.port}", trust_env=False, verify=NO_TLS
         ) as http:
             for body in waiting:
                 headers = {

@@ -27,6 +27,7 @@ from playsmart_gateway.economy.points import summarize
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.open import open_store
 from tests.support.players import token
+from tests.support.process import NO_TLS
 from tests.support.target import Target
 
 EVENTS = (
@@ -50,7 +51,10 @@ async def send(target: Target, chance: Random, kill_after: int) -> list[Answered
 
     async def client() -> None:
         async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{target.port}", trust_env=False, headers=headers
+            base_url=f"http://127.0.0.1:{target.port}",
+            trust_env=False,
+            verify=NO_TLS,
+            headers=headers,
         ) as http:
             while True:
                 user = f"user-{chance.randrange(USERS)}"

@@ -38,7 +38,7 @@ from tests.support.doubles import FakeClock, TroubledSink
 from tests.support.in_process import in_process
 from tests.support.metrics import parse_metrics
 from tests.support.polling import eventually, wait_until
-from tests.support.process import SECRET, RunningGateway, StartGateway
+from tests.support.process import NO_TLS, SECRET, RunningGateway, StartGateway
 from tests.support.uploads import make_upload
 
 CASES = {path.stem: path for path in sorted((HERE.parent / "cases/lynes").iterdir())}
@@ -128,7 +128,7 @@ def test_sixteen_requests_race_for_one_completion_and_one_is_paid(demo: RunningG
     body = json.dumps({"eventId": "login_once_a_day", "userId": "racer"})
 
     def send(_: int) -> tuple[int, int, int]:
-        with httpx.Client(base_url=demo.url, trust_env=False) as client:
+        with httpx.Client(base_url=demo.url, trust_env=False, verify=NO_TLS) as client:
             answer = client.post("/event", content=body, headers=headers)
         data = answer.json()["data"]
         return answer.status_code, data["pointsAwarded"], data["streaks"][0]["currentCount"]

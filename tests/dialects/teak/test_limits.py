@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.polling import PATIENCE_SECONDS, wait_until
-from tests.support.process import RunningGateway
+from tests.support.process import NO_TLS, RunningGateway
 from tests.support.teak import (
     BATCH,
     CREDENTIALS,
@@ -31,7 +31,9 @@ BODIES: dict[str, dict[str, object]] = {
 def insist(running: RunningGateway, path: str, app: dict[str, str], answers: Counter[str]) -> None:
     """Call ``path`` again and again; keep how often each answer came."""
     deadline = time.monotonic() + SECONDS
-    with httpx.Client(base_url=running.url, timeout=PATIENCE_SECONDS, trust_env=False) as client:
+    with httpx.Client(
+        base_url=running.url, timeout=PATIENCE_SECONDS, trust_env=False, verify=NO_TLS
+    ) as client:
         while time.monotonic() < deadline:
             answer = client.post(path, json={**app, **BODIES[path]})
             answers[answer.text if answer.status_code == 429 else str(answer.is_success)] += 1

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.polling import PATIENCE_SECONDS, wait_until
-from tests.support.process import RunningGateway
+from tests.support.process import NO_TLS, RunningGateway
 from tests.support.teak import (
     BATCH,
     CREDENTIALS,
@@ -145,7 +145,7 @@ async def play_until_killed(running: RunningGateway, after: int) -> list[str]:
 
     async def play(client_number: int) -> None:
         async with httpx.AsyncClient(
-            base_url=running.url, timeout=PATIENCE_SECONDS, trust_env=False
+            base_url=running.url, timeout=PATIENCE_SECONDS, trust_env=False, verify=NO_TLS
         ) as client:
             with suppress(httpx.TransportError):
                 for number in range(10_000):
@@ -209,7 +209,7 @@ async def test_sixteen_first_sessions_at_once_install_a_player_once(teak: Runnin
     teak.settle()
     newest = teak.newest_event_id()
     async with httpx.AsyncClient(
-        base_url=teak.url, timeout=PATIENCE_SECONDS, trust_env=False
+        base_url=teak.url, timeout=PATIENCE_SECONDS, trust_env=False, verify=NO_TLS
     ) as client:
 
         async def play(user: str) -> str:
