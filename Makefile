@@ -11,7 +11,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check bench load simulate crash phones conformance abuse cluster fuzz mutants constraints install clean
+.PHONY: help run test properties lint check bench load simulate crash phones conformance abuse cluster fuzz mutants constraints install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ run: $(VENV)/.core ## start a development gateway on 127.0.0.1:8000 and print a 
 
 test: $(VENV)/.dev ## run the tests
 	@$(BIN)/pytest $(SPREAD) $(ARGS)
+
+properties: $(VENV)/.dev ## show each property all its examples; `make test` shows it a quarter
+	@$(BIN)/pytest $(SPREAD) -m hypothesis --hypothesis-profile=all $(ARGS)
 
 lint: $(VENV)/.dev ## format, lint, import rules, types
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from hypothesis import settings
 from tests.support.commands import run
 from tests.support.engines.nats import nats_server
 from tests.support.engines.postgres import postgres_server, postgres_store_url, postgres_url
+from tests.support.examples import ALL, QUICK
 from tests.support.process import SECRET, RunningGateway, StartGateway
 from tests.support.stores import database_url, new_database_url
 
@@ -24,8 +25,11 @@ __all__ = [
 
 
 # The same examples every time: a suite that fails by chance is one that nobody believes.
-settings.register_profile("suite", derandomize=True, deadline=None, database=None)
-settings.load_profile("suite")
+for name, number in (("suite", QUICK), ("all", ALL)):
+    settings.register_profile(
+        name, max_examples=number, derandomize=True, deadline=None, database=None
+    )
+settings.load_profile("suite")  # unless --hypothesis-profile names the other
 
 PROCESS_FOLDERS = {"bench", "campaigns", "load", "serve", "stream"}
 PROCESS_FIXTURES = {"nats_server", "postgres_server"}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.auth.passwords import (
@@ -22,6 +22,7 @@ from playsmart_gateway.auth.passwords import (
     is_of,
 )
 from playsmart_gateway.errors import TooManyPasswords
+from tests.support.examples import examples
 
 CHEAP = Cost(2, 1, 1)
 
@@ -46,7 +47,7 @@ def test_what_is_kept_is_scrypt_of_rfc_7914() -> None:
     assert re.fullmatch(r"scrypt\$2\$1\$1\$[^$]{22}==\$[^$]{43}=", hashed("password", CHEAP))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.text(), st.text())
 def test_only_the_same_password_matches(one: str, other: str) -> None:
     kept = hashed(one, CHEAP) if _is_text(one) else ""

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.auth.tokens import mint
@@ -21,6 +21,7 @@ from playsmart_gateway.dialects.teak.section import Teak, TeakApp
 from playsmart_gateway.errors import Detail
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.http.error_body import Problems
+from tests.support.examples import examples
 from tests.support.process import SECRET
 
 TIME = "2026-04-22T14:30:00Z"
@@ -194,7 +195,7 @@ def test_hostile_bodies_are_shown_in_bounded_time_and_length(body: bytes) -> Non
     assert len(shown(seen(body))) <= 3 * MAX_TEXT_LENGTH
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)
     | st.dictionaries(st.text(), inner), max_leaves=20,

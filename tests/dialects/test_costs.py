@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.lynes import request as lynes
@@ -18,6 +18,7 @@ from playsmart_gateway.dialects.teak import analytics
 from playsmart_gateway.dialects.teak.body import FORM, JSON, open_body
 from playsmart_gateway.dialects.teak.properties import decode_properties
 from playsmart_gateway.errors import Malformed
+from tests.support.examples import examples
 
 MAX_BYTES = 1_048_576
 TIMES_A_PLAIN_ONE = 25
@@ -66,7 +67,7 @@ def through_playsmart(body: bytes) -> None:
         db.execute("CREATE TABLE t AS SELECT value ->> 0, value ->> 3 FROM json_each(?)", (rows,))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(HEAVY, st.sampled_from([1, 20, 200]), st.sampled_from(["AppOpen", "Nope"]))
 @example(["[]"], 1, "AppOpen")
 @example(["[" * 490 + "]" * 490], 1, "AppOpen")
@@ -82,7 +83,7 @@ def test_no_events_cost_much_more_than_plain_ones(parts: list[str], events: int,
     assert cost(lambda: playsmart.decode(mixed, {}, [])) < TIMES_A_PLAIN_ONE * plain
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(HEAVY)
 @example(["[]"])
 @example(["[" * 400 + "]" * 400])
@@ -113,7 +114,7 @@ def test_too_many_events_are_refused_without_an_object_for_each(part: str) -> No
     assert cost(lambda: playsmart.decode(body)) < budget
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(HEAVY)
 @example([r'{"user_id":"u\u0000","action_type":"a"}'])
 def test_no_body_of_teak_costs_much_more_than_a_plain_one(parts: list[str]) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.cli.load import load_command
@@ -17,6 +17,7 @@ from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import Baseline, Outcome, Repeated, Sessions, Verification, verify
 from tests.load.database import execute, store
 from tests.support.engines.postgres import PostgresServer
+from tests.support.examples import examples
 from tests.support.process import SECRET, RunningGateway, StartGateway
 
 OK, REFUSED, UNKNOWN = Outcome.ACKNOWLEDGED, Outcome.REFUSED, Outcome.UNKNOWN
@@ -71,7 +72,7 @@ def check(
 # --- what is sent --------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(st.integers(0, 1_000), st.integers(1, 3_000))
 def test_a_share_of_requests_is_sent_again_none_before_its_first_time(
     thousandths: int, positions: int

@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import Sessions, player_names
+from tests.support.examples import examples
 
 RUN = 1_767_225_600_000_000  # 2026-01-01
 TYPES = {"AppOpen", "LevelCompleted", "GameEnd", "AdImpression", "IAPPurchase", "Custom"}
@@ -22,7 +23,7 @@ def events_of(workload: Sessions, requests: int) -> list[Any]:
     return [e for i in range(requests) for e in json.loads(workload.body(i))["events"]]
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(st.integers(0, 9), st.integers(1, 50), st.integers(1, 200), st.integers(0, 100_000_000))
 def test_every_body_keeps_the_contract(seed: int, players: int, events: int, request: int) -> None:
     workload = sessions(seed, players, events)
@@ -37,7 +38,7 @@ def test_every_body_keeps_the_contract(seed: int, players: int, events: int, req
         assert bool(event.get("customEventName")) == (event["type"] == "Custom")
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(st.integers(0, 9), st.integers(1, 200), st.integers(0, 10_000))
 def test_a_body_depends_on_nothing_but_its_number(seed: int, events: int, request: int) -> None:
     fresh, used = sessions(seed, events=events), sessions(seed, events=events)

@@ -6,7 +6,7 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.errors import ConfigError, JournalUnavailable, NotNow
@@ -19,6 +19,7 @@ from playsmart_gateway.pipeline.journal import (
 )
 from playsmart_gateway.pipeline.origin import Fsync, MemoryOnly
 from tests.support.doubles import FakeClock, make_batch
+from tests.support.examples import examples
 
 
 class FailingDisk(OsDisk):
@@ -201,7 +202,7 @@ def test_a_broken_record_of_a_later_version_is_as_broken_as_any(
     assert (journal.torn_tails, journal.corrupt_records) == (0, 1)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.data())
 def test_one_flipped_bit_loses_at_most_the_record_it_is_in(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import uvicorn
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.app import create_app
@@ -26,6 +26,7 @@ from playsmart_gateway.serve.connection import Protocol
 from playsmart_gateway.serve.server import uvicorn_config
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.dialects.cases import body_of, headers_of
+from tests.support.examples import examples
 from tests.support.process import SECRET
 from tests.support.transport import Wire
 from tests.support.uploads import make_event, make_upload
@@ -283,7 +284,7 @@ def conversations(draw: st.DrawFn) -> list[tuple[bytes, int]]:
     ]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     conversation=conversations(),
     fsync=st.sampled_from(["interval", "always"]),

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from playsmart_gateway.economy.coins import Rule
@@ -26,6 +26,7 @@ from tests.support.app_batches import (
     session,
     spin,
 )
+from tests.support.examples import examples
 from tests.support.stores import empty
 
 PAST = "2000-01-01T00:00:00.000000Z"
@@ -352,7 +353,7 @@ numbers = st.one_of(
 
 
 @given(st.lists(st.tuples(st.integers(1, 2**63 - 1).map(str), numbers, numbers), max_size=6))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example([("1", "9" * 251 + "e9999", "1"), ("1", "0." + "0" * 247 + "1e-9999", "1")])
 @example([("1", "0e9999", "0e-9999")] * 2)
 async def test_no_digit_of_a_sum_is_lost(url: str, sent: list[tuple[str, str, str]]) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.stores.contract import Store
 from tests.support.engines import postgres
+from tests.support.examples import examples
 
 SQLITE = "sqlite:///"
 MakeSink = Callable[[], Store]
@@ -54,7 +55,7 @@ def for_all(
             url = tried.url if tried else fixtures.get("url") or fixtures["database_url"]
             shown = max_examples // 4 if url.startswith("postgresql:") else max_examples
 
-            @settings(max_examples=shown)
+            @examples(shown)
             @given(st.fixed_dictionaries(drawn))
             def example(values: dict[str, Any]) -> None:
                 asyncio.run(test(**fixtures, **values))
@@ -66,7 +67,8 @@ def for_all(
         held.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [each for name, each in asked.items() if name not in drawn]
         )
-        return held
+        marked: Callable[..., None] = pytest.mark.hypothesis(held)
+        return marked
 
     return decorate
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.lynes.request import (
@@ -20,6 +20,7 @@ from playsmart_gateway.dialects.lynes.request import (
 from playsmart_gateway.economy.points.definitions import MAX_NAME_LENGTH
 from playsmart_gateway.errors import Malformed
 from tests.dialects.lynes.model import read
+from tests.support.examples import examples
 
 LOGIN = {"eventId": "daily_login", "userId": "user123"}
 RECEIVED_AT_MS = 1_680_870_896_789
@@ -291,13 +292,13 @@ def agrees_with_the_model(body: bytes) -> None:
 
 
 @given(bodies)
-@settings(max_examples=400)
+@examples(400)
 def test_the_dialect_and_the_model_read_a_body_alike(body: str) -> None:
     agrees_with_the_model(body.encode())
 
 
 @given(bodies, st.data())
-@settings(max_examples=200)
+@examples(200)
 def test_the_dialect_and_the_model_read_a_damaged_body_alike(
     body: str, data: st.DataObject
 ) -> None:

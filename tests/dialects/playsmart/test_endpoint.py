@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.playsmart.request import decode, decode_in_steps
@@ -25,6 +25,7 @@ from playsmart_gateway.http.turns import at_once
 from tests import CASE_FILES
 from tests.dialects.cases import as_in_a_case, body_of, headers_of
 from tests.dialects.model import parse, read, read_timestamp
+from tests.support.examples import examples
 from tests.support.polling import wait_until
 from tests.support.process import RunningGateway, StartGateway
 from tests.support.uploads import make_event, make_upload
@@ -310,13 +311,13 @@ def agrees_with_the_model(body: bytes) -> None:
 
 
 @given(bodies())
-@settings(max_examples=700)
+@examples(700)
 def test_the_dialect_and_the_model_read_a_body_alike(body: bytes) -> None:
     agrees_with_the_model(body)
 
 
 @given(bodies(), st.data())
-@settings(max_examples=300)
+@examples(300)
 def test_the_dialect_and_the_model_read_a_damaged_body_alike(
     body: bytes, data: st.DataObject
 ) -> None:
@@ -335,7 +336,7 @@ def one_timestamp(text: str) -> bytes:
 
 
 @given(timestamps)
-@settings(max_examples=600)
+@examples(600)
 @example("2024-01-15T12:00:00.9999999Z")
 @example("9999-12-31T23:59:59.9999999Z")
 @example("0001-01-01T00:00:00.0000009Z")
@@ -351,7 +352,7 @@ def test_what_is_no_iso_8601_date_time_with_an_offset_is_refused(text: str) -> N
 
 
 @given(st.sampled_from(wrong_timestamps) | timestamps, st.data())
-@settings(max_examples=600)
+@examples(600)
 def test_a_timestamp_that_is_nearly_right_is_read_as_the_model_does(
     text: str, data: st.DataObject
 ) -> None:
@@ -589,7 +590,7 @@ def test_what_the_model_accepts_sqlite_stores(gateway: RunningGateway) -> None:
     accepted: list[bytes] = []
 
     @given(bodies(spoiling=False))
-    @settings(max_examples=150)
+    @examples(150)
     def collect(body: bytes) -> None:
         reading = read(body)
         # An offset of 24 hours makes a timestamp wrong, and a subject has no control characters.

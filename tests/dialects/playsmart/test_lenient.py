@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playsmart_gateway.app import create_app
@@ -26,6 +26,7 @@ from playsmart_gateway.http.turns import at_once
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.stores.memory.store import MemorySink
 from tests.support.doubles import FakeClock
+from tests.support.examples import examples
 from tests.support.in_process import in_process
 from tests.support.process import SECRET, RunningGateway, StartGateway
 from tests.support.uploads import make_event, make_upload
@@ -90,7 +91,7 @@ def alone(event: str) -> tuple[bytes, list[Detail]]:
         return b"", list(error.details)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.lists(st.sampled_from(GOOD) | st.sampled_from(BAD), min_size=1, max_size=8))
 @example([GOOD[0], BEYOND_THE_YEARS])
 def test_exactly_what_a_strict_decode_takes_one_by_one_is_taken_in_order(

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.teak.analytics import (
@@ -21,6 +21,7 @@ from playsmart_gateway.dialects.teak.analytics import (
 from playsmart_gateway.dialects.teak.body import FORM, JSON, open_body
 from playsmart_gateway.dialects.teak.parameters import MAX_COUNT, grouped
 from playsmart_gateway.errors import Malformed
+from tests.support.examples import examples
 
 NOW = datetime(2026, 1, 15, 12, 0, 0, 250_000, tzinfo=UTC)
 EVENT = {"user_id": "ada", "action_type": "spin"}
@@ -364,7 +365,7 @@ def as_rows(fields: bytes) -> tuple[list[Any], bytes]:
     return rejected, encode_rows(taken, NOW, nowhere, store_client_ip=True)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(events_of_strings.filter(bool), min_size=1, max_size=4), st.booleans())
 @example([{"user_id": "a", "action_type": "b", "value": "1.10"}], False)
 def test_a_batch_means_the_same_in_both_encodings(
@@ -397,7 +398,7 @@ wild_events = st.dictionaries(
 )
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(json_values | st.lists(wild_events | json_values, max_size=3), st.binary(max_size=2))
 def test_any_json_is_taken_or_refused(events: object, damage: bytes) -> None:
     content = json.dumps({"events": events}).encode()

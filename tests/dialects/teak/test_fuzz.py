@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from playsmart_gateway.app import create_app
@@ -16,6 +16,7 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.open import open_store
 from tests.support.doubles import data_of
+from tests.support.examples import examples
 from tests.support.in_process import in_process
 from tests.support.teak import (
     BATCH,
@@ -199,7 +200,7 @@ _accepted: list[Batch] = []
 
 
 @given(st.lists(requests, min_size=1, max_size=8))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@examples(150, suppress_health_check=[HealthCheck.too_slow])
 async def test_what_was_answered_ok_is_stored_and_nothing_else(asked: list[Request]) -> None:
     _accepted.extend(await exchange(asked))
 

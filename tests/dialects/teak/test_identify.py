@@ -5,7 +5,7 @@ import json
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.teak.body import FORM, open_body
@@ -13,6 +13,7 @@ from playsmart_gateway.dialects.teak.identify import Identify, decode_identify
 from playsmart_gateway.dialects.teak.parameters import Errors, grouped
 from playsmart_gateway.dialects.teak.replies import sound
 from playsmart_gateway.errors import Malformed
+from tests.support.examples import examples
 
 EXAMPLE = {
     "game_id": "your_teak_app_id",
@@ -155,7 +156,7 @@ def test_what_nests_too_deep_to_read_has_no_parameters() -> None:
 texts = st.none() | st.text(max_size=10) | st.integers() | st.lists(st.text(max_size=3))
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(EXAMPLE, texts)))
 def test_any_parameters_are_read_or_refused(fields: dict[str, object]) -> None:
     with contextlib.suppress(Malformed):

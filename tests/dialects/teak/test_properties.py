@@ -5,7 +5,7 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.teak.body import FORM, JSON, open_body
@@ -16,6 +16,7 @@ from playsmart_gateway.dialects.teak.properties import (
     decode_properties,
 )
 from playsmart_gateway.errors import Malformed
+from tests.support.examples import examples
 
 LARGEST = "999999999999999999999999999.999999999"
 KINDS: dict[str, Kind] = {"level": "string", "coins": "number"}
@@ -113,7 +114,7 @@ def test_a_string_of_limited_length_is_asked_for(wrong: object) -> None:
 values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.dictionaries(st.sampled_from(["level", "coins", "vip"]), values) | values)
 def test_any_properties_are_read_or_refused(properties: object) -> None:
     fields = json.dumps({"user_id": "ada", "properties": properties}).encode()

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playsmart_gateway.dialects.teak.deep_links import MAX_LINK_LENGTH, Property
@@ -27,6 +27,7 @@ from playsmart_gateway.dialects.teak.templates import (
     render,
     serve,
 )
+from tests.support.examples import examples
 
 PROPERTIES: dict[str, Property] = {
     "player_level": "elite",
@@ -241,7 +242,7 @@ PARTS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(PARTS, max_size=60))
 @example(["{{ long | squish }}"] * 40)
 @example(["{% if long == long and long contains name %}x{% endif %}"] * 30)

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playsmart_gateway.economy.points import (
@@ -33,6 +33,7 @@ from playsmart_gateway.economy.points.summary import (
     NumberSummary,
     StringSummary,
 )
+from tests.support.examples import examples
 
 
 def counted(events: list[Metadata]) -> MetadataStats:
@@ -293,7 +294,7 @@ histories = st.lists(st.dictionaries(fields, values, max_size=3), max_size=12)
 
 
 @given(histories, st.lists(st.integers(0, 3), min_size=12, max_size=12), st.randoms())
-@settings(max_examples=200)
+@examples(200)
 @example([{"amount": Decimal("-0.0")}, {"amount": 0}], [0, 1] * 6, random.Random(0))
 def test_the_summary_is_that_of_a_recount_however_the_events_are_cut(
     events: list[Metadata], cuts: list[int], chance: random.Random

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playsmart_gateway.economy.points import (
@@ -29,6 +29,7 @@ from tests.economy.points.model import (
     Heard,
     judge,
 )
+from tests.support.examples import examples
 
 DAY_MS = 86_400_000
 
@@ -152,7 +153,7 @@ def test_points_per_unit_are_decimal_and_rounded_half_up(
     st.decimals("0.000000000001", 999_999_999_999, places=12),
     st.none() | st.integers(1, MAX_POINTS),
 )
-@settings(max_examples=200)
+@examples(200)
 def test_points_per_unit_are_those_of_fractions(
     value: Any, rate: int, unit: Decimal, most: int | None
 ) -> None:
@@ -413,7 +414,7 @@ def programs(draw: st.DrawFn) -> tuple[list[EventDefinition], list[StreakDefinit
     st.sampled_from(BORDERS),
     st.lists(st.tuples(st.sampled_from("abc"), metadata, gaps), min_size=1, max_size=20),
 )
-@settings(max_examples=150)
+@examples(150)
 @example(
     ([fix(id="a", max_completions=1, completion_window="daily")],
      [StreakDefinition(id="0", events=("a",), milestones=(Milestone(count=2, points=5),))]),
