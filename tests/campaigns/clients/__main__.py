@@ -26,6 +26,8 @@ from tests.campaigns.phones.old_gateway import BEFORE_RUNS, unpack
 from tests.campaigns.phones.scene import scene
 
 ANSWER_SECONDS = 60.0
+RUNTIMES = {"godot": "godot3-server", "unity": "mono"}
+"""What runs a client, where its command begins with something else."""
 HEADINGS = (
     *("client", "under", "cases passed", "failed", "skipped"),
     *("lives", "events lost", "doubled", "lost with an earlier gateway"),
@@ -69,7 +71,7 @@ def row_of(name: str, command: Sequence[str], options: argparse.Namespace) -> Ro
         earlier = _lived(f"{name}, {BEFORE_RUNS}", plan, is_earlier=True)
     return Row(
         client=name,
-        under=_version(command),
+        under=_version(RUNTIMES.get(name, command[0])),
         passed=counts["passed"],
         failed=counts["failed"],
         skipped=counts["skipped"],
@@ -110,9 +112,7 @@ def _lived(title: str, plan: Plan, *, is_earlier: bool) -> Verdict:
     return verdict
 
 
-def _version(command: Sequence[str]) -> str:
-    """Name what runs a client, behind what may be set for it."""
-    program = next(each for each in command if each != "env" and "=" not in each)
+def _version(program: str) -> str:
     told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
     return f"{Path(program).name} {found[0] if found else ''}"
