@@ -1,5 +1,6 @@
 #if !UNITY_5_3_OR_NEWER
 using System;
+using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
@@ -18,7 +19,9 @@ namespace PlaySmart {
         }
 
         private static readonly PhoneClock Time = new PhoneClock();
-        private static readonly Dictionary<string, string> Tokens = new Dictionary<string, string>();
+        private static readonly ConcurrentDictionary<string, string> Tokens = new ConcurrentDictionary<string, string>();
+        private static Dictionary<string, object> _init;
+        private static double _hurry;
         private static PlaySmartClient _client;
         private static string _player;
         private static bool _isOver;
@@ -64,6 +67,9 @@ namespace PlaySmart {
                     answer["left"] = _client.Waiting();
                     answer["status"] = done.Status;
                     break;
+                case "alone":
+                    Begin(true);
+                    break;
                 case "token":
                     Tokens[_player] = Text(command, "token");
                     break;
@@ -95,17 +101,22 @@ namespace PlaySmart {
         }
 
         private static void Init(Dictionary<string, object> command) {
-            _client?.Release();
             _player = Text(command, "user");
             Tokens[_player] = Text(command, "token");
-            double hurry = Number(command, "hurry", 1);
+            _hurry = Number(command, "hurry", 1);
+            _init = command;
+            Begin(false);
+        }
+
+        private static void Begin(bool threaded) {
+            _client?.Release();
             var options = new PlaySmartOptions {
-                Threaded = false, Clock = Time, Hurry = hurry,
+                Threaded = threaded, Clock = Time, Hurry = _hurry,
                 Debug = Console.Error.WriteLine, Warn = Console.Error.WriteLine,
             };
-            options.AnswerSeconds /= hurry;
+            options.AnswerSeconds /= _hurry;
             _client = new PlaySmartClient(
-                Text(command, "url"), Text(command, "dir"), _player, Text(command, "game"), TokenOf, options);
+                Text(_init, "url"), Text(_init, "dir"), _player, Text(_init, "game"), TokenOf, options);
         }
 
         private static string TokenOf(string player) {

@@ -143,6 +143,8 @@ class Campaign:
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await phone.begin(self._who(name) | {"hurry": HURRY})
+                    if chance.random() < 0.5:
+                        await phone.leave_alone()
                     await phone.track(number, 1)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(chance.uniform(*self._plan.life_seconds)):

@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from playsmart_gateway.clients.conformance.adapter import Unsupported
 from tests.support.polling import until
 
 LEVEL_EVERY = 5
@@ -36,6 +37,11 @@ class Phone:
     async def begin(self, who: Mapping[str, object]) -> None:
         """Tell it who it is."""
         await self._ask({"do": "init", **who})
+
+    async def leave_alone(self) -> None:
+        """Have it send by itself, too, on a thread or timer of its own, if it can."""
+        with contextlib.suppress(Unsupported):
+            await self._ask({"do": "alone"})
 
     async def play(self, number: int, token: str, chance: Random, rest_seconds: float) -> None:
         """Be a game for ever: levels and other events, sent now and then, with rests in between."""
@@ -98,6 +104,8 @@ class Phone:
         assert line, f"it ended by itself before it answered {self._unanswered[0]}"
         do = self._unanswered.popleft()
         told = json.loads(line)
+        if told.get("error") == "unsupported":
+            raise Unsupported(do)
         assert told["ok"], f"{do}: {told}"
         self.kept += do == "track"
         return dict(told)

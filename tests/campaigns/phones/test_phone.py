@@ -23,7 +23,8 @@ for line in sys.stdin:
         time.sleep(600)
     status = 202 if is_new else 401
     left = 0 if is_new else 3
-    print(json.dumps({{"ok": do != "fail", "left": left, "status": status}}), flush=True)
+    told = {{"ok": True}} if do != "alone" else {{"ok": False, "error": "unsupported"}}
+    print(json.dumps({{**told, "left": left, "status": status}}), flush=True)
     if do == "quit":
         break
 """
@@ -37,6 +38,7 @@ async def phone(folder: Path, *, most: int = 100) -> Phone:
 async def test_what_was_answered_is_kept_and_a_refused_token_replaced(tmp_path: Path) -> None:
     there = await phone(tmp_path)
     await there.begin({"user": "a"})
+    await there.leave_alone()
     await there.track(1, 5)
     assert there.kept == 5
     assert await there.flush("new") == 3
