@@ -33,7 +33,7 @@ from tests.support.polling import PATIENCE_SECONDS, wait_until
 
 CLIENT = CLIENTS["java"]
 HERE = Path(__file__).parent / "java"
-CHECKS = re.findall(r'^ +check\("(.+)", ', (HERE / "Checks.java").read_text("utf-8"), re.MULTILINE)
+CHECKS = re.findall(r'\bcheck\(\s*"(.+)",', (HERE / "Checks.java").read_text("utf-8"))
 STRICT = "-Xlint:all,-options -Werror"
 SMALL = "-Xshare:auto -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx128m"
 BANGKOK = "-Duser.language=th", "-Duser.country=TH", "-Duser.variant=TH"

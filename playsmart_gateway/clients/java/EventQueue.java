@@ -142,15 +142,8 @@ final class EventQueue {
     /** Returns a file; null if it is gone, somebody writes it, or it is none and was set aside. */
     Segment read(File file) throws IOException {
         if (WRITTEN.contains(file)) return null;
-        String name = file.getName(), text = null;
-        if (file.length() <= MAX_FILE_BYTES) {
-            try {
-                text = text(file);
-            } catch (FileNotFoundException gone) {
-                if (file.exists()) throw gone;
-            }
-            if (text == null) return null;
-        }
+        String name = file.getName(), text = file.length() > MAX_FILE_BYTES ? "" : text(file);
+        if (text == null) return null;
         try {
             String[] lines = text.split("\n", -1); // what is behind the last was torn by a kill
             byte[] top = lines[0].getBytes(StandardCharsets.ISO_8859_1);
@@ -171,6 +164,7 @@ final class EventQueue {
 
     /** Cuts a file in two. First the copy: a kill in between leaves a repeat, and no hole. */
     List<File> halve(Segment segment) throws IOException {
+        if (!segment.file.exists()) return Collections.emptyList(); // who opted out meanwhile
         int middle = segment.lines.size() / 2;
         File[] halves = new File[2];
         for (int half = 1; half >= 0; half--) {
@@ -267,12 +261,15 @@ final class EventQueue {
         WRITTEN.remove(file);
     }
 
-    /** Returns what is in a file; null if another process writes it. */
+    /** Returns what is in a file; null if it is gone, or another process writes it. */
     private static String text(File file) throws IOException {
         try (FileInputStream in = new FileInputStream(file)) {
             if (isLocked(in.getChannel(), true)) return null;
             byte[] content = Http.readAll(in, (int) MAX_FILE_BYTES);
             return new String(content, StandardCharsets.ISO_8859_1);
+        } catch (FileNotFoundException gone) {
+            if (file.exists()) throw gone;
+            return null;
         }
     }
 

@@ -3,6 +3,7 @@ package com.playsmart.gateway;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -76,10 +77,8 @@ final class Json {
     }
 
     private static void writeList(Object list, StringBuilder into, List<Object> above) {
-        Iterable<?> items =
-                list instanceof Iterable
-                        ? (Iterable<?>) list
-                        : java.util.Arrays.asList((Object[]) list);
+        boolean isArray = list instanceof Object[];
+        Iterable<?> items = isArray ? Arrays.asList((Object[]) list) : (Iterable<?>) list;
         char before = '[';
         for (Object each : items) {
             write(each, into.append(before), above);
@@ -126,10 +125,7 @@ final class Json {
         if (first == '[') return list(depth);
         if (first == '"') return string();
         int from = at;
-        while (at < text.length() && "+-.".indexOf(text.charAt(at)) >= 0
-                || at < text.length() && isLetterOrDigit(text.charAt(at))) {
-            at++;
-        }
+        while (at < text.length() && isOfWord(text.charAt(at))) at++;
         String word = text.substring(from, at);
         if (word.equals("true") || word.equals("false")) return word.equals("true");
         if (word.equals("null")) return null;
@@ -205,10 +201,9 @@ final class Json {
         return isThere;
     }
 
-    private static boolean isLetterOrDigit(char each) {
-        return each >= '0' && each <= '9'
-                || each >= 'a' && each <= 'z'
-                || each >= 'A' && each <= 'Z';
+    private static boolean isOfWord(char each) {
+        boolean isLetter = each >= 'a' && each <= 'z' || each >= 'A' && each <= 'Z';
+        return isLetter || each >= '0' && each <= '9' || "+-.".indexOf(each) >= 0;
     }
 
     private void demand(boolean isSo) {

@@ -152,7 +152,7 @@ public final class PlaySmartClient {
     public PlaySmartClient(
             String url, File folder, String userId, String gameId, Tokens tokens, Options options) {
         http = new Http(url);
-        if (userId == null || userId.isEmpty() || gameId == null || gameId.isEmpty()) {
+        if (isMissing(userId) || isMissing(gameId)) {
             throw new IllegalArgumentException("whose events are they, and of which game?");
         }
         tokenOf = tokens;
@@ -252,6 +252,10 @@ public final class PlaySmartClient {
 
     /** Tracks for another player. What the last one did is sent with their own token only. */
     public void changePlayer(String userId) {
+        if (isMissing(userId)) {
+            LOG.warning("the player stays, as no other is named");
+            return;
+        }
         synchronized (lock) {
             head.put("user_id", userId);
             begin();
@@ -498,6 +502,10 @@ public final class PlaySmartClient {
                 http.exchange(path, body, token, settings.hasGzip, options.answerMillis);
         if (answer.date != 0) serverAhead = answer.date - clock.monotonic();
         return answer;
+    }
+
+    private static boolean isMissing(String id) {
+        return id == null || id.isEmpty();
     }
 
     private String now() {

@@ -1,8 +1,11 @@
 package com.playsmart.gateway;
 
+import com.sun.net.httpserver.HttpServer;
+
 import java.io.File;
 import java.io.FileOutputStream;
 import java.io.RandomAccessFile;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.AbstractMap;
 import java.util.ArrayList;
@@ -14,6 +17,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /** What the client is held to where the conformance cases do not see it; each with a folder. */
 final class Checks {
@@ -39,6 +45,12 @@ final class Checks {
         check("a pipe or folder named like a file is none", Checks::readsRegularFiles);
         check("an open file that somebody deletes is begun anew", Checks::noticesWhatIsDeleted);
         check("where no folder can be made the game goes on", Checks::livesWithoutAFolder);
+        check(
+                "who opts out and in while a batch is under way gets none of it back",
+                Checks::keepsNone);
+        check(
+                "the thread sends fifty events, and the game goes on meanwhile",
+                Checks::sendsByItself);
         check("the share of a run is the same in every language", Checks::hashesRuns);
     }
 
@@ -233,11 +245,68 @@ final class Checks {
         client.close(0);
     }
 
+    private static void keepsNone() throws Exception {
+        PlaySmartClient client = client();
+        client.track("AppOpen");
+        client.track("AppOpen");
+        client.queue.close();
+        EventQueue.Segment underWay = client.queue.read(client.queue.closed().get(0));
+        client.optOut();
+        client.optIn();
+        equal(Arrays.asList(), client.queue.halve(underWay));
+        client.changePlayer(null);
+        client.track("AppOpen");
+        client.queue.close();
+        equal("player", client.queue.read(client.queue.closed().get(0)).player());
+        equal(1, client.queued());
+    }
+
+    private static void sendsByItself() throws Exception {
+        CountDownLatch asked = new CountDownLatch(1), answers = new CountDownLatch(1);
+        AtomicInteger requests = new AtomicInteger();
+        HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+        server.createContext(
+                "/",
+                exchange -> {
+                    boolean isBatch = exchange.getRequestMethod().equals("POST");
+                    if (isBatch) asked.countDown();
+                    if (isBatch) await(answers);
+                    byte[] told = (isBatch ? "{\"success\":true}" : "{}").getBytes();
+                    if (isBatch) requests.incrementAndGet();
+                    exchange.sendResponseHeaders(isBatch ? 202 : 404, told.length);
+                    exchange.getResponseBody().write(told);
+                    exchange.close();
+                });
+        server.start();
+        String url = "http://127.0.0.1:" + server.getAddress().getPort();
+        PlaySmartClient client = new PlaySmartClient(url, folder, "p", "g", player -> "token");
+        try {
+            for (int each = 0; each < 50; each++) client.track("AppOpen");
+            equal(true, asked.await(60, TimeUnit.SECONDS));
+            for (int each = 0; each < 60; each++) client.track("AppOpen");
+            answers.countDown();
+            client.close(60000);
+            equal(0, client.queued());
+            equal(true, requests.get() >= 2);
+        } finally {
+            answers.countDown();
+            server.stop(0);
+        }
+    }
+
     private static void hashesRuns() {
         equal(
                 0.3967,
                 Math.round(PlaySmartClient.shareOf("01900000-0000-7000-8000-000000000000") * 1e4)
                         / 1e4);
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException nobodyDoes) {
+            throw new IllegalStateException(nobodyDoes);
+        }
     }
 
     private static PlaySmartClient client() {
