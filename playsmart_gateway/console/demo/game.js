@@ -50,7 +50,7 @@ export class Tower {
   }
 
   frame(now) {
-    const seconds = Math.min(0.05, (now - (this.last ?? now)) / 1000);
+    const seconds = Math.min(0.25, (now - (this.last ?? now)) / 1000);
     this.last = now;
     const block = this.sliding;
     const before = block.left - this.target;
