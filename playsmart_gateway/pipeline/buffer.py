@@ -128,6 +128,14 @@ class Buffer:
         return None
 
     @property
+    def is_nearly_full(self) -> bool:
+        """Whether who comes has to wait for room, or soon will: two more lots may not fit."""
+        return (
+            self.events + 2 * self._ripe_events > self.max_events
+            or self.bytes + 2 * self._ripe_bytes > self.max_bytes
+        )
+
+    @property
     def oldest_age(self) -> float:
         """Seconds that the oldest batch has waited at most; 0 when empty."""
         return self._clock() - self._oldest_since if self._batches else 0.0

@@ -15,13 +15,12 @@ import logging
 import math
 from collections.abc import Sequence
 
-import msgspec
-
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable, Unstorable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.commit_queue import CommitQueue
+from playsmart_gateway.pipeline.flush_options import FlushOptions
 from playsmart_gateway.pipeline.machine import MACHINE, Machine
 from playsmart_gateway.pipeline.observers import NOBODY, Observers
 from playsmart_gateway.pipeline.origin import Origin
@@ -44,18 +43,6 @@ MAX_COMMIT_BATCHES = 256
 """Requests of the commit queue in one transaction: one turn of the loop computes their awards."""
 
 
-class FlushOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """When the buffer is flushed for its age, and how much one transaction takes at most.
-
-    With ``syncs_commits`` a commit is answered when it would survive a power cut, too.
-    """
-
-    interval_seconds: float
-    max_events: int
-    max_bytes: int
-    syncs_commits: bool = False
-
-
 class Flusher:
     """Moves batches from ``buffer`` to ``sink``, oldest first, one transaction at a time.
 
@@ -64,7 +51,8 @@ class Flusher:
 
     A flush is triggered by ``events`` or ``bytes`` (the buffer is ripe), by ``age`` (the oldest
     batch waits for ``interval_seconds``), or by ``drain`` (stopping). One transaction takes at
-    most ``max_events`` events and ``max_bytes`` bytes. ``commit`` is the trigger of the
+    most ``max_events`` events and ``max_bytes`` bytes, and fewer events while requests wait for
+    room (see ``FlushOptions``). ``commit`` is the trigger of the
     ``commit_queue``, if there is one, and needs no other reason than that somebody waits. While the
     store is away and nothing waits, ``probe`` asks whether it is back. When the store has become
     another one, ``renewal`` comes first: what the journal has of the stored batches is written once
@@ -155,9 +143,9 @@ class Flusher:
         Raises:
             SinkUnavailable: nothing was written and nothing left the buffer.
         """
-        batches = self._buffer.head(self._options.max_events, self._options.max_bytes)[
-            : self._limit
-        ]
+        is_awaited, pace = self._buffer.is_nearly_full, self._stats.events_per_second
+        most = self._options.most_events(is_awaited, pace)
+        batches = self._buffer.head(most, self._options.max_bytes)[: self._limit]
         if not batches:
             return 0
         started = self._clock()

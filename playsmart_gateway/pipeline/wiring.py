@@ -8,7 +8,8 @@ from playsmart_gateway.config import Config
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.commit_queue import CommitQueue
-from playsmart_gateway.pipeline.flusher import Flusher, FlushOptions
+from playsmart_gateway.pipeline.flush_options import FlushOptions
+from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.intake import Intake
 from playsmart_gateway.pipeline.journal import Journal
 from playsmart_gateway.pipeline.machine import MACHINE, Machine

@@ -140,6 +140,18 @@ def test_it_is_ripe_by_events_and_by_bytes() -> None:
     assert ripe_by_bytes.ripe == "bytes"
 
 
+def test_it_is_nearly_full_when_two_more_lots_may_not_fit() -> None:
+    size = make_batch(1).size
+    for buffer in (
+        make_buffer(max_events=5, ripe_events=2, ripe_bytes=size),
+        make_buffer(max_events=100, max_bytes=5 * size, ripe_bytes=2 * size),
+    ):
+        buffer.put(make_batch(1))
+        assert not buffer.is_nearly_full
+        buffer.put(make_batch(2))
+        assert buffer.is_nearly_full
+
+
 def test_it_stirs_when_it_fills_from_empty_and_when_it_turns_ripe_but_not_between() -> None:
     buffer = make_buffer(ripe_events=3)
     stirred = []

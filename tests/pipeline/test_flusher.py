@@ -22,7 +22,8 @@ from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
 from playsmart_gateway.pipeline.commit_queue import CommitQueue
-from playsmart_gateway.pipeline.flusher import CONFLICT_LOG_SECONDS, Flusher, FlushOptions
+from playsmart_gateway.pipeline.flush_options import FlushOptions
+from playsmart_gateway.pipeline.flusher import CONFLICT_LOG_SECONDS, Flusher
 from playsmart_gateway.pipeline.machine import Machine
 from playsmart_gateway.pipeline.observers import Observers
 from playsmart_gateway.pipeline.origin import MemoryOnly

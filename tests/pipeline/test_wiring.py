@@ -8,7 +8,8 @@ import pytest
 
 from playsmart_gateway.config import Buffer, Config, Journal
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.pipeline.flusher import Flusher, FlushOptions
+from playsmart_gateway.pipeline.flush_options import FlushOptions
+from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.origin import MemoryOnly
 from playsmart_gateway.pipeline.wiring import HELD_TRANSACTIONS, Kinds, Wiring
 from playsmart_gateway.stores.memory.store import MemorySink

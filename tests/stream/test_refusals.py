@@ -10,7 +10,8 @@ import pytest
 from playsmart_gateway.errors import ConfigError, SinkRejected
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
-from playsmart_gateway.pipeline.flusher import Flusher, FlushOptions
+from playsmart_gateway.pipeline.flush_options import FlushOptions
+from playsmart_gateway.pipeline.flusher import Flusher
 from playsmart_gateway.pipeline.origin import MemoryOnly
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.consumer import Consumer

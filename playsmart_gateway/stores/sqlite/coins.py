@@ -1,9 +1,9 @@
 """What a flush pays: players, ledger and balances from the rows just written, in set-based SQL.
 
-One event in three may earn coins, so nothing here goes row by row: seven statements a flush,
-whatever it holds, and four more where a game has a cap. The joins start at ``event_rows``, which
-is read by its primary key; the other way around SQLite builds an index of the whole table for
-itself.
+One event in three may earn coins, so nothing here goes row by row: eight statements a flush,
+whatever it holds, in one go, and four more where a game has a cap. The joins start at
+``event_rows``, which is read by its primary key; the other way around SQLite builds an index of the
+whole table for itself.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from playsmart_gateway.stores.sql.database import (
     EVENT_TRIGGER,
     LEVEL_COMPLETE,
 )
-from playsmart_gateway.stores.sqlite.one_go import InOneGo
+from playsmart_gateway.stores.sqlite.one_go import InOneGo, Statement
 from playsmart_gateway.stores.sqlite.schema import last_member
 
 TEMPORARY_TABLES = """
@@ -160,8 +160,9 @@ _ENTER = """
     INSERT INTO coin_entries (id, player_id, trigger, amount, balance_after, created_at)
     SELECT event_id, player_id, trigger, amount, coins_balance + running, ?
     FROM (
-        SELECT *, sum(amount) OVER (PARTITION BY player_id ORDER BY event_id) AS running
-        FROM earned
+        SELECT *, sum(amount) OVER (
+            PARTITION BY player_id ORDER BY event_id ROWS UNBOUNDED PRECEDING
+        ) AS running FROM earned
     ) CROSS JOIN players USING (player_id)
     ORDER BY event_id
 """
@@ -203,33 +204,34 @@ class SqliteCoins:
         if last_rule != self._last_rule:  # the first time, or another process has other rules
             self._last_rule = await self._put_in_force(db, first_batch)
         batches = (first_batch, last_batch)
-        first_event = first_event_id(first_batch)
-        events = (first_event, last_event_id(last_batch))
-        await db.execute(_SEE_PLAYERS, batches)
-        await db.run([("DELETE FROM fresh_batches", ()), (_LIST_BATCHES, batches)])
-        await db.execute(_COUNT_ACTIVITY, events)
+        events = (first_event_id(first_batch), last_event_id(last_batch))
+        seen: list[Statement] = [
+            (_SEE_PLAYERS, batches),
+            ("DELETE FROM fresh_batches", ()),
+            (_LIST_BATCHES, batches),
+            (_COUNT_ACTIVITY, events),
+        ]
         if not self._rules:
+            await db.run(seen)
             return
-        await db.run([("DELETE FROM earned", ()), (EARN_BY_LEVEL, events)])
+        earned: list[Statement] = [("DELETE FROM earned", ()), (EARN_BY_LEVEL, events)]
         if self._counting:
-            await db.execute(EARN_BY_COUNT, events)
-            await db.execute(COUNT_CUSTOM, events)
+            earned += [(EARN_BY_COUNT, events), (COUNT_CUSTOM, events)]
+        paid: list[Statement] = [(_ENTER, (now,)), (_RAISE_BALANCES, ())]
         if self._capping:
-            await self._cap(db)
-        await db.execute(_ENTER, (now,))
-        await db.execute(_RAISE_BALANCES)
+            await db.run([*seen, *earned, ("DELETE FROM fresh_days", ()), (_SUM_DAYS, ())])
+            await db.run([*await self._cap(db), *paid])
+        else:
+            await db.run([*seen, *earned, *paid])
 
-    async def _cap(self, db: InOneGo) -> None:
-        """Take from ``earned`` what is more than the caps, and count the rest.
+    async def _cap(self, db: InOneGo) -> list[Statement]:
+        """Return what takes from ``earned`` what is more than the caps, and counts the rest.
 
         Most days are far below: then nothing is looked at event by event.
         """
-        await db.run([("DELETE FROM fresh_days", ()), (_SUM_DAYS, ())])
         ((is_beyond,),) = await db.execute_fetchall(_IS_BEYOND)
-        if is_beyond:
-            await db.execute(_CAP)
-            await db.execute(DROP_UNPAID)
-        await db.execute(_COUNT_DAYS)
+        capped: list[Statement] = [(_CAP, ()), (DROP_UNPAID, ())] if is_beyond else []
+        return [*capped, (_COUNT_DAYS, ())]
 
     async def _put_in_force(self, db: InOneGo, since_batch: int) -> int:
         """Record the rules that differ from what held so far; return the number of the latest."""

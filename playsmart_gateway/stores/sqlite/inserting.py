@@ -21,7 +21,7 @@ from playsmart_gateway.events.batch import (
     Batch,
 )
 from playsmart_gateway.events.row import SLOTS
-from playsmart_gateway.stores.sqlite.one_go import InOneGo
+from playsmart_gateway.stores.sqlite.one_go import InOneGo, Statement
 from playsmart_gateway.stores.sqlite.schema import printed_time
 
 BATCHES_PER_STATEMENT = 250
@@ -115,7 +115,7 @@ class Inserter:
             for each in batches
         ]
         text = msgspec.json.encode(headers).decode()
-        statements: list[tuple[str, Sequence[Any]]]
+        statements: list[Statement]
         if of_runs:
             keys = b"".join([run or _NO_RUN for run in runs])
             statements = [(_INSERT_BATCHES_OF_RUNS, (text, keys, _NO_RUN))]

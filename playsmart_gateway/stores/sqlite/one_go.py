@@ -16,6 +16,10 @@ AND_THEN = "\0"
 """Between statements that are run in one go; no statement can hold it."""
 
 
+Statement = tuple[str, Sequence[Any]]
+"""With its parameters."""
+
+
 class Underneath(sqlite3.Connection):
     """What works in the thread: runs ``first`` before the next statement, and those in one go."""
 
@@ -57,9 +61,7 @@ class InOneGo(aiosqlite.Connection):
         """Have the next statement preceded by this one."""
         self._underneath.first = statement
 
-    async def run(
-        self, statements: Sequence[tuple[str, Sequence[Any]]]
-    ) -> Sequence[sqlite3.Cursor]:
+    async def run(self, statements: Sequence[Statement]) -> Sequence[sqlite3.Cursor]:
         """Run two statements or more with their parameters; return a cursor of each.
 
         After an error ``ran`` are those of the statements before the one that failed.
