@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -11,14 +12,15 @@ import pytest
 from playsmart_gateway.clients import CLIENTS
 from playsmart_gateway.clients.conformance import run
 from playsmart_gateway.clients.conformance.adapter import Adapter
-from tests.clients.scripted import GAME, PLAYER, scripted_gateway
+from tests.clients.scripted import GAME, PLAYER, Reply, scripted_gateway
 from tests.manual.blocks import block
+from tests.support.certificates import make_certificates
 from tests.support.polling import PATIENCE_SECONDS
 
 GODOT, GDLINT = shutil.which("godot3-server"), shutil.which("gdlint")
 CLIENT = CLIENTS["godot"]
 GODOT4, GODOT3 = CLIENT.files
-CHECKS = Path(__file__).parent / "godot" / "checks.gd"
+HERE = Path(__file__).parent / "godot"
 LAST_PART = "# --- what Godot 3 and 4 call differently\n"
 IN_GODOT_3 = {
     "a twin for Godot 3.": "a twin for Godot 4.",
@@ -65,6 +67,15 @@ def shell(command: str, folder: Path, **environment: str) -> str:
     return ended.stdout
 
 
+@pytest.fixture
+def game(tmp_path: Path) -> Path:
+    """The project of the manual, without a script of its own."""
+    CLIENT.write(tmp_path / "playsmart")
+    (tmp_path / "project.godot").write_text(block("client-godot", "ini"))
+    (tmp_path / "main.tscn").write_text(block("client-godot", "tscn"))
+    return tmp_path
+
+
 def test_what_runs_in_godot_3_is_what_godot_4_gets() -> None:
     common = parts(GODOT4)[0]
     for name, in_godot_3 in IN_GODOT_3.items():
@@ -90,11 +101,11 @@ def test_it_is_gdscript_in_its_usual_form(tmp_path: Path) -> None:
 @process
 @needs_godot
 def test_it_does_what_its_own_checks_ask_for(tmp_path: Path) -> None:
-    for each in (CHECKS, CLIENT.folder / GODOT3):
+    for each in (HERE / "checks.gd", CLIENT.folder / GODOT3):
         shutil.copy(each, tmp_path)
     (tmp_path / "project.godot").write_text("config_version=4\n")
     told = shell("godot3-server --path . --script checks.gd", tmp_path)
-    names = re.findall(r"^func (check_\w+)", CHECKS.read_text(), re.MULTILINE)
+    names = re.findall(r"^func (check_\w+)", (HERE / "checks.gd").read_text(), re.MULTILINE)
     verdicts = dict(re.findall(r"^(check_\w+): (.*)$", told, re.MULTILINE))
     assert verdicts == dict.fromkeys(names, "ok")
 
@@ -128,18 +139,64 @@ def test_what_another_process_is_writing_is_sent_and_nothing_of_it_is_lost(tmp_p
 
 @process
 @needs_godot
-def test_the_game_of_the_manual_sends_what_it_tracks(tmp_path: Path) -> None:
-    CLIENT.write(tmp_path / "playsmart")
-    (tmp_path / "project.godot").write_text(block("client-godot", "ini"))
-    (tmp_path / "main.tscn").write_text(block("client-godot", "tscn"))
+def test_an_answer_that_closes_its_connection_does_not_end_a_flush(tmp_path: Path) -> None:
+    with (
+        CLIENT.ready() as command,
+        scripted_gateway() as gateway,
+        Adapter(command, PATIENCE_SECONDS) as client,
+    ):
+        place = {"dir": str(tmp_path), "url": gateway.url, "user": PLAYER, "game": GAME}
+        gateway.script(*[Reply(headers={"Connection": "close"})] * 3)
+        client.ask({"do": "init", **place, "token": "token"})
+        for n in range(250):
+            client.tell([{"do": "track", "type": "AppOpen", "data": {"n": n}}])
+        for _ in range(250):
+            client.answer({"do": "track"})
+        assert client.ask({"do": "flush"})["sent"] == 250
+
+
+@process
+@needs_godot
+def test_only_a_gateway_whose_certificate_is_known_gets_anything(tmp_path: Path) -> None:
+    _, certificate, key = make_certificates(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    with (
+        CLIENT.ready() as command,
+        scripted_gateway(tls) as gateway,
+        Adapter(command, PATIENCE_SECONDS) as client,
+    ):
+        place = {"dir": str(tmp_path / "queue"), "url": gateway.url, "user": PLAYER, "game": GAME}
+        client.ask({"do": "init", **place, "token": "token"})
+        client.ask({"do": "track", "type": "AppOpen"})
+        told = client.ask({"do": "flush"})
+        assert (told["sent"], told["left"], told["status"]) == (0, 1, None)
+        assert (gateway.requests, gateway.asked_for_settings) == ([], 0)
+
+
+@process
+@needs_godot
+def test_frames_send_what_waits_also_while_the_game_is_paused_and_its_login_is_slow(
+    game: Path,
+) -> None:
+    shutil.copy(HERE / "game.gd", game / "main.gd")
+    with scripted_gateway() as gateway:
+        shell("godot3-server --path .", game, URL=gateway.url)
+        assert gateway.sent == [(0, 3), (3, 50)]
+        assert {each.token for each in gateway.requests} == {"token"}
+
+
+@process
+@needs_godot
+def test_the_game_of_the_manual_sends_what_it_tracks(game: Path) -> None:
     script = block("client-godot", "gdscript", "extends Node\n\n\nfunc")
     start = re.sub(r"\$\(.+\)", "token", block("client-godot", "sh", "TOKEN="))
     with scripted_gateway() as gateway:
         gateway.script(202)
         script = script.replace("http://127.0.0.1:8000", gateway.url)
-        (tmp_path / "main.gd").write_text(script)
-        told = shell(start, tmp_path)
+        (game / "main.gd").write_text(script)
+        told = shell(start, game)
         (sent,) = gateway.requests
     assert (sent.token, sent.numbers) == ("token", (0, 3))
     assert "3 events: 202, stored" in told
-    assert not [*tmp_path.rglob("*.ndjson")]
+    assert not [*game.rglob("*.ndjson")]

@@ -197,6 +197,7 @@ func check_settings_are_kept_to_and_those_that_cannot_be_read_change_nothing():
 		'{"data": [{"ingest": {"flush_seconds": "x"}}]}',
 		'{"data": [{"ingest": {"encodings": 7}}]}',
 		'{"data": [{"ingest": {"max_queue_bytes": []}}]}',
+		'{"data": [{"ingest": {"max_queue_bytes": 1e999}}]}',
 	]:
 		client._take_settings({"status": 200, "told": client._parse(each), "wait": null})
 		if client.settings.hash() != before.hash():

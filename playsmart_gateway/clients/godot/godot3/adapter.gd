@@ -21,11 +21,13 @@ var _sent = 0
 var _status = null
 var _heard = ""
 var _is_over = false
+var _is_alone = false
+var _has_heard = false
 
 
 func _init():
 	while not _is_over:
-		var line = _line()
+		var line = _line_while_frames_pass() if _is_alone else _line()
 		if line == "":
 			break
 		var answer = _answer(line)
@@ -49,6 +51,23 @@ func _line():
 	return line
 
 
+# Return the next line; until it comes the client goes on, as in a game.
+func _line_while_frames_pass():
+	_has_heard = false
+	var reader = Thread.new()
+	reader.start(self, "_hear")
+	while not _has_heard:
+		_client.poll()
+		OS.delay_msec(5)
+	return reader.wait_to_finish()
+
+
+func _hear(_nothing):
+	var line = _line()
+	_has_heard = true
+	return line
+
+
 func _answer(line):
 	var command = parse_json(line)
 	match command.get("do"):
@@ -56,7 +75,10 @@ func _answer(line):
 			_begin(command)
 		"track":
 			_client.track(command.get("type"), command.get("data"), command.get("name"))
+		"alone":
+			_is_alone = true
 		"flush":
+			_wait()
 			_client.flush()
 			return _wait()
 		"token":

@@ -1,3 +1,3 @@
 #!/bin/sh
-# Starts adapter.gd. The engine prints two lines of its own first, and holds back what it prints.
-stdbuf -oL godot3-server --path "$(dirname "$0")" --script adapter.gd | sed -u 1,2d
+# Starts adapter.gd. The engine prints lines of its own among the answers, and holds back all lines.
+stdbuf -oL godot3-server --path "$(dirname "$0")" --script adapter.gd | sed -nu '/^{/p'

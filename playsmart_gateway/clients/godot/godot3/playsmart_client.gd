@@ -89,6 +89,7 @@ var _seen = {}
 var _waiting = []
 var _segment = null
 var _request = null
+var _noted = null
 var _body = PoolByteArray()
 var _deadline = 0.0
 var _quotes = {}
@@ -386,7 +387,7 @@ func _write_new(of_run, first, content):
 
 
 func _go_on():
-	while settings["enabled"] and _has_more():
+	while settings["enabled"] and not opted_out and _has_more():
 		var path = _waiting.pop_front()
 		_segment = _read(path)
 		if _segment == null:
@@ -398,7 +399,7 @@ func _go_on():
 			_answered.erase(path)
 			if not _settle(answer, ""):
 				break
-		elif token != "":
+		elif token != "" and not opted_out:
 			_post(token)
 			return
 	_end()
@@ -553,7 +554,7 @@ func _take_settings(answer):
 	if typeof(encodings) != TYPE_ARRAY or typeof(sample) != TYPE_DICTIONARY:
 		return
 	for number in [seconds, most_bytes] + sample.values():
-		if not typeof(number) in [TYPE_INT, TYPE_REAL]:
+		if not typeof(number) in [TYPE_INT, TYPE_REAL] or is_inf(number):
 			return
 	var enabled = told.get("enabled", true)
 	settings["enabled"] = typeof(enabled) != TYPE_BOOL or enabled
@@ -587,8 +588,10 @@ func _post(token):
 
 func _ask(method, path, headers, body):
 	_request = [method, _url["path"] + path, headers, body]
+	_noted = null
 	_body = PoolByteArray()
 	_deadline = _monotonic() + ANSWER_SECONDS / hurry
+	_http.poll()
 	if _http.get_status() != HTTPClient.STATUS_CONNECTED:
 		_http.close()
 		_connect(_http, _url)
@@ -597,57 +600,70 @@ func _ask(method, path, headers, body):
 # Return the answer, null while it is under way; what is not whole in time has status 0.
 func _poll_exchange():
 	_http.poll()
-	var is_over = _monotonic() > _deadline
-	match _http.get_status():
-		HTTPClient.STATUS_RESOLVING, HTTPClient.STATUS_CONNECTING, HTTPClient.STATUS_REQUESTING:
-			pass
-		HTTPClient.STATUS_CONNECTED:
-			if _request == null:
-				return _answer()
-			var what = _request
-			_request = null
-			is_over = is_over or _http.request_raw(what[0], what[1], what[2], what[3]) != OK
-		HTTPClient.STATUS_BODY:
-			while _http.get_status() == HTTPClient.STATUS_BODY and not is_over:
-				var chunk = _http.read_response_body_chunk()
-				_body.append_array(chunk)
-				_http.poll()
-				if chunk.size() == 0:
-					break
-				if _body.size() > ANSWER_BYTES:
-					return _answer()
-			if _http.get_status() != HTTPClient.STATUS_BODY and not is_over:
-				return _answer()
-		_:
-			is_over = true
-	return _no_answer() if is_over else null
+	var status = _http.get_status()
+	if status == HTTPClient.STATUS_CONNECTED and _request != null:
+		var what = _request
+		_request = null
+		var error = _http.request_raw(what[0], what[1], what[2], what[3])
+		status = HTTPClient.STATUS_REQUESTING
+		if error != OK:
+			status = HTTPClient.STATUS_CONNECTION_ERROR
+	elif status == HTTPClient.STATUS_BODY or status == HTTPClient.STATUS_CONNECTED:
+		_note_answer()
+		status = _read_body()
+	var goes_on = [
+		HTTPClient.STATUS_RESOLVING,
+		HTTPClient.STATUS_CONNECTING,
+		HTTPClient.STATUS_REQUESTING,
+		HTTPClient.STATUS_BODY,
+	]
+	var is_long = _body.size() > ANSWER_BYTES
+	var is_under_way = status in goes_on and not is_long
+	if is_under_way and _monotonic() <= _deadline:
+		return null
+	if status != HTTPClient.STATUS_CONNECTED or _noted["closes"]:
+		_http.close()
+	var is_whole = status == HTTPClient.STATUS_CONNECTED or is_long
+	if _noted == null or is_under_way or not (is_whole or not _noted["has_length"]):
+		return {"status": 0, "told": null, "wait": null}
+	_noted["told"] = _parse(_body.get_string_from_utf8())
+	return _noted
 
 
-func _no_answer():
-	_http.close()
-	return {"status": 0, "told": null, "wait": null}
+# Read what has come of a body; return how the connection is then.
+func _read_body():
+	while _http.get_status() == HTTPClient.STATUS_BODY and _body.size() <= ANSWER_BYTES:
+		var chunk = _http.read_response_body_chunk()
+		_body.append_array(chunk)
+		if chunk.size() == 0:
+			break
+	return _http.get_status()
 
 
-func _answer():
-	var length = _http.get_response_body_length()
-	var is_whole = _http.get_status() == HTTPClient.STATUS_CONNECTED or _body.size() == length
-	if not _http.has_response() or not is_whole and length >= 0:
-		return _no_answer()
-	var answer = {"status": _http.get_response_code(), "told": null, "wait": null}
-	answer["told"] = _parse(_body.get_string_from_utf8())
+# Note the head of an answer as long as it is there: the engine forgets it with the connection.
+func _note_answer():
+	if _noted != null:
+		return
+	var has_length = _http.is_response_chunked() or _http.get_response_body_length() >= 0
+	_noted = {
+		"status": _http.get_response_code(),
+		"told": null,
+		"wait": null,
+		"has_length": has_length,
+		"closes": not has_length,
+	}
 	for header in _http.get_response_headers():
 		var colon = header.find(":")
 		var value = header.substr(colon + 1, header.length()).strip_edges()
 		match header.substr(0, colon).to_lower():
+			"connection":
+				_noted["closes"] = _noted["closes"] or value.to_lower() == "close"
 			"date":
 				var seconds = _seconds_of(value)
 				_server_ahead = seconds - _monotonic() if seconds > 0 else _server_ahead
 			"retry-after":
 				if _is_made_of(value, 48, 57):
-					answer["wait"] = min(float(value), HOUR_SECONDS)
-	if _http.get_status() != HTTPClient.STATUS_CONNECTED:  # there is more of it, or no more to come
-		_http.close()
-	return answer
+					_noted["wait"] = min(float(value), HOUR_SECONDS)
 
 
 # Whether an answer is a gateway's, and not the login page of a hotel.
