@@ -254,6 +254,24 @@ test("an opt-out in one tab holds in the others", async () => {
   assert.deepEqual([one.batches.length, [...shared.map.keys()].filter((each) => each.includes("ndjson"))], [0, []]);
 });
 
+test("of who opts out meanwhile nothing is sent, and nothing comes back", async () => {
+  const optOutAndIn = () => (client.optOut(), client.optIn());
+  let { client, batches } = game(new LocalStore("", keys()), { token: () => (optOutAndIn(), "token") });
+  client.track("AppOpen");
+  await client.flush();
+  assert.deepEqual([batches, client.queue.closed()], [[], []]);
+  const refuse = async (_, { body }) => {
+    if (!body) return new Response("{}", { status: 404 });
+    optOutAndIn();
+    return new Response('{"error": {}}', { status: 400 });
+  };
+  ({ client } = game(new LocalStore("", keys()), { fetch: refuse }));
+  client.track("AppOpen");
+  client.track("AppOpen");
+  await client.flush();
+  assert.deepEqual(client.queue.closed(), []);
+});
+
 test("what does itself flushes at the start, at fifty events, and ends", async () => {
   const store = new LocalStore("", keys());
   store.write(`${RUN}-00000000.ndjson`, HEAD + EVENT);

@@ -186,6 +186,7 @@ export class Queue {
 
   /** Cut a file in two. First the copy: a kill in between leaves a repeat, and no hole. */
   halve({ name, run, first, top, lines }: Segment): string[] {
+    if (this.store.read(name) === null) return []; // the player has opted out meanwhile, and in again
     const middle = lines.length >> 1;
     const copy = nameOf(run, first + middle, name.length - 44);
     this.store.write(copy, [top, ...lines.slice(middle), ""].join("\n"));
@@ -495,6 +496,7 @@ export class Client {
     const segment = this.queue.read(name);
     const answer = this.answered.get(name);
     const token = segment && (answer ? "" : await this.token(segment.head.user_id));
+    if (this.optedOut || this.queue.store.read(name) === null) return []; // while there was no token yet
     return segment && token !== null ? this.deliver(segment, token, flushed, answer) : [];
   }
 
