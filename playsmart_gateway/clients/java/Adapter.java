@@ -5,9 +5,9 @@ import java.io.File;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * The client behind standard input: a JSON object a line says what to {@code do}, and is answered
@@ -15,8 +15,9 @@ import java.util.Map;
  * need of this file.
  */
 final class Adapter {
-    private final Map<String, String> tokens = new HashMap<>();
+    private final Map<String, String> tokens = new ConcurrentHashMap<>();
     private PlaySmartClient client;
+    private Map<?, ?> init;
     private String player;
     private volatile long ahead;
 
@@ -47,8 +48,11 @@ final class Adapter {
             throws IOException {
         switch (String.valueOf(what)) {
             case "init":
-                if (client != null) client.queue.close();
-                client = init(command);
+                init = command;
+                begin(false);
+                break;
+            case "alone":
+                begin(true);
                 break;
             case "track":
                 @SuppressWarnings("unchecked")
@@ -89,13 +93,14 @@ final class Adapter {
         }
     }
 
-    private PlaySmartClient init(Map<?, ?> command) {
-        player = (String) command.get("user");
+    private void begin(boolean hasThread) {
+        if (client != null) client.queue.close();
+        player = (String) init.get("user");
         tokens.clear();
-        tokens.put(player, (String) command.get("token"));
+        tokens.put(player, (String) init.get("token"));
         PlaySmartClient.Options options = new PlaySmartClient.Options();
-        options.hasThread = false;
-        Number hurry = (Number) command.get("hurry");
+        options.hasThread = hasThread;
+        Number hurry = (Number) init.get("hurry");
         if (hurry != null) {
             options.hurry = hurry.doubleValue();
             options.answerMillis = Math.max(1, (long) (options.answerMillis / options.hurry));
@@ -107,8 +112,8 @@ final class Adapter {
                         return super.wall() + ahead;
                     }
                 };
-        File folder = new File((String) command.get("dir"));
-        String url = (String) command.get("url"), game = (String) command.get("game");
-        return new PlaySmartClient(url, folder, player, game, tokens::get, options);
+        File folder = new File((String) init.get("dir"));
+        String url = (String) init.get("url"), game = (String) init.get("game");
+        client = new PlaySmartClient(url, folder, player, game, tokens::get, options);
     }
 }
