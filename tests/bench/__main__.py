@@ -16,11 +16,19 @@ from tests.bench import table
 from tests.bench.generators import BenchError, Generator, generator
 from tests.bench.machine import Machine
 from tests.bench.options import Options
+from tests.bench.peers import read
 from tests.bench.plan import Measured, plan
 from tests.bench.processes import variables
 from tests.bench.results import Results, conclude
 
-_QUICK = {"rounds": 1, "seconds": 1, "memory_events": 100_000, "memory_sizes": (200,)}
+_QUICK = {
+    "rounds": 1,
+    "seconds": 1,
+    "sustained_seconds": 1,
+    "players": (1, 100),
+    "memory_events": 100_000,
+    "memory_sizes": (200,),
+}
 
 
 @click.command("bench")
@@ -41,7 +49,27 @@ _QUICK = {"rounds": 1, "seconds": 1, "memory_events": 100_000, "memory_sizes": (
     show_default=True,
     help="Events a request; repeat for several.",
 )
-@click.option("--quick", is_flag=True, help="One round of a second, a tenth of a full buffer.")
+@click.option(
+    "--players",
+    type=click.IntRange(1, 200_000),
+    multiple=True,
+    default=(1, 10_000, 100_000),
+    show_default=True,
+    help="Players who send in turn, each with a token of their own; repeat for several.",
+)
+@click.option(
+    "--sustained",
+    "sustained_seconds",
+    type=click.IntRange(0, 3_600),
+    default=30,
+    show_default=True,
+    help="How long to send more than can be stored, in seconds; 0 leaves it away.",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="One round of a second, 1 and 100 players, a tenth of a full buffer.",
+)
 @click.option(
     "--set",
     "settings",
@@ -54,6 +82,29 @@ _QUICK = {"rounds": 1, "seconds": 1, "memory_events": 100_000, "memory_sizes": (
     multiple=True,
     metavar="SECTION.KEY=VALUE",
     help="Measure a second gateway beside it, with this setting too; repeat for several.",
+)
+@click.option(
+    "--peer",
+    "commands",
+    multiple=True,
+    metavar="NAME=COMMAND",
+    help="Measure another program beside it, which listens on {port} and may write to {folder}; "
+    "repeat for several. Needs wrk.",
+)
+@click.option(
+    "--peer-path",
+    "paths",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Where that program takes events, if not /.",
+)
+@click.option(
+    "--peer-body",
+    "bodies",
+    multiple=True,
+    metavar="NAME=TEMPLATE",
+    help="What it is sent: {events} is an array of the events, which is the default, {lines} a "
+    "line of JSON of each, {upload} the body that the gateway is sent.",
 )
 @click.option(
     "--memory-events",
@@ -100,9 +151,14 @@ def main(
     rounds: int,
     seconds: int,
     sizes: tuple[int, ...],
+    players: tuple[int, ...],
+    sustained_seconds: int,
     quick: bool,
     settings: tuple[str, ...],
     also: tuple[str, ...],
+    commands: tuple[str, ...],
+    paths: tuple[str, ...],
+    bodies: tuple[str, ...],
     memory_sizes: tuple[int, ...],
     choice: str,
     as_json: bool,
@@ -115,18 +171,21 @@ def main(
     if instead is not None:
         kept = _measure_instead(instead, 1 if quick else rounds, 1 if quick else seconds, as_json)
         sys.exit(1 if check and not kept else 0)
-    options = Options(
-        sizes=sizes,
-        rounds=rounds,
-        seconds=seconds,
-        settings=settings,
-        also=also,
-        memory_sizes=memory_sizes,
-        generator=choice,
-    )
-    if quick:
-        options = msgspec.structs.replace(options, **_QUICK)
     try:
+        options = Options(
+            sizes=sizes,
+            players=tuple(sorted(set(players))),
+            rounds=rounds,
+            seconds=seconds,
+            sustained_seconds=sustained_seconds,
+            settings=settings,
+            also=also,
+            peers=tuple(read(commands, paths, bodies)),
+            memory_sizes=memory_sizes,
+            generator=choice,
+        )
+        if quick:
+            options = msgspec.structs.replace(options, **_QUICK)
         load_config(None, variables([*settings, *also]))
         results = _run(options, generator(choice))
     except (BenchError, GatewayError) as error:

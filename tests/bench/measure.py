@@ -6,9 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench.generators import CONNECTIONS, BenchError, Generator, Load
+from tests.bench.generators import CONNECTIONS, BenchError, Generator, Load, Wrk
+from tests.bench.options import GATEWAY, Subject
+from tests.bench.peers import Peer, PeerProcess
 from tests.bench.processes import Target
-from tests.bench.requests import requests
+from tests.bench.requests import Crowd
 
 _ROWS = {"gateway": "event_rows", "obvious": "events"}
 """Where events are counted. The gateway's view ``events`` joins what is known to join."""
@@ -39,17 +41,21 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One design under one load; the bare route stores nothing.
+    """One subject under one load; the bare route and peers store nothing that could be counted.
 
-    ``cpu_seconds`` is the processor time of the target while it was loaded.
+    ``cpu_seconds`` is the processor time of the target while it was loaded. ``first`` is what came
+    before: each player's first request, of one event, with a token that nobody has seen yet.
     """
 
     round: int
     events: int
     design: str
+    players: int
     load: Load
     cpu_seconds: float
-    stored: Stored | None
+    stored: Stored | None = None
+    first: Load | None = None
+    first_cpu_seconds: float = 0.0
 
     @property
     def request_rate(self) -> float:
@@ -58,37 +64,40 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 def sample(
-    generator: Generator,
-    *,
-    turn: int,
-    events: int,
-    seconds: int,
-    design: str,
-    kind: str,
-    settings: tuple[str, ...],
+    generator: Generator, subject: Subject, *, turn: int, events: int, seconds: int
 ) -> Sample:
-    sent = requests(events)
+    """Measure ``subject`` once, with ``events`` a request.
+
+    Raises:
+        BenchError: it accepts nothing, or what it has stored does not fit.
+    """
+    if subject.peer is not None:
+        return _of_peer(generator, subject, subject.peer, turn, events, seconds)
+    sent = Crowd(events, subject.players)
     with (
         tempfile.TemporaryDirectory(prefix="playsmart-bench-") as folder,
-        Target(kind, Path(folder), settings) as target,
+        Target(subject.kind, Path(folder), subject.settings) as target,
     ):
+        first, first_cpu_seconds, before = None, 0.0, 0
+        if subject.kind == GATEWAY and subject.players > 1:
+            first, first_cpu_seconds, before = introduce(generator, target, subject.players)
         cpu_before = target.cpu_seconds()
         started = time.monotonic()
         load = generator.run(target.port, sent, seconds)
         loaded = time.monotonic()
         cpu_seconds = target.cpu_seconds() - cpu_before
-        if not load.accepted:
-            raise BenchError(f"{design} accepted nothing of {load.answered} requests")
-        if kind not in _ROWS:
+        _require(subject.name, load)
+        found = Sample(turn, events, subject.name, subject.players, load, cpu_seconds)
+        if subject.kind not in _ROWS:
             target.stop()
-            return Sample(turn, events, design, load, cpu_seconds, None)
+            return found
         left = target.buffered()
         drained = target.drain()
-        rows = target.count(_ROWS[kind])
+        rows = target.count(_ROWS[subject.kind]) - before
     acknowledged = load.accepted * events
     # When the generator stops, a request may be in flight on each connection: stored, not counted.
     if rows > acknowledged + CONNECTIONS * events:
-        raise BenchError(f"{design} stored {rows} events of {acknowledged} acknowledged")
+        raise BenchError(f"{subject.name} stored {rows} events of {acknowledged} acknowledged")
     stored = Stored(
         events=min(rows, acknowledged),
         left=left,
@@ -96,4 +105,41 @@ def sample(
         loaded_seconds=loaded - started,
         seconds=drained - started,
     )
-    return Sample(turn, events, design, load, cpu_seconds, stored)
+    return msgspec.structs.replace(
+        found, stored=stored, first=first, first_cpu_seconds=first_cpu_seconds
+    )
+
+
+def introduce(generator: Generator, target: Target, players: int) -> tuple[Load, float, int]:
+    """Have each player send one event, and wait until all are stored.
+
+    So they and their tokens are known, as those are who play. Returns what was seen of it, the
+    processor time of the target, and the events that are stored now.
+    """
+    before = target.cpu_seconds()
+    load = generator.once(target.port, Crowd(1, players))
+    cpu_seconds = target.cpu_seconds() - before
+    return load, cpu_seconds, target.settle()
+
+
+def _of_peer(
+    generator: Generator, subject: Subject, peer: Peer, turn: int, events: int, seconds: int
+) -> Sample:
+    if not isinstance(generator, Wrk):
+        raise BenchError("wrk is needed to measure a peer")
+    sent = peer.requests(events, subject.players)
+    with (
+        tempfile.TemporaryDirectory(prefix="playsmart-bench-") as folder,
+        PeerProcess(peer, Path(folder)) as process,
+    ):
+        generator.run(process.port, sent, 1, peer.path)  # it is warm then
+        before = process.cpu_seconds()
+        load = generator.run(process.port, sent, seconds, peer.path)
+        cpu_seconds = process.cpu_seconds() - before
+    _require(subject.name, load)
+    return Sample(turn, events, subject.name, subject.players, load, cpu_seconds)
+
+
+def _require(name: str, load: Load) -> None:
+    if not load.accepted:
+        raise BenchError(f"{name} accepted nothing of {load.answered} requests")

@@ -14,6 +14,7 @@ from tests.bench.generators import Generator
 from tests.bench.measure import Sample, sample
 from tests.bench.memory import Memory
 from tests.bench.options import Options
+from tests.bench.sustained import EVENTS, Sustained, sustain
 
 _T = TypeVar("_T")
 
@@ -31,6 +32,7 @@ class Measured(msgspec.Struct):
 
     samples: list[Sample] = []
     ceilings: list[CeilingSample] = []
+    sustained: list[Sustained] = []
     memory: list[Memory] = []
 
 
@@ -50,20 +52,24 @@ def _rounds(options: Options, generator: Generator, measured: Measured) -> Itera
     for turn in range(1, options.rounds + 1):
         for events in options.sizes:
             where = f"round {turn} of {options.rounds}, {events} a request"
-            for design, (kind, settings) in options.designs.items():
+            for subject in options.subjects:
                 run = partial(
-                    sample,
-                    generator,
-                    turn=turn,
-                    events=events,
-                    seconds=options.seconds,
-                    design=design,
-                    kind=kind,
-                    settings=settings,
+                    sample, generator, subject, turn=turn, events=events, seconds=options.seconds
                 )
-                yield Step(f"{where}: {design}", partial(_note, measured.samples, run))
+                what = f"{where}: {subject.name} ({subject.players:,} players)"
+                yield Step(what, partial(_note, measured.samples, run))
             alone = partial(_ceiling, turn, events, options.seconds / 2)
             yield Step(f"{where}: SQLite alone", partial(_note, measured.ceilings, alone))
+
+        if options.sustained and EVENTS not in options.sizes:
+            alone = partial(_ceiling, turn, EVENTS, options.seconds / 2)
+            what = f"round {turn} of {options.rounds}, {EVENTS} a request: SQLite alone"
+            yield Step(what, partial(_note, measured.ceilings, alone))
+        for subject in options.sustained:
+            seconds = options.sustained_seconds
+            held = partial(sustain, generator, subject, turn=turn, seconds=seconds)
+            what = f"round {turn} of {options.rounds}, buffer full: {subject.name}"
+            yield Step(what, partial(_note, measured.sustained, held))
 
 
 def _memory(options: Options, measured: Measured) -> Iterator[Step]:

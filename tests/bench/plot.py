@@ -9,10 +9,12 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from tests.bench.results import Results, Size
-from tests.bench.table import human
+from tests.bench.options import GATEWAY
+from tests.bench.results import Design, Results, Size
+from tests.bench.table import count, human
 
 _GREY, _PALE_BLUE, _BLUE, _DARK, _RED = "#b8bec6", "#9ecae9", "#1f6fb5", "#4a4f57", "#d1603d"
+_VIOLET, _GREEN = "#6a51a3", "#4d9221"
 
 
 def draw(results: Results, path: Path) -> None:
@@ -67,13 +69,22 @@ def draw(results: Results, path: Path) -> None:
 
 def _bars(size: Size) -> list[tuple[str, float, str]]:
     """Return name, events a second and colour; what stores is shown by what it stores."""
-    bare, gateway, *others = size.designs
-    *variants, obvious = others
+    bare = size.designs[0]
+    ours = [each for each in size.designs if each.design.startswith(GATEWAY)]
+    plain = [each for each in ours if each.design == GATEWAY]
+    most = plain[-1]
+    *peers, obvious = [each for each in size.designs[1:] if each not in ours]
+    variants = [*plain[:-1], *(each for each in ours if each not in plain)]
     return [
         ("bare route (stores nothing)", bare.accepted_events, _GREY),
-        ("gateway, accepted", gateway.accepted_events, _PALE_BLUE),
-        ("gateway, durable", gateway.durable_events or 1.0, _BLUE),
-        *((f"{each.design}, durable", each.durable_events or 1.0, "#6a51a3") for each in variants),
+        (f"{_named(most)}, accepted", most.accepted_events, _PALE_BLUE),
+        (f"{_named(most)}, durable", most.durable_events or 1.0, _BLUE),
+        *((f"{_named(each)}, durable", each.durable_events or 1.0, _VIOLET) for each in variants),
+        *((f"{each.design}, accepted", each.accepted_events, _GREEN) for each in peers),
         ("SQLite alone", size.sqlite, _DARK),
         ("obvious design, durable", obvious.durable_events or 1.0, _RED),
     ]
+
+
+def _named(design: Design) -> str:
+    return f"{design.design}, {count(design.players)} players"

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Self
@@ -19,6 +19,7 @@ from tests.bench.generators import BenchError
 from tests.bench.requests import SECRET
 
 _DATABASE = "bench.db"
+STORED = "playsmart_events_stored_total"
 _START_SECONDS = 20.0
 _DRAIN_SECONDS = 60.0
 _POLL_SECONDS = 0.005
@@ -41,32 +42,32 @@ def variables(settings: Iterable[str]) -> dict[str, str]:
     return found
 
 
-class Target:
-    """``kind`` of ``tests.bench.target``, serving while entered; its data are in ``folder``."""
+class Process:
+    """``command`` in ``folder``, listening on ``port`` while entered."""
 
-    def __init__(self, kind: str, folder: Path, settings: Iterable[str] = ()) -> None:
-        self.port = _free_port()
-        self.database = folder / _DATABASE
-        self._kind = kind
+    def __init__(
+        self, name: str, command: Sequence[str], folder: Path, port: int, settings: Iterable[str]
+    ) -> None:
+        self.port = port
+        self._name = name
+        self._command = command
         self._folder = folder
         self._log = folder / "target.log"
-        self._settings = [
-            f"server.port={self.port}",
-            f"auth.secret={SECRET}",
-            f"storage.url=sqlite:///{_DATABASE}",
-            *settings,
-        ]
+        self._settings = settings
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.bench.target", self._kind],
-                cwd=self._folder,
-                env=environment(self._settings),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    self._command,
+                    cwd=self._folder,
+                    env=environment(self._settings),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+            except OSError as error:
+                raise BenchError(f"the {self._name} did not start: {error}") from None
         try:
             self._wait_until_it_listens()
         except BaseException:
@@ -82,17 +83,6 @@ class Target:
     @property
     def pid(self) -> int:
         return self._process.pid
-
-    def buffered(self) -> int:
-        """Return how many accepted events it has not stored."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        with closing(connection):
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
-        found = re.search(r"^playsmart_buffered_events (\S+)$", text, re.MULTILINE)
-        if found is None:
-            raise self._broken("has no playsmart_buffered_events")
-        return int(float(found[1]))
 
     def memory(self, field: str) -> int:
         """Return ``VmRSS`` or ``VmHWM`` (the peak of it) in bytes."""
@@ -115,7 +105,7 @@ class Target:
         return [int(pid) for pid in children.split()]
 
     def stop(self) -> None:
-        """Stop it in order; all that it has accepted is stored then."""
+        """Stop it in order."""
         self._process.terminate()
         try:
             status = self._process.wait(_DRAIN_SECONDS)
@@ -123,6 +113,60 @@ class Target:
             raise self._broken(f"did not stop in {_DRAIN_SECONDS:g} s") from None
         if status:
             raise self._broken(f"stopped with status {status}")
+
+    def _wait_until_it_listens(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+        raise self._broken("did not start")
+
+    def _broken(self, what: str) -> BenchError:
+        log = self._log.read_text("utf-8", "replace").strip().splitlines()
+        return BenchError("\n".join([f"the {self._name} {what}; its last words:", *log[-5:]]))
+
+
+class Target(Process):
+    """``kind`` of ``tests.bench.target``; once it has stopped, all that it accepted is stored."""
+
+    def __init__(self, kind: str, folder: Path, settings: Iterable[str] = ()) -> None:
+        port = free_port()
+        ours = (
+            f"server.port={port}",
+            f"auth.secret={SECRET}",
+            f"storage.url=sqlite:///{_DATABASE}",
+        )
+        command = [sys.executable, "-m", "tests.bench.target", kind]
+        super().__init__(kind, command, folder, port, [*ours, *settings])
+        self.database = folder / _DATABASE
+
+    def figure(self, name: str) -> int:
+        """Return one of its metrics."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with closing(connection):
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+        found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
+        if found is None:
+            raise self._broken(f"has no {name}")
+        return int(float(found[1]))
+
+    def buffered(self) -> int:
+        """Return how many accepted events it has not stored."""
+        return self.figure("playsmart_buffered_events")
+
+    def settle(self) -> int:
+        """Wait until all that it has accepted is stored, and return how many events that are."""
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while self.buffered():
+            if time.monotonic() > deadline:
+                raise self._broken(f"did not store all in {_DRAIN_SECONDS:g} s")
+            time.sleep(0.1)
+        return self.figure(STORED)
 
     def drain(self) -> float:
         """Stop it, and return the ``time.monotonic`` of the last commit; now, if there is none."""
@@ -146,28 +190,14 @@ class Target:
         with closing(sqlite3.connect(self.database)) as database:
             return int(database.execute(f"SELECT count(*) FROM {relation}").fetchone()[0])
 
-    def _wait_until_it_listens(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while self._process.poll() is None and time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
-        raise self._broken("did not start")
-
-    def _broken(self, what: str) -> BenchError:
-        log = self._log.read_text("utf-8", "replace").strip().splitlines()
-        return BenchError("\n".join([f"the {self._kind} {what}; its last words:", *log[-5:]]))
-
 
 def _data_version(database: sqlite3.Connection) -> int:
     """Return a number that changes whenever another connection commits."""
     return int(database.execute("PRAGMA data_version").fetchone()[0])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nobody listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,9 +1,13 @@
-"""What every target is sent: the worked example of the contract, by a hundred players in turn."""
+"""What every target is sent: the worked example of the contract, each time by another player."""
 
 import json
 import time
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import cycle, islice
-from typing import NamedTuple
+from typing import NamedTuple, overload
+
+from typing_extensions import override
 
 from playsmart_gateway.auth.tokens import mint
 
@@ -37,16 +41,45 @@ class Request(NamedTuple):
     body: bytes
 
 
+class Crowd(Sequence[Request]):
+    """A request of each of ``players``, made when it is asked for; their tokens are there before.
+
+    The bodies are the same but for the name of the player, between ``before`` and ``behind``.
+    """
+
+    def __init__(self, events: int, players: int) -> None:
+        self.names, self.tokens = _players(players)
+        upload = {
+            "user_id": "",
+            "game_id": "com.example.stackblaster",
+            "events": list(islice(cycle(_EVENTS), events)),
+        }
+        before, quotes, behind = json.dumps(upload).partition('""')
+        self.before = f"{before}{quotes[0]}".encode()
+        self.behind = f"{quotes[1]}{behind}".encode()
+
+    @override
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, place: int) -> Request: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Request]: ...
+    @override
+    def __getitem__(self, place: int | slice) -> Request | list[Request]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(len(self))[place]]
+        name = self.names[place]
+        return Request(name, self.tokens[place], self.before + name.encode() + self.behind)
+
+
 def requests(events: int) -> list[Request]:
-    """Return one request a player, each with ``events`` events."""
-    return [_request(f"device-abc-{number:03}", events) for number in range(PLAYERS)]
+    """Return one request of each of a hundred players, with ``events`` events."""
+    return Crowd(events, PLAYERS)[:]
 
 
-def _request(user: str, events: int) -> Request:
-    upload = {
-        "user_id": user,
-        "game_id": "com.example.stackblaster",
-        "events": list(islice(cycle(_EVENTS), events)),
-    }
-    token = mint(user, secret=SECRET, ttl_seconds=_TOKEN_SECONDS, now=time.time())
-    return Request(user, token, json.dumps(upload).encode())
+@lru_cache(maxsize=4)
+def _players(count: int) -> tuple[list[str], list[str]]:
+    names, now = [f"device-abc-{number:06}" for number in range(count)], time.time()
+    return names, [mint(name, secret=SECRET, ttl_seconds=_TOKEN_SECONDS, now=now) for name in names]

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 
 from rich import box
-from rich.console import Group
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
 from rich.text import Text
 
+from tests.bench.options import GATEWAY
 from tests.bench.results import MEGABYTE, Design, Results, Size
+from tests.bench.sustained import EVENTS
 
 _PIPED_WIDTH = 100
 
@@ -30,7 +32,8 @@ def render(results: Results) -> Group:
     return Group(
         *map(Text, lines),
         Text(),
-        *map(_size_table, results.sizes),
+        *(part for size in results.sizes for part in _size(size)),
+        *_sustained(results),
         _legend(),
         Text(),
         *_memory(results),
@@ -50,10 +53,26 @@ def human(value: float | None) -> str:
     return f"{value:.0f}"
 
 
+def count(number: int) -> str:
+    """Return a number of players, short: 10 k, not 10.0 k."""
+    return f"{number // 1_000} k" if number % 1_000 == 0 and number else str(number)
+
+
 def _journal(table: dict[str, object] | None) -> str:
     if table is None:
         return "none"
     return ", ".join(f"{key} = {value}" for key, value in table.items())
+
+
+def _size(size: Size) -> Iterator[RenderableType]:
+    yield _size_table(size)
+    for each in size.designs:
+        if each.design == GATEWAY and each.first is not None:
+            yield Text(
+                f"the first request of each of {each.players:,} players, whose token is not known "
+                f"yet: {human(each.first.requests)}/s, {each.first.of_bare:.2f} of the bare "
+                f"route's, {each.first.cpu_us:.0f} us of processor time\n"
+            )
 
 
 def _size_table(size: Size) -> Table:
@@ -68,11 +87,12 @@ def _size_table(size: Size) -> Table:
     grid.add_column("", overflow="fold", min_width=11)
     for name, *_ in _COLUMNS:
         grid.add_column(name, justify="right", no_wrap=True)
+    most = max(each.players for each in size.designs)
     for design in size.designs:
-        style = "bold" if design.design == "gateway" else ""
+        style = "bold" if design.design == GATEWAY and design.players == most else ""
         grid.add_row(design.design, *(show(design) for _, show, _ in _COLUMNS), style=style)
     for name, rate in (("SQLite", size.sqlite), ("executemany", size.executemany)):
-        grid.add_row(name, "", "", human(rate), _ratio(rate / size.sqlite))
+        grid.add_row(name, "", "", "", human(rate), _ratio(rate / size.sqlite))
     return grid
 
 
@@ -86,6 +106,11 @@ def _ratio(value: float | None) -> str:
 
 
 _COLUMNS: tuple[tuple[str, Callable[[Design], str], str], ...] = (
+    (
+        "players",
+        lambda each: count(each.players),
+        "each request is another one's, and all are known to the gateway before",
+    ),
     ("events/s", lambda each: human(each.accepted_events), "answered with 202"),
     ("of bare", lambda each: _ratio(each.of_bare), "of the bare route's rate"),
     ("durable/s", lambda each: human(each.durable_events), "and stored, drain included"),
@@ -95,7 +120,36 @@ _COLUMNS: tuple[tuple[str, Callable[[Design], str], str], ...] = (
     ("p50/p99 ms", lambda each: f"{each.p50_ms:.1f}/{each.p99_ms:.1f}", ""),
     ("cpu us", lambda each: f"{each.cpu_us:.0f}", "processor time of the target a request"),
 )
-"""Heading, cell, and what it means. They fit into 80 characters."""
+"""Heading, cell, and what it means. They fit into 85 characters."""
+
+
+def _sustained(results: Results) -> Iterator[RenderableType]:
+    if not results.sustained:
+        return
+    seconds = results.options.sustained_seconds
+    grid = Table(
+        "",
+        *(Column(name, justify="right") for name in _SUSTAINED),
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+        title=f"{EVENTS} events a request, the buffer full, {seconds} s",
+        title_justify="left",
+    )
+    for each in results.sustained:
+        grid.add_row(
+            each.design,
+            count(each.players),
+            human(each.stored_events),
+            _ratio(each.of_sqlite),
+            f"{each.refused:.0%}",
+            f"{each.p50_ms:.1f}/{each.p99_ms:.1f}",
+            f"{each.full:.0%}",
+        )
+    yield grid
+
+
+_SUSTAINED = (" players", " stored/s", " of SQL", " 503", " p50/p99 ms", " full")
 
 
 def _memory(results: Results) -> Iterator[Text]:

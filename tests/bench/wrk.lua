@@ -1,24 +1,30 @@
 -- wrk's part of the bench: sends the requests of a file in turn, reports as a last line of JSON.
--- The file has two lines a request: the bearer token and the body.
+-- Its first line is what stands before and behind the own part of each body, with a tab between;
+-- the others are a bearer token and that own part each. The second argument says how many lines to
+-- pass over at the start.
 
-local prepared, turn = {}, 0
+local before, behind, head
+local tokens, parts, turn = {}, {}, 0
 
 function init(arguments)
-   local token
    for line in io.lines(arguments[1]) do
-      if token then
-         local headers = { ["Authorization"] = "Bearer " .. token, ["Content-Type"] = "application/json" }
-         prepared[#prepared + 1] = wrk.format("POST", nil, headers, line)
-         token = nil
+      local left, right = line:match("^([^\t]*)\t(.*)$")
+      if before then
+         tokens[#tokens + 1], parts[#parts + 1] = left, right
       else
-         token = line
+         before, behind = left, right
       end
    end
+   turn = tonumber(arguments[2]) % #tokens
+   head = "POST " .. wrk.path .. " HTTP/1.1\r\nHost: " .. wrk.headers["Host"] ..
+      "\r\nContent-Type: application/json\r\nAuthorization: Bearer "
 end
 
 function request()
-   turn = turn % #prepared + 1
-   return prepared[turn]
+   turn = turn % #tokens + 1
+   local part = parts[turn]
+   local length = #before + #part + #behind
+   return head .. tokens[turn] .. "\r\nContent-Length: " .. length .. "\r\n\r\n" .. before .. part .. behind
 end
 
 function done(summary, latency)
