@@ -50,7 +50,7 @@ final class Http {
         try {
             URL parsed = new URL(url);
             boolean isOne = parsed.getProtocol().matches("https?") && !parsed.getHost().isEmpty();
-            if (!isOne || parsed.getPort() > 65535 || !url.matches("[!-~]+")) {
+            if (!isOne || parsed.getPort() > 65535 || !url.matches("[!-~&&[^?#]]+")) {
                 throw new IllegalArgumentException(wanted);
             }
         } catch (MalformedURLException malformed) {

@@ -184,6 +184,8 @@ final class Checks {
                         "http://host:99999",
                         "http://host:x",
                         "http://a b",
+                        "https://host?a=b",
+                        "https://host#a",
                         "file:///etc",
                         "https://höst")) {
             raises(() -> new Http(url));
