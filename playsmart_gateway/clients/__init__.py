@@ -63,6 +63,12 @@ class Client(NamedTuple):
 _HERE = Path(__file__).parent
 
 CLIENTS = {
+    "godot": Client(
+        "Godot 4, and Godot >= 3.2 in a folder of its own: games on phones and desktops",
+        _HERE / "godot",
+        ("playsmart_client.gd", "godot3/playsmart_client.gd"),
+        adapters.godot,
+    ),
     "java": Client(
         "Android >= 5.0, and Java >= 8 elsewhere: games in Java and Kotlin",
         _HERE / "java",
@@ -81,12 +87,6 @@ CLIENTS = {
         _HERE / "python",
         ("playsmart_client.py",),
         adapters.python,
-    ),
-    "godot": Client(
-        "Godot 4, and Godot >= 3.2 in a folder of its own: games on phones and desktops",
-        _HERE / "godot",
-        ("playsmart_client.gd", "godot3/playsmart_client.gd"),
-        adapters.godot,
     ),
     "typescript": Client(
         "TypeScript and JavaScript: games in browsers, and programs in node >= 20",

@@ -17,9 +17,9 @@ from playsmart_gateway.errors import GatewayError
 CHAPTERS = {
     "tutorial": "from nothing to an event in a table, and development mode",
     "clients": "how a game sends events: when, how many, and what to do with each answer",
+    "client-godot": "a client in one file for games in Godot",
     "client-java": "a client for games on Android, and for Java elsewhere",
     "client-python": "a client in one file for games in Python, and their servers",
-    "client-godot": "a client in one file for games in Godot",
     "client-typescript": "a client for games in browsers, and for programs in node",
     "client-unity": "a client for games in Unity, and for C# elsewhere",
     "playsmart": "POST /ingest/events and GET /v1/...: fields, answers, limits; accounts",
