@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,19 @@ from playsmart_gateway.stores.open import open_store
 from tests.console.uploads import body, post_all
 from tests.support.numbered import numbered
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 from tests.support.process import RunningGateway, StartGateway
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
+CHOOSE = """
+    const option = document.querySelector(`[value="${arguments[0]}"]`);
+    if (option.checked) return 0;
+    option.click();
+    return Number(document.documentElement.dataset.drawn ?? 0);
+"""
 IS_DRAWN = """
+    if (Number(document.documentElement.dataset.drawn ?? 0) <= arguments[0]) return false;
     if (!document.getElementById("welcome").hidden) return true;
     const charts = [...document.querySelectorAll(".plot")];
     return document.getElementById("freshness").textContent.includes("counts all that is stored")
@@ -55,18 +64,32 @@ def browser() -> Iterator[WebDriver]:
         driver.quit()
 
 
-def look(
-    browser: WebDriver, running: RunningGateway, width: int = 1280, wanted: str = "24h"
-) -> None:
-    """Open the page, choose a range of time, and wait until all of it is drawn."""
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def start(start_gateway: StartGateway, port: int) -> StartGateway:
+    """All at one port: what the browser has compiled of a page it keeps for the next test."""
+    return partial(start_gateway, "--dev", "--port", str(port))
+
+
+def look(browser: WebDriver, running: RunningGateway, width: int = 1280) -> None:
+    """Open the page, and wait until all of it is drawn."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get("about:blank")
     for kind in ("browser", "performance"):
         log(browser, kind)  # of an earlier page
     browser.get(f"{running.url}/dashboard")
-    run(browser, f"document.querySelector('[value=\"{wanted}\"]').click()")
-    wait_until(lambda: run(browser, IS_DRAWN) or None)
+    choose(browser, "24h")
+
+
+def choose(browser: WebDriver, wanted: str) -> None:
+    """Choose a range of time, and wait until all of it is drawn."""
+    before = browser.execute_script(CHOOSE, wanted)
+    wait_until(lambda: browser.execute_script(IS_DRAWN, before) or None)
 
 
 def log(browser: WebDriver, kind: str) -> list[dict[str, Any]]:
@@ -114,10 +137,8 @@ def asked_elsewhere(browser: WebDriver, running: RunningGateway) -> list[str]:
     return [url for url in urls if not url.startswith(running.url)]
 
 
-def test_without_data_it_says_how_to_send_some(
-    browser: WebDriver, start_gateway: StartGateway
-) -> None:
-    running = start_gateway("--dev")
+def test_without_data_it_says_how_to_send_some(browser: WebDriver, start: StartGateway) -> None:
+    running = start()
     look(browser, running)
     assert "No data yet" in browser.find_element(By.ID, "welcome").text
     assert f"curl -i {running.url}/ingest/events" in browser.find_element(By.ID, "curl").text
@@ -127,11 +148,9 @@ def test_without_data_it_says_how_to_send_some(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_draws_what_is_stored(
-    browser: WebDriver, start_gateway: StartGateway, width: int
-) -> None:
+def test_it_draws_what_is_stored(browser: WebDriver, start: StartGateway, width: int) -> None:
     games = '[{id="com.example.game",coins_enabled=true,reward_fixed_amount=10}]'
-    running = start_gateway("--dev", BUFFER__FLUSH_INTERVAL_SECONDS="0.01", GAMES=games)
+    running = start(BUFFER__FLUSH_INTERVAL_SECONDS="0.01", GAMES=games)
     bodies = [
         body(f"p{n % 3}", "LevelCompleted", level=n % 5, duration_seconds=n) for n in range(9)
     ]
@@ -183,7 +202,7 @@ def test_it_draws_what_is_stored(
 
 
 def test_it_shows_of_each_version_how_much_never_arrived(
-    browser: WebDriver, start_gateway: StartGateway, tmp_path: Path
+    browser: WebDriver, start: StartGateway, tmp_path: Path
 ) -> None:
     lost = [("2.1.10", 0, 10), ("2.1.9", 1, 200), ("<b>", 2, 4), ("2.1.9", 199, 200)]
     an_hour_ago = int(time.time() * 1_000_000) - 3_600_000_001
@@ -197,7 +216,7 @@ def test_it_shows_of_each_version_how_much_never_arrived(
 
     (tmp_path / "data").mkdir(mode=0o700)
     asyncio.run(fill())
-    running = start_gateway("--dev")
+    running = start()
     wait_until(lambda: running.client.get("/dashboard/data").json()["figures"]["losses"] or None)
     look(browser, running, 390)
     assert drawn(browser)["losses"] == {"never arrived, %": [50.0, 50.0, 0.0]}
@@ -217,16 +236,17 @@ def test_it_shows_of_each_version_how_much_never_arrived(
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_overlaps_repeats_or_has_to_be_moved_sideways(
-    browser: WebDriver, start_gateway: StartGateway, width: int
+    browser: WebDriver, start: StartGateway, width: int
 ) -> None:
-    running = start_gateway("--dev", BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
+    running = start(BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
     levels = [*range(1_000, 1_040), "the one with the long name", "x" * 60]
     post_all(running, [body("p" * 60, "LevelCompleted", level=level) for level in levels])
     post_all(running, [body("ada", kind) for kind in ("AppOpen", "AdImpression", "GameEnd")])
     post_all(running, [body("ada", "AppOpen", game="g" * 60)])
     running.settle()
+    look(browser, running, width)
     for wanted in RANGES:
-        look(browser, running, width, wanted)
+        choose(browser, wanted)
         for axis, labels in tick_labels(browser).items():
             assert len(labels) > 1, axis
             texts = [text for text, _ in labels]
@@ -254,9 +274,9 @@ def test_nothing_overlaps_repeats_or_has_to_be_moved_sideways(
 
 
 def test_the_charts_follow_the_colours_of_the_system_while_they_are_shown(
-    browser: WebDriver, start_gateway: StartGateway
+    browser: WebDriver, start: StartGateway
 ) -> None:
-    running = start_gateway("--dev", BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
+    running = start(BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
     post_all(running, [body("ada", "AppOpen")])
     running.settle()
     look(browser, running)
@@ -280,10 +300,8 @@ def test_the_charts_follow_the_colours_of_the_system_while_they_are_shown(
     assert log(browser, "browser") == []
 
 
-def test_what_players_send_is_shown_as_it_is(
-    browser: WebDriver, start_gateway: StartGateway
-) -> None:
-    running = start_gateway("--dev", BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
+def test_what_players_send_is_shown_as_it_is(browser: WebDriver, start: StartGateway) -> None:
+    running = start(BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
     hostile = '<a href="https://a">&lt;'
     post_all(running, [body("ada", "LevelCompleted", level=hostile, game=hostile)])
     running.settle()
@@ -307,10 +325,8 @@ def hovered(browser: WebDriver, panel: str) -> str:
     return text
 
 
-def test_charts_can_be_read_with_the_keyboard(
-    browser: WebDriver, start_gateway: StartGateway
-) -> None:
-    running = start_gateway("--dev", BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
+def test_charts_can_be_read_with_the_keyboard(browser: WebDriver, start: StartGateway) -> None:
+    running = start(BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
     post_all(running, [body("ada", "AppOpen")])
     running.settle()
     look(browser, running)
