@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.commands import run
 from tests.support.engines.nats import nats_server
@@ -27,7 +27,12 @@ __all__ = [
 # The same examples every time: a suite that fails by chance is one that nobody believes.
 for name, number in (("suite", QUICK), ("all", ALL)):
     settings.register_profile(
-        name, max_examples=number, derandomize=True, deadline=None, database=None
+        name,
+        max_examples=number,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],  # a busy machine is
     )
 settings.load_profile("suite")  # unless --hypothesis-profile names the other
 

@@ -15,7 +15,7 @@ from tests.campaigns.simulation.scenario import (
     simulate,
 )
 
-SEEDS = 400
+SEEDS = 160
 MUTANT_SEEDS = 8_000
 
 CAUGHT_AT = {
@@ -108,8 +108,8 @@ def test_a_trace_tells_each_step(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_campaign_sums_up(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--seeds", "120", "--jobs", "2"]) == 0
-    assert "120 seeds" in capsys.readouterr().out
+    assert main(["--seeds", "30", "--jobs", "2"]) == 0
+    assert "30 seeds" in capsys.readouterr().out
 
 
 def test_the_sum_names_failing_seeds_in_order() -> None:

@@ -25,7 +25,7 @@ from playsmart_gateway.http.turns import at_once
 from tests import CASE_FILES
 from tests.dialects.cases import as_in_a_case, body_of, headers_of
 from tests.dialects.model import parse, read, read_timestamp
-from tests.support.examples import examples
+from tests.support.examples import examples, share
 from tests.support.polling import wait_until
 from tests.support.process import RunningGateway, StartGateway
 from tests.support.uploads import make_event, make_upload
@@ -585,6 +585,7 @@ def test_a_byte_order_mark_is_skipped() -> None:
     assert problems(b"\xef\xbb\xbf")[0][0] == ""
 
 
+@pytest.mark.hypothesis
 def test_what_the_model_accepts_sqlite_stores(gateway: RunningGateway) -> None:
     """No accepted body may be one that the store cannot take, as that would stop the gateway."""
     accepted: list[bytes] = []
@@ -598,7 +599,7 @@ def test_what_the_model_accepts_sqlite_stores(gateway: RunningGateway) -> None:
             accepted.append(body)
 
     collect()
-    assert len(accepted) > 50
+    assert len(accepted) > share(50)
     newest = gateway.newest_event_id()
     expected = []
     for body in accepted:
