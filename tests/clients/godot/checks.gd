@@ -162,6 +162,20 @@ func check_to_opt_in_begins_another_run():
 	return true if kept == [] and after.size() == 1 and is_another else [kept, after]
 
 
+func check_to_opt_out_ends_what_is_under_way():
+	var client = _client()
+	client.track("AppOpen")
+	client.flush()
+	var was_busy = client.is_busy()
+	client.opt_out()
+	client.opt_in()
+	var is_busy = client.is_busy()
+	var status = client._http.get_status()
+	client.free()
+	var is_ended = not is_busy and status == HTTPClient.STATUS_DISCONNECTED
+	return true if was_busy and is_ended else [was_busy, is_busy, status]
+
+
 func check_where_its_folder_is_deleted_the_next_event_is_kept():
 	var client = _client()
 	client.track("AppOpen")

@@ -204,6 +204,9 @@ func change_player(user_id):
 func opt_out():
 	opted_out = true
 	_close()
+	_answered.clear()
+	if _is_busy:
+		_end()  # or an answer might bring back what is deleted
 	if not (_make_folder(folder) and _store(folder + "/opted-out", PoolByteArray())):
 		push_warning("the opt-out holds until a restart")
 	for each in [folder, folder + "/rejected"]:
@@ -387,7 +390,7 @@ func _write_new(of_run, first, content):
 
 
 func _go_on():
-	while settings["enabled"] and not opted_out and _has_more():
+	while _is_busy and settings["enabled"] and _has_more():
 		var path = _waiting.pop_front()
 		_segment = _read(path)
 		if _segment == null:
@@ -399,10 +402,11 @@ func _go_on():
 			_answered.erase(path)
 			if not _settle(answer, ""):
 				break
-		elif token != "" and not opted_out:
+		elif token != "" and _is_busy:
 			_post(token)
 			return
-	_end()
+	if _is_busy:
+		_end()
 
 
 # Find files twice, the second time with the one that is written: meanwhile the game may track on.
@@ -461,9 +465,7 @@ func _settled(answer, token):
 	var path = _segment["path"]
 	var status = answer["status"]
 	var what = ""
-	if opted_out:
-		what = "deleted"
-	elif status == 202 and _has(answer, "success"):
+	if status == 202 and _has(answer, "success"):
 		what = _settled_as_stored(path)
 	elif status == 413 or (status in [400, 422] and _has(answer, "error")):
 		what = _settled_as_refused(path)
