@@ -41,7 +41,7 @@ BANGKOK = "-Duser.language=th", "-Duser.country=TH", "-Duser.variant=TH"
 TELLING = [
     "any-text", "order", "sent-at-of-another-life", "clock-of-the-gateway", "clock-jump",
     "captive-portal", "redirect-takes-no-token", "retry-after-503", "new-token", "poison-422",
-    "killed-while-tracking", "torn-line", "another-player", "opt-out", "sampling", "full-disk",
+    "killed-while-tracking", "torn-line", "another-player", "opt-out", "sampling", "sends-at-fifty",
 ]  # fmt: skip
 """Cases of conformance in which it would go wrong first."""
 

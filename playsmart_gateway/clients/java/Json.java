@@ -23,11 +23,12 @@ final class Json {
     /**
      * Returns a value in ASCII and on one line.
      *
-     * @throws IllegalArgumentException it has no form in JSON, or contains itself
+     * @throws IllegalArgumentException it has no form in JSON, or is too deep, as what contains
+     *     itself
      */
     static String write(Object value) {
         StringBuilder into = new StringBuilder(128);
-        write(value, into, new ArrayList<Object>());
+        write(value, into, 0);
         return into.toString();
     }
 
@@ -43,45 +44,39 @@ final class Json {
         return value;
     }
 
-    /** {@code above} are the maps and lists that it is in. */
-    private static void write(Object value, StringBuilder into, List<Object> above) {
+    private static void write(Object value, StringBuilder into, int depth) {
         if (value instanceof CharSequence || value instanceof Character) {
             writeText(value.toString(), into);
         } else if (value == null || value instanceof Boolean || isNumber(value)) {
             into.append(value);
         } else if (value instanceof Map || value instanceof Iterable || value instanceof Object[]) {
-            for (Object each : above) {
-                if (each == value) throw new IllegalArgumentException("it contains itself");
-            }
-            if (above.size() == MAX_DEPTH) throw new IllegalArgumentException("it is too deep");
-            above.add(value);
+            if (depth == MAX_DEPTH) throw new IllegalArgumentException("it is too deep");
             if (value instanceof Map) {
-                writeMap((Map<?, ?>) value, into, above);
+                writeMap((Map<?, ?>) value, into, depth + 1);
             } else {
-                writeList(value, into, above);
+                writeList(value, into, depth + 1);
             }
-            above.remove(above.size() - 1);
         } else {
             throw new IllegalArgumentException("a " + value.getClass().getName() + " is no JSON");
         }
     }
 
-    private static void writeMap(Map<?, ?> map, StringBuilder into, List<Object> above) {
+    private static void writeMap(Map<?, ?> map, StringBuilder into, int depth) {
         char before = '{';
         for (Map.Entry<?, ?> each : map.entrySet()) {
             writeText(String.valueOf(each.getKey()), into.append(before));
-            write(each.getValue(), into.append(':'), above);
+            write(each.getValue(), into.append(':'), depth);
             before = ',';
         }
         into.append(before == '{' ? "{}" : "}");
     }
 
-    private static void writeList(Object list, StringBuilder into, List<Object> above) {
+    private static void writeList(Object list, StringBuilder into, int depth) {
         boolean isArray = list instanceof Object[];
         Iterable<?> items = isArray ? Arrays.asList((Object[]) list) : (Iterable<?>) list;
         char before = '[';
         for (Object each : items) {
-            write(each, into.append(before), above);
+            write(each, into.append(before), depth);
             before = ',';
         }
         into.append(before == '[' ? "[]" : "]");

@@ -384,6 +384,7 @@ public final class PlaySmartClient {
         Http.Answer answer = answered.remove(file);
         String token = segment == null || answer != null ? "" : token(segment.player());
         if (segment == null || token == null) return true;
+        if (isOptedOut || !file.exists()) return true; // while a token was awaited
         if (answer == null) answer = post(segment, token);
         String what;
         boolean isKept = false;
