@@ -308,7 +308,8 @@ def parts_for(
         beside["audit"] = audit_task(readers.audit, stats, machine.clock).run
         beside["losses"] = losses_task(readers.audit, rollups, stats, **clocks).run
         if rollups is not None:
-            beside["figures"] = rollup_task(rollups, stats, machine.clock).run
+            share = config.figures.cpu_share
+            beside["figures"] = rollup_task(rollups, share, stats, machine.clock).run
     if config.accounts.enabled:
         clocks = {"clock": machine.clock, "wall": machine.wall}
         revoke, seconds = verifier.revoke, ACCESS_SECONDS

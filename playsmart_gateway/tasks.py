@@ -116,8 +116,9 @@ class PacedTask:
     than at the expense of ingest.
 
     It rests ``rests`` times as long as a step took, so it takes one part in ``rests + 1`` of a core
-    at most; ``idle_seconds`` when there is no more to do, and ``TROUBLED_SECONDS`` after an error
-    of the store, which is logged once, led by what then cannot be done (``trouble``), and of which
+    at most: as ``busy`` tells, of the seconds in which a core was, or else by the ``clock``. It
+    rests ``idle_seconds`` when there is no more to do, and ``TROUBLED_SECONDS`` after an error of
+    the store, which is logged once, led by what then cannot be done (``trouble``), and of which
     ``failed`` is told each time.
     """
 
@@ -126,9 +127,10 @@ class PacedTask:
         step: Callable[[], Awaitable[bool]],
         trouble: str,
         *,
-        rests: int,
+        rests: float,
         idle_seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        busy: Callable[[], float] | None = None,
         failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._failed = failed
@@ -137,6 +139,7 @@ class PacedTask:
         self._rests = rests
         self._idle_seconds = idle_seconds
         self._clock = clock
+        self._busy = busy or clock
         self._failing = False
 
     async def run(self) -> None:
@@ -147,7 +150,7 @@ class PacedTask:
 
     async def once(self) -> float:
         """Take a step, and return how many seconds to rest."""
-        started = self._clock()
+        started, busy_before = self._clock(), self._busy()
         try:
             more = await self._step()
         except SinkError as error:
@@ -158,4 +161,7 @@ class PacedTask:
             self._failed()
             return TROUBLED_SECONDS
         self._failing = False
-        return self._rests * (self._clock() - started) if more else self._idle_seconds
+        if not more:
+            return self._idle_seconds
+        busy, took = self._busy() - busy_before, self._clock() - started
+        return max(0.0, (self._rests + 1) * busy - took)

@@ -170,6 +170,12 @@ class Runs(Section, frozen=True):
     keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 90
 
 
+class Figures(Section, frozen=True):
+    """The sums that the dashboard shows."""
+
+    cpu_share: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.1
+
+
 class Nats(Section, frozen=True):
     """The stream between gateways and workers."""
 
@@ -243,6 +249,7 @@ class Config(Section, frozen=True):
     journal: Journal = Journal()
     storage: Storage = Storage()
     runs: Runs = Runs()
+    figures: Figures = Figures()
     nats: Nats = Nats()
     operator: Operator = Operator()
     app: App = App()

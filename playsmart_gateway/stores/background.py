@@ -28,7 +28,7 @@ AUDIT_RESTS = 19
 
 AUDIT_IDLE_SECONDS = 5.0
 
-ROLLED_UP_PER_STEP = 5_000
+ROLLED_UP_PER_STEP = 20_000
 """What one step counts; the store's connection is busy for the time of adding its sums."""
 
 ROLLUP_IDLE_SECONDS = 1.0
@@ -78,9 +78,12 @@ def audit_task(
 
 
 def rollup_task(
-    rollups: Rollups, stats: Stats, clock: Callable[[], float] = time.monotonic
+    rollups: Rollups, share: float, stats: Stats, clock: Callable[[], float] = time.monotonic
 ) -> PacedTask:
-    """Return what has ``rollups`` count the store, and notes in ``stats`` how far it is."""
+    """Return what has ``rollups`` count the store, and notes in ``stats`` how far it is.
+
+    While that is behind it takes up to a ``share`` of one core.
+    """
     max_events = ROLLED_UP_PER_STEP
 
     async def roll_up() -> RolledUp | None:
@@ -108,9 +111,10 @@ def rollup_task(
     return PacedTask(
         step,
         trouble,
-        rests=rollups.rests,
+        rests=1 / share - 1,
         idle_seconds=ROLLUP_IDLE_SECONDS,
         clock=clock,
+        busy=lambda: rollups.busy_seconds,
         failed=failed,
     )
 

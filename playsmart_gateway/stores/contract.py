@@ -327,8 +327,8 @@ class Rollups(LossSums, Protocol):
     Every method raises ``SinkUnavailable`` when the store cannot be used now.
     """
 
-    rests: int
-    """To roll up beside ingest, rest so many times as long as the last step took."""
+    busy_seconds: float
+    """How long that kept a core busy so far; of a server, how long it was waited for."""
 
     async def __aenter__(self) -> Self:
         """Nothing is opened yet."""

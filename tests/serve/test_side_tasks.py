@@ -36,7 +36,7 @@ from tests.support.uploads import make_event, make_upload
 class BrokenFigures:
     """Figures with a bug in each method."""
 
-    rests = 0
+    busy_seconds = 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,7 +131,7 @@ def test_a_mark_that_is_gone_stops_the_figures_and_nothing_else(
 
 
 async def follow_all(keeper: Rollups, stats: Stats) -> None:
-    steps = rollup_task(keeper, stats)
+    steps = rollup_task(keeper, 1.0, stats)
     for _ in range(60):
         await steps.once()
         if not stats.figures_lag and not steps._failing:

@@ -80,8 +80,8 @@ async def test_the_log_names_the_violation_and_not_the_player(
 class ScriptedRollups:
     """Sums that are rolled up as they are told to."""
 
-    def __init__(self, *script: RolledUp | Exception | None, rests: int = 4) -> None:
-        self.rests = rests
+    def __init__(self, *script: RolledUp | Exception | None) -> None:
+        self.busy_seconds, self.step_seconds = 0.0, 0.0
         self.asked: list[int] = []
         self.losses: list[Sequence[Loss]] = []
         self._script = list(script)
@@ -94,6 +94,7 @@ class ScriptedRollups:
 
     async def roll_up(self, max_events: int) -> RolledUp | None:
         self.asked.append(max_events)
+        self.busy_seconds += self.step_seconds
         return self._next()
 
     async def skip(self) -> RolledUp:
@@ -116,44 +117,47 @@ class ScriptedRollups:
 
 
 async def test_it_goes_on_until_it_is_there() -> None:
-    steps = rollup_task(ScriptedRollups(RolledUp(3, 9), RolledUp(9, 9)), Stats())
+    steps = rollup_task(ScriptedRollups(RolledUp(3, 9), RolledUp(9, 9)), 0.1, Stats())
     assert await steps.once() < ROLLUP_IDLE_SECONDS
     assert await steps.once() == ROLLUP_IDLE_SECONDS
 
 
 async def test_it_waits_while_somebody_else_does_it() -> None:
-    steps = rollup_task(ScriptedRollups(None, RolledUp(3, 9)), Stats())
+    steps = rollup_task(ScriptedRollups(None, RolledUp(3, 9)), 0.1, Stats())
     assert await steps.once() == ROLLUP_IDLE_SECONDS
     assert await steps.once() < ROLLUP_IDLE_SECONDS
 
 
-@pytest.mark.parametrize("rests", [0, 4, 49])
-async def test_the_store_says_how_long_it_rests(rests: int) -> None:
-    rollups = ScriptedRollups(RolledUp(3, 9), rests=rests)
-    times = iter((10.0, 10.5))
-    assert await rollup_task(rollups, Stats(), clock=lambda: next(times)).once() == rests * 0.5
+@pytest.mark.parametrize(("share", "rest"), [(0.1, 4.3), (0.5, 0.3), (1.0, 0.0)])
+async def test_it_takes_its_share_of_a_core_and_no_more(share: float, rest: float) -> None:
+    """Half a second of work took 0.7 seconds, as others worked, too."""
+    rollups = ScriptedRollups(RolledUp(3, 9))
+    rollups.step_seconds = 0.5
+    times = iter((10.0, 10.7))
+    task = rollup_task(rollups, share, Stats(), clock=lambda: next(times))
+    assert await task.once() == pytest.approx(rest)
 
 
 async def test_it_goes_on_behind_a_batch_that_it_left_out(caplog: pytest.LogCaptureFixture) -> None:
     odd = SinkRejected("malformed")
-    rollups = ScriptedRollups(*[odd] * 5, RolledUp(4, 9), RolledUp(5, 9), RolledUp(9, 9))
+    rollups = ScriptedRollups(*[odd] * 6, RolledUp(4, 9), RolledUp(5, 9), RolledUp(9, 9))
     stats = Stats()
-    steps = rollup_task(rollups, stats)
+    steps = rollup_task(rollups, 0.1, stats)
     assert await steps.once() < TROUBLED_SECONDS
     assert (stats.figures_skipped, stats.figures_lag) == (1, 5)
     assert "leave out batch 4: malformed" in caplog.text
     await steps.once()
     await steps.once()
-    assert rollups.asked == [5_000, 625, 78, 9, 1, 0, 1, 8]
+    assert rollups.asked == [20_000, 2_500, 312, 39, 4, 1, 0, 1, 8]
     assert stats.figures_lag == 0
     assert not stats.side_failures
 
 
 async def test_sums_that_take_nothing_leave_nothing_out() -> None:
     odd = SinkRejected("a trigger")
-    rollups = ScriptedRollups(*[odd] * 6, SinkUnavailable("gone"))
+    rollups = ScriptedRollups(*[odd] * 7, SinkUnavailable("gone"))
     stats = Stats()
-    steps = rollup_task(rollups, stats)
+    steps = rollup_task(rollups, 0.1, stats)
     assert [await steps.once() for _ in range(2)] == [TROUBLED_SECONDS] * 2
     assert stats.figures_skipped == 0
     assert stats.side_failures == {"figures": 2}

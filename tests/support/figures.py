@@ -1,11 +1,10 @@
 """Figures that are counted until all is counted."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
-
-import aiosqlite
 
 from playsmart_gateway.stores.contract import Rollups, Store
 from playsmart_gateway.stores.sql.rollup import (
@@ -13,6 +12,7 @@ from playsmart_gateway.stores.sql.rollup import (
     add,
 )
 from playsmart_gateway.stores.sqlite.connection import Statements
+from playsmart_gateway.stores.sqlite.one_go import InOneGo, Underneath
 from playsmart_gateway.stores.sqlite.rollup import (
     CHUNK_TABLES,
     gather,
@@ -53,7 +53,14 @@ async def following_by_hand(url: str) -> AsyncIterator[ByHand]:
         async with postgres.connected(url) as db:
             yield ByHand(db.execute, partial(rollup.gather, db), partial(add, db))
         return
-    async with aiosqlite.connect(url.removeprefix(SQLITE), isolation_level=None) as file:
+    underneath = sqlite3.connect(
+        url.removeprefix(SQLITE),
+        isolation_level=None,
+        check_same_thread=False,
+        factory=Underneath,
+    )
+    file = InOneGo(underneath)
+    async with file:
         await file.executescript(CHUNK_TABLES)
         yield ByHand(file.execute, partial(gather, file), partial(add, Statements(file)))
 

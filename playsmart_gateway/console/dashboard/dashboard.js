@@ -405,7 +405,7 @@ function drawFreshness(view) {
   if (figures) {
     const batches = figures.followed.end - figures.followed.position;
     parts.push(batches
-      ? `Everything else counts events received up to ${clock(countedUntil(view))} (${duration(now - countedUntil(view))} ago; ${full(batches)} batches to go).`
+      ? `Everything else is counted up to ${clock(countedUntil(view))} (${duration(now - countedUntil(view))} ago; ${full(batches)} batches to go).`
       : "Everything else counts all that is stored.");
   }
   byId("freshness").textContent = parts.join(" ");

@@ -1,5 +1,6 @@
 """The figures of a PostgreSQL store."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -113,9 +114,6 @@ class PostgresRollups(Rollups):
     Of all gateways on a database one rolls up; another one goes on when that has gone.
     """
 
-    rests = 4
-    """A fifth of one core at most, whatever the number of gateways; and it is the server's."""
-
     def __init__(
         self,
         url: str,
@@ -128,6 +126,7 @@ class PostgresRollups(Rollups):
         self._store = store
         self._silent_ms = round(silent_seconds * 1_000)
         self._has_lock = False
+        self.busy_seconds = 0.0
 
     @override
     async def __aenter__(self) -> Self:
@@ -139,6 +138,13 @@ class PostgresRollups(Rollups):
 
     @override
     async def roll_up(self, max_events: int) -> RolledUp | None:
+        began = time.monotonic()  # it is the server that is busy, nearly all of the time
+        try:
+            return await self._roll_up(max_events)
+        finally:
+            self.busy_seconds += time.monotonic() - began
+
+    async def _roll_up(self, max_events: int) -> RolledUp | None:
         async with self._reading.transaction(READ) as db:
             if not self._has_lock:
                 if not await db.fetchval(_TAKE_LOCK):

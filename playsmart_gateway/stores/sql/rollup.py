@@ -45,6 +45,9 @@ MAX_SECONDS = 86_400
 MOST = 1e18
 """Values of actions count as no more than that, so that their sums are numbers."""
 
+MAX_BATCHES = 5_000
+"""Of one chunk, as each may have a player to be added while others wait for the writer."""
+
 NOTHING = "{}"
 """What is gathered of a chunk that has none."""
 
@@ -198,9 +201,9 @@ async def next_chunk(db: Database, end: int, max_events: int) -> Chunk:
     if start >= end:
         return Chunk(start, start, end)
     ((erasures,),) = await db.fetch(_ERASURES)
-    position = end
+    position = min(end, start + MAX_BATCHES)
     for (beyond,) in await db.fetch(_BEYOND, first_event_id(start + 1), max_events - 1):
-        position = min(end, max(beyond, start + 1))
+        position = min(position, max(beyond, start + 1))
     return Chunk(start, position, end, erasures=erasures)
 
 
@@ -218,7 +221,8 @@ async def position_of(db: Database) -> int:
 
 async def try_plain(db: Database) -> None:
     """Add something that any sums can take, in a write transaction that is to be rolled back."""
-    await _add(db, _PLAIN)
+    for statement, parameter in additions(_PLAIN):
+        await db.fetch(statement, parameter)
 
 
 async def leave_out(db: Database, chunk: Chunk) -> None:
@@ -227,21 +231,33 @@ async def leave_out(db: Database, chunk: Chunk) -> None:
 
 
 async def add(db: Database, chunk: Chunk) -> bool:
-    """Add a chunk, in a write transaction.
-
-    False if somebody else moved the position meanwhile, or a player was erased who may be in it.
-    """
-    ((erasures,),) = await db.fetch(_ERASURES)
-    if erasures != chunk.erasures or not await db.fetch(_MOVE, chunk.position, chunk.start):
+    """Add a chunk, in a write transaction; False if that cannot be (see ``move``)."""
+    if not await move(db, chunk):
         return False
     assert chunk.gathered is not None
-    await _add(db, chunk.gathered)
-    await db.fetch(_FORGET_COUNTS, int(time.time()))  # what a clock ahead counted is no measure
+    for statement, parameter in additions(chunk.gathered):
+        await db.fetch(statement, parameter)
     return True
 
 
-async def _add(db: Database, gathered: Gathered) -> None:
-    for statements, text in zip(_ADDING, gathered, strict=True):
-        if text != NOTHING:
-            for statement in statements:
-                await db.fetch(statement, text)
+async def move(db: Database, chunk: Chunk) -> bool:
+    """Move the position behind a chunk that is then to be added, in the same write transaction.
+
+    False if somebody else moved it meanwhile, or a player was erased who may be in the chunk.
+    """
+    ((erasures,),) = await db.fetch(_ERASURES)
+    if erasures != chunk.erasures:
+        return False
+    return bool(await db.fetch(_MOVE, chunk.position, chunk.start))
+
+
+def additions(gathered: Gathered) -> list[tuple[str, str | int]]:
+    """Return the statements that add what was gathered, each with its parameter."""
+    found: list[tuple[str, str | int]] = [
+        (statement, text)
+        for statements, text in zip(_ADDING, gathered, strict=True)
+        if text != NOTHING
+        for statement in statements
+    ]
+    # What a clock ahead counted is no measure.
+    return [*found, (_FORGET_COUNTS, int(time.time()))]

@@ -28,8 +28,9 @@ from playsmart_gateway.stores.sql.dashboard import (
     read_figures,
 )
 from playsmart_gateway.stores.sql.rollup import (
-    add,
+    additions,
     leave_out,
+    move,
     position_of,
     try_plain,
 )
@@ -91,10 +92,8 @@ _decode = msgspec.json.Decoder(list[list[Any]]).decode
 class SqliteRollups(Rollups):
     """See ``Rollups``; ``store`` is the connection of the sink, which alone writes."""
 
-    rests = 49
-    """A fiftieth of one core at most. A tenth took a twentieth of the requests at saturation."""
-
     def __init__(self, file: StoreFile, store: Connection) -> None:
+        self.busy_seconds = 0.0
         self._reading = Connection(file, _prepare, read_only=True)
         self._store = store
 
@@ -109,12 +108,18 @@ class SqliteRollups(Rollups):
     @override
     async def roll_up(self, max_events: int) -> RolledUp:
         async with self._reading.transaction("BEGIN") as db:
+            before = db.busy_seconds
             chunk = await gather(db, max_events)
-        if chunk.position > chunk.start:
-            async with self._store.transaction() as db:
-                if not await add(Statements(db), chunk):
-                    return RolledUp(chunk.start, chunk.end)
-        return RolledUp(chunk.position, chunk.end)
+        self.busy_seconds += db.busy_seconds - before
+        if chunk.gathered is None:
+            return RolledUp(chunk.position, chunk.end)
+        async with self._store.transaction() as db:
+            before = db.busy_seconds
+            moved = await move(Statements(db), chunk)
+            if moved:
+                await db.run([(sql, numbered([each])) for sql, each in additions(chunk.gathered)])
+        self.busy_seconds += db.busy_seconds - before
+        return RolledUp(chunk.position if moved else chunk.start, chunk.end)
 
     @override
     async def skip(self) -> RolledUp:

@@ -5,7 +5,8 @@ to go once for each statement of a flush would cost a tenth of it.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -16,7 +17,7 @@ AND_THEN = "\0"
 """Between statements that are run in one go; no statement can hold it."""
 
 
-Statement = tuple[str, Sequence[Any]]
+Statement = tuple[str, Sequence[Any] | Mapping[str, Any]]
 """With its parameters."""
 
 
@@ -24,20 +25,25 @@ class Underneath(sqlite3.Connection):
     """What works in the thread: runs ``first`` before the next statement, and those in one go."""
 
     first = ""
+    busy_seconds = 0.0
     ran: Sequence[sqlite3.Cursor] = ()
     """What became of the statements of the last go of several."""
 
     @override
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """Run a statement, or several; then the parameters are a sequence with those of each."""
-        self._begin()
-        if AND_THEN not in sql:
-            return super().execute(sql, parameters)
-        statements = sql.split(AND_THEN)
-        self.ran = ran = []
-        for statement, its in zip(statements, parameters or repeat(()), strict=False):
-            ran.append(super().execute(statement, its))
-        return ran[-1]
+        began = time.thread_time()
+        try:
+            self._begin()
+            if AND_THEN not in sql:
+                return super().execute(sql, parameters)
+            statements = sql.split(AND_THEN)
+            self.ran = ran = []
+            for statement, its in zip(statements, parameters or repeat(()), strict=False):
+                ran.append(super().execute(statement, its))
+            return ran[-1]
+        finally:
+            self.busy_seconds += time.thread_time() - began
 
     @override
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
@@ -62,13 +68,18 @@ class InOneGo(aiosqlite.Connection):
         self._underneath.first = statement
 
     async def run(self, statements: Sequence[Statement]) -> Sequence[sqlite3.Cursor]:
-        """Run two statements or more with their parameters; return a cursor of each.
+        """Run statements with their parameters; return a cursor of each.
 
         After an error ``ran`` are those of the statements before the one that failed.
         """
-        text = AND_THEN.join(sql for sql, _ in statements)
+        text = "".join(f"{sql}{AND_THEN}" for sql, _ in statements)
         await self.execute(text, [parameters for _, parameters in statements])
         return self.ran
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long statements kept a core busy so far, up to the first row of each."""
+        return self._underneath.busy_seconds
 
     @property
     def ran(self) -> Sequence[sqlite3.Cursor]:
