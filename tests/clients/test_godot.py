@@ -70,10 +70,11 @@ def shell(command: str, folder: Path, **environment: str) -> str:
 @pytest.fixture
 def game(tmp_path: Path) -> Path:
     """The project of the manual, without a script of its own."""
-    CLIENT.write(tmp_path / "playsmart")
-    (tmp_path / "project.godot").write_text(block("client-godot", "ini"))
-    (tmp_path / "main.tscn").write_text(block("client-godot", "tscn"))
-    return tmp_path
+    folder = tmp_path / "game"
+    CLIENT.write(folder / "playsmart")
+    (folder / "project.godot").write_text(block("client-godot", "ini"))
+    (folder / "main.tscn").write_text(block("client-godot", "tscn"))
+    return folder
 
 
 def test_what_runs_in_godot_3_is_what_godot_4_gets() -> None:
@@ -195,8 +196,8 @@ def test_the_game_of_the_manual_sends_what_it_tracks(game: Path) -> None:
         gateway.script(202)
         script = script.replace("http://127.0.0.1:8000", gateway.url)
         (game / "main.gd").write_text(script)
-        told = shell(start, game)
+        told = shell(start, game.parent)
         (sent,) = gateway.requests
     assert (sent.token, sent.numbers) == ("token", (0, 3))
     assert "3 events: 202, stored" in told
-    assert not [*game.rglob("*.ndjson")]
+    assert not [*game.parent.rglob("*.ndjson")]
