@@ -35,9 +35,9 @@ IN_GODOT_3 = {
 
 TELLING = [
     "numbers", "any-text", "gzip", "order", "sent-at-of-another-life", "clock-jump",
-    "captive-portal", "answer-cut-off", "redirect-takes-no-token", "retry-after-503",
-    "new-token", "poison-422", "killed-while-tracking", "torn-line", "another-player",
-    "opt-out", "kill-switch", "sampling",
+    "sends-at-fifty", "captive-portal", "answer-cut-off", "redirect-takes-no-token",
+    "retry-after-503", "new-token", "poison-422", "killed-while-tracking", "torn-line",
+    "another-player", "opt-out", "full-disk", "bound-of-the-settings", "kill-switch", "sampling",
 ]  # fmt: skip
 """Cases of conformance in which it would go wrong first."""
 
