@@ -1,6 +1,7 @@
 """``Coins``: every store pays what plain Python pays, once, whatever the flush boundaries were."""
 
 import json
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +20,7 @@ from playsmart_gateway.stores.contract import (
 )
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.open import open_store
+from playsmart_gateway.stores.sqlite import SqliteSink
 from playsmart_gateway.stores.sqlite.schema import MIGRATIONS
 from tests.support.coin_batches import (
     COUNTS,
@@ -130,6 +132,62 @@ async def test_each_type_has_its_effect_on_the_player(url: str) -> None:
             assert (player.best_score, player.last_score) == (4800, -3)
             assert player.first_seen_at == "2026-04-22T14:30:00.000001Z"
             assert player.last_seen_at == "2026-04-22T14:30:00.000005Z"
+
+
+async def test_a_player_is_first_seen_when_the_earliest_batch_came_whichever_is_stored_first(
+    url: str,
+) -> None:
+    async with open_store(url, RULES) as sink:
+        await sink.write([batch(5, EVENTS["ad"]), batch(6, EVENTS["ad"], user="bob")])
+        await sink.write([batch(2, EVENTS["ad"]), batch(3, EVENTS["ad"])])
+        async with sink.reader() as reader:
+            ada, bob = await reader.player("ada"), await reader.player("bob")
+            assert ada is not None
+            assert bob is not None
+            assert ada.first_seen_at == "2026-04-22T14:30:00.000002Z"
+            assert ada.last_seen_at == "2026-04-22T14:30:00.000005Z"
+            assert bob.first_seen_at == bob.last_seen_at == "2026-04-22T14:30:00.000006Z"
+
+
+async def test_what_is_changed_by_hand_in_players_is_what_they_have_then(database_url: str) -> None:
+    async with open_store(database_url, RULES) as sink, sink.reader() as reader:
+        await sink.write([batch(1, EVENTS["level"], EVENTS["open"], end(7))])
+        before = await reader.player("ada")
+        assert before is not None
+        await execute(database_url, "UPDATE players SET coins_balance = 4, best_score = 9.5")
+        changed = await reader.player("ada")
+        assert changed == msgspec.structs.replace(before, coins_balance=4, best_score=9.5)
+        await sink.write([batch(2, EVENTS["level"])])
+        assert await balance(reader) == 14
+
+
+async def test_players_are_the_same_whatever_of_them_is_folded(tmp_path: Path) -> None:
+    chance = random.Random(15)
+    twin = MemorySink(RULES)
+    path = str(tmp_path / "events.db")
+    names = [f"player {number}" for number in range(12)]
+    kinds = [EVENTS["level"], EVENTS["open"], end(7), end(-1), end(4800.5), EVENTS["custom"]]
+    numbers = iter(range(1, 1_000))
+    async with SqliteSink(path, RULES, max_changes=4) as sink, twin, sink.reader() as reader:
+        for _ in range(40):
+            batches = [
+                batch(next(numbers), *chance.sample(kinds, 2), user=chance.choice(names))
+                for _ in range(chance.randint(1, 3))
+            ]
+            await sink.write(batches)
+            await twin.write(batches)
+            who = chance.choice(names)
+            if await twin.reader().player(who):
+                await sink.adjust(who, 3, "a gift")
+                await twin.adjust(who, 3, "a gift")
+        async with twin.reader() as expected:
+            for name in names:
+                assert await reader.player(name) == await expected.player(name)
+        assert await complaints(reader) == []
+    folded = await select(f"sqlite:///{path}", "SELECT count(*) FROM player_states")
+    changed = await select(f"sqlite:///{path}", "SELECT count(*) FROM player_changes")
+    assert folded == [(12,)]
+    assert 0 < changed[0][0] < 12
 
 
 @pytest.mark.parametrize("score", ["1e400", "-1e400", str(-(2**63)), str(2**70), "1e308", "0.1"])

@@ -40,8 +40,8 @@ _LIST_BATCHES = f"""
     INSERT INTO fresh_batches
     SELECT batch_id, player_id, game_id, min_amount, max_amount, level_millionths,
            trigger_threshold, trigger_millionths, max_per_day,
-           iif(max_per_day > 0, substr(received_at, 1, 10), NULL)
-    FROM batches CROSS JOIN players USING (user_id) CROSS JOIN game_rules USING (game_id)
+           iif(max_per_day > 0, substr(received_at, 1, 10), NULL), NULL
+    FROM batches CROSS JOIN player_names USING (user_id) CROSS JOIN game_rules USING (game_id)
     WHERE batch_id BETWEEN ? AND ? AND source = '{PLAYSMART}' AND rule_id = (
         SELECT max(rule_id) FROM game_rules AS known
         WHERE known.game_id = batches.game_id AND since_batch_id <= batch_id

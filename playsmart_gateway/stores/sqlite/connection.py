@@ -37,7 +37,8 @@ Prepare = Callable[[aiosqlite.Connection, Callable[[], str]], Awaitable[None]]
 
 _FOREIGN_TRIGGERS = """
     SELECT name FROM sqlite_master WHERE type = 'trigger'
-    AND name NOT IN ('coin_entries_stay', 'coin_entries_stay_as_they_are')
+    AND name NOT IN ('coin_entries_stay', 'coin_entries_stay_as_they_are',
+                     'players_go', 'players_are_changed')
     AND name NOT GLOB 'rollup_*' ORDER BY name
 """
 _HINTS = {

@@ -15,6 +15,11 @@ which batch on, so that an audit can tell what each event should have earned; ``
 ``custom_event_baselines`` tell it what ``retention`` took away. The ``rollup_`` tables are the sums
 that ``rollup`` keeps for the dashboard.
 
+Of players, ``player_names`` has who they are, ``player_states`` all that changes, and
+``player_changes`` what came to that since (see ``coins``); the view ``players`` is the face of the
+three. ``player_folding`` has the stretch of ids that was folded last, and when the newest batch
+came.
+
 ``coin_days`` is what a day has paid where a game has a cap (``max_per_day``). ``erasures`` counts
 how often a player was erased; ``lynes_cells.erased`` counts events of erased players that
 ``retention`` had deleted.

@@ -39,6 +39,7 @@ from playsmart_gateway.stores.sql.points import Loyalty
 from playsmart_gateway.stores.sqlite import erasure, runs
 from playsmart_gateway.stores.sqlite import teak as apps
 from playsmart_gateway.stores.sqlite.coins import (
+    MAX_CHANGES,
     TEMPORARY_TABLES,
     SqliteCoins,
 )
@@ -73,6 +74,10 @@ _ADJUST = """
     INSERT INTO coin_entries (id, player_id, amount, balance_after, created_at, reason)
     VALUES (?, ?, ?, ?, ?, ?)
 """
+_CHANGE_BALANCE = """
+    INSERT INTO player_changes (player_id, coins_balance) VALUES (?, ?)
+    ON CONFLICT DO UPDATE SET coins_balance = coins_balance + excluded.coins_balance
+"""
 _BURY = f"""
     INSERT INTO dead_letters
         (journal, sequence, reason, source, game_id, user_id, received_at, event_count, rows)
@@ -84,7 +89,8 @@ _BURY = f"""
 class SqliteSink(Store, Replaceable):
     """Writes batches into the SQLite file ``path``, creating it and its folder when missing.
 
-    Where other processes of this gateway write to it, too, they ``take_turn``.
+    Where other processes of this gateway write to it, too, they ``take_turn``. What changes of
+    players is folded beyond ``max_changes`` of them, see ``coins``.
     """
 
     def __init__(
@@ -95,10 +101,11 @@ class SqliteSink(Store, Replaceable):
         take_turn: TakeTurn = contextlib.nullcontext,
         *,
         migrates: bool = True,
+        max_changes: int = MAX_CHANGES,
     ) -> None:
         self._path = Path(path)
         self._migrates = migrates
-        self._coins = SqliteCoins(rules)
+        self._coins = SqliteCoins(rules, max_changes)
         self._loyalty = Loyalty(program or Program(), str)
         self._file = StoreFile(self._path)
         self._connection = Connection(self._file, self._prepare, take_turn=take_turn)
@@ -233,10 +240,7 @@ class SqliteSink(Store, Replaceable):
                 entry_id = first_event_id(await self._take_batch_id(db))
                 entry = (entry_id, player_id, amount, balance + amount, _now(), reason)
                 await db.execute(_ADJUST, entry)
-                await db.execute(
-                    "UPDATE players SET coins_balance = coins_balance + ? WHERE player_id = ?",
-                    (amount, player_id),
-                )
+                await db.execute(_CHANGE_BALANCE, (player_id, amount))
                 (transaction,) = await read_transactions(db, user_id, entry_id + 1, 1)
                 return transaction
             raise AdjustmentRefused("no player goes by that id")
@@ -333,7 +337,7 @@ class SqliteSink(Store, Replaceable):
         batches = claimed.batches
         first_id = await self._enter(db, claimed)
         if any(batch.source == PLAYSMART for batch in batches):
-            await self._coins.pay(db, first_id, first_id + len(batches) - 1, _now())
+            await self._coins.pay(db, first_id, batches, _now())
         sessions = list(sessions_in(batches, first_id))
         repeated = await apps.track_sessions(db, sessions) if sessions else 0
         return sum(batch.count for batch in batches) - repeated
