@@ -1,5 +1,6 @@
 """The gateways, stores and servers that tests of several packages ask for."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(here).parts[0]
         if folder in PROCESS_FOLDERS or PROCESS_FIXTURES & {*fixtures} or "postgres" in item.name:
             item.add_marker(pytest.mark.process)
+
+
+def pytest_collection_finish() -> None:
+    """Have no collection of garbage walk through what was imported: it stays, and is most."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
