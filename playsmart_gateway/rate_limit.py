@@ -37,6 +37,10 @@ class Limit(Protocol):
         """Count a call; False, and nothing is counted, when ``key`` has used up this second."""
         ...
 
+    def give_back(self, key: str) -> None:
+        """Count a call that was taken just now no more."""
+        ...
+
 
 MakeLimit = Callable[[int, Sequence[str]], Limit]
 """Makes a limit of so many calls a second (0: none) of each of these keys."""
@@ -77,6 +81,11 @@ class RateLimit:
             return False
         self._taken[key] = taken + 1
         return True
+
+    def give_back(self, key: str) -> None:
+        """See ``Limit``."""
+        if self._taken.get(key):
+            self._taken[key] -= 1
 
 
 def in_process(limit: int, _: Sequence[str], clock: Callable[[], float] = steady_clock) -> Limit:
@@ -177,6 +186,18 @@ class _SharedRateLimit(Limit):
                 return False
             _COUNT.pack_into(self._memory, place, now, taken + 1)
             return True
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, _COUNT.size, place)
+
+    @override
+    def give_back(self, key: str) -> None:
+        if self._limit == math.inf:
+            return
+        place = self._places[key]
+        fcntl.lockf(self._file, fcntl.LOCK_EX, _COUNT.size, place)
+        try:
+            second, taken = _COUNT.unpack_from(self._memory, place)
+            _COUNT.pack_into(self._memory, place, second, max(0, taken - 1))
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, _COUNT.size, place)
 

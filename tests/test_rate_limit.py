@@ -3,11 +3,13 @@
 import os
 import struct
 import time
+from collections.abc import Callable
 
 import pytest
 
 from playsmart_gateway.rate_limit import (
     RETRY_AFTER_SECONDS,
+    Limit,
     RateLimit,
     SharedCounts,
     SlowLimit,
@@ -105,6 +107,15 @@ def test_a_shared_limit_counts_as_a_limit_of_one_process_does() -> None:
 def test_a_shared_limit_of_zero_limits_nothing() -> None:
     limit = SharedCounts(1).limit(0, ("app",), FakeClock())
     assert all(limit.take("app") for _ in range(10_000))
+
+
+@pytest.mark.parametrize("make", [lambda *each: RateLimit(each[0], each[2]), SharedCounts(1).limit])
+def test_a_call_that_is_given_back_may_be_taken_again(make: Callable[..., Limit]) -> None:
+    limit = make(2, ("app",), FakeClock())
+    limit.give_back("app")
+    assert [limit.take("app") for _ in range(3)] == [True, True, False], "it was none"
+    limit.give_back("app")
+    assert [limit.take("app") for _ in range(2)] == [True, False]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # xdist has threads

@@ -9,7 +9,8 @@ the properties of a player need none, as setting them twice sets them.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -30,7 +31,7 @@ from playsmart_gateway.dialects.teak.analytics import (
     stretches,
 )
 from playsmart_gateway.dialects.teak.apps import App
-from playsmart_gateway.dialects.teak.body import open_body
+from playsmart_gateway.dialects.teak.body import Body, open_body
 from playsmart_gateway.dialects.teak.deep_links import resolve
 from playsmart_gateway.dialects.teak.identify import Identify, decode_identify
 from playsmart_gateway.dialects.teak.known_players import KnownPlayers
@@ -44,11 +45,11 @@ from playsmart_gateway.events.sessions import (
     Session,
     session_batch,
 )
-from playsmart_gateway.http.content_encoding import Inflater
-from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, any_media
+from playsmart_gateway.http.content_encoding import Inflater, is_gzip
+from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Settle, any_media
 from playsmart_gateway.http.error_body import JSON_TYPE, Said
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.pipeline.intake import Intake
+from playsmart_gateway.pipeline.intake import Intake, Receipt
 from playsmart_gateway.rate_limit import MakeLimit, WrongTries, in_process
 from playsmart_gateway.stores.contract import AppPlayers
 from playsmart_gateway.stores.models import AppPlayer
@@ -103,14 +104,17 @@ class _Endpoint(Endpoint[Sender, Asked]):
 
     @override
     async def authenticate(self, headers: Headers, body: bytes) -> Sender:
-        parts = self._parts
         opened = open_body(body, headers.get(b"content-type"))
-        app = parts.apps.get(opened.game_id)
+        app = self._parts.apps.get(opened.game_id)
         if app is None:
             raise replies.UnknownApp(opened.game_id)
         if not app.believes(opened.secret_key):
-            await parts.tries.pay(DOOR)
+            await self._parts.tries.pay(DOOR)
             raise replies.WrongSecret
+        return self._admitted(app, opened, headers)
+
+    def _admitted(self, app: App, opened: Body, headers: Headers) -> Sender:
+        """Count a request of an app that is believed, and return what it sent."""
         if not self._rate.take(app.id):
             raise replies.TooOften(self.path, self._limit)
         return Sender(app, opened.fields(), headers.get(b"idempotency-key", b""))
@@ -127,7 +131,87 @@ class _Endpoint(Endpoint[Sender, Asked]):
         return datetime.fromtimestamp(self._parts.clock(), UTC)
 
 
-class AnalyticsEvents(_Endpoint[AnalyticsEvent]):
+class _Events(_Endpoint[Asked]):
+    """What is the same for one event and for many: whose they are is known before they are taken.
+
+    Nearly always that is in memory. Then nothing is waited for but the batch, and the request may
+    take the express path.
+    """
+
+    @abstractmethod
+    def _users(self, asked: Asked) -> Collection[str]:
+        """Return whose events these are."""
+
+    @abstractmethod
+    def _taken(self, who: Sender, asked: Asked, countries: Mapping[str, str]) -> "_Taken":
+        """Return what is to be stored of known players, who are those in ``countries``."""
+
+    @override
+    async def act(self, who: Sender, asked: Asked, size: int) -> Answer:
+        parts = self._parts
+        countries = await parts.known_players.countries(who.app.id, self._users(asked))
+        batches, answer = self._taken(who, asked, countries)
+        for batch in batches:
+            await parts.intake.accept(batch)
+        return answer()
+
+    @override
+    def attempt(self, headers: Headers, body: bytes, settle: Settle) -> bool:
+        size, parts = len(body), self._parts
+        try:
+            if size > self._max_body_bytes or is_gzip(headers):
+                return False
+            opened = open_body(body, headers.get(b"content-type"))
+            app = parts.apps.get(opened.game_id)
+            if app is None or not app.believes(opened.secret_key):
+                return False
+            if not parts.intake.has_room_for(size, self.max_events):
+                return False
+        except Refused:
+            return False  # nothing was counted yet, so the application may say it
+        who = None
+        try:
+            who = self._admitted(app, opened, headers)
+            asked = self.decode(who, body)
+            users = self._users(asked)
+            countries = parts.known_players.recall(app.id, users)
+            if len(countries) < len(users):
+                self._rate.give_back(app.id)
+                return False
+            batches, answer = self._taken(who, asked, countries)
+            self._enter(who, batches, answer, size, settle)
+        except Refused as refusal:
+            settle(self._refuse(refusal, who, size))
+        return True
+
+    def _enter(
+        self,
+        who: Sender,
+        batches: Sequence[Batch],
+        answer: Callable[[], Answer],
+        size: int,
+        settle: Settle,
+    ) -> None:
+        """Do what ``act`` does with the batch of known players, if there is one."""
+        if not batches:
+            settle(answer())
+            return
+        (batch,) = batches  # it is unknown players who part them
+
+        def settled(outcome: Receipt | Refused) -> None:
+            settle(self._refuse(outcome, who, size) if isinstance(outcome, Refused) else answer())
+
+        self._parts.intake.enter(batch, settled)
+
+
+class _Taken(NamedTuple):
+    """The batches of a request, and what returns the answer when they are in the journal."""
+
+    batches: Sequence[Batch]
+    answer: Callable[[], Answer]
+
+
+class AnalyticsEvents(_Events[AnalyticsEvent]):
     """``POST /v2/analytics_events``: one event of a known player."""
 
     path = "/v2/analytics_events"
@@ -139,23 +223,25 @@ class AnalyticsEvents(_Endpoint[AnalyticsEvent]):
         return decode_event(who.fields)
 
     @override
-    async def act(self, who: Sender, asked: AnalyticsEvent, size: int) -> Answer:
-        parts, app_id = self._parts, who.app.id
-        countries = await parts.known_players.countries(app_id, [asked.user_id])
+    def _users(self, asked: AnalyticsEvent) -> Collection[str]:
+        return (asked.user_id,)
+
+    @override
+    def _taken(self, who: Sender, asked: AnalyticsEvent, countries: Mapping[str, str]) -> _Taken:
         if asked.user_id not in countries:
             raise replies.UnknownPlayer
         rows = encode_rows(
             [asked],
             self._now(),
             countries.__getitem__,
-            store_client_ip=parts.store_client_ip,
+            store_client_ip=self._parts.store_client_ip,
         )
-        batch = Batch(TEAK, app_id, asked.user_id, 1, rows, run=self._run(who, asked.user_id))
-        await parts.intake.accept(batch)
-        return Answer(200, replies.EVENT_TAKEN, [JSON_TYPE], batch)
+        run = self._run(who, asked.user_id)
+        batch = Batch(TEAK, who.app.id, asked.user_id, 1, rows, run=run)
+        return _Taken([batch], lambda: Answer(200, replies.EVENT_TAKEN, [JSON_TYPE], batch))
 
 
-class AnalyticsBatch(_Endpoint[EventBatch]):
+class AnalyticsBatch(_Events[EventBatch]):
     """``POST /v2/analytics_events/batch``: up to 100 events, each taken or failed by itself.
 
     Where they are numbered, an event that is wrong uses its number, so it does not look lost. One
@@ -172,24 +258,26 @@ class AnalyticsBatch(_Endpoint[EventBatch]):
         return decode_batch(who.fields)
 
     @override
-    async def act(self, who: Sender, asked: EventBatch, size: int) -> Answer:
-        parts, app_id = self._parts, who.app.id
-        players = {each.user_id for each in asked.outcomes if isinstance(each, AnalyticsEvent)}
-        countries = await parts.known_players.countries(app_id, players)
+    def _users(self, asked: EventBatch) -> Collection[str]:
+        return {each.user_id for each in asked.outcomes if isinstance(each, AnalyticsEvent)}
+
+    @override
+    def _taken(self, who: Sender, asked: EventBatch, countries: Mapping[str, str]) -> _Taken:
         outcomes: list[Outcome] = [
             Unknown(event.user_id, replies.NOT_FOUND)
             if isinstance(event, AnalyticsEvent) and event.user_id not in countries
             else event
             for event in asked.outcomes
         ]
-        batches = []
-        for batch in self._batches(who, outcomes, asked.numbering, countries):
-            await parts.intake.accept(batch)
-            batches.append(batch)
-        body, problems = replies.batch(outcomes), replies.problems(outcomes)
-        failed = sum(isinstance(outcome, Rejected) for outcome in outcomes)
-        shown = _as_one(batches)
-        return Answer(200, body, [JSON_TYPE], shown, problems=problems, rejected=failed)
+        batches = list(self._batches(who, outcomes, asked.numbering, countries))
+
+        def answer() -> Answer:
+            body, problems = replies.batch(outcomes), replies.problems(outcomes)
+            failed = sum(isinstance(outcome, Rejected) for outcome in outcomes)
+            shown = _as_one(batches)
+            return Answer(200, body, [JSON_TYPE], shown, problems=problems, rejected=failed)
+
+        return _Taken(batches, answer)
 
     def _batches(
         self,

@@ -59,21 +59,24 @@ class KnownPlayers:
             self._cached[key] = country  # the one used last is forgotten last
         return country
 
+    def recall(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
+        """Return the country of each of these players whom memory knows."""
+        if self._worker is not None:
+            self._worker.read()  # a session that was answered elsewhere has been told of before
+        found = {}
+        for user_id in user_ids:
+            if (country := self.country(app_id, user_id)) is not None:
+                found[user_id] = country
+        return found
+
     async def countries(self, app_id: str, user_ids: Collection[str]) -> dict[str, str]:
         """Return the country of each of these players who is known.
 
         Raises:
             SinkUnavailable: memory does not know all of them, and the store cannot be read.
         """
-        if self._worker is not None:
-            self._worker.read()  # a session that was answered elsewhere has been told of before
-        found = {}
-        others = []
-        for user_id in user_ids:
-            if (country := self.country(app_id, user_id)) is not None:
-                found[user_id] = country
-            else:
-                others.append(user_id)
+        found = self.recall(app_id, user_ids)
+        others = [user_id for user_id in user_ids if user_id not in found]
         if others:
             stored = await self._reader.countries(app_id, others)
             for user_id in stored:
