@@ -1,15 +1,18 @@
 """``playsmart-gateway client``."""
 
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
 from playsmart_gateway.clients import CLIENTS, Client
+from playsmart_gateway.clients.conformance import CASES
 from playsmart_gateway.manual import read
 from tests.support.commands import invoke
 
 EACH = pytest.mark.parametrize("name", CLIENTS)
+SHOWN = "clients#what-ours-have-shown"
 OF_ONE_FILE = [name for name, client in CLIENTS.items() if len(client.files) == 1]
 OF_SEVERAL = [name for name, client in CLIENTS.items() if len(client.files) > 1]
 
@@ -91,6 +94,16 @@ def test_an_unknown_language_is_a_mistake_that_tells_those_there_are() -> None:
 @EACH
 def test_the_manual_has_a_chapter_that_tells_how_to_get_it(name: str) -> None:
     assert f"playsmart-gateway client {name}" in read(f"client-{name}")
+
+
+def test_the_manual_has_what_each_client_has_shown_in_all_cases_and_in_hundreds_of_lives() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| \S+ [\d.]+ \|(.+)\|$", read(SHOWN), re.MULTILINE)
+    assert [name for name, _ in rows] == list(CLIENTS)
+    for _, counts in rows:
+        passed, failed, skipped, lives, *wrong = map(int, counts.split("|"))
+        assert passed + failed + skipped == len(CASES), "make conformance has the table"
+        assert lives >= 300
+        assert (failed, *wrong) == (0, 0, 0, 0)
 
 
 @EACH
