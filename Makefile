@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The campaign against a cluster mostly waits; it is run by itself.
-SPREAD := -n auto --maxprocesses 4 --dist loadfile --ignore tests/campaigns/cluster
+SPREAD := -n auto --maxprocesses 4 --dist loadfile
+# In their short forms; the one against a cluster mostly waits, and is run by itself.
+CAMPAIGNS := tests/campaigns tests/clients tests/bench
+ALONE := tests/campaigns/cluster
 CONSTRAINTS := playsmart_gateway/constraints.txt
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
@@ -11,7 +13,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test properties lint check bench load simulate crash phones conformance abuse cluster fuzz mutants constraints install clean
+.PHONY: help run test campaigns properties lint check bench load simulate crash phones conformance abuse cluster fuzz mutants constraints install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,10 +22,14 @@ run: $(VENV)/.core ## start a development gateway on 127.0.0.1:8000 and print a 
 	@$(BIN)/playsmart-gateway serve --dev $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	@$(BIN)/pytest $(SPREAD) $(ARGS)
+	@$(BIN)/pytest $(SPREAD) $(CAMPAIGNS:%=--ignore %) $(ARGS)
+
+campaigns: $(VENV)/.dev ## run the campaigns, the clients and the benchmark in their short forms
+	@$(BIN)/pytest $(SPREAD) $(CAMPAIGNS) --ignore $(ALONE) $(ARGS)
+	@$(BIN)/pytest $(ALONE) $(ARGS)
 
 properties: $(VENV)/.dev ## show each property all its examples; `make test` shows it a quarter
-	@$(BIN)/pytest $(SPREAD) -m hypothesis --hypothesis-profile=all $(ARGS)
+	@$(BIN)/pytest $(SPREAD) --ignore $(ALONE) -m hypothesis --hypothesis-profile=all $(ARGS)
 
 lint: $(VENV)/.dev ## format, lint, import rules, types
 	$(BIN)/ruff format --check .
@@ -31,8 +37,8 @@ lint: $(VENV)/.dev ## format, lint, import rules, types
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
-check: lint ## the gate: lint, and the tests with coverage
-	$(BIN)/pytest $(SPREAD) --cov $(ARGS)
+check: lint ## the gate: lint, and all tests with coverage, those of campaigns too
+	$(BIN)/pytest $(SPREAD) --ignore $(ALONE) --cov $(ARGS)
 
 bench: $(VENV)/.dev ## measure durable throughput beside its ceilings (ARGS="--json", "--plot FILE.png")
 	@$(BIN)/python -m tests.bench $(ARGS)
