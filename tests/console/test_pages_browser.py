@@ -286,12 +286,20 @@ def test_in_the_demo_each_event_is_stored_once_whatever_is_broken(
     wait_until(lambda: number("requests") >= 4 or None)
     click("twice", "lose")
     good()
+    written = browser.ask("return localStorage.getItem('playsmart-demo')")
+    more(3)
+    good()
+    tracked = number("tracked")
+    # A browser that is killed has what it had written to the disk by then.
+    browser.ask("localStorage.setItem('playsmart-demo', arguments[0]); kill.click()", written)
+    wait_until(lambda: number("tracked") == tracked + 1 or None)
+    good()
     wait_until(lambda: number("waiting") == 0 or None)
     assert number("tracked") == number("stored")
     assert number("coins") == number("due") > 0
     assert running.law()["duplicate"] >= 3
     question = (
-        "SELECT count(*), count(DISTINCT json_extract(customdata, '$.n')) FROM events"
+        "SELECT count(*), count(DISTINCT json_extract(customdata, '$.life', '$.n')) FROM events"
         " WHERE game_id = 'com.example.tower'"
     )
     assert {*running.select(question)[0]} == {number("tracked")}

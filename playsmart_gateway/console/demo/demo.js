@@ -31,10 +31,13 @@ navigator.sendBeacon = (...told) => !trouble.dead && !trouble.offline && sendBea
 
 // --- who plays; what is tracked is counted beside the client, in the same breath
 
+const randomHex = (bytes) =>
+  [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** `lives` has of each load of the page how many events and levels it tracked. */
 async function newPlayer() {
-  const hex = [...crypto.getRandomValues(new Uint8Array(6))].map((byte) => byte.toString(16).padStart(2, "0"));
-  const made = { player: `demo-${hex.join("")}`, position: 0, tracked: 0, levels: 0 };
-  return { ...made, position: (await ask("stored", { player: made.player })).position };
+  const player = `demo-${randomHex(6)}`;
+  return { player, position: (await ask("stored", { player })).position, lives: {} };
 }
 
 async function ask(what, query) {
@@ -57,13 +60,26 @@ const client = new Client({
 client.hurry = 20;
 setInterval(() => client.flush(), 2_000);
 
+const life = `life-${randomHex(4)}`;
+
 function track(kind, data, name) {
-  Object.assign(kept, remembered()); // another tab may have tracked, too
-  client.track(kind, { ...data, n: kept.tracked }, name);
-  kept.tracked += 1;
-  kept.levels += kind === "LevelCompleted" ? 1 : 0;
-  localStorage.setItem(KEPT, JSON.stringify(kept));
+  if (trouble.dead) return;
+  const [n, before] = kept.lives[life] ?? [0, 0];
+  const levels = before + (kind === "LevelCompleted" ? 1 : 0);
+  client.track(kind, { ...data, life, n, levels }, name);
+  count([{ life, n, levels }]);
   show();
+}
+
+/** Of what is stored, too: a browser that is killed forgets what it had not written to the disk. */
+function count(events) {
+  if (trouble.dead) return;
+  Object.assign(kept, remembered()); // another tab may have tracked, too
+  for (const { life, n, levels } of events) {
+    const [tracked, before] = kept.lives[life] ?? [0, 0];
+    kept.lives[life] = [Math.max(tracked, n + 1), Math.max(before, levels)];
+  }
+  localStorage.setItem(KEPT, JSON.stringify(kept));
 }
 
 addEventListener("storage", ({ key }) => {
@@ -79,17 +95,18 @@ function say(line) {
 
 // --- what is stored, as the gateway tells it
 
-const copies = new Map(); // of each event, by its number
+const nameOf = (life, n) => `${life} ${n}`;
+const copies = new Map(); // of each event, by its name
 let [position, coins, isReached, movedAt] = [kept.position, 0, true, performance.now()];
 
 async function look() {
-  Object.assign(kept, remembered());
   try {
     for (let told = {}; !told.is_all; ) {
       told = await ask("stored", { player: kept.player, after: position });
       ({ position, coins } = told);
       if (told.events.length) movedAt = performance.now();
-      for (const { n } of told.events) copies.set(n, (copies.get(n) ?? 0) + 1);
+      count(told.events);
+      for (const { life, n } of told.events) copies.set(nameOf(life, n), (copies.get(nameOf(life, n)) ?? 0) + 1);
     }
     isReached = true;
   } catch {
@@ -107,25 +124,28 @@ function waiting() {
 function show() {
   const stored = [...copies.values()].reduce((sum, each) => sum + each, 0);
   const doubled = [...copies.values()].filter((each) => each > 1).length;
-  const due = REWARD * kept.levels;
+  const namesOf = ([life, [length]]) => Array.from({ length }, (_, n) => nameOf(life, n));
+  const events = Object.entries(kept.lives).flatMap(namesOf);
+  const tracked = events.length;
+  const due = REWARD * Object.values(kept.lives).reduce((sum, [, levels]) => sum + levels, 0);
   const left = waiting();
   if (left) movedAt = performance.now();
   const isMissing = performance.now() - movedAt > MISSING_MS;
-  const told = { tracked: kept.tracked, stored, waiting: left, coins, due, requests, player: kept.player };
-  told.share = `${stored} of ${kept.tracked}`;
+  const told = { tracked, stored, waiting: left, coins, due, requests, player: kept.player };
+  told.share = `${stored} of ${tracked}`;
   for (const [id, value] of Object.entries(told)) at(id).textContent = value;
   at("score").textContent = `Height ${tower.height}, level ${tower.level}`;
-  const isEqual = stored === kept.tracked && !doubled && coins === due;
+  const isEqual = stored === tracked && !doubled && coins === due;
   if (doubled) judge("bad", `✗ ${doubled} are stored twice`);
   else if (!isReached) judge("bad", "The gateway does not answer");
   else if (isEqual) judge("good", "✓ All are stored, each once");
   else if (isMissing) judge("bad", "✗ Some are missing");
   else judge("wait", "Some are on their way");
-  const first = Math.max(0, kept.tracked - SHOWN_EVENTS);
+  const shown = events.slice(-SHOWN_EVENTS);
   const squares = at("events");
-  while (squares.children.length < kept.tracked - first) squares.append(document.createElement("li"));
+  while (squares.children.length < shown.length) squares.append(document.createElement("li"));
   [...squares.children].forEach((square, place) => {
-    square.className = ["", "stored"][copies.get(first + place) ?? 0] ?? "doubled";
+    square.className = ["", "stored"][copies.get(shown[place]) ?? 0] ?? "doubled";
   });
 }
 
