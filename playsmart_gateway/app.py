@@ -184,11 +184,12 @@ def application(
         pages[demo.PATH] = demo.TITLE
     links = pages if gate.opens else {}
     links |= {path: text for each in dialects for path, text in each.links.items()}
-    pieces = [piece for each in dialects for piece in each.pieces()]
     sources = {each.name: each.shown_as for each in dialects if each.shown_as}
     own_routes = [
         *ops.routes(gateway, links, of_process=worker is None),
-        *docs.routes(pieces, development_token, home),
+        *docs.routes(
+            lambda: [piece for each in dialects for piece in each.pieces()], development_token, home
+        ),
         *manual.routes(),
         *inspector_pages.routes(
             gateway.inspector,

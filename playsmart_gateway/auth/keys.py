@@ -19,18 +19,16 @@ All of it goes by a monotonic clock: setting the time neither postpones a refres
 import asyncio
 import logging
 import math
+import re
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import jwt
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from playsmart_gateway.auth.fetching import FETCH_TIMEOUT_SECONDS, fetch_document
 from playsmart_gateway.errors import ConfigError, KeysUnavailable
 
 SYMMETRIC = ("HS256", "HS384", "HS512")
@@ -44,10 +42,11 @@ ASYMMETRIC = (
 
 MIN_SECRET_BYTES = 32
 MIN_DIFFERENT_CHARACTERS = 4
-MAX_JWKS_BYTES = 65_536
-FETCH_TIMEOUT_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
+
+_NO_KEY_FORMAT = re.compile(rb"(?!ssh-|ecdsa-|.*----)[\w+/=.~-]+\Z")
+"""Bytes that cannot be PEM, DER, JSON or SSH, so that PyJWT need not look at them."""
 
 _Table = dict[tuple[str | None, str], list[Any]]
 
@@ -150,6 +149,9 @@ def public_key_file_keys(path: Path) -> StaticKeys:
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError([f"auth.public_key_file: cannot be read: {reason}"]) from None
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     try:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm):
@@ -164,11 +166,22 @@ def public_key_file_keys(path: Path) -> StaticKeys:
     return StaticKeys([(None, key)], algorithms)
 
 
+def algorithm(name: str) -> Any:
+    """Return PyJWT's algorithm; it brings all of cryptography, so who has secrets never asks."""
+    import jwt
+
+    return jwt.get_algorithm_by_name(name)
+
+
 def fits(key: object, alg: str) -> bool:
     """Whether a key is of the type, curve and size for the algorithm (RFC 7518 section 3)."""
-    algorithm = jwt.get_algorithm_by_name(alg)
+    if alg in SYMMETRIC and isinstance(key, bytes) and _NO_KEY_FORMAT.match(key):
+        return len(key) >= int(alg[2:]) // 8
+    import jwt
+
+    its = algorithm(alg)
     try:
-        return algorithm.check_key_length(algorithm.prepare_key(key)) is None
+        return its.check_key_length(its.prepare_key(key)) is None
     except (jwt.InvalidKeyError, TypeError):
         return False
 
@@ -291,39 +304,11 @@ def _usable(jwk: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for alg in ASYMMETRIC:
         if jwk.get("alg", alg) == alg:
             try:
-                key = jwt.get_algorithm_by_name(alg).from_jwk(jwk)
+                key = algorithm(alg).from_jwk(jwk)
             except Exception:  # noqa: BLE001, S112 wrong in whatever way, the other keys still count
                 continue
             if fits(key, alg):
                 yield alg, key
-
-
-def fetch_document(url: str, timeout_seconds: float = FETCH_TIMEOUT_SECONDS) -> bytes:
-    """GET the document at an http or https URL; blocks, so call it in a thread.
-
-    Raises ``OSError``, ``ValueError`` or ``http.client.HTTPException``.
-    """
-    deadline = time.monotonic() + timeout_seconds
-    body = bytearray()
-    with _opener.open(url, timeout=timeout_seconds) as response:
-        # Piecewise, as the timeout above starts anew with every byte that trickles in.
-        while chunk := response.read1(MAX_JWKS_BYTES + 1 - len(body)):
-            body += chunk
-            if len(body) > MAX_JWKS_BYTES:
-                raise ValueError(f"more than {MAX_JWKS_BYTES} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"not finished in {timeout_seconds:g} seconds")
-    return bytes(body)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Whom to trust is for the configuration to say, not for a server that answers to a name."""
-
-    def redirect_request(self, *args: object) -> None:
-        """Refuse, so that the redirect counts as the error that it is."""
-
-
-_opener = urllib.request.build_opener(_NoRedirect)
 
 
 def _require_http(url: str) -> None:

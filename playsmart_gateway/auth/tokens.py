@@ -26,14 +26,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jwt
-
 from playsmart_gateway.auth.compact import Hmac, decode_segment, json_object
 from playsmart_gateway.auth.keys import (
     ASYMMETRIC,
     SYMMETRIC,
     Jwks,
     KeySource,
+    algorithm,
     public_key_file_keys,
     shared_secrets,
 )
@@ -90,8 +89,7 @@ class TokenVerifier:
             raise ConfigError(problems)
         self._keys = keys
         self._algorithms = {
-            name: Hmac(name) if name in SYMMETRIC else jwt.get_algorithm_by_name(name)
-            for name in algorithms
+            name: Hmac(name) if name in SYMMETRIC else algorithm(name) for name in algorithms
         }
         # An issuer writes the same header over and over. Of one that is refused nothing is kept.
         self._header = lru_cache(maxsize=64)(self._read_header)
@@ -341,6 +339,8 @@ def mint(
     """
     issued_at = int(now)
     payload = {"sub": subject, "iat": issued_at, "exp": issued_at + ttl_seconds, **(claims or {})}
+    import jwt  # brings all of cryptography
+
     return jwt.encode(payload, secret, algorithm, headers=None if kid is None else {"kid": kid})
 
 

@@ -5,6 +5,7 @@ configuration, 130 Ctrl-C.
 """
 
 import contextlib
+import gc
 import io
 import logging
 import signal
@@ -26,6 +27,9 @@ from playsmart_gateway.output import (
 )
 
 INTERRUPTED = 128 + signal.SIGINT
+
+GC_THRESHOLD = 20_000
+"""Far above Python's: what is imported stays, and to look through it as it grows finds nothing."""
 
 
 class _Command(NamedTuple):
@@ -96,6 +100,7 @@ def main() -> None:
     """Run the command line; whatever happens ends in a line and an exit code, never a traceback."""
     open_standard_descriptors()
     take_any_text()
+    gc.set_threshold(GC_THRESHOLD)
     thrown_away: list[Exception] = []
     sys.unraisablehook = lambda found: thrown_away.extend(
         [found.exc_value] if isinstance(found.exc_value, Exception) else ()

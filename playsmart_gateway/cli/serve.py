@@ -27,7 +27,6 @@ from playsmart_gateway.config import Config, masked, without_password
 from playsmart_gateway.console.access import is_loopback
 from playsmart_gateway.dialects import ALL
 from playsmart_gateway.dialects.lynes.section import Lynes
-from playsmart_gateway.dialects.playsmart.openapi import PLAYER as EXAMPLE_PLAYER
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.output import never_wait_for_readers
@@ -137,9 +136,11 @@ def check_config_command(config_path: Path | None) -> None:
 
 def _welcome(config: Config, made: bool) -> str:
     """Tell a developer where things are, with a request to paste into another terminal."""
+    from playsmart_gateway.dialects.playsmart.openapi import PLAYER
+
     token = _example_token(config)
     body = (
-        f'{{"user_id": "{EXAMPLE_PLAYER}", "game_id": "com.example.stackblaster", "events": ['
+        f'{{"user_id": "{PLAYER}", "game_id": "com.example.stackblaster", "events": ['
         '{"type": "LevelCompleted", "timestamp": "2026-04-22T14:30:00+00:00", '
         '"customdata": {"level": 5, "score": 4800}}]}'
     )
@@ -172,7 +173,9 @@ secret = "..."  # what `openssl rand -hex 32` prints
 """
 
 
-def _example_token(config: Config, player: str = EXAMPLE_PLAYER) -> str:
+def _example_token(config: Config, player: str = "") -> str:
+    from playsmart_gateway.dialects.playsmart.openapi import PLAYER  # it has all of the examples
+
     secret = config.auth.secret
     assert secret is not None
-    return mint(player, secret=secret, ttl_seconds=EXAMPLE_TOKEN_SECONDS, now=time.time())
+    return mint(player or PLAYER, secret=secret, ttl_seconds=EXAMPLE_TOKEN_SECONDS, now=time.time())

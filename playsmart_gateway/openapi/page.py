@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,8 +21,9 @@ from playsmart_gateway.http.static import (
     Asset,
     package_folder,
 )
-from playsmart_gateway.openapi.document import document_json
-from playsmart_gateway.openapi.parts import Piece
+
+if TYPE_CHECKING:
+    from playsmart_gateway.openapi.parts import Piece
 
 _HERE = Path(__file__).parent
 _ASSETS = {
@@ -34,9 +36,11 @@ _META = '<meta name="development-token" content="{}">'
 
 
 def routes(
-    pieces: Sequence[Piece], development_token: Callable[[], str] | None, home: Home
+    pieces: Callable[[], Sequence["Piece"]],
+    development_token: Callable[[], str] | None,
+    home: Home,
 ) -> list[Route]:
-    """Return the routes for a document of these pieces.
+    """Return the routes for a document of these pieces, which are asked for when it is.
 
     ``development_token`` mints what the page offers, None in production. Only who asks
     this machine by a name of ``home`` gets it.
@@ -44,7 +48,9 @@ def routes(
 
     @cache
     def document() -> Asset:
-        return Asset.of(document_json(pieces), "application/json")
+        from playsmart_gateway.openapi.document import document_json
+
+        return Asset.of(document_json(pieces()), "application/json")
 
     async def openapi(request: Request) -> Response:
         return document().answer(request, SECURITY_HEADERS)

@@ -20,10 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from playsmart_gateway.auth.fetching import MAX_JWKS_BYTES, fetch_document
 from playsmart_gateway.auth.keys import (
-    MAX_JWKS_BYTES,
     Jwks,
-    fetch_document,
     fits,
     parse_jwks,
     public_key_file_keys,

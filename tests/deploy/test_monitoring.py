@@ -17,7 +17,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from playsmart_gateway.deploy import read_file
-from playsmart_gateway.http.ops import StatsCollector
+from playsmart_gateway.http.exposition import StatsCollector
 from playsmart_gateway.manual import read
 from playsmart_gateway.metrics import Gauges, Snapshot, Stats
 from playsmart_gateway.serve.worker_ops import WorkerCollector
@@ -115,7 +115,7 @@ def counts(field: str) -> bool:
 def known() -> dict[str, set[str]]:
     """Every metric of gateways and workers, and its labels."""
     registry = CollectorRegistry()
-    registry.register(StatsCollector(Seen()))
+    registry.register(StatsCollector(Seen().report))
     worker = make_worker(FakeSource(), MemorySink())
     worker.state = SourceState(1, 1, 1)
     registry.register(WorkerCollector(worker))

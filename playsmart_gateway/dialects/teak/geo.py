@@ -3,18 +3,18 @@
 All data comes with the packages, so nothing is fetched and every machine gives the same answers.
 """
 
-from importlib import resources
 from ipaddress import AddressValueError, IPv6Address
 
-from iptocc import country_code
 from iso3166 import countries_by_alpha2
+
+from playsmart_gateway.http.static import package_folder
 
 MAX_ADDRESS_LENGTH = 64
 """Characters of an address; the longest, IPv6 with an IPv4 tail and a zone, has about that."""
 
 COUNTRIES = frozenset(countries_by_alpha2)
 TIME_ZONES = frozenset(
-    (resources.files("tzdata") / "zones").read_text("ascii").split()
+    (package_folder("tzdata") / "zones").read_text("ascii").split()
 )  # not zoneinfo.available_timezones(), which adds whatever the system has
 
 
@@ -25,6 +25,8 @@ def country_of(address: str) -> str:
     """
     if len(address) > MAX_ADDRESS_LENGTH or not address.isascii():
         return ""
+    from iptocc import country_code  # most gateways never ask
+
     country = country_code(address)
     if country is None and ":" in address:
         country = country_code(_without_wrapping(address))
