@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from playsmart_gateway.app import create_app
+from playsmart_gateway.build import rules_for
 from playsmart_gateway.config import Auth, Buffer, Config, Ingest, Journal, Server
+from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.pipeline.segments import records
 from playsmart_gateway.serve.connection import Protocol
@@ -47,7 +49,7 @@ class Side:
     """A gateway in this process with one connection, with the express path or without."""
 
     def __init__(self, folder: Path, config: Config, *, express: bool) -> None:
-        self.store = MemorySink()
+        self.store = MemorySink(rules_for(config), program_for(config))
         self.app = create_app(config, sink=self.store, clock=lambda: NOW)
         self.gateway = self.app.state.gateway
         self.folder = folder / "journal"

@@ -13,14 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playsmart_gateway.auth.tokens import mint
+from playsmart_gateway.dialects import load_config
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES
+from tests import CASE_FILES
 from tests.dialects.cases import body_of, headers_of
 from tests.serve.sides import REST, Side, make_config, on_both
 from tests.support.examples import examples
 from tests.support.process import SECRET
 from tests.support.uploads import make_event, make_upload
 
-CASES = Path(__file__).parents[1] / "dialects" / "cases" / "playsmart"
+CASES = CASE_FILES / "playsmart"
+PROJECT = CASE_FILES.parent / "lynes" / "project.toml"
 TOKENS = {
     user: mint(user, secret=SECRET, ttl_seconds=86_400, now=time.time()) for user in ("ada", "bob")
 }
@@ -331,3 +334,36 @@ def test_each_case_of_the_contract_is_answered_as_without_it(path: Path) -> None
     outcome, _ = asyncio.run(on_both([asked, asked], [REST, REST], room=room))
     first, second = outcome.answers.split(b"HTTP/1.1 ")[1:]
     assert first[:3] == second[:3]
+
+
+async def test_habits_of_real_clients_are_answered_as_without_it() -> None:
+    """All at one connection, each twice; the upgrades, which may end it, are last by name."""
+    parts = []
+    for path in sorted((CASE_FILES / "habits").iterdir()):
+        case = json.loads(path.read_text())
+        if case["path"] == "/ingest/events":
+            headers = [f"{name}: {value}" for name, value in headers_of(case).items()]
+            parts += [request(body_of(case), *headers, token=None)] * 2
+    outcome, answered = await on_both(parts, [REST] * len(parts))
+    assert len(outcome.stored) > len(parts) // 2
+    assert answered > len(parts) // 3
+
+
+async def test_each_case_of_what_waits_for_its_commit_is_answered_as_without_it() -> None:
+    """None of it takes the express path, which must not be in its way.
+
+    A wrong API key is left out, whose answer waits for half a second.
+    """
+    parts = []
+    for path in sorted((CASE_FILES / "lynes").iterdir()):
+        if path.stem == "api_key_wrong":
+            continue
+        case = json.loads(path.read_text())
+        headers = [f"{name}: {value}" for name, value in headers_of(case).items()]
+        line = f"POST {case.get('path', '/event')} HTTP/1.1"
+        parts.append(request(body_of(case), *headers, line=line, token=None))
+    tables = {"dialects": load_config(PROJECT, {}).dialects}
+    outcome, answered = await on_both(parts, [REST] * len(parts), **tables)
+    assert outcome.answers.count(b"HTTP/1.1 ") == len(parts)
+    assert outcome.answers.count(b"HTTP/1.1 200 ") > len(parts) // 3
+    assert answered == 0
