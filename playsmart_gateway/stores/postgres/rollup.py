@@ -55,6 +55,7 @@ _LEVEL = rf"""
             THEN said_level #>> '{{}}'
         END
         WHEN 'number' THEN CASE
+            WHEN said_level::text ~ '^(0|-?[1-9][0-9]{{0,14}})$' THEN said_level::text
             WHEN length(said_level::text) > 1000 THEN NULL
             WHEN said_level::text ~ '[eE]-0*[1-9][0-9]{{4,}}$' THEN '0'
             WHEN said_level::text ~ '^[^eE]*([eE][-+]?0*[0-9]{{1,4}})?$'
@@ -62,7 +63,10 @@ _LEVEL = rf"""
         END
     END
 """
-"""What may be beyond ``numeric`` is not even tried, and U+FFFD beside a NUL may be that NUL."""
+"""What may be beyond ``numeric`` is not even tried, and U+FFFD beside a NUL may be that NUL.
+
+Most are small whole numbers, which need no look at them as numbers.
+"""
 
 _SECONDS = rf"""
     CASE WHEN done AND json_typeof(said_seconds) = 'number' AND length(said_seconds::text) <= 300
