@@ -34,7 +34,7 @@ navigator.sendBeacon = (...told) => !trouble.dead && !trouble.offline && sendBea
 const randomHex = (bytes) =>
   [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** `lives` has of each load of the page how many events and levels it tracked. */
+/** `lives` has of each load of the page the last event that it tracked. */
 async function newPlayer() {
   const player = `demo-${randomHex(6)}`;
   return { player, position: (await ask("stored", { player })).position, lives: {} };
@@ -64,20 +64,20 @@ const life = `life-${randomHex(4)}`;
 
 function track(kind, data, name) {
   if (trouble.dead) return;
-  const [n, before] = kept.lives[life] ?? [0, 0];
-  const levels = before + (kind === "LevelCompleted" ? 1 : 0);
-  client.track(kind, { ...data, life, n, levels }, name);
-  count([{ life, n, levels }]);
+  const last = kept.lives[life] ?? { n: -1, levels: 0 };
+  const mine = { life, n: last.n + 1, levels: last.levels + (kind === "LevelCompleted" ? 1 : 0) };
+  client.track(kind, { ...data, ...mine }, name);
+  count([mine]);
   show();
 }
 
 /** Of what is stored, too: a browser that is killed forgets what it had not written to the disk. */
 function count(events) {
-  if (trouble.dead) return;
-  Object.assign(kept, remembered()); // another tab may have tracked, too
-  for (const { life, n, levels } of events) {
-    const [tracked, before] = kept.lives[life] ?? [0, 0];
-    kept.lives[life] = [Math.max(tracked, n + 1), Math.max(before, levels)];
+  const known = remembered() ?? kept;
+  if (trouble.dead || known.player !== kept.player) return;
+  // Another tab may have tracked, too, and may not have seen yet what this one wrote.
+  for (const { life, n, levels } of [...Object.values(known.lives), ...events]) {
+    if (n >= (kept.lives[life]?.n ?? 0)) kept.lives[life] = { life, n, levels };
   }
   localStorage.setItem(KEPT, JSON.stringify(kept));
 }
@@ -124,10 +124,10 @@ function waiting() {
 function show() {
   const stored = [...copies.values()].reduce((sum, each) => sum + each, 0);
   const doubled = [...copies.values()].filter((each) => each > 1).length;
-  const namesOf = ([life, [length]]) => Array.from({ length }, (_, n) => nameOf(life, n));
-  const events = Object.entries(kept.lives).flatMap(namesOf);
+  const lives = Object.values(kept.lives);
+  const events = lives.flatMap((last) => Array.from({ length: last.n + 1 }, (_, n) => nameOf(last.life, n)));
   const tracked = events.length;
-  const due = REWARD * Object.values(kept.lives).reduce((sum, [, levels]) => sum + levels, 0);
+  const due = REWARD * lives.reduce((sum, last) => sum + last.levels, 0);
   const left = waiting();
   if (left) movedAt = performance.now();
   const isMissing = performance.now() - movedAt > MISSING_MS;
