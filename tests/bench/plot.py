@@ -1,5 +1,6 @@
 """The results as a picture: events a second, on a logarithmic axis."""
 
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,7 +15,7 @@ from tests.bench.results import Design, Results, Size
 from tests.bench.table import count, human
 
 _GREY, _PALE_BLUE, _BLUE, _DARK, _RED = "#b8bec6", "#9ecae9", "#1f6fb5", "#4a4f57", "#d1603d"
-_VIOLET, _GREEN = "#6a51a3", "#4d9221"
+_VIOLETS, _GREEN = ("#6a51a3", "#9e9ac8", "#54278f", "#bcbddc"), "#4d9221"
 
 
 def draw(results: Results, path: Path) -> None:
@@ -79,7 +80,10 @@ def _bars(size: Size) -> list[tuple[str, float, str]]:
         ("bare route (stores nothing)", bare.accepted_events, _GREY),
         (f"{_named(most)}, accepted", most.accepted_events, _PALE_BLUE),
         (f"{_named(most)}, durable", most.durable_events or 1.0, _BLUE),
-        *((f"{_named(each)}, durable", each.durable_events or 1.0, _VIOLET) for each in variants),
+        *(
+            (f"{_named(each)}, durable", each.durable_events or 1.0, color)
+            for each, color in zip(variants, cycle(_VIOLETS), strict=False)
+        ),
         *((f"{each.design}, accepted", each.accepted_events, _GREEN) for each in peers),
         ("SQLite alone", size.sqlite, _DARK),
         ("obvious design, durable", obvious.durable_events or 1.0, _RED),
@@ -87,4 +91,5 @@ def _bars(size: Size) -> list[tuple[str, float, str]]:
 
 
 def _named(design: Design) -> str:
-    return f"{design.design}, {count(design.players)} players"
+    players = "1 player" if design.players == 1 else f"{count(design.players)} players"
+    return f"{design.design}, {players}"

@@ -46,10 +46,12 @@ def sustain(generator: Generator, subject: Subject, *, turn: int, seconds: int) 
     ):
         if subject.players > 1:
             introduce(generator, target, subject.players)
-        deadline, full = time.monotonic() + seconds, 0.0
-        while full < FULL and time.monotonic() < deadline:
-            generator.run(target.port, sent, min(_FILL_SECONDS, seconds))
+        full = 0.0
+        for _ in range(seconds // _FILL_SECONDS):
+            generator.run(target.port, sent, _FILL_SECONDS)
             full = target.buffered() / room
+            if full >= FULL:
+                break
         stored, cpu = target.figure(STORED), target.cpu_seconds()
         started = time.monotonic()
         load = generator.run(target.port, sent, seconds)
