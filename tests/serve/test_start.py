@@ -23,6 +23,7 @@ LATER = {
     "prometheus_client": "for the first look at the metrics",
     "pyarrow": "for exports",
     "rich": "for tables and bars of commands",
+    "watchfiles": "would be for uvicorn to start anew when files change",
 }
 STARTED = """
 import asyncio, sys
@@ -34,7 +35,7 @@ async def start():
     check(config)
     app = create_app(config)
     async with app.router.lifespan_context(app):
-        print(*sys.modules)
+        print(*(name for name, module in sys.modules.items() if module))
 
 asyncio.run(start())
 """
