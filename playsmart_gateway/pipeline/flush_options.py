@@ -2,7 +2,7 @@
 
 import msgspec
 
-AWAITED_SECONDS = 0.02
+AWAITED_SECONDS = 0.03
 """How long a transaction should take that requests wait for."""
 
 LEAST_SHARE = 4
