@@ -85,6 +85,10 @@ def a_value_for(parameter: click.Parameter) -> str:
     return {"duration": "1d", "time": "2026-04-22"}.get(kind.name, JAPANESE)
 
 
+NOWHERE = "http://127.0.0.1:9"
+"""Somebody may well have a gateway at the address that is the default."""
+
+
 def arguments_for(name: tuple[str, ...], /, **values: str) -> list[str]:
     """Arguments with which a command does something that can be undone, and ``values`` of ours."""
     arguments = [*name]
@@ -93,6 +97,8 @@ def arguments_for(name: tuple[str, ...], /, **values: str) -> list[str]:
         given = values.get(parameter.name or "")
         if parameter.name in ("dry_run", "yes"):
             arguments.append(flag)
+        elif parameter.name == "url" and given is None:
+            arguments += [flag, NOWHERE]
         elif given is not None or parameter.required:
             value = a_value_for(parameter) if given is None else given
             arguments += [value] if isinstance(parameter, click.Argument) else [flag, value]

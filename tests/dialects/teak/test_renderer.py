@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,8 @@ def children() -> set[int]:
     pid = os.getpid()
     found = set()
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found |= {int(each) for each in (task / "children").read_text().split()}
+        with suppress(FileNotFoundError):  # a thread that has ended meanwhile
+            found |= {int(each) for each in (task / "children").read_text().split()}
     return found
 
 
