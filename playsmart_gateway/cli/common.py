@@ -71,7 +71,7 @@ def with_development_secret(config: Config, *, create: bool) -> tuple[Config, bo
         raise ConfigError(
             [
                 "auth: no keys are configured; set auth.secret (or secrets, public_key_file, "
-                "jwks_url), or start with --dev for a random development secret"
+                f"jwks_url), or start with --dev for a random secret, which is not in {path} yet"
             ]
         ) from None
     auth = msgspec.structs.replace(config.auth, secret=secret)

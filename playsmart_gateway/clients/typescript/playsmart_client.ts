@@ -2,9 +2,10 @@
  * Send the events of a game to a PlaySmart gateway. Copy this file; it needs no package.
  *
  * `Client.track` writes an event down and returns; the files are sent beside the game. So a page that
- * is closed, killed or offline loses nothing, and each event is stored once: a request names the run
- * that tracked its events (one life of a page or process) and the number of the first, and what comes
- * twice is known.
+ * is closed or offline loses nothing, and one whose tab is killed neither; who kills the browser takes
+ * what it had not written to the disk yet. Each event is stored once: a request names the run that
+ * tracked its events (one life of a page or process) and the number of the first, and what comes twice
+ * is known.
  *
  * Files, all in one `Store` (keys of localStorage in a browser): `<run>-<number of the first
  * event>.ndjson`, on the first line what a request says of the player, then an event a line. A file is
