@@ -72,7 +72,7 @@ def test_a_game_of_unity_reaches_it_by_the_library_of_the_manual(tmp_path: Path)
         "const window = {playsmart: {track: (...told) => console.log(JSON.stringify(told))}};"
     )
     library = block("client-typescript", "js", "mergeInto")
-    call = 'LibraryManager.library.PlaySmartTrack("AppOpen", \'{"n": 1}\')'
+    call = 'LibraryManager["library"].PlaySmartTrack("AppOpen", \'{"n": 1}\')'
     assert node("--eval", f"{unity}\n{library}\n{call}") == '["AppOpen",{"n":1}]\n'
 
 
