@@ -5,8 +5,3 @@ uvicorn's HTTP with a limit for all that a client could cost, ``express`` is the
 it, ``supervisor`` keeps several workers.
 Nothing here knows what is served. Begin with ``server``.
 """
-
-import sys
-
-# With it uvicorn would start anew when files change, which nobody asks for; a tenth of a start.
-sys.modules.setdefault("watchfiles", None)  # type: ignore[arg-type]

@@ -23,7 +23,6 @@ LATER = {
     "prometheus_client": "for the first look at the metrics",
     "pyarrow": "for exports",
     "rich": "for tables and bars of commands",
-    "watchfiles": "would be for uvicorn to start anew when files change",
 }
 STARTED = """
 import asyncio, sys
