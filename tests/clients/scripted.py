@@ -18,6 +18,7 @@ from typing import Any
 from typing_extensions import override
 
 from playsmart_gateway.clients.python.playsmart_client import Client, Clock, Flushed
+from tests.support.certificates import make_certificates
 
 TAKEN = {"success": True, "message": "accepted:1 buffered:1"}
 REFUSED = {"error": {"code": "BAD_REQUEST", "message": "invalid_payload"}}
@@ -81,8 +82,8 @@ class ScriptedGateway:
 
 
 @contextmanager
-def scripted_gateway(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedGateway]:
-    """Listen on a free port until left."""
+def scripted_gateway(certificates: Path | None = None) -> Iterator[ScriptedGateway]:
+    """Listen on a free port until left; by https if there is a folder for its ``cert.pem``."""
     gateway = ScriptedGateway()
 
     class Handler(BaseHTTPRequestHandler):
@@ -126,9 +127,12 @@ def scripted_gateway(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedGate
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    if tls:
+    if certificates:
+        _, certificate, key = make_certificates(certificates)
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificate, key)
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    gateway.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
+    gateway.url = f"http{'s' if certificates else ''}://127.0.0.1:{server.server_port}"
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

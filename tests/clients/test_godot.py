@@ -1,21 +1,15 @@
 """The client for Godot: the one for Godot 3 runs, and that for Godot 4 is the same."""
 
-import os
 import re
 import shutil
-import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from playsmart_gateway.clients import CLIENTS
-from playsmart_gateway.clients.conformance import run
-from playsmart_gateway.clients.conformance.adapter import Adapter
-from tests.clients.scripted import GAME, PLAYER, Reply, scripted_gateway
+from tests.clients.languages import begun, not_passed, shell, track
+from tests.clients.scripted import Reply, scripted_gateway
 from tests.manual.blocks import block
-from tests.support.certificates import make_certificates
-from tests.support.polling import PATIENCE_SECONDS
 
 GODOT, GDLINT = shutil.which("godot3-server"), shutil.which("gdlint")
 CLIENT = CLIENTS["godot"]
@@ -56,15 +50,9 @@ def functions(code: str) -> list[str]:
     return re.findall(r"^func (\w+\(.*\)):$", code, re.MULTILINE)
 
 
-def shell(command: str, folder: Path, **environment: str) -> str:
+def at_home(command: str, folder: Path, **environment: str) -> str:
     """Run a line in a folder, which is the player's home as well; return what it printed."""
-    ended = subprocess.run(
-        ["/bin/sh", "-c", command], cwd=folder,
-        env={**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), **environment},
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    return shell(command, folder, HOME=str(folder), XDG_DATA_HOME=str(folder), **environment)
 
 
 @pytest.fixture
@@ -96,7 +84,7 @@ def test_their_last_parts_have_the_same_functions_and_are_short() -> None:
 def test_it_is_gdscript_in_its_usual_form(tmp_path: Path) -> None:
     (tmp_path / "events.gd").write_text(block("client-godot", "gdscript", "extends Node\n\nconst"))
     files = f"{CLIENT.folder / GODOT4} {tmp_path}/events.gd"
-    shell(f"gdlint {files} && gdformat --check {files}", tmp_path)
+    at_home(f"gdlint {files} && gdformat --check {files}", tmp_path)
 
 
 @process
@@ -105,7 +93,7 @@ def test_it_does_what_its_own_checks_ask_for(tmp_path: Path) -> None:
     for each in (HERE / "checks.gd", CLIENT.folder / GODOT3):
         shutil.copy(each, tmp_path)
     (tmp_path / "project.godot").write_text("config_version=4\n")
-    told = shell("godot3-server --path . --script checks.gd", tmp_path)
+    told = at_home("godot3-server --path . --script checks.gd", tmp_path)
     names = re.findall(r"^func (check_\w+)", (HERE / "checks.gd").read_text(), re.MULTILINE)
     verdicts = dict(re.findall(r"^(check_\w+): (.*)$", told, re.MULTILINE))
     assert verdicts == dict.fromkeys(names, "ok")
@@ -113,42 +101,34 @@ def test_it_does_what_its_own_checks_ask_for(tmp_path: Path) -> None:
 
 @process
 @needs_godot
-def test_it_passes_the_cases_that_tell_most() -> None:
-    with CLIENT.ready() as command:
-        results = run(command, TELLING, seconds=PATIENCE_SECONDS, jobs=4)
-    assert [each for each in results if each.verdict != "passed"] == []
+def test_it_passes_the_cases_that_tell_most(adapter: list[str]) -> None:
+    assert not_passed(adapter, TELLING, jobs=4) == []
 
 
 @process
 @needs_godot
-def test_what_another_process_is_writing_is_sent_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+def test_what_another_process_is_writing_is_sent_and_nothing_of_it_is_lost(
+    adapter: list[str], tmp_path: Path
+) -> None:
     with (
-        CLIENT.ready() as command,
         scripted_gateway() as gateway,
-        Adapter(command, PATIENCE_SECONDS) as one,
-        Adapter(command, PATIENCE_SECONDS) as other,
+        begun(adapter, gateway, tmp_path) as one,
+        begun(adapter, gateway, tmp_path) as other,
     ):
-        place = {"dir": str(tmp_path), "url": gateway.url, "user": PLAYER, "game": GAME}
-        for each in (one, other):
-            each.ask({"do": "init", **place, "token": "token"})
-        one.ask({"do": "track", "type": "AppOpen", "data": {"n": 0}})
+        track(one, 0)
         assert other.ask({"do": "flush"})["sent"] == 1
-        one.ask({"do": "track", "type": "AppOpen", "data": {"n": 1}})
+        track(one, 1)
         assert other.ask({"do": "flush"})["sent"] == 1
         assert gateway.sent == [(0, 1), (1, 1)]
 
 
 @process
 @needs_godot
-def test_an_answer_that_closes_its_connection_does_not_end_a_flush(tmp_path: Path) -> None:
-    with (
-        CLIENT.ready() as command,
-        scripted_gateway() as gateway,
-        Adapter(command, PATIENCE_SECONDS) as client,
-    ):
-        place = {"dir": str(tmp_path), "url": gateway.url, "user": PLAYER, "game": GAME}
+def test_an_answer_that_closes_its_connection_does_not_end_a_flush(
+    adapter: list[str], tmp_path: Path
+) -> None:
+    with scripted_gateway() as gateway, begun(adapter, gateway, tmp_path) as client:
         gateway.script(*[Reply(headers={"Connection": "close"})] * 3)
-        client.ask({"do": "init", **place, "token": "token"})
         for n in range(250):
             client.tell([{"do": "track", "type": "AppOpen", "data": {"n": n}}])
         for _ in range(250):
@@ -158,18 +138,12 @@ def test_an_answer_that_closes_its_connection_does_not_end_a_flush(tmp_path: Pat
 
 @process
 @needs_godot
-def test_only_a_gateway_whose_certificate_is_known_gets_anything(tmp_path: Path) -> None:
-    _, certificate, key = make_certificates(tmp_path)
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate, key)
-    with (
-        CLIENT.ready() as command,
-        scripted_gateway(tls) as gateway,
-        Adapter(command, PATIENCE_SECONDS) as client,
-    ):
-        place = {"dir": str(tmp_path / "queue"), "url": gateway.url, "user": PLAYER, "game": GAME}
-        client.ask({"do": "init", **place, "token": "token"})
-        client.ask({"do": "track", "type": "AppOpen"})
+def test_only_a_gateway_whose_certificate_is_known_gets_anything(
+    adapter: list[str], tmp_path: Path
+) -> None:
+    queue = tmp_path / "queue"
+    with scripted_gateway(tmp_path) as gateway, begun(adapter, gateway, queue) as client:
+        track(client)
         told = client.ask({"do": "flush"})
         assert (told["sent"], told["left"], told["status"]) == (0, 1, None)
         assert (gateway.requests, gateway.asked_for_settings) == ([], 0)
@@ -182,7 +156,7 @@ def test_frames_send_what_waits_also_while_the_game_is_paused_and_its_login_is_s
 ) -> None:
     shutil.copy(HERE / "game.gd", game / "main.gd")
     with scripted_gateway() as gateway:
-        shell("godot3-server --path .", game, URL=gateway.url)
+        at_home("godot3-server --path .", game, URL=gateway.url)
         assert gateway.sent == [(0, 3), (3, 50)]
         assert {each.token for each in gateway.requests} == {"token"}
 
@@ -196,7 +170,7 @@ def test_the_game_of_the_manual_sends_what_it_tracks(game: Path) -> None:
         gateway.script(202)
         script = script.replace("http://127.0.0.1:8000", gateway.url)
         (game / "main.gd").write_text(script)
-        told = shell(start, game.parent)
+        told = at_home(start, game.parent)
         (sent,) = gateway.requests
     assert (sent.token, sent.numbers) == ("token", (0, 3))
     assert "3 events: 202, stored" in told

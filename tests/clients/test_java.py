@@ -1,11 +1,7 @@
 """The client for Java in a JVM, and its layer for Android beside a stand-in for Android."""
 
-import os
 import re
 import shutil
-import ssl
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +13,10 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import (
 )
 
 from playsmart_gateway.clients import CLIENTS
-from playsmart_gateway.clients.conformance import run
 from playsmart_gateway.clients.conformance.adapter import Adapter
-from tests.clients.scripted import (
-    GAME,
-    PLAYER,
-    REFUSED,
-    Reply,
-    dripping_gateway,
-    scripted_gateway,
-)
+from tests.clients.languages import begin, begun, not_passed, shell, track
+from tests.clients.scripted import REFUSED, Reply, dripping_gateway, scripted_gateway
 from tests.manual.blocks import block
-from tests.support.certificates import make_certificates
 from tests.support.polling import PATIENCE_SECONDS, wait_until
 
 CLIENT = CLIENTS["java"]
@@ -52,30 +40,19 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def adapter() -> Iterator[list[str]]:
-    with CLIENT.ready() as command:
-        yield command
-
-
-@pytest.fixture(scope="module")
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the program of the checks says of each."""
     folder = tmp_path_factory.mktemp("java")
     CLIENT.write(folder)
     shutil.copy(HERE / "Checks.java", folder)
-    shell(f"javac --release 8 {STRICT} -d out *.java", folder)
-    told = shell("java -cp out com.playsmart.gateway.Checks queues", folder)
+    small(f"javac --release 8 {STRICT} -d out *.java", folder)
+    told = small("java -cp out com.playsmart.gateway.Checks queues", folder)
     return dict(line.split(": ", 1) for line in told.splitlines())
 
 
-def shell(command: str, folder: Path) -> str:
+def small(command: str, folder: Path) -> str:
     """Run a line in a folder, every JVM a small one, and return what it printed."""
-    ended = subprocess.run(
-        ["/bin/sh", "-c", command], cwd=folder, env={**os.environ, "JAVA_TOOL_OPTIONS": SMALL},
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS * 4, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    return shell(command, folder, JAVA_TOOL_OPTIONS=SMALL)
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -87,25 +64,20 @@ def test_it_passes_the_cases_that_tell_most_where_digits_and_years_are_others(
     adapter: list[str],
 ) -> None:
     in_bangkok = [adapter[0], *BANGKOK, *adapter[1:]]
-    results = run(in_bangkok, TELLING, seconds=PATIENCE_SECONDS, jobs=2)
-    assert [each for each in results if each.verdict != "passed"] == []
+    assert not_passed(in_bangkok, TELLING, jobs=2) == []
 
 
 def test_a_file_that_another_process_writes_is_left_to_it(
     adapter: list[str], tmp_path: Path
 ) -> None:
-    with (
-        scripted_gateway() as gateway,
-        Adapter(adapter, PATIENCE_SECONDS) as one,
-        Adapter(adapter, PATIENCE_SECONDS) as other,
-    ):
-        for each in (one, other):
-            each.ask(at(gateway.url, tmp_path))
-            each.ask({"do": "track", "type": "AppOpen", "data": {"n": 0}})
-        assert one.ask({"do": "state"})["queued"] == 1
-        assert other.ask({"do": "flush"})["sent"] == 1
-        one.ask({"do": "track", "type": "AppOpen", "data": {"n": 1}})
-        assert one.ask({"do": "flush"})["sent"] == 2
+    with scripted_gateway() as gateway, begun(adapter, gateway, tmp_path) as one:
+        track(one, 0)
+        with begun(adapter, gateway, tmp_path) as other:
+            track(other, 0)
+            assert one.ask({"do": "state"})["queued"] == 1
+            assert other.ask({"do": "flush"})["sent"] == 1
+            track(one, 1)
+            assert one.ask({"do": "flush"})["sent"] == 2
 
 
 def test_an_answer_in_drops_is_none_and_what_cannot_be_set_aside_is_not_sent_again(
@@ -115,13 +87,13 @@ def test_an_answer_in_drops_is_none_and_what_cannot_be_set_aside_is_not_sent_aga
     with Adapter(adapter, PATIENCE_SECONDS) as client:
         for slow in ("head", "body without a length"):
             with dripping_gateway(slow) as gateway:
-                client.ask({**at(gateway.url, tmp_path / slow), "hurry": 50})
-                client.ask({"do": "track", "type": "AppOpen"})
+                begin(client, gateway, tmp_path / slow, hurry=50)
+                track(client)
                 assert client.ask({"do": "flush"})["status"] is None
         with scripted_gateway() as gateway:
             queue = tmp_path / "queue"
-            client.ask(at(gateway.url, queue))
-            client.ask({"do": "track", "type": "AppOpen", "data": {"n": 0}})
+            begin(client, gateway, queue)
+            track(client)
             (queue / "rejected").touch()
             gateway.script(Reply(400, REFUSED))
             assert client.ask({"do": "flush"})["left"] == 1
@@ -133,36 +105,21 @@ def test_an_answer_in_drops_is_none_and_what_cannot_be_set_aside_is_not_sent_aga
 def test_only_a_gateway_whose_certificate_is_known_gets_anything(
     adapter: list[str], tmp_path: Path
 ) -> None:
-    _, certificate, key = make_certificates(tmp_path)
-    known = x509.load_pem_x509_certificate(Path(certificate).read_bytes())
     store, password = tmp_path / "known.p12", "changeit"
-    store.write_bytes(
-        serialize_java_truststore(
-            [PKCS12Certificate(known, b"tests")], BestAvailableEncryption(password.encode())
-        )
-    )
     trusts = f"-Djavax.net.ssl.trustStore={store}", f"-Djavax.net.ssl.trustStorePassword={password}"
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate, key)
-    with scripted_gateway(tls) as gateway:
+    with scripted_gateway(tmp_path) as gateway:
+        known = x509.load_pem_x509_certificate((tmp_path / "cert.pem").read_bytes())
+        store.write_bytes(
+            serialize_java_truststore(
+                [PKCS12Certificate(known, b"tests")], BestAvailableEncryption(password.encode())
+            )
+        )
         for options, sent, asked in ((), 0, 0), (trusts, 1, 1):
-            with Adapter([adapter[0], *options, *adapter[1:]], PATIENCE_SECONDS) as client:
-                client.ask(at(gateway.url, tmp_path / str(sent)))
-                client.ask({"do": "track", "type": "AppOpen", "data": {"n": 0}})
+            command = [adapter[0], *options, *adapter[1:]]
+            with begun(command, gateway, tmp_path / str(sent)) as client:
+                track(client)
                 assert client.ask({"do": "flush"})["sent"] == sent
             assert (len(gateway.requests), gateway.asked_for_settings) == (sent, asked)
-
-
-def at(url: str, folder: Path) -> dict[str, object]:
-    """The command to begin."""
-    return {
-        "do": "init",
-        "dir": str(folder),
-        "url": url,
-        "user": PLAYER,
-        "game": GAME,
-        "token": "t",
-    }
 
 
 def test_the_program_of_the_manual_sends_what_it_tracks(tmp_path: Path) -> None:
@@ -174,8 +131,8 @@ def test_the_program_of_the_manual_sends_what_it_tracks(tmp_path: Path) -> None:
         gateway.script(202)
         program = block("client-java", "java", "import")
         (tmp_path / "Game.java").write_text(program.replace("http://127.0.0.1:8000", gateway.url))
-        shell(build, tmp_path)
-        shell(re.sub(r"\$\(.+\)", "token", start), tmp_path)
+        small(build, tmp_path)
+        small(re.sub(r"\$\(.+\)", "token", start), tmp_path)
         (sent,) = gateway.requests
     assert (sent.token, sent.numbers) == ("token", (0, 3))
     assert not [*tmp_path.glob("events/*")]
@@ -208,5 +165,5 @@ def test_the_layer_for_android_and_the_program_of_the_manual_are_kotlin(tmp_path
         file = tmp_path / package.replace(".", "/") / f"{name}.java"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"package {package};\npublic {kind} {name}{body}\n")
-    shell(f"kotlinc -Werror -d out {tmp_path}", tmp_path)
+    small(f"kotlinc -Werror -d out {tmp_path}", tmp_path)
     assert (tmp_path / "out" / "Game.class").is_file()

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import shutil
-import ssl
 import stat
 import threading
 from collections.abc import Iterator
@@ -27,7 +26,6 @@ from tests.clients.scripted import (
     dripping_gateway,
     scripted_gateway,
 )
-from tests.support.certificates import make_certificates
 from tests.support.polling import wait_until
 
 FOLDER = "queue"
@@ -323,15 +321,12 @@ def test_when_the_clock_is_set_a_new_run_begins_and_the_old_one_tells_no_clock(
 def test_only_a_gateway_whose_certificate_is_known_gets_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority, certificate, key = make_certificates(tmp_path)
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate, key)
-    with scripted_gateway(tls) as gateway:
+    with scripted_gateway(tmp_path) as gateway:
         game = Game(gateway, tmp_path / FOLDER)
         game.track(3)
         assert game.client.flush() == (0, None)
         assert (gateway.requests, gateway.asked_for_settings) == ([], 0)
-        monkeypatch.setenv("SSL_CERT_FILE", authority)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         assert game.flush_after(A_MINUTE) == (3, 202)
 
 

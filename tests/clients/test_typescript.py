@@ -1,16 +1,13 @@
 """The client for TypeScript in node; ``test_typescript_browser`` has it in a browser."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from playsmart_gateway.clients import CLIENTS
-from playsmart_gateway.clients.conformance import run
+from tests.clients.languages import not_passed, output
 from tests.manual.blocks import block
-from tests.support.polling import PATIENCE_SECONDS
 from tests.support.process import StartGateway
 
 NODE, TSC = shutil.which("node"), shutil.which("tsc")
@@ -32,12 +29,7 @@ pytestmark = [
 
 def node(*arguments: str | Path, **environment: str) -> str:
     """Run node, and return what it printed."""
-    ended = subprocess.run(
-        [NODE or "", *arguments], env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    return output([NODE or "", *arguments], **environment)
 
 
 def test_it_does_what_its_own_tests_ask_for() -> None:
@@ -45,10 +37,8 @@ def test_it_does_what_its_own_tests_ask_for() -> None:
     assert "# fail 0" in node("--test", "--test-reporter=tap", units, CLIENT=str(CLIENT.folder))
 
 
-def test_it_passes_the_cases_that_tell_most() -> None:
-    with CLIENT.ready() as command:
-        results = run(command, TELLING, seconds=PATIENCE_SECONDS, jobs=4)
-    assert [each for each in results if each.verdict != "passed"] == []
+def test_it_passes_the_cases_that_tell_most(adapter: list[str]) -> None:
+    assert not_passed(adapter, TELLING, jobs=4) == []
 
 
 def test_the_program_of_the_manual_sends_what_it_tracks(
@@ -81,10 +71,6 @@ def test_the_javascript_is_what_is_made_of_the_typescript(tmp_path: Path) -> Non
     types = next(Path(TSC or "").resolve().parents[3].glob("node_modules/@types"), None)
     if types is None:
         pytest.skip("there are no types of node beside tsc; npm has them in @types/node")
-    told = subprocess.run(
-        [TSC or "", "-p", CLIENT.folder, "--outDir", tmp_path, "--typeRoots", types],
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS * 4, check=False,
-    )  # fmt: skip
-    assert told.returncode == 0, told.stdout
+    output([TSC or "", "-p", CLIENT.folder, "--outDir", tmp_path, "--typeRoots", types])
     for made in tmp_path.iterdir():
         assert made.read_bytes() == CLIENT.read(made.name), "run tsc -p in the folder"

@@ -1,23 +1,16 @@
 """The client for Unity under Mono, and its layer for Unity beside a stand-in for Unity."""
 
-import os
 import plistlib
 import re
 import shutil
-import ssl
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from playsmart_gateway.clients import CLIENTS
-from playsmart_gateway.clients.conformance import run
-from playsmart_gateway.clients.conformance.adapter import Adapter
-from tests.clients.scripted import GAME, PLAYER, scripted_gateway
+from tests.clients.languages import begun, not_passed, shell, track
+from tests.clients.scripted import scripted_gateway
 from tests.manual.blocks import block
-from tests.support.certificates import make_certificates
-from tests.support.polling import PATIENCE_SECONDS
 
 CLIENT = CLIENTS["unity"]
 HERE = Path(__file__).parent / "unity"
@@ -38,12 +31,6 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def adapter() -> Iterator[list[str]]:
-    with CLIENT.ready() as command:
-        yield command
-
-
-@pytest.fixture(scope="module")
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the program of the checks says of each; the manual's script is compiled with it."""
     folder = tmp_path_factory.mktemp("unity")
@@ -57,53 +44,33 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in told.splitlines())
 
 
-def shell(command: str, folder: Path, **environment: str) -> str:
-    """Run a line in a folder, and return what it printed."""
-    ended = subprocess.run(
-        ["/bin/sh", "-c", command], cwd=folder, env={**os.environ, **environment},
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS * 2, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
-
-
 @pytest.mark.parametrize("name", CHECKS)
 def test_checked_in_its_own_language(verdicts: dict[str, str], name: str) -> None:
     assert verdicts[name] == "ok"
 
 
 def test_it_passes_the_cases_that_tell_most(adapter: list[str]) -> None:
-    results = run(adapter, TELLING, seconds=PATIENCE_SECONDS, jobs=2)
-    assert [each for each in results if each.verdict != "passed"] == []
+    assert not_passed(adapter, TELLING, jobs=2) == []
 
 
 def test_a_file_that_another_process_writes_is_left_to_it(
     adapter: list[str], tmp_path: Path
 ) -> None:
-    with (
-        scripted_gateway() as gateway,
-        Adapter(adapter, PATIENCE_SECONDS) as one,
-        Adapter(adapter, PATIENCE_SECONDS) as other,
-    ):
-        place = {"dir": str(tmp_path), "url": gateway.url, "user": PLAYER, "game": GAME}
-        for each in (one, other):
-            each.ask({"do": "init", **place, "token": "token"})
-            each.ask({"do": "track", "type": "AppOpen", "data": {"n": 0}})
-        assert other.ask({"do": "flush"})["sent"] == 1
-        one.ask({"do": "track", "type": "AppOpen", "data": {"n": 1}})
-        assert one.ask({"do": "flush"})["sent"] == 2
+    with scripted_gateway() as gateway, begun(adapter, gateway, tmp_path) as one:
+        track(one, 0)
+        with begun(adapter, gateway, tmp_path) as other:
+            track(other, 0)
+            assert other.ask({"do": "flush"})["sent"] == 1
+            track(one, 1)
+            assert one.ask({"do": "flush"})["sent"] == 2
 
 
 def test_only_a_gateway_whose_certificate_is_known_gets_anything(
     adapter: list[str], tmp_path: Path
 ) -> None:
-    _, certificate, key = make_certificates(tmp_path)
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate, key)
-    with scripted_gateway(tls) as gateway, Adapter(adapter, PATIENCE_SECONDS) as client:
-        place = {"dir": str(tmp_path / "queue"), "url": gateway.url, "user": PLAYER, "game": GAME}
-        client.ask({"do": "init", **place, "token": "token"})
-        client.ask({"do": "track", "type": "AppOpen"})
+    queue = tmp_path / "queue"
+    with scripted_gateway(tmp_path) as gateway, begun(adapter, gateway, queue) as client:
+        track(client)
         told = client.ask({"do": "flush"})
         assert (told["sent"], told["left"], told["status"]) == (0, 1, None)
         assert (gateway.requests, gateway.asked_for_settings) == ([], 0)
