@@ -23,6 +23,7 @@ from playsmart_gateway.output import Outlet
 from tests.support import warm
 from tests.support.metrics import parse_metrics
 from tests.support.polling import PATIENCE_SECONDS, wait_until
+from tests.support.ports import free_port
 from tests.support.process import NO_TLS, SECRET, clean_environment
 
 pytestmark = pytest.mark.process
@@ -173,9 +174,7 @@ def test_the_log_may_lose_its_reader(tmp_path: Path, workers: int) -> None:
 
 
 def test_with_standard_error_closed_nothing_is_written_into_another_file(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     script = f'exec "$@" --port {port} <&- >&- 2>&-'
     process = subprocess.Popen(
         ["/bin/sh", "-c", script, "sh", *SERVE], cwd=tmp_path, env=clean_environment(**LOGGED)

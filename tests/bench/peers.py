@@ -13,8 +13,9 @@ import msgspec
 from typing_extensions import override
 
 from tests.bench.generators import BenchError
-from tests.bench.processes import Process, free_port
+from tests.bench.processes import Process
 from tests.bench.requests import Crowd, Request
+from tests.support.ports import free_port
 
 _STOP_SECONDS = 10.0
 

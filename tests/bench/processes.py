@@ -17,6 +17,8 @@ from playsmart_gateway.config.environment import PREFIX
 from tests import ROOT
 from tests.bench.generators import BenchError
 from tests.bench.requests import SECRET
+from tests.support.metrics import parse_metrics
+from tests.support.ports import free_port
 
 _DATABASE = "bench.db"
 STORED = "playsmart_events_stored_total"
@@ -150,10 +152,10 @@ class Target(Process):
         with closing(connection):
             connection.request("GET", "/metrics")
             text = connection.getresponse().read().decode()
-        found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
-        if found is None:
-            raise self._broken(f"has no {name}")
-        return int(float(found[1]))
+        try:
+            return int(parse_metrics(text)[name])
+        except KeyError:
+            raise self._broken(f"has no {name}") from None
 
     def buffered(self) -> int:
         """Return how many accepted events it has not stored."""
@@ -194,10 +196,3 @@ class Target(Process):
 def _data_version(database: sqlite3.Connection) -> int:
     """Return a number that changes whenever another connection commits."""
     return int(database.execute("PRAGMA data_version").fetchone()[0])
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import stat
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from tests import ROOT
 from tests.support import warm
 from tests.support.commands import invoke
 from tests.support.polling import PATIENCE_SECONDS
+from tests.support.ports import free_port
 from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
 from tests.support.uploads import make_upload
 
@@ -210,11 +210,6 @@ def test_serve_reads_the_file_that_it_is_given(start_gateway: StartGateway, tmp_
 # --- development mode ----------------------------------------------------------------------------
 
 
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
-
-
 def secret_file(folder: Path) -> Path:
     return folder / "data" / "dev-secret"
 
@@ -242,7 +237,7 @@ def test_the_request_that_development_mode_prints_works_when_pasted(
 ) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    running = start_gateway("--dev", "--port", free_port(), secret=None)
+    running = start_gateway("--dev", "--port", str(free_port()), secret=None)
     request = re.search(r"^curl -i .*?(?=\n\n|\n20)", running.log, re.DOTALL | re.MULTILINE)
     assert request
     finished = subprocess.run(

@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -26,6 +25,7 @@ import pytest
 
 from playsmart_gateway.errors import GatewayError
 from playsmart_gateway.stores.open import open_store
+from tests.support.ports import free_port
 
 START_SECONDS = 60.0
 PASSWORD = "a-password-that-nobody-may-see"
@@ -76,7 +76,7 @@ class PostgresServer:
         self._spare: list[str] = []
         self._spare_stores: list[str] = []
         self._new_store: list[tuple[Any, ...]] = []
-        self.port = _free_port()
+        self.port = free_port()
         self.start()
 
     def start(self, **settings: str) -> None:
@@ -295,12 +295,6 @@ def postgres_store_url(postgres_server: PostgresServer) -> Iterator[str]:
     url = asyncio.run(postgres_server.lend_store())
     yield url
     asyncio.run(postgres_server.take_back(url))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 END_SESSIONS = """
