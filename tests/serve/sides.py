@@ -101,8 +101,7 @@ class Side:
                 "unaccounted": stats.unaccounted(self.gateway.buffer.events),
             }
             remembered = list(self.gateway.answered.find(b"mine-1"))
-            segments = sorted(self.folder.rglob("*.journal")) or sorted(self.folder.rglob("*"))
-            contents = [each.read_bytes() for each in segments if each.is_file()]
+            contents = [each.read_bytes() for each in sorted(self.folder.rglob("*.journal"))]
             written = [
                 seen(batch) for each in contents for batch, *_ in records(each) if batch is not None
             ]

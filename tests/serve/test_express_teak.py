@@ -18,7 +18,6 @@ from tests.dialects.cases import as_sent, plain_body_of
 from tests.serve.sides import REST, Outcome, Side, make_config, on_both
 from tests.support.examples import examples
 from tests.support.teak import (
-    APPS,
     BATCH,
     CREDENTIALS,
     ENVIRONMENT,
@@ -33,8 +32,7 @@ RUN = "0198c0de-3f00-7a61-9d2e-5b0c4f7a1e22"
 
 
 def configured(limits: str = NO_LIMITS) -> dict[str, Any]:
-    added = {"PLAYSMART_TEAK__APPS": APPS, "PLAYSMART_TEAK__LIMITS": limits}
-    return dict(load_config(None, {**ENVIRONMENT, **added}).dialects)
+    return dict(load_config(None, {**ENVIRONMENT, "PLAYSMART_TEAK__LIMITS": limits}).dialects)
 
 
 def post(path: str, body: object, headers: Mapping[str, str] | None = None) -> bytes:
