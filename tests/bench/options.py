@@ -48,19 +48,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return [
             Subject("bare", "bare", most),
             *(Subject(GATEWAY, "gateway", each, self.settings) for each in sorted(self.players)),
-            *self.paying,
-            *(Subject(f"gateway {e}", "gateway", most, (*self.settings, e)) for e in self.also),
+            self.paying,
+            *(Subject(f"{GATEWAY} {e}", "gateway", most, (*self.settings, e)) for e in self.also),
             *(Subject(peer.name, "peer", most, peer=peer) for peer in self.peers),
             Subject("obvious", "obvious", most),
         ]
 
     @property
-    def paying(self) -> list[Subject]:
+    def paying(self) -> Subject:
         """Return the gateway that pays coins."""
-        return [Subject(WITH_COINS, "gateway", max(self.players), (*self.settings, COINS))]
+        return Subject(WITH_COINS, "gateway", max(self.players), (*self.settings, COINS))
 
     @property
     def sustained(self) -> list[Subject]:
         """Return what is sent more than it can store for ``sustained_seconds``."""
         plain = Subject(GATEWAY, "gateway", max(self.players), self.settings)
-        return [plain, *self.paying] if self.sustained_seconds else []
+        return [plain, self.paying] if self.sustained_seconds else []

@@ -58,18 +58,21 @@ def _rounds(options: Options, generator: Generator, measured: Measured) -> Itera
                 )
                 what = f"{where}: {subject.name} ({subject.players:,} players)"
                 yield Step(what, partial(_note, measured.samples, run))
-            alone = partial(_ceiling, turn, events, options.seconds / 2)
-            yield Step(f"{where}: SQLite alone", partial(_note, measured.ceilings, alone))
+            yield _alone(turn, events, options, measured)
 
         if options.sustained and EVENTS not in options.sizes:
-            alone = partial(_ceiling, turn, EVENTS, options.seconds / 2)
-            what = f"round {turn} of {options.rounds}, {EVENTS} a request: SQLite alone"
-            yield Step(what, partial(_note, measured.ceilings, alone))
+            yield _alone(turn, EVENTS, options, measured)
         for subject in options.sustained:
             seconds = options.sustained_seconds
             held = partial(sustain, generator, subject, turn=turn, seconds=seconds)
             what = f"round {turn} of {options.rounds}, buffer full: {subject.name}"
             yield Step(what, partial(_note, measured.sustained, held))
+
+
+def _alone(turn: int, events: int, options: Options, measured: Measured) -> Step:
+    run = partial(_ceiling, turn, events, options.seconds / 2)
+    what = f"round {turn} of {options.rounds}, {events} a request: SQLite alone"
+    return Step(what, partial(_note, measured.ceilings, run))
 
 
 def _memory(options: Options, measured: Measured) -> Iterator[Step]:

@@ -8,6 +8,7 @@ import msgspec
 
 from playsmart_gateway.config import masked
 from playsmart_gateway.dialects import load_config
+from tests.bench.ceiling import Ceiling
 from tests.bench.machine import Machine
 from tests.bench.measure import Sample, Stored
 from tests.bench.options import GATEWAY, WITH_COINS, Options, Subject
@@ -110,10 +111,9 @@ def conclude(machine: Machine, generator: str, options: Options, measured: Measu
     config = load_config(None, variables(options.settings))
     sizes = [_size(events, options, measured) for events in options.sizes]
     sustained = [_sustained(each, measured) for each in options.sustained]
-    lost = _lost(measured)
     interval_seconds = config.buffer.flush_interval_seconds
     floors = [
-        lost,
+        _lost(measured),
         *_of_sizes(sizes, interval_seconds),
         *_of_sustained(sustained),
         *_of_memory(measured),
@@ -132,21 +132,24 @@ def conclude(machine: Machine, generator: str, options: Options, measured: Measu
 
 
 def _size(events: int, options: Options, measured: Measured) -> Size:
-    ceilings = [each.ceiling for each in measured.ceilings if each.events == events]
+    alone = _alone(events, measured)
     samples = [each for each in measured.samples if each.events == events]
     bare = {each.round: each.request_rate for each in samples if each.design == "bare"}
-    sqlite = {
-        each.round: each.ceiling.sqlite for each in measured.ceilings if each.events == events
-    }
+    sqlite = {turn: each.sqlite for turn, each in alone.items()}
     return Size(
         events=events,
-        sqlite=median(each.sqlite for each in ceilings),
-        executemany=median(each.executemany for each in ceilings),
+        sqlite=median(sqlite.values()),
+        executemany=median(each.executemany for each in alone.values()),
         designs=[
             _design([e for e in samples if _is_of(each, e)], samples, bare, sqlite)
             for each in options.subjects
         ],
     )
+
+
+def _alone(events: int, measured: Measured) -> dict[int, Ceiling]:
+    """Return what SQLite alone does with so many events a request, by the round."""
+    return {each.round: each.ceiling for each in measured.ceilings if each.events == events}
 
 
 def _is_of(subject: Subject, found: Sample | Sustained) -> bool:
@@ -206,14 +209,14 @@ def _first(samples: Sequence[Sample], bare: dict[int, float]) -> First | None:
 
 def _sustained(subject: Subject, measured: Measured) -> SustainedDesign:
     found = [each for each in measured.sustained if _is_of(subject, each)]
-    alone = {each.round: each.ceiling.sqlite for each in measured.ceilings if each.events == EVENTS}
+    alone = _alone(EVENTS, measured)
     return SustainedDesign(
         design=subject.name,
         players=subject.players,
         requests=median(each.load.accepted / each.load.seconds for each in found),
         refused=median(each.load.refused / each.load.answered for each in found),
         stored_events=median(each.rate for each in found),
-        of_sqlite=median(each.rate / alone[each.round] for each in found),
+        of_sqlite=median(each.rate / alone[each.round].sqlite for each in found),
         p50_ms=median(each.load.p50_ms for each in found),
         p99_ms=median(each.load.p99_ms for each in found),
         full=median(each.full for each in found),

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from tests.bench.options import GATEWAY
-from tests.bench.results import MEGABYTE, Design, Results, Size
+from tests.bench.results import MEGABYTE, Design, Results, Size, SustainedDesign
 from tests.bench.sustained import EVENTS
 
 _PIPED_WIDTH = 100
@@ -77,13 +77,7 @@ def _size(size: Size) -> Iterator[RenderableType]:
 
 def _size_table(size: Size) -> Table:
     events = f"{size.events} event" + "s" * (size.events != 1)
-    grid = Table(
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
-        title=f"{events} a request",
-        title_justify="left",
-    )
+    grid = _grid(f"{events} a request")
     grid.add_column("", overflow="fold", min_width=11)
     for name, *_ in _COLUMNS:
         grid.add_column(name, justify="right", no_wrap=True)
@@ -101,6 +95,18 @@ def _legend() -> Text:
     return Text("; ".join([*words, "SQLite and executemany: bare inserts, no HTTP."]), "dim")
 
 
+def _grid(title: str) -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, title=title, title_justify="left")
+
+
+def _refused(design: Design | SustainedDesign) -> str:
+    return f"{design.refused:.0%}"
+
+
+def _latency(design: Design | SustainedDesign) -> str:
+    return f"{design.p50_ms:.1f}/{design.p99_ms:.1f}"
+
+
 def _ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
@@ -116,8 +122,8 @@ _COLUMNS: tuple[tuple[str, Callable[[Design], str], str], ...] = (
     ("durable/s", lambda each: human(each.durable_events), "and stored, drain included"),
     ("of SQL", lambda each: _ratio(each.of_sqlite), "durable/s of SQLite's"),
     ("loaded/s", lambda each: human(each.stored_events_under_load), "stored during the load"),
-    ("503", lambda each: f"{each.refused:.0%}", "share of requests refused"),
-    ("p50/p99 ms", lambda each: f"{each.p50_ms:.1f}/{each.p99_ms:.1f}", ""),
+    ("503", _refused, "share of requests refused"),
+    ("p50/p99 ms", _latency, ""),
     ("cpu us", lambda each: f"{each.cpu_us:.0f}", "processor time of the target a request"),
 )
 """Heading, cell, and what it means. They fit into 85 characters."""
@@ -127,23 +133,18 @@ def _sustained(results: Results) -> Iterator[RenderableType]:
     if not results.sustained:
         return
     seconds = results.options.sustained_seconds
-    grid = Table(
-        "",
-        *(Column(name, justify="right") for name in _SUSTAINED),
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
-        title=f"{EVENTS} events a request, the buffer full, {seconds} s",
-        title_justify="left",
-    )
+    grid = _grid(f"{EVENTS} events a request, the buffer full, {seconds} s")
+    grid.add_column("")
+    for name in _SUSTAINED:
+        grid.add_column(name, justify="right")
     for each in results.sustained:
         grid.add_row(
             each.design,
             count(each.players),
             human(each.stored_events),
             _ratio(each.of_sqlite),
-            f"{each.refused:.0%}",
-            f"{each.p50_ms:.1f}/{each.p99_ms:.1f}",
+            _refused(each),
+            _latency(each),
             f"{each.full:.0%}",
         )
     yield grid
