@@ -107,7 +107,6 @@ def small_is_plain(scene: Scene) -> None:
 
 def no_gzip(scene: Scene) -> None:
     """Where the settings name no coding nothing is packed."""
-    assert isinstance(scene.server.ingest, dict)
     scene.server.ingest["encodings"] = []
     life = scene.life()
     life.deliver(life.track(60, note="lines of events are much alike"))
@@ -260,7 +259,6 @@ def sends_at_the_start(scene: Scene) -> None:
 
 def _left_alone(scene: Scene, flush_seconds: int) -> Life:
     """Start a client that sends by itself, and wait until it has asked for its settings."""
-    assert isinstance(scene.server.ingest, dict)
     scene.server.ingest["flush_seconds"] = flush_seconds
     life = scene.life()
     life.ask("alone")

@@ -135,7 +135,7 @@ class ScriptedServer:
 
     def __init__(self) -> None:
         self.script: Script = accept
-        self.ingest: dict[str, Any] | bytes = {
+        self.ingest: dict[str, Any] = {
             "enabled": True,
             "max_events": MAX_EVENTS,
             "max_body_bytes": MAX_BODY_BYTES,
@@ -145,7 +145,9 @@ class ScriptedServer:
             "max_queue_bytes": 10_485_760,
             "sample": {},
         }
-        """What clients should keep to; as bytes, what they get instead of settings."""
+        """What clients should keep to."""
+        self.ingest_instead: bytes | None = None
+        """What they get in place of settings."""
         self.clock_ahead_seconds = 0.0
         self.reads_bodies = True
         self.requests: list[Request] = []
@@ -224,8 +226,8 @@ class ScriptedServer:
 
     def settings(self, path: str) -> bytes:
         """Return the body for who asks for settings."""
-        if isinstance(self.ingest, bytes):
-            return self.ingest
+        if self.ingest_instead is not None:
+            return self.ingest_instead
         told: Any = self.ingest
         if path == SETTINGS_PATH:
             told = {"data": [{"version": "1", "maintenance": False, "ingest": told}]}
