@@ -61,7 +61,7 @@ class Adapter:
         user: str,
         game: str,
         token: str,
-        hurry: float = 1.0,
+        hurry: float | None = None,
     ) -> None:
         """Make the client; a second time, another one in this process."""
         self._user_id, self._tokens = user, {user: token}
@@ -70,8 +70,9 @@ class Adapter:
             client = self._kind(
                 url, dir, user, game, self._tokens.get, threaded=threaded, clock=self._clock
             )
-            client.hurry = hurry
-            client.answer_seconds /= hurry
+            if hurry is not None:
+                client.hurry = hurry
+                client.answer_seconds /= hurry
             return client
 
         self._make = make

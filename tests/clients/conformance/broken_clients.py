@@ -31,7 +31,7 @@ from playsmart_gateway.clients.python.playsmart_client import (
 )
 from tests.clients.conformance.nursery import serve
 
-ANSWER_SECONDS, HURRY = 3.0, 4.0
+ANSWER_SECONDS = 3.0
 Data = Mapping[str, Any] | None
 Settled = tuple[str, list[Path] | None]
 
@@ -39,16 +39,8 @@ Settled = tuple[str, list[Path] | None]
 class GoodClient(Client):
     """All as it should be, and in a hurry; its queue may be another."""
 
-    answer_seconds = ANSWER_SECONDS
+    answer_seconds, hurry = ANSWER_SECONDS, 4.0
     queue_kind = Queue
-
-    @property
-    def hurry(self) -> float:
-        return HURRY
-
-    @hurry.setter
-    def hurry(self, told: float) -> None:
-        pass
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
