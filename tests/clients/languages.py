@@ -1,4 +1,4 @@
-"""What the tests of the clients in other languages have in common: programs, and the adapter."""
+"""What tests of clients in other languages share: programs, the adapter, what holds for all."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playsmart_gateway.clients.conformance import Result, run
 from playsmart_gateway.clients.conformance.adapter import Adapter
-from tests.clients.scripted import GAME, PLAYER, ScriptedGateway
+from tests.clients.scripted import GAME, PLAYER, ScriptedGateway, scripted_gateway
 from tests.support.polling import PATIENCE_SECONDS
 
 
@@ -50,3 +50,25 @@ def begin(client: Adapter, gateway: ScriptedGateway, folder: Path, hurry: float 
 def track(client: Adapter, number: int = 0) -> None:
     """Have it keep an event, whose ``n`` is ``number``."""
     client.ask({"do": "track", "type": "AppOpen", "data": {"n": number}})
+
+
+def hold_to_locks(command: Sequence[str], folder: Path) -> None:
+    """Assert that a client leaves alone the file that another process writes in its folder."""
+    with scripted_gateway() as gateway, begun(command, gateway, folder) as one:
+        track(one, 0)
+        with begun(command, gateway, folder) as other:
+            track(other, 0)
+            assert one.ask({"do": "state"})["queued"] == 1
+            assert other.ask({"do": "flush"})["sent"] == 1
+            track(one, 1)
+            assert one.ask({"do": "flush"})["sent"] == 2
+
+
+def hold_to_certificates(command: Sequence[str], folder: Path) -> None:
+    """Assert that a client sends nothing where it does not know who signed the certificate."""
+    queue = folder / "queue"
+    with scripted_gateway(folder) as gateway, begun(command, gateway, queue) as client:
+        track(client)
+        told = client.ask({"do": "flush"})
+        assert (told["sent"], told["left"], told["status"]) == (0, 1, None)
+        assert (gateway.requests, gateway.asked_for_settings) == ([], 0)

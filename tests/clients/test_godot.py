@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.clients import CLIENTS
-from tests.clients.languages import begun, not_passed, shell, track
+from tests.clients.languages import begun, hold_to_certificates, not_passed, shell, track
 from tests.clients.scripted import Reply, scripted_gateway
 from tests.manual.blocks import block
 
@@ -141,12 +141,7 @@ def test_an_answer_that_closes_its_connection_does_not_end_a_flush(
 def test_only_a_gateway_whose_certificate_is_known_gets_anything(
     adapter: list[str], tmp_path: Path
 ) -> None:
-    queue = tmp_path / "queue"
-    with scripted_gateway(tmp_path) as gateway, begun(adapter, gateway, queue) as client:
-        track(client)
-        told = client.ask({"do": "flush"})
-        assert (told["sent"], told["left"], told["status"]) == (0, 1, None)
-        assert (gateway.requests, gateway.asked_for_settings) == ([], 0)
+    hold_to_certificates(adapter, tmp_path)
 
 
 @process

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import (
 
 from playsmart_gateway.clients import CLIENTS
 from playsmart_gateway.clients.conformance.adapter import Adapter
-from tests.clients.languages import begin, begun, not_passed, shell, track
+from tests.clients.languages import begin, begun, hold_to_locks, not_passed, shell, track
 from tests.clients.scripted import REFUSED, Reply, dripping_gateway, scripted_gateway
 from tests.manual.blocks import block
 from tests.support.polling import PATIENCE_SECONDS, wait_until
@@ -70,14 +70,7 @@ def test_it_passes_the_cases_that_tell_most_where_digits_and_years_are_others(
 def test_a_file_that_another_process_writes_is_left_to_it(
     adapter: list[str], tmp_path: Path
 ) -> None:
-    with scripted_gateway() as gateway, begun(adapter, gateway, tmp_path) as one:
-        track(one, 0)
-        with begun(adapter, gateway, tmp_path) as other:
-            track(other, 0)
-            assert one.ask({"do": "state"})["queued"] == 1
-            assert other.ask({"do": "flush"})["sent"] == 1
-            track(one, 1)
-            assert one.ask({"do": "flush"})["sent"] == 2
+    hold_to_locks(adapter, tmp_path)
 
 
 def test_an_answer_in_drops_is_none_and_what_cannot_be_set_aside_is_not_sent_again(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.clients import CLIENTS
-from tests.clients.languages import begun, not_passed, shell, track
+from tests.clients.languages import hold_to_certificates, hold_to_locks, not_passed, shell
 from tests.clients.scripted import scripted_gateway
 from tests.manual.blocks import block
 
@@ -56,24 +56,13 @@ def test_it_passes_the_cases_that_tell_most(adapter: list[str]) -> None:
 def test_a_file_that_another_process_writes_is_left_to_it(
     adapter: list[str], tmp_path: Path
 ) -> None:
-    with scripted_gateway() as gateway, begun(adapter, gateway, tmp_path) as one:
-        track(one, 0)
-        with begun(adapter, gateway, tmp_path) as other:
-            track(other, 0)
-            assert other.ask({"do": "flush"})["sent"] == 1
-            track(one, 1)
-            assert one.ask({"do": "flush"})["sent"] == 2
+    hold_to_locks(adapter, tmp_path)
 
 
 def test_only_a_gateway_whose_certificate_is_known_gets_anything(
     adapter: list[str], tmp_path: Path
 ) -> None:
-    queue = tmp_path / "queue"
-    with scripted_gateway(tmp_path) as gateway, begun(adapter, gateway, queue) as client:
-        track(client)
-        told = client.ask({"do": "flush"})
-        assert (told["sent"], told["left"], told["status"]) == (0, 1, None)
-        assert (gateway.requests, gateway.asked_for_settings) == ([], 0)
+    hold_to_certificates(adapter, tmp_path)
 
 
 def test_nothing_is_found_by_its_name_which_a_build_might_strip() -> None:
