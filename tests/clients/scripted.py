@@ -65,6 +65,7 @@ class ScriptedGateway:
         self.settings = Reply(200, {"data": [{"ingest": {"encodings": ["gzip"]}}]})
         self.requests: list[Request] = []
         self.asked_for_settings = 0
+        self.date = formatdate(FakeClock.SERVER_TIME, usegmt=True)
         self.url = ""
 
     def script(self, *replies: Reply | int) -> None:
@@ -119,7 +120,7 @@ def scripted_gateway(certificates: Path | None = None) -> Iterator[ScriptedGatew
 
         @override
         def date_time_string(self, timestamp: float | None = None) -> str:
-            return formatdate(FakeClock.SERVER_TIME, usegmt=True)
+            return gateway.date
 
         @override
         def log_message(self, format: str, *args: object) -> None:

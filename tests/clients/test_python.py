@@ -303,6 +303,18 @@ def test_the_gateways_time_is_known_from_its_answers(game: Game) -> None:
     assert told.timestamp() == FakeClock.SERVER_TIME + 9
 
 
+@pytest.mark.parametrize("year", ["99999999999", "9999"])
+def test_a_date_beyond_all_calendars_keeps_no_event_from_being_sent(
+    game: Game, gateway: ScriptedGateway, year: str
+) -> None:
+    gateway.date = f"Fri, 31 Dec {year} 23:59:59 GMT"
+    game.track(1)
+    game.flush_after(0)
+    game.flush_after(A_MINUTE)
+    assert gateway.sent == [(0, 1)]
+    assert game.client.server_time() is None
+
+
 def test_when_the_clock_is_set_a_new_run_begins_and_the_old_one_tells_no_clock(
     game: Game, gateway: ScriptedGateway
 ) -> None:

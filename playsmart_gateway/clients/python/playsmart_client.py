@@ -364,9 +364,10 @@ class Client:
 
     def server_time(self) -> datetime | None:
         """Return the gateway's time, to a second; None before its first answer."""
-        if self._server_ahead is None:
-            return None
-        return datetime.fromtimestamp(self._clock.monotonic() + self._server_ahead, UTC)
+        if self._server_ahead is not None:
+            with contextlib.suppress(ArithmeticError, ValueError):  # it is beyond all calendars
+                return datetime.fromtimestamp(self._clock.monotonic() + self._server_ahead, UTC)
+        return None
 
     def _start(self) -> None:
         self._process = os.getpid()
@@ -555,7 +556,7 @@ class Client:
             connection.close()
         with contextlib.suppress(RecursionError, ValueError):
             told = json.loads(content)
-        with contextlib.suppress(TypeError, ValueError):
+        with contextlib.suppress(ArithmeticError, TypeError, ValueError):
             date = parsedate_to_datetime(answer.headers["Date"]).timestamp()
             self._server_ahead = date - self._clock.monotonic()
         after = answer.headers.get("Retry-After", "")
