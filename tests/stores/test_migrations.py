@@ -209,3 +209,44 @@ async def test_an_upgraded_database_has_the_tables_of_a_new_one(tmp_path: Path) 
                 )
             )
     assert shapes[0] == shapes[1]
+
+
+ADDITIONS = {
+    "the rich": 'CREATE VIEW "the rich" AS SELECT user_id FROM players'
+    " WHERE coins_balance > 5 ORDER BY user_id",
+    "their_names": 'CREATE VIEW their_names AS SELECT user_id FROM "the rich"',
+    "aimless": "CREATE VIEW aimless AS SELECT * FROM what_is_not_there",
+    "by_coins": "CREATE INDEX by_coins ON players (coins_balance)",
+    "by_source": "CREATE INDEX by_source ON batches (source)",
+    "noted": "CREATE TRIGGER noted AFTER INSERT ON batches BEGIN"
+    " INSERT INTO notes SELECT coins_balance FROM players WHERE user_id = NEW.user_id; END",
+    "seen": "CREATE TRIGGER seen AFTER UPDATE ON players BEGIN"
+    " INSERT INTO notes VALUES (NEW.coins_balance); END",
+}
+
+
+async def test_what_others_added_to_a_database_keeps_it_from_no_new_schema(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Views, triggers and indexes come back as they were; what cannot is told with its SQL."""
+    path = tmp_path / "events.db"
+    path.write_bytes(gzip.decompress((RECORDED / "sqlite.db.gz").read_bytes()))
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(";".join(["CREATE TABLE notes (note)", *ADDITIONS.values(), ""]))
+        rich = db.execute('SELECT * FROM "the rich"').fetchall()
+    row = b'[["AppOpen",null,"2026-05-01T10:00:00Z",{}]]'
+    async with open_store(f"sqlite:///{path}", [FIXED, CHANCE]) as store:
+        await store.write([Batch("playsmart", FIXED.game_id, "ada", 1, row, "ab" * 16, 1)])
+    with closing(sqlite3.connect(path)) as db:
+        assert rich
+        assert db.execute('SELECT * FROM "the rich"').fetchall() == rich
+        assert db.execute("SELECT count(*) FROM notes").fetchone() == (1,)
+        there = dict(db.execute("SELECT name, sql FROM sqlite_master"))
+    gone = {"by_coins", "seen"}
+    assert {name: there.get(name) for name in ADDITIONS} == {
+        name: None if name in gone else sql for name, sql in ADDITIONS.items()
+    }
+    told = [each.getMessage() for each in caplog.records if "is gone" in each.getMessage()]
+    assert sorted(each.split(" made by: ")[1] for each in told) == sorted(
+        ADDITIONS[name] for name in gone
+    )

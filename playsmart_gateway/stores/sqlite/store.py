@@ -38,6 +38,7 @@ from playsmart_gateway.stores.sql.migrations import require_current
 from playsmart_gateway.stores.sql.points import Loyalty
 from playsmart_gateway.stores.sqlite import erasure, runs
 from playsmart_gateway.stores.sqlite import teak as apps
+from playsmart_gateway.stores.sqlite.additions import put_back, take_out
 from playsmart_gateway.stores.sqlite.coins import (
     MAX_CHANGES,
     TEMPORARY_TABLES,
@@ -57,10 +58,7 @@ from playsmart_gateway.stores.sqlite.reader import (
     SqliteReader,
     read_transactions,
 )
-from playsmart_gateway.stores.sqlite.schema import (
-    MIGRATIONS,
-    printed_time,
-)
+from playsmart_gateway.stores.sqlite.schema import MIGRATIONS, printed_time
 from playsmart_gateway.stores.sqlite.versions import require_empty
 
 CHECKPOINT_PAGES = 200
@@ -375,10 +373,12 @@ class SqliteSink(Store, Replaceable):
             await require_empty(db, self._path)
         elif not self._migrates:
             require_current(str(self._path), version, len(MIGRATIONS))
+        additions = await take_out(db, version)
         for script in (*MIGRATIONS[version:], TEMPORARY_TABLES):
             for statement in script.split(";\n"):
                 if statement.strip():
                     await db.execute(statement)
+        await put_back(db, additions)
         await db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         await db.execute(stamp())
         await db.execute("COMMIT")
