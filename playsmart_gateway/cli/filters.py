@@ -16,6 +16,7 @@ _OPTIONS = (
     click.option("--game", help="Only events of this game (or app)."),
     click.option("--player", help="Only events of this player."),
     click.option("--type", "event_type", help="Only events of this type."),
+    click.option("--name", help="Only custom events of this name."),
     click.option("--source", help=f"Only events of this source: {_SOURCES}."),
     click.option("--since", type=Instant(), help="Only what occurred then or later (UTC)."),
     click.option("--until", type=Instant(), help="Only what occurred before then (UTC)."),
@@ -31,12 +32,14 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         game: str | None,
         player: str | None,
         event_type: str | None,
+        name: str | None,
         source: str | None,
         since: datetime | None,
         until: datetime | None,
         **named: Any,
     ) -> Any:
-        wanted = EventFilter(game, player, event_type, source, _printed(since), _printed(until))
+        times = _printed(since), _printed(until)
+        wanted = EventFilter(game, player, event_type, source, *times, name)
         return command(*arguments, wanted=wanted, **named)
 
     for option in reversed(_OPTIONS):

@@ -63,7 +63,7 @@ def stats_command(
     raw: bool,
     as_json: bool,
 ) -> None:
-    """Count the events of each game, type and day; or sum up those of an app, or of a Lynes event.
+    """Count the events of each game, type, name and day; or sum up an app, or a Lynes event.
 
     --app sums up by action type and country. With N the sum of event_count: mean = sum(value) / N,
     variance = sum(sum_of_squares) / N - mean^2, of the whole population: unknown where no values
@@ -84,8 +84,8 @@ def stats_command(
     if wanted != EVERYTHING and (app is not None or event is not None):
         raise click.UsageError("--app and --event sum up everything of theirs; no filters")
     if loss:
-        if (wanted.user_id, wanted.type, wanted.source) != (None, None, None):
-            raise click.UsageError("--loss is known by game and day; no --player, --type, --source")
+        if wanted != EventFilter(wanted.game_id, since=wanted.since, until=wanted.until):
+            raise click.UsageError("--loss is known by game and day: it goes with no other filter")
         losses = asyncio.run(read_losses(config.storage.database_url, wanted))
         if as_json:
             print_json(losses_as_json(losses))

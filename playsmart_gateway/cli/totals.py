@@ -1,4 +1,4 @@
-"""``stats`` without an app: how many events of each type every game had, day by day."""
+"""``stats`` without an app: how many events of each type and name every game had, by day."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from playsmart_gateway.stores.open import open_store
 
 EVENTS_PER_READ = 200_000
 BAR_WIDTH = 30
-_Key = tuple[str, str, str, str]
+_Key = tuple[str, str, str, str | None, str]
 
 
 async def count_all(url: str, wanted: EventFilter) -> list[EventCount]:
-    """Return the counts of everything stored now, ordered by game, type and day."""
+    """Return the counts of everything stored now, ordered by game, type, name and day."""
     counts: Counter[_Key] = Counter()
     with progress_bar() as bar:
         task = bar.add_task("counting", total=None)
@@ -31,12 +31,16 @@ async def count_all(url: str, wanted: EventFilter) -> list[EventCount]:
                 page = await reader.count_events(
                     wanted, after=position, upto=end, limit=EVENTS_PER_READ
                 )
-                for *key, events in page.counts:
-                    source, game_id, kind, day = key
-                    counts[source, game_id, kind, day] += events
+                for source, game_id, kind, name, day, events in page.counts:
+                    counts[source, game_id, kind, name, day] += events
                 position = page.position
                 bar.update(task, completed=position, total=end)
-    return [EventCount(*key, counts[key]) for key in sorted(counts, key=lambda key: key[1:])]
+    return [EventCount(*key, counts[key]) for key in sorted(counts, key=_place)]
+
+
+def _place(key: _Key) -> tuple[str, ...]:
+    _, game_id, kind, name, day = key
+    return game_id, kind, name or "", day
 
 
 def totals_as_json(found: Sequence[EventCount]) -> dict[str, Any]:
@@ -48,7 +52,7 @@ def totals_as_json(found: Sequence[EventCount]) -> dict[str, Any]:
 
 
 def print_totals(found: Sequence[EventCount], show: Show = harmless) -> None:
-    """Print a table for the types of each game, and one for the days."""
+    """Print a table for the types and names of each game, and one for the days."""
     if not found:
         click.echo("no such events are stored", err=True)
         return
@@ -56,9 +60,9 @@ def print_totals(found: Sequence[EventCount], show: Show = harmless) -> None:
     types: Counter[tuple[str, ...]] = Counter()
     days: Counter[tuple[str, ...]] = Counter()
     for each in found:
-        types[each.source, each.game_id, each.type] += each.events
+        types[each.source, each.game_id, each.type, each.custom_event_name or ""] += each.events
         days[(each.day,)] += each.events
-    console.print(_table(("source", "game", "type"), types, types.most_common(), show))
+    console.print(_table(("source", "game", "type", "name"), types, types.most_common(), show))
     console.print()
     console.print(_table(("day",), days, sorted(days.items()), show))
     console.print(f"\n{sum(days.values()):,} events", markup=False)

@@ -240,6 +240,7 @@ class EventFilter(msgspec.Struct, frozen=True):
     source: str | None = None
     since: str | None = None
     until: str | None = None
+    custom_event_name: str | None = None
 
 
 EVERYTHING = EventFilter()
@@ -253,11 +254,12 @@ class EventPage(NamedTuple):
 
 
 class EventCount(NamedTuple):
-    """How many events of one type a game had on one day (``YYYY-MM-DD``, UTC)."""
+    """How many events of one type and name a game had on one day (``YYYY-MM-DD``, UTC)."""
 
     source: str
     game_id: str
     type: str
+    custom_event_name: str | None
     day: str
     events: int
 

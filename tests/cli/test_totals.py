@@ -40,14 +40,14 @@ def test_nothing_is_told_in_words(url: str) -> None:
     assert "no such events" in result.stderr
 
 
-def test_events_are_counted_by_game_type_and_day_with_bars(
+def test_events_are_counted_by_game_type_name_and_day_with_bars(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("playsmart_gateway.cli.totals.EVENTS_PER_READ", 4)
     types, days, total = stats(url).stdout.split("\n\n")
-    rows = [line.split()[:4] for line in types.splitlines()[1:]]
-    assert ["playsmart", "stack", "AppOpen", "3"] in rows
-    assert rows[-1][3] == "1"
+    rows = [line.split()[:5] for line in types.splitlines()[1:]]
+    assert ["playsmart", "stack", "AppOpen", "3", "█" * 30] in rows
+    assert ["playsmart", "stack", "Custom", "j", "2"] in rows
     assert [line.split()[1] for line in days.splitlines()[1:]] == ["3", "4", "2", "1"]
     assert "2026-04-02 " in days
     assert "█" * 30 in days
@@ -55,11 +55,12 @@ def test_events_are_counted_by_game_type_and_day_with_bars(
 
 
 def test_counts_are_json_for_machines_and_filters_hold(url: str) -> None:
-    found = json.loads(stats(url, "--json", "--player", "ada", "--type", "Custom").stdout)
+    found = json.loads(stats(url, "--json", "--player", "ada", "--name", "j").stdout)
     assert found == {
         "events": 1,
         "counts": [
-            {"source": "playsmart", "game_id": "stack", "type": "Custom", "day": "2026-04-01",
-             "events": 1},
+            {"source": "playsmart", "game_id": "stack", "type": "Custom",
+             "custom_event_name": "j", "day": "2026-04-01", "events": 1},
         ],
     }  # fmt: skip
+    assert json.loads(stats(url, "--json", "--name", "k").stdout) == {"events": 0, "counts": []}

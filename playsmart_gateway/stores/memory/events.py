@@ -106,7 +106,10 @@ class MemoryEvents(EventReader, BatchReader, LossReader, Checks):
         self, wanted: EventFilter = EVERYTHING, *, after: int = 0, upto: int, limit: int
     ) -> CountPage:
         page = await self.events(wanted, after=after, upto=upto, limit=limit)
-        counts = Counter((e.source, e.game_id, e.type, e.occurred_at[:10]) for e in page.events)
+        counts = Counter(
+            (e.source, e.game_id, e.type, e.custom_event_name, e.occurred_at[:10])
+            for e in page.events
+        )
         return CountPage([EventCount(*key, counts[key]) for key in counts], page.position)
 
     @override
@@ -148,7 +151,7 @@ def _is_wanted(event: StoredEvent, wanted: EventFilter) -> bool:
     return (
         all(
             getattr(wanted, name) in (None, getattr(event, name))
-            for name in ("game_id", "user_id", "type", "source")
+            for name in ("game_id", "user_id", "type", "source", "custom_event_name")
         )
         and (wanted.since is None or event.occurred_at >= wanted.since)
         and (wanted.until is None or event.occurred_at < wanted.until)

@@ -30,6 +30,7 @@ _CONDITIONS = {
     "source": "source =",
     "since": "occurred_at >=",
     "until": "occurred_at <",
+    "custom_event_name": "custom_event_name =",
 }
 
 
@@ -99,9 +100,10 @@ async def count_events(
     position = await _end_of_piece(db, after, upto, limit, "ASC")
     conditions, values = where(wanted, 3)
     rows = await db.fetch(
-        "SELECT source, game_id, type, substr(occurred_at, 1, 10) AS day, count(*)"  # noqa: S608
+        "SELECT source, game_id, type, custom_event_name,"  # noqa: S608 - ours
+        " substr(occurred_at, 1, 10) AS day, count(*)"
         f" FROM events WHERE event_id > $1 AND event_id <= $2{conditions}"
-        " GROUP BY source, game_id, type, day",
+        " GROUP BY source, game_id, type, custom_event_name, day",
         *(after, position, *values),
     )
     return CountPage([EventCount(*row) for row in rows], position)
