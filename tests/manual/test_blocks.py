@@ -32,8 +32,6 @@ from tests.support.uploads import make_event, make_upload
 
 pytestmark = pytest.mark.process
 
-pytestmark = pytest.mark.process
-
 ELSEWHERE = {
     ("lynes", ".venv/bin/playsmart-gateway serve"): "tests/manual/test_blocks.py",  # below
     ("clients", "$ playsmart-gateway conformance"): "tests/cli/test_conformance.py",
