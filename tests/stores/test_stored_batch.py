@@ -1,5 +1,9 @@
 """A batch is found by its name in every store, also when its events are gone."""
 
+from datetime import UTC, datetime
+
+import msgspec
+
 from playsmart_gateway.stores.models import StoredBatch
 from playsmart_gateway.stores.open import open_store
 from tests.support.doubles import make_batch
@@ -28,3 +32,33 @@ async def test_a_batch_is_found_by_its_name_and_stays_when_its_events_go(url: st
         other = await reader.stored_batch(journal, 4)
         assert other is not None
         assert other.user_id == "bob"
+
+
+async def test_each_event_is_of_the_batch_that_brought_it_however_small_batches_are(
+    url: str,
+) -> None:
+    batches = [
+        make_batch(
+            number,
+            count=2 if number % 270 == 269 else 1,
+            user_id=f"player-{number}",
+            pad=2_000 if number % 280 == 279 else 0,
+        )
+        for number in range(1, 1_200)
+    ]
+    found = []
+    async with open_store(url) as sink, sink.reader() as reader:
+        await sink.write(batches[:1])
+        await sink.write(batches[1:])
+        upto, at = 2**62, 0
+        while at < upto:
+            page = await reader.events(after=at, upto=upto, limit=1_000)
+            found += [(each.user_id, each.received_at, each.customdata) for each in page.events]
+            at = page.position
+    assert [(user, msgspec.json.decode(data or "")["n"]) for user, _, data in found] == [
+        (each.user_id, f"{each.sequence}.{place}")
+        for each in batches
+        for place in range(each.count)
+    ]
+    received = datetime.fromtimestamp(batches[-1].received_at // 1_000_000, UTC)
+    assert found[-1][1] == f"{received:%Y-%m-%dT%H:%M:%S}.{batches[-1].received_at % 1_000_000:06}Z"
