@@ -45,7 +45,7 @@ class Answered:
         self._hashes = array("q", bytes(8 * MAX_TAKEN))
         self._names = array("q", bytes(8 * MAX_TAKEN))
         self._journal = ""
-        self._journals = [(0, "")]
+        self._journals: list[tuple[int, str]] = []
         self._refused: deque[tuple[bytes, int, str, float]] = deque(maxlen=MAX_REFUSED)
 
     def took(self, request_id: bytes, status: int, batch: Batch, rejected: int = 0) -> None:

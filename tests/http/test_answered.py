@@ -54,4 +54,5 @@ def test_a_batch_is_of_the_journal_that_was_written_to_when_it_was_taken() -> No
     for number in range(2 * MAX_TAKEN, 3 * MAX_TAKEN, MAX_TAKEN // 40):
         (found,) = answered.find(b"%d" % number)
         assert found.batch == names[b"%d" % number]
+    assert len(answered._journals) <= 5, "of the others nothing is asked any more"
     assert not list(answered.find(b"%d" % (2 * MAX_TAKEN - 1)))
