@@ -7,7 +7,7 @@ from tests.campaigns.phones.lives import Commands
 from tests.campaigns.phones.scene import SceneName
 
 _WHOLE = "playsmart_gateway.clients.python.adapter"
-_BROKEN = "tests.campaigns.phones.broken_phones"
+_BROKEN = "tests.clients.conformance.broken_clients"
 _GATEWAYS = "tests.campaigns.phones.broken_gateways"
 
 
@@ -34,11 +34,11 @@ MUTANTS = {
     **{
         f"phone: {name}": Mutant(phone=name)
         for name in (
-            "new run on retry",
-            "number reused",
-            "delete before answer",
-            "delete on 401",
-            "delete on any 200",
+            "NewRunOnRetry",
+            "NumbersEveryFileFrom0",
+            "DeletesBeforeTheAnswer",
+            "DeletesOn401",
+            "DeletesOnAny2xx",
         )
     },
     "gateway: claim outside the transaction": _gateway("claims_outside_the_transaction", "workers"),

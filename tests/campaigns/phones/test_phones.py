@@ -28,7 +28,7 @@ SHORT = Plan(
     gateway_seconds=(0.4, 1.2),
 )
 LIVES_OF_A_CLIENT = 8
-IN_CI = ("phone: delete before answer", "gateway: forgets at restart")
+IN_CI = ("phone: DeletesBeforeTheAnswer", "gateway: forgets at restart")
 """Of the mutants, each of which takes some seconds; ``--mutants`` plays all of them."""
 
 

@@ -1,7 +1,8 @@
 """The client for Python with one decision turned round: ``-m ...broken_clients NAME``.
 
 Each is a mistake that was found in clients people use, and each loses events, has them twice, or
-shows what nobody is to see. Without a name it is forked from, see ``nursery``.
+shows what nobody is to see. Without a name it is forked from, see ``nursery``. The campaign of
+phones has to notice some of them, too (``--mutants``).
 """
 
 import contextlib
