@@ -65,8 +65,11 @@ class KeySource(Protocol):
     def is_due(self) -> bool:
         """Whether ``keys_for`` should be called now even for a known token."""
 
+    def secrets_for(self, kid: str | None, alg: str) -> Sequence[bytes]:
+        """Return the secrets to try for a token, which are here; none for other keys."""
+
     async def keys_for(self, kid: str | None, alg: str) -> Sequence[Any]:
-        """Return the keys to try for a token, as PyJWT takes them; often none."""
+        """Return the public keys to try for a token, as PyJWT takes them; often none."""
 
 
 class StaticKeys:
@@ -88,7 +91,15 @@ class StaticKeys:
         """Never: there is nothing to fetch."""
         return False
 
+    def secrets_for(self, kid: str | None, alg: str) -> Sequence[bytes]:
+        """See ``KeySource``."""
+        return self._named(kid, alg) if alg in SYMMETRIC else ()
+
     async def keys_for(self, kid: str | None, alg: str) -> Sequence[Any]:
+        """See ``KeySource``."""
+        return self._named(kid, alg) if alg in ASYMMETRIC else ()
+
+    def _named(self, kid: str | None, alg: str) -> Sequence[Any]:
         """Return the named key, any without a name, or all when no name is asked for."""
         if alg not in self.algorithms:
             return ()
@@ -228,6 +239,10 @@ class Jwks:
         """Whether it is time for a refresh, or the keys are too old to be used."""
         now = self._clock()
         return now >= self._refresh_at or now >= self._too_old_at
+
+    def secrets_for(self, kid: str | None, alg: str) -> Sequence[bytes]:
+        """Return none: a secret that is published is none (see ``parse_jwks``)."""
+        return ()
 
     async def keys_for(self, kid: str | None, alg: str) -> Sequence[Any]:
         """Return the keys of that name for that algorithm; without a name all for it.

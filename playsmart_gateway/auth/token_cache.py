@@ -9,7 +9,6 @@ room; so there are several, each is filled once, and the oldest goes as a whole.
 import struct
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import NamedTuple
 
 import msgspec
 
@@ -28,17 +27,11 @@ _ENTRY_BYTES = 120
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):
-    """Who sent a request, and the epoch second at which the proof of it ends."""
+    """Who sent a request, and the epoch seconds at which the proof of it ends and begins."""
 
     subject: str
     expires_at: float
-
-
-class Remembered(NamedTuple):
-    """Whose a token is, and the epoch second before which it does not hold."""
-
-    caller: Caller
-    not_before: float
+    not_before: float = 0
 
 
 class TokenCache:
@@ -53,42 +46,46 @@ class TokenCache:
         self._bytes_each = max_bytes // DICTIONARIES
         self._forgotten: dict[str, int] = {}
         self._times_forgotten = 0
+        self._digested, self._its_digest = b"", _digest(b"")
         self.clear()
 
     def clear(self) -> None:
         """Forget all."""
-        self._recent: dict[bytes, Remembered] = {}
+        self._recent: dict[bytes, Caller] = {}
         self._forgotten.clear()
         self._newest_first: list[dict[bytes, bytes]] = []
         self._begin()
 
-    def get(self, token: bytes) -> Remembered | None:
-        """Return what is known of a token, whether it holds now or not."""
-        return self._recent.get(token) or self._find(token, _digest(token))
-
-    def _find(self, token: bytes, digest: bytes) -> Remembered | None:
+    def get(self, token: bytes) -> Caller | None:
+        """Return whose a token is, whether it holds now or not; None if it is not known."""
+        if found := self._recent.get(token):
+            return found
+        # One that is not found is checked, and put: its digest is kept for that.
+        self._digested, self._its_digest = token, digest = token, _digest(token)
         for each in self._newest_first:
-            if entry := each.get(digest):
+            if digest in each:
                 break
         else:
             return None
+        entry = each[digest]
         expires_at, not_before, time = _packed.unpack_from(entry)
         subject = entry[_packed.size :].decode()
-        if self._forgotten.get(subject, 0) > time:
+        if self._forgotten and self._forgotten.get(subject, 0) > time:
             return None
         if len(self._recent) >= MAX_RECENT:
             self._recent.clear()
-        self._recent[token] = found = Remembered(Caller(subject, expires_at), not_before)
-        return found
+        caller = self._recent[token] = Caller(subject, expires_at, not_before)
+        return caller
 
-    def put(self, token: bytes, known: Remembered) -> None:
+    def put(self, token: bytes, caller: Caller) -> None:
         """Remember a token."""
-        caller = known.caller
-        times = _packed.pack(caller.expires_at, known.not_before, self._times_forgotten)
+        digest = self._its_digest if token is self._digested else _digest(token)
+        times = _packed.pack(caller.expires_at, caller.not_before, self._times_forgotten)
         entry = times + caller.subject.encode()
-        self._newest_first[0][_digest(token)] = entry
+        newest = self._newest_first[0]
+        newest[digest] = entry
         self._room -= _ENTRY_BYTES + len(entry)
-        if self._room < 0 or len(self._newest_first[0]) >= self._tokens_each:
+        if self._room < 0 or len(newest) >= self._tokens_each:
             self._begin()
 
     def forget(self, subjects: Iterable[str]) -> None:

@@ -26,7 +26,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playsmart_gateway.auth.compact import Hmac, decode_segment, json_object
+from playsmart_gateway.auth.compact import Hmac, decode_segment, json_object, segments_of
 from playsmart_gateway.auth.keys import (
     ASYMMETRIC,
     SYMMETRIC,
@@ -36,10 +36,9 @@ from playsmart_gateway.auth.keys import (
     public_key_file_keys,
     shared_secrets,
 )
-from playsmart_gateway.auth.token_cache import Caller, Remembered, TokenCache
+from playsmart_gateway.auth.token_cache import Caller, TokenCache
 from playsmart_gateway.errors import ConfigError, Unauthenticated
 
-MAX_TOKEN_BYTES = 8192
 MAX_TIME = 253_402_300_799
 """The last second that a four-digit year can name; later times in a token are nonsense."""
 
@@ -54,7 +53,9 @@ REFRESH = {"kind": "refresh"}
 
 _not_letters = re.compile(r"[\W_]+")
 # Control characters (Unicode category Cc) would forge log lines; surrogates cannot be stored.
-_SUBJECT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
+_has_control = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
+_MAX_SUBJECT_LENGTH = 256
+_NUMBERS = frozenset({int, float})
 
 
 class RefreshToken(NamedTuple):
@@ -62,6 +63,14 @@ class RefreshToken(NamedTuple):
 
     subject: str
     issued_at: float
+
+
+class _Header(NamedTuple):
+    """Which key, and the ``secrets`` that it can be; none if it is a public one."""
+
+    alg: str
+    kid: str | None
+    secrets: Sequence[Hmac]
 
 
 class TokenVerifier:
@@ -88,8 +97,8 @@ class TokenVerifier:
         if problems := _misfits(algorithms, keys.algorithms):
             raise ConfigError(problems)
         self._keys = keys
-        self._algorithms = {
-            name: Hmac(name) if name in SYMMETRIC else algorithm(name) for name in algorithms
+        self._algorithms: dict[str, Any] = {
+            name: None if name in SYMMETRIC else algorithm(name) for name in algorithms
         }
         # An issuer writes the same header over and over. Of one that is refused nothing is kept.
         self._header = lru_cache(maxsize=64)(self._read_header)
@@ -105,13 +114,26 @@ class TokenVerifier:
 
     def recall(self, token: bytes) -> Caller | None:
         """Return the caller if this very token passed before and still would, else None."""
-        known = self._remembered().get(token)
-        if known is None:
+        caller = self._remembered().get(token)
+        if caller is None or self._keys.is_due():
             return None
-        caller, not_before = known
-        if not self._begins(not_before) <= self._clock() < self._ends(caller.expires_at):
-            return None
-        return None if self._keys.is_due() else caller
+        now, leeway = self._clock(), self._leeway_seconds
+        return caller if caller.not_before - leeway <= now < caller.expires_at + leeway else None
+
+    def at_once(self, token: bytes) -> Caller | None:
+        """Return the caller if that takes microseconds: it is known, or a secret is the key.
+
+        None if ``verify`` has to be asked. Raises ``Unauthenticated`` as that does.
+        """
+        caller = self.recall(token)
+        if caller is None:
+            try:
+                claims = self._claims_by_secret(token)
+                if claims is not None:
+                    caller = self._believe(token, claims)
+            except (ValueError, RecursionError):
+                raise self._invalid() from None
+        return caller
 
     async def verify(self, token: bytes) -> Caller:
         """Return the caller who holds this token.
@@ -120,32 +142,27 @@ class TokenVerifier:
         ``token_not_yet_valid`` if time is all that is wrong with the token, ``invalid_token``
         otherwise; and ``KeysUnavailable``.
         """
-        caller = self.recall(token)
+        caller = self.at_once(token)
         if caller is None:
             try:
-                claims = json_object(await self._signed_claims(token))
-                caller = self._caller(claims)
+                caller = self._believe(token, await self._claims_by_public_key(token))
             except (ValueError, RecursionError):
-                self.on_invalid()
-                # From None: the cause would show parts of the token to whoever logs the refusal.
-                raise Unauthenticated("invalid_token") from None
-            self._remembered().put(token, Remembered(caller, claims.get("nbf", 0)))
+                raise self._invalid() from None
         return caller
 
-    async def verify_refresh(self, token: bytes) -> RefreshToken:
+    def verify_refresh(self, token: bytes) -> RefreshToken:
         """Return whose refresh token of our own this is; it is not remembered.
 
-        Raises as ``verify`` does.
+        Raises ``Unauthenticated`` as ``verify`` does, and for one that a public key verifies.
         """
         try:
-            claims = json_object(await self._signed_claims(token))
+            claims = json_object(self._claims_by_secret(token) or b"")
             issued_at: Any = claims.get("iat")
             if claims.get("kind") != REFRESH["kind"] or not _is_time(issued_at):
                 raise ValueError
             caller = self._caller(claims, is_refresh=True)
         except (ValueError, RecursionError):
-            self.on_invalid()
-            raise Unauthenticated("invalid_token") from None  # as above
+            raise self._invalid() from None
         return RefreshToken(caller.subject, issued_at)
 
     def revoke(self, not_before: Mapping[str, float]) -> None:
@@ -164,18 +181,27 @@ class TokenVerifier:
         """Believe no token that ``other`` is told, from now on, to believe no more."""
         other._followers.append(self)
 
-    async def _signed_claims(self, token: bytes) -> bytes:
-        if len(token) > MAX_TOKEN_BYTES:
-            raise ValueError
-        header, claims, signature = token.split(b".")
-        alg, kid = self._header(header)
-        signed, proof = token[: -len(signature) - 1], decode_segment(signature)
+    def _claims_by_secret(self, token: bytes) -> bytes | None:
+        """Return what a token says that a secret signed; None if its key is a public one."""
+        signed, header, claims, signature = segments_of(token)
+        _, _, secrets = self._header(header)
+        if not secrets:
+            return None
+        for secret in secrets:
+            if secret.verify(signed, signature):
+                return decode_segment(claims)
+        raise ValueError
+
+    async def _claims_by_public_key(self, token: bytes) -> bytes:
+        signed, header, claims, signature = segments_of(token)
+        alg, kid, _ = self._header(header)
+        proof = decode_segment(signature)
         for key in await self._keys.keys_for(kid, alg):
             if self._algorithms[alg].verify(signed, key, proof):
                 return decode_segment(claims)
         raise ValueError
 
-    def _read_header(self, segment: bytes) -> tuple[str, str | None]:
+    def _read_header(self, segment: bytes) -> _Header:
         header = json_object(decode_segment(segment))
         alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
         if not isinstance(alg, str) or alg not in self._algorithms or "crit" in header:
@@ -184,16 +210,36 @@ class TokenVerifier:
             raise ValueError
         if "kid" in header and not isinstance(kid, str):
             raise ValueError
-        return alg, kid
+        secrets = [Hmac(alg, secret) for secret in self._keys.secrets_for(kid, alg)]
+        if alg in SYMMETRIC and not secrets:
+            raise ValueError
+        return _Header(alg, kid, secrets)
+
+    def _believe(self, token: bytes, signed: bytes) -> Caller:
+        caller = self._caller(json_object(signed))
+        self._remembered().put(token, caller)
+        return caller
+
+    def _invalid(self) -> Unauthenticated:
+        """Count a token that was never good.
+
+        What is returned is to be raised from None: the cause would show parts of the token to
+        whoever logs the refusal.
+        """
+        self.on_invalid()
+        return Unauthenticated("invalid_token")
 
     def _caller(self, claims: dict[str, Any], *, is_refresh: bool = False) -> Caller:
         now = self._clock()
         subject = claims.get("sub")
         expires_at: Any = claims.get("exp")
         not_before: Any = claims.get("nbf", 0)
-        if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
+        if not isinstance(subject, str) or not 0 < len(subject) <= _MAX_SUBJECT_LENGTH:
             raise ValueError
-        if _is_refresh_token(claims) and not is_refresh:
+        if not subject.isprintable() and _has_control(subject):  # asked first as that is quick
+            raise ValueError
+        kinds = _kind_claims(tuple(claims))
+        if kinds and not is_refresh and _say_refresh(claims, kinds):
             raise ValueError
         if (since := self._not_before.get(subject)) is not None and not _is_since(claims, since):
             raise ValueError
@@ -204,46 +250,41 @@ class TokenVerifier:
         if not _is_time(not_before) or not _is_time(expires_at):
             raise ValueError
         # Last, as time is the answer only if nothing else is wrong with the token.
-        if now >= self._ends(expires_at):
+        if now >= expires_at + self._leeway_seconds:
             raise Unauthenticated("token_expired")
-        if now < self._begins(not_before):
+        if now < not_before - self._leeway_seconds:
             raise Unauthenticated("token_not_yet_valid")
-        return Caller(subject, expires_at)
+        return Caller(subject, expires_at, not_before)
 
     def _remembered(self) -> TokenCache:
         """Return what is remembered, which is nothing after the keys have changed."""
         if self._generation != self._keys.generation:
             self._generation = self._keys.generation
             self._cache.clear()
+            self._header.cache_clear()
         return self._cache
 
     def forget_subject(self, subject: str) -> None:
         """Remember no token of a caller; one that comes again is checked again."""
         self._cache.forget([subject])
 
-    def _begins(self, not_before: float) -> float:
-        return not_before - self._leeway_seconds
-
-    def _ends(self, expires_at: float) -> float:
-        return expires_at + self._leeway_seconds
-
 
 def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
-def _is_refresh_token(claims: Mapping[str, Any]) -> bool:
-    """Whether a claim says so, however it and its name are spelt: ``tokenType: REFRESH``."""
-    return any(
-        isinstance(kind, str) and _plain(kind) in _REFRESH_KINDS
-        for name in _kind_claims(tuple(claims))
-        for kind in _listed(claims[name])
-    )
-
-
 @lru_cache(maxsize=256)
 def _kind_claims(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if _plain(name) in _KIND_CLAIMS)
+
+
+def _say_refresh(claims: Mapping[str, Any], kinds: Sequence[str]) -> bool:
+    """Whether one of these claims says so, however it is spelt: ``tokenType: REFRESH``."""
+    return any(
+        isinstance(kind, str) and _plain(kind) in _REFRESH_KINDS
+        for name in kinds
+        for kind in _listed(claims[name])
+    )
 
 
 def _plain(text: str) -> str:
@@ -257,7 +298,7 @@ def _is_since(claims: Mapping[str, Any], since: float) -> bool:
 
 def _is_time(value: Any) -> bool:
     # By exact type, as a bool is an int too; the range also keeps out infinity (1e999).
-    return type(value) in (int, float) and 0 <= value <= MAX_TIME
+    return type(value) in _NUMBERS and 0 <= value <= MAX_TIME
 
 
 def open_verifier(

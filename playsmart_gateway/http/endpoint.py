@@ -303,7 +303,7 @@ class Tokens(NamedTuple):
             Refused: there is no token, it is not valid, or no key could be had yet.
         """
         token = bearer_of(headers, trust_forwarded=self.trust_forwarded)
-        return self.verifier.recall(token) or await self.verifier.verify(token)
+        return await self.verifier.verify(token)
 
 
 async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:

@@ -10,7 +10,6 @@ from playsmart_gateway.auth.token_cache import (
     MAX_FORGOTTEN,
     TOKENS_EACH,
     Caller,
-    Remembered,
     TokenCache,
 )
 
@@ -22,8 +21,8 @@ def token(number: int) -> bytes:
     return b"%0*d" % (WHOLE, number)
 
 
-def known(number: int, subject: str = "") -> Remembered:
-    return Remembered(Caller(subject or f"player-{number}", 1_777_000_000.5), 7)
+def known(number: int, subject: str = "") -> Caller:
+    return Caller(subject or f"player-{number}", 1_777_000_000.5, 7)
 
 
 def cache_of(count: int, cache: TokenCache | None = None) -> TokenCache:

@@ -48,10 +48,10 @@ class Clock:
 
 
 class CountingKeys(StaticKeys):
-    """One secret; counts how often it was asked for, and can pretend to change."""
+    """One public key; counts how often it was asked for, and can pretend to change."""
 
-    def __init__(self, secret: str = SECRET) -> None:
-        super().__init__([(None, secret.encode())], ["HS256"])
+    def __init__(self) -> None:
+        super().__init__([(None, ED_KEY.public_key())], ["EdDSA"])
         self.asked = 0
         self.generation = 0
         self.due = False
@@ -91,6 +91,10 @@ def with_claims(**members: object) -> bytes:
     """A token for ada with these claims added or, where None, left out."""
     claims = {"sub": "ada", "exp": NOW + 60, **members}
     return sign({"alg": "HS256"}, {name: v for name, v in claims.items() if v is not None})
+
+
+def publicly_signed(key: Any = ED_KEY, **claims: object) -> bytes:
+    return jwt.encode({"sub": "ada", "exp": NOW + 60, **claims}, key, "EdDSA").encode()
 
 
 async def refusal(token: bytes, by: TokenVerifier | None = None) -> str:
@@ -318,18 +322,15 @@ async def test_unknown_header_members_are_ignored() -> None:
 
 
 async def test_a_token_over_8_kb_is_refused_before_it_is_parsed() -> None:
-    def token_of(filler: str) -> bytes:
-        return sign('{"alg":"HS256"}', {"sub": "ada", "exp": NOW + 60, "filler": filler})
-
-    filler = "x" * 6000
-    while len(token_of(filler)) < 8192:
+    filler = "x" * 5900
+    while len(publicly_signed(filler=filler)) < 8192:
         filler += "x"
-    token = token_of(filler)
+    token = publicly_signed(filler=filler)
     assert len(token) == 8192
     keys = CountingKeys()
-    by = TokenVerifier(keys, algorithms=["HS256"], clock=Clock())
+    by = TokenVerifier(keys, algorithms=["EdDSA"], clock=Clock())
     assert (await by.verify(token)).subject == "ada"
-    assert await refusal(token_of(filler + "x"), by) == "invalid_token"
+    assert await refusal(publicly_signed(filler=filler + "x"), by) == "invalid_token"
     assert keys.asked == 1
 
 
@@ -568,21 +569,46 @@ async def test_a_public_key_file_verifies_with_the_algorithm_of_its_key(
 
 
 async def test_a_refused_token_is_not_remembered() -> None:
-    keys = CountingKeys(OTHER_SECRET)
-    by = TokenVerifier(keys, algorithms=["HS256"], clock=Clock())
+    keys, stranger = CountingKeys(), ed25519.Ed25519PrivateKey.generate()
+    by = TokenVerifier(keys, algorithms=["EdDSA"], clock=Clock())
     for _ in range(2):
-        await refusal(with_claims(), by)
+        await refusal(publicly_signed(stranger), by)
     assert keys.asked == 2
-    assert by.recall(with_claims()) is None
+    assert by.recall(publicly_signed(stranger)) is None
 
 
 async def test_a_token_is_checked_once() -> None:
     keys = CountingKeys()
-    by = TokenVerifier(keys, algorithms=["HS256"], clock=Clock())
+    by = TokenVerifier(keys, algorithms=["EdDSA"], clock=Clock())
+    assert by.recall(publicly_signed()) is None
+    first = await by.verify(publicly_signed())
+    assert await by.verify(publicly_signed()) == first
+    assert by.recall(publicly_signed()) == first
+    assert keys.asked == 1
+
+
+async def test_whom_a_secret_vouches_for_is_told_at_once() -> None:
+    by = verifier()
     assert by.recall(with_claims()) is None
-    first = await by.verify(with_claims())
-    assert await by.verify(with_claims()) == first
-    assert by.recall(with_claims()) == first
+    assert by.at_once(with_claims()) == Caller("ada", NOW + 60)
+    assert by.recall(with_claims()) == Caller("ada", NOW + 60)
+    for token, message in (
+        (with_claims(exp=NOW), "token_expired"),
+        (with_claims(nbf=NOW + 1), "token_not_yet_valid"),
+        (sign({"alg": "HS256"}, {"sub": "ada", "exp": NOW + 60}, OTHER_SECRET), "invalid_token"),
+        (b"nonsense", "invalid_token"),
+    ):
+        with pytest.raises(Unauthenticated, match=message):
+            by.at_once(token)
+        assert by.recall(token) is None
+
+
+async def test_whom_a_public_key_vouches_for_is_told_at_once_if_it_was_checked() -> None:
+    keys = CountingKeys()
+    by = TokenVerifier(keys, algorithms=["EdDSA"], clock=Clock())
+    assert by.at_once(publicly_signed()) is None
+    await by.verify(publicly_signed())
+    assert by.at_once(publicly_signed()) == Caller("ada", NOW + 60)
     assert keys.asked == 1
 
 
@@ -600,25 +626,25 @@ async def test_a_clock_that_is_set_holds_at_once_for_what_is_remembered() -> Non
 
 async def test_other_keys_void_what_is_remembered() -> None:
     keys = CountingKeys()
-    by = TokenVerifier(keys, algorithms=["HS256"], clock=Clock())
-    await by.verify(with_claims())
+    by = TokenVerifier(keys, algorithms=["EdDSA"], clock=Clock())
+    await by.verify(publicly_signed())
     keys.generation += 1
-    assert by.recall(with_claims()) is None
-    await by.verify(with_claims())
+    assert by.recall(publicly_signed()) is None
+    await by.verify(publicly_signed())
     assert keys.asked == 2
-    assert by.recall(with_claims()) is not None
+    assert by.recall(publicly_signed()) is not None
 
 
 async def test_a_source_that_wants_to_refresh_gets_its_turn() -> None:
     keys = CountingKeys()
-    by = TokenVerifier(keys, algorithms=["HS256"], clock=Clock())
-    await by.verify(with_claims())
+    by = TokenVerifier(keys, algorithms=["EdDSA"], clock=Clock())
+    await by.verify(publicly_signed())
     keys.due = True
-    assert by.recall(with_claims()) is None
-    await by.verify(with_claims())
+    assert by.recall(publicly_signed()) is None
+    await by.verify(publicly_signed())
     assert keys.asked == 2
     keys.due = False
-    assert by.recall(with_claims()) is not None
+    assert by.recall(publicly_signed()) is not None
 
 
 async def test_who_is_forgotten_is_checked_again() -> None:
@@ -768,7 +794,7 @@ def refresh(**claims: object) -> bytes:
 
 async def test_a_refresh_token_of_our_own_says_whose_it_is_and_when_it_was_issued() -> None:
     verifier = open_verifier(secret=SECRET, clock=Clock())
-    assert await verifier.verify_refresh(refresh()) == ("ada", NOW)
+    assert verifier.verify_refresh(refresh()) == ("ada", NOW)
 
 
 @pytest.mark.parametrize(
@@ -777,12 +803,12 @@ async def test_a_refresh_token_of_our_own_says_whose_it_is_and_when_it_was_issue
 async def test_other_tokens_are_no_refresh_tokens(claims: dict[str, object]) -> None:
     verifier = open_verifier(secret=SECRET, clock=Clock())
     with pytest.raises(Unauthenticated, match="invalid_token"):
-        await verifier.verify_refresh(refresh(**claims))
+        verifier.verify_refresh(refresh(**claims))
 
 
 async def test_a_refresh_token_is_never_remembered_as_an_access_token() -> None:
     verifier = open_verifier(secret=SECRET, clock=Clock())
-    await verifier.verify_refresh(refresh())
+    verifier.verify_refresh(refresh())
     assert verifier.recall(refresh()) is None
     with pytest.raises(Unauthenticated, match="invalid_token"):
         await verifier.verify(refresh())

@@ -115,7 +115,7 @@ class Side:
 
 def make_config(folder: Path, **tables: Any) -> Config:
     return Config(
-        auth=Auth(secret=SECRET),
+        auth=tables.get("auth", Auth(secret=SECRET)),
         buffer=Buffer(
             max_events=tables.get("room", 100), flush_interval_seconds=60, wait_for_room_ms=0
         ),

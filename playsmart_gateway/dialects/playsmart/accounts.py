@@ -22,9 +22,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from typing_extensions import override
 
+from playsmart_gateway.auth.compact import MAX_TOKEN_BYTES
 from playsmart_gateway.auth.issuing import Issuer
 from playsmart_gateway.auth.passwords import Passwords
-from playsmart_gateway.auth.tokens import MAX_TOKEN_BYTES, TokenVerifier
+from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.dialects.loose import without_mark
 from playsmart_gateway.errors import Conflict, Detail, Malformed, RateLimited, Unauthenticated
 from playsmart_gateway.http.content_encoding import Inflater
@@ -152,7 +153,7 @@ class _Endpoint(Endpoint[str, Any]):
         return Answer(status, msgspec.json.encode(told), headers)
 
     async def _refresh(self, sent: str) -> Answer:
-        token = await self._parts.verifier.verify_refresh(sent.encode("utf-8", "replace"))
+        token = self._parts.verifier.verify_refresh(sent.encode("utf-8", "replace"))
         account = await self._parts.accounts.account(token.subject)
         if account is None or token.issued_at < account.tokens_not_before:
             raise Unauthenticated("invalid_token")

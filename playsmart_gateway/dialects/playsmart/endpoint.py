@@ -71,7 +71,7 @@ class Uploads(Endpoint[Caller, Asked]):
         super().__init__(stats, parts.inflater, room=room, decoding=parts.decoding)
         self._intake = parts.intake
         self._tokens = parts.tokens
-        self._recall = parts.tokens.verifier.recall
+        self._at_once = parts.tokens.verifier.at_once
         self._trust_forwarded = parts.tokens.trust_forwarded
         self._draws = parts.draws
         self._allowance = parts.allowance
@@ -79,7 +79,7 @@ class Uploads(Endpoint[Caller, Asked]):
 
     def recall(self, headers: Headers) -> Caller | None:
         """See ``Endpoint``."""
-        caller = self._recall(bearer_of(headers, trust_forwarded=self._trust_forwarded))
+        caller = self._at_once(bearer_of(headers, trust_forwarded=self._trust_forwarded))
         if caller is not None and self._allowance is not None:
             self._allowance.admit(caller.subject)
         return caller

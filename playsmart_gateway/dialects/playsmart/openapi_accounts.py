@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from playsmart_gateway.auth.tokens import MAX_TOKEN_BYTES
+from playsmart_gateway.auth.compact import MAX_TOKEN_BYTES
 from playsmart_gateway.dialects.playsmart.accounts import (
     DEVICE,
     KNOWN_DEVICE,
