@@ -21,7 +21,8 @@ from playsmart_gateway.clients.python.playsmart_client import Client, Clock, Flu
 from tests.support.certificates import make_certificates
 
 TAKEN = {"success": True, "message": "accepted:1 buffered:1"}
-REFUSED = {"error": {"code": "BAD_REQUEST", "message": "invalid_payload"}}
+WRONG = {"path": "events.0.type", "message": "is required"}
+REFUSED = {"error": {"code": "BAD_REQUEST", "message": "invalid_payload", "details": [WRONG]}}
 PLAYER, GAME = "device-abc-123", "com.example.stackblaster"
 
 

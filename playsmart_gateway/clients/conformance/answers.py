@@ -1,10 +1,17 @@
 """Cases about answers: what a client does with each status, and with what is no answer of ours."""
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from playsmart_gateway.clients.conformance.case import Case, Play, cases
-from playsmart_gateway.clients.conformance.scene import Life, Scene, expect, token_for
+from playsmart_gateway.clients.conformance.scene import (
+    Life,
+    NotHere,
+    Scene,
+    expect,
+    token_for,
+)
 from playsmart_gateway.clients.conformance.server import (
     LOGIN_PAGE,
     Answer,
@@ -21,7 +28,10 @@ _RETRY_AFTER_SECONDS = 4
 _CLOCK_GRAIN_SECONDS = 0.1
 _MOST_EVENTS_OF_A_SMALL_GATEWAY = 10
 _TAKEN = b'{"success": true, "message": "accepted:3 buffered:3"}'
+_NO_SUCCESS, _NO_ERROR = b'{"success": "no"}', b'{"error": null}'
 _HTML = {"Content-Type": "text/html"}
+_RULE = "must be one of AppOpen, Custom"
+_MOST_OF_A_LINE = 1_000
 
 
 # --- the batch is kept
@@ -43,7 +53,9 @@ _PASSING = (
     _Trouble("status-503", "a 503", refusal(503, "UNAVAILABLE", "buffer_full", 1)),
     _Trouble("captive-portal", "a 200 with a hotel's login page", Answer(200, LOGIN_PAGE, _HTML)),
     _Trouble("status-202-not-ours", "a 202 that is no JSON", Answer(202, LOGIN_PAGE, _HTML)),
+    _Trouble("status-202-no-success", "a 202 that says no success", Answer(202, _NO_SUCCESS)),
     _Trouble("status-204", "a 204", Answer(204)),
+    _Trouble("status-400-not-ours", "a 400 without an error in it", Answer(400, _NO_ERROR)),
     _Trouble("silence", "no answer at all", Answer(fate="silence")),
     _Trouble("answer-cut-off", "half an answer", Answer(body=_TAKEN, fate="cut")),
     _Trouble("answer-in-drops", "an answer byte by byte, without an end", Answer(fate="drops")),
@@ -230,6 +242,28 @@ def _refuses(status: int, code: str) -> Script:
     return script
 
 
+def _wrong(rule: object) -> dict[str, object]:
+    return {"message": "invalid_payload", "details": [{"path": "events.0.type", "message": rule}]}
+
+
+_ODD_ERRORS: Sequence[object] = (
+    "text",
+    7,
+    ["list"],
+    {"message": None},
+    {"message": {"a": 1}, "details": [{"path": "a", "message": "b"}]},
+    {"message": "", "details": []},
+    {"message": "invalid_payload", "details": "text"},
+    {"message": "invalid_payload", "details": {"0": {"path": "a", "message": "b"}}},
+    {"message": "invalid_payload", "details": [None]},
+    {"message": "invalid_payload", "details": [{"path": "events.0"}]},
+    {"message": "\x1b[2J\r\n\u2028\U0001f600" * 100},
+    _wrong(7),
+    _wrong("x" * 100_000),
+)
+"""What stands in the place of an error: no client may stumble over it, or log without end."""
+
+
 def _poison(status: int, code: str) -> Play:
     def play(scene: Scene) -> None:
         scene.server.script = _refuses(status, code)
@@ -245,6 +279,26 @@ def _poison(status: int, code: str) -> Play:
         scene.expect_each_event_to_keep_its_number()
 
     return play
+
+
+def reason_in_its_log(scene: Scene) -> None:
+    """Of what is set aside the log says why, as far as the answer does: a line, and no token."""
+    life = scene.life()
+    for error in (*_ODD_ERRORS, _wrong(life.token), _wrong(_RULE)):
+        told = {"success": False, "error": error}
+        scene.server.script = always(Answer(400, json.dumps(told).encode()))
+        life.track(1)
+        scene.flush_and_wait_for_a_request(life)
+        life.drain()
+    scene.server.script = accept
+    life.deliver(life.track(1))
+    life.kill()
+    if not life.errors.strip():
+        raise NotHere("the client logs elsewhere, which is allowed")
+    expect(life.token not in life.errors, "no token on standard error", "the token")
+    expect(f"events.0.type {_RULE}" in life.errors, "the reason on standard error", life.errors)
+    longest = max(map(len, life.errors.splitlines()))
+    expect(longest <= _MOST_OF_A_LINE, f"lines of {_MOST_OF_A_LINE} characters", longest)
 
 
 CASES = (
@@ -287,4 +341,5 @@ CASES = (
     ),
     Case("poison-413", "So it is with 413", _poison(413, "TOO_LARGE")),
     Case("poison-422", "So it is with 422", _poison(422, "UNPROCESSABLE")),
+    *cases(reason_in_its_log),
 )

@@ -29,6 +29,7 @@ const ANSWER_BYTES = 1000000
 const ANSWER_SECONDS = 15.0
 const LOOK_BYTES = 1000000
 const REJECTED_FILES = 100
+const REASON_CHARACTERS = 200
 const CLOCK_SECONDS = 60
 const FRONT_SECONDS = 60.0
 const BACKGROUND_SECONDS = 900.0
@@ -450,11 +451,14 @@ func _settle(answer, token):
 		_sent += _segment["lines"].size()
 	if answer["status"] > 0:
 		_status = answer["status"]
-	if prints_batches:
-		var of = [_segment["path"].get_file(), _segment["lines"].size(), answer["status"], what]
-		print("%s, %d events: %d, %s" % of)
+	var count = _segment["lines"].size()
+	var counted = "1 event" if count == 1 else str(count) + " events"
+	var why = _why(answer) if what == "set aside" else ""
+	var of = [_segment["path"].get_file(), counted, answer["status"], what, why]
 	if what == "not done" or what == "set aside":
-		push_warning(_segment["path"].get_file() + " is refused or cannot be deleted: " + what)
+		push_warning("%s, %s: %d, %s%s" % of)
+	elif prints_batches:
+		print("%s, %s: %d, %s%s" % of)
 	if what == "not done":
 		_answered[_segment["path"]] = answer
 		_pause(null)
@@ -465,9 +469,10 @@ func _settled(answer, token):
 	var path = _segment["path"]
 	var status = answer["status"]
 	var what = ""
-	if status == 202 and _has(answer, "success"):
+	var success = _said(answer["told"], "success")
+	if status == 202 and typeof(success) == TYPE_BOOL and success:
 		what = _settled_as_stored(path)
-	elif status == 413 or (status in [400, 422] and _has(answer, "error")):
+	elif status == 413 or (status in [400, 422] and _said(answer["told"], "error") != null):
 		what = _settled_as_refused(path)
 	elif status == 415 and settings["has_gzip"]:
 		settings["has_gzip"] = false
@@ -668,10 +673,34 @@ func _note_answer():
 					_noted["wait"] = min(float(value), HOUR_SECONDS)
 
 
-# Whether an answer is a gateway's, and not the login page of a hotel.
-func _has(answer, key):
-	var told = answer["told"]
-	return typeof(told) == TYPE_DICTIONARY and (true if told.get(key) else false)
+# Return what is said under a key; null if nothing is, as by the login page of a hotel.
+func _said(told, key):
+	return told.get(key) if typeof(told) == TYPE_DICTIONARY else null
+
+
+# Return what goes behind "set aside" in the log: the first detail of an answer, else its message,
+# in a line; and no token, whatever an answer repeats.
+func _why(answer):
+	var error = _said(answer["told"], "error")
+	var reason = _said(error, "message")
+	if typeof(reason) != TYPE_STRING:
+		return ""
+	var details = _said(error, "details")
+	if typeof(details) == TYPE_ARRAY and details.size() > 0:
+		var path = _said(details[0], "path")
+		var rule = _said(details[0], "message")
+		if typeof(path) == TYPE_STRING and typeof(rule) == TYPE_STRING:
+			reason = (path + " " + rule).strip_edges()
+	for token in _tokens.values():
+		if reason.find(token) >= 0:
+			return ""
+	var line = ""
+	for letter in reason.substr(0, REASON_CHARACTERS):
+		if _is_made_of(letter, 32, 126):
+			line += letter
+		elif not line.ends_with("?"):
+			line += "?"
+	return "" if line == "" else ": " + line
 
 
 # --- texts

@@ -109,10 +109,14 @@ final class EventQueue {
     void close() {
         if (file == null) return;
         if (!file.exists())
-            LOG.warning(file.getName() + " was deleted: " + events + " events are lost");
+            LOG.warning(file.getName() + " was deleted, with " + counted(events));
         finish(file, out);
         file = null;
         events = bytes = 0;
+    }
+
+    static String counted(int events) {
+        return events == 1 ? "1 event" : events + " events";
     }
 
     /** Ends the file that is being written, if somebody deleted it. */

@@ -9,6 +9,7 @@ import java.net.HttpURLConnection;
 import java.net.MalformedURLException;
 import java.net.URL;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -36,7 +37,23 @@ final class Http {
         long date;
 
         Object get(String key) {
-            return told instanceof Map ? ((Map<?, ?>) told).get(key) : null;
+            return field(told, key);
+        }
+
+        /** Returns what it says is wrong: its first detail, else its message; "" if neither. */
+        String reason() {
+            Object message = field(get("error"), "message");
+            Object details = field(get("error"), "details");
+            boolean hasFirst = details instanceof List && !((List<?>) details).isEmpty();
+            Object first = hasFirst ? ((List<?>) details).get(0) : null;
+            Object path = field(first, "path"), rule = field(first, "message");
+            if (!(message instanceof String)) return "";
+            boolean isTold = path instanceof String && rule instanceof String;
+            return isTold ? (path + " " + rule).trim() : (String) message;
+        }
+
+        private static Object field(Object of, String key) {
+            return of instanceof Map ? ((Map<?, ?>) of).get(key) : null;
         }
     }
 

@@ -35,7 +35,7 @@ import java.util.logging.Logger;
 public final class PlaySmartClient {
     public static final String VERSION = "1.0.0";
 
-    private static final int FLUSH_EVENTS = 50;
+    private static final int FLUSH_EVENTS = 50, REASON_CHARACTERS = 200;
     private static final long CLOCK_MILLIS = 60000, HOUR_MILLIS = 3600000;
     private static final long FRONT_MILLIS = 60000, BACKGROUND_MILLIS = 900000;
     private static final Random CHANCE = new Random();
@@ -399,8 +399,9 @@ public final class PlaySmartClient {
             }
         }
         int count = segment.lines.size();
-        boolean isBad = isKept || what.equals("set aside");
-        String told = count + " events: " + answer.status + ", " + what;
+        boolean isAside = what.equals("set aside"), isBad = isKept || isAside;
+        String told = EventQueue.counted(count) + ": " + answer.status + ", " + what;
+        if (isAside) told += why(answer);
         LOG.log(isBad ? Level.WARNING : Level.FINE, file.getName() + ", " + told);
         if (what.equals("stored")) done[0] += count;
         done[1] = answer.status;
@@ -451,6 +452,15 @@ public final class PlaySmartClient {
         }
         quietUntil = clock.monotonic() + pause;
         return "kept, next try in " + pause + " ms";
+    }
+
+    /** Returns what goes behind "set aside" in the log: no token, whatever an answer repeats. */
+    private String why(Http.Answer answer) {
+        String reason = answer.reason();
+        for (String token : tokens.values()) if (reason.contains(token)) return "";
+        if (reason.isEmpty()) return "";
+        int end = Math.min(reason.length(), REASON_CHARACTERS);
+        return ": " + reason.substring(0, end).replaceAll("[^ -~]+", "?");
     }
 
     /** Returns a token to try; null if there is none but one that was refused a moment ago. */

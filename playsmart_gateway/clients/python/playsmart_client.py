@@ -41,10 +41,12 @@ FLUSH_EVENTS = 50
 GZIP_FROM_BYTES = 1_000
 ANSWER_BYTES = LOOK_BYTES = 1_000_000
 REJECTED_FILES = 100
+REASON_CHARACTERS = 200
 CLOCK_SECONDS = 60
 FRONT_SECONDS, BACKGROUND_SECONDS, HOUR_SECONDS = 60, 900, 3_600
 _NAME = re.compile(r"[0-9a-f-]{36}-[0-9]{8,}\.ndjson(\.tmp)?")
 _PLAIN = re.compile("[!-~]+")  # what a header can have, without a space
+_ODD = re.compile("[^ -~]+")  # what makes more than a line of a log, or none that can be read
 _chance = random.SystemRandom()
 log = logging.getLogger("playsmart_client")
 
@@ -68,9 +70,9 @@ class Answer(NamedTuple):
     told: Any = None
     wait: float | None = None
 
-    def has(self, key: str) -> bool:
-        """Whether it is a gateway's, and not the login page of a hotel."""
-        return isinstance(self.told, dict) and bool(self.told.get(key))
+    def says(self, key: str) -> Any:
+        """Return what it has there; None if it is no gateway's, as the login page of a hotel."""
+        return self.told.get(key) if isinstance(self.told, dict) else None
 
 
 class Flushed(NamedTuple):
@@ -153,7 +155,7 @@ class Queue:
         if self._path is None or (os.fstat(self._file).st_nlink and if_deleted):
             return
         if not os.fstat(self._file).st_nlink:
-            log.warning("%s was deleted: %d events are lost", self._path.name, self._events)
+            log.warning("%s was deleted, with %s", self._path.name, _counted(self._events))
         self._path, self._events, self._bytes = None, 0, 0
         os.close(self._file)
 
@@ -466,7 +468,8 @@ class Client:
         is_bad = what == "set aside" or path in self._answered
         level = logging.WARNING if is_bad else logging.DEBUG
         count = len(segment.lines)
-        log.log(level, "%s, %d events: %s, %s", path.name, count, answer.status, what)
+        why = self._why(answer) if what == "set aside" else ""
+        log.log(level, "%s, %s: %s, %s%s", path.name, _counted(count), answer.status, what, why)
         return Flushed(count if what == "stored" else 0, answer.status), again
 
     def _settle(
@@ -476,12 +479,12 @@ class Client:
         path, user_id, status = segment.path, segment.head["user_id"], answer.status
         if self.opted_out:
             return "deleted", []
-        if status == 202 and answer.has("success"):
+        if status == 202 and answer.says("success") is True:
             self._refused.pop(user_id, None)
             path.unlink(missing_ok=True)
             self._failures = 0
             return "stored", []
-        if status == 413 or (status in (400, 422) and answer.has("error")):
+        if status == 413 or (status in (400, 422) and answer.says("error") is not None):
             if len(segment.lines) > 1:
                 return "halved", self.queue.halve(segment)
             self.queue.set_aside(path)
@@ -503,6 +506,18 @@ class Client:
             pause = answer.wait
         self._quiet_until = self._clock.monotonic() + pause
         return f"kept, next try in {pause:.1f} s", None  # what is younger does not overtake it
+
+    def _why(self, answer: Answer) -> str:
+        """Return what goes behind "set aside" in the log: no token, whatever an answer repeats."""
+        why = ""
+        with contextlib.suppress(LookupError, TypeError):
+            error = answer.says("error")
+            why = "" + error["message"]
+            first = error["details"][0]
+            why = (first["path"] + " " + first["message"]).strip()
+        if not why or any(token in why for token in self._tokens.values()):
+            return ""
+        return ": " + _ODD.sub("?", why[:REASON_CHARACTERS])
 
     def _token(self, user_id: str) -> str | None:
         """Return a token to try; None if there is none but one that was refused a moment ago."""
@@ -604,6 +619,10 @@ def _address(url: str) -> SplitResult:
         if host and parts.scheme in ("http", "https") and _PLAIN.fullmatch(host + parts.path):
             return parts
     raise ValueError("the url of a gateway is http://HOST or https://HOST")
+
+
+def _counted(events: int) -> str:
+    return "1 event" if events == 1 else f"{events} events"
 
 
 def _json(value: object) -> bytes:

@@ -15,7 +15,7 @@
  */
 export const VERSION = "1.0.0";
 const [FILE_EVENTS, FILE_BYTES, FLUSH_EVENTS] = [100, 48000, 50];
-const [GZIP_FROM_BYTES, ANSWER_BYTES, REJECTED_FILES] = [1000, 1000000, 100];
+const [GZIP_FROM_BYTES, ANSWER_BYTES, REJECTED_FILES, REASON_CHARACTERS] = [1000, 1000000, 100, 200];
 const [CLOCK_SECONDS, FRONT_SECONDS, BACKGROUND_SECONDS, HOUR_SECONDS] = [60, 60, 900, 3600];
 const LEAVING_BYTES = 60000; // of the 64 KiB that all that a closing page has under way share
 const PREFLIGHT_SECONDS = 300; // every browser keeps it as long
@@ -71,7 +71,7 @@ export class Queue {
         this.open = null;
         if (!closed || closed.file.close())
             return;
-        this.warn(`${closed.name} is gone: another process has sent its ${closed.events} events, or they are lost`);
+        this.warn(`${closed.name} is gone, with ${counted(closed.events)}: another process has sent it, or it is lost`);
     }
     /** Return the files to be sent, oldest first. */
     closed() {
@@ -359,7 +359,7 @@ export class Client {
                 }
                 else {
                     navigator.sendBeacon(this.url + "/ingest/events", body); // nobody is told: it is sent again
-                    this.tell("debug", `${name}, ${segment.lines.length} events: a beacon`);
+                    this.tell("debug", `${name}, ${counted(segment.lines.length)}: a beacon`);
                 }
             }
         });
@@ -419,7 +419,8 @@ export class Client {
             what = `${nameOfError(error)}, ${this.pause("kept")}`;
         }
         const isBad = what === "set aside" || this.answered.has(name);
-        this.tell(isBad ? "warn" : "debug", `${name}, ${lines.length} events: ${answer.status}, ${what}`);
+        const why = what === "set aside" ? this.why(answer) : "";
+        this.tell(isBad ? "warn" : "debug", `${name}, ${counted(lines.length)}: ${answer.status}, ${what}${why}`);
         if (what === "stored")
             flushed.sent += lines.length;
         flushed.status = answer.status || null;
@@ -438,7 +439,7 @@ export class Client {
             this.failures = 0;
             return ["stored", []];
         }
-        if (status === 413 || ((status === 400 || status === 422) && told?.error)) {
+        if (status === 413 || ((status === 400 || status === 422) && (told?.error ?? null) !== null)) {
             if (lines.length > 1)
                 return ["halved", this.queue.halve(segment)];
             this.queue.setAside(name);
@@ -456,6 +457,13 @@ export class Client {
             return ["waits for another token", [name]];
         }
         return [this.pause("kept", [404, 405, 410, 415].includes(status) ? HOUR_SECONDS : answer.wait), null];
+    }
+    /** Return what goes behind "set aside" in the log: no token, whatever an answer repeats. */
+    why(answer) {
+        const reason = reasonOf(answer);
+        if (!reason || [...this.tokens.values()].some((token) => reason.includes(token)))
+            return "";
+        return ": " + reason.slice(0, REASON_CHARACTERS).replace(/[^ -~]+/g, "?");
     }
     /** Send nothing for a while: what is younger does not overtake what waits. */
     pause(what, seconds) {
@@ -696,6 +704,18 @@ function settingsOf(answer, before) {
     catch {
         return before;
     }
+}
+/** Return what an answer says is wrong: its first detail, else its message; "" if it has neither. */
+function reasonOf(answer) {
+    const error = answer.told?.error;
+    if (typeof error?.message !== "string")
+        return "";
+    const first = Array.isArray(error.details) ? error.details[0] : null;
+    const isTold = typeof first?.path === "string" && typeof first.message === "string";
+    return isTold ? `${first.path} ${first.message}`.trim() : error.message;
+}
+function counted(events) {
+    return events === 1 ? "1 event" : `${events} events`;
 }
 /** Return a token if it is one: a promise has none yet, and a header takes not every letter. */
 function tokenOf(told) {

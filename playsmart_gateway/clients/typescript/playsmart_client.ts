@@ -16,7 +16,7 @@
 
 export const VERSION = "1.0.0";
 const [FILE_EVENTS, FILE_BYTES, FLUSH_EVENTS] = [100, 48_000, 50];
-const [GZIP_FROM_BYTES, ANSWER_BYTES, REJECTED_FILES] = [1_000, 1_000_000, 100];
+const [GZIP_FROM_BYTES, ANSWER_BYTES, REJECTED_FILES, REASON_CHARACTERS] = [1_000, 1_000_000, 100, 200];
 const [CLOCK_SECONDS, FRONT_SECONDS, BACKGROUND_SECONDS, HOUR_SECONDS] = [60, 60, 900, 3_600];
 const LEAVING_BYTES = 60_000; // of the 64 KiB that all that a closing page has under way share
 const PREFLIGHT_SECONDS = 300; // every browser keeps it as long
@@ -158,7 +158,7 @@ export class Queue {
     const closed = this.open;
     this.open = null;
     if (!closed || closed.file.close()) return;
-    this.warn(`${closed.name} is gone: another process has sent its ${closed.events} events, or they are lost`);
+    this.warn(`${closed.name} is gone, with ${counted(closed.events)}: another process has sent it, or it is lost`);
   }
 
   /** Return the files to be sent, oldest first. */
@@ -458,7 +458,7 @@ export class Client {
           this.sending = Promise.allSettled([this.sending, sent]);
         } else {
           navigator.sendBeacon(this.url + "/ingest/events", body); // nobody is told: it is sent again
-          this.tell("debug", `${name}, ${segment.lines.length} events: a beacon`);
+          this.tell("debug", `${name}, ${counted(segment.lines.length)}: a beacon`);
         }
       }
     });
@@ -513,7 +513,8 @@ export class Client {
       what = `${nameOfError(error)}, ${this.pause("kept")}`;
     }
     const isBad = what === "set aside" || this.answered.has(name);
-    this.tell(isBad ? "warn" : "debug", `${name}, ${lines.length} events: ${answer.status}, ${what}`);
+    const why = what === "set aside" ? this.why(answer) : "";
+    this.tell(isBad ? "warn" : "debug", `${name}, ${counted(lines.length)}: ${answer.status}, ${what}${why}`);
     if (what === "stored") flushed.sent += lines.length;
     flushed.status = answer.status || null;
     return again;
@@ -531,7 +532,7 @@ export class Client {
       this.failures = 0;
       return ["stored", []];
     }
-    if (status === 413 || ((status === 400 || status === 422) && told?.error)) {
+    if (status === 413 || ((status === 400 || status === 422) && (told?.error ?? null) !== null)) {
       if (lines.length > 1) return ["halved", this.queue.halve(segment)];
       this.queue.setAside(name);
       return ["set aside", []];
@@ -548,6 +549,13 @@ export class Client {
       return ["waits for another token", [name]];
     }
     return [this.pause("kept", [404, 405, 410, 415].includes(status) ? HOUR_SECONDS : answer.wait), null];
+  }
+
+  /** Return what goes behind "set aside" in the log: no token, whatever an answer repeats. */
+  private why(answer: Answer): string {
+    const reason = reasonOf(answer);
+    if (!reason || [...this.tokens.values()].some((token) => reason.includes(token))) return "";
+    return ": " + reason.slice(0, REASON_CHARACTERS).replace(/[^ -~]+/g, "?");
   }
 
   /** Send nothing for a while: what is younger does not overtake what waits. */
@@ -795,6 +803,19 @@ function settingsOf(answer: Answer, before: Settings): Settings {
   } catch {
     return before;
   }
+}
+
+/** Return what an answer says is wrong: its first detail, else its message; "" if it has neither. */
+function reasonOf(answer: Answer): string {
+  const error = answer.told?.error;
+  if (typeof error?.message !== "string") return "";
+  const first = Array.isArray(error.details) ? error.details[0] : null;
+  const isTold = typeof first?.path === "string" && typeof first.message === "string";
+  return isTold ? `${first.path} ${first.message}`.trim() : error.message;
+}
+
+function counted(events: number): string {
+  return events === 1 ? "1 event" : `${events} events`;
 }
 
 /** Return a token if it is one: a promise has none yet, and a header takes not every letter. */

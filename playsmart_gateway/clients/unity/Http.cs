@@ -14,10 +14,19 @@ namespace PlaySmart {
         public double? Wait;
         public DateTime? Date;
 
-        /// <summary>Whether it is a gateway's, and not the login page of a hotel.</summary>
-        public bool Has(string key) {
-            object value = Field(Told, key);
-            return value != null && !false.Equals(value);
+        /// <summary>Return what it has there; null if it is no gateway's, as the login page of a hotel.</summary>
+        public object Says(string key) {
+            return Field(Told, key);
+        }
+
+        /// <summary>Return what it says is wrong: its first detail, else its message; "" if neither.</summary>
+        public string Reason() {
+            object error = Says("error");
+            var details = Field(error, "details") as List<object>;
+            object first = details != null && details.Count > 0 ? details[0] : null;
+            string path = Field(first, "path") as string, rule = Field(first, "message") as string;
+            if (!(Field(error, "message") is string message)) return "";
+            return path != null && rule != null ? (path + " " + rule).Trim() : message;
         }
 
         /// <summary>Return a field of what may be an object; null if it is none, or has none.</summary>

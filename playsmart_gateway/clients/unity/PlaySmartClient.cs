@@ -5,6 +5,7 @@ using System.IO;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.RegularExpressions;
 using System.Threading;
 
 namespace PlaySmart {
@@ -17,7 +18,7 @@ namespace PlaySmart {
     public sealed class PlaySmartClient {
         public const string Version = "1.0.0";
         internal const int HourSeconds = 3600;
-        private const int FlushEvents = 50, GzipFromBytes = 1000, ClockSeconds = 60;
+        private const int FlushEvents = 50, GzipFromBytes = 1000, ClockSeconds = 60, ReasonCharacters = 200;
         private const int FrontSeconds = 60, BackgroundSeconds = 900, MostFailures = 16;
         private static readonly UTF8Encoding Utf8 = new UTF8Encoding(false);
 
@@ -294,7 +295,8 @@ namespace PlaySmart {
             if (what == "stored") done.Sent += segment.Count;
             bool isWarning = what == "set aside" || what.StartsWith("not done", StringComparison.Ordinal);
             Say(isWarning ? _options.Warn : _options.Debug, string.Format(CultureInfo.InvariantCulture,
-                "{0}, {1} events: {2}, {3}", Path.GetFileName(path), segment.Count, answer.Status, what));
+                "{0}, {1}: {2}, {3}{4}", Path.GetFileName(path), Counted(segment.Count), answer.Status, what,
+                what == "set aside" ? Why(answer) : ""));
             return again;
         }
 
@@ -303,13 +305,13 @@ namespace PlaySmart {
             string player = segment.UserId;
             int status = answer.Status;
             if (_optedOut) return "deleted";
-            if (status == 202 && answer.Has("success")) {
+            if (status == 202 && true.Equals(answer.Says("success"))) {
                 _refused.Remove(player);
                 File.Delete(segment.Path);
                 _failures = 0;
                 return "stored";
             }
-            if (status == 413 || ((status == 400 || status == 422) && answer.Has("error"))) {
+            if (status == 413 || ((status == 400 || status == 422) && answer.Says("error") != null)) {
                 if (segment.Count > 1) {
                     again = _queue.Halve(segment);
                     return "halved";
@@ -334,6 +336,21 @@ namespace PlaySmart {
             bool isWrong = status == 404 || status == 405 || status == 410 || status == 415;
             double pause = Pause(isWrong ? HourSeconds : answer.Wait);
             return string.Format(CultureInfo.InvariantCulture, "kept, next try in {0:0.0} s", pause);
+        }
+
+        /// <summary>Return what goes behind "set aside" in the log: no token, whatever an answer repeats.</summary>
+        private string Why(Answer answer) {
+            string reason = answer.Reason();
+            foreach (string token in _tokens.Values) {
+                if (reason.Contains(token)) return "";
+            }
+            if (reason == "") return "";
+            reason = reason.Substring(0, Math.Min(reason.Length, ReasonCharacters));
+            return ": " + Regex.Replace(reason, "[^ -~]+", "?");
+        }
+
+        private static string Counted(int events) {
+            return events == 1 ? "1 event" : events.ToString(CultureInfo.InvariantCulture) + " events";
         }
 
         /// <summary>Return how long to wait after one more failure, in seconds.</summary>

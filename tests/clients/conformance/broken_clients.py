@@ -163,7 +163,7 @@ class NeverDeletes(GoodClient):
 class KeepsWhatWasRejected(NeverDeletes):
     @override
     def keeps(self, answer: Answer) -> bool:
-        return answer.has("rejected")
+        return answer.says("rejected") is not None
 
 
 class KeepsPoison(GoodClient):
@@ -232,6 +232,18 @@ class NeverWakes(GoodClient):
 
 
 # --- tokens and players
+
+
+class SaysNoReason(GoodClient):
+    @override
+    def _why(self, answer: Answer) -> str:
+        return ""
+
+
+class RepeatsAnyReason(GoodClient):
+    @override
+    def _why(self, answer: Answer) -> str:
+        return f": {answer.told}"
 
 
 class LogsItsToken(GoodClient):
