@@ -17,7 +17,7 @@ import msgspec
 from playsmart_gateway.auth.issuing import ACCESS_SECONDS
 from playsmart_gateway.auth.keys import weakness
 from playsmart_gateway.auth.tokens import TokenVerifier
-from playsmart_gateway.config import Auth, Config
+from playsmart_gateway.config import Auth, Config, Properties
 from playsmart_gateway.config.verifier import verifier_for
 from playsmart_gateway.console.inspector.hub import MAX_WATCHERS, Inspector
 from playsmart_gateway.dialects import ALL
@@ -42,6 +42,7 @@ from playsmart_gateway.pipeline.wiring import KINDS, Kinds, Wiring
 from playsmart_gateway.stores.background import (
     audit_task,
     losses_task,
+    properties_task,
     revocations_task,
     rollup_task,
     runs_task,
@@ -52,6 +53,7 @@ from playsmart_gateway.stores.contract import (
     TakeTurn,
 )
 from playsmart_gateway.stores.open import open_store
+from playsmart_gateway.stores.rollups import Property
 from playsmart_gateway.stream import open_publisher
 from playsmart_gateway.stream.acks import Acks
 from playsmart_gateway.stream.options import (
@@ -208,6 +210,17 @@ def jetstream_for(config: Config) -> JetStreamOptions:
     return JetStreamOptions(**msgspec.structs.asdict(config.nats), largest_batch_bytes=largest)
 
 
+def properties_of(config: Config) -> list[Property]:
+    """Return what games of ``config`` name otherwise than by default."""
+    usual = msgspec.structs.asdict(Properties())
+    return [
+        Property(game.id, meaning, name)
+        for game in config.games
+        for meaning, name in msgspec.structs.asdict(game.properties).items()
+        if name != usual[meaning]
+    ]
+
+
 def rules_for(config: Config) -> list[Rule]:
     """Return what each configured game pays now.
 
@@ -309,6 +322,8 @@ def parts_for(
         beside["losses"] = losses_task(readers.audit, rollups, stats, **clocks).run
         if rollups is not None:
             share = config.figures.cpu_share
+            named, clock = properties_of(config), machine.clock
+            beside["properties"] = properties_task(rollups, named, stats, clock=clock).run
             beside["figures"] = rollup_task(rollups, share, stats, machine.clock).run
     if config.accounts.enabled:
         clocks = {"clock": machine.clock, "wall": machine.wall}

@@ -8,7 +8,7 @@ from playsmart_gateway.deploy import FILES, read_file
 @click.command("deploy")
 @click.argument("name", required=False, type=click.Choice(list(FILES)))
 def deploy_command(name: str | None) -> None:
-    """Print a file by NAME: container, systemd, kubernetes, nginx, alerts or grafana.
+    """Print a file by NAME: container, systemd, nginx, kubernetes, alerts, grafana(-players).
 
     Its head says what to change; the manual's chapter `deploy` says why it is as it is. Without a
     NAME the files are listed.

@@ -210,8 +210,21 @@ Amount = Annotated[int, msgspec.Meta(ge=0, le=MAX_BASE_AMOUNT)]
 Multiplier = Annotated[float, msgspec.Meta(ge=0, le=MAX_MULTIPLIER)]
 
 
+PropertyName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class Properties(Section, frozen=True):
+    """What a game calls, in the customdata of a purchase, what is asked of it."""
+
+    price: PropertyName = "price"
+    currency: PropertyName = "currency"
+    country: PropertyName = "country"
+    platform: PropertyName = "platform"
+    app_version: PropertyName = "app_version"
+
+
 class Game(Section, frozen=True):
-    """One game and the coins that it pays."""
+    """One game, the coins that it pays, and how it names what is asked of its events."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
     coins_enabled: bool = False
@@ -227,6 +240,7 @@ class Game(Section, frozen=True):
     ads_enabled: bool = False
     game_mode: str = "standard"
     maintenance: bool = False
+    properties: Properties = Properties()
 
 
 class Log(Section, frozen=True):

@@ -24,6 +24,7 @@ FILES = {
     "nginx": DeployFile("nginx.conf", "TLS and kept connections in front of it"),
     "alerts": DeployFile("alerts.yaml", "Prometheus rules: what an operator has to hear of"),
     "grafana": DeployFile("grafana.json", "a Grafana dashboard of /metrics, to import"),
+    "grafana-players": DeployFile("grafana-players.json", "the same of players, from PostgreSQL"),
 }
 """What there is, by the name that the command takes."""
 

@@ -9,7 +9,7 @@ is added up, a piece of their table at a time. Of accounts it is asked whose tok
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from playsmart_gateway.errors import SinkRejected
@@ -17,7 +17,7 @@ from playsmart_gateway.metrics import Stats
 from playsmart_gateway.stores.contract import Accounts, LossSums, Rollups, Upkeep
 from playsmart_gateway.stores.losses import QUIET_SECONDS, Losses
 from playsmart_gateway.stores.readers import Checks, LossReader
-from playsmart_gateway.stores.rollups import DAY, DAYS_SHOWN, RolledUp
+from playsmart_gateway.stores.rollups import DAY, DAYS_SHOWN, Property, RolledUp
 from playsmart_gateway.tasks import PacedTask
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ RUN_RESTS = 19
 RUN_IDLE_SECONDS = 3_600.0
 """Between two looks at all runs."""
 
+PROPERTIES_IDLE_SECONDS = 3_600.0
 LOSS_IDLE_SECONDS = 600.0
 MAX_LOSSES = 10_000
 """Groups that are told apart: some megabytes, and a tenth of a second to write them."""
@@ -144,6 +145,29 @@ def runs_task(
         idle_seconds=RUN_IDLE_SECONDS,
         clock=clock,
         failed=partial(stats.count_side_failure, "runs"),
+    )
+
+
+def properties_task(
+    rollups: Rollups,
+    properties: Sequence[Property],
+    stats: Stats,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> PacedTask:
+    """Return what tells a store how games name what its views look for."""
+
+    async def step() -> bool:
+        await rollups.name_properties(properties)
+        return False
+
+    return PacedTask(
+        step,
+        "the views do not know how games name their properties",
+        rests=0,
+        idle_seconds=PROPERTIES_IDLE_SECONDS,
+        clock=clock,
+        failed=partial(stats.count_side_failure, "properties"),
     )
 
 

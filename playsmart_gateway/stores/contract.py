@@ -27,7 +27,7 @@ from playsmart_gateway.stores.models import (
     Written,
 )
 from playsmart_gateway.stores.readers import Reader
-from playsmart_gateway.stores.rollups import Figures, RolledUp
+from playsmart_gateway.stores.rollups import Figures, Property, RolledUp
 
 TakeTurn = Callable[[], AbstractAsyncContextManager[None]]
 """Has a turn at the store while entered; ``contextlib.nullcontext`` where nobody else writes."""
@@ -351,6 +351,10 @@ class Rollups(LossSums, Protocol):
         Raises:
             SinkRejected: the sums take nothing else either; nothing is left out.
         """
+        ...
+
+    async def name_properties(self, properties: Sequence[Property]) -> None:
+        """Have the views look for these properties by these names, and for all others as usual."""
         ...
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:

@@ -1,5 +1,7 @@
 """What a store can tell about games over time."""
 
+from typing import NamedTuple
+
 import msgspec
 
 DAY = 86_400
@@ -10,6 +12,14 @@ SPANS = {3_600: 60, DAY: 900, 7 * DAY: 7_200, 30 * DAY: 28_800}
 
 DAYS_SHOWN = 30
 """What is kept by day is shown for 7 days in the short ranges and for so many in the long one."""
+
+
+class Property(NamedTuple):
+    """In a game's customdata, what has the ``meaning`` (price, country ...) is called ``name``."""
+
+    game_id: str
+    meaning: str
+    name: str
 
 
 class RolledUp(msgspec.Struct, frozen=True):

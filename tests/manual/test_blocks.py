@@ -25,6 +25,7 @@ from playsmart_gateway.dialects import load_config
 from tests import ROOT
 from tests.manual.blocks import ALL, Block, block, blocks
 from tests.support import warm
+from tests.support.figures import wait_for_figures
 from tests.support.polling import PATIENCE_SECONDS
 from tests.support.process import RunningGateway, clean_environment
 from tests.support.teak import CREDENTIALS
@@ -172,8 +173,12 @@ class Sandbox:
         """Have the players of the examples do what the commands are about."""
         secret = (self.folder / "data" / "dev-secret").read_text("utf-8").strip()
         self.gateway.secret = secret
-        for type_ in ("AppOpen", "LevelCompleted", "GameEnd"):
-            event = make_event(type_, customdata={"level": 5, "score": 4800})
+        said = {"level": 5, "score": 4800, "price": 4.99, "currency": "EUR", "country": "DE"}
+        kinds = ("AppOpen", "LevelCompleted", "GameEnd", "IAPPurchase", "Custom")
+        for type_ in kinds:
+            event = make_event(type_, customdata=said)
+            if type_ == "Custom":
+                event["customEventName"] = "boss_defeated"
             upload = make_upload(
                 PLAYER, event, game_id="com.example.stackblaster", run=str(uuid.uuid4()), **RUN
             )
@@ -183,6 +188,7 @@ class Sandbox:
         done = {"eventId": "daily_login", "userId": "user123"}
         assert self.gateway.client.post("/event", json=done, headers=headers).status_code == 200
         self.gateway.settle()
+        wait_for_figures(self.gateway)
         with closing(sqlite3.connect(self.folder / "data" / "playsmart.db")) as database:
             database.execute(AN_HOUR_AGO)
             database.commit()

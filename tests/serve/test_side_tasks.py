@@ -22,6 +22,7 @@ from playsmart_gateway.stores.models import Audited
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.rollups import (
     Figures,
+    Property,
     RolledUp,
 )
 from tests.support.doubles import make_batch
@@ -51,6 +52,9 @@ class BrokenFigures:
         raise ZeroDivisionError
 
     async def keep_losses(self, losses: Sequence[Loss]) -> None:
+        raise ZeroDivisionError
+
+    async def name_properties(self, properties: Sequence[Property]) -> None:
         raise ZeroDivisionError
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:

@@ -32,6 +32,7 @@ from playsmart_gateway.stores.models import (
 )
 from playsmart_gateway.stores.rollups import (
     Figures,
+    Property,
     RolledUp,
 )
 from playsmart_gateway.tasks import TROUBLED_SECONDS
@@ -111,6 +112,9 @@ class ScriptedRollups:
 
     async def keep_losses(self, losses: Sequence[Loss]) -> None:
         self.losses.append(losses)
+
+    async def name_properties(self, properties: Sequence[Property]) -> None:
+        raise AssertionError("that is another task's")
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
         raise AssertionError("nobody looks")

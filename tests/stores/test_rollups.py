@@ -6,46 +6,22 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import strategies as st
 
 from playsmart_gateway.economy.coins import Rule
-from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.contract import Rollups, Store
 from playsmart_gateway.stores.open import open_store
 from playsmart_gateway.stores.rollups import (
     DAY,
     SPANS,
     Field,
 )
+from tests.support.counted import Row, batch, keeper, row
 from tests.support.figures import follow_to_the_end, following_by_hand
 from tests.support.stores import empty, for_all, select
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PAYING = Rule("a", 7, 7, level_millionths=1_000_000)
-Row = list[Any]
-
-
-def keeper(sink: Store) -> Rollups:
-    figures = sink.rollups()
-    assert figures is not None
-    return figures
-
-
-def row(kind: str = "AppOpen", name: str | None = None, **data: object) -> Row:
-    return [kind, name, "2026-04-22T14:30:00Z", data or None]
-
-
-def batch(
-    sequence: int, user: str, at: datetime, *rows: Row, game: str = "a", source: str = "playsmart"
-) -> Batch:
-    listed = list(rows) or [row()]
-    return Batch(
-        source=source, game_id=game, user_id=user, count=len(listed),
-        rows=msgspec.json.encode(listed), journal="22" * 16, sequence=sequence,
-        received_at=int(at.timestamp() * 1_000_000),
-    )  # fmt: skip
 
 
 async def tables(url: str) -> dict[str, list[tuple[Any, ...]]]:

@@ -26,8 +26,10 @@ from playsmart_gateway.stores.postgres.rollup import (
 from playsmart_gateway.stores.postgres.schema import printed_time
 from playsmart_gateway.stores.rollups import (
     Figures,
+    Property,
     RolledUp,
 )
+from playsmart_gateway.stores.sql import properties as sql_properties
 from playsmart_gateway.stores.sql import runs
 from playsmart_gateway.stores.sql.dashboard import (
     MAX_ROWS,
@@ -174,6 +176,11 @@ class PostgresRollups(Rollups):
     async def keep_losses(self, losses: Sequence[Loss]) -> None:
         async with self._store.transaction() as db:
             await runs.keep_losses(db, losses)
+
+    @override
+    async def name_properties(self, properties: Sequence[Property]) -> None:
+        async with self._store.transaction() as db:
+            await sql_properties.name_properties(db, properties)
 
     @override
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:

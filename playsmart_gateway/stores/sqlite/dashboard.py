@@ -17,8 +17,10 @@ from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.losses import Loss
 from playsmart_gateway.stores.rollups import (
     Figures,
+    Property,
     RolledUp,
 )
+from playsmart_gateway.stores.sql import properties as sql_properties
 from playsmart_gateway.stores.sql import runs
 from playsmart_gateway.stores.sql.dashboard import (
     MAX_ROWS,
@@ -137,6 +139,11 @@ class SqliteRollups(Rollups):
     async def keep_losses(self, losses: Sequence[Loss]) -> None:
         async with self._store.writing() as db:
             await runs.keep_losses(db, losses)
+
+    @override
+    async def name_properties(self, properties: Sequence[Property]) -> None:
+        async with self._store.writing() as db:
+            await sql_properties.name_properties(db, properties)
 
     @override
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
