@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -106,16 +106,21 @@ class Target:
         arguments += ["--life", str(self.life_seconds)]
         for key, value in self.settings.items():
             arguments += ["--set", f"{key}={value}"]
+        if self._prefix:
+            command = [*self._prefix, sys.executable, "-m", "tests.support.program", *arguments]
+            self._run(command, ROOT, {"PYTHONPATH": str(ROOT)})
+            return
         with self._log() as log:
-            if not self._prefix:
-                self._process = warm.start(
-                    arguments, folder=ROOT, environment=os.environ, stdout=log, main=self.program
-                )
-                return
+            self._process = warm.start(
+                arguments, folder=ROOT, environment=os.environ, stdout=log, main=self.program
+            )
+
+    def _run(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        with self._log() as log:
             self._process = subprocess.Popen(
-                [*self._prefix, sys.executable, "-m", "tests.support.program", *arguments],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                command,
+                cwd=folder,
+                env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -166,7 +171,8 @@ class Target:
             self._process.send_signal(signal.SIGSTOP)  # or it would start workers again
             workers = self.workers()
             for pid in (*workers, self._process.pid):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it was just ending by itself
+                    os.kill(pid, signal.SIGKILL)
             self._process.wait(30)
             while any(Path(f"/proc/{pid}").exists() for pid in workers):
                 time.sleep(0.001)  # whoever adopted them has yet to hear of it
@@ -174,7 +180,10 @@ class Target:
     def workers(self) -> list[int]:
         """Return the processes of the workers, if there are several."""
         pid = self.process.pid
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        with contextlib.suppress(FileNotFoundError):
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+            return [int(each) for each in children.split()]
+        return []
 
     def kill_a_worker(self, place: int) -> None:
         """SIGKILL one of the workers; nothing if it has none, or is just starting that one."""
