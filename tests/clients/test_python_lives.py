@@ -1,7 +1,6 @@
 """The client for Python as a process, with a gateway that runs: what was kept is stored, once."""
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -10,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from playsmart_gateway.clients.conformance.adapter import Adapter, Broken, Unsupported
 from playsmart_gateway.clients.python.adapter import Adapter as InProcess
 from playsmart_gateway.clients.python.playsmart_client import Client
-from tests import ROOT
 from tests.clients.scripted import GAME, PLAYER, scripted_gateway
-from tests.support.polling import wait_until
+from tests.support.polling import PATIENCE_SECONDS, wait_until
 from tests.support.process import StartGateway
 
 pytestmark = pytest.mark.process
@@ -23,34 +22,8 @@ ADAPTER = (sys.executable, "-m", "playsmart_gateway.clients.python.adapter")
 LIVES = 4
 
 
-class Adapter:
-    """The adapter as a process, told what to do in lines."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            ADAPTER, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
-
-    def tell(self, do: str, **more: object) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps({"do": do, **more}).encode() + b"\n")
-
-    def answer(self) -> dict[str, Any]:
-        assert self.process.stdout
-        told = json.loads(self.process.stdout.readline())
-        assert isinstance(told, dict)
-        return told
-
-    def ask(self, do: str, **more: object) -> dict[str, Any]:
-        self.tell(do, **more)
-        return self.answer()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe
-            pipe.close()
+def ask(adapter: Adapter, do: str, **more: object) -> dict[str, Any]:
+    return adapter.ask({"do": do, **more})
 
 
 @pytest.fixture
@@ -69,21 +42,21 @@ def test_what_a_killed_game_has_kept_is_stored_once_and_in_its_order(
     who = {"url": gateway.url, "user": PLAYER, "game": GAME, "token": gateway.token(PLAYER)}
     kept = 0
     for life in range(LIVES):
-        adapter = Adapter()
+        adapter = Adapter(ADAPTER, PATIENCE_SECONDS)
         lives.append(adapter)
-        assert adapter.ask("init", dir=str(tmp_path / "queue"), **who) == {"ok": True}
+        assert ask(adapter, "init", dir=str(tmp_path / "queue"), **who) == {"ok": True}
         for _ in range(120 + life):
-            assert adapter.ask("track", type="AppOpen", data={"n": kept})["ok"]
+            assert ask(adapter, "track", type="AppOpen", data={"n": kept})["ok"]
             kept += 1
         if life % 2:
-            adapter.tell("flush")
+            adapter.tell([{"do": "flush"}])
             if life > 1:
                 wait_until(lambda: gateway.events_after(0) or None)
         adapter.kill()
-    adapter = Adapter()
+    adapter = Adapter(ADAPTER, PATIENCE_SECONDS)
     lives.append(adapter)
-    adapter.ask("init", dir=str(tmp_path / "queue"), **who)
-    assert adapter.ask("flush")["left"] == 0
+    ask(adapter, "init", dir=str(tmp_path / "queue"), **who)
+    assert ask(adapter, "flush")["left"] == 0
     gateway.settle()
     stored = [json.loads(row["customdata"])["n"] for row in gateway.events_after(0)]
     assert sorted(stored) == list(range(kept))
@@ -111,33 +84,36 @@ def states(told: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def test_the_adapter_speaks_the_protocol(tmp_path: Path, lives: list[Adapter]) -> None:
-    adapter = Adapter()
+    adapter = Adapter(ADAPTER, PATIENCE_SECONDS)
     lives.append(adapter)
-    assert adapter.ask("state") == {"ok": False, "error": "LookupError"}
-    assert adapter.ask("dance") == {"ok": False, "error": "unsupported"}
+    with pytest.raises(Broken, match="state failed: LookupError"):
+        ask(adapter, "state")
+    with pytest.raises(Unsupported):
+        ask(adapter, "dance")
     with scripted_gateway() as gateway:
         gateway.script(401)
         who = {"url": gateway.url, "user": "a", "game": GAME, "token": "old"}
-        assert adapter.ask("init", dir=str(tmp_path / "q"), **who) == {"ok": True}
-        assert adapter.ask("track", type="Custom", name="boss", data={"n": 0}) == {"ok": True}
-        assert states(adapter.ask("state")) == (1, False, False)
-        assert adapter.ask("flush") == {"ok": True, "sent": 0, "left": 1, "status": 401}
-        assert adapter.ask("token", token="new") == {"ok": True}
-        assert adapter.ask("flush") == {"ok": True, "sent": 1, "left": 0, "status": 202}
-        assert adapter.ask("flush") == {"ok": True, "sent": 0, "left": 0, "status": None}
-        run = adapter.ask("state")["run"]
+        assert ask(adapter, "init", dir=str(tmp_path / "q"), **who) == {"ok": True}
+        assert ask(adapter, "track", type="Custom", name="boss", data={"n": 0}) == {"ok": True}
+        assert states(ask(adapter, "state")) == (1, False, False)
+        assert ask(adapter, "flush") == {"ok": True, "sent": 0, "left": 1, "status": 401}
+        assert ask(adapter, "token", token="new") == {"ok": True}
+        assert ask(adapter, "flush") == {"ok": True, "sent": 1, "left": 0, "status": 202}
+        assert ask(adapter, "flush") == {"ok": True, "sent": 0, "left": 0, "status": None}
+        run = ask(adapter, "state")["run"]
         assert [each.batch["run"] for each in gateway.requests] == [run, run]
-        assert adapter.ask("track", type="AppOpen", data={"n": 1}) == {"ok": True}
-        assert adapter.ask("background") == {"ok": True}
+        assert ask(adapter, "track", type="AppOpen", data={"n": 1}) == {"ok": True}
+        assert ask(adapter, "background") == {"ok": True}
         assert gateway.sent[-1] == (1, 1)
-        assert adapter.ask("clock", seconds=-86_400) == {"ok": True}
-        assert adapter.ask("track", type="AppOpen", data={"n": 2}) == {"ok": True}
-        assert adapter.ask("flush")["sent"] == 1
+        assert ask(adapter, "clock", seconds=-86_400) == {"ok": True}
+        assert ask(adapter, "track", type="AppOpen", data={"n": 2}) == {"ok": True}
+        assert ask(adapter, "flush")["sent"] == 1
         assert gateway.requests[-1].batch["run"] != run
-        assert adapter.ask("optout") == {"ok": True}
-        assert adapter.ask("track", type="AppOpen") == {"ok": True}
-        assert states(adapter.ask("state")) == (0, True, False)
-        assert adapter.ask("optin") == {"ok": True}
-        assert adapter.ask("track") == {"ok": False, "error": "TypeError"}
-        assert adapter.ask("quit") == {"ok": True}
-    assert adapter.process.wait(30) == 0
+        assert ask(adapter, "optout") == {"ok": True}
+        assert ask(adapter, "track", type="AppOpen") == {"ok": True}
+        assert states(ask(adapter, "state")) == (0, True, False)
+        assert ask(adapter, "optin") == {"ok": True}
+        with pytest.raises(Broken, match="track failed: TypeError"):
+            ask(adapter, "track")
+        assert ask(adapter, "quit") == {"ok": True}
+    assert adapter.ends()

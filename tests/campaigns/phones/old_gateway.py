@@ -4,7 +4,6 @@ It runs under this interpreter, with the packages that are installed for the one
 """
 
 import io
-import os
 import subprocess
 import sys
 import tarfile
@@ -52,17 +51,6 @@ class OldGateway(Target):
     def start(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True)
         settings = [f"{key}={value}" for key, value in self.settings.items()]
-        with self._log() as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM.format(self.life_seconds)],
-                cwd=self.data,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": str(self._code),
-                    **environment(self.port, self.data, settings),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        command = [sys.executable, "-P", "-c", _PROGRAM.format(self.life_seconds)]
+        packages = {"PYTHONPATH": str(self._code)}
+        self._run(command, self.data, packages | environment(self.port, self.data, settings))
