@@ -65,22 +65,23 @@ def encode(batch: Batch) -> tuple[bytes, bytes]:
 
     ``journal`` must be 32 hexadecimal digits, and each text at most 65,535 bytes, as JSON too.
     """
+    rows, mark, pack, about = batch.rows, MARK, _HEADER.pack, b""
+    run: tuple[bytes | int, ...] = ()
     source, game, user = batch.source.encode(), batch.game_id.encode(), batch.user_id.encode()
-    name = bytes.fromhex(batch.journal), batch.sequence
-    lengths = len(source), len(game), len(user)
-    fixed = *name, batch.received_at, batch.count, _CODES[batch.kind]
-    about = b""
-    if not batch.run:
-        mark, head = MARK, _HEADER.pack(*fixed, *lengths)
-    elif batch.about is None:
-        mark, head = RUN_MARK, _RUN_HEADER.pack(*fixed, batch.run, batch.seq, *lengths)
-    else:
-        about = _encode_about(batch.about)
-        run = batch.run, batch.seq, len(about)
-        mark, head = ABOUT_MARK, _ABOUT_HEADER.pack(*fixed, *run, *lengths)
-    head += source + game + user + about
-    checksum = zlib.crc32(batch.rows, zlib.crc32(head))
-    return _FRAME.pack(mark, len(head) + len(batch.rows), checksum) + head, batch.rows
+    if batch.run:
+        mark, pack, run = RUN_MARK, _RUN_HEADER.pack, (batch.run, batch.seq)
+        if batch.about is not None:
+            about = _encode_about(batch.about)
+            mark, pack, run = ABOUT_MARK, _ABOUT_HEADER.pack, (*run, len(about))
+    head = b"%b%b%b%b%b" % (
+        pack(
+            bytes.fromhex(batch.journal), batch.sequence, batch.received_at, batch.count,
+            _CODES[batch.kind], *run, len(source), len(game), len(user),
+        ),
+        source, game, user, about,
+    )  # fmt: skip
+    checksum = zlib.crc32(rows, zlib.crc32(head))
+    return _FRAME.pack(mark, len(head) + len(rows), checksum) + head, rows
 
 
 def decode(content: bytes) -> Batch | None:

@@ -5,9 +5,11 @@ what each dialect needs of a request: the media type, the capped body, the token
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
+import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
@@ -54,7 +56,7 @@ CUT = "playsmart.cut"
 more of it, and what to answer."""
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """One whole answer; whoever sends it adds its length and the request id.
 
     The rest is for whoever watches: ``batch`` is what was accepted of the request, ``is_stored`` if
@@ -66,7 +68,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
-    headers: list[tuple[bytes, bytes]]
+    headers: Sequence[tuple[bytes, bytes]]
     batch: Batch | None = None
     is_stored: bool = False
     points: int = 0
@@ -168,7 +170,7 @@ class Endpoint(ABC, Generic[Who, Asked]):
             if key := headers.get(b"idempotency-key"):
                 self.name(asked, key)
             answer = await self.act(who, asked, size)
-            return answer if inflation is None else answer._replace(inflated=body)
+            return answer if inflation is None else replace(answer, inflated=body)
         except Disconnected:
             return None
         except Refused as error:
@@ -179,7 +181,7 @@ class Endpoint(ABC, Generic[Who, Asked]):
             if inflation is not None:
                 inflation.let_go()
         answer = self._refuse(refusal, who, size)
-        return answer if inflation is None else answer._replace(inflated=inflation.content)
+        return answer if inflation is None else replace(answer, inflated=inflation.content)
 
     def attempt(self, headers: Headers, body: bytes, settle: Settle) -> bool:
         """Answer a request that is here as a whole, if that needs nothing but its batch settled.

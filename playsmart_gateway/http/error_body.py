@@ -12,6 +12,9 @@ from typing import Any, NamedTuple, Self
 from playsmart_gateway.errors import Detail, Refused, UnsupportedEncoding
 
 JSON_TYPE = (b"content-type", b"application/json")
+ONLY_JSON = (JSON_TYPE,)
+"""The headers of most answers."""
+
 MAX_DETAILS = 20
 """A request can be wrong in thousands of places; after this many only their number is told."""
 

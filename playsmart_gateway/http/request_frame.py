@@ -11,6 +11,7 @@ from random import getrandbits
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
+from msgspec.structs import replace
 from starlette.responses import Response
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,8 +30,8 @@ access_logger = logging.getLogger("playsmart_gateway.access")
 H = TypeVar("H", bound="Heard")
 RawHeaders = list[tuple[bytes, bytes]]
 
-SendAtOnce = Callable[[int, RawHeaders, bytes], None]
-"""Sends a whole answer: its status, headers and body."""
+SendAtOnce = Callable[[Answer, bytes], None]
+"""Sends an answer, with the id of its request."""
 
 Attempt = Callable[[bytes, Headers, bytes, SendAtOnce], bool]
 """See ``RequestFrame.attempt``."""
@@ -131,7 +132,7 @@ class RequestFrame:
     ) -> None:
         self._app = app
         self._endpoints = endpoints
-        self._targets = {quote(path).encode(): path for path in endpoints}
+        self._targets = {quote(path).encode(): (path, each) for path, each in endpoints.items()}
         self._stats = stats
         self._clock = clock
         self._log_access = log_access
@@ -191,16 +192,16 @@ class RequestFrame:
         application is to be called. It costs half of that: there is no scope, no task and no
         event of the request, and whoever settles its batch writes the answer.
         """
-        path = self._targets.get(target)
-        if path is None or (self._observer is not None and self._observer.watched):
+        found = self._targets.get(target)
+        if found is None or (self._observer is not None and self._observer.watched):
             return False
-        endpoint = self._endpoints[path]
+        path, endpoint = found
         started = self._clock()
         request_id = request_id_of(headers)
 
         def settle(answer: Answer) -> None:
             try:
-                send(answer.status, _headed(answer, request_id), answer.body)
+                send(answer, request_id)
                 self._note("POST", path, request_id, answer, self._clock() - started)
             except Exception as error:  # noqa: BLE001 - the others of its group are to be settled
                 _log(error, request_id)
@@ -288,15 +289,13 @@ def request_id_of(headers: Headers) -> bytes:
 
 
 def _headed(answer: Answer, request_id: bytes) -> RawHeaders:
-    headers = answer.headers
-    headers += ((b"content-length", b"%d" % len(answer.body)), (b"x-request-id", request_id))
-    return headers
+    length = b"%d" % len(answer.body)
+    return [*answer.headers, (b"content-length", length), (b"x-request-id", request_id)]
 
 
 def _not_post(endpoint: Endpoint[Any, Any]) -> Answer:
     answer = endpoint.answer_to(MethodNotAllowed())
-    answer.headers.append((b"allow", b"POST"))
-    return answer
+    return replace(answer, headers=[*answer.headers, (b"allow", b"POST")])
 
 
 def _log(error: Exception, request_id: bytes) -> None:

@@ -65,19 +65,32 @@ class Buffer:
             and self.bytes + self._reserved_bytes + size <= self.max_bytes
         )
 
-    def reserve(self, events: int, size: int) -> None:
-        """Keep room, of which there must be enough, until ``release``."""
+    def reserve(self, events: int, size: int) -> bool:
+        """Keep room until ``release`` or ``put_reserved``; False if there is not enough of it."""
+        if not self.has_room(events, size):
+            return False
         self._reserved_events += events
         self._reserved_bytes += size
+        return True
 
     def release(self, events: int, size: int) -> None:
-        """Give reserved room back: to ``put`` what it was for, or to others."""
+        """Give reserved room back to others."""
         self._reserved_events -= events
         self._reserved_bytes -= size
         assert self._reserved_events >= 0, "what is released was reserved"
 
     def put(self, batch: Batch) -> None:
         """Append a batch behind all others; that there is room was settled before."""
+        self._append(batch, batch.size)
+
+    def put_reserved(self, batch: Batch, size: int) -> None:
+        """Append a batch of ``size`` bytes, for which room is reserved, behind all others."""
+        self._reserved_events -= batch.count
+        self._reserved_bytes -= size
+        assert self._reserved_events >= 0, "what is put was reserved"
+        self._append(batch, size)
+
+    def _append(self, batch: Batch, size: int) -> None:
         batches = self._batches
         if batches:
             last = batches[-1]
@@ -88,7 +101,7 @@ class Buffer:
             self.stirred.set()
         batches.append(batch)
         self.events += batch.count
-        self.bytes += batch.size
+        self.bytes += size
         if self.events >= self._ripe_events or self.bytes >= self._ripe_bytes:
             self.stirred.set()
 

@@ -47,7 +47,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 Settle = Callable[[Receipt | Refused], None]
 """Is told once what became of a batch, and raises nothing."""
 
-_Group = list[tuple[Batch, Settle]]
+_Group = list[tuple[Batch, int, Settle]]
 
 
 class Intake:
@@ -99,8 +99,12 @@ class Intake:
             Closing: the door is closed.
         """
         self._require_open()
-        events, size = self._at_most(body_bytes, max_events)
-        return not self._waiters and self._buffer.has_room(events, size)
+        if self._waiters:
+            return False
+        has_room = self._buffer.has_room
+        return has_room(max_events, body_bytes + BATCH_OVERHEAD_BYTES) or has_room(
+            *self._at_most(body_bytes, max_events)
+        )
 
     async def room_for(self, body_bytes: int, max_events: int = MAX_EVENTS_PER_BATCH) -> None:
         """Return when a body of that many bytes is likely to fit.
@@ -145,20 +149,20 @@ class Intake:
         Raises:
             Closing, Overloaded: see ``accept``; then nothing is told.
         """
-        size = batch.size
-        self._stats.received += batch.count
+        count, size = batch.count, batch.size
+        self._stats.received += count
         try:
             self._require_open()
-            if not self._buffer.has_room(batch.count, size):
+            if not self._buffer.reserve(count, size):
                 raise self._overloaded()
         except Refused as refusal:
-            self._stats.rejected[refusal.tag] += batch.count
+            self._stats.rejected[refusal.tag] += count
             raise
-        self._buffer.reserve(batch.count, size)
-        self.arriving += batch.count
+        self.arriving += count
         batch.received_at = int(self._clock() * 1_000_000)
-        self._group.append((batch, settle))
-        if len(self._group) == 1 and self._syncing is None:
+        group = self._group
+        group.append((batch, size, settle))
+        if len(group) == 1 and self._syncing is None:
             (self._loop or self._find_loop()).call_soon(self._commit)
 
     def close(self, because: str) -> None:
@@ -181,9 +185,8 @@ class Intake:
         while self._waiters:
             waiter, events, size = self._waiters[0]
             if not waiter.done():
-                if not self._buffer.has_room(events, size):
+                if not self._buffer.reserve(events, size):  # until it runs; others may come before
                     return
-                self._buffer.reserve(events, size)  # until it runs; others may come before that
                 waiter.set_result(True)
             self._waiters.popleft()
 
@@ -249,7 +252,7 @@ class Intake:
         """Write the group to the journal; settle it, or let it wait for its sync."""
         group, self._group = self._group, []
         try:
-            self._journal.write([batch for batch, _ in group])
+            self._journal.write([batch for batch, _, _ in group])
         except JournalUnavailable as error:
             self._refuse(group, error)
         else:
@@ -273,19 +276,19 @@ class Intake:
                 asyncio.get_running_loop().call_soon(self._commit)
 
     def _settle(self, group: _Group) -> None:
-        buffer, stats = self._buffer, self._stats
-        for batch, settle in group:
-            buffer.release(batch.count, batch.size)
-            self.arriving -= batch.count
-            buffer.put(batch)
-            self._accepted(batch)
-            stats.accepted += batch.count
-            settle(Receipt(batch.count, buffer.events))
+        buffer, stats, accepted = self._buffer, self._stats, self._accepted
+        for batch, size, settle in group:
+            count = batch.count
+            buffer.put_reserved(batch, size)
+            self.arriving -= count
+            accepted(batch)
+            stats.accepted += count
+            settle(Receipt(count, buffer.events))
 
     def _refuse(self, group: _Group, error: JournalUnavailable) -> None:
         error.retry_after_seconds = self._retry_after()
-        for batch, settle in group:
-            self._buffer.release(batch.count, batch.size)
+        for batch, size, settle in group:
+            self._buffer.release(batch.count, size)
             self.arriving -= batch.count
             self._stats.rejected[error.tag] += batch.count
             settle(error)

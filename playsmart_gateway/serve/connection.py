@@ -7,13 +7,15 @@ Pipelines take turns.
 
 import asyncio
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 from typing_extensions import override
 
 from playsmart_gateway.console.inspector.routes import HANG_UP
 from playsmart_gateway.errors import Refused
-from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.http.endpoint import Answer
+from playsmart_gateway.http.error_body import ONLY_JSON, error_body
 from playsmart_gateway.http.request_frame import (
     ANSWER,
     RawHeaders,
@@ -52,6 +54,13 @@ time must not wait for all of them."""
 KERNEL_BUFFER_BYTES = 65_536
 """What the kernel keeps in each direction for a client that does not read, or sends without end;
 left to itself it would be megabytes."""
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % each for each in headers])
+
+
+_JSON_LINE = _lines(ONLY_JSON)
 
 
 class Protocol(Express):
@@ -126,7 +135,11 @@ class Protocol(Express):
                 cycle.keep_alive = (
                     0 < self._body_left <= KEPT_BODY_BYTES and not cycle.waiting_for_100_continue
                 )
-            self._write(status, headers, body, keeps=cycle.keep_alive)
+            slots = self._slots
+            head = slots.kept_head if cycle.keep_alive else slots.last_head
+            self.transport.write(
+                b"%b%b%b\r\n%b" % (STATUS_LINE[status], head, _lines(headers), body)
+            )
             cycle.waiting_for_100_continue = False
             cycle.response_started = cycle.response_complete = True
             cycle.lingers |= not cycle.keep_alive and cycle.more_body
@@ -136,28 +149,31 @@ class Protocol(Express):
         return True
 
     @override
-    def send_at_once(self, status: int, headers: RawHeaders, body: bytes) -> None:
+    def send_at_once(self, answer: Answer, request_id: bytes) -> None:
         self._is_settling = False
-        if self.transport.is_closing():
+        transport, body = self.transport, answer.body
+        if transport.is_closing():
             return
-        keeps = not self._is_stopping
-        self._write(status, headers, body, keeps=keeps)
-        if not keeps:
-            self.transport.close()
+        transport.write(
+            b"%b%b%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b"
+            % (
+                STATUS_LINE[answer.status],
+                self._slots.last_head if self._is_stopping else self._slots.kept_head,
+                _JSON_LINE if answer.headers is ONLY_JSON else _lines(answer.headers),
+                len(body),
+                request_id,
+                body,
+            )
+        )
+        if self._is_stopping:
+            transport.close()
             return
         self.stage, self.since = IDLE, self._clock()
         if self._unparsed:  # others of its group are to be settled first
             self.loop.call_soon(self._read_on)
         else:
-            self._read_on()
-
-    def _write(self, status: int, headers: RawHeaders, body: bytes, *, keeps: bool) -> None:
-        slots = self._slots
-        parts = [STATUS_LINE[status], slots.kept_head if keeps else slots.last_head]
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n", body)
-        self.transport.write(b"".join(parts))
+            self.flow.held = False
+            self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
         """Go on with the next request: of the pipeline, of what is unparsed, or still to come."""

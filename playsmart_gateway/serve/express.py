@@ -11,10 +11,11 @@ from typing import Any
 
 from typing_extensions import override
 
-from playsmart_gateway.http.endpoint import Headers
-from playsmart_gateway.http.request_frame import Attempt, RawHeaders
-from playsmart_gateway.http.slots import ANSWERING, BODY
+from playsmart_gateway.http.endpoint import Answer, Headers
+from playsmart_gateway.http.request_frame import Attempt
+from playsmart_gateway.http.slots import ANSWERING, BODY, IDLE, WAITING
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES
+from playsmart_gateway.serve.known_heads import KnownHeads
 from playsmart_gateway.serve.reading import Reader
 
 
@@ -25,16 +26,60 @@ class Express(Reader):
     waits for its turn.
     """
 
-    def __init__(self, *arguments: Any, attempt: Attempt | None = None, **named: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        attempt: Attempt | None = None,
+        known_heads: KnownHeads | None = None,
+        **named: Any,
+    ) -> None:
         super().__init__(*arguments, **named)
         self._attempt = attempt
+        self._known_heads = known_heads or KnownHeads()
+        self._to_learn = b""
         self._whole: Headers | None = None
         self._body = b""
         self._is_settling = False
 
     @abstractmethod
-    def send_at_once(self, status: int, headers: RawHeaders, body: bytes) -> None:
+    def send_at_once(self, answer: Answer, request_id: bytes) -> None:
         """Send the answer to a request that was answered by ``attempt``, and go on."""
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """Answer a request whose head is known; have the others read."""
+        stage = self.stage
+        if (
+            (stage != IDLE and stage != WAITING)
+            or self.flow.held
+            or self._attempt is None
+            or self._head_bytes
+            or self._is_extra
+            or self._unparsed
+        ):
+            super().data_received(data)
+            return
+        known = self._known_heads.read(data)
+        if (
+            known is None
+            or len(known[2]) > LARGE_BODY_BYTES
+            or self.flow.write_paused
+            or self._slots.stopping_since is not None
+            or not self._try(*known)
+        ):
+            self.stage = stage
+            self._to_learn = data
+            super().data_received(data)
+            self._to_learn = b""
+
+    def _try(self, url: bytes, headers: Headers, body: bytes) -> bool:
+        self.stage, self.since = ANSWERING, self._clock()
+        self.flow.held = self._is_settling = True  # before the attempt, which may answer by itself
+        assert self._attempt is not None, "or it would have begun in the other way"
+        if self._attempt(url, headers, body, self.send_at_once):
+            return True
+        self.flow.held = self._is_settling = False
+        return False
 
     @override
     def _begin(self, headers: Headers, method: bytes, version: str, keeps: bool) -> None:
@@ -50,6 +95,8 @@ class Express(Reader):
             and not self.flow.write_paused
         ):
             self._whole = headers
+            if self._to_learn:
+                self._known_heads.learn(self._to_learn, self.url, headers)
             self.stage = BODY
             self._in_body = True
             self._body_left = size
@@ -73,11 +120,7 @@ class Express(Reader):
         body, self._body = self._body, b""
         self._head_bytes = 0
         self._in_body = False
-        self.stage = ANSWERING
-        self.flow.held = self._is_settling = True  # before the attempt, which may answer by itself
-        assert self._attempt is not None, "or it would have begun in the other way"
-        if not self._attempt(self.url, headers, body, self.send_at_once):
-            self.flow.held = self._is_settling = False
+        if not self._try(self.url, headers, body):
             super()._begin(headers, b"POST", "1.1", keeps=True)
             super().on_body(body)
             super().on_message_complete()

@@ -28,6 +28,7 @@ from playsmart_gateway.http.slots import Slots
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.serve.acceptor import PAUSE_SECONDS, listen_everywhere
 from playsmart_gateway.serve.connection import Protocol
+from playsmart_gateway.serve.known_heads import KnownHeads
 from playsmart_gateway.serve.uvicorn_parts import say_where
 
 logger = logging.getLogger(__name__)
@@ -274,7 +275,7 @@ def uvicorn_config(
     app: ASGIApp, config: Config, slots: Slots, *, attempt: Attempt | None = None
 ) -> uvicorn.Config:
     """Return how uvicorn is set up for the gateway."""
-    protocol = partial(Protocol, slots=slots, attempt=attempt)
+    protocol = partial(Protocol, slots=slots, attempt=attempt, known_heads=KnownHeads())
     return uvicorn.Config(
         app,
         host=config.server.host,

@@ -343,9 +343,6 @@ async def test_a_dead_letter_says_why_and_is_told_before_it_leaves(
     told: list[tuple[str, int, int]] = []
 
     class Follower:
-        def accepted(self, batch: Batch) -> None:
-            """Nothing is accepted here."""
-
         def buried(self, batch: Batch) -> None:
             told.append(("buried", batch.sequence, len(line.buffer)))
 

@@ -186,6 +186,41 @@ def test_whatever_is_sent_is_answered_counted_written_and_stored_as_without_it(
     asyncio.run(on_both(parts, rounds, fsync=fsync, room=room, ingest=ingest))
 
 
+REPEATED = [
+    ["Host: a", "Authorization: Bearer {token}", "Content-Length: {length}"],
+    ["host: a", "content-length: {length}", "authorization: Bearer {token}", "accept: */*"],
+    ["Host: a", "X-Note: ontent-Length: 5", *["Authorization: Bearer {token}"] * 2],
+    ["Host: a", "X-Content-Length: {length}", "Content-Length: 99", "Authorization: Bearer x"],
+    ["Host: a", "X-Authorization: Bearer {token}", "Content-Length: {length}"],
+]
+
+
+@st.composite
+def repeated_heads(draw: st.DrawFn) -> list[bytes]:
+    """Requests of one client, some of which are wrong in what is sent anew each time."""
+    lines = draw(st.sampled_from(REPEATED[:2] * 2 + REPEATED))
+    head = "\r\n".join(["POST /ingest/events HTTP/1.1", *lines, "", ""])
+    sent = []
+    for _ in range(draw(st.integers(2, 6))):
+        body = draw(BODIES)
+        odd = st.sampled_from(["", "a.b.c", TOKENS["ada"] + " ", TOKENS["ada"] + "\0"])
+        token = draw(st.one_of(st.sampled_from([*TOKENS.values()]), odd))
+        length = draw(
+            st.sampled_from([str(len(body))] * 8 + ["0", "012", "+5", str(len(body) + 1)])
+        )
+        made = head.format(token=token, length=length).encode() + body
+        sent.append(made + draw(st.sampled_from([b""] * 8 + [b"\r\n", b"POST"])))
+    return sent
+
+
+@examples(200)
+@given(sent=repeated_heads())
+def test_a_head_that_is_sent_again_and_again_is_read_as_without_it(sent: list[bytes]) -> None:
+    known = [PLAIN, request(upload("bob"), token=TOKENS["bob"])]
+    parts = [*known, *sent]
+    asyncio.run(on_both(parts, [REST] * len(parts)))
+
+
 async def test_a_player_is_answered_on_it_known_or_not() -> None:
     outcome, answered = await on_both([PLAIN] * 4, [REST] * 4)
     assert [each.partition(b"\r\n")[0] for each in outcome.answers.split(b"HTTP/1.1 ")[1:]] == [

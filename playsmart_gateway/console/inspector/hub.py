@@ -187,9 +187,6 @@ class Inspector:
                 watcher.dropped += self._missed
             self._missed = 0
 
-    def accepted(self, batch: Batch) -> None:
-        """Nothing to note: ``saw`` tells of it, with its answer."""
-
     def buried(self, batch: Batch) -> None:
         """Take note that a batch can never be stored, before it leaves the buffer."""
         self._buried = batch.journal, batch.sequence

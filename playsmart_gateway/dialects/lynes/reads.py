@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any, get_args
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -89,8 +90,8 @@ def _encoded(read: _Read) -> Callable[[Request], Awaitable[bytes]]:
 
 async def _only_get(_: Request) -> Response:
     answer = answer_to(MethodNotAllowed(ONLY_GET), sound)
-    answer.headers.append((b"allow", b"GET, HEAD"))
-    return response(answer)
+    headers = [*answer.headers, (b"allow", b"GET, HEAD")]
+    return response(replace(answer, headers=headers))
 
 
 class _Reads:

@@ -28,7 +28,7 @@ from playsmart_gateway.http.endpoint import (
     any_media,
     bearer_of,
 )
-from playsmart_gateway.http.error_body import CODES, JSON_TYPE, Problems, Said, envelope
+from playsmart_gateway.http.error_body import CODES, JSON_TYPE, ONLY_JSON, Problems, Said, envelope
 from playsmart_gateway.http.preferences import preference
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES, LongWork, Steps
 from playsmart_gateway.metrics import Stats
@@ -317,7 +317,7 @@ class _Leniently(Uploads[Sifted]):
 
 
 def _answer(receipt: Receipt, batch: Batch) -> Answer:
-    return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), [JSON_TYPE], batch)
+    return Answer(202, _ACCEPTED % (receipt.accepted, receipt.buffered), ONLY_JSON, batch)
 
 
 def _name(batch: Batch, key: bytes) -> None:

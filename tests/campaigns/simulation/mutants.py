@@ -77,11 +77,14 @@ class _LetsGoFirst(Flusher):
 
 
 class _ReservesNothing(Buffer):
-    def reserve(self, events: int, size: int) -> None:
-        pass
+    def reserve(self, events: int, size: int) -> bool:
+        return self.has_room(events, size)
 
     def release(self, events: int, size: int) -> None:
         pass
+
+    def put_reserved(self, batch: Batch, size: int) -> None:
+        self.put(batch)
 
 
 class _TrimsUnsynced(Flusher):
