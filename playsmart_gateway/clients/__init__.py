@@ -36,16 +36,23 @@ class Client(NamedTuple):
 
         Raises:
             FileExistsError: one of them is there already, ``filename``; then none is written.
-            OSError: a file cannot be written.
+            OSError: ``filename`` cannot be written; then none is left.
         """
         targets = [folder / each for each in self.files]
         for target in targets:
-            if target.exists():
+            if target.exists() or target.is_symlink():
                 raise FileExistsError(0, "is there already", str(target))
+        written: list[Path] = []
         for file, target in zip(self.files, targets, strict=True):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as written:
-                written.write(self.read(file))
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as opened:
+                    written.append(target)
+                    opened.write(self.read(file))
+            except OSError as error:
+                for each in written:  # else the next try would find it there
+                    each.unlink(missing_ok=True)
+                raise OSError(error.errno, error.strerror, error.filename or str(target)) from None
         return targets
 
     @contextlib.contextmanager

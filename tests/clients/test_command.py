@@ -2,6 +2,8 @@
 
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,24 @@ def test_of_several_files_none_is_written_where_one_is_there(tmp_path: Path) -> 
     with pytest.raises(FileExistsError):
         client.write(target)
     assert not (target / "a").exists()
+
+
+def test_a_link_to_nowhere_is_there_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "Json.java").symlink_to(tmp_path / "elsewhere")
+    ended = invoke("client", "java", "--out", str(tmp_path))
+    assert ended.exit_code == 2
+    assert [each.name for each in tmp_path.iterdir()] == ["Json.java"]
+
+
+def test_where_the_disk_is_full_the_file_is_named_and_none_is_left(tmp_path: Path) -> None:
+    """Half of them would be in the way of the next try."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, -1))"
+    program = f"{limit}; from playsmart_gateway.cli import main; main()"
+    command = [sys.executable, "-c", program, "client", "java", "--out", str(tmp_path / "java")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "PlaySmartClient.java: File too large" in ended.stderr.replace("\n", "")
+    assert not list((tmp_path / "java").iterdir())
 
 
 def test_where_nothing_can_be_written_the_reason_is_told(tmp_path: Path) -> None:
