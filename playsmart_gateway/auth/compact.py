@@ -63,7 +63,7 @@ def segments_of(token: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     Raises ``ValueError`` for a token of more than ``MAX_TOKEN_BYTES``.
     """
     if len(token) > MAX_TOKEN_BYTES:
-        raise ValueError("too long")
+        raise ValueError
     signed, _, signature = token.rpartition(b".")
     header, _, claims = signed.partition(b".")  # one dot more is no base64url
     return signed, header, claims, signature
@@ -73,7 +73,7 @@ def decode_segment(segment: bytes) -> bytes:
     """Return what base64url without padding says; raises ``ValueError`` if it is not just that."""
     padding = _ends[len(segment) % 4].get(segment[-1:])
     if padding is None:
-        raise ValueError("not base64url")
+        raise ValueError
     return a2b_base64(segment.translate(_url_safe) + padding, strict_mode=True)
 
 
@@ -94,19 +94,19 @@ def json_object(document: bytes) -> dict[str, Any]:
             return value
     careful = _careful.decode(document.decode())  # UTF-8 only; json.loads would guess among others
     if not isinstance(careful, dict):
-        raise ValueError("no object")
+        raise ValueError
     return careful
 
 
 def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(members)
     if len(unique) != len(members):
-        raise ValueError("a member twice")
+        raise ValueError
     return unique
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError
 
 
 _quick = msgspec.json.Decoder(dict[str, Any])

@@ -8,6 +8,7 @@ from playsmart_gateway.auth.token_cache import (
     DICTIONARIES,
     MAX_BYTES,
     MAX_FORGOTTEN,
+    MAX_RECENT,
     TOKENS_EACH,
     Caller,
     TokenCache,
@@ -48,6 +49,24 @@ def test_what_was_put_is_told_each_time() -> None:
     cache.put(token(1), known(1, "Zoë-日本"))
     for _ in range(3):
         assert cache.get(token(1)) == known(1, "Zoë-日本")
+
+
+def test_so_many_of_the_last_that_came_are_found_without_looking_further() -> None:
+    cache = cache_of(MAX_RECENT + 1)
+    first = cache.get(token(0))
+    assert held(cache, MAX_RECENT) == list(range(MAX_RECENT))
+    assert cache.get(token(0)) is first
+    assert cache.get(token(MAX_RECENT)) == known(MAX_RECENT)
+    assert cache.get(token(0)) == first
+    assert cache.get(token(0)) is not first
+
+
+def test_one_that_was_asked_for_in_vain_is_put_beside_another() -> None:
+    cache, one = TokenCache(), token(1)
+    assert cache.get(one) is None
+    cache.put(token(2), known(2))
+    cache.put(one, known(1))
+    assert held(cache, 3) == [1, 2]
 
 
 def test_the_oldest_go_and_the_newest_stay() -> None:
@@ -95,11 +114,15 @@ def test_who_is_forgotten_is_not_known_and_nobody_else_is_touched() -> None:
     assert held(cache, 3) == [2]
     cache.put(token(1), known(1))
     assert held(cache, 3) == [1, 2]
+    cache.forget(["player-1"])
+    assert held(cache, 3) == [2], "once more"
 
 
 def test_so_many_that_are_forgotten_that_all_are() -> None:
     cache = cache_of(3)
-    cache.forget(f"other-{number}" for number in range(MAX_FORGOTTEN + 1))
+    cache.forget(f"other-{number}" for number in range(MAX_FORGOTTEN))
+    assert held(cache, 3) == [0, 1, 2]
+    cache.forget(["one-more"])
     assert held(cache, 3) == []
     cache.put(token(1), known(1))
     assert held(cache, 3) == [1]
