@@ -5,13 +5,13 @@ whatever it holds, in one go, and a few more where a game has a cap. The joins s
 ``event_rows``, which is read by its primary key; the other way around SQLite builds an index of the
 whole table for itself.
 
-Players who come together are not neighbours in a table, and to write a page costs as much as to
-insert eight events. So a flush adds to ``player_changes``, a small table whose pages stay in
-memory, and beyond ``MAX_CHANGES`` of them folds as many as came, from one stretch of ids after the
-other, into ``player_states``, where one page then takes many. The view ``players`` adds both up.
+Only batches that may count are looked at one by one: those of games that pay, and those with events
+that say something about their players.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -32,20 +32,19 @@ from playsmart_gateway.stores.sql.database import (
     EVENT_TRIGGER,
     LEVEL_COMPLETE,
 )
+from playsmart_gateway.stores.sqlite.inserting import filled, values
 from playsmart_gateway.stores.sqlite.one_go import InOneGo, Statement
-from playsmart_gateway.stores.sqlite.schema import last_member, printed_time
+from playsmart_gateway.stores.sqlite.players import FRESH_PLAYERS, MAX_CHANGES, changing, seeing
+from playsmart_gateway.stores.sqlite.schema import last_member
 
-TEMPORARY_TABLES = """
+TEMPORARY_TABLES = (
+    FRESH_PLAYERS
+    + """
     CREATE TEMP TABLE fresh_batches (
         batch_id INTEGER PRIMARY KEY, player_id INTEGER, game_id TEXT,
         min_amount INTEGER, max_amount INTEGER, level_millionths INTEGER,
         trigger_threshold INTEGER, trigger_millionths INTEGER, max_per_day INTEGER, day TEXT,
-        seen INTEGER
-    );
-    CREATE TEMP TABLE fresh_players (
-        player_id INTEGER PRIMARY KEY, first_seen INTEGER, last_seen INTEGER,
-        balance INTEGER, earned INTEGER DEFAULT 0, opened INTEGER DEFAULT 0,
-        ended INTEGER DEFAULT 0, best NUMERIC, score NUMERIC
+        place INTEGER
     );
     CREATE TEMP TABLE fresh_days (
         player_id INTEGER, game_id TEXT, day TEXT, coins INTEGER, left_of_cap INTEGER
@@ -59,52 +58,30 @@ TEMPORARY_TABLES = """
         trigger_threshold INTEGER, trigger_millionths INTEGER, max_per_day INTEGER
     ) WITHOUT ROWID;
 """
+)
 """What a flush needs in between; never on disk."""
 
-MAX_CHANGES = 20_000
-"""Players in ``player_changes`` that are not folded yet: less than 1 MB."""
+_BATCHES_PER_STATEMENT = 500
+_NO_BATCH = (0, 0)
 
-_LAST_PLAYER = 2**63 - 1
 
-_LIST_BATCHES = f"""
+@lru_cache
+def _list_batches(count: int) -> str:
+    return f"""
     INSERT INTO fresh_batches
     SELECT batch_id, player_id, game_id, ifnull(min_amount, 0), ifnull(max_amount, 0),
            ifnull(level_millionths, 0), ifnull(trigger_threshold, 0), ifnull(trigger_millionths, 0),
            ifnull(max_per_day, 0), iif(max_per_day > 0, substr(received_at, 1, 10), NULL),
-           received.value
-    FROM json_each(?2) AS received CROSS JOIN batches ON batch_id = ?1 + received.key
-    LEFT JOIN player_names USING (user_id) LEFT JOIN rules_in_force USING (game_id)
-    WHERE source = '{PLAYSMART}'
-"""  # noqa: S608 - built from our own constants
-_NAME_PLAYERS = """
-    INSERT INTO player_names (user_id, first_seen_at)
-    SELECT user_id, min(received_at) FROM fresh_batches CROSS JOIN batches USING (batch_id)
-    WHERE player_id IS NULL GROUP BY user_id
-"""
-_FIND_NAMED = """
-    UPDATE fresh_batches SET player_id = (
-        SELECT player_names.player_id FROM batches CROSS JOIN player_names USING (user_id)
-        WHERE batches.batch_id = fresh_batches.batch_id
-    ) WHERE player_id IS NULL
-"""
-_SEE_PLAYERS = """
-    INSERT INTO fresh_players (player_id, first_seen, last_seen)
-    SELECT player_id, min(seen), max(seen) FROM fresh_batches GROUP BY player_id
-"""
-_SEEN_EARLIER = f"""
-    UPDATE player_names SET first_seen_at = at
-    FROM (
-        SELECT fresh_players.player_id AS whose, {printed_time("first_seen")} AS at
-        FROM fresh_players CROSS JOIN player_names USING (player_id)
-        WHERE first_seen < (SELECT newest FROM player_folding) AND at < first_seen_at
-    )
-    WHERE player_id = whose
-"""  # noqa: S608 - built from our own constants
-"""Who came before what was stored before: clocks go back, and several may write."""
-_NOTE_NEWEST = """
-    UPDATE player_folding
-    SET newest = max(newest, (SELECT ifnull(max(last_seen), 0) FROM fresh_players))
-"""
+           place
+    FROM {values(count, len(_NO_BATCH))} CROSS JOIN batches ON batch_id = column1
+    CROSS JOIN fresh_players ON place = column2
+    LEFT JOIN rules_in_force USING (game_id)
+    """  # noqa: S608 - built from our own constants
+
+
+_APP_OPEN, _GAME_END = b"AppOpen", b"GameEnd"
+"""Types as they are in rows, which are written without escapes. Looked for by ``find``: to answer
+``in``, ``bytes`` raise and catch an error first, which takes three times as long."""
 _SCORE = last_member(
     "score",
     "iif(type IN ('integer', 'real') AND atom BETWEEN -1.7e308 AND 1.7e308, atom, NULL)",
@@ -114,19 +91,19 @@ _COUNT_ACTIVITY = f"""
         opened = openings, ended = endings, best = highest,
         score = (SELECT {_SCORE} FROM event_rows WHERE event_id = last)
     FROM (
-        SELECT player_id AS whose, sum(type = 'AppOpen') AS openings,
+        SELECT place AS whose, sum(type = 'AppOpen') AS openings,
                sum(type = 'GameEnd') AS endings,
                max(score) AS highest, max(iif(score IS NULL, NULL, event_id)) AS last
         FROM (
-            SELECT player_id, event_id, type,
+            SELECT place, event_id, type,
                    iif(type = 'GameEnd', {_SCORE}, NULL) AS score
             FROM event_rows CROSS JOIN fresh_batches
             WHERE batch_id = event_id / {MAX_EVENTS_PER_BATCH}
             AND type IN ('AppOpen', 'GameEnd') AND event_id BETWEEN ? AND ? LIMIT -1
         )
-        GROUP BY player_id
+        GROUP BY place
     )
-    WHERE player_id = whose
+    WHERE place = whose
 """  # noqa: S608 - built from our own constants
 """What events say about their players (contract section 4).
 
@@ -193,7 +170,7 @@ _COUNT_DAYS = """
     SELECT player_id, game_id, day, min(coins, left_of_cap) FROM fresh_days WHERE left_of_cap > 0
     ON CONFLICT DO UPDATE SET coins = coins + excluded.coins
 """
-_SUM_EARNED = """
+_SUM_EARNED = f"""
     UPDATE fresh_players SET
         earned = earned_now,
         balance = ifnull((
@@ -203,63 +180,24 @@ _SUM_EARNED = """
             SELECT coins_balance FROM player_changes AS change
             WHERE change.player_id = fresh_players.player_id
         ), 0)
-    FROM (SELECT player_id AS whose, sum(amount) AS earned_now FROM earned GROUP BY player_id)
-    WHERE player_id = whose
-"""
-_ENTER = """
+    FROM (
+        SELECT place AS whose, sum(amount) AS earned_now
+        FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+        GROUP BY place
+    )
+    WHERE place = whose
+"""  # noqa: S608 - built from our own constants
+_ENTER = f"""
     INSERT INTO coin_entries (id, player_id, trigger, amount, balance_after, created_at)
     SELECT event_id, player_id, trigger, amount, balance + running, ?
     FROM (
-        SELECT *, sum(amount) OVER (
-            PARTITION BY player_id ORDER BY event_id ROWS UNBOUNDED PRECEDING
-        ) AS running FROM earned
-    ) CROSS JOIN fresh_players USING (player_id)
+        SELECT event_id, place, trigger, amount, sum(amount) OVER (
+            PARTITION BY place ORDER BY event_id ROWS UNBOUNDED PRECEDING
+        ) AS running
+        FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
+    ) CROSS JOIN fresh_players USING (place)
     ORDER BY event_id
-"""
-
-
-def _adding(table: str, rows: str) -> str:
-    return f"""
-    INSERT INTO {table} (
-        player_id, last_seen, coins_balance, sessions, total_games_played, best_score, last_score
-    )
-    SELECT {rows}
-    ON CONFLICT DO UPDATE SET
-        last_seen = max(last_seen, excluded.last_seen),
-        coins_balance = coins_balance + excluded.coins_balance,
-        sessions = sessions + excluded.sessions,
-        total_games_played = total_games_played + excluded.total_games_played,
-        best_score =
-            coalesce(max(best_score, excluded.best_score), excluded.best_score, best_score),
-        last_score = ifnull(excluded.last_score, last_score)
-    """
-
-
-_CHANGE = _adding(
-    "player_changes",
-    "player_id, last_seen, earned, opened, ended, best, score FROM fresh_players WHERE true",
-)
-_FOLD = [
-    f"""
-    UPDATE player_folding SET
-        since = iif(until < {_LAST_PLAYER}, until, 0),
-        until = ifnull((
-            SELECT player_id FROM player_changes
-            WHERE player_id > iif(until < {_LAST_PLAYER}, until, 0)
-            ORDER BY player_id LIMIT 1 OFFSET ?
-        ), {_LAST_PLAYER})
-    """,  # noqa: S608 - built from our own constants
-    _adding(
-        "player_states",
-        "player_changes.* FROM player_folding CROSS JOIN player_changes"
-        " WHERE player_id > since AND player_id <= until",
-    ),
-    """
-    DELETE FROM player_changes WHERE player_id > (SELECT since FROM player_folding)
-    AND player_id <= (SELECT until FROM player_folding)
-    """,
-]
-"""Of so many players, those of the next ids, and after the last from the first on again."""
+"""  # noqa: S608 - built from our own constants
 _SITUATION = """
     SELECT (SELECT ifnull(max(rule_id), 0) FROM game_rules),
            (SELECT count(*) FROM player_changes)
@@ -298,22 +236,24 @@ class SqliteCoins:
         if last_rule != self._last_rule:  # the first time, or another process has other rules
             self._last_rule = await self._put_in_force(db, first_batch)
         events = first_event_id(first_batch), last_event_id(first_batch + len(batches) - 1)
-        received = msgspec.json.encode([each.received_at for each in batches]).decode()
-        seen: list[Statement] = [
-            ("DELETE FROM fresh_batches", ()),
-            ("DELETE FROM fresh_players", ()),
-            (_LIST_BATCHES, (first_batch, received)),
-            (_NAME_PLAYERS, ()),
-            (_FIND_NAMED, ()),
-            (_SEE_PLAYERS, ()),
-            (_SEEN_EARLIER, ()),
-            (_NOTE_NEWEST, ()),
-            (_COUNT_ACTIVITY, events),
-        ]
-        changed: list[Statement] = [(_CHANGE, ())]
-        if changes > self._max_changes:
-            first, *others = _FOLD
-            changed += [(first, (len(batches),)), *((each, ()) for each in others)]
+        seen, names = seeing(each for each in batches if each.source == PLAYSMART)
+        places: dict[str, int] = {}
+        counted: list[Any] = []
+        tells = False
+        for number, batch in enumerate(batches, first_batch):
+            rows = batch.rows
+            if rows.find(_APP_OPEN) >= 0 or rows.find(_GAME_END) >= 0:
+                tells = True
+            elif batch.game_id not in self._rules:
+                continue
+            if batch.source == PLAYSMART:
+                places = places or {name: place for place, name in enumerate(names, 1)}
+                counted += number, places[batch.user_id]
+        seen.append(("DELETE FROM fresh_batches", ()))
+        seen += filled(_list_batches, counted, _NO_BATCH, _BATCHES_PER_STATEMENT)
+        if tells:
+            seen.append((_COUNT_ACTIVITY, events))
+        changed = changing(len(batches) if changes > self._max_changes else 0)
         if not self._rules:
             await db.run([*seen, *changed])
             return

@@ -34,25 +34,12 @@ MAX_BYTES_TOGETHER = 1_024
 """Requests of one event, of at most so many bytes, that are one piece."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = 1_000_000
 
 
 def extracts(names: Iterable[str]) -> dict[str, str]:
     """Return the SQL for each named slot of ``value``, an array that holds them in that order."""
     return {name: f"json_extract(value, '$[{place}]')" for place, name in enumerate(names)}
-
-
-@lru_cache(maxsize=8)
-def _second(number: int) -> str:
-    return (_EPOCH + timedelta(seconds=number)).isoformat()[:19]
-
-
-def printed(microseconds: int) -> str:
-    """Return what ``schema.printed_time`` does; batches come in their order, many a second.
-
-    Raises ``OverflowError`` beyond the calendar.
-    """
-    second, rest = divmod(microseconds, 1_000_000)
-    return f"{_second(second)}.{rest:06}Z"
 
 
 def values(rows: int, columns: int) -> str:
@@ -160,14 +147,22 @@ class Inserter:
 
     async def _headers(self, db: InOneGo, batches: Sequence[Batch]) -> list[Statement]:
         of_runs = any(each.run for each in batches)
-        journals = self._journals
         flat: list[Any] = []
+        journal, journal_id = "", 0
+        since, second = 0, "1970-01-01T00:00:00"
         for each in batches:
+            if each.journal != journal:
+                journal = each.journal
+                journal_id = self._journals.get(journal) or await self._journal_id(db, journal)
+            micros = each.received_at - since
+            if not 0 <= micros < _SECOND:
+                since += micros // _SECOND * _SECOND
+                micros = each.received_at - since
+                second = (_EPOCH + timedelta(microseconds=since)).isoformat()[:19]
             flat += (
-                journals.get(each.journal) or await self._journal_id(db, each.journal),
-                *(each.sequence, each.source, each.game_id, each.user_id),
-                *(printed(each.received_at), each.count),
-            )
+                journal_id, each.sequence, each.source, each.game_id, each.user_id,
+                f"{second}.{micros:06}Z", each.count,
+            )  # fmt: skip
             if of_runs:
                 flat += (bytearray(each.run), each.seq) if each.run else (None, None)
         columns = _HEADER_OF_RUN if of_runs else _HEADER

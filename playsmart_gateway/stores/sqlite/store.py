@@ -39,11 +39,7 @@ from playsmart_gateway.stores.sql.points import Loyalty
 from playsmart_gateway.stores.sqlite import erasure, runs
 from playsmart_gateway.stores.sqlite import teak as apps
 from playsmart_gateway.stores.sqlite.additions import put_back, take_out
-from playsmart_gateway.stores.sqlite.coins import (
-    MAX_CHANGES,
-    TEMPORARY_TABLES,
-    SqliteCoins,
-)
+from playsmart_gateway.stores.sqlite.coins import TEMPORARY_TABLES, SqliteCoins
 from playsmart_gateway.stores.sqlite.connection import (
     Connection,
     Statements,
@@ -54,6 +50,7 @@ from playsmart_gateway.stores.sqlite.dashboard import SqliteRollups
 from playsmart_gateway.stores.sqlite.file import StoreFile
 from playsmart_gateway.stores.sqlite.inserting import Inserter
 from playsmart_gateway.stores.sqlite.one_go import InOneGo
+from playsmart_gateway.stores.sqlite.players import MAX_CHANGES
 from playsmart_gateway.stores.sqlite.reader import (
     SqliteReader,
     read_transactions,
