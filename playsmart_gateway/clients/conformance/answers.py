@@ -30,6 +30,7 @@ _MOST_EVENTS_OF_A_SMALL_GATEWAY = 10
 _TAKEN = b'{"success": true, "message": "accepted:3 buffered:3"}'
 _NO_SUCCESS, _NO_ERROR = b'{"success": "no"}', b'{"error": null}'
 _HTML = {"Content-Type": "text/html"}
+_SHORT = Answer(body=_TAKEN + b" " * len(_TAKEN), fate="cut")
 _RULE = "must be one of AppOpen, Custom"
 _MOST_OF_A_LINE = 1_000
 
@@ -58,6 +59,7 @@ _PASSING = (
     _Trouble("status-400-not-ours", "a 400 without an error in it", Answer(400, _NO_ERROR)),
     _Trouble("silence", "no answer at all", Answer(fate="silence")),
     _Trouble("answer-cut-off", "half an answer", Answer(body=_TAKEN, fate="cut")),
+    _Trouble("answer-too-short", "JSON that is shorter than its answer", _SHORT),
     _Trouble("answer-in-drops", "an answer byte by byte, without an end", Answer(fate="drops")),
     _Trouble("reset-after-reading", "a reset in place of the answer", Answer(fate="reset")),
 )

@@ -1,6 +1,7 @@
 package com.playsmart.gateway;
 
 import java.io.ByteArrayOutputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
@@ -136,13 +137,14 @@ final class Http {
         }
         boolean isRefused = answer.status >= 400;
         InputStream in = isRefused ? connection.getErrorStream() : connection.getInputStream();
-        if (in != null) answer.told = read(in);
+        if (in != null) answer.told = read(in, connection.getContentLength());
         return answer;
     }
 
-    private static Object read(InputStream in) throws IOException {
+    private static Object read(InputStream in, int length) throws IOException {
         try {
             byte[] content = readAll(in, MAX_ANSWER_BYTES);
+            if (content.length < Math.min(length, MAX_ANSWER_BYTES)) throw new EOFException();
             return Json.read(new String(content, StandardCharsets.UTF_8));
         } catch (IllegalArgumentException notJson) {
             return null;

@@ -564,6 +564,8 @@ class Client:
             connection.request(method, self._url.path + path, *body_and_headers)
             answer = connection.getresponse()
             content, told = answer.read(ANSWER_BYTES), None
+            if answer.length and len(content) < ANSWER_BYTES:
+                raise EOFError
         except Exception:  # noqa: BLE001 - whatever it is, there was no answer
             connection.close()
             return Answer()

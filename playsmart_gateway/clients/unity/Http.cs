@@ -103,6 +103,7 @@ namespace PlaySmart {
                     request.Abort(); // there is more of it
                 }
             }
+            if (count < Math.Min(response.ContentLength, AnswerBytes)) return new Answer(); // it was cut off
             var answer = new Answer { Status = (int)response.StatusCode };
             Json.TryRead(content, count, out answer.Told);
             answer.Wait = Seconds(response.Headers["Retry-After"]);

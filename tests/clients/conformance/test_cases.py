@@ -44,7 +44,12 @@ BROKEN = {
         "status-202-no-success",
         "status-204",
     ],
-    "DoesNotReadTheAnswer": ["answer-cut-off", "redirect-takes-no-token", "status-202-not-ours"],
+    "DoesNotReadTheAnswer": [
+        "answer-cut-off",
+        "answer-too-short",
+        "redirect-takes-no-token",
+        "status-202-not-ours",
+    ],
     "NeverDeletes": ["once-only"],
     "KeepsWhatWasRejected": ["rejected-among-good"],
     "Hammers": ["waits-after-failures", "waits-for-a-token", "retry-after-429", "retry-after-503"],
