@@ -7,7 +7,7 @@ takes few steps; what is unusual is looked at with care.
 
 import hashlib
 import json
-from binascii import a2b_base64, b2a_base64
+from binascii import b2a_base64
 from hmac import compare_digest
 from typing import Any
 
@@ -17,7 +17,10 @@ MAX_TOKEN_BYTES = 8192
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-_url_safe = bytes.maketrans(b"-_+/=", b"+/!!!")
+# Of what is not in the alphabet nothing comes out but "!", so that no JSON is made of it.
+_from_url_safe = bytes(each if each in _ALPHABET else ord("!") for each in range(256)).translate(
+    bytes.maketrans(b"-_", b"+/")
+)
 _to_url_safe = bytes.maketrans(b"+/", b"-_")
 # What is over a multiple of four characters may end in these, as the bits that nobody reads are 0;
 # and has such a padding.
@@ -74,7 +77,10 @@ def decode_segment(segment: bytes) -> bytes:
     padding = _ends[len(segment) % 4].get(segment[-1:])
     if padding is None:
         raise ValueError
-    return a2b_base64(segment.translate(_url_safe) + padding, strict_mode=True)
+    try:  # for long ones a JSON string is three times as fast as binascii
+        return _base64.decode(b'"%b%b"' % (segment.translate(_from_url_safe), padding))
+    except msgspec.MsgspecError:
+        raise ValueError from None
 
 
 def json_object(document: bytes) -> dict[str, Any]:
@@ -109,5 +115,6 @@ def _refuse_constant(name: str) -> None:
     raise ValueError
 
 
+_base64 = msgspec.json.Decoder(bytes)
 _quick = msgspec.json.Decoder(dict[str, Any])
 _careful = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant)

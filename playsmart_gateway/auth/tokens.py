@@ -280,13 +280,14 @@ def _kind_claims(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _say_refresh(claims: Mapping[str, Any], kinds: Sequence[str]) -> bool:
     """Whether one of these claims says so, however it is spelt: ``tokenType: REFRESH``."""
-    return any(
-        isinstance(kind, str) and _plain(kind) in _REFRESH_KINDS
-        for name in kinds
-        for kind in _listed(claims[name])
-    )
+    for name in kinds:
+        for kind in _listed(claims[name]):
+            if isinstance(kind, str) and _plain(kind) in _REFRESH_KINDS:
+                return True
+    return False
 
 
+@lru_cache(maxsize=256)
 def _plain(text: str) -> str:
     return _not_letters.sub("", text).lower()
 

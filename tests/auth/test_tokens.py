@@ -635,6 +635,22 @@ async def test_other_keys_void_what_is_remembered() -> None:
     assert by.recall(publicly_signed()) is not None
 
 
+async def test_other_secrets_hold_for_headers_that_were_read_before() -> None:
+    class Rotating(StaticKeys):
+        secret = SECRET
+
+        def secrets_for(self, kid: str | None, alg: str) -> Sequence[bytes]:
+            return [self.secret.encode()]
+
+    keys = Rotating([], ["HS256"])
+    by = TokenVerifier(keys, algorithms=["HS256"], clock=Clock())
+    assert by.at_once(with_claims()) is not None
+    keys.secret, keys.generation = OTHER_SECRET, 1
+    assert await refusal(with_claims(), by) == "invalid_token"
+    claims = {"sub": "bob", "exp": NOW + 60}
+    assert by.at_once(sign({"alg": "HS256"}, claims, OTHER_SECRET)) == Caller("bob", NOW + 60)
+
+
 async def test_a_source_that_wants_to_refresh_gets_its_turn() -> None:
     keys = CountingKeys()
     by = TokenVerifier(keys, algorithms=["EdDSA"], clock=Clock())
