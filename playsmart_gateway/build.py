@@ -17,6 +17,7 @@ import msgspec
 from playsmart_gateway.auth.issuing import ACCESS_SECONDS
 from playsmart_gateway.auth.keys import weakness
 from playsmart_gateway.auth.tokens import TokenVerifier
+from playsmart_gateway.catalogue.follower import catalogue_task
 from playsmart_gateway.config import Auth, Config, Properties
 from playsmart_gateway.config.verifier import verifier_for
 from playsmart_gateway.console.inspector.hub import MAX_WATCHERS, Inspector
@@ -315,6 +316,7 @@ def parts_for(
     caretaker = Caretaker(pipeline, sink, store, config.journal.fsync_interval_seconds)
     beside = {"journal health": caretaker.keep_healthy, "store health": caretaker.look_after_sink}
     rollups = store.rollups()
+    learned = store.learned if config.catalogue.enabled else None
     if worker is None or worker.number == 0:  # what a store needs once
         days, clocks = config.runs.keep_days, {"clock": machine.clock, "wall": machine.wall}
         beside["runs"] = runs_task(store, days, stats, **clocks).run
@@ -325,6 +327,9 @@ def parts_for(
             named, clock = properties_of(config), machine.clock
             beside["properties"] = properties_task(rollups, named, stats, clock=clock).run
             beside["figures"] = rollup_task(rollups, share, stats, machine.clock).run
+        if learned is not None:
+            share = config.catalogue.cpu_share
+            beside["catalogue"] = catalogue_task(learned, share, stats, **clocks).run
     if config.accounts.enabled:
         clocks = {"clock": machine.clock, "wall": machine.wall}
         revoke, seconds = verifier.revoke, ACCESS_SECONDS
@@ -337,6 +342,7 @@ def parts_for(
         store=store,
         readers=readers,
         rollups=rollups,
+        learned=learned,
         verifier=verifier,
         slots=Slots(_limits(config), stats, machine.clock),
         known_players=known_players,

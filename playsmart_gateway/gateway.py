@@ -25,6 +25,7 @@ from playsmart_gateway.pipeline.journal_folders import adopt, journal_folders
 from playsmart_gateway.pipeline.machine import MACHINE, Machine
 from playsmart_gateway.pipeline.wiring import Pipeline
 from playsmart_gateway.stores.contract import EventSink, Rollups, Store
+from playsmart_gateway.stores.learned import LearnedStore
 from playsmart_gateway.stores.readers import Reader
 from playsmart_gateway.tasks import Background, Work, cancel
 
@@ -56,6 +57,7 @@ class Parts(NamedTuple):
     store: Store
     readers: Readers
     rollups: Rollups | None
+    learned: LearnedStore | None
     verifier: TokenVerifier
     slots: Slots
     known_players: KnownPlayers
@@ -93,6 +95,7 @@ class Gateway:
         self.sink = parts.sink
         self.store = parts.store
         self.rollups = parts.rollups
+        self.learned = parts.learned
         self.verifier = parts.verifier
         self.slots = parts.slots
         self.known_players = parts.known_players
@@ -128,6 +131,7 @@ class Gateway:
                 self._parts.readers.audit,
                 self.inspected,
                 self.rollups or nullcontext(),
+                self.learned or nullcontext(),
                 self._among_siblings(),
                 self._trimmed_at_the_end(),
                 self._draining(),

@@ -161,6 +161,9 @@ class Stats(Addable):
 
     The audit of the coins: ``violations`` by kind since its beginning, and ``audit_lag``, how many
     batches it has not looked at yet.
+
+    The catalogue: ``catalogue_lag``, how many batches it has not learned from yet, and what it
+    finds odd of late (by kind).
     """
 
     received: Total = 0
@@ -190,6 +193,8 @@ class Stats(Addable):
     side_failures: Labelled = msgspec.field(default_factory=Counter)
     figures_lag: Total = 0
     figures_skipped: Total = 0
+    catalogue_lag: Total = 0
+    catalogue_findings: Labelled = msgspec.field(default_factory=Counter)
     events_per_second: Own[float | None] = None
 
     def count_rejected(self, tag: str, events: int) -> None:
@@ -251,7 +256,7 @@ class Stats(Addable):
         self.received += more - arrived
         self.replayed += replayed
         self.stored += max(0, in_buffer - replayed)
-        self.audit_lag = self.figures_lag = 0
+        self.audit_lag = self.figures_lag = self.catalogue_lag = 0
         self.events_per_second = None
 
 

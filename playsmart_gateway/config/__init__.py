@@ -176,6 +176,14 @@ class Figures(Section, frozen=True):
     cpu_share: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.1
 
 
+class Catalogue(Section, frozen=True):
+    """What is learned of events, and the file that says what they should be like."""
+
+    enabled: bool = True
+    cpu_share: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.02
+    definitions_file: str | None = None
+
+
 class Nats(Section, frozen=True):
     """The stream between gateways and workers."""
 
@@ -264,6 +272,7 @@ class Config(Section, frozen=True):
     storage: Storage = Storage()
     runs: Runs = Runs()
     figures: Figures = Figures()
+    catalogue: Catalogue = Catalogue()
     nats: Nats = Nats()
     operator: Operator = Operator()
     app: App = App()

@@ -97,6 +97,13 @@ class StatsCollector(Collector):
         yield _gauge("audit_lag_batches", "Batches that the audit has yet to see.", stats.audit_lag)
         yield _gauge("figures_lag_batches", "Batches that are not counted yet.", stats.figures_lag)
         yield _counter("figures_skipped_batches", "Batches left out.", stats.figures_skipped)
+        yield _gauge("catalogue_lag_batches", "Batches not learned from yet.", stats.catalogue_lag)
+        odd = GaugeMetricFamily(
+            "playsmart_catalogue_findings", "What is odd about events of late.", labels=["kind"]
+        )
+        for kind, count in stats.catalogue_findings.items():
+            odd.add_metric([kind], count)
+        yield odd
         yield _labelled(
             "side_task_failures", "Failures beside ingest.", "task", stats.side_failures
         )

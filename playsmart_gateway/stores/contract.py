@@ -14,6 +14,7 @@ from typing import Protocol, Self, runtime_checkable
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.learned import LearnedStore
 from playsmart_gateway.stores.losses import Loss
 from playsmart_gateway.stores.models import (
     NEVER,
@@ -371,6 +372,9 @@ class Store(EventSink, Rehearsing, Awarding, Coins, AppPlayers, Upkeep, Conditio
 
     accounts: Accounts
     """On the same connection."""
+
+    learned: LearnedStore | None
+    """What events are like, as far as it was learned; None if nothing keeps it."""
 
     def reader(self) -> Reader:
         """Return a reader of this store; the store itself need not be open."""

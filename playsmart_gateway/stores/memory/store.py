@@ -71,6 +71,7 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
 
     damage: SinkUnavailable | None = None
     log_bytes = 0
+    learned = None
 
     def __init__(self, rules: Sequence[Rule] = (), program: Program | None = None) -> None:
         MemoryApps.__init__(self)

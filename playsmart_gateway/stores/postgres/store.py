@@ -54,6 +54,7 @@ from playsmart_gateway.stores.postgres.copying import (
     received_at,
 )
 from playsmart_gateway.stores.postgres.dashboard import PostgresRollups
+from playsmart_gateway.stores.postgres.learned import PostgresLearned
 from playsmart_gateway.stores.postgres.migrate import migrate
 from playsmart_gateway.stores.postgres.reader import (
     PostgresReader,
@@ -109,6 +110,7 @@ class PostgresSink(Store):
         self._connection = Connection(url, self._prepare, damage=self._damage)
         transaction = self._connection.transaction
         self.accounts = SqlAccounts(partial(transaction, READ), transaction)
+        self.learned = PostgresLearned(url, self._connection, damage=self._damage)
         self._journals: dict[str, int] = {}
         self._syncs_commits = True
 

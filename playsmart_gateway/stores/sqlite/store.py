@@ -49,6 +49,7 @@ from playsmart_gateway.stores.sqlite.connection import (
 from playsmart_gateway.stores.sqlite.dashboard import SqliteRollups
 from playsmart_gateway.stores.sqlite.file import StoreFile
 from playsmart_gateway.stores.sqlite.inserting import Inserter
+from playsmart_gateway.stores.sqlite.learned import SqliteLearned
 from playsmart_gateway.stores.sqlite.one_go import InOneGo
 from playsmart_gateway.stores.sqlite.players import MAX_CHANGES
 from playsmart_gateway.stores.sqlite.reader import (
@@ -106,6 +107,7 @@ class SqliteSink(Store, Replaceable):
         self._connection = Connection(self._file, self._prepare, take_turn=take_turn)
         self._inserter = Inserter(self._coins.draws_for)
         self.accounts = SqlAccounts(self._connection.reading, self._connection.writing)
+        self.learned = SqliteLearned(self._file, self._connection)
 
     async def __aenter__(self) -> Self:
         """Open the file and bring its schema up to date. See ``EventSink``."""
