@@ -27,6 +27,7 @@ from playsmart_gateway.console.access import (
     Home,
     OperatorGate,
 )
+from playsmart_gateway.console.catalogue import routes as catalogue
 from playsmart_gateway.console.dashboard import routes as dashboard
 from playsmart_gateway.console.demo import routes as demo
 from playsmart_gateway.console.inspector import routes as inspector_pages
@@ -179,7 +180,7 @@ def application(
             async with gateway.running():
                 yield
 
-    pages = {dashboard.PATH: dashboard.TITLE, inspector_pages.PATH: inspector_pages.TITLE}
+    pages = {each.PATH: each.TITLE for each in (dashboard, catalogue, inspector_pages)}
     if development_token is not None:
         pages[demo.PATH] = demo.TITLE
     links = pages if gate.opens else {}
@@ -200,6 +201,7 @@ def application(
             worker=worker,
         ),
         *dashboard.routes(gateway, gate, endpoints, sources, gateway.wall),
+        *catalogue.routes(gateway, gate, gateway.wall),
     ]
     if development_token is not None:
         own_routes += demo.routes(gate, development_token, gateway.reader)

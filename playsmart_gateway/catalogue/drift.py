@@ -76,10 +76,13 @@ def _all(facts: Facts) -> Iterator[Finding]:
                     f"nothing comes of version {version} any more, where {missed:,} events would "
                     "have come",
                 )  # fmt: skip
-    names = _spellings(facts)
+    names, events = _spellings(facts), _spellings_of_names(facts)
     for key, entry in facts.entries.items():
         game = facts.games[game_key(key)]
         yield from _of_entry(key, entry, game)
+        if key.name and (better := events[game_key(key), _normal(key.name)]) != key.name:
+            text = f"is spelt {key.name}, where others spell it {better}"
+            yield _finding("near_miss", key, None, entry.last, text)
         for name, known in entry.properties.items():
             yield from _of_property(key, entry, name, known)
             better = names.get((game_key(key), _normal(name)))
@@ -144,6 +147,17 @@ def _spellings(facts: Facts) -> Mapping[tuple[EventKey, str], str]:
         place: ours.get(place[1]) or max(spellings, key=lambda each: spellings[each])
         for place, spellings in counts.items()
     }
+
+
+def _spellings_of_names(facts: Facts) -> Mapping[tuple[EventKey, str], str]:
+    """Return how each custom event of a game is spelt mostly, in the same way."""
+    usual: dict[tuple[EventKey, str], EventKey] = {}
+    for key, entry in facts.entries.items():
+        if key.name:
+            known = usual.setdefault((game_key(key), _normal(key.name)), key)
+            if entry.events > facts.entries[known].events:
+                usual[game_key(key), _normal(key.name)] = key
+    return {place: key.name for place, key in usual.items()}
 
 
 def _normal(name: str) -> str:

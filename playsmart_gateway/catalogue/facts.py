@@ -22,6 +22,9 @@ MAX_ENTRIES = 1_000
 """Events of all games together: some 20 MB, if each of them had all properties that it may have."""
 
 MAX_ENTRIES_OF_GAME = 200
+MAX_REPLACED = 5
+"""Of them in one look: to find the rarest takes a millisecond, for which requests wait."""
+
 MAX_PROPERTIES = 48
 MAX_PROPERTY_LENGTH = 64
 MAX_VERSIONS = 24
@@ -124,6 +127,7 @@ class Facts:
         self.entries: dict[EventKey, Entry] = {}
         self.changed: set[EventKey] = set()
         self.forgotten: set[EventKey] = set()
+        self._may_replace = 0
         for key, text in (learned or {}).items():
             try:
                 if key.type:
@@ -167,6 +171,7 @@ class Facts:
         It came at once: which of it was there before the other nobody knows.
         """
         totals = Counter[EventKey]()
+        self._may_replace = MAX_REPLACED
         for key, events, _, _ in counted:
             totals[game_key(key)] += events
         for key, events, first, last in counted:
@@ -204,6 +209,9 @@ class Facts:
         if not crowd and len(self.entries) >= MAX_ENTRIES:
             crowd = list(self.entries)
         if crowd:
+            if not self._may_replace:
+                return None
+            self._may_replace -= 1
             rarest = min(crowd, key=lambda each: self.entries[each].events)
             gone = self.entries[rarest].events
             if gone >= events:

@@ -43,6 +43,7 @@ COMMANDS = {
     "accounts": _Command("accounts", "Revoke what accounts of players were given"),
     "audit": _Command("coins", "Check that every coin paid has its event, and no more"),
     "backup": _Command("backup", "Copy the SQLite database as it is at one moment"),
+    "catalogue": _Command("catalogue", "Print what events are like, and what is odd about them"),
     "check-config": _Command("serve", "Print the effective configuration, or its mistakes"),
     "client": _Command("client", "Print a client to drop into a game, or list them"),
     "coins": _Command("coins", "Show a player's coins, or correct them"),

@@ -177,11 +177,10 @@ class Figures(Section, frozen=True):
 
 
 class Catalogue(Section, frozen=True):
-    """What is learned of events, and the file that says what they should be like."""
+    """What is learned of events."""
 
     enabled: bool = True
     cpu_share: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.02
-    definitions_file: str | None = None
 
 
 class Nats(Section, frozen=True):

@@ -26,7 +26,7 @@ from tests.support.keys import KEYS
 from tests.support.process import SECRET
 
 PIECES = [piece for dialect in dialects.ALL for piece in dialect.pieces()]
-CONSOLE = ("/dashboard", "/inspector", "/demo", "/manual/{name}")
+CONSOLE = ("/dashboard", "/catalogue", "/inspector", "/demo", "/manual/{name}")
 """Routes that the OpenAPI document leaves out, and people open; their files and data apart."""
 
 

@@ -257,10 +257,11 @@ _EMPTY = """DO $$ DECLARE each text; BEGIN
     SET session_replication_role = replica;
     FOR each IN SELECT relname FROM pg_class WHERE relkind = 'r'
         AND relnamespace = 'public'::regnamespace
-        AND relname NOT IN ('schema_version', 'batch_counter', 'rollup_state')
+        AND relname NOT IN ('schema_version', 'batch_counter', 'rollup_state', 'catalogue_state')
     LOOP EXECUTE 'DELETE FROM ' || each; END LOOP;
     UPDATE batch_counter SET last_batch_id = 0;
     UPDATE rollup_state SET position = 0;
+    UPDATE catalogue_state SET position = 0;
 END $$"""
 
 
