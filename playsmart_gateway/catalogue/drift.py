@@ -85,9 +85,8 @@ def _all(facts: Facts) -> Iterator[Finding]:
             yield _finding("near_miss", key, None, entry.last, text)
         for name, known in entry.properties.items():
             yield from _of_property(key, entry, name, known)
-            better = names.get((game_key(key), _normal(name)))
-            if better is not None and better != name:
-                text = f"is spelt {name}, where others spell it {better}"
+            if (usual := names[game_key(key), _normal(name)]) != name:
+                text = f"is spelt {name}, where others spell it {usual}"
                 yield _finding("near_miss", key, name, known.last, text)
 
 
