@@ -12,7 +12,7 @@ from playsmart_gateway.http.endpoint import Headers
 
 MAX_HEADS = 1_024
 MAX_HEAD_BYTES = 2_048
-"""Of the heads that are remembered; all are forgotten when there are too many."""
+"""Of the heads that are remembered, and of a token; all are forgotten when there are too many."""
 
 OF_ONE_REQUEST = (b"x-request-id", b"idempotency-key", b"traceparent")
 """A head with one of these will not come again."""
@@ -45,13 +45,18 @@ class KnownHeads:
 
         ``data`` is whatever came where a request may begin.
         """
-        head, _, body = data.partition(_END)
+        head, body = _in_two(data)
         parts = _apart(head)
         if parts is None or not body:
             return None
         rest, token, length = parts
         known = self._known.get(rest)
-        if known is None or length != b"%d" % len(body) or token.translate(None, _OF_TOKENS):
+        if (
+            known is None
+            or length != b"%d" % len(body)
+            or len(token) > MAX_HEAD_BYTES
+            or token.translate(None, _OF_TOKENS)
+        ):
             return None
         url, headers, credential = known
         if not credential:
@@ -60,7 +65,7 @@ class KnownHeads:
 
     def learn(self, data: bytes, url: bytes, headers: Headers) -> None:
         """Take note of how the parser read the head of one whole request."""
-        head = data.partition(_END)[0]
+        head, _ = _in_two(data)
         parts = _apart(head)
         if parts is None or len(head) > MAX_HEAD_BYTES:
             return
@@ -82,6 +87,12 @@ class KnownHeads:
         left_out = credential, b"content-length"
         others = {name: value for name, value in headers.items() if name not in left_out}
         self._known[rest] = _Known(url, others, credential)
+
+
+def _in_two(data: bytes) -> tuple[bytes, bytes]:
+    """Return a head, with the return of its last line as of the others, and what is behind it."""
+    end = data.find(_END)
+    return data[: end + 1], data[end + len(_END) :]
 
 
 def _apart(head: bytes) -> tuple[_Rest, bytes, bytes] | None:

@@ -99,7 +99,7 @@ def test_what_is_read_of_a_known_head_is_what_the_parser_reads(
     if data.draw(st.booleans()):
         place = data.draw(st.integers(0, len(sent) - 1))
         byte = data.draw(st.sampled_from([b"", b"\r", b"\n", b"\0", b" ", b":", b"x", b"\r\n"]))
-        sent = sent[:place] + byte + sent[place + 1 :]
+        sent = sent[:place] + byte + sent[place + data.draw(st.integers(0, 1)) :]
     read = known.read(sent)
     if read is not None:
         parsed = Parsed(sent)
@@ -118,6 +118,23 @@ def test_a_head_is_known_by_all_but_its_token_and_its_length() -> None:
         assert read is not None
         assert read[2] == b"another body"
         assert read[1].get(b"authorization", b"Bearer d.e.f") == b"Bearer d.e.f"
+
+
+def test_a_return_more_at_the_end_of_a_head_is_for_the_parser_which_refuses_it() -> None:
+    known = KnownHeads()
+    for lines in ([HOST, *REQUIRED], [HOST, *reversed(REQUIRED)]):
+        sent = made(lines, "a.b.c", b"{}")
+        assert learned(known, sent)
+        odd = sent.replace(b"\r\n\r\n", b"\r\r\n\r\n")
+        assert not Parsed(odd).is_whole
+        assert known.read(odd) is None
+
+
+def test_a_token_that_makes_a_head_too_large_is_for_the_parser_which_refuses_that() -> None:
+    known = KnownHeads()
+    assert learned(known, made(REQUIRED, "a.b.c", b"{}"))
+    assert known.read(made(REQUIRED, "a" * MAX_HEAD_BYTES, b"{}")) is not None
+    assert known.read(made(REQUIRED, "a" * (MAX_HEAD_BYTES + 1), b"{}")) is None
 
 
 def test_names_in_small_letters_will_do() -> None:
