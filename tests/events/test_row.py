@@ -37,7 +37,6 @@ NOT_OF_EVENTS = {  # rows of an answer of the database, by module: what is picke
     "stores/sql/metadata.py": {"row[0]", "rows[MAX_FIELDS - 1][0]"},
     "stores/sql/points.py": {"rows[0][3]"},
     "stores/sql/points_reader.py": {"row[0]", "row[1]", "row[2:]"},
-    "stores/sql/rollup.py": {"rows[0][0]"},
     "stores/sqlite/erasure.py": {"rows[0][0]"},
 }
 

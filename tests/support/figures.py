@@ -13,10 +13,7 @@ from playsmart_gateway.stores.sql.rollup import (
 )
 from playsmart_gateway.stores.sqlite.connection import Statements
 from playsmart_gateway.stores.sqlite.one_go import InOneGo, Underneath
-from playsmart_gateway.stores.sqlite.rollup import (
-    CHUNK_TABLES,
-    gather,
-)
+from playsmart_gateway.stores.sqlite.rollup import gather
 from tests.support.engines import postgres
 from tests.support.polling import wait_until
 from tests.support.process import RunningGateway
@@ -61,8 +58,11 @@ async def following_by_hand(url: str) -> AsyncIterator[ByHand]:
     )
     file = InOneGo(underneath)
     async with file:
-        await file.executescript(CHUNK_TABLES)
-        yield ByHand(file.execute, partial(gather, file), partial(add, Statements(file)))
+
+        async def gathered(max_events: int) -> Chunk:
+            return await file.call(lambda opened: gather(opened, max_events))
+
+        yield ByHand(file.execute, gathered, partial(add, Statements(file)))
 
 
 async def count_all(store: Store) -> None:

@@ -20,6 +20,7 @@ from playsmart_gateway.stores.postgres.connection import (
     Undone,
 )
 from playsmart_gateway.stores.postgres.rollup import (
+    PLAIN,
     ahead,
     gather,
 )
@@ -42,7 +43,7 @@ from playsmart_gateway.stores.sql.rollup import (
     add,
     leave_out,
     position_of,
-    try_plain,
+    run,
 )
 
 _STATE = f"""
@@ -166,7 +167,7 @@ class PostgresRollups(Rollups):
             chunk = await ahead(db, 1)
         with suppress(Undone):
             async with self._store.transaction() as db:
-                await try_plain(db)
+                await run(db, PLAIN)
                 raise Undone
         async with self._store.transaction() as db:
             await leave_out(db, chunk)

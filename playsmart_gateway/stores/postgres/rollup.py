@@ -1,19 +1,42 @@
-"""Gathers from a PostgreSQL store what ``sql_rollup`` adds to the sums."""
+"""Gathers from a PostgreSQL store what ``sql.rollup`` adds to the sums.
+
+Triggers count players, days and levels that are added into ``rollup_days`` and ``rollup_levels``.
+"""
+
+import json
+from typing import NamedTuple
 
 import asyncpg
 
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, PLAYSMART, TEAK
+from playsmart_gateway.events.batch import (
+    MAX_EVENTS_PER_BATCH,
+    PLAYSMART,
+    TEAK,
+    first_event_id,
+)
 from playsmart_gateway.stores.rollups import DAY
 from playsmart_gateway.stores.sql.rollup import (
+    ADD_ACTIONS,
+    ADD_COINS,
+    ADD_COUNTS,
+    ERASURES,
+    MAX_BATCHES,
     MAX_LEVEL_LENGTH,
     MAX_SECONDS,
     MOST,
-    NOTHING,
+    Addition,
     Chunk,
-    Gathered,
-    next_chunk,
+    forgetting,
+    position_of,
 )
 
+_NOTHING = "{}"
+"""What is gathered of a chunk that has none."""
+
+_BEYOND = f"""
+    SELECT event_id / {MAX_EVENTS_PER_BATCH} FROM event_rows
+    WHERE event_id >= $1 ORDER BY event_id LIMIT 1 OFFSET $2
+"""  # noqa: S608 - built from our own constants
 _BATCHES = """
     SELECT batch_id, source, game_id, user_id,
            floor(extract(epoch FROM received_at))::bigint AS at
@@ -141,11 +164,109 @@ _COUNT_ACTIONS = f"""
     ) AS acted GROUP BY game_id, day, type
 """  # noqa: S608 - built from our own constants
 
+_EVERYWHERE = "(SELECT column1 AS everywhere FROM (VALUES (0), (1)) AS both_of_them) AS places"
+_GAME = "CASE everywhere WHEN 1 THEN '' ELSE value ->> 0 END"
+_ADD_PLAYERS = f"""
+    INSERT INTO rollup_players (game_id, user_id, first_day)
+    SELECT {_GAME}, value ->> 1, CAST(value ->> 2 AS BIGINT)
+    FROM json_each($1) CROSS JOIN {_EVERYWHERE} WHERE true
+    ORDER BY CAST(key AS BIGINT)
+    ON CONFLICT (game_id, user_id) DO NOTHING
+"""  # noqa: S608 - built from our own constants
+_ADD_PLAYER_DAYS = f"""
+    INSERT INTO rollup_player_days (player_id, day)
+    SELECT player_id, CAST(value ->> 2 AS BIGINT)
+    FROM json_each($1) CROSS JOIN {_EVERYWHERE} CROSS JOIN rollup_players
+    WHERE game_id = {_GAME} AND user_id = value ->> 1
+    ON CONFLICT (player_id, day) DO NOTHING
+"""  # noqa: S608 - built from our own constants
+_ADD_LEVELS = """
+    INSERT INTO rollup_levels (game_id, day, level, completions, failures, timed, seconds)
+    SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT),
+           CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BIGINT),
+           CAST(value ->> 6 AS DOUBLE PRECISION)
+    FROM json_each($1) WHERE true
+    ON CONFLICT (day, game_id, level) DO UPDATE SET
+        completions = rollup_levels.completions + excluded.completions,
+        failures = rollup_levels.failures + excluded.failures,
+        timed = rollup_levels.timed + excluded.timed,
+        seconds = rollup_levels.seconds + excluded.seconds
+"""
+_ADD_PLAYER_LEVELS = """
+    INSERT INTO rollup_player_levels (player_id, level, day)
+    SELECT player_id, value ->> 2, CAST(value ->> 3 AS BIGINT)
+    FROM json_each($1) CROSS JOIN rollup_players
+    WHERE game_id = value ->> 0 AND user_id = value ->> 1
+    ON CONFLICT (player_id, level) DO NOTHING
+"""
+
+
+class Gathered(NamedTuple):
+    """What some batches add to the tables, each a JSON object of rows under their places.
+
+    - ``counts``: minute, game, source, type, events
+    - ``players``: game, player, day, in the order in which they were seen
+    - ``levels``: game, day, level, completions, failures, how many were timed, seconds
+    - ``player_levels``: game, player, level, day: each completed level of a player once
+    - ``coins``: day, game, coins
+    - ``actions``: game, day, action, events, occurrences, value
+    """
+
+    counts: str
+    players: str
+    levels: str
+    player_levels: str
+    coins: str
+    actions: str
+
+
+_ADDING = (
+    (ADD_COUNTS,),
+    (_ADD_PLAYERS, _ADD_PLAYER_DAYS),
+    (_ADD_LEVELS,),
+    (_ADD_PLAYER_LEVELS,),
+    (ADD_COINS,),
+    (ADD_ACTIONS,),
+)
+"""The statements that add each of ``Gathered``; a level is there before its players."""
+
+
+_PLAIN = Gathered(
+    counts=json.dumps({"1": [0, "trial", PLAYSMART, "Custom", 1]}),
+    players='{"1":["trial","trial",0]}',
+    levels='{"1":["trial",0,"1",1,0,1,1.0]}',
+    player_levels='{"1":["trial","trial","1",0]}',
+    coins='{"1":[0,"trial",1]}',
+    actions='{"1":["trial",0,"trial",1,1.0,1.0]}',
+)
+
+
+def _additions(gathered: Gathered) -> list[Addition]:
+    found: list[Addition] = [
+        (statement, text)
+        for statements, text in zip(_ADDING, gathered, strict=True)
+        if text != _NOTHING
+        for statement in statements
+    ]
+    return [*found, forgetting()]
+
+
+PLAIN = _additions(_PLAIN)
+"""What any sums can take."""
+
 
 async def ahead(db: asyncpg.Connection, max_events: int) -> Chunk:
     """Return the batches with the next ``max_events`` events or so, nothing gathered yet."""
     end = await db.fetchval("SELECT last_batch_id FROM batch_counter")
-    return await next_chunk(db, end, max_events)
+    start = await position_of(db)
+    if start >= end:
+        return Chunk(start, start, end)
+    erasures = await db.fetchval(ERASURES)
+    position = min(end, start + MAX_BATCHES)
+    beyond = await db.fetchval(_BEYOND, first_event_id(start + 1), max_events - 1)
+    if beyond is not None:
+        position = min(position, max(beyond, start + 1))
+    return Chunk(start, position, end, erasures=erasures)
 
 
 async def gather(db: asyncpg.Connection, max_events: int) -> Chunk:
@@ -157,15 +278,15 @@ async def gather(db: asyncpg.Connection, max_events: int) -> Chunk:
 
     async def whole(items: str) -> str:
         query = f"SELECT json_object_agg(place, item) FROM ({items}) AS items"  # noqa: S608 - ours
-        return await db.fetchval(query, *batches) or NOTHING
+        return await db.fetchval(query, *batches) or _NOTHING
 
     levels, player_levels = await db.fetchrow(_GATHER_LEVELS, *batches)
     gathered = Gathered(
         counts=await whole(_COUNT_EVENTS),
         players=await whole(_SEE_PLAYERS),
-        levels=levels or NOTHING,
-        player_levels=player_levels or NOTHING,
+        levels=levels or _NOTHING,
+        player_levels=player_levels or _NOTHING,
         coins=await whole(_COUNT_COINS),
         actions=await whole(_COUNT_ACTIONS),
     )
-    return chunk._replace(gathered=gathered)
+    return chunk._replace(additions=_additions(gathered))

@@ -10,8 +10,8 @@ once, whatever dies in between.
 ``rollup_counts`` has events by type, in buckets of several widths, each kept twice as long as it is
 shown. ``rollup_players`` numbers the players of each game, and those of all games under the game
 ``''``; a player's first day is that of their first stored event. ``rollup_player_days`` and
-``rollup_player_levels`` say on which days they played and which levels they completed; triggers
-count their rows into ``rollup_days`` and ``rollup_levels``, so that nobody counts twice. A day is
+``rollup_player_levels`` say on which days they played and which levels they completed; what is new
+there is counted into ``rollup_days`` or ``rollup_levels``, so that nobody counts twice. A day is
 that of ``received_at`` in UTC: clients' clocks are not to be trusted.
 
 Whoever changes what is counted appends a migration that empties the tables and sets the position
@@ -20,20 +20,16 @@ sums stay, as they name nobody. To erase a player, delete their rows in ``rollup
 (``user_id`` is nowhere else here) and those of their ``player_id`` in the two tables beside it.
 """
 
-import json
 import time
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from playsmart_gateway.errors import SinkUnavailable
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, PLAYSMART, first_event_id
-from playsmart_gateway.stores.rollups import (
-    DAY,
-    SPANS,
-)
+from playsmart_gateway.stores.rollups import DAY, SPANS
 from playsmart_gateway.stores.sql.database import Database
 
-MAX_LEVEL = "1.7e308"
-MIN_LEVEL = "1e-300"
+MAX_LEVEL = 1.7e308
+MIN_LEVEL = 1e-300
 MAX_LEVEL_LENGTH = 40
 """A level is a finite number, or a text of at most so many characters without NUL. Numbers are
 written as one does: 5.0 is ``5``, 5.5 is ``5.5``, with 15 digits where they are not whole; nearer
@@ -48,21 +44,14 @@ MOST = 1e18
 MAX_BATCHES = 5_000
 """Of one chunk, as each may have a player to be added while others wait for the writer."""
 
-NOTHING = "{}"
-"""What is gathered of a chunk that has none."""
-
 _HINT = "To count all anew, empty the rollup_ tables and INSERT INTO rollup_state VALUES (0)."
 _MOVE = "UPDATE rollup_state SET position = $1 WHERE position = $2 RETURNING 1"
-_BEYOND = f"""
-    SELECT event_id / {MAX_EVENTS_PER_BATCH} FROM event_rows
-    WHERE event_id >= $1 ORDER BY event_id LIMIT 1 OFFSET $2
-"""  # noqa: S608 - built from our own constants
 
-_ERASURES = "SELECT coalesce(max(count), 0) FROM erasures"
+ERASURES = "SELECT coalesce(max(count), 0) FROM erasures"
 
 _WIDTHS = ", ".join(f"({width})" for width in (*SPANS.values(), DAY))
 _KEPT = ", ".join(f"({width}, {2 * seconds})" for seconds, width in SPANS.items())
-_ADD_COUNTS = f"""
+ADD_COUNTS = f"""
     INSERT INTO rollup_counts (span, start, game_id, source, type, events)
     SELECT width, at - at % width, game, origin, kind, CAST(sum(n) AS BIGINT)
     FROM (
@@ -87,48 +76,13 @@ _FORGET_COUNTS = f"""
         CROSS JOIN rollup_counts WHERE span = width AND start < horizon
     )
 """  # noqa: S608 - built from our own constants
-_EVERYWHERE = "(SELECT column1 AS everywhere FROM (VALUES (0), (1)) AS both_of_them) AS places"
-_GAME = "CASE everywhere WHEN 1 THEN '' ELSE value ->> 0 END"
-_ADD_PLAYERS = f"""
-    INSERT INTO rollup_players (game_id, user_id, first_day)
-    SELECT {_GAME}, value ->> 1, CAST(value ->> 2 AS BIGINT)
-    FROM json_each($1) CROSS JOIN {_EVERYWHERE} WHERE true
-    ORDER BY CAST(key AS BIGINT)
-    ON CONFLICT (game_id, user_id) DO NOTHING
-"""  # noqa: S608 - built from our own constants
-_ADD_PLAYER_DAYS = f"""
-    INSERT INTO rollup_player_days (player_id, day)
-    SELECT player_id, CAST(value ->> 2 AS BIGINT)
-    FROM json_each($1) CROSS JOIN {_EVERYWHERE} CROSS JOIN rollup_players
-    WHERE game_id = {_GAME} AND user_id = value ->> 1
-    ON CONFLICT (player_id, day) DO NOTHING
-"""  # noqa: S608 - built from our own constants
-_ADD_LEVELS = """
-    INSERT INTO rollup_levels (game_id, day, level, completions, failures, timed, seconds)
-    SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT),
-           CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BIGINT),
-           CAST(value ->> 6 AS DOUBLE PRECISION)
-    FROM json_each($1) WHERE true
-    ON CONFLICT (day, game_id, level) DO UPDATE SET
-        completions = rollup_levels.completions + excluded.completions,
-        failures = rollup_levels.failures + excluded.failures,
-        timed = rollup_levels.timed + excluded.timed,
-        seconds = rollup_levels.seconds + excluded.seconds
-"""
-_ADD_PLAYER_LEVELS = """
-    INSERT INTO rollup_player_levels (player_id, level, day)
-    SELECT player_id, value ->> 2, CAST(value ->> 3 AS BIGINT)
-    FROM json_each($1) CROSS JOIN rollup_players
-    WHERE game_id = value ->> 0 AND user_id = value ->> 1
-    ON CONFLICT (player_id, level) DO NOTHING
-"""
-_ADD_COINS = """
+ADD_COINS = """
     INSERT INTO rollup_coins (day, game_id, coins)
     SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, CAST(value ->> 2 AS BIGINT)
     FROM json_each($1) WHERE true
     ON CONFLICT (day, game_id) DO UPDATE SET coins = rollup_coins.coins + excluded.coins
 """
-_ADD_ACTIONS = """
+ADD_ACTIONS = """
     INSERT INTO rollup_actions (game_id, day, action, events, occurrences, value)
     SELECT each.value ->> 0, CAST(each.value ->> 1 AS BIGINT), each.value ->> 2,
            CAST(each.value ->> 3 AS BIGINT), CAST(each.value ->> 4 AS DOUBLE PRECISION),
@@ -141,70 +95,22 @@ _ADD_ACTIONS = """
 """
 
 
-class Gathered(NamedTuple):
-    """What some batches add to the tables, each a JSON object of rows under their places.
-
-    - ``counts``: minute, game, source, type, events
-    - ``players``: game, player, day, in the order in which they were seen
-    - ``levels``: game, day, level, completions, failures, how many were timed, seconds
-    - ``player_levels``: game, player, level, day: each completed level of a player once
-    - ``coins``: day, game, coins
-    - ``actions``: game, day, action, events, occurrences, value
-    """
-
-    counts: str
-    players: str
-    levels: str
-    player_levels: str
-    coins: str
-    actions: str
-
-
-_ADDING = (
-    (_ADD_COUNTS,),
-    (_ADD_PLAYERS, _ADD_PLAYER_DAYS),
-    (_ADD_LEVELS,),
-    (_ADD_PLAYER_LEVELS,),
-    (_ADD_COINS,),
-    (_ADD_ACTIONS,),
-)
-"""The statements that add each of ``Gathered``; a level is there before its players."""
-
-
-_PLAIN = Gathered(
-    counts=json.dumps({"1": [0, "trial", PLAYSMART, "Custom", 1]}),
-    players='{"1":["trial","trial",0]}',
-    levels='{"1":["trial",0,"1",1,0,1,1.0]}',
-    player_levels='{"1":["trial","trial","1",0]}',
-    coins='{"1":[0,"trial",1]}',
-    actions='{"1":["trial",0,"trial",1,1.0,1.0]}',
-)
-"""What any sums can take."""
+Addition = tuple[str, str | int]
+"""A statement that adds something, and its parameter."""
 
 
 class Chunk(NamedTuple):
     """The batches behind ``start`` up to ``position``, of now ``end``; nothing if they are one.
 
-    ``erasures`` is how many players had been erased when it was gathered.
+    ``additions`` add them, once that is gathered; ``erasures`` is how many players had been erased
+    by then.
     """
 
     start: int
     position: int
     end: int
-    gathered: Gathered | None = None
+    additions: Sequence[Addition] = ()
     erasures: int = 0
-
-
-async def next_chunk(db: Database, end: int, max_events: int) -> Chunk:
-    """Return the batches with the next ``max_events`` events or so, nothing gathered yet."""
-    start = await position_of(db)
-    if start >= end:
-        return Chunk(start, start, end)
-    ((erasures,),) = await db.fetch(_ERASURES)
-    position = min(end, start + MAX_BATCHES)
-    for (beyond,) in await db.fetch(_BEYOND, first_event_id(start + 1), max_events - 1):
-        position = min(position, max(beyond, start + 1))
-    return Chunk(start, position, end, erasures=erasures)
 
 
 async def position_of(db: Database) -> int:
@@ -213,16 +119,20 @@ async def position_of(db: Database) -> int:
     Raises:
         SinkUnavailable: somebody removed the mark.
     """
-    rows = await db.fetch("SELECT position FROM rollup_state")
+    (position,) = the_only(await db.fetch("SELECT position FROM rollup_state"))
+    return int(position)
+
+
+def the_only(rows: Sequence[Any]) -> Any:
+    """Return the only row of ``rollup_state``.
+
+    Raises:
+        SinkUnavailable: it is not the only one.
+    """
     if len(rows) != 1:
         raise SinkUnavailable(f"rollup_state has {len(rows)} rows, not one", hint=_HINT)
-    return int(rows[0][0])
-
-
-async def try_plain(db: Database) -> None:
-    """Add something that any sums can take, in a write transaction that is to be rolled back."""
-    for statement, parameter in additions(_PLAIN):
-        await db.fetch(statement, parameter)
+    (row,) = rows
+    return row
 
 
 async def leave_out(db: Database, chunk: Chunk) -> None:
@@ -234,9 +144,7 @@ async def add(db: Database, chunk: Chunk) -> bool:
     """Add a chunk, in a write transaction; False if that cannot be (see ``move``)."""
     if not await move(db, chunk):
         return False
-    assert chunk.gathered is not None
-    for statement, parameter in additions(chunk.gathered):
-        await db.fetch(statement, parameter)
+    await run(db, chunk.additions)
     return True
 
 
@@ -245,19 +153,21 @@ async def move(db: Database, chunk: Chunk) -> bool:
 
     False if somebody else moved it meanwhile, or a player was erased who may be in the chunk.
     """
-    ((erasures,),) = await db.fetch(_ERASURES)
+    ((erasures,),) = await db.fetch(ERASURES)
     if erasures != chunk.erasures:
         return False
     return bool(await db.fetch(_MOVE, chunk.position, chunk.start))
 
 
-def additions(gathered: Gathered) -> list[tuple[str, str | int]]:
-    """Return the statements that add what was gathered, each with its parameter."""
-    found: list[tuple[str, str | int]] = [
-        (statement, text)
-        for statements, text in zip(_ADDING, gathered, strict=True)
-        if text != NOTHING
-        for statement in statements
-    ]
-    # What a clock ahead counted is no measure.
-    return [*found, (_FORGET_COUNTS, int(time.time()))]
+async def run(db: Database, additions: Iterable[Addition]) -> None:
+    """Run what adds something, in a write transaction."""
+    for statement, parameter in additions:
+        await db.fetch(statement, parameter)
+
+
+def forgetting() -> Addition:
+    """Return what forgets the counts that are not shown any more.
+
+    What a clock ahead counted is no measure.
+    """
+    return _FORGET_COUNTS, int(time.time())

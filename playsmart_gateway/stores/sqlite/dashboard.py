@@ -30,11 +30,10 @@ from playsmart_gateway.stores.sql.dashboard import (
     read_figures,
 )
 from playsmart_gateway.stores.sql.rollup import (
-    additions,
     leave_out,
     move,
     position_of,
-    try_plain,
+    run,
 )
 from playsmart_gateway.stores.sqlite.connection import (
     Connection,
@@ -44,7 +43,7 @@ from playsmart_gateway.stores.sqlite.connection import (
 )
 from playsmart_gateway.stores.sqlite.file import StoreFile
 from playsmart_gateway.stores.sqlite.rollup import (
-    CHUNK_TABLES,
+    PLAIN,
     ahead,
     gather,
 )
@@ -111,25 +110,25 @@ class SqliteRollups(Rollups):
     async def roll_up(self, max_events: int) -> RolledUp:
         async with self._reading.transaction("BEGIN") as db:
             before = db.busy_seconds
-            chunk = await gather(db, max_events)
+            chunk = await db.call(lambda opened: gather(opened, max_events))
         self.busy_seconds += db.busy_seconds - before
-        if chunk.gathered is None:
+        if chunk.position == chunk.start:
             return RolledUp(chunk.position, chunk.end)
         async with self._store.transaction() as db:
             before = db.busy_seconds
             moved = await move(Statements(db), chunk)
             if moved:
-                await db.run([(sql, numbered([each])) for sql, each in additions(chunk.gathered)])
+                await db.run([(sql, numbered([each])) for sql, each in chunk.additions])
         self.busy_seconds += db.busy_seconds - before
         return RolledUp(chunk.position if moved else chunk.start, chunk.end)
 
     @override
     async def skip(self) -> RolledUp:
         async with self._reading.transaction("BEGIN") as db:
-            chunk = await ahead(db, 1)
+            chunk = await db.call(lambda opened: ahead(opened, 1))
         with suppress(Undone):
             async with self._store.transaction() as db:
-                await try_plain(Statements(db))
+                await run(Statements(db), PLAIN)
                 raise Undone
         async with self._store.transaction() as db:
             await leave_out(Statements(db), chunk)
@@ -167,6 +166,3 @@ async def _rows(db: aiosqlite.Connection, query: Query, parameters: Sequence[Any
 
 async def _prepare(db: aiosqlite.Connection, _: object) -> None:
     await db.execute("PRAGMA temp_store = MEMORY")
-    for statement in CHUNK_TABLES.split(";\n"):
-        if statement.strip():
-            await db.execute(statement)

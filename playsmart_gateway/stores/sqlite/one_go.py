@@ -6,9 +6,9 @@ to go once for each statement of a flush would cost a tenth of it.
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 from typing_extensions import override
@@ -16,15 +16,20 @@ from typing_extensions import override
 AND_THEN = "\0"
 """Between statements that are run in one go; no statement can hold it."""
 
+Result = TypeVar("Result")
 
 Statement = tuple[str, Sequence[Any] | Mapping[str, Any]]
 """With its parameters."""
 
 
 class Underneath(sqlite3.Connection):
-    """What works in the thread: runs ``first`` before the next statement, and those in one go."""
+    """What works in the thread: runs ``first`` before the next statement, and those in one go.
+
+    ``work`` is done in the place of the next statement.
+    """
 
     first = ""
+    work: Callable[[], object] | None = None
     busy_seconds = 0.0
     ran: Sequence[sqlite3.Cursor] = ()
     """What became of the statements of the last go of several."""
@@ -32,9 +37,13 @@ class Underneath(sqlite3.Connection):
     @override
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """Run a statement, or several; then the parameters are a sequence with those of each."""
-        began = time.thread_time()
+        began, busy = time.thread_time(), self.busy_seconds
         try:
             self._begin()
+            if self.work is not None:
+                work, self.work = self.work, None
+                work()
+                return self.cursor()
             if AND_THEN not in sql:
                 return super().execute(sql, parameters)
             statements = sql.split(AND_THEN)
@@ -43,7 +52,7 @@ class Underneath(sqlite3.Connection):
                 ran.append(super().execute(statement, its))
             return ran[-1]
         finally:
-            self.busy_seconds += time.thread_time() - began
+            self.busy_seconds = busy + time.thread_time() - began  # work executes, too
 
     @override
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
@@ -75,6 +84,13 @@ class InOneGo(aiosqlite.Connection):
         text = "".join(f"{sql}{AND_THEN}" for sql, _ in statements)
         await self.execute(text, [parameters for _, parameters in statements])
         return self.ran
+
+    async def call(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Return what ``work`` does with the connection, in its thread."""
+        results: list[Result] = []
+        self._underneath.work = lambda: results.append(work(self._underneath))
+        await self.execute("")
+        return results[0]
 
     @property
     def busy_seconds(self) -> float:

@@ -1,7 +1,22 @@
-"""Gathers from a SQLite store what ``sql_rollup`` adds to the sums."""
+"""Gathers from a SQLite store what ``sql.rollup`` adds to the sums.
 
-import aiosqlite
+Each batch is read once, as a part of long texts that ``counting`` takes apart; then it is looked up
+who and what is known already. All of that is done in one go, in the thread of the connection.
 
+What is gathered is exactly what is new, with the numbers of new players: nobody else adds anything
+between the gathering and the adding (see ``move``). So the transaction that adds it, for which
+ingest has to wait, looks up nothing.
+"""
+
+import sqlite3
+from bisect import bisect_left
+from collections import defaultdict
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+
+from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     PLAYSMART,
@@ -11,174 +26,102 @@ from playsmart_gateway.events.batch import (
 )
 from playsmart_gateway.stores.rollups import DAY
 from playsmart_gateway.stores.sql.rollup import (
-    MAX_LEVEL,
-    MAX_LEVEL_LENGTH,
-    MAX_SECONDS,
-    MIN_LEVEL,
+    ADD_ACTIONS,
+    ADD_COINS,
+    ADD_COUNTS,
+    ERASURES,
+    MAX_BATCHES,
     MOST,
+    Addition,
     Chunk,
-    Gathered,
-    next_chunk,
+    forgetting,
+    the_only,
 )
-from playsmart_gateway.stores.sqlite.connection import Statements
-from playsmart_gateway.stores.sqlite.one_go import InOneGo
-from playsmart_gateway.stores.sqlite.schema import last_member
+from playsmart_gateway.stores.sqlite.counting import (
+    COMPLETED,
+    ENDED,
+    FAILED,
+    Batches,
+    count_events,
+    count_levels,
+    decode_attempts,
+    decode_data,
+    seen,
+)
+from playsmart_gateway.stores.sqlite.newcomers import (
+    ADD_DAYS,
+    ADD_LEVELS,
+    ADD_PLAYER_DAYS,
+    ADD_PLAYER_LEVELS,
+    ADD_PLAYERS,
+    Newcomers,
+    Rows,
+)
 
-CHUNK_TABLES = """
-    CREATE TEMP TABLE chunk_batches (
-        batch_id INTEGER PRIMARY KEY, source TEXT, game_id TEXT, user_id TEXT, at INTEGER,
-        alike INTEGER, player_id INTEGER
-    );
-    CREATE TEMP TABLE chunk_games (
-        game INTEGER PRIMARY KEY, source TEXT, game_id TEXT, UNIQUE (source, game_id)
-    );
-    CREATE TEMP TABLE chunk_levels (
-        batch_id INTEGER, alike INTEGER, done INTEGER, level TEXT, seconds REAL
-    );
-"""
-"""Batches that are ``alike`` are of one minute, game and source: to sort by a number is quick.
+_integers = msgspec.json.Decoder(list[int]).decode
 
-``player_id`` is that of a player who is known already.
-"""
+MAX_DATA_LENGTH = 512
+"""Of customdata that is read with that of others; longer ones are read each by itself."""
 
-_EMPTY = [
-    (f"DELETE FROM {table}", ())  # noqa: S608 - built from our own constants
-    for table in ("chunk_games", "chunk_batches", "chunk_levels")
-]
+_STATE = f"""
+    SELECT position, (SELECT max(seq) FROM sqlite_sequence WHERE name = 'batches'), ({ERASURES})
+    FROM rollup_state
+"""  # noqa: S608 - built from our own constants
+_SIZES = f"""
+    SELECT '[' || group_concat(batch_id) || ']', '[' || group_concat(event_count) || ']' FROM (
+        SELECT batch_id, event_count FROM batches WHERE batch_id > ? ORDER BY batch_id
+        LIMIT {MAX_BATCHES}
+    )
+"""  # noqa: S608 - built from our own constants
+_NUL = "char(0)"
+_BATCHES = f"""
+    SELECT CAST(group_concat(
+        source || {_NUL} || game_id || {_NUL} || user_id || {_NUL} || substr(received_at, 1, 16),
+        {_NUL}
+    ) AS BLOB)
+    FROM batches WHERE batch_id BETWEEN ? AND ?
+"""  # noqa: S608 - built from our own constants
+_EVENTS = f"""
+    SELECT CAST(group_concat(type, {_NUL}) AS BLOB), CAST(group_concat(
+        CASE type WHEN 'LevelCompleted' THEN '[' || event_id || ',{COMPLETED},'
+                  WHEN 'GameEnd' THEN '[' || event_id || ',{ENDED},'
+                  WHEN 'Custom' THEN CASE WHEN custom_event_name GLOB '[lLfF_]*'
+                       AND lower(replace(custom_event_name, '_', '')) IN ('levelfailed', 'fail')
+                       THEN '[' || event_id || ',{FAILED},' END
+        END || iif(length(customdata) > {MAX_DATA_LENGTH}, 'null', customdata) || ']'
+    ) AS BLOB)
+    FROM event_rows WHERE event_id BETWEEN ? AND ?
+"""  # noqa: S608 - built from our own constants
+"""Without customdata there is no level: what is added to NULL is left out."""
 
-_END = "SELECT max(seq) FROM sqlite_sequence WHERE name = 'batches'"
-_LIST_GAMES = """
-    INSERT INTO chunk_games (source, game_id)
-    SELECT DISTINCT source, game_id FROM batches WHERE batch_id BETWEEN ? AND ?
-"""
-_LIST_BATCHES = """
-    INSERT INTO chunk_batches
-    SELECT *, (at / 60 << 20) + (
-        SELECT game FROM chunk_games
-        WHERE chunk_games.source = batch.source AND chunk_games.game_id = batch.game_id
-    ), (
-        SELECT player_id FROM rollup_players AS known
-        WHERE known.game_id = batch.game_id AND known.user_id = batch.user_id
-    ) FROM (
-        SELECT batch_id, source, game_id, user_id,
-               CAST(strftime('%s', received_at) AS INTEGER) AS at
-        FROM batches WHERE batch_id BETWEEN ? AND ?
-    ) AS batch
-"""
-_CHUNK = f"""
-    event_rows CROSS JOIN chunk_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
-    WHERE event_id BETWEEN :first AND :last
-"""
+_LEFT = f"""
+    SELECT (
+        SELECT count(*) FROM event_rows
+        WHERE event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
+                       AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+    )
+    FROM batches WHERE batch_id BETWEEN ? AND ? ORDER BY batch_id
+"""  # noqa: S608 - built from our own constants
+_DATA = "SELECT customdata FROM event_rows WHERE event_id = ?"
+
 _EVENTS_OF = f"""
-    chunk_batches CROSS JOIN event_rows
+    FROM batches CROSS JOIN event_rows
     ON event_id BETWEEN batch_id * {MAX_EVENTS_PER_BATCH}
                 AND batch_id * {MAX_EVENTS_PER_BATCH} + {MAX_EVENTS_PER_BATCH - 1}
+    WHERE batch_id BETWEEN ? AND ?
 """
-"""From the batches to their events, where most batches are of no interest."""
-
-_COUNT_EVENTS = f"""
-    SELECT row_number() OVER () AS place,
-           json_array(at - at % 60, game_id, source, type, events) AS item
-    FROM (
-        SELECT type, count(*) AS events, min(batch_id) AS one
-        FROM {_CHUNK} GROUP BY type, alike
-    ) CROSS JOIN chunk_batches ON batch_id = one
-"""  # noqa: S608 - built from our own constants
-_SEE_PLAYERS = f"""
-    SELECT row_number() OVER (ORDER BY min(seen)) AS place, json_array(game_id, player, day) AS item
-    FROM (
-        SELECT game_id, user_id AS player, at / {DAY} AS day,
-               batch_id * {MAX_EVENTS_PER_BATCH} AS seen
-        FROM chunk_batches WHERE user_id <> '' AND NOT EXISTS (
-            SELECT 1 FROM rollup_player_days AS known
-            WHERE known.player_id = chunk_batches.player_id AND day = at / {DAY}
-        )
-        UNION ALL
-        SELECT game_id, event_rows.user_id, at / {DAY}, event_id
-        FROM {_EVENTS_OF} WHERE chunk_batches.user_id = '' AND event_rows.user_id <> ''
-    ) GROUP BY game_id, player, day
-"""  # noqa: S608 - built from our own constants
-"""Without those of whom it is known: who played a game on a day is there in all games, too."""
-
-
-def _member(name: str, value: str) -> str:
-    """Return SQL of ``value``, made of ``type`` and ``atom`` of a member of ``customdata``.
-
-    Where the name is there once at most, which its text tells, that is quick to find.
-    """
-    return f"""iif(
-        instr(customdata, '\\') = 0 AND customdata NOT GLOB '*"{name}"*"{name}"*', (
-            SELECT {value} FROM (
-                SELECT json_type(customdata, '$.{name}') AS type,
-                       json_extract(customdata, '$.{name}') AS atom
-            )
-        ), {last_member(name, value)}
-    )"""  # noqa: S608 - built from our own constants
-
-
-_LEVEL = _member(
-    "level",
-    f"""CASE
-        WHEN typeof(atom) = 'integer' AND type = 'integer' THEN CAST(atom AS TEXT)
-        WHEN type = 'text' AND length(atom) BETWEEN 1 AND {MAX_LEVEL_LENGTH}
-             AND (instr(customdata, '\\u0000') = 0
-                  OR instr(customdata -> '$.level', '\\u0000') = 0) THEN atom
-        WHEN type NOT IN ('integer', 'real') OR abs(atom + 0.0) > {MAX_LEVEL} THEN NULL
-        WHEN abs(atom) < {MIN_LEVEL} THEN '0'
-        WHEN abs(atom) < 9.2e18 AND atom = CAST(atom AS INTEGER)
-             THEN CAST(CAST(atom AS INTEGER) AS TEXT)
-        ELSE printf('%.15g', atom)
-    END""",
-)
-"""SQLite ends a text at a NUL, so only the JSON tells that there was one."""
-
-_SECONDS = _member(
-    "duration_seconds",
-    f"iif(type IN ('integer', 'real') AND atom BETWEEN 0 AND {MAX_SECONDS}, atom, NULL)",
-)
-_LIST_LEVELS = f"""
-    INSERT INTO chunk_levels
-    SELECT batch_id, alike, done, level, seconds
-    FROM (
-        SELECT batch_id, alike, type = 'LevelCompleted' AS done, {_LEVEL} AS level,
-               iif(type = 'LevelCompleted', {_SECONDS}, NULL) AS seconds
-        FROM {_CHUNK} AND source = '{PLAYSMART}' AND (
-            type = 'LevelCompleted'
-            OR type = 'GameEnd' AND {_member("reason", "atom")} IS NOT 'completed'
-            OR type = 'Custom'
-            AND lower(replace(custom_event_name, '_', '')) IN ('levelfailed', 'fail')
-        ) LIMIT -1
+_OTHERS = f"""
+    SELECT CAST(json_group_array(json_array(batch_id, event_rows.user_id)) AS BLOB)
+    {_EVENTS_OF} AND batches.user_id = '' AND event_rows.user_id <> ''
+"""
+_RECEIVED_DAY = f"CAST(strftime('%s', received_at) AS INTEGER) / {DAY}"
+_COINS = f"""
+    SELECT CAST(json_group_array(json_array(day, game_id, coins)) AS BLOB) FROM (
+        SELECT {_RECEIVED_DAY} AS day, game_id, sum(amount) AS coins
+        FROM coin_entries CROSS JOIN batches ON batch_id = id / {MAX_EVENTS_PER_BATCH}
+        WHERE id BETWEEN ? AND ? AND trigger IS NOT NULL
+        GROUP BY game_id, substr(received_at, 1, 10)
     )
-    WHERE level IS NOT NULL
-"""  # noqa: S608 - built from our own constants
-_COUNT_LEVELS = f"""
-    SELECT row_number() OVER () AS place, json_array(
-        game_id, at / {DAY}, level, completions, failures, timed, sum_of_seconds
-    ) AS item
-    FROM (
-        SELECT level, sum(done) AS completions, sum(NOT done) AS failures,
-               count(seconds) AS timed, total(seconds) AS sum_of_seconds, min(batch_id) AS one
-        FROM chunk_levels GROUP BY level, alike
-    ) CROSS JOIN chunk_batches ON batch_id = one
-"""  # noqa: S608 - built from our own constants
-_SEE_LEVELS = f"""
-    SELECT row_number() OVER () AS place, json_array(game_id, player, level, day) AS item FROM (
-        SELECT game_id, user_id AS player, level, at / {DAY} AS day, min(batch_id)
-        FROM chunk_levels CROSS JOIN chunk_batches USING (batch_id)
-        WHERE done AND NOT EXISTS (
-            SELECT 1 FROM rollup_player_levels AS known
-            WHERE known.player_id = chunk_batches.player_id AND known.level = chunk_levels.level
-        )
-        GROUP BY game_id, user_id, level
-    )
-"""  # noqa: S608 - built from our own constants
-_COUNT_COINS = f"""
-    SELECT row_number() OVER () AS place, json_array(at / {DAY}, game_id, amount) AS item
-    FROM (
-        SELECT sum(amount) AS amount, min(batch_id) AS one
-        FROM coin_entries CROSS JOIN chunk_batches ON batch_id = id / {MAX_EVENTS_PER_BATCH}
-        WHERE id BETWEEN :first AND :last AND trigger IS NOT NULL GROUP BY alike
-    ) CROSS JOIN chunk_batches ON batch_id = one
 """  # noqa: S608 - built from our own constants
 
 
@@ -187,51 +130,111 @@ def _number(path: str) -> str:
     return f"max(-{MOST}, min({MOST}, ifnull({value}, 1)))"
 
 
-_COUNT_ACTIONS = f"""
-    SELECT row_number() OVER () AS place, json_array(
-        game_id, at / {DAY}, type, count(*),
-        sum({_number("$.event_count")}), sum({_number("$.value")})
-    ) AS item
-    FROM {_EVENTS_OF} WHERE source = '{TEAK}' GROUP BY game_id, at / {DAY}, type
+_ACTIONS = f"""
+    SELECT CAST(json_group_array(json_array(game_id, day, type, n, occurrences, value)) AS BLOB)
+    FROM (
+        SELECT game_id, {_RECEIVED_DAY} AS day, type, count(*) AS n,
+               sum({_number("$.event_count")}) AS occurrences, sum({_number("$.value")}) AS value
+        {_EVENTS_OF} AND source = '{TEAK}' GROUP BY game_id, day, type
+    )
 """  # noqa: S608 - built from our own constants
 
 
-def _whole(items: str) -> str:
-    """Return SQL of all items as one text: to fetch each would cost as many turns of the GIL.
-
-    What is no UTF-8 did not come through the door; as a BLOB it does not stop the rollup task.
-    """
-    return f"(SELECT CAST(json_group_object(place, json(item)) AS BLOB) FROM ({items}))"  # noqa: S608
+def _addition(statement: str, rows: list[list[Any]]) -> Addition:
+    return statement, msgspec.json.encode(rows).decode()
 
 
-_GATHERING = (
-    _COUNT_EVENTS, _SEE_PLAYERS, _COUNT_LEVELS, _SEE_LEVELS, _COUNT_COINS, _COUNT_ACTIONS,
-)  # fmt: skip
-"""One for each of ``Gathered``."""
+PLAIN = [
+    _addition(ADD_COUNTS, [[0, "trial", PLAYSMART, "Custom", 1]]),
+    _addition(ADD_PLAYERS, [["trial", 0, {"trial": 2**62}]]),
+    _addition(ADD_PLAYER_DAYS, [[0, [2**62]]]),
+    _addition(ADD_DAYS, [["trial", 0, 1, 1, 1, 1]]),
+    _addition(ADD_LEVELS, [["trial", 0, "1", 1, 0, 1, 1.0, 1]]),
+    _addition(ADD_PLAYER_LEVELS, [["1", 0, [2**62]]]),
+    _addition(ADD_COINS, [[0, "trial", 1]]),
+    _addition(ADD_ACTIONS, [["trial", 0, "trial", 1, 1.0, 1.0]]),
+    forgetting(),
+]
+"""What any sums can take."""
 
-_GATHER = f"SELECT {', '.join(map(_whole, _GATHERING))}"
 
-
-async def ahead(db: aiosqlite.Connection, max_events: int) -> Chunk:
+def ahead(db: sqlite3.Connection, max_events: int) -> Chunk:
     """Return the batches with the next ``max_events`` events or so, nothing gathered yet."""
-    ((end,),) = await db.execute_fetchall(_END)
-    return await next_chunk(Statements(db), end or 0, max_events)
+    chunk, _, _ = _ahead(db, max_events)
+    return chunk
 
 
-async def gather(db: InOneGo, max_events: int) -> Chunk:
-    """Read the next ``max_events`` events or so, in a read transaction."""
-    chunk = await ahead(db, max_events)
+def gather(db: sqlite3.Connection, max_events: int) -> Chunk:
+    """Read the next ``max_events`` events or so, in a read transaction.
+
+    Raises:
+        SinkRejected: they cannot be read.
+        SinkUnavailable: it is not known what is counted.
+    """
+    chunk, ids, sizes = _ahead(db, max_events)
     if chunk.position == chunk.start:
         return chunk
-    batches = (chunk.start + 1, chunk.position)
-    events = {"first": first_event_id(batches[0]), "last": last_event_id(batches[1])}
-    await db.run(
-        [
-            *_EMPTY,
-            (_LIST_GAMES, batches),
-            (_LIST_BATCHES, batches),
-            (_LIST_LEVELS, events),
-        ]
-    )
-    (texts,) = await db.execute_fetchall(_GATHER, events)
-    return chunk._replace(gathered=Gathered(*[str(text, "utf-8", "replace") for text in texts]))
+    try:
+        return chunk._replace(
+            additions=_additions(db, (chunk.start + 1, chunk.position), ids, sizes)
+        )
+    except (ValueError, KeyError, msgspec.MsgspecError, RecursionError) as error:
+        raise SinkRejected("the store cannot parse these rows", certain=True) from error
+
+
+def _ahead(db: sqlite3.Connection, max_events: int) -> tuple[Chunk, list[int], list[int]]:
+    """Return the same, the ids of the batches, and with how many events each came."""
+    states = db.execute(_STATE).fetchall()
+    start, end, erasures = the_only(states)
+    if start >= (end or 0):
+        return Chunk(start, start, end or 0), [], []
+    ((ids, sizes),) = db.execute(_SIZES, (start,))
+    ids, sizes = _integers(ids or "[]"), _integers(sizes or "[]")
+    last = bisect_left([*accumulate(sizes)], max_events)
+    if last >= len(ids) < MAX_BATCHES:  # it has them all; the last ids may be those of none
+        return Chunk(start, end, end, erasures=erasures), ids, sizes
+    ids, sizes = ids[: last + 1], sizes[: last + 1]
+    return Chunk(start, ids[-1], end, erasures=erasures), ids, sizes
+
+
+def _additions(
+    db: sqlite3.Connection, between: tuple[int, int], ids: list[int], sizes: list[int]
+) -> list[Addition]:
+    """Return what adds everything that is new in the batches from the first to the last."""
+    ((text,),) = db.execute(_BATCHES, between)
+    batches = Batches.read(ids, _text(text))
+    events = (first_event_id(between[0]), last_event_id(between[1]))
+    ((text, tried),) = db.execute(_EVENTS, events)
+    types = [] if text is None else _text(text).split("\0")
+    if sum(sizes) != len(types):  # some are gone
+        sizes = [left for (left,) in db.execute(_LEFT, between)]
+    counts = count_events(batches, sizes, types)
+    attempts = [
+        (event_id, what, data or decode_data(*db.execute(_DATA, (event_id,)).fetchone()))
+        for event_id, what, data in decode_attempts(b"[%b]" % (tried or b""))
+    ]
+    levels = count_levels(batches, attempts)
+    others = defaultdict[int, list[str]](list)
+    if "" in batches.users:
+        for batch_id, user in _rows(db, _OTHERS, between):
+            others[batch_id].append(user)
+    newcomers = Newcomers(db)
+    newcomers.see(seen(batches, others))
+    found: Rows = [
+        (ADD_COUNTS, counts),
+        *newcomers.additions(levels),
+        (ADD_COINS, _rows(db, _COINS, events)),
+    ]
+    if TEAK in batches.sources:
+        found.append((ADD_ACTIONS, _rows(db, _ACTIONS, between)))
+    return [*(_addition(statement, rows) for statement, rows in found if rows), forgetting()]
+
+
+def _text(blob: bytes | None) -> str:
+    """Return a text; what is no UTF-8 did not come through the door, and stops nobody here."""
+    return "" if blob is None else blob.decode("utf-8", "replace")
+
+
+def _rows(db: sqlite3.Connection, query: str, between: tuple[int, int]) -> list[list[Any]]:
+    ((blob,),) = db.execute(query, between)
+    return msgspec.json.decode(_text(blob), type=list[list[Any]])
