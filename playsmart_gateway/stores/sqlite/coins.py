@@ -50,7 +50,8 @@ TEMPORARY_TABLES = (
         player_id INTEGER, game_id TEXT, day TEXT, coins INTEGER, left_of_cap INTEGER
     );
     CREATE TEMP TABLE earned (
-        event_id INTEGER PRIMARY KEY, player_id INTEGER, trigger INTEGER, amount INTEGER
+        event_id INTEGER PRIMARY KEY, player_id INTEGER, trigger INTEGER, amount INTEGER,
+        place INTEGER
     );
     CREATE TEMP TABLE rules_in_force (
         game_id TEXT PRIMARY KEY,
@@ -116,22 +117,22 @@ LEVEL_AWARD = f"{BASE_AMOUNT} * level_millionths / {MILLION}"
 TRIGGER_AWARD = f"{BASE_AMOUNT} * trigger_millionths / {MILLION}"
 EARN_BY_LEVEL = f"""
     INSERT INTO earned
-    SELECT event_id, player_id, {LEVEL_COMPLETE}, {LEVEL_AWARD} AS award
+    SELECT event_id, player_id, {LEVEL_COMPLETE}, {LEVEL_AWARD} AS award, place
     FROM event_rows CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
     WHERE event_id BETWEEN ? AND ? AND type = '{LEVEL_COMPLETED}' AND award > 0
 """  # noqa: S608 - built from our own constants
 EARN_BY_COUNT = f"""
     INSERT INTO earned
-    SELECT event_id, player_id, {EVENT_TRIGGER}, award FROM (
-        SELECT event_id, player_id, {TRIGGER_AWARD} AS award, trigger_threshold,
+    SELECT event_id, player_id, {EVENT_TRIGGER}, award, place FROM (
+        SELECT event_id, player_id, place, {TRIGGER_AWARD} AS award, trigger_threshold,
                ifnull(count, 0) + row_number() OVER (
                    PARTITION BY player_id, game_id ORDER BY event_id
-               ) AS place
+               ) AS number
         FROM event_rows CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
         LEFT JOIN custom_event_counts USING (player_id, game_id)
         WHERE event_id BETWEEN ? AND ? AND type = '{CUSTOM}' AND trigger_threshold > 0
     )
-    WHERE place % trigger_threshold = 0 AND award > 0
+    WHERE number % trigger_threshold = 0 AND award > 0
 """  # noqa: S608 - built from our own constants
 COUNT_CUSTOM = f"""
     INSERT INTO custom_event_counts (player_id, game_id, count)
@@ -170,7 +171,7 @@ _COUNT_DAYS = """
     SELECT player_id, game_id, day, min(coins, left_of_cap) FROM fresh_days WHERE left_of_cap > 0
     ON CONFLICT DO UPDATE SET coins = coins + excluded.coins
 """
-_SUM_EARNED = f"""
+_SUM_EARNED = """
     UPDATE fresh_players SET
         earned = earned_now,
         balance = ifnull((
@@ -180,24 +181,19 @@ _SUM_EARNED = f"""
             SELECT coins_balance FROM player_changes AS change
             WHERE change.player_id = fresh_players.player_id
         ), 0)
-    FROM (
-        SELECT place AS whose, sum(amount) AS earned_now
-        FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
-        GROUP BY place
-    )
+    FROM (SELECT place AS whose, sum(amount) AS earned_now FROM earned GROUP BY place)
     WHERE place = whose
-"""  # noqa: S608 - built from our own constants
-_ENTER = f"""
+"""
+_ENTER = """
     INSERT INTO coin_entries (id, player_id, trigger, amount, balance_after, created_at)
-    SELECT event_id, player_id, trigger, amount, balance + running, ?
+    SELECT event_id, paid.player_id, trigger, amount, balance + running, ?
     FROM (
-        SELECT event_id, place, trigger, amount, sum(amount) OVER (
+        SELECT *, sum(amount) OVER (
             PARTITION BY place ORDER BY event_id ROWS UNBOUNDED PRECEDING
-        ) AS running
-        FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
-    ) CROSS JOIN fresh_players USING (place)
+        ) AS running FROM earned
+    ) AS paid CROSS JOIN fresh_players USING (place)
     ORDER BY event_id
-"""  # noqa: S608 - built from our own constants
+"""
 _SITUATION = """
     SELECT (SELECT ifnull(max(rule_id), 0) FROM game_rules),
            (SELECT count(*) FROM player_changes)
