@@ -67,7 +67,7 @@ cluster: $(VENV)/.dev ## kill and cut off NATS servers, PostgreSQL, workers and 
 fuzz: $(VENV)/.dev ## hold a running gateway against /openapi.json (ARGS="--examples 1000 --seed 7")
 	@$(BIN)/python -m tests.campaigns.fuzz $(ARGS)
 
-mutants: $(VENV)/.dev ## change the core in some 4,700 places, and see whether a test notices (an hour; ARGS="playsmart_gateway.economy.coins*"; who survived: tests/survivors.md)
+mutants: $(VENV)/.dev ## change the core in some 5,000 places, and see whether a test notices (an hour; ARGS="playsmart_gateway.economy.coins*"; who survived: tests/survivors.md)
 	@$(PIP) install 'mutmut>=3.8,<4'
 	@$(BIN)/mutmut run $(ARGS); $(BIN)/mutmut results
 

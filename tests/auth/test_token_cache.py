@@ -69,6 +69,12 @@ def test_one_that_was_asked_for_in_vain_is_put_beside_another() -> None:
     assert held(cache, 3) == [1, 2]
 
 
+def test_whatever_is_a_token_is_found_even_nothing() -> None:
+    cache = TokenCache()
+    cache.put(b"", known(0))
+    assert cache.get(b"") == known(0)
+
+
 def test_the_oldest_go_and_the_newest_stay() -> None:
     cache = cache_of(1_000, TokenCache(tokens_each=10))
     there = held(cache, 1_000)
