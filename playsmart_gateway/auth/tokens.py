@@ -6,7 +6,8 @@ may be (it takes an empty ``sub``, ``exp`` as a string, duplicate claims). A tok
 
 - it has at most 8 KB in three segments, each exactly as base64url without padding writes it;
 - its header names an ``alg`` that the configuration lists (so ``none`` never), its ``typ``, if
-  any, is one of an access token, and it has no ``crit``, as we understand no extension;
+  any, is one of an access token, and it has no ``crit`` and no ``b64`` but ``true`` (RFC 7797),
+  as we understand no extension;
 - a configured key of the type for that ``alg`` verifies it; keys or key addresses in the token
   itself (``jwk``, ``jku``, ``x5c``, ``x5u``) are never looked at (RFC 8725 section 3.10);
 - no JSON object in it names a member twice (RFC 7515 section 4, RFC 8725 section 2.4);
@@ -204,7 +205,9 @@ class TokenVerifier:
     def _read_header(self, segment: bytes) -> _Header:
         header = json_object(decode_segment(segment))
         alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
-        if not isinstance(alg, str) or alg not in self._algorithms or "crit" in header:
+        if not isinstance(alg, str) or alg not in self._algorithms:
+            raise ValueError
+        if "crit" in header or header.get("b64", True) is not True:
             raise ValueError
         if not isinstance(typ, str) or typ.lower() not in _TYPES:
             raise ValueError

@@ -308,6 +308,7 @@ async def test_a_hostile_kid_is_only_a_name_that_nobody_has(kid: str) -> None:
         *('{"alg":"HS256","x":NaN}', '{"alg":"HS256","x":Infinity}', '{"alg":"HS256","x":"\n"}'),
         *('{"alg":"HS256","kid":null}', '{"alg":"HS256","kid":1}', '{"alg":"HS256","kid":["a"]}'),
         *('{"alg":"HS256","crit":["b64"],"b64":false}', '{"alg":"HS256","crit":[]}'),
+        *('{"alg":"HS256","b64":false}', '{"alg":"HS256","b64":1}'),
         *('{"alg":"HS256","crit":null}', '{"alg":"HS256","crit":["exp"],"exp":1}'),
         '{"alg":"HS256","x":' + "[" * 2000 + "]" * 2000 + "}",
         '{"alg":"HS256","x":' + "9" * 5000 + "}",
