@@ -32,6 +32,7 @@ from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.gateway import Gateway, Parts, Readers
 from playsmart_gateway.http.slots import Limits, Slots
+from playsmart_gateway.lake import job as lake
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.pipeline.allowance import Allowance
@@ -183,7 +184,7 @@ def check(config: Config) -> None:
     looks += [partial(each, config) for each in (require_strong_secrets, rules_for, program_for)]
     if config.auth.has_keys:
         looks.append(partial(verifier_for, config.auth))
-    looks.append(partial(_storage, config, [], Program()))
+    looks += [partial(_storage, config, [], Program()), partial(lake.check, config)]
     problems: list[str] = []
     for look in looks:
         try:
@@ -330,6 +331,10 @@ def parts_for(
         if learned is not None:
             share = config.catalogue.cpu_share
             beside["catalogue"] = catalogue_task(learned, share, stats, **clocks).run
+        if config.lake.with_gateway and (job := lake.job_for(config)) is not None:
+            from playsmart_gateway.lake.process import LakeProcess  # for those who have one
+
+            beside["lake"] = LakeProcess(job, stats).run
     if config.accounts.enabled:
         clocks = {"clock": machine.clock, "wall": machine.wall}
         revoke, seconds = verifier.revoke, ACCESS_SECONDS

@@ -24,6 +24,8 @@
     │   ├── Overcrowded       503  too many bytes of bodies are on their way at once
     │   ├── TooManyPasswords  503  too many passwords wait to be checked
     │   └── Closing           503  shutting down, or unable to promise anything
+    ├── LakeError             the lake cannot be used now, or not with this store
+    ├── QueryError            a question to the lake is refused, or went beyond a limit
     ├── ExportError           events cannot be written in that format or to that place
     ├── AdjustmentRefused     a correction of somebody's coins would be a mistake
     └── SinkError             the store did not take a flush
@@ -251,6 +253,14 @@ class Closing(Refused):
 
 class ExportError(GatewayError):
     """Events cannot be written in that format, or to that place."""
+
+
+class LakeError(GatewayError):
+    """The lake cannot be read or written now, or does not belong to this store."""
+
+
+class QueryError(GatewayError):
+    """A question to the lake is refused, cannot be answered, or went beyond a limit."""
 
 
 class AdjustmentRefused(GatewayError):

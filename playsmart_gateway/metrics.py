@@ -195,6 +195,8 @@ class Stats(Addable):
     figures_skipped: Total = 0
     catalogue_lag: Total = 0
     catalogue_findings: Labelled = msgspec.field(default_factory=Counter)
+    lake_lag: Total = 0
+    lake_files: Total = 0
     events_per_second: Own[float | None] = None
 
     def count_rejected(self, tag: str, events: int) -> None:
@@ -257,6 +259,7 @@ class Stats(Addable):
         self.replayed += replayed
         self.stored += max(0, in_buffer - replayed)
         self.audit_lag = self.figures_lag = self.catalogue_lag = 0
+        self.lake_lag = self.lake_files = 0
         self.events_per_second = None
 
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.commands import run
 from tests.support.engines.nats import nats_server
 from tests.support.engines.postgres import postgres_server, postgres_store_url, postgres_url
+from tests.support.engines.seaweed import object_store
 from tests.support.examples import ALL, QUICK
 from tests.support.process import SECRET, RunningGateway, StartGateway
 from tests.support.stores import database_url, new_database_url
@@ -18,6 +19,7 @@ __all__ = [
     "database_url",
     "nats_server",
     "new_database_url",
+    "object_store",
     "postgres_server",
     "postgres_store_url",
     "postgres_url",
@@ -38,7 +40,7 @@ for name, number in (("suite", QUICK), ("all", ALL)):
 settings.load_profile("suite")  # unless --hypothesis-profile names the other
 
 PROCESS_FOLDERS = {"bench", "campaigns", "load", "serve", "stream"}
-PROCESS_FIXTURES = {"nats_server", "postgres_server"}
+PROCESS_FIXTURES = {"nats_server", "object_store", "postgres_server"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

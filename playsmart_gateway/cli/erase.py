@@ -16,7 +16,8 @@ from playsmart_gateway.cli.common import config_option, database_file, read_conf
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.dialects.lynes.access import program_for
-from playsmart_gateway.errors import ConfigError, SinkUnavailable
+from playsmart_gateway.errors import ConfigError, LakeError, SinkUnavailable
+from playsmart_gateway.lake.job import job_for
 from playsmart_gateway.pipeline.errands import (
     Unanswered,
     ask_to_settle,
@@ -75,6 +76,8 @@ def erase_command(
     some ten seconds a gigabyte and needs twice its room on the disk; events wait in the gateway.
     PostgreSQL frees what was deleted in its own time, with VACUUM.
 
+    So do the events of the player in the files of a lake, which are written anew.
+
     Left are backups and exports, logs, other players' events that name this one, and the headers of
     the player's batches, without the name. Exit code 1: nothing is known of the player, or not all
     of it could be done, which is told.
@@ -125,12 +128,14 @@ class _Erasure:
         await _require_store(self._config)
         async with open_store(self._config.storage.database_url, migrates=False) as store:
             self._cut(await store.names(self._user), dry_run=True)
-            return await store.erase(self._user, dry_run=True)
+            counted = await store.erase(self._user, dry_run=True)
+        return counted | await self._lake(dry_run=True)
 
     async def erase(self, *, rewrite: bool) -> dict[str, int]:
         """Erase, with the gateway if one runs; return how many rows went, by table."""
         config = self._config
         await _require_store(config)
+        _require_lake(config)
         url, rules, program = config.storage.database_url, rules_for(config), program_for(config)
         async with contextlib.AsyncExitStack() as stack:
             running = self._running()
@@ -153,7 +158,21 @@ class _Erasure:
             except SinkUnavailable as error:
                 text = f"the rows are gone, but the files still have copies: {error}"
                 raise click.ClickException(f"{text}. {error.hint} Run this again.") from error
-            return erased
+            return erased | await self._lake(dry_run=False)
+
+    async def _lake(self, *, dry_run: bool) -> dict[str, int]:
+        """Erase, or count, in the lake: what is written to it now is from a store without them."""
+        if (job := job_for(self._config)) is None:
+            return {}
+        from playsmart_gateway.lake import errands
+
+        try:
+            return {"lake": await errands.erase(job, self._user, dry_run=dry_run)}
+        except (LakeError, SinkUnavailable) as error:
+            if dry_run:
+                raise
+            text = f"the rows are gone, but the lake still has them: {error}"
+            raise click.ClickException(f"{text}. Run this again.") from error
 
     def _running(self) -> list[Path]:
         try:
@@ -203,6 +222,17 @@ class _Erasure:
 async def _require_store(config: Config) -> None:
     async with open_store(config.storage.database_url).reader() as reader:
         await reader.newest_event_id()  # a store that is not there must not be made by this
+
+
+def _require_lake(config: Config) -> None:
+    """Refuse while the lake is away, rather than leave it with what is gone elsewhere."""
+    if (job := job_for(config)) is not None:
+        from playsmart_gateway.lake import errands
+
+        try:
+            errands.require_reachable(job)
+        except LakeError as error:
+            raise click.ClickException(f"nothing was erased: {error}") from error
 
 
 def _require_room(config: Config) -> None:

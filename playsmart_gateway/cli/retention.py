@@ -10,7 +10,9 @@ import msgspec
 
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.keys import Duration
+from playsmart_gateway.cli.lake import required_job
 from playsmart_gateway.cli.printing import print_json, progress_bar, say
+from playsmart_gateway.lake.job import Job, job_for
 from playsmart_gateway.stores.models import (
     MAX_NAMED,
     latest_sane,
@@ -26,6 +28,7 @@ EVENTS_PER_STEP = 2_000
 @click.option("--older-than", type=Duration(), required=True, help="Age, such as 90d or 36h.")
 @click.option("--game", help="Only events of this game (or app).")
 @click.option("--type", "event_type", help="Only events of this type.")
+@click.option("--lake", "of_lake", is_flag=True, help="Delete them from the lake, not the store.")
 @click.option("--dry-run", is_flag=True, help="Only count them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def retention_command(
@@ -33,6 +36,7 @@ def retention_command(
     older_than: int,
     game: str | None,
     event_type: str | None,
+    of_lake: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -43,14 +47,26 @@ def retention_command(
     batch that is young enough, or that the sums of the dashboard have not counted yet, and says so;
     Ctrl-C is safe. Batches whose time is yet to come, as the clock was wrong, are named, and go
     with those behind them. The database does not shrink, its free pages are used again.
+
+    Where there is a lake, events stay in the store until they are in it, and stay in the lake: with
+    --lake they are deleted there, for which files are written anew.
     """
     try:
         before = datetime.now(UTC) - timedelta(seconds=older_than)
     except OverflowError:
         raise click.BadParameter("is longer than time itself", param_hint="--older-than") from None
     text = f"{before.isoformat(timespec='microseconds')[:26]}Z"
-    url = read_config(config_path).storage.database_url
-    whole = asyncio.run(_expire(url, text, game, event_type, dry_run=dry_run))
+    config = read_config(config_path)
+    job = required_job(config) if of_lake else job_for(config)
+    if of_lake:
+        assert job is not None
+        from playsmart_gateway.lake import errands
+
+        deleting = errands.expire(job, before, game, event_type, dry_run=dry_run)
+        whole = _Whole(asyncio.run(deleting))
+    else:
+        url, last = config.storage.database_url, _last_in_lake(job)
+        whole = asyncio.run(_expire(url, text, game, event_type, last, dry_run=dry_run))
     if as_json:
         report = {"received_before": text, "dry_run": dry_run, "events": whole.events}
         told = {"uncounted_from_batch": whole.uncounted_from, "batches_ahead": whole.ahead}
@@ -64,7 +80,9 @@ def retention_command(
         text = f"received by a clock that was ahead: batches {names}{more}"
         say(f"note: {text}; their age is that of the batches behind them", err=True)
     if whole.uncounted_from is not None:
-        text = f"stopped before batch {whole.uncounted_from}, as the dashboard has not counted it"
+        who = "the dashboard has not counted it"
+        who += "" if job is None else ", or it is not in the lake"
+        text = f"stopped before batch {whole.uncounted_from}, as {who}"
         say(f"note: {text}; a running gateway counts, run this again later", err=True)
 
 
@@ -76,8 +94,23 @@ class _Whole(msgspec.Struct):
     uncounted_from: int | None = None
 
 
+def _last_in_lake(job: Job | None) -> int | None:
+    """Return the last batch that the store need not keep for the lake; None if it keeps none."""
+    if job is None:
+        return None
+    from playsmart_gateway.lake import errands
+
+    return errands.last_whole_batch(job)
+
+
 async def _expire(
-    url: str, before: str, game: str | None, event_type: str | None, *, dry_run: bool
+    url: str,
+    before: str,
+    game: str | None,
+    event_type: str | None,
+    last: int | None,
+    *,
+    dry_run: bool,
 ) -> _Whole:
     async with open_store(url).reader() as reader:
         await reader.newest_event_id()  # a store that is not there must not be made by this
@@ -93,6 +126,7 @@ async def _expire(
                     game_id=game,
                     type_=event_type,
                     after_batch=position,
+                    upto_batch=last,
                     max_events=EVENTS_PER_STEP,
                     dry_run=dry_run,
                 )

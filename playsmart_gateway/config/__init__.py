@@ -183,6 +183,14 @@ class Catalogue(Section, frozen=True):
     cpu_share: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.02
 
 
+class Lake(Section, frozen=True):
+    """Where what was stored is kept once more as Parquet files, and who writes them how often."""
+
+    url: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    interval_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3_600)] = 10.0
+    with_gateway: bool = True
+
+
 class Nats(Section, frozen=True):
     """The stream between gateways and workers."""
 
@@ -272,6 +280,7 @@ class Config(Section, frozen=True):
     runs: Runs = Runs()
     figures: Figures = Figures()
     catalogue: Catalogue = Catalogue()
+    lake: Lake = Lake()
     nats: Nats = Nats()
     operator: Operator = Operator()
     app: App = App()

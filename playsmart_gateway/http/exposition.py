@@ -104,6 +104,8 @@ class StatsCollector(Collector):
         for kind, count in stats.catalogue_findings.items():
             odd.add_metric([kind], count)
         yield odd
+        yield _gauge("lake_lag_batches", "Batches that are not in the lake.", stats.lake_lag)
+        yield _gauge("lake_files", "Files in the lake.", stats.lake_files)
         yield _labelled(
             "side_task_failures", "Failures beside ingest.", "task", stats.side_failures
         )

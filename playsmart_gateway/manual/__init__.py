@@ -28,6 +28,7 @@ CHAPTERS = {
     "coins": "what a completed level pays, the ledger, the audit",
     "data": "the tables, SQL to paste, and the commands that read and delete",
     "questions": "what people ask of games: views for SQL, and the queries to paste",
+    "lake": "stored events as Parquet files, typed, and questions to them in SQL",
     "console": "the inspector, the dashboard and the demo",
     "configuration": "every key, its default and what it means",
     "operations": "start, stop, watch, back up, restore, upgrade, erase; every message explained",

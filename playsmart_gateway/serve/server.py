@@ -243,7 +243,9 @@ def serve(app: Application, config: Config) -> int:
     if gateway.worker:
         signal.signal(HURRY, server.handle_exit)
         # Blocked at the fork, as there was nobody yet to heed them.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, HURRY))
+        signal.pthread_sigmask(
+            signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, HURRY)
+        )
     try:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(run())

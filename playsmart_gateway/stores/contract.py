@@ -269,15 +269,16 @@ class Upkeep(Protocol):
         game_id: str | None = None,
         type_: str | None = None,
         after_batch: int = 0,
+        upto_batch: int | None = None,
         max_events: int,
         dry_run: bool = False,
     ) -> Expired:
         """Delete about ``max_events`` events that were received before then, the oldest first.
 
         It begins behind ``after_batch``, and is done at the first batch that was received later,
-        or that the figures have not counted. A time of receipt behind ``latest`` is a wrong clock's
-        and tells nothing. What they earned, and their players, stay. With ``dry_run`` they are only
-        counted.
+        or that is behind ``upto_batch``, or that the figures have not counted. A time of receipt
+        behind ``latest`` is a wrong clock's and tells nothing. What they earned, and their players,
+        stay. With ``dry_run`` they are only counted.
         """
         ...
 

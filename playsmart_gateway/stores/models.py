@@ -288,7 +288,8 @@ def latest_sane() -> str:
 class Expired(msgspec.Struct, frozen=True):
     """One step of deleting old events, up to the batch ``position`` of now ``end``.
 
-    ``uncounted``: it is done because the dashboard's sums have not counted what follows.
+    ``uncounted``: it is done because the dashboard's sums have not counted what follows, or because
+    it was to go no further.
     ``ahead`` are the first batches it met, at most ``MAX_NAMED``, whose time of receipt is yet to
     come: the clock was wrong. Batches behind them tell how old they are.
     """

@@ -6,8 +6,9 @@ be read now.
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import date
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from playsmart_gateway.economy.points import MetadataStats, Streak
 from playsmart_gateway.events.batch import Batch
@@ -31,6 +32,16 @@ from playsmart_gateway.stores.models import (
     StoreHealth,
     StreakFigures,
 )
+
+
+class BatchName(NamedTuple):
+    """How one stored batch is called, and the key and first number of its run (none: no run)."""
+
+    batch_id: int
+    journal: str
+    sequence: int
+    run: bytes | None
+    seq: int | None
 
 
 class EventReader(Protocol):
@@ -157,6 +168,10 @@ class BatchReader(Protocol):
         """Return one; None if it was not stored here."""
         ...
 
+    async def batch_names(self, first: int, last: int) -> list[BatchName]:
+        """Return the names of the batches with ``first <= batch_id <= last``, in that order."""
+        ...
+
 
 class DeadLetterReader(Protocol):
     """Reads what was buried."""
@@ -196,6 +211,22 @@ class Checks(Protocol):
         ...
 
 
+class Turns(Protocol):
+    """Lets one at a time of all who copy what is stored to another place, in any process."""
+
+    def turn(self, patience_seconds: float) -> AbstractAsyncContextManager[None]:
+        """Have the turn while entered; no transaction of the store is open for it.
+
+        Raises:
+            SinkUnavailable: somebody else had it for all of ``patience_seconds``.
+        """
+        ...
+
+
+class LakeReader(EventReader, BatchReader, Turns, Protocol):
+    """All that is read of a store to copy its events."""
+
+
 class Reader(
     EventReader,
     CoinReader,
@@ -204,6 +235,7 @@ class Reader(
     DeadLetterReader,
     LossReader,
     Checks,
+    Turns,
     Protocol,
 ):
     """Reads what a store holds, on a connection of its own, opened when first used."""

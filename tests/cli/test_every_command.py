@@ -21,7 +21,7 @@ from tests.support.process import SECRET
 
 pytestmark = pytest.mark.process
 
-SERVERS = ("serve", "worker")  # they end when they are told to, and print by way of a queue
+SERVERS = ("serve", "worker", "lake")  # they end when they are told to, and print by way of a queue
 JAPANESE = "日本語🎮"
 NOT_UTF_8 = "\udcff\udcfe"
 

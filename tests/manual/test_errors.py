@@ -16,7 +16,8 @@ REFUSALS = [each.__name__ for each in errors.Refused.__subclasses__()]
 SINK_ERRORS = ("SinkUnavailable", "SinkRejected", "SinkError")
 STARTING = (
     "config", "build.py", "auth", "economy", "dialects", "stores", "stream", "serve",
-    "pipeline", "cli/common.py", "cli/serve.py", "cli/worker.py",
+    "pipeline", "lake/job.py", "lake/place.py", "cli/common.py", "cli/lake.py", "cli/serve.py",
+    "cli/worker.py",
 )  # fmt: skip
 CHECKED = (
     "auth", "build.py", "config", "dialects/lynes/access.py", "economy/coins.py",

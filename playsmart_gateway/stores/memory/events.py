@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -19,17 +20,27 @@ from playsmart_gateway.stores.models import (
     AHEAD_HOURS,
     EVERYTHING,
     FIRST_YEAR,
+    MAX_NAMED,
     MAX_SKEW_MS,
+    NEVER,
     CountPage,
     EventCount,
     EventFilter,
     EventPage,
+    Expired,
     StoredBatch,
     StoredEvent,
     StoreHealth,
     latest_sane,
 )
-from playsmart_gateway.stores.readers import BatchReader, Checks, EventReader, LossReader
+from playsmart_gateway.stores.readers import (
+    BatchName,
+    BatchReader,
+    Checks,
+    EventReader,
+    LossReader,
+    Turns,
+)
 
 
 def printed_time(when: datetime) -> str:
@@ -62,13 +73,47 @@ def clock_of(adjusted_at: datetime, received_at: int) -> str | None:
     return "future" if adjusted_at > late else None
 
 
-class MemoryEvents(EventReader, BatchReader, LossReader, Checks):
+class MemoryEvents(EventReader, BatchReader, LossReader, Checks, Turns):
     """What ``EventReader`` says. Where a row was taken out again there is None."""
 
     def __init__(self) -> None:
         self.batches: dict[tuple[str, int], tuple[Batch, list[Row | None]]] = {}
         self.batch_ids: list[int] = []
+        self._last_batch_id = 0
         self.runs = MemoryRuns()
+
+    async def expire(
+        self,
+        before: str,
+        *,
+        latest: str = NEVER,
+        game_id: str | None = None,
+        type_: str | None = None,
+        after_batch: int = 0,
+        upto_batch: int | None = None,
+        max_events: int,
+        dry_run: bool = False,
+    ) -> Expired:
+        """See ``Upkeep.expire``."""
+        events, last, ahead = 0, 0, []
+        for batch_id, (batch, _) in zip(self.batch_ids, self.batches.values(), strict=True):
+            if (at := printed(batch.received_at)) > latest:
+                ahead.append(batch_id)
+            elif at < before:
+                last = batch_id
+            else:
+                break
+        most, last = last, last if upto_batch is None else min(last, upto_batch)
+        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
+            if not after_batch < batch_id <= last or game_id not in (None, batch.game_id):
+                continue
+            for place, row in enumerate(rows):
+                if row is not None and type_ in (None, row.type):
+                    events += 1
+                    rows[place] = row if dry_run else None
+        return Expired(
+            events, last, self._last_batch_id, True, most > last, tuple(ahead[:MAX_NAMED])
+        )
 
     @override
     async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
@@ -80,6 +125,18 @@ class MemoryEvents(EventReader, BatchReader, LossReader, Checks):
         here = tuple(first + place for place, row in enumerate(rows) if row)
         when = printed(batch.received_at)
         return StoredBatch(batch_id, batch.source, batch.game_id, batch.user_id, when, here)
+
+    @override
+    async def batch_names(self, first: int, last: int) -> list[BatchName]:
+        return [
+            BatchName(batch_id, *batch.key, batch.run or None, batch.seq if batch.run else None)
+            for batch_id, (batch, _) in zip(self.batch_ids, self.batches.values(), strict=True)
+            if first <= batch_id <= last
+        ]
+
+    @override
+    def turn(self, patience_seconds: float) -> AbstractAsyncContextManager[None]:
+        return nullcontext()  # no other process sees it
 
     @override
     async def newest_event_id(self) -> int:

@@ -46,14 +46,11 @@ from playsmart_gateway.stores.memory.events import (
 from playsmart_gateway.stores.memory.points import MemoryPoints
 from playsmart_gateway.stores.memory.teak import MemoryApps
 from playsmart_gateway.stores.models import (
-    MAX_NAMED,
-    NEVER,
     ActionStatistics,
     Audited,
     Cause,
     CoinTransaction,
     DeadLetter,
-    Expired,
     ForgottenRuns,
     Outcome,
     Player,
@@ -84,7 +81,6 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
         self._rules = {rule.game_id: rule for rule in rules}
         self._custom_events: Counter[tuple[str, str]] = Counter()
         self._coin_days: Counter[tuple[str, str, str]] = Counter()
-        self._last_batch_id = 0
 
     @property
     @override
@@ -212,35 +208,6 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
 
     async def scrub(self, *, rewrite: bool = True) -> None:
         """See ``Upkeep.scrub``: there are no files."""
-
-    @override
-    async def expire(
-        self,
-        before: str,
-        *,
-        latest: str = NEVER,
-        game_id: str | None = None,
-        type_: str | None = None,
-        after_batch: int = 0,
-        max_events: int,
-        dry_run: bool = False,
-    ) -> Expired:
-        events, last, ahead = 0, 0, []
-        for batch_id, (batch, _) in zip(self.batch_ids, self.batches.values(), strict=True):
-            if (at := printed(batch.received_at)) > latest:
-                ahead.append(batch_id)
-            elif at < before:
-                last = batch_id
-            else:
-                break
-        for batch_id, (batch, rows) in zip(self.batch_ids, self.batches.values(), strict=True):
-            if not after_batch < batch_id <= last or game_id not in (None, batch.game_id):
-                continue
-            for place, row in enumerate(rows):
-                if row is not None and type_ in (None, row.type):
-                    events += 1
-                    rows[place] = row if dry_run else None
-        return Expired(events, last, self._last_batch_id, done=True, ahead=tuple(ahead[:MAX_NAMED]))
 
     @override
     async def forget_runs(self, before: int, *, after: bytes, limit: int) -> ForgottenRuns:

@@ -1,7 +1,7 @@
 """Reads the PostgreSQL store: a connection of its own, read-only, bounded and indexed queries."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 from typing import Self
 
@@ -44,7 +44,8 @@ from playsmart_gateway.stores.postgres.connection import (
 from playsmart_gateway.stores.postgres.health import examine
 from playsmart_gateway.stores.postgres.migrate import require_migrated
 from playsmart_gateway.stores.postgres.schema import printed_time
-from playsmart_gateway.stores.readers import Reader
+from playsmart_gateway.stores.postgres.turn import turn
+from playsmart_gateway.stores.readers import BatchName, Reader
 from playsmart_gateway.stores.sql import batches, dead_letters, runs
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.database import Database
@@ -97,6 +98,7 @@ class PostgresReader(Reader):
 
     def __init__(self, url: str, damage: Damage | None = None, *, reads_older: bool = True) -> None:
         prepare = as_it_is if reads_older else require_migrated
+        self._url = url
         self._connection = Connection(url, prepare, damage=damage)
         self._points = SqlPointsReader(self._reading)
 
@@ -169,6 +171,15 @@ class PostgresReader(Reader):
     async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
         async with self._connection.transaction(READ) as db:
             return await batches.stored_batch(db, printed_time, journal, sequence)
+
+    @override
+    async def batch_names(self, first: int, last: int) -> list[BatchName]:
+        async with self._connection.transaction(READ) as db:
+            return await batches.batch_names(db, first, last)
+
+    @override
+    def turn(self, patience_seconds: float) -> AbstractAsyncContextManager[None]:
+        return turn(self._url, patience_seconds)
 
     @override
     async def buried(self) -> list[DeadLetter]:

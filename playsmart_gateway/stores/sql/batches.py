@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from playsmart_gateway.events.batch import first_event_id, last_event_id
 from playsmart_gateway.stores.models import StoredBatch
+from playsmart_gateway.stores.readers import BatchName
 from playsmart_gateway.stores.sql.database import Database
 
 
@@ -27,3 +28,16 @@ async def stored_batch(
         ids = tuple(event_id for (event_id,) in events)
         return StoredBatch(batch_id, source, game_id, user_id, received_at, ids)
     return None
+
+
+async def batch_names(db: Database, first: int, last: int) -> list[BatchName]:
+    """See ``BatchReader.batch_names``."""
+    rows = await db.fetch(
+        """
+        SELECT batch_id, identity, sequence, run, seq
+        FROM batches JOIN journals ON journals.journal_id = batches.journal_id
+        WHERE batch_id BETWEEN $1 AND $2 ORDER BY batch_id
+        """,
+        *(first, last),
+    )
+    return [BatchName(*row) for row in rows]

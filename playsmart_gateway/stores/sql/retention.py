@@ -106,6 +106,7 @@ async def expire(
     type_: str | None,
     *,
     after_batch: int,
+    upto_batch: int | None,
     max_events: int,
     dry_run: bool,
 ) -> Expired:
@@ -123,6 +124,7 @@ async def expire(
         seen = last if young is None else young - 1
         last, done = await _number(db, _LAST_OLD, first, seen, before) or first - 1, True
     counted = await _number(db, _COUNTED) or 0
+    counted = counted if upto_batch is None else min(counted, upto_batch)
     if uncounted := last > counted:
         last, done = max(counted, first - 1), True
     doomed = first_event_id(first), last_event_id(last), game_id, type_

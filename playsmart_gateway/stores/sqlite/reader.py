@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Self
 
@@ -32,7 +33,7 @@ from playsmart_gateway.stores.models import (
     StoreHealth,
     latest_sane,
 )
-from playsmart_gateway.stores.readers import Reader
+from playsmart_gateway.stores.readers import BatchName, Reader
 from playsmart_gateway.stores.sql import batches, dead_letters, runs
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.migrations import require_current
@@ -49,6 +50,7 @@ from playsmart_gateway.stores.sqlite.connection import (
 )
 from playsmart_gateway.stores.sqlite.file import StoreFile
 from playsmart_gateway.stores.sqlite.schema import MIGRATIONS
+from playsmart_gateway.stores.sqlite.turn import turn
 from playsmart_gateway.stores.sqlite.versions import require_empty
 
 _PLAYER = """
@@ -172,6 +174,15 @@ class SqliteReader(Reader):
     async def stored_batch(self, journal: str, sequence: int) -> StoredBatch | None:
         async with self._connection.reading() as db:
             return await batches.stored_batch(db, str, journal, sequence)
+
+    @override
+    async def batch_names(self, first: int, last: int) -> list[BatchName]:
+        async with self._connection.reading() as db:
+            return await batches.batch_names(db, first, last)
+
+    @override
+    def turn(self, patience_seconds: float) -> AbstractAsyncContextManager[None]:
+        return turn(self._path, patience_seconds)
 
     @override
     async def buried(self) -> list[DeadLetter]:

@@ -295,13 +295,15 @@ class SqliteSink(Store, Replaceable):
         game_id: str | None = None,
         type_: str | None = None,
         after_batch: int = 0,
+        upto_batch: int | None = None,
         max_events: int,
         dry_run: bool = False,
     ) -> Expired:
         async with self._connection.transaction("BEGIN" if dry_run else "BEGIN IMMEDIATE") as db:
             return await sql_retention.expire(
                 Statements(db), before, latest, game_id, type_,
-                after_batch=after_batch, max_events=max_events, dry_run=dry_run,
+                after_batch=after_batch, upto_batch=upto_batch, max_events=max_events,
+                dry_run=dry_run,
             )  # fmt: skip
 
     @override

@@ -1,0 +1,235 @@
+"""Tables of events: what all events have, and their properties as columns of their own types.
+
+Of each game so many properties are columns, by first come, and of those that come together the most
+frequent: a text of a stranger must not push out the rest. What is a column is taken out of
+customdata, and a null is left out; all else stays there, to the letter: what is no scalar, has no
+plain name, is too large for its column or of another type. Once more values of a property do not
+fit its column than do, the column is one of texts, which takes every scalar; whole numbers and
+fractions are both numbers.
+"""
+
+import contextlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow
+from pyarrow import compute
+
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, RUN_BYTES
+from playsmart_gateway.lake.manifest import Kind, Properties
+from playsmart_gateway.stores.models import StoredEvent
+from playsmart_gateway.stores.readers import BatchName
+
+MAX_PROPERTIES = 64
+"""Of one game."""
+
+PREFIX = "p_"
+"""Of the column of a property: no other column has it."""
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+_KINDS: dict[type, Kind] = {bool: "bool", int: "int", float: "float", str: "text"}
+_FITTING = {kind: {type(None), each} for each, kind in _KINDS.items()}
+_FITTING["float"].add(int)
+_EXACT = 2**53
+"""Whole numbers up to here are the same as a fraction."""
+
+TIME = pyarrow.timestamp("us", tz="UTC")
+TYPES: dict[Kind, pyarrow.DataType] = {
+    "bool": pyarrow.bool_(),
+    "int": pyarrow.int64(),
+    "float": pyarrow.float64(),
+    "text": pyarrow.string(),
+}
+COMMON = {
+    "event_id": pyarrow.int64(),
+    "source": pyarrow.string(),
+    "game_id": pyarrow.string(),
+    "user_id": pyarrow.string(),
+    "type": pyarrow.string(),
+    "custom_event_name": pyarrow.string(),
+    "occurred_at": TIME,
+    "received_at": TIME,
+    "customdata": pyarrow.string(),
+    "adjusted_at": TIME,
+    "clock": pyarrow.string(),
+    "journal": pyarrow.string(),
+    "sequence": pyarrow.int64(),
+    "run": pyarrow.string(),
+    "seq": pyarrow.int64(),
+}
+"""What all events have; ``adjusted_at`` is null where it is ``occurred_at``."""
+
+SORTED_BY = [(name, "ascending") for name in ("type", "custom_event_name", "occurred_at")]
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_NO_PROPERTIES: Mapping[str, Any] = {}
+
+
+class Group(NamedTuple):
+    """Events of one game that were received on one day, in the order of their ids."""
+
+    game_id: str
+    day: str
+    events: list[StoredEvent]
+
+
+def grouped(events: Iterable[StoredEvent]) -> list[Group]:
+    """Return events by game and day of receipt (UTC)."""
+    groups: dict[tuple[str, str], Group] = {}
+    for event in events:
+        key = event.game_id, event.received_at[:10]
+        if (group := groups.get(key)) is None:
+            group = groups[key] = Group(*key, [])
+        group.events.append(event)
+    return list(groups.values())
+
+
+def table_of(
+    events: Sequence[StoredEvent], names: Mapping[int, BatchName], known: Properties
+) -> tuple[pyarrow.Table, Properties]:
+    """Return events as a table, sorted, and the properties that its columns are of.
+
+    ``names`` are those of their batches; ``known`` are the properties that are columns already.
+    """
+    said = [_properties(event.customdata) for event in events]
+    found = {name: [values.get(name) for values in said] for name in {*_names_in(said), *known}}
+    kinds = {name: Counter(map(type, values)) for name, values in found.items()}
+    properties = _chosen(kinds, known)
+    columns = dict.fromkeys(COMMON) | _common(events, names)
+    misfits: dict[int, list[str]] = {}
+    for name, kind in properties.items():
+        columns[f"{PREFIX}{name}"], places = _column(found[name], kinds[name], kind)
+        for place in places:
+            misfits.setdefault(place, []).append(name)
+    others = found.keys() - properties.keys()
+    left = [
+        event.customdata if not values else _left(event.customdata, values, others, misfits.get(n))
+        for n, (event, values) in enumerate(zip(events, said, strict=True))
+    ]
+    columns["customdata"] = pyarrow.array(left, pyarrow.string())
+    return pyarrow.table(columns).sort_by(SORTED_BY), properties
+
+
+def _properties(customdata: str | None) -> Mapping[str, Any]:
+    """Return what is in customdata; nothing if it cannot be taken apart and put together again."""
+    if customdata is None:
+        return _NO_PROPERTIES
+    try:
+        return _decode(customdata)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return _NO_PROPERTIES
+
+
+def _names_in(said: Iterable[Mapping[str, Any]]) -> set[str]:
+    names: set[str] = set()
+    for values in said:
+        names.update(values)
+    return names
+
+
+def _chosen(kinds: Mapping[str, Counter[type]], known: Properties) -> Properties:
+    """Return which properties are columns, from here on."""
+    chosen = {name: _wider(kind, kinds[name]) for name, kind in known.items()}
+    taken = {name.lower() for name in chosen}  # SQL does not tell capitals from others
+    scalars = {name: sum(seen[each] for each in _KINDS) for name, seen in kinds.items()}
+    for name in sorted(kinds, key=lambda each: (-scalars[each], each)):
+        if len(chosen) == MAX_PROPERTIES:
+            break
+        if scalars[name] and name.lower() not in taken and _PLAIN.match(name):
+            taken.add(name.lower())
+            commonest = max(_KINDS, key=kinds[name].__getitem__)
+            chosen[name] = _wider(_KINDS[commonest], kinds[name])
+    return chosen
+
+
+def _wider(kind: Kind, seen: Counter[type]) -> Kind:
+    """Return of which kind a column must be that takes most of these values."""
+    if kind == "text":
+        return kind
+    if kind == "int" and seen[float]:
+        kind = "float"
+    fitting = seen[bool] if kind == "bool" else seen[int] + seen[float]
+    return kind if 2 * fitting >= sum(seen[each] for each in _KINDS) else "text"
+
+
+def _common(
+    events: Sequence[StoredEvent], names: Mapping[int, BatchName]
+) -> dict[str, pyarrow.Array]:
+    given: dict[str, Sequence[Any]] = dict(
+        zip(StoredEvent._fields, zip(*events, strict=True), strict=True)
+    )
+    if given["adjusted_at"] == given["occurred_at"]:  # nobody's clock was wrong
+        given["adjusted_at"] = [None] * len(events)
+    columns = {}
+    for name, kind in COMMON.items():
+        if name in given and name != "customdata":
+            plain = pyarrow.string() if kind == TIME else kind
+            columns[name] = pyarrow.array(given[name], plain).cast(kind)
+    said, at = columns["occurred_at"], columns["adjusted_at"]
+    columns["adjusted_at"] = compute.if_else(compute.equal(at, said), None, at)
+    batches = compute.divide(columns["event_id"], MAX_EVENTS_PER_BATCH)
+    places = compute.index_in(batches, pyarrow.array(list(names), pyarrow.int64()))
+    run_names = [each.run and each.run[:RUN_BYTES].hex() for each in names.values()]
+    for name, values in (
+        ("journal", [each.journal for each in names.values()]),
+        ("sequence", [each.sequence for each in names.values()]),
+        ("run", run_names),
+        ("seq", [each.seq for each in names.values()]),
+    ):
+        columns[name] = pyarrow.array(values, COMMON[name]).take(places)
+    return columns
+
+
+def _column(
+    values: list[Any], seen: Counter[type], kind: Kind
+) -> tuple[pyarrow.Array, Sequence[int]]:
+    """Return values as a column, and the places of those that are not in it."""
+    arrow = TYPES[kind]
+    if len(seen) == 1 and seen[type(None)]:
+        return pyarrow.nulls(len(values), arrow), ()
+    if seen.keys() <= _FITTING[kind]:
+        with contextlib.suppress(OverflowError, pyarrow.ArrowInvalid):
+            return pyarrow.array(values, arrow), ()
+    fitted = [_fitted(kind, value) for value in values]
+    lost = [
+        place
+        for place, (value, fit) in enumerate(zip(values, fitted, strict=True))
+        if fit is None and value is not None
+    ]
+    return pyarrow.array(fitted, arrow), lost
+
+
+def _fitted(kind: Kind, value: Any) -> Any:
+    """Return a value as its column has it; None if that would be another value."""
+    is_a = type(value)
+    if kind == "text":
+        if is_a is str:
+            return value
+        return msgspec.json.encode(value).decode() if is_a in _KINDS else None
+    if kind == "float":
+        if is_a is float:
+            return value
+        return float(value) if is_a is int and abs(value) <= _EXACT else None
+    if kind == "int":
+        return value if is_a is int and -(2**63) <= value < 2**63 else None
+    return value if is_a is bool else None
+
+
+def _left(
+    customdata: str | None,
+    values: Mapping[str, Any],
+    others: AbstractSet[str],
+    misfits: Sequence[str] | None,
+) -> str | None:
+    """Return what is no column's of customdata, to the letter; None if that is nothing."""
+    if misfits is None and others.isdisjoint(values):
+        return None
+    assert customdata is not None
+    staying = {*others, *(misfits or ())}
+    raw = _decode_raw(customdata)
+    return msgspec.json.encode({name: raw[name] for name in raw if name in staying}).decode()

@@ -1,0 +1,65 @@
+"""What commands ask of a lake beside the one who writes it: each has the turn of the store."""
+
+from datetime import datetime
+
+from playsmart_gateway.lake import forgetting
+from playsmart_gateway.lake.job import Job
+from playsmart_gateway.lake.manifest import load
+from playsmart_gateway.lake.place import open_place
+from playsmart_gateway.stores.open import open_store
+
+PATIENCE_SECONDS = 60.0
+"""For a step of the one who writes."""
+
+
+def require_reachable(job: Job) -> None:
+    """Look whether the lake can be read.
+
+    Raises:
+        LakeError: it cannot.
+    """
+    load(open_place(job.lake_url))
+
+
+def last_whole_batch(job: Job) -> int:
+    """Return the id of the last batch of which everything is in the lake; 0 if there is none.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    manifest = load(open_place(job.lake_url))
+    return 0 if manifest is None else manifest.whole_batch
+
+
+async def erase(job: Job, user_id: str, *, dry_run: bool) -> int:
+    """Take a player out, or only count; return how many events it is about.
+
+    Raises:
+        LakeError: the lake cannot be reached; what was not done is done by calling it again.
+        SinkUnavailable: somebody else has the turn for too long.
+    """
+    place = open_place(job.lake_url)
+    if dry_run:
+        return forgetting.count_player(place, user_id)
+    async with (
+        open_store(job.database_url).reader() as reader,
+        reader.turn(PATIENCE_SECONDS),
+    ):
+        return forgetting.erase_player(place, user_id)
+
+
+async def expire(
+    job: Job, before: datetime, game_id: str | None, type_: str | None, *, dry_run: bool
+) -> int:
+    """Delete what was received before then, or only count; see ``forgetting.expire``.
+
+    Raises:
+        LakeError: the lake cannot be reached; what was not done is done by calling it again.
+        SinkUnavailable: somebody else has the turn for too long.
+    """
+    place = open_place(job.lake_url)
+    async with (
+        open_store(job.database_url).reader() as reader,
+        reader.turn(PATIENCE_SECONDS),
+    ):
+        return forgetting.expire(place, before, game_id, type_, dry_run=dry_run)

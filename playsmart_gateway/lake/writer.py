@@ -1,0 +1,104 @@
+"""Follows the store into the lake: a chunk of events a step, each in exactly one file."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
+from playsmart_gateway.lake.columns import grouped, table_of
+from playsmart_gateway.lake.compaction import compact
+from playsmart_gateway.lake.following import Chunk, read_chunk, require_same_store
+from playsmart_gateway.lake.manifest import File, Manifest, begin, commit, sweep, with_files
+from playsmart_gateway.lake.place import Place
+from playsmart_gateway.lake.tables import write
+from playsmart_gateway.stores.readers import LakeReader
+
+CHUNK_EVENTS = 50_000
+"""Of one step; while it is written they are in memory."""
+
+PATIENCE_SECONDS = 30.0
+"""For somebody else to give back the turn."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """How far a lake is after a step: ``events`` were written; ``more`` wait, or can be merged.
+
+    It goes up to ``position`` of now ``end``, and ``lag_batches`` is what is in between.
+    """
+
+    events: int
+    position: int
+    end: int
+    files: int
+    more: bool
+
+    @property
+    def lag_batches(self) -> int:
+        """Batches, or places for them, that are not in the lake."""
+        return max(0, self.end // MAX_EVENTS_PER_BATCH - self.position // MAX_EVENTS_PER_BATCH)
+
+
+class Writer:
+    """Writes what ``reader`` reads to the lake at ``place``; ``wall`` tells when a day is over.
+
+    It remembers nothing that the manifest does not say, so there may be several of them.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        reader: LakeReader,
+        wall: Callable[[], float] = time.time,
+        *,
+        chunk_events: int = CHUNK_EVENTS,
+    ) -> None:
+        self._place = place
+        self._reader = reader
+        self._wall = wall
+        self._chunk_events = chunk_events
+        self._is_tidy = False
+
+    async def step(self) -> Written:
+        """Write the next events, if there are any, and merge files if some are due.
+
+        Raises:
+            LakeError: the lake cannot be written now, or follows another store.
+            SinkUnavailable: the store cannot be read now, or others had the turn for too long.
+        """
+        async with self._reader.turn(PATIENCE_SECONDS):
+            tidy, self._is_tidy = self._is_tidy, False
+            manifest = begin(self._place)
+            if not tidy:
+                sweep(self._place, manifest)
+            await require_same_store(self._reader, manifest)
+            chunk = await read_chunk(self._reader, manifest.position, self._chunk_events)
+            if chunk.position > manifest.position:
+                manifest = commit(self._place, manifest, self._with(manifest, chunk))
+            behind = chunk.position < chunk.end
+            merged = compact(self._place, manifest, None if behind else self._wall())
+            if merged is not None:
+                manifest = commit(self._place, manifest, merged)
+            self._is_tidy = True
+        more = behind or merged is not None
+        count = len(chunk.events)
+        return Written(count, manifest.position, chunk.end, len(manifest.files), more)
+
+    def _with(self, manifest: Manifest, chunk: Chunk) -> Manifest:
+        """Write files of a chunk, and return the manifest with them."""
+        games, new = dict(manifest.games), []
+        for group in grouped(chunk.events):
+            known = games.get(group.game_id, {})
+            table, games[group.game_id] = table_of(group.events, chunk.names, known)
+            ids = group.events[0].event_id, group.events[-1].event_id
+            file = File(group.game_id, group.day, *ids, manifest.version + 1)
+            new.append((write(self._place, file, table), games[group.game_id]))
+        last = chunk.names[chunk.position // MAX_EVENTS_PER_BATCH]
+        now = msgspec.structs.replace(
+            manifest,
+            position=chunk.position,
+            whole_batch=last.batch_id - (chunk.position < chunk.end),  # a batch is stored at once
+            batch=(last.journal, last.sequence),
+            games=games,
+        )
+        return with_files(now, manifest.files, new)
