@@ -33,7 +33,8 @@ Attempt = tuple[int, int, Data | None]
 """An event that tells of a level: its id, what it is, and its data if that is not too long."""
 
 COMPLETED, ENDED, FAILED = range(3)
-"""What an attempt is; one that ended with the game failed, unless its reason says otherwise."""
+"""What an attempt is. One that ended with the game failed, unless its reason is that it was
+completed: that is told by an event of its own."""
 
 decode_data = msgspec.json.Decoder(Data).decode
 decode_attempts = msgspec.json.Decoder(list[Attempt]).decode
@@ -127,7 +128,7 @@ def count_levels(batches: Batches, attempts: Sequence[Attempt]) -> Levels:
         if level is None:
             continue
         place = places[event_id // MAX_EVENTS_PER_BATCH]
-        if sources[place] != PLAYSMART:
+        if sources[place] != PLAYSMART or (what == ENDED and _is_completed(bytes(data.reason))):
             continue
         game, day = games[place], days[place]
         sums = levels.sums[game, day, level]
@@ -138,7 +139,7 @@ def count_levels(batches: Batches, attempts: Sequence[Attempt]) -> Levels:
             if seconds is not None:
                 sums[2] += 1
                 sums[3] += seconds
-        elif what == FAILED or not _is_completed(bytes(data.reason)):
+        else:
             sums[1] += 1
     return levels
 
