@@ -54,6 +54,7 @@ from playsmart_gateway.openapi import page as docs
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.pipeline.machine import Machine
+from playsmart_gateway.questions.process import Desk
 from playsmart_gateway.rate_limit import (
     MAX_WRONG_TRIES,
     WrongTries,
@@ -200,7 +201,9 @@ def application(
             coins_source=PLAYSMART if pays_coins else "",
             worker=worker,
         ),
-        *dashboard.routes(gateway, gate, endpoints, sources, gateway.wall),
+        *dashboard.routes(
+            gateway, gate, endpoints, sources, Desk(config.storage.database_url), gateway.wall
+        ),
         *catalogue.routes(gateway, gate, gateway.wall),
     ]
     if development_token is not None:

@@ -29,7 +29,7 @@ CHAPTERS = {
     "data": "the tables, SQL to paste, and the commands that read and delete",
     "questions": "what people ask of games: views for SQL, and the queries to paste",
     "lake": "stored events as Parquet files, typed, and questions to them in SQL",
-    "console": "the inspector, the dashboard and the demo",
+    "console": "the inspector, the dashboard, the report and the demo",
     "configuration": "every key, its default and what it means",
     "operations": "start, stop, watch, back up, restore, upgrade, erase; every message explained",
     "deploy": "systemd, containers, Kubernetes, behind a proxy, alerts and a dashboard",

@@ -1,8 +1,9 @@
 """The database that a URL names; a driver is imported only when it is asked for."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from importlib.util import find_spec
+from typing import Protocol, cast
 
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import Program
@@ -11,6 +12,7 @@ from playsmart_gateway.stores.contract import (
     Store,
     TakeTurn,
 )
+from playsmart_gateway.stores.sql.database import Transaction
 
 
 def open_store(
@@ -51,6 +53,27 @@ def open_store(
     raise ConfigError(
         ["storage.url: must be sqlite:///PATH, postgresql://..., nats://HOST:PORT or memory:"]
     )
+
+
+class AsksInSql(Protocol):
+    """A reader whose store speaks the SQL of ``stores.sql.database``."""
+
+    reading: Transaction
+    """Opens a transaction that only reads."""
+
+
+@contextlib.asynccontextmanager
+async def open_questions(url: str) -> AsyncIterator[Transaction]:
+    """Enter a store to ask it in SQL: what opens a transaction that only reads.
+
+    Raises:
+        ConfigError: no database that can be asked so goes by that URL.
+        SinkUnavailable: it cannot be read now.
+    """
+    if url == "memory:":
+        raise ConfigError(["storage.url: memory: cannot be asked in SQL"])
+    async with open_store(url, migrates=False).reader() as reader:
+        yield cast(AsksInSql, reader).reading
 
 
 def _sqlite_path(url: str) -> str:

@@ -34,7 +34,10 @@ from tests.support.process import SECRET, RunningGateway, StartGateway
 from tests.support.waves import PATH, WAVES
 
 TOKEN = "a token of operators"
-OUR_FILES = ["", "/dashboard.css", "/dashboard.js", "/charts.js", "/icon.svg", "/data"]
+OUR_FILES = [
+    *("", "/dashboard.css", "/dashboard.js", "/charts.js", "/icon.svg", "/data"),
+    *("/report", "/report.js", "/panels.js", "/funnel.js"),
+]
 LIBRARY = "/plotly.min.js"
 
 

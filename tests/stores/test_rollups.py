@@ -16,11 +16,10 @@ from playsmart_gateway.stores.rollups import (
     SPANS,
     Field,
 )
-from tests.support.counted import Row, batch, keeper, row
+from tests.support.counted import MONDAY, Row, batch, keeper, row
 from tests.support.figures import follow_to_the_end, following_by_hand
 from tests.support.stores import empty, for_all, select
 
-MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PAYING = Rule("a", 7, 7, level_millionths=1_000_000)
 
 

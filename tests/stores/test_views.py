@@ -15,11 +15,10 @@ from playsmart_gateway.events.batch import run_key
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.stores.background import properties_task
 from playsmart_gateway.stores.open import open_store
-from tests.support.counted import batch, keeper, row
+from tests.support.counted import MONDAY, batch, keeper, row
 from tests.support.figures import follow_to_the_end
 from tests.support.stores import empty, for_all, select
 
-MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 RETAINED = (1, 3, 7, 14, 30)
 PURCHASE = st.builds(
     lambda **data: row("IAPPurchase", None, **{k: v for k, v in data.items() if v is not ...}),

@@ -1,6 +1,6 @@
 """Batches that figures count, of any time."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.contract import Rollups, Store
 
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 Row = list[Any]
 
 

@@ -1,9 +1,12 @@
-"""``GET /dashboard``: one page that shows what comes in, what becomes of it, and what players do.
+"""``GET /dashboard``: what comes in, what becomes of it, and what players do; and the report.
 
 The page polls ``/dashboard/data``, which has two halves. ``live`` is from the counters in memory,
 as of now. ``figures`` is from the store, by bounded queries over the sums of the rollup task
 (see ``stores.rollups``), and says up to when events are in it. However many watch, the store is
 asked for the same figures once a second at most.
+
+``/dashboard/report`` asks ``/dashboard/report/data`` once for each question (see ``questions``):
+``asked`` is one as JSON.
 """
 
 import asyncio
@@ -21,10 +24,12 @@ from starlette.routing import Route
 from playsmart_gateway import __version__
 from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
 from playsmart_gateway.console.dashboard.window import Recent
-from playsmart_gateway.errors import SinkError
+from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.http.ops import Observed
 from playsmart_gateway.http.static import Asset, package_folder
+from playsmart_gateway.questions.asked import Asked
+from playsmart_gateway.questions.process import Busy, Desk
 from playsmart_gateway.stores.contract import Rollups
 from playsmart_gateway.stores.rollups import SPANS, Figures
 
@@ -46,6 +51,10 @@ _PAGES = {
     f"{PATH}/dashboard.js": "dashboard.js",
     f"{PATH}/charts.js": "charts.js",
     f"{PATH}/icon.svg": "icon.svg",
+    f"{PATH}/report": "report.html",
+    f"{PATH}/report.js": "report.js",
+    f"{PATH}/panels.js": "panels.js",
+    f"{PATH}/funnel.js": "funnel.js",
 }
 
 
@@ -60,11 +69,13 @@ def routes(
     gate: OperatorGate,
     ingest_routes: Collection[str],
     sources: Mapping[str, str],
+    desk: Desk,
     clock: Callable[[], float] = time.time,
 ) -> list[Route]:
-    """Return the page, what belongs to it, and its data; times are by ``clock``.
+    """Return the pages, what belongs to them, and their data; times are by ``clock``.
 
-    Events of ``sources`` are shown together, by these names; all others by their types.
+    Events of ``sources`` are shown together, by these names; all others by their types. Questions
+    of the report are answered at the ``desk``.
     """
     recent = Recent(lambda: watched.report().stats, ingest_routes)
     shelf = None if watched.rollups is None else Shelf(watched.rollups, clock)
@@ -94,8 +105,22 @@ def routes(
         }
         return Response(msgspec.json.encode(content), media_type="application/json")
 
+    async def answer(request: Request) -> Response:
+        try:
+            asked = msgspec.json.decode(request.query_params.get("asked", ""), type=Asked)
+            return Response(await desk.ask(asked), media_type="application/json")
+        except (msgspec.DecodeError, ConfigError) as error:
+            status, problem = 400, str(error)
+        except (Busy, SinkError) as error:
+            status, problem = 503, str(error)
+        return Response(error_body(status, problem), status, media_type="application/json")
+
     answers = {path: _page(name) for path, name in _PAGES.items()}
-    answers |= {f"{PATH}/data": data, f"{PATH}/plotly.min.js": _chart_library}
+    answers |= {
+        f"{PATH}/data": data,
+        f"{PATH}/report/data": answer,
+        f"{PATH}/plotly.min.js": _chart_library,
+    }
     return [
         Route(path, guarded(gate, answer), include_in_schema=False)
         for path, answer in answers.items()

@@ -100,7 +100,7 @@ class PostgresReader(Reader):
         prepare = as_it_is if reads_older else require_migrated
         self._url = url
         self._connection = Connection(url, prepare, damage=damage)
-        self._points = SqlPointsReader(self._reading)
+        self._points = SqlPointsReader(self.reading)
 
     @property
     @override
@@ -231,7 +231,8 @@ class PostgresReader(Reader):
             return await examine(db)
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Database]:
+    async def reading(self) -> AsyncIterator[Database]:
+        """See ``AsksInSql``."""
         async with self._connection.transaction(READ) as db:
             yield db
 

@@ -104,7 +104,8 @@ class SqliteReader(Reader):
         self._reads_older = reads_older
         self._path = file.path
         self._connection = Connection(file, self._prepare, read_only=True)
-        self._points = SqlPointsReader(self._connection.reading)
+        self.reading = self._connection.reading
+        self._points = SqlPointsReader(self.reading)
 
     @property
     @override

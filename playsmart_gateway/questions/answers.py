@@ -1,0 +1,159 @@
+"""What answers look like, and who finds them."""
+
+import msgspec
+
+RETAINED = (1, 3, 7, 14, 30)
+"""After how many days it is asked who came back."""
+
+MAX_LEVELS = 200
+MAX_NAMES = 200
+MAX_GROUPS = 100
+"""Rows of one table; the largest are kept."""
+
+
+class Figures(msgspec.Struct):
+    """What happened in a period; ``players`` and ``payers`` count once in it.
+
+    ``visits`` are sessions of events with less than half an hour between them, and how long they
+    took in all: known only of what is counted event by event.
+    """
+
+    players: int = 0
+    new_players: int = 0
+    sessions: int = 0
+    events: int = 0
+    ads: int = 0
+    purchases: int = 0
+    payers: int = 0
+    unpriced: int = 0
+    coins: int | None = None
+    visits: int | None = None
+    visit_seconds: float | None = None
+    revenue: dict[str, float] = {}
+
+
+class Period(Figures):
+    """The same, of the period that begins on the day ``start``."""
+
+    start: str = ""
+
+
+class Active(msgspec.Struct):
+    """Players of a day, and of the 7 and 30 days that end with it."""
+
+    day: str
+    players_day: int
+    players_week: int
+    players_month: int
+
+
+class Cohort(msgspec.Struct):
+    """Players whose first day is in a period.
+
+    ``back`` has for each of ``RETAINED`` two numbers: of how many that day is over by now, and how
+    many of them came.
+    """
+
+    start: str
+    players: int
+    back: list[list[int]]
+
+
+class LevelRow(msgspec.Struct):
+    """One level: ``players`` completed it for the first time, ``timed`` said how long it took."""
+
+    level: str
+    players: int
+    attempts: int
+    failures: int
+    timed: int
+    seconds: float
+
+
+class Group(msgspec.Struct):
+    """Purchases of those who say the same; ``meaning`` is what they say."""
+
+    meaning: str
+    value: str
+    purchases: int = 0
+    payers: int = 0
+    revenue: dict[str, float] = {}
+    players: int | None = None
+
+
+class NameRow(msgspec.Struct):
+    """Events of one type and name."""
+
+    type: str
+    name: str | None
+    events: int
+    players: int | None = None
+
+
+class VersionRow(msgspec.Struct):
+    """Of what an app version on a platform numbered, how much never came."""
+
+    app_version: str
+    platform: str
+    events: int
+    lost: int
+
+
+class Counted(msgspec.Struct, kw_only=True):
+    """How far an answer goes: all that was received up to then is in it.
+
+    ``looked_at`` are events that were looked at one by one. Not ``complete``, time or room ended
+    before the events did.
+    """
+
+    counted_up_to: str | None
+    complete: bool = True
+    looked_at: int = 0
+
+
+class ReportAnswer(Counted, kw_only=True):
+    """See ``asked.Report``; ``source`` is ``sums`` or ``events``.
+
+    ``levels`` are those of ``levels_game``: the game asked for, or else the busiest.
+    ``names_complete`` says whether ``names`` are of the whole span.
+    """
+
+    source: str
+    periods: list[Period]
+    before: list[Period]
+    total: Figures
+    total_before: Figures
+    active: list[Active]
+    cohorts: list[Cohort]
+    levels_game: str | None
+    levels: list[LevelRow]
+    groups: list[Group]
+    names: list[NameRow]
+    names_complete: bool
+    versions: list[VersionRow]
+    coins_given: int
+    coins_taken: int
+    coins_held: int
+    coin_players: int
+
+
+class StepRow(msgspec.Struct):
+    """How many players got so far, and the median of the seconds since their first step."""
+
+    players: int
+    median_seconds: float | None
+
+
+class FunnelAnswer(Counted, kw_only=True):
+    """See ``asked.Funnel``."""
+
+    steps: list[StepRow]
+
+
+class ReturnAnswer(Counted, kw_only=True):
+    """See ``asked.Return``."""
+
+    cohorts: list[Cohort]
+
+
+Answer = ReportAnswer | FunnelAnswer | ReturnAnswer

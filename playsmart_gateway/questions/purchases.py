@@ -1,0 +1,66 @@
+"""Purchases, added up by period, currency, and who says what."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple, get_args
+
+from playsmart_gateway.questions.answers import MAX_GROUPS, Figures, Group, Period
+from playsmart_gateway.questions.asked import Meaning
+
+
+class Sold(NamedTuple):
+    """Some purchases of one player that say the same."""
+
+    period: int
+    user_id: str
+    currency: str
+    country: str
+    platform: str
+    app_version: str
+    purchases: int
+    unpriced: int
+    amount: float
+
+
+def add_up(sold: Iterable[Sold], periods: list[Period], total: Figures) -> list[Group]:
+    """Add purchases to the figures of their periods and of all; return who said what."""
+    payers: list[set[str]] = [set() for _ in periods]
+    everybody: set[str] = set()
+    groups: dict[tuple[str, str], Group] = {}
+    paid: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for each in sold:
+        for figures in (periods[each.period], total):
+            figures.purchases += each.purchases
+            figures.unpriced += each.unpriced
+            _add(figures.revenue, each)
+        payers[each.period].add(each.user_id)
+        everybody.add(each.user_id)
+        for meaning in get_args(Meaning):
+            key = meaning, getattr(each, meaning)
+            group = groups.setdefault(key, Group(*key))
+            group.purchases += each.purchases
+            paid[key].add(each.user_id)
+            _add(group.revenue, each)
+    for period, who in zip(periods, payers, strict=True):
+        period.payers = len(who)
+    total.payers = len(everybody)
+    for key, group in groups.items():
+        group.payers = len(paid[key])
+    return list(groups.values())
+
+
+def largest(groups: Iterable[Group]) -> list[Group]:
+    """Return the largest of each meaning, by purchases, then players."""
+    ordered = sorted(groups, key=lambda each: (-each.purchases, -(each.players or 0), each.value))
+    kept = dict.fromkeys(get_args(Meaning), 0)
+    found = []
+    for each in ordered:
+        kept[each.meaning] += 1
+        if kept[each.meaning] <= MAX_GROUPS:
+            found.append(each)
+    return found
+
+
+def _add(revenue: dict[str, float], sold: Sold) -> None:
+    if sold.unpriced < sold.purchases:
+        revenue[sold.currency] = revenue.get(sold.currency, 0.0) + sold.amount

@@ -1,0 +1,189 @@
+"""The report in a real browser: what a stranger asks is there, right, and fits the screen."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.chrome.webdriver import WebDriver
+
+from playsmart_gateway.events.about import About, Program
+from playsmart_gateway.events.batch import run_key
+from playsmart_gateway.stores.open import open_store
+from tests.support.counted import batch, row
+from tests.support.figures import wait_for_figures
+from tests.support.polling import wait_until
+from tests.support.process import RunningGateway, StartGateway
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+GAME = "com.example.game"
+TABLE = """
+    return [...document.querySelectorAll(`#${arguments[0]} tbody tr`)].map(
+        (row) => [...row.cells].map((cell) => cell.textContent))
+"""
+OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no chromium with chromedriver"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    folder = str(tmp_path_factory.mktemp("downloads"))
+    driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": folder}
+    )
+    driver.downloads = Path(folder)  # type: ignore[attr-defined]
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def fill(folder: Path) -> None:
+    """Level 8 is hard, two countries paid, and of version 2.1.5 ten numbers never came."""
+    now = datetime.now(UTC) - timedelta(hours=2)
+    batches = []
+    for n in range(60):
+        rows = [row()]
+        for level in range(5, 12):
+            rows += [row("LevelCompleted", None, level=level, duration_seconds=level)]
+            rows += [row("GameEnd", None, level=level)] * (3 if level == 8 else n % 4 == 0)
+        if n < 6:
+            country = "DE" if n < 4 else "=cmd()"
+            rows.append(row("IAPPurchase", None, price=2.5, currency="EUR", country=country))
+            rows.append(row("Custom", "boss <b>"))
+        one = batch(n, f"p{n}", now, *rows, game=GAME)
+        version = "2.1.5" if n % 2 else "2.1.4"
+        one.run, one.about = (
+            run_key(bytes(16), GAME, f"p{n}"),
+            About(client=Program(app_version=version)),
+        )
+        one.seq = 10 if n == 7 else 0
+        batches.append(one)
+
+    async def write() -> None:
+        async with open_store(f"sqlite:///{folder}/data/playsmart.db") as store:
+            await store.write(batches)
+
+    (folder / "data").mkdir(mode=0o700)
+    asyncio.run(write())
+
+
+def look(browser: WebDriver, running: RunningGateway, width: int = 1280, **asked: Any) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get("about:blank")
+    browser.get_log("browser")  # type: ignore[no-untyped-call]
+    browser.get(f"{running.url}/dashboard/report#{json.dumps(asked)}")
+    drawn = "return Number(document.documentElement.dataset.drawn ?? 0)"
+    wait_until(lambda: browser.execute_script(drawn) or None)
+
+
+def table(browser: WebDriver, panel: str) -> list[list[str]]:
+    found: list[list[str]] = browser.execute_script(TABLE, panel)
+    return found
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_stranger_finds_the_answers_and_they_are_those_of_sql(
+    browser: WebDriver, start_gateway: StartGateway, tmp_path: Path, width: int
+) -> None:
+    fill(tmp_path)
+    running = start_gateway("--dev", FIGURES__CPU_SHARE="1")
+    wait_for_figures(running)
+    wait_until(lambda: running.client.get("/dashboard/data").json()["figures"]["losses"] or None)
+    look(browser, running, width)
+
+    levels = {level: (failed, mark) for level, *_, failed, _, mark in table(browser, "levels")}
+    assert levels["8"] == ("75 %", "stands out")
+    assert [level for level, (_, mark) in levels.items() if mark] == ["8"]
+    sold = running.select(
+        "SELECT country, sum(purchases), sum(payers), sum(amount) FROM v_revenue"
+        " GROUP BY country ORDER BY 2 DESC"
+    )
+    assert table(browser, "country") == [
+        [str(each) for each in line[:3]] + [f"{line[3]:g}"] for line in sold
+    ]
+    lost = running.select(
+        "SELECT app_version, sum(events), sum(lost) FROM v_versions GROUP BY app_version"
+    )
+    shown = {
+        line[0]: (int(line[2].replace(",", "")), int(line[3]))
+        for line in table(browser, "versions")
+    }
+    assert shown == {version: (events, gone) for version, events, gone in lost}
+    assert shown["2.1.5"][1] == 10
+    (players,) = running.select("SELECT sum(players) FROM v_daily WHERE game_id = ''")[0]
+    assert sum(int(line[1]) + int(line[2]) for line in table(browser, "players")) == players == 60
+    assert ["Custom", "boss <b>", "6", "0.1"] in table(browser, "names")
+    assert browser.execute_script(OVERFLOW) <= 0
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+def test_what_is_chosen_is_asked_and_a_table_is_a_csv_that_calculates_nothing(
+    browser: WebDriver, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    fill(tmp_path)
+    running = start_gateway("--dev", FIGURES__CPU_SHARE="1")
+    wait_for_figures(running)
+    look(browser, running, period="week", zone="Asia/Kolkata", where={"app_version": "2.1.5"})
+    foot = browser.execute_script("return document.getElementById('freshness').textContent")
+    assert "Counted up to" in foot
+    assert "Days are those of Asia/Kolkata" in foot
+    weeks = table(browser, "players")
+    assert sum(int(line[1]) + int(line[2]) for line in weeks) == 30
+    labels = browser.execute_script(
+        "return document.querySelector('#players .plot').data[0].x.length"
+    )
+    assert labels == len(weeks) in (4, 5)
+    browser.execute_script("document.querySelector('#country .csv').click()")
+    downloads: Path = browser.downloads  # type: ignore[attr-defined]
+    file = downloads / "country.csv"
+    text = wait_until(lambda: (file.is_file() and file.read_text()) or None)
+    assert text.splitlines() == [
+        "country,purchases,payers,EUR,players", "DE,2,2,5,2", "'=cmd(),1,1,2.5,1",
+    ]  # fmt: skip
+
+
+def test_a_funnel_is_built_from_the_names_that_there_are(
+    browser: WebDriver, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    fill(tmp_path)
+    running = start_gateway("--dev", FIGURES__CPU_SHARE="1")
+    wait_for_figures(running)
+    look(browser, running)
+    browser.execute_script(
+        """
+        const form = document.querySelector("#funnel form");
+        const selects = form.querySelectorAll("select");
+        ["AppOpen", "IAPPurchase", "boss <b> (Custom)"].forEach((text, n) => {
+            selects[n].value = [...selects[n].options].find((each) => each.text === text).value;
+        });
+        form.requestSubmit();
+        document.querySelector("#return form").requestSubmit();
+        """
+    )
+    steps = wait_until(lambda: table(browser, "funnel-answer") or None)
+    assert [line[1:3] for line in steps] == [
+        ["AppOpen", "60"],
+        ["IAPPurchase", "6"],
+        ["boss <b> (Custom)", "6"],
+    ]
+    assert wait_until(lambda: table(browser, "return-answer") or None)[0][1] == "60"
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
