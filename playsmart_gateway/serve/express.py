@@ -55,7 +55,6 @@ class Express(Reader):
             or self._attempt is None
             or self._head_bytes
             or self._is_extra
-            or self._unparsed
         ):
             super().data_received(data)
             return

@@ -221,6 +221,37 @@ def test_a_head_that_is_sent_again_and_again_is_read_as_without_it(sent: list[by
     asyncio.run(on_both(parts, [REST] * len(parts)))
 
 
+async def test_a_known_request_within_a_body_is_a_part_of_that_body() -> None:
+    outer = request(b"x" * 10, length=str(10 + len(PLAIN)))
+    outcome, _ = await on_both([PLAIN, PLAIN, outer, PLAIN, PLAIN], [REST] * 5)
+    assert re.findall(rb"HTTP/1.1 (\d+)", outcome.answers) == [b"202", b"202", b"400", b"202"]
+
+
+async def test_a_known_request_waits_for_the_turn_of_its_connection(tmp_path: Path) -> None:
+    side = Side(tmp_path, make_config(tmp_path), express=True)
+    async with side.app.router.lifespan_context(side.app):
+        connection, wire = side.connection, side.wire
+        connection.connection_made(wire)
+        for _ in range(2):
+            connection.data_received(PLAIN)
+            await side.rest()
+        connection.flow.held = True
+        connection.data_received(PLAIN)
+        await side.rest()
+        assert wire.sent.count(b" 202 ") == 2
+        connection._read_on()
+        await side.rest()
+        assert wire.sent.count(b" 202 ") == 3
+        connection.connection_lost(None)
+
+
+async def test_line_ends_behind_each_request_do_not_add_up_to_a_head(tmp_path: Path) -> None:
+    side = Side(tmp_path, make_config(tmp_path), express=True)
+    outcome = await side.send([PLAIN, b"\r\n"] * 8, [REST] * 16)
+    assert outcome.answers.count(b" 202 ") == 8
+    assert side.connection._head_bytes == len(b"\r\n"), "of the last alone"
+
+
 async def test_a_player_is_answered_on_it_known_or_not() -> None:
     outcome, answered = await on_both([PLAIN] * 4, [REST] * 4)
     assert [each.partition(b"\r\n")[0] for each in outcome.answers.split(b"HTTP/1.1 ")[1:]] == [
