@@ -13,7 +13,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test campaigns properties lint check bench load simulate crash phones conformance abuse cluster fuzz mutants constraints install clean
+.PHONY: help run test campaigns properties lint check bench load simulate crash lake phones conformance abuse cluster fuzz mutants constraints install clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
 
 crash: $(VENV)/.dev ## kill the real server again and again, move and remove its files, and count (ARGS="--rounds 200 --hands 100")
 	@$(BIN)/python -m tests.campaigns.crash $(ARGS)
+
+lake: $(VENV)/.dev ## kill what writes the lake a thousand times, and count (ARGS="--kills 1000 --seed 7")
+	@$(BIN)/python -m tests.campaigns.lake $(ARGS)
 
 phones: $(VENV)/.dev ## kill phones, their network and the server, and have SQL judge (ARGS="--client python --scene sqlite --lives 500", "--mutants")
 	@$(BIN)/python -m tests.campaigns.phones $(ARGS)

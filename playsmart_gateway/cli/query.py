@@ -47,8 +47,8 @@ TABLE_WIDTH = 200
 @click.command("query")
 @click.argument("sql")
 @config_option
-@click.option("--csv", "kind", flag_value="csv", help="Print CSV.")
-@click.option("--json", "kind", flag_value="json", help="Print JSON, for machines.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 @click.option(
     "--parquet",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -80,7 +80,8 @@ TABLE_WIDTH = 200
 def query_command(
     sql: str,
     config_path: Path | None,
-    kind: str | None,
+    as_csv: bool,
+    as_json: bool,
     parquet: Path | None,
     limit: int,
     seconds: float,
@@ -96,7 +97,7 @@ def query_command(
 
     Exit code 1: the question is refused or wrong, or goes beyond a limit.
     """
-    if kind and parquet:
+    if as_csv + as_json + (parquet is not None) > 1:
         raise click.UsageError("say one of --csv, --json and --parquet")
     job = required_job(read_config(config_path))
     with _never_more_than(memory, seconds):
@@ -106,10 +107,10 @@ def query_command(
 
         with whole_file(parquet) as file:
             pyarrow.parquet.write_table(answer.table, file, compression="zstd")
-    elif kind == "json":
+    elif as_json:
         _print_json(answer)
     else:
-        print_rows = _print_csv if kind == "csv" else _print_table
+        print_rows = _print_csv if as_csv else _print_table
         print_rows(answer.table.column_names, _rows(answer), raw=raw)
     if not answer.is_whole:
         say(f"note: these are the first {limit:,} rows; there are more (--limit)", err=True)

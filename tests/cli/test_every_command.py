@@ -117,7 +117,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             await sink.write([named(Batch("playsmart", JAPANESE, JAPANESE, 50, content), 1)])
 
     asyncio.run(play())
-    return {"STORAGE__URL": url, "AUTH__SECRET": SECRET}
+    lake = str(tmp_path_factory.mktemp("lake"))
+    return {"STORAGE__URL": url, "AUTH__SECRET": SECRET, "LAKE__URL": lake}
 
 
 @pytest.fixture(scope="module")

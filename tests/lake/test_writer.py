@@ -1,12 +1,15 @@
 """The lake follows every store, and has each event once."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from playsmart_gateway.errors import LakeError, SinkUnavailable
 from playsmart_gateway.lake.compaction import FANOUT
 from playsmart_gateway.lake.manifest import MANIFEST
+from playsmart_gateway.lake.place import Place, open_place
 from playsmart_gateway.lake.writer import Writer
 from playsmart_gateway.stores.open import open_store
 from tests.lake.stored import (
@@ -211,3 +214,51 @@ async def test_an_id_of_a_game_is_any_text(tmp_path: Path) -> None:
         await write_all(place, reader)
     assert {game for (game,) in rows_in(place, "game_id")} == set(games)
     assert len({name.split("/")[1] for name in files_in(tmp_path)}) == len(games)
+
+
+async def test_it_may_die_before_and_after_each_file_that_it_writes_or_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each place where a process can die, in turn, while it writes, merges and sweeps."""
+    url = f"sqlite:///{tmp_path}/events.db"
+    await store(url, *(batch(n, {"n": n}, day=n % 2) for n in range(1, 6)))
+    stored = [event_id for (event_id,) in await select(url, "SELECT event_id FROM events")]
+    doing: dict[str, Callable[..., None]] = {"put": Place.put, "remove": Place.remove}
+    steps = 0
+
+    def dying(name: str, after: int) -> Callable[..., None]:
+        def do(place: Place, *arguments: Any) -> None:
+            nonlocal steps
+            steps += 1
+            if steps == after:
+                raise Died
+            doing[name](place, *arguments)
+            steps += 1
+            if steps == after:
+                raise Died
+
+        return do
+
+    lives = 0
+    for after in range(1, 1_000):
+        place = open_place(f"{tmp_path}/lake-{after}")
+        with monkeypatch.context() as patch:
+            steps = 0
+            for name in doing:
+                patch.setattr(Place, name, dying(name, after))
+            async with open_store(url).reader() as reader:
+                try:
+                    await write_all(place, reader, chunk_events=2, now=AFTERWARDS)
+                except Died:
+                    lives += 1
+                else:
+                    break
+        async with open_store(url).reader() as reader:
+            await write_all(place, reader, chunk_events=2, now=AFTERWARDS)
+        assert ids_in(place) == stored
+        assert {*place.names("events")} == {each.name for each in manifest_of(place).files}
+    assert lives > 20
+
+
+class Died(Exception):
+    """Of a process: nothing of it goes on."""

@@ -221,3 +221,17 @@ async def test_a_batch_from_the_future_stops_nothing_and_is_named(
         assert len({event.event_id // 256 for event in events}) == left
         assert named <= ahead
         assert min(named, default=12) == min(ahead), "it names them from the first one on"
+
+
+async def test_what_somebody_else_has_not_copied_yet_stays(url: str) -> None:
+    async with open_store(url, RULES) as store, store.reader() as reader:
+        await store.write(history())
+        await count_all(store)
+        everything = (await reader.events(upto=10**9, limit=100)).events
+        last = everything[-1].event_id // 256 - 2
+        assert await expire(store, 10**9, dry_run=True, upto_batch=0) == 0
+        told = await store.expire(printed(START + 10**9), upto_batch=last, max_events=10**6)
+        assert (told.done, told.uncounted, told.position) == (True, True, last)
+        left = (await reader.events(upto=10**9, limit=100)).events
+        assert left == [each for each in everything if each.event_id // 256 > last]
+        assert await expire(store, 10**9) == len(left)
