@@ -21,6 +21,7 @@ from playsmart_gateway.build import (
     rules_for,
     storage_for,
 )
+from playsmart_gateway.catalogue.configured import expected_of
 from playsmart_gateway.config import Config
 from playsmart_gateway.config.verifier import verifier_for
 from playsmart_gateway.console.access import (
@@ -204,7 +205,7 @@ def application(
         *dashboard.routes(
             gateway, gate, endpoints, sources, Desk(config.storage.database_url), gateway.wall
         ),
-        *catalogue.routes(gateway, gate, gateway.wall),
+        *catalogue.routes(gateway, gate, expected_of(config), gateway.wall),
     ]
     if development_token is not None:
         own_routes += demo.routes(gate, development_token, gateway.reader)

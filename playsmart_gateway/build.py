@@ -17,6 +17,7 @@ import msgspec
 from playsmart_gateway.auth.issuing import ACCESS_SECONDS
 from playsmart_gateway.auth.keys import weakness
 from playsmart_gateway.auth.tokens import TokenVerifier
+from playsmart_gateway.catalogue.configured import definitions_for, expected_of, standard_for
 from playsmart_gateway.catalogue.follower import catalogue_task
 from playsmart_gateway.config import Auth, Config, Properties
 from playsmart_gateway.config.verifier import verifier_for
@@ -181,7 +182,8 @@ def check(config: Config) -> None:
         ConfigError: with every mistake.
     """
     looks: list[Callable[[], object]] = [partial(dialect.check, config) for dialect in ALL]
-    looks += [partial(each, config) for each in (require_strong_secrets, rules_for, program_for)]
+    checks = (require_strong_secrets, rules_for, program_for, definitions_for)
+    looks += [partial(each, config) for each in checks]
     if config.auth.has_keys:
         looks.append(partial(verifier_for, config.auth))
     looks += [partial(_storage, config, [], Program()), partial(lake.check, config)]
@@ -307,7 +309,8 @@ def parts_for(
         wall_clock=machine.wall,
     )
     path = Path(config.journal.path)
-    pipeline = Wiring(config, machine, kinds).pipeline(
+    standard = None if is_nats(config.storage.url) else standard_for(config)
+    pipeline = Wiring(config, machine, kinds, standard).pipeline(
         sink,
         store,
         folder=worker_folder(path, worker.number) if worker else path,
@@ -329,8 +332,8 @@ def parts_for(
             beside["properties"] = properties_task(rollups, named, stats, clock=clock).run
             beside["figures"] = rollup_task(rollups, share, stats, machine.clock).run
         if learned is not None:
-            share = config.catalogue.cpu_share
-            beside["catalogue"] = catalogue_task(learned, share, stats, **clocks).run
+            share, expected = config.catalogue.cpu_share, expected_of(config)
+            beside["catalogue"] = catalogue_task(learned, share, stats, expected, **clocks).run
         if config.lake.with_gateway and (job := lake.job_for(config)) is not None:
             from playsmart_gateway.lake.process import LakeProcess  # for those who have one
 
@@ -384,6 +387,6 @@ def worker_for(
     A batch waits ``linger_seconds`` for others to share its transaction.
     """
     acks = Acks(source)
-    outlet = Wiring(config).stream_outlet(sink, acks, linger_seconds)
+    outlet = Wiring(config, standard=standard_for(config)).stream_outlet(sink, acks, linger_seconds)
     drain_seconds = config.server.drain_timeout_seconds
     return StreamWorker(source, sink, acks, outlet, drain_seconds, shuffle=shuffle)

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from playsmart_gateway.catalogue.definitions import NOTHING, Expected, misfits
 from playsmart_gateway.catalogue.facts import Entry, Facts, Game, Property, Seen, game_key
 from playsmart_gateway.stores.learned import EventKey
 
@@ -59,10 +60,17 @@ def label(key: EventKey) -> str:
     return key.name or key.type
 
 
-def findings(facts: Facts, now: float) -> list[Finding]:
-    """Return what is odd, the latest first; ``now`` is in seconds since the epoch."""
+def findings(facts: Facts, now: float, expected: Expected = NOTHING) -> list[Finding]:
+    """Return what is odd, the latest first; ``now`` is in seconds since the epoch.
+
+    So is what is not as ``expected``.
+    """
     horizon = (datetime.fromtimestamp(now, UTC) - timedelta(seconds=TOLD_SECONDS)).isoformat()
-    found = [each for each in _all(facts) if each.since >= horizon[:19]]
+    undefined = (
+        _finding("undefined", key, name, since, text)
+        for key, name, text, since in misfits(facts, expected)
+    )
+    found = [each for each in (*_all(facts), *undefined) if each.since >= horizon[:19]]
     found.sort(key=lambda each: each.since, reverse=True)
     return found[:MAX_FINDINGS]
 

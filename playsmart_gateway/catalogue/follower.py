@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
+from playsmart_gateway.catalogue.definitions import NOTHING, Expected
 from playsmart_gateway.catalogue.drift import KINDS, findings
 from playsmart_gateway.catalogue.facts import Facts
 from playsmart_gateway.metrics import Stats
@@ -41,17 +42,19 @@ TELL_SECONDS = 2.0
 
 
 class Follower:
-    """Learns what ``store`` has; ``stats`` say how far it is, and what is odd."""
+    """Learns what ``store`` has; ``stats`` say how far it is, and what is odd, or not expected."""
 
     def __init__(
         self,
         store: LearnedStore,
         stats: Stats,
+        expected: Expected = NOTHING,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
+        self._expected = expected
         self._stats = stats
         self._clock = clock
         self._wall = wall
@@ -137,7 +140,7 @@ class Follower:
         found = Counter[str](dict.fromkeys(KINDS, 0))
         for game in facts.by_game():
             began = time.thread_time()
-            found.update(each.kind for each in findings(game, self._wall()))
+            found.update(each.kind for each in findings(game, self._wall(), self._expected))
             self._learning_seconds += time.thread_time() - began
             await asyncio.sleep(0)
         self._stats.catalogue_findings = found
@@ -147,12 +150,13 @@ def catalogue_task(
     store: LearnedStore,
     share: float,
     stats: Stats,
+    expected: Expected = NOTHING,
     *,
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
 ) -> PacedTask:
     """Return what learns from ``store``, and takes up to a ``share`` of one core for it."""
-    follower = Follower(store, stats, clock=clock, wall=wall)
+    follower = Follower(store, stats, expected, clock=clock, wall=wall)
     return PacedTask(
         follower.step,
         "the catalogue cannot follow the store",

@@ -5,12 +5,13 @@ from typing import Any
 
 import msgspec
 
+from playsmart_gateway.catalogue.definitions import NOTHING, Expected
 from playsmart_gateway.catalogue.drift import findings, label
 from playsmart_gateway.catalogue.facts import Entry, Facts, Property, Seen
 from playsmart_gateway.stores.learned import EventKey
 
 
-def told(facts: Facts, now: float) -> dict[str, Any]:
+def told(facts: Facts, now: float, expected: Expected = NOTHING) -> dict[str, Any]:
     """Return what is known, the most frequent first, and what is odd; ``now`` in seconds.
 
     Shares are of those that were looked at.
@@ -31,7 +32,7 @@ def told(facts: Facts, now: float) -> dict[str, Any]:
             }
             for key, game in games
         ],
-        "findings": [msgspec.to_builtins(each) for each in findings(facts, now)],
+        "findings": [msgspec.to_builtins(each) for each in findings(facts, now, expected)],
         "events": [_entry(key, entry) for key, entry in events],
     }
 

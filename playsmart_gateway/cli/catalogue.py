@@ -10,6 +10,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from playsmart_gateway.catalogue.configured import expected_of
+from playsmart_gateway.catalogue.definitions import written
 from playsmart_gateway.catalogue.facts import Facts
 from playsmart_gateway.catalogue.telling import told
 from playsmart_gateway.cli.common import config_option, read_config
@@ -50,8 +52,9 @@ def catalogue_command(
     """
     if context.invoked_subcommand is not None:
         return
-    kept = asyncio.run(read_learned(read_config(config_path)))
-    content = told(Facts(kept.learned), time.time())
+    config = read_config(config_path)
+    kept = asyncio.run(read_learned(config))
+    content = told(Facts(kept.learned), time.time(), expected_of(config))
     for part in ("games", "findings", "events"):
         content[part] = [each for each in content[part] if game in (None, each["game_id"])]
     if event is not None:
@@ -65,6 +68,22 @@ def catalogue_command(
     _print(content, shown(raw=raw), with_properties=event is not None)
     if kept.position < kept.end:
         say(f"{kept.end - kept.position:,} batches are not learned from yet", err=True)
+
+
+@catalogue_command.command("export")
+@config_option
+@click.option("--game", help="Only the events of this game.")
+def export_command(config_path: Path | None, game: str | None) -> None:
+    """Print definitions that fit what was learned, to be edited: catalogue.definitions_file.
+
+    A property that every event had that was looked at must be there; types are all that it had.
+    """
+    kept = asyncio.run(read_learned(read_config(config_path)))
+    facts = Facts(kept.learned)
+    for line in written(facts, game):
+        click.echo(line)
+    if not facts.entries:
+        say("nothing is learned yet: no events are stored, or no gateway has run since", err=True)
 
 
 async def read_learned(config: Config) -> Kept:

@@ -12,6 +12,8 @@ import click
 import msgspec
 
 from playsmart_gateway.build import rules_for
+from playsmart_gateway.catalogue.configured import standard_for
+from playsmart_gateway.catalogue.judging import PREFIX
 from playsmart_gateway.cli.apps import Instant
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import print_json, say
@@ -135,6 +137,8 @@ def replay_command(
 ) -> None:
     """Store dead letters, the named ones or all that the options leave, exactly once each.
 
+    What is not as defined yet, where a game enforces its definitions, is refused, too.
+
     Each is stored, paid and removed from the dead letters in one transaction. So this may be killed
     and run again, and run beside a gateway that still has the batch in its journal. What the store
     still refuses stays. Exit code 1: some of it does.
@@ -203,8 +207,17 @@ async def _replay(config: Config, letters: Sequence[DeadLetter]) -> dict[str, Wr
     if not letters:
         return outcomes
     url = config.storage.database_url
-    async with open_store(url, rules_for(config), program_for(config), migrates=False) as store:
+    standard = standard_for(config)
+    async with (
+        open_store(url, rules_for(config), program_for(config), migrates=False) as store,
+        store.reader() as reader,
+    ):
         for letter in letters:
+            if standard is not None and letter.reason.startswith(PREFIX):
+                batch = await reader.buried_batch(letter.journal, letter.sequence)
+                if batch is not None and (reason := standard.misfit(batch)) is not None:
+                    outcomes[letter.name] = reason
+                    continue
             try:
                 outcomes[letter.name] = await _patiently(store, letter)
             except SinkRejected as error:

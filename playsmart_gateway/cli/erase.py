@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from playsmart_gateway.build import jetstream_for, rules_for
+from playsmart_gateway.catalogue.configured import standard_for
 from playsmart_gateway.cli.arguments import Seconds
 from playsmart_gateway.cli.common import config_option, database_file, read_config
 from playsmart_gateway.cli.printing import print_json, say
@@ -184,7 +185,8 @@ class _Erasure:
     @contextlib.contextmanager
     def _waiting(self, sink: EventSink) -> Iterator[tuple[Journal, Outlet]]:
         """Hold the journal of a gateway that does not run, with what empties it."""
-        journal, outlet = Wiring(self._config).journal_outlet(sink, self._path)
+        wiring = Wiring(self._config, standard=standard_for(self._config))
+        journal, outlet = wiring.journal_outlet(sink, self._path)
         journal.open()
         with contextlib.closing(journal):
             adopt(self._path, journal_folders(self._path)[1:])

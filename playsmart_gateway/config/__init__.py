@@ -177,10 +177,11 @@ class Figures(Section, frozen=True):
 
 
 class Catalogue(Section, frozen=True):
-    """What is learned of events."""
+    """What is learned of events, and the file that says what they should be like."""
 
     enabled: bool = True
     cpu_share: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.02
+    definitions_file: str | None = None
 
 
 class Lake(Section, frozen=True):
@@ -244,6 +245,7 @@ class Game(Section, frozen=True):
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
     coins_enabled: bool = False
     is_active: bool = True
+    events: Literal["observe", "warn", "enforce"] = "observe"
     reward_mode: Literal["fixed", "random_range"] = "fixed"
     reward_fixed_amount: Amount = 0
     reward_min_amount: Amount = 0

@@ -55,7 +55,7 @@ class StatsCollector(Collector):
         yield _gauge("run_events", "Events that runs numbered lately.", stats.run_numbers)
         yield _gauge("run_lost_events", "Of those, events that never came.", stats.run_lost)
         # Who alerts on the first dead letter has to have seen none.
-        rejected = {"buried": 0, **stats.rejected}
+        rejected = {"buried": 0, "quarantined": 0, **stats.rejected}
         yield _labelled("events_rejected", "Of those, refused or buried.", "reason", rejected)
         yield _labelled(
             "requests_refused", "Ingest requests refused.", "reason", stats.refused_requests

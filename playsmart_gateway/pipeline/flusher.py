@@ -24,6 +24,7 @@ from playsmart_gateway.pipeline.flush_options import FlushOptions
 from playsmart_gateway.pipeline.machine import MACHINE, Machine
 from playsmart_gateway.pipeline.observers import NOBODY, Observers
 from playsmart_gateway.pipeline.origin import Origin
+from playsmart_gateway.pipeline.quarantine import Quarantine
 from playsmart_gateway.pipeline.verdict import Judge
 from playsmart_gateway.stores.contract import EventSink, Replaceable
 from playsmart_gateway.tasks import heed_cancellation
@@ -80,6 +81,7 @@ class Flusher:
         self._observers = observers
         self._clock = machine.clock
         self._chance = machine.chance
+        self._quarantine = Quarantine(options.standard, sink, stats, observers, machine.clock)
         self._committed_last = False
         self._commits_alone = 0
         self._limit: int | None = None
@@ -149,8 +151,9 @@ class Flusher:
         if not batches:
             return 0
         started = self._clock()
+        fit, misfits = await self._quarantine.sift(batches)
         try:
-            written = await self._sink.write(batches)
+            written = await self._sink.write(fit)
         except SinkRejected as error:
             if len(batches) > 1:
                 self._limit = len(batches) // 2
@@ -165,6 +168,7 @@ class Flusher:
         self._stats.observe_flush(trigger, events, seconds)
         if written.conflicts:
             self._tell_conflicts(written.conflicts)
+        self._quarantine.count(misfits)
         self._let_go(batches)
         logger.info(
             "flushed events=%d batches=%d trigger=%s ms=%.1f left=%d %s",
@@ -280,7 +284,8 @@ class Flusher:
         renewals, events = self._renewals, 0
         async for batches in self._origin.once_more():
             for start in range(0, len(batches), MAX_COMMIT_BATCHES):
-                piece = batches[start : start + MAX_COMMIT_BATCHES]
+                some = batches[start : start + MAX_COMMIT_BATCHES]
+                piece, _ = await self._quarantine.sift(some)
                 try:
                     events += (await self._sink.write(piece)).stored
                 except SinkRejected:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from playsmart_gateway.catalogue.judging import Standard
 from playsmart_gateway.config import Config
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.buffer import Buffer
@@ -54,12 +55,22 @@ class Outlet(NamedTuple):
 
 
 class Wiring:
-    """Connects parts of these ``kinds`` as ``config`` wants it, on a ``machine``."""
+    """Connects parts of these ``kinds`` as ``config`` wants it, on a ``machine``.
 
-    def __init__(self, config: Config, machine: Machine = MACHINE, kinds: Kinds = KINDS) -> None:
+    What is stored is held to the ``standard``.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        machine: Machine = MACHINE,
+        kinds: Kinds = KINDS,
+        standard: Standard | None = None,
+    ) -> None:
         self._config = config
         self._machine = machine
         self._kinds = kinds
+        self._standard = standard
 
     def pipeline(
         self,
@@ -148,6 +159,7 @@ class Wiring:
             max_events=section.flush_max_events,
             max_bytes=section.flush_max_bytes,
             syncs_commits=journal.enabled and journal.fsync == "always",
+            standard=self._standard,
         )
         return self._kinds.flusher(
             buffer, origin, sink, stats, options,

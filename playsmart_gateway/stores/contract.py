@@ -89,6 +89,21 @@ class EventSink(Protocol):
 
 
 @runtime_checkable
+class Quarantining(Protocol):
+    """A sink that keeps many dead letters at once."""
+
+    async def quarantine(self, letters: Sequence[tuple[Batch, str]]) -> None:
+        """Do what ``bury`` does with each batch and its reason, in one transaction.
+
+        But of a batch that is stored already nothing is kept.
+
+        Raises:
+            SinkUnavailable: the same call may work later.
+        """
+        ...
+
+
+@runtime_checkable
 class Rehearsing(Protocol):
     """A sink that can tell what it would do, so that the pipeline can find out who is to blame."""
 

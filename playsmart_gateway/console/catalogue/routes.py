@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway import __version__
+from playsmart_gateway.catalogue.definitions import NOTHING, Expected
 from playsmart_gateway.catalogue.facts import Facts
 from playsmart_gateway.catalogue.telling import told
 from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
@@ -47,10 +48,16 @@ class Watched(Protocol):
 
 
 def routes(
-    watched: Watched, gate: OperatorGate, clock: Callable[[], float] = time.time
+    watched: Watched,
+    gate: OperatorGate,
+    expected: Expected = NOTHING,
+    clock: Callable[[], float] = time.time,
 ) -> list[Route]:
-    """Return the page, what belongs to it, and its data; times are by ``clock``."""
-    shelf = None if watched.learned is None else Shelf(watched.learned, clock)
+    """Return the page, what belongs to it, and its data; times are by ``clock``.
+
+    What is not as ``expected`` is odd.
+    """
+    shelf = None if watched.learned is None else Shelf(watched.learned, clock, expected=expected)
 
     async def data(request: Request) -> Response:
         game_id = request.query_params.get("game") or None
@@ -86,7 +93,9 @@ class Shelf:
         learned: LearnedStore,
         clock: Callable[[], float],
         steady: Callable[[], float] = time.monotonic,
+        expected: Expected = NOTHING,
     ) -> None:
+        self._expected = expected
         self._learned = learned
         self._clock = clock
         self._steady = steady
@@ -128,7 +137,7 @@ class Shelf:
             "games_known": games,
             "game_id": game_id,
             "dead_letters": [each._asdict() for each in buried],
-            **told(facts, self._clock()),
+            **told(facts, self._clock(), self._expected),
         }
 
 

@@ -45,9 +45,14 @@ async def claim(db: asyncpg.Connection, batches: Sequence[Batch]) -> Claimed:
     query = _READ_MORE if says_more(batches) else _READ
     claimed = decide(batches, await db.fetch(query, keys))
     if cut := claimed.cut:
-        names = [each.journal for each in cut], [each.sequence for each in cut]
-        require_unburied(cut, {tuple(row) for row in await db.fetch(_BURIED, *names)})
+        require_unburied(cut, await buried(db, cut))
     return claimed
+
+
+async def buried(db: asyncpg.Connection, batches: Sequence[Batch]) -> set[tuple[str, int]]:
+    """Return the names of those that are dead letters."""
+    names = [each.journal for each in batches], [each.sequence for each in batches]
+    return {(journal, sequence) for journal, sequence in await db.fetch(_BURIED, *names)}
 
 
 async def write_down(db: asyncpg.Connection, claimed: Claimed, first_id: int | None) -> None:

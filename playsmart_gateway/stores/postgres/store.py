@@ -26,7 +26,7 @@ from playsmart_gateway.events.batch import (
     first_event_id,
 )
 from playsmart_gateway.events.sessions import sessions_in
-from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.contract import Quarantining, Store
 from playsmart_gateway.stores.models import (
     NEVER,
     Channel,
@@ -84,7 +84,7 @@ _BURY = """
 """
 
 
-class PostgresSink(Store):
+class PostgresSink(Store, Quarantining):
     """Writes batches into the database at ``url``, creating its tables when missing.
 
     Raises:
@@ -163,18 +163,30 @@ class PostgresSink(Store):
     @override
     async def bury(self, batch: Batch, reason: str) -> None:
         async with self._connection.transaction() as db:
-            if batch.run:
-                if await dead_letters.is_buried(db, batch):
-                    return
-                claimed = await runs.claim(db, [batch])
-                await runs.write_down(db, claimed, None)
-                (batch,) = claimed.batches
-                if not batch.count:  # it came as others
-                    return
-            header = (batch.source, batch.game_id, batch.user_id, received_at(batch), batch.count)
-            await db.execute(
-                _BURY, batch.journal, batch.sequence, reason, *header, bytes(batch.rows)
+            await self._bury(db, [(batch, reason)])
+
+    @override
+    async def quarantine(self, letters: Sequence[tuple[Batch, str]]) -> None:
+        async with self._connection.transaction() as db:
+            new = {each.key for each in await self._unknown(db, [batch for batch, _ in letters])}
+            await self._bury(db, [each for each in letters if each[0].key in new])
+
+    async def _bury(self, db: asyncpg.Connection, letters: Sequence[tuple[Batch, str]]) -> None:
+        reasons = {batch.key: reason for batch, reason in letters}
+        batches: Sequence[Batch] = [batch for batch, _ in letters]
+        if any(batch.run for batch in batches):
+            known = await runs.buried(db, batches)
+            claimed = await runs.claim(db, [each for each in batches if each.key not in known])
+            await runs.write_down(db, claimed, None)
+            batches = [each for each in claimed.batches if each.count or not each.run]
+        rows = [
+            (
+                *each.key, reasons[each.key], each.source, each.game_id, each.user_id,
+                received_at(each), each.count, bytes(each.rows),
             )
+            for each in batches
+        ]  # fmt: skip
+        await db.executemany(_BURY, rows)
 
     @override
     async def replay(self, journal: str, sequence: int) -> Written | None:

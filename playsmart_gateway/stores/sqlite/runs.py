@@ -70,7 +70,7 @@ async def claim(db: aiosqlite.Connection, batches: Sequence[Batch]) -> Claimed:
     known = await db.execute_fetchall(query, (b"".join(keys), places))
     claimed = decide(batches, list(known))
     if claimed.cut:
-        require_unburied(claimed.cut, await _buried(db, claimed.cut))
+        require_unburied(claimed.cut, await buried(db, claimed.cut))
     return claimed
 
 
@@ -91,7 +91,7 @@ async def write_down(db: aiosqlite.Connection, claimed: Claimed, first_id: int |
         await db.execute(_TELL, (keys, msgspec.json.encode(facts).decode()))
 
 
-async def _buried(db: aiosqlite.Connection, batches: Sequence[Batch]) -> set[tuple[str, int]]:
+async def buried(db: aiosqlite.Connection, batches: Sequence[Batch]) -> set[tuple[str, int]]:
     """Return names of dead letters, those of the batches among them."""
     found = set()
     for journal in {batch.journal for batch in batches}:

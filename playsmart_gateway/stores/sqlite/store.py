@@ -17,7 +17,7 @@ from playsmart_gateway.economy.points import Award, Program
 from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
 from playsmart_gateway.events.batch import LYNES, PLAYSMART, Batch, first_event_id
 from playsmart_gateway.events.sessions import sessions_in
-from playsmart_gateway.stores.contract import Replaceable, Store, TakeTurn
+from playsmart_gateway.stores.contract import Quarantining, Replaceable, Store, TakeTurn
 from playsmart_gateway.stores.models import (
     NEVER,
     Channel,
@@ -36,7 +36,7 @@ from playsmart_gateway.stores.sql import runs as sql_runs
 from playsmart_gateway.stores.sql.accounts import SqlAccounts
 from playsmart_gateway.stores.sql.migrations import require_current
 from playsmart_gateway.stores.sql.points import Loyalty
-from playsmart_gateway.stores.sqlite import erasure, runs
+from playsmart_gateway.stores.sqlite import burying, erasure, runs
 from playsmart_gateway.stores.sqlite import teak as apps
 from playsmart_gateway.stores.sqlite.additions import put_back, take_out
 from playsmart_gateway.stores.sqlite.coins import TEMPORARY_TABLES, SqliteCoins
@@ -56,7 +56,7 @@ from playsmart_gateway.stores.sqlite.reader import (
     SqliteReader,
     read_transactions,
 )
-from playsmart_gateway.stores.sqlite.schema import MIGRATIONS, printed_time
+from playsmart_gateway.stores.sqlite.schema import MIGRATIONS
 from playsmart_gateway.stores.sqlite.versions import require_empty
 
 CHECKPOINT_PAGES = 200
@@ -74,15 +74,9 @@ _CHANGE_BALANCE = """
     INSERT INTO player_changes (player_id, coins_balance) VALUES (?, ?)
     ON CONFLICT DO UPDATE SET coins_balance = coins_balance + excluded.coins_balance
 """
-_BURY = f"""
-    INSERT INTO dead_letters
-        (journal, sequence, reason, source, game_id, user_id, received_at, event_count, rows)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, {printed_time("?7")}, ?8, ?9)
-    ON CONFLICT DO NOTHING
-"""  # noqa: S608 - built from our own constants
 
 
-class SqliteSink(Store, Replaceable):
+class SqliteSink(Store, Quarantining, Replaceable):
     """Writes batches into the SQLite file ``path``, creating it and its folder when missing.
 
     Where other processes of this gateway write to it, too, they ``take_turn``. What changes of
@@ -196,17 +190,12 @@ class SqliteSink(Store, Replaceable):
     @override
     async def bury(self, batch: Batch, reason: str) -> None:
         async with self._connection.transaction() as db:
-            if batch.run:
-                if await dead_letters.is_buried(Statements(db), batch):
-                    return
-                claimed = await runs.claim(db, [batch])
-                await runs.write_down(db, claimed, None)
-                (batch,) = claimed.batches
-                if not batch.count:  # it came as others
-                    return
-            name = (batch.journal, batch.sequence, reason)
-            header = (batch.source, batch.game_id, batch.user_id, batch.received_at, batch.count)
-            await db.execute(_BURY, (*name, *header, batch.rows))
+            await burying.bury(db, batch, reason)
+
+    @override
+    async def quarantine(self, letters: Sequence[tuple[Batch, str]]) -> None:
+        async with self._connection.transaction() as db:
+            await burying.quarantine(db, letters)
 
     @override
     async def replay(self, journal: str, sequence: int) -> Written | None:
