@@ -95,10 +95,7 @@ class Quarantining(Protocol):
     async def quarantine(self, letters: Sequence[tuple[Batch, str]]) -> None:
         """Do what ``bury`` does with each batch and its reason, in one transaction.
 
-        But of a batch that is stored already nothing is kept.
-
-        Raises:
-            SinkUnavailable: the same call may work later.
+        But of a batch that is stored already nothing is kept. Raises what ``bury`` raises.
         """
         ...
 
