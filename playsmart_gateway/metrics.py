@@ -157,6 +157,8 @@ class Stats(Addable):
     ``run_conflicts`` are batches that gave numbers of a run to other events than before. Of runs of
     today and yesterday ``run_numbers`` are all that were given, ``run_lost`` those that never came.
 
+    ``customdata_misspelt`` are requests that seem to have their customdata under another name.
+
     ``auth_failures`` are wrong secrets and tokens, by the door that they were tried at.
 
     The audit of the coins: ``violations`` by kind since its beginning, and ``audit_lag``, how many
@@ -172,6 +174,7 @@ class Stats(Addable):
     stored: Total = 0
     duplicate: Total = 0
     run_conflicts: Total = 0
+    customdata_misspelt: Total = 0
     run_numbers: Largest[int] = 0
     run_lost: Largest[int] = 0
     rejected: Labelled = msgspec.field(default_factory=Counter)

@@ -52,6 +52,11 @@ class StatsCollector(Collector):
         yield _counter(
             "run_conflicts", "Batches with used numbers for other events.", stats.run_conflicts
         )
+        yield _counter(
+            "customdata_misspelt_requests",
+            "Requests whose customdata has another name, and is not read.",
+            stats.customdata_misspelt,
+        )
         yield _gauge("run_events", "Events that runs numbered lately.", stats.run_numbers)
         yield _gauge("run_lost_events", "Of those, events that never came.", stats.run_lost)
         # Who alerts on the first dead letter has to have seen none.

@@ -112,6 +112,21 @@ def test_what_is_odd_is_on_the_page_and_in_the_metrics_soon(
 
 
 @pytest.mark.process
+def test_customdata_under_another_name_is_told_and_nothing_that_only_sounds_like_it(
+    start_gateway: StartGateway,
+) -> None:
+    running = start_gateway("--dev")
+    right = make_event("Custom", customEventName="customData", customdata={"custom_data": 1})
+    post(running, "ada", right, make_event())
+    assert running.client.get("/catalogue/data").json()["customdata_misspelt"] == 0
+    for name in ("customData", "CustomData", "custom_data"):
+        misspelt: dict[str, Any] = {name: {"level": 1}}
+        post(running, "ada", make_event(**misspelt))
+    assert running.client.get("/catalogue/data").json()["customdata_misspelt"] == 3
+    assert "playsmart_customdata_misspelt_requests_total 3.0" in running.exposition()
+
+
+@pytest.mark.process
 @pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no chromium with chromedriver")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("width", [1280, 390])

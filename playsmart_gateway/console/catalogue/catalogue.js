@@ -40,13 +40,19 @@ function table(headings, rows) {
   ));
 }
 
-function drawOdd(findings) {
-  if (!findings.length) return el("p", { class: "empty" }, "Nothing is odd.");
-  return el("ul", { class: "odd" }, ...findings.map((each) => el("li", {},
+const MISSPELT = {
+  kind: "near_miss", event: "customdata", since: "",
+  text: "has another name (customData, custom_data) in requests since the start; what is in it is not read",
+};
+
+function drawOdd(findings, misspelt) {
+  if (!findings.length && !misspelt) return el("p", { class: "empty" }, "Nothing is odd.");
+  const quiet = misspelt ? [{ ...MISSPELT, text: MISSPELT.text.replace("in requests", `in ${full(misspelt)} requests`) }] : [];
+  return el("ul", { class: "odd" }, ...[...quiet, ...findings].map((each) => el("li", {},
     el("span", { class: NEWS.has(each.kind) ? "kind news" : "kind" }, KINDS[each.kind] ?? each.kind),
     el("span", { class: "what" },
       el("b", {}, [each.event, each.property].filter(Boolean).join(" · ") || each.game_id), ` ${each.text}`),
-    el("time", { class: "when" }, minute(each.since)),
+    el("time", { class: "when" }, each.since ? minute(each.since) : "now"),
   )));
 }
 
@@ -110,7 +116,7 @@ function draw() {
   const { catalogue } = latest;
   const wanted = byId("find").value.trim().toLowerCase();
   const fits = (text) => (text ?? "").toLowerCase().includes(wanted);
-  const key = JSON.stringify([catalogue, wanted]);
+  const key = JSON.stringify([catalogue, wanted, latest.customdata_misspelt]);
   if (key === shown) return;
   shown = key;
   const games = [...new Set([...catalogue.games_known].sort((a, b) => b.events - a.events).map((each) => each.game_id))];
@@ -119,7 +125,7 @@ function draw() {
     select.replaceChildren(...games.map((each) => el("option", { value: each }, each)));
   }
   select.value = catalogue.game_id ?? "";
-  byId("odd").replaceChildren(drawOdd(catalogue.findings.filter((each) => fits(each.event) || fits(each.property))));
+  byId("odd").replaceChildren(drawOdd(catalogue.findings.filter((each) => fits(each.event) || fits(each.property)), latest.customdata_misspelt));
   byId("letters-panel").hidden = !catalogue.dead_letters.length;
   byId("letters").replaceChildren(drawLetters(catalogue.dead_letters));
   const events = catalogue.events.filter(

@@ -22,6 +22,7 @@ from playsmart_gateway.catalogue.telling import told
 from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
 from playsmart_gateway.errors import SinkError
 from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.http.ops import Observed
 from playsmart_gateway.stores.learned import LearnedStore
 
 PATH = "/catalogue"
@@ -41,7 +42,7 @@ _PAGES = {
 }
 
 
-class Watched(Protocol):
+class Watched(Observed, Protocol):
     """What of a gateway the page shows."""
 
     learned: LearnedStore | None
@@ -71,7 +72,14 @@ def routes(
                 found = await shelf.take(game_id)
             except SinkError as error:
                 trouble = str(error)
-        content = {"version": __version__, "now": clock(), "trouble": trouble, "catalogue": found}
+        await watched.refresh()
+        content = {
+            "version": __version__,
+            "now": clock(),
+            "trouble": trouble,
+            "customdata_misspelt": watched.report().stats.customdata_misspelt,
+            "catalogue": found,
+        }
         return Response(msgspec.json.encode(content), media_type="application/json")
 
     answers = {path: _page(name) for path, name in _PAGES.items()}

@@ -202,7 +202,10 @@ class IngestEvents(Uploads[Batch]):
 
     @override
     def decode(self, who: Caller, body: bytes) -> Batch:
-        return decode(body, self._draws)
+        batch = decode(body, self._draws)
+        if _misspells_customdata(batch.rows, body):
+            self._stats.customdata_misspelt += 1
+        return batch
 
     @override
     def decode_in_steps(self, who: Caller, body: bytes) -> Steps[Batch]:
@@ -215,6 +218,28 @@ class IngestEvents(Uploads[Batch]):
     @override
     async def act(self, who: Caller, asked: Batch, size: int) -> Answer:
         return _answer(await self._accept(who, asked, asked.count, size), asked)
+
+
+_NOTHING = b",null"
+_END_OF_ROWS = -32
+"""From there on it is in the rows where the last event has no customdata."""
+
+_SPELT, _HUMPED, _PARTED = b'"customdata":', b'ustomData":', b'ustom_data":'
+_END_OF_BODY = -1_024
+"""From there on a body is looked at: a client that misspells it does so in each event."""
+
+
+def _misspells_customdata(rows: bytes, body: bytes) -> bool:
+    """Whether what is meant for the customdata of the last event is under another name.
+
+    It is taken and not read, as all that is not known; nothing else of ours is missed so quietly.
+    Each search takes a tenth of a microsecond, and nearly always the first is the last.
+    """
+    return (
+        rows.find(_NOTHING, _END_OF_ROWS) >= 0
+        and (body.find(_HUMPED, _END_OF_BODY) >= 0 or body.find(_PARTED, _END_OF_BODY) >= 0)
+        and body.find(_SPELT, _END_OF_BODY) < 0
+    )
 
 
 class _Beacons(Uploads[Batch]):
