@@ -56,7 +56,7 @@ CUT = "playsmart.cut"
 more of it, and what to answer."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """One whole answer; whoever sends it adds its length and the request id.
 
     The rest is for whoever watches: ``batch`` is what was accepted of the request, ``is_stored`` if

@@ -70,7 +70,7 @@ class _RequestIds:
             )  # fmt: skip
             self._tail = getrandbits(48)
         self._tail = (self._tail + 1) & 0xFFFF_FFFF_FFFF
-        return b"%b%012x" % (self._head, self._tail)
+        return self._head + b"%012x" % self._tail
 
 
 make_request_id = _RequestIds()

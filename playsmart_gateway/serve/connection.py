@@ -154,17 +154,17 @@ class Protocol(Express):
         transport, body = self.transport, answer.body
         if transport.is_closing():
             return
-        transport.write(
-            b"%b%b%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b"
-            % (
-                STATUS_LINE[answer.status],
-                self._slots.last_head if self._is_stopping else self._slots.kept_head,
-                _JSON_LINE if answer.headers is ONLY_JSON else _lines(answer.headers),
-                len(body),
-                request_id,
-                body,
-            )
+        slots, headers = self._slots, answer.headers
+        parts = (
+            STATUS_LINE[answer.status],
+            slots.last_head if self._is_stopping else slots.kept_head,
+            _JSON_LINE if headers is ONLY_JSON else _lines(headers),
+            b"content-length: %d\r\nx-request-id: " % len(body),
+            request_id,
+            b"\r\n\r\n",
+            body,
         )
+        transport.write(b"".join(parts))
         if self._is_stopping:
             transport.close()
             return
