@@ -58,6 +58,7 @@ COMMANDS = {
     "lake": _Command("lake", "Write stored events to the lake"),
     "load": _Command("load", "Load a running gateway and say how it did"),
     "manual": _Command("manual", "Print the manual, a chapter or a section of it"),
+    "mcp": _Command("mcp", "Let an assistant ask the store, by tools that only read"),
     "opt": _Command("apps", "Set whether a player wants to be contacted on a channel"),
     "query": _Command("query", "Ask the lake, and what is not in it yet, in SQL"),
     "retention": _Command("retention", "Delete events that were received long ago"),

@@ -29,6 +29,7 @@ CHAPTERS = {
     "data": "the tables, SQL to paste, and the commands that read and delete",
     "questions": "what people ask of games: views for SQL, and the queries to paste",
     "lake": "stored events as Parquet files, typed, and questions to them in SQL",
+    "assistants": "an assistant asks the store by MCP: tools, limits, what leaves the house",
     "console": "the inspector, the dashboard, the report and the demo",
     "configuration": "every key, its default and what it means",
     "operations": "start, stop, watch, back up, restore, upgrade, erase; every message explained",

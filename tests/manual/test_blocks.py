@@ -37,6 +37,7 @@ ELSEWHERE = {
     ("lynes", ".venv/bin/playsmart-gateway serve"): "tests/manual/test_blocks.py",  # below
     ("clients", "$ playsmart-gateway conformance"): "tests/cli/test_conformance.py",
     ("clients", '> {"do": "init"'): "tests/cli/test_conformance.py",
+    ("assistants", "{"): "tests/mcp/test_clients.py",
     ("client-godot", "extends Node"): "tests/clients/test_godot.py",
     ("client-godot", "config_version"): "tests/clients/test_godot.py",
     ("client-godot", "[gd_scene"): "tests/clients/test_godot.py",
@@ -55,7 +56,7 @@ ELSEWHERE = {
 """Blocks that another test has run, by how they begin."""
 
 RUN_HERE = ("sh", "python", "sql", "toml", "json", "http", "text", "ndjson")
-SERVERS = ("serve", "worker", "tail")
+SERVERS = ("serve", "worker", "tail", "mcp")
 """Commands that go on until they are stopped: their arguments are checked."""
 
 PLAYER = "device-abc-123"
