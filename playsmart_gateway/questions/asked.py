@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,6 +18,7 @@ MAX_WITHIN_DAYS = 90
 
 Text = Annotated[str, msgspec.Meta(max_length=256)]
 Meaning = Literal["platform", "app_version", "country"]
+MEANINGS: tuple[Meaning, ...] = get_args(Meaning)
 PeriodName = Literal["day", "week", "month"]
 
 

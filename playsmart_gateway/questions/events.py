@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from time import monotonic
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,7 +24,7 @@ from playsmart_gateway.questions.answers import (
     Period,
     ReportAnswer,
 )
-from playsmart_gateway.questions.asked import Meaning, Report, Span, place
+from playsmart_gateway.questions.asked import MEANINGS, Report, Span, place
 from playsmart_gateway.questions.purchases import Sold, add_up, largest
 from playsmart_gateway.questions.said import Names, currency_of, level_of, number_of, price_of, said
 from playsmart_gateway.questions.store import end_of_piece, ids_between
@@ -154,10 +154,11 @@ class Tally:
                 self.is_full = True
                 return
             player = self.players[event.user_id] = _Player()
-        data = self._data(event) if asked.where or event.type in _TELLING else {}
+        tells = bool(asked.where) or event.type in _TELLING or _is_failure(event.name)
+        data = self._data(event) if tells else {}
         names = self._names.of(event.game_id)
-        for meaning in get_args(Meaning):
-            value = said(data, names, meaning) or getattr(event, meaning, None)
+        for meaning in MEANINGS:
+            value = (data and said(data, names, meaning)) or getattr(event, meaning, None)
             if value:
                 player.what[meaning] = value
         if any(player.what.get(meaning) != value for meaning, value in asked.where.items()):
@@ -204,7 +205,7 @@ class Tally:
     def _play(self, event: Event, data: Mapping[str, Any], player: _Player) -> None:
         done = event.type == "LevelCompleted"
         lost = (event.type == "GameEnd" and data.get("reason") != "completed") or (
-            event.type == "Custom" and (event.name or "").replace("_", "").lower() in _FAILED
+            event.type == "Custom" and _is_failure(event.name)
         )
         if not (done or lost) or (level := level_of(data.get("level"))) is None:
             return
@@ -222,8 +223,12 @@ class Tally:
                 row.seconds += seconds
 
 
-_TELLING = {"IAPPurchase", "LevelCompleted", "GameEnd", "AppOpen", "Custom"}
-"""Types whose customdata is looked at."""
+_TELLING = {"IAPPurchase", "LevelCompleted", "GameEnd", "AppOpen"}
+"""Types whose customdata is looked at in any case."""
+
+
+def _is_failure(name: str | None) -> bool:
+    return name is not None and name.replace("_", "").lower() in _FAILED
 
 
 def _seconds(when: str) -> int:

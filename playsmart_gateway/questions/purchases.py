@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from playsmart_gateway.questions.answers import MAX_GROUPS, Figures, Group, Period
-from playsmart_gateway.questions.asked import Meaning
+from playsmart_gateway.questions.asked import MEANINGS
 
 
 class Sold(NamedTuple):
@@ -35,7 +35,7 @@ def add_up(sold: Iterable[Sold], periods: list[Period], total: Figures) -> list[
             _add(figures.revenue, each)
         payers[each.period].add(each.user_id)
         everybody.add(each.user_id)
-        for meaning in get_args(Meaning):
+        for meaning in MEANINGS:
             key = meaning, getattr(each, meaning)
             group = groups.setdefault(key, Group(*key))
             group.purchases += each.purchases
@@ -44,15 +44,15 @@ def add_up(sold: Iterable[Sold], periods: list[Period], total: Figures) -> list[
     for period, who in zip(periods, payers, strict=True):
         period.payers = len(who)
     total.payers = len(everybody)
-    for key, group in groups.items():
-        group.payers = len(paid[key])
+    for group in groups.values():
+        group.payers = len(paid[group.meaning, group.value])
     return list(groups.values())
 
 
 def largest(groups: Iterable[Group]) -> list[Group]:
     """Return the largest of each meaning, by purchases, then players."""
     ordered = sorted(groups, key=lambda each: (-each.purchases, -(each.players or 0), each.value))
-    kept = dict.fromkeys(get_args(Meaning), 0)
+    kept: dict[str, int] = dict.fromkeys(MEANINGS, 0)
     found = []
     for each in ordered:
         kept[each.meaning] += 1

@@ -27,6 +27,10 @@ TABLE = """
     return [...document.querySelectorAll(`#${arguments[0]} tbody tr`)].map(
         (row) => [...row.cells].map((cell) => cell.textContent))
 """
+BOTTOMS = """
+    return [...document.querySelectorAll(".column")].map(
+        (column) => column.lastElementChild.getBoundingClientRect().bottom)
+"""
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 pytestmark = [
@@ -133,6 +137,9 @@ def test_a_stranger_finds_the_answers_and_they_are_those_of_sql(
     assert sum(int(line[1]) + int(line[2]) for line in table(browser, "players")) == players == 60
     assert ["Custom", "boss <b>", "6", "0.1"] in table(browser, "names")
     assert browser.execute_script(OVERFLOW) <= 0
+    bottoms = browser.execute_script(BOTTOMS)
+    assert len(bottoms) == (2 if width > 760 else 0)
+    assert not bottoms or max(bottoms) - min(bottoms) < 300, "no hole beside a long column"
     assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 

@@ -93,11 +93,11 @@ const PANELS = [
   }),
   {
     id: "retention", title: "Retention",
-    sub: () => "of the players who were new on a day, those who came back 1 and 7 days later; the last 30 days",
-    empty: "Nobody was new in the last 30 days.",
-    pick: ({ now, figures }) => ({
-      today: Math.floor(countedUntil({ now, figures }) / DAY),
-      cohorts: figures.days.filter((day) => day.new_players).reverse(),
+    sub: (view) => `of the players who were new on a day, those who came back 1 and 7 days later; ${span(view)}`,
+    byDay: true, empty: "Nobody was new in these days.",
+    pick: (view) => ({
+      today: Math.floor(countedUntil(view) / DAY),
+      cohorts: view.figures.days.filter((day) => day.new_players && day.day >= shownDays(view)[0]).reverse(),
     }),
     isEmpty: ({ cohorts }) => !cohorts.length,
     draw: (host, { today, cohorts }) => {
@@ -148,7 +148,7 @@ const PANELS = [
     keep: (level) => level.timed, whole: false,
   }),
   {
-    id: "coins", title: "Coins out per day",
+    id: "coins", title: "Coins out per day", byDay: true,
     sub: (view) => `earned by events, by game; ${span(view)}`,
     empty: "No coins were earned in these days: games pay when they have a rule ([[games]], coins_enabled).",
     pick: (view) => {
@@ -194,7 +194,7 @@ const PANELS = [
     },
   },
   {
-    id: "losses", title: "Events that never arrived", wide: true,
+    id: "losses", title: "Events that never arrived", wide: true, byDay: true,
     sub: (view) => {
       const losses = view.figures?.losses ?? [], numbers = sum(losses.map((each) => each.numbers));
       const all = numbers ? `${lossShare({ numbers, lost: sum(losses.map((each) => each.lost)) })} of ${full(numbers)} events that clients numbered` : "of what clients numbered";
@@ -224,7 +224,7 @@ const PANELS = [
     ],
   },
   {
-    id: "actions", title: "Teak actions", optional: true, sub: (view) => `sums by action type; ${span(view)}`,
+    id: "actions", title: "Teak actions", optional: true, byDay: true, sub: (view) => `sums by action type; ${span(view)}`,
     pick: ({ figures }) => figures.actions,
     isEmpty: (actions) => !actions.length,
     draw: (host, actions) => host.replaceChildren(el("div", { class: "scroll", tabindex: "0", "aria-label": "Teak actions" },
@@ -262,6 +262,8 @@ function shownDays({ range, now }) {
   return Array.from({ length: count }, (_, i) => today - count + 1 + i);
 }
 
+const hasDays = ({ range }) => range.seconds >= 7 * DAY;
+
 function span(view) { return `the last ${shownDays(view).length} days`; }
 
 function drawDays(host, days, series, unit, summary, more = {}) {
@@ -278,7 +280,7 @@ function dayTable(days, series) {
 
 function dayPanel({ id, title, unit, series, empty, sub }) {
   return {
-    id, title, empty,
+    id, title, empty, byDay: true,
     sub: (view) => [sub, span(view)].filter(Boolean).join("; "),
     pick: (view) => {
       const days = shownDays(view), known = new Map(view.figures.days.map((day) => [day.day, day]));
@@ -292,7 +294,7 @@ function dayPanel({ id, title, unit, series, empty, sub }) {
 
 function levelPanel({ id, title, unit, axis, sub, empty, series, keep, whole }) {
   return {
-    id, title, empty,
+    id, title, empty, byDay: true,
     sub: (view) => [sub, view.figures?.levels_game, span(view)].filter(Boolean).join("; "),
     pick: ({ figures }) => figures.levels.filter(keep),
     isEmpty: (levels) => !levels.length,
@@ -328,7 +330,7 @@ function drawPanel(panel, view) {
   const section = byId(panel.id), body = byId(`chart-${panel.id}`);
   const picked = view.figures || panel.id === "refused" ? panel.pick(view) : null;
   const isEmpty = picked === null || panel.isEmpty(picked);
-  section.hidden = picked === null || (panel.optional && isEmpty);
+  section.hidden = picked === null || (panel.optional && isEmpty) || (panel.byDay && !hasDays(view));
   if (section.hidden) return;
   const key = JSON.stringify([picked, body.clientWidth, panel.sub(view)]);
   if (drawn.get(panel.id) === key) return;
@@ -447,6 +449,7 @@ function draw(view) {
   drawLaw(view);
   byId("charts").hidden = !byId("welcome").hidden;
   if (!byId("charts").hidden) PANELS.forEach((panel) => drawPanel(panel, view));
+  byId("by-day").hidden = byId("charts").hidden || hasDays(view);
   drawGames(view);
   drawFreshness(view);
 }

@@ -228,7 +228,24 @@ function tiles(wanted, { total, total_before: before, active }) {
 
 // --- the page ---
 
-let turn = 0, latest = null;
+// Two columns of much the same height, so that a short panel leaves no hole beside a long one: the
+// highest is placed first. The order is kept in each; on a phone there is one.
+async function arrange(shown) {
+  const columns = [el("div", { class: "column" }), el("div", { class: "column" })];
+  const isWide = (section) => section.classList.contains("wide"), narrow = matchMedia("(max-width: 760px)").matches;
+  columns[0].append(...shown.filter((section) => !isWide(section)));
+  byId("charts").replaceChildren(...(narrow ? shown : [el("div", { class: "columns" }, ...columns), ...shown.filter(isWide)]));
+  const drawn = shown.map((section) => section.draw?.());
+  const heights = new Map([...columns[0].children].map((section) => [section, section.offsetHeight])), sums = [0, 0], second = new Set();
+  for (const [section, height] of [...heights].sort((a, b) => b[1] - a[1])) {
+    if (sums[1] < sums[0]) second.add(section);
+    sums[second.has(section) ? 1 : 0] += height;
+  }
+  columns[1].append(...[...heights.keys()].filter((section) => second.has(section)));
+  await Promise.all(drawn);
+}
+
+let turn = 0, latest = null, panels = [];
 
 function games(known) {
   const select = byId("game"), chosen = select.value;
@@ -252,8 +269,8 @@ async function ask() {
     const meaning = byId("meaning").value;
     byId("values").replaceChildren(...answer.groups.filter((each) => each.meaning === meaning).map((each) => el("option", { value: each.value })));
     const shown = [...all(wanted, answer), answerOfFunnel(wanted, answer), answerOfReturn(wanted, answer, retention)];
-    byId("charts").replaceChildren(...shown);
-    await Promise.all(shown.map((section) => section.draw?.()));
+    panels = shown;
+    await arrange(shown);
     byId("notice").hidden = answer.complete && answer.names_complete;
     byId("notice").textContent = answer.complete && answer.names_complete ? "" : "Not everything is counted: see the foot of the page.";
     byId("freshness").textContent = `${counted(answer)} Days are those of ${wanted.zone}, by when things ${wanted.by === "received" ? "came" : "happened"}.`;
@@ -276,6 +293,6 @@ let width = document.documentElement.clientWidth;
 new ResizeObserver(() => {
   if (document.documentElement.clientWidth === width) return;
   width = document.documentElement.clientWidth;
-  byId("charts").querySelectorAll("section").forEach((section) => section.draw?.());
+  arrange(panels);
 }).observe(document.documentElement);
 ask();
