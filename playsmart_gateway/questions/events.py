@@ -107,10 +107,10 @@ async def events_of(
             upto = await end_of_piece(db, after, end, EVENTS_PER_READ)
             rows = await db.fetch(_EVENTS, after, upto, span.game)
         for row in rows:
-            yield Event(*row)
+            event = Event(*row)
+            yield event
+            looked.upto = event.received_at
         looked.events += len(rows)
-        if rows:
-            looked.upto = rows[-1][6]
         after = upto
     looked.complete = after >= end
 

@@ -43,8 +43,10 @@ async def _first_since(db: Database, when: str, newest: int) -> int:
     while low < high:
         middle = (low + high) // 2
         rows = await db.fetch(_AT, first_event_id(middle))
-        if rows and rows[0][1] < when:
-            low = max(middle, rows[0][0]) + 1
+        for batch_id, received_at in rows:
+            if received_at < when:
+                low = max(middle, batch_id) + 1
+                break
         else:
             high = middle
     return min(low, newest + 1)

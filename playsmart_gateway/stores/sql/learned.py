@@ -93,7 +93,11 @@ async def look(
         *bounds,
         *(start + 1, int(position)),
     )
-    events = sum(row[4] for row in counted)
+    counts = [
+        Counted(EventKey(source, game, type_, name), *counts)
+        for source, game, type_, name, *counts in counted
+    ]
+    events = sum(each.events for each in counts)
     every = -(-events // max_looked)
     looked = await db.fetch(
         f"""
@@ -117,8 +121,11 @@ async def look(
         start,
         int(position),
         end,
-        [Counted(EventKey(*row[:4]), *row[4:]) for row in counted],
-        [Looked(EventKey(*row[:4]), *row[4:]) for row in looked],
+        counts,
+        [
+            Looked(EventKey(source, game, type_, name), *rest)
+            for source, game, type_, name, *rest in looked
+        ],
     )
 
 
@@ -126,7 +133,7 @@ async def kept(db: Database, game_id: str | None) -> Kept:
     """See ``LearnedStore.kept``."""
     ((position, end),) = await _ends(db)
     rows = await db.fetch(_KEPT, game_id)
-    return Kept(position, end, {EventKey(*row[:4]): row[4] for row in rows})
+    return Kept(position, end, {EventKey(*key): learned for *key, learned in rows})
 
 
 async def keep(

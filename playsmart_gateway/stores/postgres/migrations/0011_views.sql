@@ -7,7 +7,7 @@ CREATE TABLE game_properties (
     PRIMARY KEY (game_id, meaning)
 );
 -- Purchases are few among events: this finds them, and costs the others a glance at their type.
-CREATE INDEX purchases ON event_rows (event_id) WHERE type = 'IAPPurchase';
+CREATE INDEX event_rows_purchases ON event_rows (event_id) WHERE type = 'IAPPurchase';
 CREATE VIEW v_purchases AS
     SELECT event_id, game_id, coalesce(event_rows.user_id, batches.user_id) AS user_id,
            (SELECT received_at FROM events WHERE events.event_id = event_rows.event_id)

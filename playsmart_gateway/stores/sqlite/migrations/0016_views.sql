@@ -7,7 +7,7 @@ CREATE TABLE game_properties (
     PRIMARY KEY (game_id, meaning)
 ) WITHOUT ROWID;
 -- Purchases are few among events: this finds them, and costs the others a glance at their type.
-CREATE INDEX purchases ON event_rows (event_id) WHERE type = 'IAPPurchase';
+CREATE INDEX event_rows_purchases ON event_rows (event_id) WHERE type = 'IAPPurchase';
 CREATE VIEW v_purchases AS
     SELECT events.event_id, events.game_id, events.user_id, events.received_at,
            events.adjusted_at,
