@@ -28,7 +28,8 @@ from playsmart_gateway.cli.common import (
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.dialects import ALL
-from playsmart_gateway.errors import ConfigError, SinkError
+from playsmart_gateway.errors import ConfigError, LakeError, SinkError
+from playsmart_gateway.lake.job import job_for
 from playsmart_gateway.pipeline.journal_folders import inspect_all
 from playsmart_gateway.stores.models import StoreHealth
 from playsmart_gateway.stores.open import open_store
@@ -89,6 +90,7 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
     yield from _caps(config)
     yield from _folders(config)
     yield from _database(config)
+    yield from _lake(config)
     if config.journal.enabled:
         yield from _journal(Path(config.journal.path))
     drift = abs((time.time() - wall) - (time.monotonic() - steady))
@@ -204,6 +206,28 @@ def _database(config: Config) -> Iterator[Finding]:
         text = f"{health.ahead:,} batches from id {health.first_ahead} on say a time yet to come"
         advice = "The clock was, or is, wrong: set it; retention goes by the batches behind them."
         yield Finding("problem", "clock", text, advice)
+
+
+def _lake(config: Config) -> Iterator[Finding]:
+    """Look at the lake, if there is to be one; a store that cannot be read is told already."""
+    if (job := job_for(config)) is None:
+        return
+    from playsmart_gateway.lake import errands  # what it needs is there
+
+    try:
+        state = asyncio.run(errands.look(job))
+    except LakeError as error:
+        advice = "Mend that: until then it falls behind, and the store keeps its events."
+        yield Finding("problem", "lake", str(error), advice)
+    except SinkError:
+        pass
+    else:
+        if state is None:
+            advice = "serve will make it, or playsmart-gateway lake."
+            yield Finding("note", "lake", f"{config.lake.url} is not there yet", advice)
+            return
+        text = f"has {state.events:,} events in {state.files:,} files, {state.lag:,} batches behind"
+        yield Finding("ok", "lake", text)
 
 
 def _beside(file: Path) -> Iterator[Finding]:

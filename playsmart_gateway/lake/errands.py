@@ -1,8 +1,11 @@
 """What commands ask of a lake beside the one who writes it: each has the turn of the store."""
 
 from datetime import datetime
+from typing import NamedTuple
 
+from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.lake import forgetting
+from playsmart_gateway.lake.following import require_same_store
 from playsmart_gateway.lake.job import Job
 from playsmart_gateway.lake.manifest import load
 from playsmart_gateway.lake.place import open_place
@@ -10,6 +13,31 @@ from playsmart_gateway.stores.open import open_store
 
 PATIENCE_SECONDS = 60.0
 """For a step of the one who writes."""
+
+
+class State(NamedTuple):
+    """How a lake is: what is in it, and how many batches, or places for them, are not."""
+
+    events: int
+    files: int
+    lag: int
+
+
+async def look(job: Job) -> State | None:
+    """Return how a lake is; None if there is none yet.
+
+    Raises:
+        LakeError: it cannot be read, or is another store's.
+        SinkUnavailable: the store cannot be read.
+    """
+    manifest = load(open_place(job.lake_url))
+    if manifest is None:
+        return None
+    async with open_store(job.database_url).reader() as reader:
+        newest = await reader.newest_event_id()
+        await require_same_store(reader, manifest)
+    lag = max(0, newest // MAX_EVENTS_PER_BATCH - manifest.position // MAX_EVENTS_PER_BATCH)
+    return State(manifest.events, len(manifest.files), lag)
 
 
 def require_reachable(job: Job) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.figures import wait_for_figures
 from tests.support.forked import Ended, Forks
-from tests.support.process import StartGateway
+from tests.support.process import SECRET, StartGateway
 from tests.support.uploads import make_event, make_upload
 
 pytestmark = pytest.mark.process
@@ -151,3 +151,15 @@ def test_a_store_that_is_not_there_makes_no_lake(tmp_path: Path) -> None:
     ended = run(tmp_path, "lake", "--once")
     assert ended.code == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_doctor_tells_how_the_lake_is(stored: Path) -> None:
+    def told() -> list[str]:
+        found = json.loads(run(stored, "doctor", "--json", AUTH__SECRET=SECRET).output)
+        return [f"{each['level']} {each['text']}" for each in found if each["subject"] == "lake"]
+
+    assert told() == ["note data/lake is not there yet"]
+    run(stored, "lake", "--once")
+    assert told() == ["ok has 3 events in 1 files, 0 batches behind"]
+    (stored / "data" / "lake" / "manifest.json").write_text("broken")
+    assert told() == ["problem manifest.json of the lake is damaged"]
