@@ -1,6 +1,7 @@
 """``lake``: what is stored, written to the lake."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -51,8 +52,9 @@ def lake_command(config_path: Path | None, once: bool, as_json: bool) -> None:
 
 
 async def _follow(job: Job) -> None:
-    from playsmart_gateway.lake.follower import follow
+    from playsmart_gateway.lake.follower import NICENESS, follow
 
+    os.nice(NICENESS)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)

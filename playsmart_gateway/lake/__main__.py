@@ -1,13 +1,14 @@
 """The process that a gateway starts: see ``process``."""
 
 import asyncio
+import os
 import signal
 import sys
 
 import msgspec
 
 from playsmart_gateway.errors import GatewayError, explained
-from playsmart_gateway.lake.follower import follow
+from playsmart_gateway.lake.follower import NICENESS, follow
 from playsmart_gateway.lake.job import Job
 from playsmart_gateway.lake.process import Told
 from playsmart_gateway.logs import set_up_logging
@@ -31,6 +32,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the gateway, which ends this
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGCHLD))  # of forked ones
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    os.nice(NICENESS)
     set_up_logging(job.log_format, job.log_level)
     try:
         asyncio.run(_work(job))

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import time
 from collections.abc import Callable
 
@@ -19,8 +18,8 @@ from playsmart_gateway.stores.open import open_store
 
 logger = logging.getLogger(__name__)
 
-NICENESS = 10
-"""Requests come first where processors are few."""
+NICENESS = 15
+"""Of a process that follows: requests come first where processors are few."""
 
 TROUBLED_SECONDS = 5.0
 RESTS = 1
@@ -35,10 +34,11 @@ async def follow(job: Job, tell: Callable[[Told], None], stop: asyncio.Event) ->
     """
     place = open_place(job.lake_url)
     store = open_store(job.database_url)
-    os.nice(NICENESS)
-    gc.disable()  # a step makes a million objects, of which next to none are in circles
     failing = False
-    async with store.reader() as reader:
+    gc.disable()  # a step makes a million objects, of which next to none are in circles
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(gc.enable)
+        reader = await stack.enter_async_context(store.reader())
         writer = Writer(place, reader)
         while not stop.is_set():
             started = time.monotonic()

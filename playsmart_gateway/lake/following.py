@@ -11,7 +11,9 @@ from playsmart_gateway.stores.readers import BatchName, LakeReader
 CHUNK_BYTES = 33_554_432
 """Of a chunk, in characters of customdata: what is in memory."""
 
-PAGE_EVENTS = 5_000
+PAGE_EVENTS = 1_000
+"""Of one read of the store, which keeps its log from being emptied: it is short, as whoever reads
+may have to wait for processors."""
 
 
 class Chunk(NamedTuple):

@@ -1,6 +1,7 @@
 """A process writes the lake beside a gateway: started, told of, killed, started again, ended."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from playsmart_gateway.lake import follower
 from playsmart_gateway.lake.job import Job
-from playsmart_gateway.lake.process import LakeProcess
+from playsmart_gateway.lake.process import LakeProcess, Told
 from playsmart_gateway.metrics import Stats
-from tests.lake.stored import ids_in, lake_in
+from tests.lake.stored import batch, ids_in, lake_in, store
 from tests.support.polling import wait_until
 from tests.support.process import RunningGateway, StartGateway
 from tests.support.uploads import make_event, make_upload
@@ -149,3 +151,27 @@ async def test_a_process_that_does_not_end_when_it_is_told_is_killed(
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
+
+
+async def test_it_waits_for_its_store_and_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(follower, "TROUBLED_SECONDS", 0.01)
+    url, told, stop = f"sqlite:///{tmp_path}/events.db", list[Told](), asyncio.Event()
+    following = asyncio.create_task(
+        follower.follow(Job(str(tmp_path / "lake"), url, 0.01), told.append, stop)
+    )
+    async with asyncio.timeout(60):
+        while len(told) < 3:  # noqa: ASYNC110 - there is nothing that tells
+            await asyncio.sleep(0.01)
+        assert all(each.failed for each in told)
+        await store(url, batch(1, {"a": 1}))
+        while told[-1].failed or not told[-1].files:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        stop.set()
+        await following
+    assert told[-1] == Told(lag_batches=0, files=1)
+    assert ids_in(lake_in(tmp_path)) == [256]
+    (warning,) = [each for each in caplog.records if each.name.startswith("playsmart_gateway.lake")]
+    assert "there is no database" in warning.getMessage()
+    assert gc.isenabled()

@@ -26,7 +26,7 @@ from playsmart_gateway.stores.open import open_store
 from tests.lake.stored import batch, rows_in
 from tests.support.stores import select
 
-PLAYERS = [f"player-{n}" for n in range(12)]
+PLAYERS = [f"player-{letter}" for letter in "abcdefghijkl"]
 GAMES = ["com.example.game", "com.example.other"]
 DAYS = 3
 START_SECONDS = 60.0
