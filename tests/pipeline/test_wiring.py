@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from playsmart_gateway.catalogue.judging import Standard
 from playsmart_gateway.config import Buffer, Config, Journal
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.flush_options import FlushOptions
@@ -110,3 +111,19 @@ async def test_a_worker_holds_a_few_transactions_in_any_order() -> None:
     for sequence in (2, 1):
         outlet.buffer.put(make_batch(sequence))
     assert await outlet.flusher.flush() == 2
+
+
+async def test_gateways_and_workers_hold_what_they_store_to_the_standard(tmp_path: Path) -> None:
+    wiring = Wiring(
+        Config(journal=Journal(enabled=False)), standard=Standard({}, [make_batch().game_id])
+    )
+    sink = MemorySink()
+    worker = wiring.stream_outlet(sink, MemoryOnly(), 0.02)
+    gateway = wiring.pipeline(sink, sink, folder=tmp_path, stats=Stats(), observers={})
+    for sequence, (buffer, flusher) in enumerate(
+        [(worker.buffer, worker.flusher), (gateway.buffer, gateway.flusher)]
+    ):
+        buffer.put(make_batch(sequence))
+        await flusher.flush()
+    assert {batch.sequence for batch, _ in sink.dead_letters.values()} == {0, 1}
+    assert not sink.batches
