@@ -202,7 +202,7 @@ function all(wanted, answer) {
       show: ([version, platform, events, lost, part]) => [version, platform, full(events), full(lost), lost && part < 0.01 ? "< 0.01 %" : `${full(part)} %`],
     })] : []),
     panel({
-      id: "names", title: "Events by name", sub: answer.names_complete ? "the most frequent" : "as far as they were counted in time", empty: "No events in this time.",
+      id: "names", title: "Events by name", sub: answer.names_complete ? "the most frequent" : "of the first events of this time only: there are more than can be counted by name now", empty: "No events in this time.",
       head: ["type", "name", "events", "a player"], rows: answer.names.map((each) => [each.type, each.name, each.events, answer.total.players ? each.events / answer.total.players : null]),
     }),
     levels(answer),
@@ -271,8 +271,8 @@ async function ask() {
     const shown = [...all(wanted, answer), answerOfFunnel(wanted, answer), answerOfReturn(wanted, answer, retention)];
     panels = shown;
     await arrange(shown);
-    byId("notice").hidden = answer.complete && answer.names_complete;
-    byId("notice").textContent = answer.complete && answer.names_complete ? "" : "Not everything is counted: see the foot of the page.";
+    byId("notice").hidden = answer.complete;
+    byId("notice").textContent = answer.complete ? "" : "Not everything is counted: see the foot of the page.";
     byId("freshness").textContent = `${counted(answer)} Days are those of ${wanted.zone}, by when things ${wanted.by === "received" ? "came" : "happened"}.`;
     byId("status").className = answer.complete ? "status good" : "status";
     byId("status").textContent = answer.complete ? "Counted" : "Counted in part";
