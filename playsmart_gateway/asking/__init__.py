@@ -5,6 +5,6 @@ process in which each is answered (``process`` starts it, ``__main__`` is it). T
 own limits of time, memory and size of files, so a question that no rule foresaw ends there. SQLite
 itself says what a statement would touch (``in_sqlite``). For PostgreSQL its words are held against
 the catalogs first (``words``), as a transaction that only reads may still call functions
-(``in_postgres``). It never writes, knows no HTTP, and is no part of a gateway: it reads beside one.
-Begin with ``process``.
+(``in_postgres``). The lake has a guard of its own (``in_lake``). It never writes, knows no HTTP,
+and is no part of a gateway: it reads beside one. Begin with ``process``.
 """

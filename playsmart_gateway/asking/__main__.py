@@ -14,15 +14,20 @@ SPARE_BYTES = 536_870_912
 FILE_BYTES = 67_108_864
 """A reader of SQLite may have to make the index of the log, and makes no other file."""
 
+LAKE_SPARE_BYTES = 4_294_967_296
+"""The same for DuckDB and pyarrow, which reserve addresses that they never use."""
+
 NICENESS = 10
 SPARE_SECONDS = 3
 
 
-def bound(limits: Limits) -> None:
+def bound(limits: Limits, *, of_lake: bool) -> None:
     """Let this process take no more than that, whatever it comes upon."""
-    seconds = int(limits.seconds) + SPARE_SECONDS
+    spare = LAKE_SPARE_BYTES if of_lake else SPARE_BYTES
+    cores = (os.cpu_count() or 1) if of_lake else 1
+    seconds = cores * int(limits.seconds) + SPARE_SECONDS
     for kind, most in (
-        (resource.RLIMIT_AS, limits.memory_bytes + SPARE_BYTES),
+        (resource.RLIMIT_AS, limits.memory_bytes + spare),
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_FSIZE, FILE_BYTES),
         (resource.RLIMIT_CORE, 0),
@@ -35,6 +40,10 @@ def bound(limits: Limits) -> None:
 def answer(question: Question) -> Answer:
     """Return the answer of the store that is asked."""
     try:
+        if question.lake_url is not None:
+            from playsmart_gateway.asking import in_lake
+
+            return in_lake.answer(question, question.lake_url)
         if question.url.startswith("postgresql://"):
             from playsmart_gateway.asking import in_postgres
 
@@ -48,5 +57,5 @@ def answer(question: Question) -> Answer:
 
 if __name__ == "__main__":
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
-    bound(asked.limits)
+    bound(asked.limits, of_lake=asked.lake_url is not None)
     sys.stdout.buffer.write(msgspec.json.encode(answer(asked)))

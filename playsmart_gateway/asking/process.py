@@ -31,23 +31,45 @@ COMMAND = (sys.executable, "-P", "-m", "playsmart_gateway.asking")
 
 
 class Asker:
-    """Asks the store at ``url``; of questions that come together ``AT_ONCE`` are answered."""
+    """Asks the store at ``url``, or the lake that is made of it.
 
-    def __init__(self, url: str, limits: Limits = LIMITS, command: Sequence[str] = COMMAND) -> None:
+    Of questions that come together ``AT_ONCE`` are answered.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        limits: Limits = LIMITS,
+        command: Sequence[str] = COMMAND,
+        *,
+        lake_url: str | None = None,
+    ) -> None:
         if not url.startswith(("sqlite:///", "postgresql://")):
             raise ConfigError(["storage.url: only SQLite and PostgreSQL can be asked in SQL"])
         self.limits = limits
         self.engine = "SQLite" if url.startswith("sqlite:") else "PostgreSQL"
+        self.lake_url = lake_url
         self._url = url
         self._command = command
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def ask(self, sql: str, *parameters: Parameter, rows: int | None = None) -> Answer:
         """Return the answer to one SELECT: its first ``rows``, or as many as there may be."""
+        return await self._ask(sql, parameters, rows, None)
+
+    async def ask_lake(self, sql: str, *, rows: int | None = None) -> Answer:
+        """Return the answer of the lake, in the same way."""
+        if self.lake_url is None:
+            return refused("there is no lake: lake.url is not set")
+        return await self._ask(sql, (), rows, self.lake_url)
+
+    async def _ask(
+        self, sql: str, parameters: Sequence[Parameter], rows: int | None, lake_url: str | None
+    ) -> Answer:
         if len(sql) > MAX_SQL_LENGTH:
             return refused(f"it is longer than {MAX_SQL_LENGTH:,} characters")
         limits = msgspec.structs.replace(self.limits, rows=min(rows or 2**31, self.limits.rows))
-        question = msgspec.json.encode(Question(self._url, sql, parameters, limits))
+        question = msgspec.json.encode(Question(self._url, sql, parameters, limits, lake_url))
         try:
             await asyncio.wait_for(self._turns.acquire(), WAIT_SECONDS)
         except TimeoutError:

@@ -32,12 +32,17 @@ Parameter = str | int | None
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One SELECT to the store at ``url``; ``$1`` in it is the first of the ``parameters``."""
+    """One SELECT to the store at ``url``; ``$1`` in it is the first of the ``parameters``.
+
+    With a ``lake_url`` it is to the lake there, and to what of the store is not in it yet; then
+    there are no parameters.
+    """
 
     url: str
     sql: str
     parameters: Sequence[Parameter] = ()
     limits: Limits = LIMITS
+    lake_url: str | None = None
 
     def __repr__(self) -> str:
         """Show no password of a URL."""
@@ -47,7 +52,8 @@ class Question(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct):
     """The first rows of an answer, or the ``problem``: why there is none.
 
-    ``is_whole`` says that there are no more rows. The sums have what came up to ``counted_up_to``.
+    ``is_whole`` says that there are no more rows. The sums of a store have what came up to
+    ``counted_up_to``; of a lake it says which events were asked.
     """
 
     columns: list[str] = []

@@ -12,6 +12,7 @@ from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, to_install
+from playsmart_gateway.lake.job import job_for
 from playsmart_gateway.stores.open import open_store
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def _server(config: Config, *, sums_only: bool) -> "MCPServer":
     from playsmart_gateway.mcp.tools import server_for
 
     url = config.storage.database_url
-    asker = Asker(url)
+    job = job_for(config)
+    asker = Asker(url, lake_url=None if job is None else job.lake_url)
 
     async def look() -> None:
         async with open_store(url, migrates=False).reader() as reader:

@@ -41,10 +41,10 @@ def ask(url: str, sql: str, *parameters: str, rows: int | None = None) -> Answer
 
 
 def test_every_documented_relation_answers_with_its_columns(url: str) -> None:
-    for name in RELATIONS:
+    for name, relation in RELATIONS.items():
         answer = ask(url, f"SELECT * FROM {name}")
         assert answer.problem is None, name
-        assert answer.columns, name
+        assert {*relation.columns.split()} == {*answer.columns} - {"player_id"}, name
     found = ask(url, "SELECT type, count(*) FROM events GROUP BY type ORDER BY type")
     assert found == Answer(
         ["type", "count(*)" if url.startswith("sqlite") else "count"],

@@ -142,6 +142,7 @@ async def use_every_tool(client: Client) -> None:
     found = await ask(client, "query", sql="SELECT user_id FROM events ORDER BY 1", max_rows=3)
     assert found["rows"] == [["ada"], ["ada"], ["bob"]]
     assert not found["is_whole"]
+    assert "no lake" in await refusal(client, "query", sql="SELECT 1", source="lake")
     assert "since" in await refusal(client, "daily", since="yesterday")
 
 

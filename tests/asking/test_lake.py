@@ -1,0 +1,85 @@
+"""Questions of strangers to the lake: in the same bounds, and nothing else is opened."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.server.mcpserver.exceptions import ToolError
+
+from playsmart_gateway.asking.process import Asker
+from playsmart_gateway.asking.question import Answer, Limits
+from playsmart_gateway.mcp.tools import Tools
+from playsmart_gateway.stores.open import open_store
+from tests.lake.stored import batch, lake_in, store, write_all
+
+pytestmark = pytest.mark.process
+
+LIMITS = Limits(seconds=3.0, rows=100, memory_bytes=128 * 2**20)
+
+
+@pytest.fixture
+def asker(tmp_path: Path) -> Asker:
+    """Asks a store of which one event is in the lake and one is not."""
+    url = f"sqlite:///{tmp_path}/events.db"
+    lake = lake_in(tmp_path)
+
+    async def fill() -> None:
+        async with open_store(url).reader() as reader:
+            await store(url, batch(1, {"level": 1}))
+            await write_all(lake, reader)
+            await store(url, batch(2, {"level": 2}))
+
+    asyncio.run(fill())
+    return Asker(url, LIMITS, lake_url=lake.address("").rstrip("/"))
+
+
+def ask(asker: Asker, sql: str) -> Answer:
+    return asyncio.run(asker.ask_lake(sql))
+
+
+def test_properties_are_columns_and_the_answer_says_what_was_asked(asker: Asker) -> None:
+    found = ask(asker, "SELECT p_level, day FROM events ORDER BY event_id")
+    assert found.rows == [[1, "2026-04-22"], [2, "2026-04-22"]]
+    assert found.is_whole
+    assert found.counted_up_to == "event 512 of 512"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY events TO 'mine.csv'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "ATTACH 'mine.db'",
+        "PRAGMA enable_external_access = true",
+        "INSTALL httpfs",
+        "SELECT 1; SELECT 2",
+        "SELECT count(*) FROM range(1000000000000) a, range(1000000) b",
+        "SELECT repeat('x', 4000000000)",
+        "SELECT list(repeat('x', 100000)) FROM range(1000000)",
+    ],
+)
+def test_hostile_statements_are_refused_or_bounded(asker: Asker, sql: str) -> None:
+    found = ask(asker, sql)
+    assert found.problem is not None
+    assert not found.rows
+    assert ask(asker, "SELECT count(*) FROM events").rows == [[2]]
+
+
+def test_an_assistant_is_told_of_the_lake_and_asks_it(asker: Asker) -> None:
+    async def use() -> tuple[dict[str, Any], dict[str, Any]]:
+        tools = Tools(asker, None)
+        asked = await tools.query("SELECT sum(p_level) FROM events", source="lake")
+        return await tools.schema(), asked
+
+    schema, asked = asyncio.run(use())
+    assert "p_level" in schema["lake"]["relations"]["events"]["columns"]
+    assert asked["rows"] == [[3]]
+    with pytest.raises(ToolError, match="keeps no catalogue"):
+        asyncio.run(Tools(asker, None).catalogue())
+
+
+def test_what_is_endless_has_an_end(asker: Asker) -> None:
+    found = ask(asker, "SELECT range FROM range(1000000000)")
+    assert (len(found.rows), found.is_whole) == (100, False)
