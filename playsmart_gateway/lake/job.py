@@ -1,6 +1,12 @@
-"""What is to be written where, as the configuration says; looked at without importing the rest."""
+"""What is to be written where, as the configuration says.
+
+A gateway looks at it before it forks, so nothing is imported for it that takes memory or threads.
+"""
 
 from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -10,6 +16,9 @@ from playsmart_gateway.logs import LogFormat, LogLevel
 
 PACKAGES = ("pyarrow", "duckdb", "fsspec")
 """Of the extra."""
+
+_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss")
+_PARAMETERS = {"endpoint_override", "region", "scheme"}
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -51,6 +60,42 @@ def check(config: Config) -> None:
         ConfigError: it cannot be one.
     """
     if (job := job_for(config)) is not None:
-        from playsmart_gateway.lake.place import open_place  # what it needs is there
+        where(job.lake_url)
 
-        open_place(job.lake_url)
+
+class Where(NamedTuple):
+    """What a URL says: a scheme (none for a folder), a path, and what else is ``given``."""
+
+    scheme: str
+    path: str
+    given: dict[str, str]
+
+
+def where(url: str) -> Where:
+    """Return what the URL of a lake says.
+
+    ``data/lake`` and ``/srv/lake`` are folders. ``s3://bucket/prefix`` may have the parameters
+    ``region``, ``scheme`` and ``endpoint_override`` (``host:port`` of what is not Amazon's), and
+    keys come from where the AWS tools have them. Others are ``gs://`` and ``abfs://``.
+
+    Raises:
+        ConfigError: it cannot be the place of a lake.
+    """
+    scheme, host, path, query, fragment = urlsplit(url)
+    if scheme == "":
+        return Where("", str(Path(url).expanduser().absolute()), {})
+    if scheme not in _SCHEMES:
+        raise no_place()
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    bad = fragment or "@" in host or not host or not path.strip("/") or given.keys() - _PARAMETERS
+    if scheme == "s3" and bad:
+        needed = f"s3://BUCKET/PREFIX, with no parameters but {sorted(_PARAMETERS)}"
+        keys = "keys come from AWS_ACCESS_KEY_ID and others"
+        raise ConfigError([f"lake.url: must be {needed}; {keys}"])
+    return Where(scheme, f"{host}/{path.strip('/')}", given)
+
+
+def no_place() -> ConfigError:
+    """Return the error of a URL of nothing that can be the place of a lake."""
+    problem = "must be a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or abfs://..."
+    return ConfigError([f"lake.url: {problem}"])

@@ -8,11 +8,11 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow.fs
 
-from playsmart_gateway.errors import ConfigError, LakeError, at_start
+from playsmart_gateway.errors import LakeError, at_start
+from playsmart_gateway.lake.job import no_place, where
 from playsmart_gateway.private import create_file, make_folder
 
 SCHEME = "lake"
@@ -21,8 +21,6 @@ SCHEME = "lake"
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 20.0
 TRIES = 3
-
-_PARAMETERS = {"endpoint_override", "region", "scheme"}
 
 
 class Place:
@@ -84,38 +82,27 @@ class Place:
 
 
 def open_place(url: str) -> Place:
-    """Return the place of a URL; nothing is made or reached yet.
-
-    ``data/lake`` and ``/srv/lake`` are folders. ``s3://bucket/prefix`` may have the parameters
-    ``region``, ``scheme`` and ``endpoint_override`` (``host:port`` of what is not Amazon's), and
-    keys come from where the AWS tools have them. Others that Arrow knows are ``gs://`` and
-    ``abfs://``.
+    """Return the place of a URL (see ``job.where``); nothing is made or reached yet.
 
     Raises:
         ConfigError: it cannot be the place of a lake.
     """
-    scheme, host, path, query, fragment = urlsplit(url)
-    if not scheme:
-        return Place(pyarrow.fs.LocalFileSystem(), str(Path(url).expanduser().absolute()))
-    try:
-        if scheme != "s3":
+    found = where(url)
+    if found.scheme == "":
+        return Place(pyarrow.fs.LocalFileSystem(), found.path)
+    if found.scheme != "s3":
+        try:
             return Place(*pyarrow.fs.FileSystem.from_uri(url))
-    except (ValueError, NotImplementedError, OSError):
-        problem = "must be a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or abfs://..."
-        raise ConfigError([f"lake.url: {problem}"]) from None
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    if fragment or "@" in host or not host or not path.strip("/") or given.keys() - _PARAMETERS:
-        needed = f"s3://BUCKET/PREFIX, with no parameters but {sorted(_PARAMETERS)}"
-        keys = "keys come from AWS_ACCESS_KEY_ID and others"
-        raise ConfigError([f"lake.url: must be {needed}; {keys}"])
+        except (ValueError, NotImplementedError, OSError):
+            raise no_place() from None
     files = pyarrow.fs.S3FileSystem(
-        **given,
+        **found.given,
         connect_timeout=CONNECT_SECONDS,
         request_timeout=REQUEST_SECONDS,
         retry_strategy=pyarrow.fs.AwsStandardS3RetryStrategy(max_attempts=TRIES),
         allow_delayed_open=True,  # small files in one request
     )
-    return Place(files, f"{host}/{path.strip('/')}")
+    return Place(files, found.path)
 
 
 def _put(path: Path, content: bytes) -> None:

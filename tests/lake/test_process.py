@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -52,6 +53,19 @@ def lake_processes() -> set[int]:
     return found
 
 
+def maps_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/maps").read_bytes()
+
+
+def processes_of(running: RunningGateway) -> list[int]:
+    """The gateway, and those that it has started, and so on."""
+    found = [running.process.pid]
+    for pid in found:
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        found += map(int, children.read_text().split())
+    return found
+
+
 def lake_process_of(running: RunningGateway, folder: Path) -> int:
     """The one that works in the folder of a gateway."""
 
@@ -81,6 +95,9 @@ def test_what_a_gateway_stores_is_soon_in_its_lake(
     place = lake_in(tmp_path / "data")
     stored = ids_stored(running)
     assert ids_in(place) == stored
+    own = [each for each in processes_of(running) if each not in lake_processes()]
+    assert len(own) == (1 if workers == "1" else 3)
+    assert not any(re.search(b"libarrow|duckdb", maps_of(each)) for each in own)
     pid = lake_process_of(running, tmp_path)
     assert os.getpriority(os.PRIO_PROCESS, pid) > os.getpriority(os.PRIO_PROCESS, 0)
     assert running.stop() == 0
@@ -119,9 +136,8 @@ def test_without_a_lake_nothing_of_it_is_imported_and_no_process_started(
 ) -> None:
     running = start_gateway()
     send(running, 1)
-    maps = Path(f"/proc/{running.process.pid}/maps").read_text()
-    assert "duckdb" not in maps
-    assert "libparquet" not in maps
+    assert not re.search(b"libarrow|duckdb", maps_of(running.process.pid))
+    assert processes_of(running) == [running.process.pid]
     assert running.stop() == 0
 
 
