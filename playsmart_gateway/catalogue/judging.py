@@ -16,7 +16,6 @@ import msgspec
 
 from playsmart_gateway.catalogue.definitions import ANY, Definition, Definitions, Wanted
 from playsmart_gateway.events.batch import PLAYSMART, Batch
-from playsmart_gateway.stores.learned import EventKey
 
 PREFIX = "not as defined: "
 """Led by it a dead letter is one of these."""
@@ -42,6 +41,8 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
 
 
 _decode_rows = msgspec.json.Decoder(list[_Row]).decode
+_decode_data = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_cannot_be_a_field = re.compile(r'["\\\x00-\x1f]').search
 _Check = Callable[[msgspec.Raw], object]
 
 
@@ -52,7 +53,7 @@ class Standard:
         self._checks: dict[str, dict[tuple[str, str | None], _Check]] = {game: {} for game in games}
         for key, definition in definitions.items():
             if key.game_id in self._checks:
-                self._checks[key.game_id][key.type, key.name or None] = _check_of(key, definition)
+                self._checks[key.game_id][key.type, key.name or None] = _check_of(definition)
 
     def misfit(self, batch: Batch) -> str | None:
         """Return why a batch is not as defined; None if it is, or nothing is defined for it."""
@@ -74,14 +75,16 @@ class Standard:
         return None
 
 
-def _check_of(key: EventKey, definition: Definition) -> _Check:
+def _check_of(definition: Definition) -> _Check:
     properties: Mapping[str, Wanted] = definition.properties
+    if any(map(_cannot_be_a_field, properties)):
+        return _check_one_by_one(definition)
     fields: list[Any] = []
     names = {}
     for place, (name, wanted) in enumerate(properties.items()):
         field = f"p{place}"
         names[field] = name
-        kind: Any = reduce(or_, (_PYTHON[each] for each in wanted.types))
+        kind = _kind_of(wanted)
         fields.append((field, kind) if wanted.required else (field, kind, msgspec.UNSET))
     made = msgspec.defstruct(
         "Data", fields, rename=names, forbid_unknown_fields=not definition.more,
@@ -90,6 +93,36 @@ def _check_of(key: EventKey, definition: Definition) -> _Check:
     may_be_empty = not any(wanted.required for wanted in properties.values())
     kind = made | None if may_be_empty else made
     return msgspec.json.Decoder(kind).decode
+
+
+def _kind_of(wanted: Wanted) -> Any:
+    return reduce(or_, (_PYTHON[each] for each in wanted.types))
+
+
+def _check_one_by_one(definition: Definition) -> _Check:
+    """Check property by property: a client may have sent names that no type can be made of."""
+    decoders = {
+        name: msgspec.json.Decoder(_kind_of(wanted)).decode
+        for name, wanted in definition.properties.items()
+    }
+    required = [name for name, wanted in definition.properties.items() if wanted.required]
+
+    def check(customdata: msgspec.Raw) -> None:
+        data = _decode_data(customdata)
+        for name in required:
+            if data is None or name not in data:
+                raise msgspec.ValidationError(f"Object missing required field `{name}`")
+        for name, value in (data or {}).items():
+            decode = decoders.get(name)
+            if decode is not None:
+                try:
+                    decode(value)
+                except msgspec.ValidationError as error:
+                    raise msgspec.ValidationError(f"{error} - at `$.{name}`") from None
+            elif not definition.more:
+                raise msgspec.ValidationError(f"Object contains unknown field `{name}`")
+
+    return check
 
 
 def _reason(row: _Row, problem: str) -> str:

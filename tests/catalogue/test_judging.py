@@ -80,6 +80,25 @@ def test_names_that_are_no_identifiers_and_large_numbers_are_held_to_it_too() ->
     assert misfit(held_to, {"a b": 1, "class": 1}) is not None
 
 
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "\0"])
+def test_names_that_are_hard_to_write_are_held_to_it_in_the_same_way(name: str) -> None:
+    held_to = standard({name: "integer", "b": "text?"})
+    assert misfit(held_to, {name: 1}) is None
+    assert misfit(held_to, {name: 1, "b": "x"}) is None
+    assert misfit(standard({name: "integer?"}), None) is None
+    assert misfit(standard({name: "any"}, more=True), {name: [1], "c": 1}) is None
+
+    def problem(data: Any) -> str:
+        found = held_to.misfit(batch(("LevelCompleted", None, data)))
+        assert found is not None
+        return found.removeprefix(f"{PREFIX}LevelCompleted: ")
+
+    assert problem({name: "4711"}) == f"expected integer, got text - at `$.{name}`"
+    assert problem({name: 1, "b": 2}) == "expected text, got integer - at `$.b`"
+    assert problem({}) == problem(None) == f"object missing required field `{name}`"
+    assert problem({name: 1, "c": 1}) == "object contains unknown field `c`"
+
+
 def test_one_event_that_does_not_fit_is_enough_and_one_that_is_not_defined_too() -> None:
     held_to = standard({"level": "integer"})
     right = ("LevelCompleted", None, {"level": 1})
