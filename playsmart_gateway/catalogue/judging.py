@@ -132,4 +132,9 @@ def _reason(row: _Row, problem: str) -> str:
         rule = _types(lambda found: _WORDS[found[0]], rule).replace("`", "")
         problem = f"{rule}{at}{place}"
     problem = problem[:1].lower() + problem[1:]
-    return f"{PREFIX}{(row.name or row.type)[:MAX_LABEL_LENGTH]}: {problem}"[:MAX_REASON_LENGTH]
+    reason = f"{PREFIX}{(row.name or row.type)[:MAX_LABEL_LENGTH]}: {problem}"[:MAX_REASON_LENGTH]
+    if reason.isprintable():
+        return reason
+    # A name is a stranger's: no store must refuse it, as PostgreSQL does a NUL.
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in reason)
+    return "".join(shown)[:MAX_REASON_LENGTH]

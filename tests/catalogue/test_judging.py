@@ -93,9 +93,10 @@ def test_names_that_are_hard_to_write_are_held_to_it_in_the_same_way(name: str) 
         assert found is not None
         return found.removeprefix(f"{PREFIX}LevelCompleted: ")
 
-    assert problem({name: "4711"}) == f"expected integer, got text - at `$.{name}`"
+    shown = {"a\nb": "a\\nb", "\0": "\\x00"}.get(name, name)
+    assert problem({name: "4711"}) == f"expected integer, got text - at `$.{shown}`"
     assert problem({name: 1, "b": 2}) == "expected text, got integer - at `$.b`"
-    assert problem({}) == problem(None) == f"object missing required field `{name}`"
+    assert problem({}) == problem(None) == f"object missing required field `{shown}`"
     assert problem({name: 1, "c": 1}) == "object contains unknown field `c`"
 
 

@@ -1,9 +1,13 @@
 """Many dead letters at once: each as ``bury`` keeps it, but of what is stored already nothing."""
 
+import msgspec
 import pytest
 
-from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.catalogue.definitions import Definition
+from playsmart_gateway.catalogue.judging import Standard
+from playsmart_gateway.events.batch import PLAYSMART, Batch
 from playsmart_gateway.stores.contract import Quarantining, Store
+from playsmart_gateway.stores.learned import EventKey
 from playsmart_gateway.stores.open import open_store
 from tests.support.doubles import make_batch
 from tests.support.numbered import numbered
@@ -62,3 +66,20 @@ async def test_numbers_of_what_is_quarantined_have_come(database_url: str) -> No
         await quarantine(store, numbered(5, 3, 10))
         letters = {each.sequence: each.event_count for each in await reader.buried()}
         assert letters == {1: 5, 2: 3, 3: 1, 5: 2}
+
+
+@pytest.mark.parametrize("name", ["\0", "\x1b[2J", "\n", "\u202e"])
+async def test_a_property_of_any_name_that_is_not_defined_makes_a_dead_letter(
+    name: str, database_url: str
+) -> None:
+    definitions = {EventKey(PLAYSMART, "g", "Custom", "e"): Definition({}, more=False)}
+    rows = msgspec.json.encode([["Custom", "e", "2026-04-22T12:00:00Z", {name: 1}]])
+    letter = Batch(PLAYSMART, "g", "ada", 1, rows, "11" * 16, 1)
+    reason = Standard(definitions, ["g"]).misfit(letter)
+    assert reason is not None
+    async with open_store(database_url) as store, store.reader() as reader:
+        assert isinstance(store, Quarantining)
+        await store.quarantine([(letter, reason)])
+        shown = name.encode("unicode_escape").decode()
+        problem = f"not as defined: e: object contains unknown field `{shown}`"
+        assert [each.reason for each in await reader.buried()] == [problem]
