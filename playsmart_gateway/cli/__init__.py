@@ -61,6 +61,7 @@ COMMANDS = {
     "mcp": _Command("mcp", "Let an assistant ask the store, by tools that only read"),
     "opt": _Command("apps", "Set whether a player wants to be contacted on a channel"),
     "query": _Command("query", "Ask the lake, and what is not in it yet, in SQL"),
+    "report": _Command("report", "Print what players did by day, week or month"),
     "retention": _Command("retention", "Delete events that were received long ago"),
     "serve": _Command("serve", "Take events until SIGTERM or Ctrl-C, then store the rest"),
     "stats": _Command("statistics", "Count events by game, type and day, or sum up the store"),
