@@ -9,7 +9,7 @@ import playsmart_gateway
 from playsmart_gateway.stores import contract, readers
 
 PACKAGE = Path(playsmart_gateway.__file__).parent
-OF_THE_PIPELINE = {"EventSink", "Rehearsing", "Replaceable", "Awarding"}
+OF_THE_PIPELINE = {"EventSink", "Quarantining", "Rehearsing", "Replaceable", "Awarding"}
 FEW = 6
 
 
