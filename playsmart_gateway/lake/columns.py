@@ -9,10 +9,12 @@ fractions are both numbers.
 """
 
 import contextlib
+import heapq
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,6 +28,9 @@ from playsmart_gateway.stores.readers import BatchName
 
 MAX_PROPERTIES = 64
 """Of one game."""
+
+MAX_CANDIDATES = 2 * MAX_PROPERTIES
+"""Names whose values are looked at for it, in each of the events that come together."""
 
 PREFIX = "p_"
 """Of the column of a property: no other column has it."""
@@ -97,18 +102,21 @@ def table_of(
     ``names`` are those of their batches; ``known`` are the properties that are columns already.
     """
     said = [_properties(event.customdata) for event in events]
-    found = {name: [values.get(name) for values in said] for name in {*_names_in(said), *known}}
-    kinds = {name: Counter(map(type, values)) for name, values in found.items()}
+    kinds = {
+        name: Counter(map(type, [values.get(name) for values in said]))
+        for name in [*known, *_candidates(said, known)]
+    }
     properties = _chosen(kinds, known)
     columns = dict.fromkeys(COMMON) | _common(events, names)
     misfits: dict[int, list[str]] = {}
     for name, kind in properties.items():
-        columns[f"{PREFIX}{name}"], places = _column(found[name], kinds[name], kind)
+        found = [values.get(name) for values in said]
+        columns[f"{PREFIX}{name}"], places = _column(found, kinds[name], kind)
         for place in places:
             misfits.setdefault(place, []).append(name)
-    others = found.keys() - properties.keys()
+    lifted = properties.keys()
     left = [
-        event.customdata if not values else _left(event.customdata, values, others, misfits.get(n))
+        event.customdata if not values else _left(event.customdata, values, lifted, misfits.get(n))
         for n, (event, values) in enumerate(zip(events, said, strict=True))
     ]
     columns["customdata"] = pyarrow.array(left, pyarrow.string())
@@ -125,11 +133,13 @@ def _properties(customdata: str | None) -> Mapping[str, Any]:
         return _NO_PROPERTIES
 
 
-def _names_in(said: Iterable[Mapping[str, Any]]) -> set[str]:
-    names: set[str] = set()
-    for values in said:
-        names.update(values)
-    return names
+def _candidates(said: Sequence[Mapping[str, Any]], known: Properties) -> list[str]:
+    """Return names that may become columns: the most frequent, as there may be one an event."""
+    if len(known) >= MAX_PROPERTIES:
+        return []
+    times = Counter(chain.from_iterable(said))
+    new = (name for name in times if name not in known and _PLAIN.match(name))
+    return heapq.nsmallest(MAX_CANDIDATES, new, key=lambda name: (-times[name], name))
 
 
 def _chosen(kinds: Mapping[str, Counter[type]], known: Properties) -> Properties:
@@ -223,13 +233,13 @@ def _fitted(kind: Kind, value: Any) -> Any:
 def _left(
     customdata: str | None,
     values: Mapping[str, Any],
-    others: AbstractSet[str],
+    lifted: AbstractSet[str],
     misfits: Sequence[str] | None,
 ) -> str | None:
     """Return what is no column's of customdata, to the letter; None if that is nothing."""
-    if misfits is None and others.isdisjoint(values):
+    if misfits is None and values.keys() <= lifted:
         return None
     assert customdata is not None
-    staying = {*others, *(misfits or ())}
+    staying = (values.keys() - lifted).union(misfits or ())
     raw = _decode_raw(customdata)
     return msgspec.json.encode({name: raw[name] for name in raw if name in staying}).decode()
