@@ -99,7 +99,7 @@ def load(place: Place) -> Manifest | None:
         return None
     try:
         found = msgspec.json.decode(content, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError) as error:
         raise LakeError(f"{MANIFEST} of the lake is damaged") from error
     if found.format != FORMAT:
         raise LakeError(f"the lake has format {found.format}; upgrade playsmart-gateway")
@@ -154,16 +154,13 @@ def with_files(
     manifest: Manifest, kept: Iterable[File], new: Iterable[tuple[File, Properties]]
 ) -> Manifest:
     """Return the manifest with these files and no others, the ``new`` ones of these properties."""
-    sets: list[Properties] = []
+    places: dict[tuple[tuple[str, Kind], ...], int] = {}
     files = []
-    known = manifest.properties
-    for file, properties in [*((each, known[each.properties]) for each in kept), *new]:
-        place = next((n for n, each in enumerate(sets) if _same(each, properties)), len(sets))
-        if place == len(sets):
-            sets.append(properties)
-        files.append(msgspec.structs.replace(file, properties=place))
-    return msgspec.structs.replace(manifest, properties=tuple(sets), files=tuple(files))
-
-
-def _same(one: Properties, other: Properties) -> bool:
-    return one is other or list(one.items()) == list(other.items())
+    known = [tuple(each.items()) for each in manifest.properties]
+    added = ((file, tuple(properties.items())) for file, properties in new)
+    for file, properties in [*((each, known[each.properties]) for each in kept), *added]:
+        place = places.setdefault(properties, len(places))
+        same = place == file.properties
+        files.append(file if same else msgspec.structs.replace(file, properties=place))
+    sets = tuple(dict(each) for each in places)
+    return msgspec.structs.replace(manifest, properties=sets, files=tuple(files))

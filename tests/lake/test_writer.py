@@ -262,3 +262,15 @@ async def test_it_may_die_before_and_after_each_file_that_it_writes_or_removes(
 
 class Died(Exception):
     """Of a process: nothing of it goes on."""
+
+
+async def test_a_manifest_that_is_damaged_is_told_and_stays_as_it_is(tmp_path: Path) -> None:
+    url, place = f"sqlite:///{tmp_path}/x.db", lake_in(tmp_path)
+    await store(url, batch(1, {"a": 1}))
+    async with open_store(url).reader() as reader:
+        for content in (b"", b'{"format":1,', b'{"games":{"\xff":{}}}', b"[" * 100_000):
+            place.put(MANIFEST, content)
+            with pytest.raises(LakeError, match="damaged"):
+                await Writer(place, reader).step()
+            assert place.read(MANIFEST) == content
+            assert not files_in(tmp_path)
