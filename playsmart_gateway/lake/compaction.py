@@ -16,8 +16,11 @@ from playsmart_gateway.lake.place import Place
 from playsmart_gateway.lake.tables import joined, read, write
 
 FULL_EVENTS = 250_000
-FULL_BYTES = 67_108_864
-"""No file gets more than that by merging, and one with half of either is left alone."""
+FULL_BYTES = 268_435_456
+"""No file gets more than that by merging, and one with half of either is left alone.
+
+Bytes are those in memory: a client can send what takes a thousandth of that in a file.
+"""
 
 FANOUT = 8
 LINGER_SECONDS = 3_600
@@ -55,7 +58,7 @@ def due(files: Iterable[File], today: str) -> list[File]:
     """Return files to merge into one, of one game and day; none if nothing is due."""
     partitions: dict[tuple[str, str], list[File]] = defaultdict(list)
     for each in files:
-        if 2 * each.events < FULL_EVENTS and 2 * each.size < FULL_BYTES:
+        if 2 * each.events < FULL_EVENTS and 2 * each.plain < FULL_BYTES:
             partitions[each.game_id, each.day].append(each)
     for (_, day), small in partitions.items():
         if day < today:
@@ -76,7 +79,7 @@ def _packed(files: Sequence[File]) -> list[File]:
     found: list[File] = []
     events = size = 0
     for each in sorted(files, key=lambda file: file.first):
-        events, size = events + each.events, size + each.size
+        events, size = events + each.events, size + each.plain
         if found and (events > FULL_EVENTS or size > FULL_BYTES):
             break
         found.append(each)

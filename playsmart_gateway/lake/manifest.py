@@ -36,7 +36,7 @@ class File(msgspec.Struct, frozen=True, array_like=True):
     """A file: events of one game that were received on one day, ``first`` to ``last`` by id.
 
     ``version`` is that of the manifest which it came with, ``properties`` the place of its columns
-    in ``Manifest.properties``, ``size`` its bytes.
+    in ``Manifest.properties``, ``size`` its bytes, and ``plain`` those of its table in memory.
     """
 
     game_id: str
@@ -47,6 +47,7 @@ class File(msgspec.Struct, frozen=True, array_like=True):
     events: int = 0
     size: int = 0
     properties: int = 0
+    plain: int = 0
 
     @property
     def name(self) -> str:

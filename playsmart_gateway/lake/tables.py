@@ -24,7 +24,9 @@ def write(place: Place, file: File, table: pyarrow.Table) -> File:
     )
     content = sink.getvalue()
     place.put(file.name, content)
-    return msgspec.structs.replace(file, events=table.num_rows, size=content.size)
+    return msgspec.structs.replace(
+        file, events=table.num_rows, size=content.size, plain=table.nbytes
+    )
 
 
 def read(place: Place, file: File, columns: Sequence[str] | None = None) -> pyarrow.Table:

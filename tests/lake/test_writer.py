@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from playsmart_gateway.errors import LakeError, SinkUnavailable
+from playsmart_gateway.lake import compaction
 from playsmart_gateway.lake.compaction import FANOUT
 from playsmart_gateway.lake.manifest import MANIFEST
 from playsmart_gateway.lake.place import Place, open_place
@@ -168,7 +169,7 @@ async def test_files_without_a_manifest_are_left_alone(tmp_path: Path) -> None:
     assert files_in(tmp_path) == files
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"format": 2}'])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"format": 2}', b'{"games": {"\xff": {}}}'])
 async def test_a_manifest_that_is_not_ours_is_told_and_left(content: bytes, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/events.db"
     place = lake_in(tmp_path)
@@ -264,13 +265,17 @@ class Died(Exception):
     """Of a process: nothing of it goes on."""
 
 
-async def test_a_manifest_that_is_damaged_is_told_and_stays_as_it_is(tmp_path: Path) -> None:
-    url, place = f"sqlite:///{tmp_path}/x.db", lake_in(tmp_path)
-    await store(url, batch(1, {"a": 1}))
+async def test_files_that_would_be_too_much_in_memory_are_not_merged_however_small_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "FULL_BYTES", 4_000_000)
+    url, place = f"sqlite:///{tmp_path}/events.db", lake_in(tmp_path)
     async with open_store(url).reader() as reader:
-        for content in (b"", b'{"format":1,', b'{"games":{"\xff":{}}}', b"[" * 100_000):
-            place.put(MANIFEST, content)
-            with pytest.raises(LakeError, match="damaged"):
-                await Writer(place, reader).step()
-            assert place.read(MANIFEST) == content
-            assert not files_in(tmp_path)
+        for sequence in range(1, 10):
+            await store(url, batch(sequence, {"same": ["x" * 900_000]}))
+            await write_all(place, reader, chunk_events=1)
+        done = await write_all(place, reader, now=AFTERWARDS)
+    assert len(ids_in(place)) == 9
+    assert done.files == 3
+    files = manifest_of(place).files
+    assert all(each.size < 50_000 and each.plain < 4_000_000 for each in files)
