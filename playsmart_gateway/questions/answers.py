@@ -15,7 +15,8 @@ class Figures(msgspec.Struct):
     """What happened in a period; ``players`` and ``payers`` count once in it.
 
     ``visits`` are sessions of events with less than half an hour between them, and how long they
-    took in all: known only of what is counted event by event.
+    took in all: known only of what is counted event by event. ``revenue`` is by currency; that of a
+    total has the one of most purchases first.
     """
 
     players: int = 0

@@ -1,6 +1,6 @@
 """Purchases, added up by period, currency, and who says what."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -23,9 +23,13 @@ class Sold(NamedTuple):
 
 
 def add_up(sold: Iterable[Sold], periods: list[Period], total: Figures) -> list[Group]:
-    """Add purchases to the figures of their periods and of all; return who said what."""
+    """Add purchases to the figures of their periods and of all; return who said what.
+
+    The revenue of all has the currency of most purchases first: amounts of two do not compare.
+    """
     payers: list[set[str]] = [set() for _ in periods]
     everybody: set[str] = set()
+    priced: Counter[str] = Counter()
     groups: dict[tuple[str, str], Group] = {}
     paid: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for each in sold:
@@ -33,6 +37,7 @@ def add_up(sold: Iterable[Sold], periods: list[Period], total: Figures) -> list[
             figures.purchases += each.purchases
             figures.unpriced += each.unpriced
             _add(figures.revenue, each)
+        priced[each.currency] += each.purchases - each.unpriced
         payers[each.period].add(each.user_id)
         everybody.add(each.user_id)
         for meaning in MEANINGS:
@@ -44,6 +49,7 @@ def add_up(sold: Iterable[Sold], periods: list[Period], total: Figures) -> list[
     for period, who in zip(periods, payers, strict=True):
         period.payers = len(who)
     total.payers = len(everybody)
+    total.revenue = {each: total.revenue[each] for each, n in priced.most_common() if n}
     for group in groups.values():
         group.payers = len(paid[group.meaning, group.value])
     return list(groups.values())

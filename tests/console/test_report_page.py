@@ -31,6 +31,8 @@ BOTTOMS = """
     return [...document.querySelectorAll(".column")].map(
         (column) => column.lastElementChild.getBoundingClientRect().bottom)
 """
+SUMMARY = "return document.querySelector('#active [aria-label^=Stickiness]').ariaLabel"
+LINKS = "return [...document.querySelectorAll('nav a')].map((each) => each.href)"
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 pytestmark = [
@@ -136,6 +138,7 @@ def test_a_stranger_finds_the_answers_and_they_are_those_of_sql(
     (players,) = running.select("SELECT sum(players) FROM v_daily WHERE game_id = ''")[0]
     assert sum(int(line[1]) + int(line[2]) for line in table(browser, "players")) == players == 60
     assert ["Custom", "boss <b>", "6", "0.1"] in table(browser, "names")
+    assert "28 days" in browser.execute_script(SUMMARY), "days without players, too"
     assert browser.execute_script(OVERFLOW) <= 0
     bottoms = browser.execute_script(BOTTOMS)
     assert len(bottoms) == (2 if width > 760 else 0)
@@ -194,3 +197,13 @@ def test_a_funnel_is_built_from_the_names_that_there_are(
     ]
     assert wait_until(lambda: table(browser, "return-answer") or None)[0][1] == "60"
     assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+def test_each_page_for_operators_leads_to_the_others(
+    browser: WebDriver, start_gateway: StartGateway
+) -> None:
+    running = start_gateway("--dev")
+    pages = {f"{running.url}/{name}" for name in ("dashboard", "dashboard/report", "catalogue")}
+    for page in pages:
+        browser.get(page)
+        assert set(browser.execute_script(LINKS)) == pages - {page}

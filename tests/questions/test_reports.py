@@ -13,9 +13,10 @@ import pytest
 from hypothesis import strategies as st
 
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
-from playsmart_gateway.questions.answers import RETAINED, ReportAnswer
+from playsmart_gateway.questions.answers import RETAINED, Figures, Period, ReportAnswer
 from playsmart_gateway.questions.asked import MAX_PERIODS, Report
 from playsmart_gateway.questions.process import Question, answer
+from playsmart_gateway.questions.purchases import Sold, add_up
 from playsmart_gateway.stores.open import open_store
 from tests.support.counted import MONDAY, batch, keeper, row
 from tests.support.figures import follow_to_the_end
@@ -197,6 +198,17 @@ def price_of(price: object) -> float | None:
     if isinstance(price, str):
         return 4.99 if price == "4.99" else None
     return float(price) if type(price) in (int, float) else None  # type: ignore[arg-type]
+
+
+def test_the_currency_of_most_purchases_comes_first_whatever_its_amounts_are() -> None:
+    def sold(currency: str, purchases: int, amount: float, unpriced: int = 0) -> Sold:
+        return Sold(0, "ada", currency, "JP", "ios", "1.0", purchases, unpriced, amount)
+
+    total, yen = Figures(), sold("JPY", 1, 600.0)
+    unpriced = sold("unknown", 9, 0.0, unpriced=9)
+    add_up([yen, sold("USD", 2, 1.98), unpriced, sold("USD", 1, 4.99)], [Period()], total)
+    assert list(total.revenue.items()) == [("USD", pytest.approx(6.97)), ("JPY", 600.0)]
+    assert (total.purchases, total.unpriced, total.payers) == (13, 9, 1)
 
 
 async def test_who_comes_back_is_told_of_the_players_of_a_period_whose_day_is_over(

@@ -52,7 +52,7 @@ function restore() {
 const FORMATS = { day: { day: "numeric", month: "short" }, week: { day: "numeric", month: "short" }, month: { month: "short", year: "numeric" } };
 const named = (start, period) => new Date(`${start}T00:00:00Z`).toLocaleDateString("en", { ...FORMATS[period], timeZone: "UTC" });
 const money = (revenue) => Object.entries(revenue).sort((a, b) => b[1] - a[1]).map(([currency, amount]) => `${full(amount)} ${currency}`).join(", ") || "–";
-const currenciesOf = (each) => [...new Set(each.flatMap((one) => Object.keys(one.revenue)))];
+const currenciesOf = (answer) => Object.keys(answer.total.revenue);  // of most purchases first
 const duration = (seconds) => (seconds === null || Number.isNaN(seconds) ? "–" : seconds < 120 ? `${full(Math.round(seconds))} s` : seconds < 7200 ? `${full(Math.round(seconds / 60))} min` : `${full(Math.round(seconds / 360) / 10)} h`);
 
 function change(now, before) {
@@ -107,7 +107,7 @@ function retention(wanted, cohorts, { id = "retention", title = "Retention", sub
 }
 
 function groups(answer, meaning, title) {
-  const rows = answer.groups.filter((each) => each.meaning === meaning), currencies = currenciesOf(rows);
+  const rows = answer.groups.filter((each) => each.meaning === meaning), currencies = currenciesOf(answer);
   const players = rows.some((each) => each.players !== null);
   return panel({
     id: meaning, title, sub: answer.source === "events" ? "purchases of those who say it, and players who said it at any time" : "purchases of those who say it",
@@ -147,8 +147,12 @@ function levels(answer) {
 }
 
 function all(wanted, answer) {
-  const currencies = currenciesOf(answer.periods), main = currencies.sort((a, b) => (answer.total.revenue[b] ?? 0) - (answer.total.revenue[a] ?? 0))[0];
+  const currencies = currenciesOf(answer), [main] = currencies;
   const stickiness = answer.active.map((each) => [each.day, each.players_day, each.players_week, each.players_month, share(each.players_day, each.players_month)]);
+  const stickinessOn = new Map(stickiness.map((row) => [row[0], row[4]])), now = today(wanted.zone), days = [];
+  // Days on which nobody played are in the chart, too, and none to come; a week may end behind the chosen day.
+  const last = [stickiness.at(-1)?.[0] ?? "", [wanted.last, now].sort()[0]].sort()[1];
+  for (let at = Date.parse(answer.periods[0].start); iso(at) <= last; at += DAY) days.push(iso(at));
   const time = (spec) => overTime(wanted, answer, spec);
   return [
     time({
@@ -173,9 +177,9 @@ function all(wanted, answer) {
       empty: "Nobody played in this time.", head: ["day", "DAU", "WAU", "MAU", "stickiness %"], rows: [...stickiness].reverse(),
       show: ([day, ...counts]) => [named(day, "day"), ...counts.slice(0, 3).map(full), percent(counts[3])],
       chart: {
-        ...(stickiness.at(-1)?.[0] === today(wanted.zone) ? { filling: stickiness.length - 1 } : {}),
-        labels: stickiness.map(([day]) => named(day, "day")), titles: stickiness.map(([day]) => named(day, "day")), unit: "stickiness, %", axis: `day (${wanted.zone})`, whole: false,
-        series: [{ name: "stickiness, %", color: "f3", values: stickiness.map((row) => row[4]) }], summary: `Stickiness, ${stickiness.length} days`,
+        ...(days.at(-1) === now ? { filling: days.length - 1 } : {}),
+        labels: days.map((day) => named(day, "day")), titles: days.map((day) => named(day, "day")), unit: "stickiness, %", axis: `day (${wanted.zone})`, whole: false,
+        series: [{ name: "stickiness, %", color: "f3", values: days.map((day) => stickinessOn.get(day) ?? 0) }], summary: `Stickiness, ${days.length} days`,
       },
     }),
     time({
@@ -210,7 +214,7 @@ function all(wanted, answer) {
 }
 
 function tiles(wanted, { total, total_before: before, active }) {
-  const [main] = Object.keys(total.revenue).sort((a, b) => total.revenue[b] - total.revenue[a]);
+  const [main] = Object.keys(total.revenue);
   const mean = active.length ? sum(active.map((each) => each.players_day)) / active.length : 0;
   const sticky = active.length ? sum(active.map((each) => share(each.players_day, each.players_month))) / active.length : null;
   const shown = [
