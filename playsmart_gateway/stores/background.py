@@ -14,10 +14,15 @@ from functools import partial
 
 from playsmart_gateway.errors import SinkRejected
 from playsmart_gateway.metrics import Stats
-from playsmart_gateway.stores.contract import Accounts, LossSums, Rollups, Upkeep
+from playsmart_gateway.stores.contract import (
+    Accounts,
+    LossSums,
+    Rollups,
+    Upkeep,
+)
 from playsmart_gateway.stores.losses import QUIET_SECONDS, Losses
 from playsmart_gateway.stores.readers import Checks, LossReader
-from playsmart_gateway.stores.rollups import DAY, DAYS_SHOWN, Property, RolledUp
+from playsmart_gateway.stores.rollups import DAY, DAYS_SHOWN, Property, PropertyNames, RolledUp
 from playsmart_gateway.tasks import PacedTask
 
 logger = logging.getLogger(__name__)
@@ -149,7 +154,7 @@ def runs_task(
 
 
 def properties_task(
-    rollups: Rollups,
+    names: PropertyNames,
     properties: Sequence[Property],
     stats: Stats,
     *,
@@ -158,7 +163,7 @@ def properties_task(
     """Return what tells a store how games name what its views look for."""
 
     async def step() -> bool:
-        await rollups.name_properties(properties)
+        await names.name_properties(properties)
         return False
 
     return PacedTask(

@@ -28,7 +28,7 @@ from playsmart_gateway.stores.models import (
     Written,
 )
 from playsmart_gateway.stores.readers import Reader
-from playsmart_gateway.stores.rollups import Figures, Property, RolledUp
+from playsmart_gateway.stores.rollups import Figures, PropertyNames, RolledUp
 
 TakeTurn = Callable[[], AbstractAsyncContextManager[None]]
 """Has a turn at the store while entered; ``contextlib.nullcontext`` where nobody else writes."""
@@ -335,7 +335,7 @@ class LossSums(Protocol):
         ...
 
 
-class Rollups(LossSums, Protocol):
+class Rollups(LossSums, PropertyNames, Protocol):
     """Keeps small sums beside the stored events, and reads them back.
 
     Every method raises ``SinkUnavailable`` when the store cannot be used now.
@@ -365,10 +365,6 @@ class Rollups(LossSums, Protocol):
         Raises:
             SinkRejected: the sums take nothing else either; nothing is left out.
         """
-        ...
-
-    async def name_properties(self, properties: Sequence[Property]) -> None:
-        """Have the views look for these properties by these names, and for all others as usual."""
         ...
 
     async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:

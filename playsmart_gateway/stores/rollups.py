@@ -1,6 +1,7 @@
 """What a store can tell about games over time."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -20,6 +21,14 @@ class Property(NamedTuple):
     game_id: str
     meaning: str
     name: str
+
+
+class PropertyNames(Protocol):
+    """Keeps what games call the properties that the views look for."""
+
+    async def name_properties(self, properties: Sequence[Property]) -> None:
+        """Have the views look for these properties by these names, and for all others as usual."""
+        ...
 
 
 class RolledUp(msgspec.Struct, frozen=True):

@@ -62,6 +62,7 @@ def of_players(count: int, first: int = 1) -> list[Batch]:
     return [make_batch(number, 2, f"player-{number}") for number in range(first, first + count)]
 
 
+_DROP_VIEWS = "; ".join(f"DROP VIEW {view}" for view in ("v_revenue", "v_purchases", "events"))
 FAULTS = {
     "sqlite": {
         "a foreign trigger": (
@@ -96,7 +97,7 @@ FAULTS = {
             "batches.source",
         ),
         "a column that is gone": (
-            "DROP VIEW events; ALTER TABLE event_rows RENAME COLUMN custom_event_name TO other",
+            f"{_DROP_VIEWS}; ALTER TABLE event_rows RENAME COLUMN custom_event_name TO other",
             "ALTER TABLE event_rows RENAME COLUMN other TO custom_event_name",
             "custom_event_name",
         ),
@@ -158,8 +159,8 @@ FAULTS = {
             "custom_event_name",
         ),
         "a column of another type": (
-            "DROP VIEW events; ALTER TABLE event_rows ALTER COLUMN type TYPE varchar(3)"
-            " USING left(type, 3)",
+            "DROP VIEW events, v_names CASCADE;"
+            " ALTER TABLE event_rows ALTER COLUMN type TYPE varchar(3) USING left(type, 3)",
             "ALTER TABLE event_rows ALTER COLUMN type TYPE text",
             "column type",
         ),

@@ -18,7 +18,7 @@ async def known_properties(db: Database) -> list[Property]:
 
 
 async def name_properties(db: Database, properties: Sequence[Property]) -> None:
-    """See ``Rollups.name_properties``."""
+    """See ``PropertyNames``."""
     if await known_properties(db) != sorted(properties):
         await db.fetch("DELETE FROM game_properties")
         await run(db, _NAME, properties)
