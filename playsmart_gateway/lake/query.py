@@ -27,6 +27,9 @@ TAIL_EVENTS = 500_000
 TAIL_BYTES = 134_217_728
 """At most so much of what is in no file yet is asked, the oldest: it is in memory."""
 
+MAX_COLUMNS = 1_000
+"""Of properties in the view: of more, in all games, there are those that the question names."""
+
 TRIES = 3
 """Of reading a manifest and its files, which may be merged in between."""
 
@@ -82,7 +85,7 @@ async def ask(place: Place, reader: LakeReader, sql: str, limits: Limits = LIMIT
         ]
         with contextlib.closing(duckdb.connect()) as db:
             try:
-                _prepare(db, place, manifest, tables, limits)
+                _prepare(db, place, manifest, tables, sql, limits)
                 table = _answer(db, sql, limits)
             except (duckdb.Error, OSError):  # a file was merged meanwhile, or all are away
                 continue
@@ -96,9 +99,10 @@ def _prepare(
     place: Place,
     manifest: Manifest,
     tail: Sequence[tuple[pyarrow.Table, Properties]],
+    sql: str,
     limits: Limits,
 ) -> None:
-    """Make the view, and let nothing else be opened."""
+    """Make the view for ``sql``, and let nothing else be opened."""
     settings: dict[str, bool | str | Sequence[str]] = {
         "TimeZone": "UTC",
         "memory_limit": limits.memory,
@@ -122,28 +126,36 @@ def _prepare(
     if not branches:
         db.register("tail_0", pyarrow.schema(COMMON.items()).empty_table())
         branches.append(("tail_0", _DAY, {}))
-    db.execute(f"CREATE VIEW events AS {_view(branches)}")
+    db.execute(f"CREATE VIEW events AS {_view(branches, sql)}")
     db.execute("SET enable_external_access = false; SET lock_configuration = true")
 
 
-def _view(branches: Sequence[tuple[str, str, Properties]]) -> str:
-    """Return the SQL of all events, given what to select from, and the day and properties there."""
+def _view(branches: Sequence[tuple[str, str, Properties]], sql: str) -> str:
+    """Return the SQL of all events, given what to select from, and the day and properties there.
+
+    ``sql`` is what will be asked of it.
+    """
     columns: dict[str, tuple[str, Kind]] = {}
     for _, _, properties in branches:
         for name, kind in properties.items():
             known, so_far = columns.get(name.lower(), (name, kind))
             columns[name.lower()] = known, wider(so_far, kind)
+    if len(columns) > MAX_COLUMNS:
+        asked = sql.lower()
+        columns = {key: each for key, each in columns.items() if f"{PREFIX}{key}" in asked}
     common = [each for each in COMMON if each not in _COMPUTED]
     selects = []
     for source, day, properties in branches:
-        there = {name.lower(): f'"{PREFIX}{name}"' for name in properties}
-        lifted = [
-            f'CAST({there.get(key, "NULL")} AS {_SQL_TYPES[kind]}) AS "{PREFIX}{name}"'
-            for key, (name, kind) in columns.items()
-        ]
+        lifted = []
+        for each in properties:
+            if each.lower() not in columns:
+                continue
+            name, kind = columns[each.lower()]
+            lifted.append(f'CAST("{PREFIX}{each}" AS {_SQL_TYPES[kind]}) AS "{PREFIX}{name}"')
         selected = ", ".join([*common, *_COMPUTED.values(), day, *lifted])
         selects.append(f"SELECT {selected} FROM {source}")  # noqa: S608 - no text of a stranger
-    return " UNION ALL ".join(selects)
+    # What a branch has not is null. To say so for each would be a product of games and properties.
+    return " UNION ALL BY NAME ".join(selects)
 
 
 def _answer(db: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -> pyarrow.Table:

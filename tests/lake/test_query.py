@@ -214,3 +214,23 @@ async def test_a_day_that_is_asked_for_opens_no_file_of_another_day(
                 place.put(name, b"it would not do to open this")
         sql = "SELECT count(*) FROM events WHERE day = '2026-04-24'"
         assert rows(await ask(place, reader, sql)) == [(1,)]
+
+
+async def test_of_very_many_properties_there_are_those_that_are_asked_for(
+    url: str, place: Place, reader: LakeReader
+) -> None:
+    """Some hundred games, which nobody need have set up, made a view of millions of terms."""
+    games = query.MAX_COLUMNS // 64 + 1
+    await store(
+        url,
+        *(
+            batch(100 + n, {f"P{n}_{each}": n for each in range(64)}, game_id=f"many{n}")
+            for n in range(games)
+        ),
+    )
+    sql = "SELECT sum(p_p3_5), max(P_P1_63) FROM events WHERE game_id LIKE 'many%'"
+    assert rows(await ask(place, reader, sql)) == [(3, 1)]
+    await write_all(place, reader)
+    assert rows(await ask(place, reader, sql)) == [(3, 1)]
+    everything = await ask(place, reader, "SELECT * FROM events WHERE game_id = 'many3'")
+    assert not [name for name in everything.table.column_names if name.startswith("p_")]
