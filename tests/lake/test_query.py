@@ -150,6 +150,8 @@ HOSTILE = [
     "ALTER VIEW events RENAME TO e",
     "COPY events TO '{folder}/stolen.csv'",
     "COPY (SELECT 1) TO '{file}' (FORMAT parquet)",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{file}' (FORMAT parquet, USE_TMP_FILE false)",
+    "EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1",
     "EXPORT DATABASE '{folder}/all'",
     "ATTACH '{folder}/events.db' AS db (TYPE sqlite)",
     "ATTACH '{folder}/new.db'",
