@@ -11,7 +11,16 @@ from typing import Literal, get_args
 import msgspec
 
 from playsmart_gateway.catalogue.definitions import NOTHING, Expected, misfits
-from playsmart_gateway.catalogue.facts import Entry, Facts, Game, Property, Seen, game_key
+from playsmart_gateway.catalogue.facts import (
+    MAX_VERSIONS,
+    OTHER,
+    Entry,
+    Facts,
+    Game,
+    Property,
+    Seen,
+    game_key,
+)
 from playsmart_gateway.stores.learned import EventKey
 
 Kind = Literal[
@@ -105,6 +114,9 @@ def _of_entry(key: EventKey, entry: Entry, game: Game) -> Iterator[Finding]:
     if (missed := _missed(gone, game.events)) is not None:
         text = f"does not come any more, where {missed:,} would have come"
         yield _finding("vanished_event", key, None, entry.last, text)
+    for version, due in _missing_versions(entry, game) if missed is None else ():
+        text = f"does not come of version {version}, where {due:,} would have come"
+        yield _finding("vanished_event", key, None, game.versions[version].first, text)
     for known in KNOWN_EVENTS:
         if key.name and key.name != known and _normal(key.name) == _normal(known):
             text = f"is a custom event; there is a type {known}, which charts and coins go by"
@@ -119,6 +131,22 @@ def _of_entry(key: EventKey, entry: Entry, game: Game) -> Iterator[Finding]:
     ]
     if told:
         yield _finding("clock", key, None, entry.clock_last, ", ".join(told))
+
+
+def _missing_versions(entry: Entry, game: Game) -> Iterator[tuple[str, int]]:
+    """Yield versions newer than an event that have none of it, and how many they should have.
+
+    That goes by the versions that have it. Where not all are kept, nobody knows.
+    """
+    if len(entry.versions) >= MAX_VERSIONS:
+        return
+    of_all = sum(game.versions[each].looks for each in entry.versions if each in game.versions)
+    share = sum(seen.looks for seen in entry.versions.values()) / max(1, of_all)
+    for version, seen in game.versions.items():
+        if version not in entry.versions and version != OTHER and seen.first > entry.first:
+            missed = int(min(share, 1.0) * seen.looks)
+            if missed >= MISSED:
+                yield version, missed
 
 
 def _of_property(key: EventKey, entry: Entry, name: str, known: Property) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from tests.support.learning import NOW, key, learn, looked
 
 LEVEL = key("LevelCompleted")
 OPEN = key("AppOpen")
+LATER = "2026-04-22T12:00:01.000000Z"
 USUAL: dict[str, Any] = {"level": 3, "score": 10}
 
 
@@ -91,6 +92,35 @@ def test_a_property_that_is_rare_may_be_away_for_long(facts: Facts) -> None:
 def test_an_event_that_does_not_come_any_more_is_told(facts: Facts) -> None:
     learn(facts, looked(LEVEL, USUAL, version="2.1.4"), times=2 * int(MISSED) + 1)
     assert told(facts) == {("vanished_event", "AppOpen", None)}
+
+
+def test_an_event_that_only_a_newer_version_does_not_send_is_told(facts: Facts) -> None:
+    both = [
+        looked(LEVEL, USUAL, version="2.1.5", at=LATER),
+        looked(LEVEL, USUAL, version="2.1.4", at=LATER),
+        looked(OPEN, {"mode": "fast"}, version="2.1.4", at=LATER),
+    ]
+    learn(facts, *both, times=2 * int(MISSED) - 1)
+    assert told(facts) == set()
+    learn(facts, *both)
+    (found,) = findings(facts, NOW)
+    assert (found.kind, found.event) == ("vanished_event", "AppOpen")
+    assert found.text == "does not come of version 2.1.5, where 100 would have come"
+    learn(facts, looked(OPEN, {"mode": "fast"}, version="2.1.5", at=LATER))
+    assert told(facts) == set()
+
+
+def test_an_event_that_an_older_version_never_had_is_as_ever(facts: Facts) -> None:
+    boss = key("Custom", "boss")
+    mixed = [
+        looked(LEVEL, USUAL, version="2.1.4", at=LATER),
+        looked(OPEN, {"mode": "fast"}, version="2.1.4", at=LATER),
+        looked(boss, {}, version="2.1.5", at=LATER),
+        looked(LEVEL, USUAL, version="2.1.5", at=LATER),
+        looked(OPEN, {"mode": "fast"}, version="2.1.5", at=LATER),
+    ]
+    learn(facts, *mixed, times=4 * int(MISSED))
+    assert told(facts) == {("new_event", "boss", None)}
 
 
 def test_a_version_of_which_nothing_comes_any_more_is_told(facts: Facts) -> None:

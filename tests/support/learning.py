@@ -23,9 +23,10 @@ def looked(
     player: str = "ada",
     clock: str | None = None,
     version: str | None = None,
+    at: str = NOON,
 ) -> Looked:
     text = None if data is None else json.dumps(data)
-    return Looked(event, player, NOON, text, clock, version)
+    return Looked(event, player, at, text, clock, version)
 
 
 def learn(facts: Facts, *seen: Looked, times: int = 1) -> None:
