@@ -33,6 +33,10 @@ BOTTOMS = """
 """
 SUMMARY = "return document.querySelector('#active [aria-label^=Stickiness]').ariaLabel"
 LINKS = "return [...document.querySelectorAll('nav a')].map((each) => each.href)"
+SUMS = """
+    import("/dashboard/panels.js").then(({ csv }) =>
+        arguments[0](csv(["EUR"], [[0.1 + 0.2], [Number.MAX_SAFE_INTEGER]])))
+"""
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 pytestmark = [
@@ -169,6 +173,7 @@ def test_what_is_chosen_is_asked_and_a_table_is_a_csv_that_calculates_nothing(
     assert text.splitlines() == [
         "country,purchases,payers,EUR,players", "DE,2,2,5,2", "'=cmd(),1,1,2.5,1",
     ]  # fmt: skip
+    assert browser.execute_async_script(SUMS) == "EUR\r\n0.3\r\n9007199254740991\r\n"
 
 
 def test_a_funnel_is_built_from_the_names_that_there_are(

@@ -2,9 +2,10 @@
 
 import { bars, el, full, table } from "./charts.js";
 
-// What a spreadsheet would calculate gets a ' in front, unless it is a number.
+// What a spreadsheet would calculate gets a ' in front, unless it is a number; sums lose the dust of
+// binary fractions (0.1 + 0.2).
 const cell = (value) => {
-  const text = String(value ?? "");
+  const text = String(typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(12)) : value ?? "");
   const safe = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 };
