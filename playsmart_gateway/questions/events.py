@@ -32,6 +32,9 @@ from playsmart_gateway.stores.rollups import Property
 from playsmart_gateway.stores.sql.database import Transaction, keyed
 
 EVENTS_PER_READ = 5_000
+MAX_CUSTOMDATA = 65_536
+"""Characters of it; of an event with more nothing is said, as a read of them must fit in memory."""
+
 MAX_PLAYERS = 300_000
 MAX_EVENTS = 20_000_000
 """Some 300 MB with their times; more are not looked at, and the answer says so."""
@@ -44,7 +47,9 @@ EARLY = timedelta(hours=27)
 
 _EVENTS = f"""
     SELECT events.event_id, events.source, events.game_id, events.user_id, events.type,
-           events.custom_event_name, events.received_at, events.adjusted_at, events.customdata,
+           events.custom_event_name, events.received_at, events.adjusted_at,
+           CASE WHEN length(CAST(events.customdata AS TEXT)) <= {MAX_CUSTOMDATA}
+               THEN events.customdata END,
            clients.platform, clients.app_version
     FROM events
     LEFT JOIN batches ON batches.batch_id = events.event_id / {MAX_EVENTS_PER_BATCH}

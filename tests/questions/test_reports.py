@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.questions.answers import RETAINED, Figures, Period, ReportAnswer
 from playsmart_gateway.questions.asked import MAX_PERIODS, Report
+from playsmart_gateway.questions.events import MAX_CUSTOMDATA
 from playsmart_gateway.questions.process import Question, answer
 from playsmart_gateway.questions.purchases import Sold, add_up
 from playsmart_gateway.stores.open import open_store
@@ -246,6 +247,19 @@ async def test_visits_end_with_half_an_hour_of_nothing(database_url: str) -> Non
         database_url, first="2026-03-02", last="2026-03-02", by="happened", one_by_one=True
     )
     assert (found.total.visits, found.total.visit_seconds) == (4, 39 * 60.0)
+
+
+async def test_of_an_event_that_says_very_much_nothing_is_read_but_that_it_came(
+    database_url: str,
+) -> None:
+    await empty(database_url)
+    rows = [row("IAPPurchase", None, price=2, pad="x" * size) for size in (9, MAX_CUSTOMDATA)]
+    async with open_store(database_url) as sink:
+        await sink.write([batch(1, "ada", MONDAY, *rows)])
+    day = f"{MONDAY:%Y-%m-%d}"
+    found = await ask(database_url, first=day, last=day, one_by_one=True)
+    assert (found.total.events, found.total.purchases) == (2, 2)
+    assert found.total.revenue == {"unknown": 2.0}
 
 
 async def test_what_is_not_looked_at_in_time_is_left_out_and_told_of(database_url: str) -> None:
