@@ -37,6 +37,11 @@ SUMS = """
     import("/dashboard/panels.js").then(({ csv }) =>
         arguments[0](csv(["EUR"], [[0.1 + 0.2], [Number.MAX_SAFE_INTEGER]])))
 """
+HEIGHTS = """
+    const said = document.querySelector("#refused .empty");
+    const drawn = document.querySelector("#purchases svg");
+    return said && drawn && [said.closest(".panel").offsetHeight, said.offsetHeight];
+"""
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 pytestmark = [
@@ -212,3 +217,16 @@ def test_each_page_for_operators_leads_to_the_others(
     for page in pages:
         browser.get(page)
         assert set(browser.execute_script(LINKS)) == pages - {page}
+
+
+def test_a_panel_with_nothing_to_show_has_no_hole_beside_a_chart(
+    browser: WebDriver, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    fill(tmp_path)
+    running = start_gateway("--dev", FIGURES__CPU_SHARE="1")
+    wait_for_figures(running)
+    look(browser, running)
+    browser.get(f"{running.url}/dashboard")
+    panel, said = wait_until(lambda: browser.execute_script(HEIGHTS) or None)
+    assert panel > 250, "as high as the chart beside it"
+    assert said > panel - 130, "all that the heading leaves"
