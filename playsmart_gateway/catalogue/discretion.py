@@ -2,7 +2,8 @@
 
 Of numbers the least and the greatest are kept, of texts those that more than one player sent. Of a
 property whose name sounds like a person, a device or a secret nothing is, nor of a value that looks
-like one.
+like one. A property itself is known by its name, unless that could be what a player wrote: then two
+must have sent it, as of what one alone sent nothing may be left when they are erased.
 """
 
 import re
@@ -26,6 +27,13 @@ _looks_private = re.compile(
     r"@|://|\d{5}|\d+[.:]\d+[.:]\d+[.:]|[0-9a-fA-F]{12}|\+\d|\s\S+\s|[^ -~]"
 ).search
 """Addresses, telephone numbers, ids, sentences, and what is not plain ASCII."""
+
+_identifier = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.:-]*").fullmatch
+
+
+def is_of_the_game(name: str) -> bool:
+    """Whether a property is named as programs name things, and not as people write."""
+    return _identifier(name) is not None
 
 
 def is_private(name: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from playsmart_gateway.catalogue.discretion import Values
+from playsmart_gateway.catalogue.discretion import Values, is_of_the_game
 from playsmart_gateway.stores.learned import Counted, EventKey, Looked
 
 MAX_ENTRIES = 1_000
@@ -229,12 +229,11 @@ class Facts:
     def look(self, looked: Sequence[Looked]) -> None:
         """Learn from some events, after they were counted."""
         texts: defaultdict[tuple[EventKey, str, str], set[str]] = defaultdict(set)
-        for each in looked:
+        read = [(each, data) for each in looked if (data := _data(each.customdata)) is not None]
+        names = _names_of_one(read)
+        for each, data in read:
             entry, game = self.entries.get(each.key), self.games.get(game_key(each.key))
             if entry is None or game is None:
-                continue
-            data = _data(each.customdata)
-            if data is None:
                 continue
             game.looked += 1
             entry.looked += 1
@@ -247,7 +246,9 @@ class Facts:
             _note_version(entry.versions, version, entry.looked, when)
             _note_version(game.versions, version, game.looked, when)
             for name, value in data.items():
-                known = _property(entry, name)
+                known = entry.properties.get(name)
+                if known is None and name not in names:
+                    known = _property(entry, name)
                 if known is None:
                     entry.unnamed += 1
                     continue
@@ -264,6 +265,16 @@ class Facts:
         for (key, name, value), players in texts.items():
             if len(players) > 1:  # what two players send is nobody's own
                 self.entries[key].properties[name].values.take_text(value)
+
+
+def _names_of_one(read: Sequence[tuple[Looked, Mapping[str, Any]]]) -> set[str]:
+    """Return the names of properties that one player alone sent, and may have written."""
+    players: defaultdict[str, set[str]] = defaultdict(set)
+    for each, data in read:
+        for name in data:
+            if not is_of_the_game(name):
+                players[name].add(each.user_id)
+    return {name for name, some in players.items() if len(some) == 1}
 
 
 def _data(text: str | None) -> dict[str, Any] | None:
@@ -296,9 +307,8 @@ def _note_version(versions: dict[str, Seen], version: str, place: int, when: str
 
 
 def _property(entry: Entry, name: str) -> Property | None:
-    known = entry.properties.get(name)
-    if known is None:
-        if len(name) > MAX_PROPERTY_LENGTH or len(entry.properties) >= MAX_PROPERTIES:
-            return None
-        known = entry.properties[name] = Property()
+    """Return a new property, None if there is no room for it."""
+    if len(name) > MAX_PROPERTY_LENGTH or len(entry.properties) >= MAX_PROPERTIES:
+        return None
+    known = entry.properties[name] = Property()
     return known

@@ -20,7 +20,7 @@ from playsmart_gateway.catalogue.facts import Facts
 from playsmart_gateway.config import Catalogue, Config, Game
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.learned import EventKey
-from tests.support.learning import GAME, NOW, key, learn, looked
+from tests.support.learning import GAME, NOW, key, learn, learn_at_once, looked
 
 LEVEL = key("LevelCompleted")
 HOSTILE = '"]]\n[games]\\ \u202e\x7f\U0001f3ae = é'
@@ -36,7 +36,11 @@ def read(tmp_path: Path, text: str) -> dict[EventKey, Definition]:
 def facts() -> Facts:
     known = Facts()
     learn(known, looked(LEVEL, {"level": 1, "score": 2.5}), looked(LEVEL, {"level": "boss"}))
-    learn(known, looked(LEVEL, {"level": 1, "score": 3, HOSTILE: None}))
+    learn_at_once(
+        known,
+        looked(LEVEL, {"level": 1, "score": 3, HOSTILE: None}, player="ada"),
+        looked(LEVEL, {"level": 1, "score": 3, HOSTILE: None}, player="bob"),
+    )
     learn(known, looked(key("Custom", HOSTILE), {}), looked(key("Custom", "jump"), None))
     return known
 
@@ -109,8 +113,8 @@ def test_what_is_not_as_defined_is_told_and_what_is_fits(facts: Facts) -> None:
     assert found == {
         (HOSTILE, None, "is not defined"),
         ("LevelCompleted", HOSTILE, "is not defined"),
-        ("LevelCompleted", "level", "is text in 1 of 3, and defined as integer"),
-        ("LevelCompleted", "score", "is missing in 1 of 3"),
+        ("LevelCompleted", "level", "is text in 1 of 4, and defined as integer"),
+        ("LevelCompleted", "score", "is missing in 1 of 4"),
     }
     assert not undefined(facts, definitions, "another game")
 

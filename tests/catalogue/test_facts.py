@@ -17,7 +17,7 @@ from playsmart_gateway.catalogue.facts import (
     game_key,
 )
 from playsmart_gateway.stores.learned import TOO_LONG, Counted, EventKey
-from tests.support.learning import GAME, NOON, key, learn, looked
+from tests.support.learning import GAME, NOON, key, learn, learn_at_once, looked
 
 LEVEL = key("LevelCompleted")
 
@@ -172,3 +172,15 @@ def test_each_game_is_told_by_itself() -> None:
     learn(facts, looked(LEVEL, {}), looked(other, {}))
     assert [[*each.entries] for each in facts.by_game()] == [[LEVEL], [other]]
     assert {key.game_id for each in facts.by_game() for key in each.games} == {GAME, other.game_id}
+
+
+def test_what_one_player_may_have_written_as_a_name_is_not_kept_until_another_sends_it() -> None:
+    facts, event = Facts(), key("LevelCompleted")
+    learn_at_once(facts, looked(event, {"her own field": 1, "level": 2}), looked(event, {}))
+    assert set(facts.entries[event].properties) == {"level"}
+    assert facts.entries[event].unnamed == 1
+    both = [looked(event, {"hard mode": True}, player=player) for player in ("ada", "bob")]
+    learn_at_once(facts, *both)
+    learn(facts, looked(event, {"hard mode": True}))
+    assert facts.entries[event].properties["hard mode"].looks == 3
+    assert not any("her own" in text for _, text in facts.texts())

@@ -49,7 +49,7 @@ def test_a_fault_is_told_with_what_was_expected_and_what_came_and_is_exit_code_1
     assert first == f"failed  token-in-its-log  {told}"
     assert last.startswith("passed  request")
     assert sum_up == "1 passed, 1 failed, 0 skipped"
-    assert re.search(r"  stderr: \S+\.ndjson, 1 events: 202, stored", ended.output)
+    assert re.search(r"  stderr: \S+\.ndjson, 1 event: 202, stored", ended.output)
 
 
 def test_the_same_for_machines() -> None:

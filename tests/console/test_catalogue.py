@@ -134,11 +134,12 @@ def test_the_page_draws_it_runs_nothing_that_players_sent_and_asks_nobody_else(
     start_gateway: StartGateway, width: int
 ) -> None:
     running = start_gateway("--dev")
-    post(
-        running, "ada",
-        make_event("LevelCompleted", customdata={HOSTILE: 1, "level": 3}),
-        make_event("Custom", customEventName=HOSTILE, customdata={"app_version": HOSTILE}),
-    )  # fmt: skip
+    for user in ("ada", "bob") * 2:  # what one alone may have written is not shown
+        post(
+            running, user,
+            make_event("LevelCompleted", customdata={HOSTILE: 1, "level": 3}),
+            make_event("Custom", customEventName=HOSTILE, customdata={"app_version": HOSTILE}),
+        )  # fmt: skip
     wait_until(lambda: data_of(running)["events"] or None)
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER or ""

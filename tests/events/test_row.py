@@ -31,6 +31,7 @@ from playsmart_gateway.events.sessions import Session, session_batch
 SOURCES = Path(playsmart_gateway.__file__).parent
 SLOT = re.compile(r"""\$\[\d|\brows?\b(?:\[[^\]\n]*\])?\[-?\d+:?\d*\]""")
 NOT_OF_EVENTS = {  # rows of an answer of the database, by module: what is picked out of them
+    "asking/words.py": {"$[0"},  # a parameter of PostgreSQL
     "load/databases.py": {"rows[-1][0]"},
     "stores/sql/dashboard.py": {"row[0]"},
     "stores/sql/events.py": {"row[-1]"},

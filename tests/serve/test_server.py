@@ -97,7 +97,10 @@ def test_what_could_not_be_stored_in_time_makes_the_exit_code_1(
         SERVER__DRAIN_TIMEOUT_SECONDS="0.2", BUFFER__FLUSH_INTERVAL_SECONDS="0.01"
     )
     database = sqlite3.connect(running.folder / "data" / "playsmart.db")
-    database.executescript("DROP VIEW events; ALTER TABLE event_rows RENAME TO gone")
+    database.executescript(
+        "DROP VIEW v_revenue; DROP VIEW v_purchases; DROP VIEW events;"
+        "ALTER TABLE event_rows RENAME TO gone"
+    )
     database.close()
     assert running.post(make_upload("ada", *[make_event()] * 5), sub="ada").status_code == 202
     running.wait_for_log("store unavailable")

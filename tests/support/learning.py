@@ -32,5 +32,10 @@ def looked(
 def learn(facts: Facts, *seen: Looked, times: int = 1) -> None:
     """Count and look at events, all of them, a look each."""
     for each in seen * times:
-        facts.count([Counted(each.key, 1, each.received_at, each.received_at)])
-        facts.look([each])
+        learn_at_once(facts, each)
+
+
+def learn_at_once(facts: Facts, *seen: Looked) -> None:
+    """Count and look at events, in one look."""
+    facts.count([Counted(each.key, 1, each.received_at, each.received_at) for each in seen])
+    facts.look(seen)
