@@ -148,7 +148,8 @@ class Inserter:
     async def _headers(self, db: InOneGo, batches: Sequence[Batch]) -> list[Statement]:
         of_runs = any(each.run for each in batches)
         flat: list[Any] = []
-        journal, journal_id = "", 0
+        journal: str | None = None
+        journal_id = 0
         since, second = 0, "1970-01-01T00:00:00"
         for each in batches:
             if each.journal != journal:
