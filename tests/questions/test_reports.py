@@ -150,7 +150,8 @@ async def test_days_of_a_zone_by_when_it_happened_of_some_are_those_of_a_recount
         database_url,
         f"SELECT {column}, user_id, type, customdata FROM events ORDER BY event_id",
     )
-    said: dict[str, str] = {}
+    span_begins = date.fromisoformat(found.periods[0].start)
+    said: dict[tuple[str, bool], str] = {}  # what is said before the span is of the time before
     events: Counter[str] = Counter()
     players: defaultdict[str, set[str]] = defaultdict(set)
     revenue: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -165,8 +166,8 @@ async def test_days_of_a_zone_by_when_it_happened_of_some_are_those_of_a_recount
             continue
         told = json.loads(data or "{}")
         if (place := told.get("country")) is not None:
-            said[user] = place.upper() if len(place) == 2 else place
-        if country is not None and said.get(user) != country:
+            said[user, day < span_begins] = place.upper() if len(place) == 2 else place
+        if country is not None and said.get((user, day < span_begins)) != country:
             continue
         start = f"{begin(day, period)}"
         events[start] += 1
