@@ -2,9 +2,12 @@
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from playsmart_gateway import clients
 from playsmart_gateway.serve.connection import Protocol
@@ -13,6 +16,22 @@ from playsmart_gateway.serve.server import Server
 from tests import ROOT
 
 PACKAGE = ROOT / "playsmart_gateway"
+
+
+TOP_LEVEL = {
+    "Makefile", "README.md", "config.example.toml", "playsmart_gateway", "pyproject.toml", "tests",
+}  # fmt: skip
+
+
+def test_nothing_else_lies_beside_the_package() -> None:
+    """A file that was fetched beside it and added by mistake would stay in the history for ever."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("these files are no checkout of git")
+    found = {name.partition("/")[0] for name in listed.stdout.splitlines()}
+    assert {name for name in found if not name.startswith(".")} == TOP_LEVEL
 
 
 def test_no_test_imports_a_test() -> None:
