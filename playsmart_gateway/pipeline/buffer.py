@@ -47,6 +47,7 @@ class Buffer:
         self._oldest_since = 0.0
         self._looked_at = 0.0
         self._newest_seen: Batch | None = None
+        self._seen = 0, 0, 0
         self._reserved_events = 0
         self._reserved_bytes = 0
 
@@ -67,10 +68,13 @@ class Buffer:
 
     def reserve(self, events: int, size: int) -> bool:
         """Keep room until ``release`` or ``put_reserved``; False if there is not enough of it."""
-        if not self.has_room(events, size):
+        reserved_events = self._reserved_events + events
+        reserved_bytes = self._reserved_bytes + size
+        if self.events + reserved_events > self.max_events:
             return False
-        self._reserved_events += events
-        self._reserved_bytes += size
+        if self.bytes + reserved_bytes > self.max_bytes:
+            return False
+        self._reserved_events, self._reserved_bytes = reserved_events, reserved_bytes
         return True
 
     def release(self, events: int, size: int) -> None:
@@ -109,25 +113,33 @@ class Buffer:
         """Return the oldest batches within both limits, at least one if any; they stay here."""
         self._looked_at = self._clock()
         self._newest_seen = self._batches[-1] if self._batches else None
+        if self.events <= max_events and self.bytes <= max_bytes:
+            self._seen = len(self._batches), self.events, self.bytes
+            return list(self._batches)
         events = size = taken = 0
         for batch in self._batches:
-            events += batch.count
-            size += batch.size
-            if taken and (events > max_events or size > max_bytes):
+            count, own = batch.count, batch.size
+            if taken and (events + count > max_events or size + own > max_bytes):
                 break
+            events += count
+            size += own
             taken += 1
+        self._seen = taken, events, size
         return list(islice(self._batches, taken))
 
     def drop(self, count: int) -> None:
         """Let go of the oldest ``count`` batches: they are stored."""
-        batch = None
-        for _ in range(count):
-            batch = self._batches.popleft()
-            self.events -= batch.count
-            self.bytes -= batch.size
+        popleft = self._batches.popleft
+        gone = [popleft() for _ in range(count)]
+        seen, events, size = self._seen
+        if count != seen:  # else they are those that ``head`` has added up
+            events, size = sum(each.count for each in gone), sum(each.size for each in gone)
+        self._seen = 0, 0, 0
+        self.events -= events
+        self.bytes -= size
         # What came in while the sink wrote is younger than the last look. What was left behind by
         # the limits of ``head`` keeps the old date: it is flushed too early rather than too late.
-        if batch is not None and batch is self._newest_seen:
+        if gone and gone[-1] is self._newest_seen:
             self._oldest_since = self._looked_at
         self.room_came()
 
