@@ -1,8 +1,9 @@
 """What of a request may be shown to somebody who watches: all of it but secrets and e-mails.
 
-Secrets go by their names (whatever a key like ``secret_key`` holds), by their looks (JSON Web
-Tokens, e-mail addresses) and by their values (those of the configuration, and the request's own
-token), wherever they are: as a value, as a key, inside a text, inside a text that is no JSON.
+Secrets go by their names (whatever a key like ``secret_key`` holds, see ``secret_names``), by their
+looks (JSON Web Tokens, e-mail addresses) and by their values (those of the configuration, and the
+request's own token), wherever they are: as a value, as a key, inside a text, inside a text that is
+no JSON.
 JSON travels on as text, number by number as it was written: a browser's JSON would round what it
 reads. Most events hold nothing that could be a secret; they are found by a few searches in C.
 """
@@ -16,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from playsmart_gateway.console.inspector.secret_names import HINT, is_secret_name
 from playsmart_gateway.console.inspector.watcher import MAX_SHOWN_BYTES, Seen
 from playsmart_gateway.events.batch import RUN_BYTES, Batch
 from playsmart_gateway.events.row import decode, encode
@@ -28,12 +30,15 @@ MAX_DEPTH = 100
 LEAST_SECRET_LENGTH = 4
 """Shorter ones are no secrets, and would be found everywhere."""
 
-_NAME = r"(?:secret|passw|token(?!s)|authori[sz]ation|credential|api_?key|cookie|e-?mail)"
-_SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
-_SECRET_PAIR = re.compile(
-    rf"""({_NAME}[\w-]{{0,40}}\\*["']?\s{{0,8}}[:=]\s{{0,8}})"""
-    r"""(\\+["'][^"'\\]*|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,&}\]]+)""",
+_CONFIGURED = re.compile(HINT, re.IGNORECASE)
+"""In names of the configuration, where to hide too much does no harm."""
+
+_PAIR = re.compile(
+    rf"""(?<![\w-])([\w-]{{0,40}}?{HINT}[\w-]{{0,40}})\\*["']?\s{{0,8}}[:=]\s{{0,8}}""",
     re.IGNORECASE,
+)
+_VALUE = re.compile(
+    r"""\\+["'][^"'\\]*|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,&}\]]+""",
 )
 _ADDRESS = r"""[^\s@"'<>()\[\]{},;:=&]"""
 _BY_LOOKS = (
@@ -42,7 +47,7 @@ _BY_LOOKS = (
 )
 _SUSPICIOUS = (
     *(b"@", b"%40", b"eyj", b"bearer", b"secret", b"passw", b"token", b"authori", b"credential"),
-    *(b"api", b"cookie", b"mail", b"\\"),
+    *(b"key", b"jwt", b"pwd", b"cookie", b"mail", b"passphrase", b"passcode", b"\\"),
 )
 """In lower case; what has none of these, nor a known secret, has nothing to mask."""
 
@@ -60,7 +65,7 @@ def secrets_of(settings: Any, *, secret: bool = False) -> Iterator[str]:
     """Yield the texts that go by a secret's name in a configuration of plain values."""
     if isinstance(settings, dict):
         for name, value in settings.items():
-            yield from secrets_of(value, secret=_SECRET_NAME.search(name) is not None)
+            yield from secrets_of(value, secret=_CONFIGURED.search(name) is not None)
     elif isinstance(settings, list | tuple):
         for value in settings:
             yield from secrets_of(value, secret=secret)
@@ -121,7 +126,7 @@ class Redactor:
         """Return a text without what looks like, or is, a secret or an e-mail address."""
         text = self._secrets.sub(MASK, text)
         if ":" in text or "=" in text:
-            text = _SECRET_PAIR.sub(_masked_pair, text)
+            text = _without_pairs(text)
         return text
 
     def _masked(self, value: Any) -> Any:
@@ -179,7 +184,7 @@ class Redactor:
         else:
             parts = [
                 f"{json.dumps(self.text(name), ensure_ascii=False)}: "
-                + (_MASKED if _SECRET_NAME.search(name) else self._json(each, depth + 1))
+                + (_MASKED if is_secret_name(name) else self._json(each, depth + 1))
                 for name, each in value.items()
             ]
             text = f"{{{', '.join(parts)}}}"
@@ -217,8 +222,22 @@ def _read(content: bytes) -> Any:
     return _Unreadable(_ESCAPE.sub(_unescaped, text))
 
 
-def _masked_pair(match: re.Match[str]) -> str:
-    return match[1] + (_MASKED if match[2].startswith('"') else MASK)
+def _without_pairs(text: str) -> str:
+    """Mask what follows the name of a secret; a value that is not masked may hold another pair."""
+    parts: list[str] = []
+    at = 0
+    for found in _PAIR.finditer(text):
+        if found.start() < at or not _names_a_secret(text, found):
+            continue
+        if (value := _VALUE.match(text, found.end())) is not None:
+            parts += text[at : found.end()], _MASKED if value[0].startswith('"') else MASK
+            at = value.end()
+    return "".join([*parts, text[at:]])
+
+
+def _names_a_secret(text: str, pair: re.Match[str]) -> bool:
+    name, before = pair[1], text[pair.start() - 1 : pair.start()]
+    return is_secret_name(name) or (before == "\\" and is_secret_name(name[1:]))  # as in \ntoken
 
 
 def _unescaped(match: re.Match[str]) -> str:
