@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from playsmart_gateway.config import Config
+from playsmart_gateway.config import Config, with_game
 from playsmart_gateway.console import demo
 from playsmart_gateway.dialects import ALL, load_config
 from playsmart_gateway.errors import ConfigError
@@ -82,4 +82,4 @@ def with_examples(config: Config) -> Config:
     """Return ``config`` with what examples and the demo are for, unless it has its own."""
     for dialect in ALL:
         config = dialect.with_examples(config)
-    return demo.with_game(config)
+    return with_game(config, demo.GAME)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import click
 import msgspec
 
 from playsmart_gateway.app import create_app
-from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.build import (
     allowance_for,
     check,
@@ -18,23 +16,20 @@ from playsmart_gateway.build import (
 )
 from playsmart_gateway.cli.common import (
     config_option,
-    development_secret_file,
     read_config,
     with_development_secret,
     with_examples,
 )
-from playsmart_gateway.config import Config, masked, without_password
+from playsmart_gateway.cli.welcome import announce, example_token
+from playsmart_gateway.config import masked
 from playsmart_gateway.console.access import is_loopback
 from playsmart_gateway.dialects import ALL
-from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
 from playsmart_gateway.output import never_wait_for_readers
-from playsmart_gateway.serve.server import serve
+from playsmart_gateway.serve.server import OnListening, nobody_told, serve
 
 logger = logging.getLogger(__name__)
-
-EXAMPLE_TOKEN_SECONDS = 30 * 86_400
 
 
 @click.command("serve")
@@ -97,7 +92,7 @@ def serve_command(
     token = None
     if developing and at_home:  # what everybody may use stays at home
         config = with_examples(config)
-        token = partial(_example_token, config)
+        token = partial(example_token, config)
     make_app = partial(
         create_app,
         config,
@@ -114,13 +109,14 @@ def serve_command(
         logger.warning("%s: is the one of the manual, everybody can read it", key)
     for doubt in (each for dialect in ALL for each in dialect.doubts(config)):
         logger.warning(doubt.warning)
+    on_listening: OnListening = nobody_told
     if developing:
-        click.echo(_welcome(config, made))
+        on_listening = partial(announce, config, made=made, is_at_home=at_home)
     if app is not None:
-        context.exit(serve(app, config))
+        context.exit(serve(app, config, on_listening))
     from playsmart_gateway.serve.supervisor import supervise  # not needed by a single process
 
-    context.exit(supervise(config, make_app))
+    context.exit(supervise(config, make_app, on_listening))
 
 
 @click.command("check-config")
@@ -132,50 +128,3 @@ def check_config_command(config_path: Path | None) -> None:
     click.echo(json.dumps(masked(config), indent=2))
     if not config.auth.has_keys:
         click.echo("note: no keys are configured; serve will need --dev", err=True)
-
-
-def _welcome(config: Config, made: bool) -> str:
-    """Tell a developer where things are, with a request to paste into another terminal."""
-    from playsmart_gateway.dialects.playsmart.openapi import PLAYER
-
-    token = _example_token(config)
-    body = (
-        f'{{"user_id": "{PLAYER}", "game_id": "com.example.stackblaster", "events": ['
-        '{"type": "LevelCompleted", "timestamp": "2026-04-22T14:30:00+00:00", '
-        '"customdata": {"level": 5, "score": 4800}}]}'
-    )
-    url = f"http://{config.server.host}:{config.server.port}"
-    database = without_password(config.storage.database_url).removeprefix("sqlite:///")
-    return f"""
-Development mode. The secret is {"new, random and" if made else "the one"} kept in
-{development_secret_file(config)} (mode 0600).
-Events go to {database}, relation "events".
-
-Watch requests as they come: {url}/inspector, and what they add up to: {url}/dashboard
-
-Paste this into another terminal:
-
-curl -i {url}/ingest/events \\
-  -H 'Authorization: Bearer {token}' \\
-  -H 'Content-Type: application/json' \\
-  -d '{body}'
-
-Or try everything in a browser: {url}/docs, or play: {url}/demo
-{"" if config.of(Lynes).auth else _HOW_TO_KEEP_LYNES_APART.format(url=url)}"""
-
-
-_HOW_TO_KEEP_LYNES_APART = """
-Lynes (POST {url}/event) is for your servers. Before players get tokens, give it keys that they
-have not, in a configuration, and mint its tokens with `playsmart-gateway token --lynes`:
-
-[lynes.auth]
-secret = "..."  # what `openssl rand -hex 32` prints
-"""
-
-
-def _example_token(config: Config, player: str = "") -> str:
-    from playsmart_gateway.dialects.playsmart.openapi import PLAYER  # it has all of the examples
-
-    secret = config.auth.secret
-    assert secret is not None
-    return mint(player or PLAYER, secret=secret, ttl_seconds=EXAMPLE_TOKEN_SECONDS, now=time.time())

@@ -339,6 +339,13 @@ def replaced(config: Config, table: DialectSection) -> Config:
     return msgspec.structs.replace(config, dialects=tables)
 
 
+def with_game(config: Config, game: Game) -> Config:
+    """Return ``config`` with this game, too, unless it has one of that id."""
+    if any(each.id == game.id for each in config.games):
+        return config
+    return msgspec.structs.replace(config, games=(*config.games, game))
+
+
 def masked(config: Config) -> dict[str, Any]:
     """Return the effective configuration as plain values, secrets replaced by asterisks."""
     plain = msgspec.to_builtins(config)

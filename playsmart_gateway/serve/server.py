@@ -59,6 +59,14 @@ OTHER_FILES = 256
 """Open files beside connections: journal, store, files for logs, connections to engines."""
 
 
+OnListening = Callable[[int], None]
+"""Is told the port, once, when whoever asks there is answered."""
+
+
+def nobody_told(_: int) -> None:
+    """Tell nobody."""
+
+
 class Server(uvicorn.Server):
     """Adds the sweep of ``slots``, and treats any second signal as "at once".
 
@@ -72,6 +80,7 @@ class Server(uvicorn.Server):
         slots: Slots,
         *,
         on_signal: Callable[[bool], None],
+        on_listening: OnListening = nobody_told,
         worker: Peer | None = None,
     ) -> None:
         super().__init__(config)
@@ -79,6 +88,7 @@ class Server(uvicorn.Server):
         self._slots = slots
         self._worker = worker
         self._on_signal = on_signal
+        self._on_listening = on_listening
         self._arrived: deque[int] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
@@ -108,6 +118,7 @@ class Server(uvicorn.Server):
             gate.open()
             self._gates.append(gate)
         say_where(self, self._listeners)
+        self._on_listening(self._listeners[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what was begun; what is not whole gets half of the time that answers have."""
@@ -191,10 +202,11 @@ class Server(uvicorn.Server):
             self._slots.sweep(SWEEP_PARTS)
 
 
-def serve(app: Application, config: Config) -> int:
+def serve(app: Application, config: Config, on_listening: OnListening = nobody_told) -> int:
     """Serve ``app`` until a signal, then drain; returns the exit code of the process.
 
     0: everything accepted is stored. 1: something is not, or a part of the gateway died.
+    A worker listens nowhere itself, and tells ``on_listening`` nothing.
 
     Raises:
         GatewayError: the store could not be opened.
@@ -222,6 +234,7 @@ def serve(app: Application, config: Config) -> int:
         ),
         gateway.slots,
         on_signal=on_signal,
+        on_listening=on_listening,
         worker=gateway.worker,
     )
 

@@ -47,7 +47,15 @@ from playsmart_gateway.serve.acceptor import (
     Acceptor,
     listen,
 )
-from playsmart_gateway.serve.server import HURRY, OTHER_FILES, allow_files, ignore_hangup, serve
+from playsmart_gateway.serve.server import (
+    HURRY,
+    OTHER_FILES,
+    OnListening,
+    allow_files,
+    ignore_hangup,
+    nobody_told,
+    serve,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +80,10 @@ class MakeApp(Protocol):
         ...
 
 
-def supervise(config: Config, make_app: MakeApp) -> int:
+def supervise(config: Config, make_app: MakeApp, on_listening: OnListening = nobody_told) -> int:
     """Run ``config.server.workers`` workers until a signal, and return the exit code.
+
+    ``on_listening`` is told the port when the first of them serves.
 
     0: everything that was accepted is stored. 1: something is not. Else that of a worker that could
     not start; it has said why.
@@ -93,7 +103,7 @@ def supervise(config: Config, make_app: MakeApp) -> int:
             config.server.max_connections + OTHER_FILES
         )  # some are taken back from the dead
         listener = stack.enter_context(listen(config.server.host, config.server.port))
-        return _Supervisor(config, make_app, listener, hold).supervise()
+        return _Supervisor(config, make_app, listener, hold, on_listening).supervise()
 
 
 def _nothing() -> None:
@@ -132,8 +142,10 @@ class _Supervisor:
         make_app: MakeApp,
         listener: socket.socket,
         hold_journal: Callable[[], None],
+        on_listening: OnListening,
     ) -> None:
         workers = config.server.workers
+        self._on_listening: OnListening | None = on_listening
         self._hold_journal = hold_journal
         self._config = config
         self._make_app = make_app
@@ -218,6 +230,9 @@ class _Supervisor:
             if life.due_at is not None and life.due_at <= now:
                 self._start(life, now)
         if self._lives[0].has_served and self._stopping_since is None:
+            if self._on_listening is not None:
+                self._on_listening(self._address[1])
+                self._on_listening = None
             for life in self._lives:
                 if life.pid is None and life.due_at is None:
                     life.due_at = now

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,7 +26,6 @@ from tests import ROOT
 from tests.support import warm
 from tests.support.commands import invoke
 from tests.support.polling import PATIENCE_SECONDS
-from tests.support.ports import free_port
 from tests.support.process import SECRET, RunningGateway, StartGateway, clean_environment
 from tests.support.uploads import make_upload
 
@@ -205,76 +203,6 @@ def test_serve_reads_the_file_that_it_is_given(start_gateway: StartGateway, tmp_
     running = start_gateway("--config", "gateway.toml", secret=None)
     assert running.post(make_upload("ada"), sub="ada").is_success
     assert running.stop() == 0
-
-
-# --- development mode ----------------------------------------------------------------------------
-
-
-def secret_file(folder: Path) -> Path:
-    return folder / "data" / "dev-secret"
-
-
-def test_development_mode_makes_a_secret_for_its_owner_alone_and_keeps_it(
-    start_gateway: StartGateway, tmp_path: Path
-) -> None:
-    running = start_gateway("--dev", secret=None)
-    assert stat.S_IMODE(secret_file(tmp_path).stat().st_mode) == 0o600
-    secret = secret_file(tmp_path).read_text().strip()
-    assert len(secret) >= 32
-    assert secret not in running.log
-    running.told("new, random")
-    running.secret = secret
-    assert running.post(make_upload("ada"), sub="ada").is_success
-    assert running.stop() == 0
-    running = start_gateway("--dev", secret=None)
-    assert secret_file(tmp_path).read_text().strip() == secret
-    assert "new, random" not in running.log
-    assert running.stop() == 0
-
-
-def test_the_request_that_development_mode_prints_works_when_pasted(
-    start_gateway: StartGateway,
-) -> None:
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
-    running = start_gateway("--dev", "--port", str(free_port()), secret=None)
-    request = re.search(r"^curl -i .*?(?=\n\n|\n20)", running.log, re.DOTALL | re.MULTILINE)
-    assert request
-    finished = subprocess.run(
-        ["/bin/bash"], input=request[0] + "\n", capture_output=True, text=True, check=True
-    )
-    head, _, body = finished.stdout.partition("\n\n")
-    assert head.startswith("HTTP/1.1 202 ")
-    assert body == '{"success": true, "message": "accepted:1 buffered:1"}'
-    assert running.stop() == 0
-    (event,) = running.events_after(0)
-    assert (event["user_id"], event["type"]) == ("device-abc-123", "LevelCompleted")
-
-
-@pytest.mark.parametrize("is_apart", [False, True])
-def test_development_mode_advises_keys_for_lynes_until_they_are_apart(
-    start_gateway: StartGateway, is_apart: bool
-) -> None:
-    settings = {"LYNES__AUTH__AUDIENCE": "lynes"} if is_apart else {}
-    running = start_gateway("--dev", secret=None, **settings)
-    assert ("[lynes.auth]" in running.log) is not is_apart
-    assert running.stop() == 0
-
-
-def test_development_mode_leaves_configured_keys_alone(
-    start_gateway: StartGateway, tmp_path: Path
-) -> None:
-    running = start_gateway("--dev")
-    assert running.post(make_upload("ada"), sub="ada").is_success
-    assert running.stop() == 0
-    assert not secret_file(tmp_path).exists()
-    assert "Development mode" not in running.log
-
-
-def test_the_secret_of_development_mode_is_not_used_without_it(run: Run, tmp_path: Path) -> None:
-    secret_file(tmp_path).parent.mkdir()
-    secret_file(tmp_path).write_text(SECRET)
-    assert run("serve", "--port", "0").returncode == 2
 
 
 # --- secrets ----------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import pytest
 from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.cli.common import with_examples
-from playsmart_gateway.config import Auth, Buffer, Config, Journal, Storage
-from playsmart_gateway.console.demo import GAME, with_game
+from playsmart_gateway.config import Auth, Buffer, Config, Game, Journal, Storage, with_game
+from playsmart_gateway.console.demo import GAME
 from tests.support.in_process import in_process
 from tests.support.polling import until
 from tests.support.process import SECRET
@@ -108,4 +108,5 @@ async def test_all_that_the_page_loads_is_there_and_links_lead_to_it(
 
 
 def test_a_game_that_is_configured_stays_as_it_is() -> None:
-    assert with_game(with_game(CONFIG)).games == (GAME,)
+    own = Game(id=GAME.id, coins_enabled=False)
+    assert with_game(with_game(CONFIG, own), GAME).games == (own,)

@@ -98,7 +98,7 @@ async def test_in_development_mode_the_page_has_a_token_of_the_example_player(
     secret = (gateway.folder / "data" / "dev-secret").read_text("utf-8").strip()
     caller = await open_verifier(secret=secret).verify(token.encode())
     assert caller.subject == PLAYER
-    gateway.told(f"{gateway.url.rpartition(':')[0]}:0/docs")
+    gateway.told(f"{gateway.url}/docs")
 
 
 def test_everything_the_page_needs_is_here(gateway: RunningGateway) -> None:

@@ -4,16 +4,7 @@
 client for TypeScript send what happens in it, over a network that its buttons break.
 """
 
-import msgspec
-
-from playsmart_gateway.config import Config, Game
+from playsmart_gateway.config import Game
 
 GAME = Game(id="com.example.tower", coins_enabled=True, reward_fixed_amount=10)
 """What it plays; a level pays ten coins, as the page says."""
-
-
-def with_game(config: Config) -> Config:
-    """Return ``config`` with the game of the demo, unless it has that."""
-    if any(game.id == GAME.id for game in config.games):
-        return config
-    return msgspec.structs.replace(config, games=(*config.games, GAME))

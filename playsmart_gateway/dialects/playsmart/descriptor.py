@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from playsmart_gateway.config import Game, with_game
 from playsmart_gateway.dialects.descriptor import Dialect, Host, Opened
 from playsmart_gateway.errors import ConfigError
 
@@ -91,8 +92,11 @@ class _PlaySmart(Dialect):
         return openapi.PIECE, openapi_reads.PIECE, openapi_accounts.PIECE
 
     def with_examples(self, config: Config) -> Config:
+        from playsmart_gateway.dialects.playsmart.openapi import COINS, GAME
+
         accounts = msgspec.structs.replace(config.accounts, enabled=True)
-        return msgspec.structs.replace(config, accounts=accounts)
+        game = Game(id=GAME, coins_enabled=True, reward_fixed_amount=COINS)
+        return with_game(msgspec.structs.replace(config, accounts=accounts), game)
 
 
 def _misfits(auth: Auth) -> Iterator[str]:

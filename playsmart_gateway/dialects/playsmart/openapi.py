@@ -31,12 +31,16 @@ TOKEN_REFUSED = refusal(401, "There is no token, or it does not say who you are.
 PLAYER = "device-abc-123"
 """The player of all examples."""
 
-_GAME = "com.example.stackblaster"
+GAME = "com.example.stackblaster"
+"""The game of all examples."""
+
+COINS = 10
+"""What a completed level of it pays where the examples are there to try."""
 
 UPLOADS: dict[str, Any] = {
     "a batch of three": {
         "user_id": PLAYER,
-        "game_id": _GAME,
+        "game_id": GAME,
         "events": [
             {
                 "type": "LevelCompleted",
@@ -58,7 +62,7 @@ UPLOADS: dict[str, Any] = {
     },
     "a completed level": {
         "user_id": PLAYER,
-        "game_id": _GAME,
+        "game_id": GAME,
         "events": [
             {
                 "type": "LevelCompleted",
@@ -69,7 +73,7 @@ UPLOADS: dict[str, Any] = {
     },
     "an event of your own": {
         "user_id": PLAYER,
-        "game_id": _GAME,
+        "game_id": GAME,
         "events": [
             {
                 "type": "Custom",
