@@ -50,6 +50,7 @@ from playsmart_gateway.http.request_frame import (
     RequestFrame,
     SlashRedirect,
 )
+from playsmart_gateway.lake import job as lake
 from playsmart_gateway.manual import pages as manual
 from playsmart_gateway.openapi import page as docs
 from playsmart_gateway.peers.peer import Peer
@@ -202,9 +203,7 @@ def application(
             coins_source=PLAYSMART if pays_coins else "",
             worker=worker,
         ),
-        *dashboard.routes(
-            gateway, gate, endpoints, sources, Desk(config.storage.database_url), gateway.wall
-        ),
+        *dashboard.routes(gateway, gate, endpoints, sources, _desk(config), gateway.wall),
         *catalogue.routes(gateway, gate, expected_of(config), gateway.wall),
     ]
     if development_token is not None:
@@ -229,6 +228,14 @@ def application(
     )
     app.state.gateway = gateway
     return app
+
+
+def _desk(config: Config) -> Desk:
+    """Return where questions are answered: from the lake if there is one."""
+    job = lake.job_for(config)
+    if job is None:
+        return Desk(config.storage.database_url)
+    return Desk(job.database_url, job.lake_url, lake.ANSWERING)
 
 
 def limited_keys(config: Config, dialects: Sequence[Dialect] = ALL) -> int:

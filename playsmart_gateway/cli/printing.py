@@ -1,14 +1,16 @@
 """What commands print for people and machines; texts of players are made harmless on the way."""
 
+import csv
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from playsmart_gateway.cli.harmless import (
     harmless,
+    harmless_cell,
     harmless_json,
 )
 
@@ -20,13 +22,17 @@ __all__ = [
     "Show",
     "console_for_tables",
     "harmless",
+    "print_csv",
     "print_json",
+    "print_table",
     "progress_bar",
     "raw_option",
     "say",
     "shown",
 ]
 
+CELL_WIDTH = 60
+TABLE_WIDTH = 200
 Show = Callable[[str], str]
 """Makes a text of a player what is shown of it."""
 
@@ -82,3 +88,36 @@ def say(text: str, *, err: bool = False) -> None:
 def print_json(value: Any, *, err: bool = False) -> None:
     """Print a value as JSON on a line, in which nothing can do anything to a terminal."""
     click.echo(harmless_json(json.dumps(value).encode()), err=err)
+
+
+def print_csv(names: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool) -> None:
+    """Print rows as CSV, in which a spreadsheet calculates nothing unless they are ``raw``."""
+    show = str if raw else harmless_cell
+    writer = csv.writer(sys.stdout)
+    writer.writerow([show(each) for each in names])
+    for row in rows:
+        writer.writerow([show(_text(each)) for each in row])
+
+
+def print_table(names: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool) -> None:
+    """Print rows as a table; numbers are on the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    show, listed = shown(raw=raw), list(rows)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for place, name in enumerate(names):
+        is_number = bool(listed) and all(isinstance(row[place], int | float) for row in listed)
+        table.add_column(
+            Text(show(name)), overflow="ellipsis", max_width=CELL_WIDTH, no_wrap=True,
+            justify="right" if is_number else "left",
+        )  # fmt: skip
+    for row in listed:
+        table.add_row(*(Text(show(_text(each))[: CELL_WIDTH + 1]) for each in row))
+    console_for_tables(TABLE_WIDTH).print(table)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import csv
-import json
 import math
 import os
 import resource
@@ -20,14 +18,13 @@ import click
 from playsmart_gateway.cli.arguments import Seconds
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.formats import whole_file
-from playsmart_gateway.cli.harmless import harmless_cell
 from playsmart_gateway.cli.lake import required_job
 from playsmart_gateway.cli.printing import (
-    console_for_tables,
+    print_csv,
     print_json,
+    print_table,
     raw_option,
     say,
-    shown,
 )
 from playsmart_gateway.lake.job import Job
 from playsmart_gateway.stores.open import open_store
@@ -40,8 +37,6 @@ SPARE_BYTES = 4_294_967_296
 """Of addresses, beside the memory that DuckDB may have: what goes beyond is no question."""
 
 GRACE_SECONDS = 2.0
-CELL_WIDTH = 60
-TABLE_WIDTH = 200
 
 
 @click.command("query")
@@ -110,7 +105,7 @@ def query_command(
     elif as_json:
         _print_json(answer)
     else:
-        print_rows = _print_csv if as_csv else _print_table
+        print_rows = print_csv if as_csv else print_table
         print_rows(answer.table.column_names, _rows(answer), raw=raw)
     if not answer.is_whole:
         say(f"note: these are the first {limit:,} rows; there are more (--limit)", err=True)
@@ -173,12 +168,6 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def _print_json(answer: "Answer") -> None:
     print_json(
         {
@@ -189,24 +178,3 @@ def _print_json(answer: "Answer") -> None:
             "stored_up_to": answer.end,
         }
     )
-
-
-def _print_csv(names: list[str], rows: Iterator[list[Any]], *, raw: bool) -> None:
-    show = str if raw else harmless_cell
-    writer = csv.writer(sys.stdout)
-    writer.writerow([show(each) for each in names])
-    for row in rows:
-        writer.writerow([show(_text(each)) for each in row])
-
-
-def _print_table(names: list[str], rows: Iterator[list[Any]], *, raw: bool) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    show = shown(raw=raw)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in names:
-        table.add_column(Text(show(name)), overflow="ellipsis", max_width=CELL_WIDTH, no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(show(_text(each))[: CELL_WIDTH + 1]) for each in row))
-    console_for_tables(TABLE_WIDTH).print(table)

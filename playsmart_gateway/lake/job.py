@@ -17,6 +17,9 @@ from playsmart_gateway.logs import LogFormat, LogLevel
 PACKAGES = ("pyarrow", "duckdb", "fsspec")
 """Of the extra."""
 
+ANSWERING = "playsmart_gateway.lake.answering"
+"""The module that answers a question from a lake, in a process of its own."""
+
 _SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss")
 _PARAMETERS = {"endpoint_override", "region", "scheme"}
 

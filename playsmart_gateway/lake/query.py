@@ -111,13 +111,13 @@ def _prepare(
         "allowed_paths": [place.address(each.name) for each in manifest.files],
     }
     if not place.is_folder:
-        db.register_filesystem(_file_system(place))
+        db.register_filesystem(file_system(place))
     for name, value in settings.items():
-        db.execute(f"SET {name} = {_literal(value)}")
+        db.execute(f"SET {name} = {literal(value)}")
     branches = []
     for number, properties in enumerate(manifest.properties):
         files = [place.address(each.name) for each in manifest.files if each.properties == number]
-        source = f"read_parquet({_literal(files)}, hive_types = {{'day': DATE, 'game': VARCHAR}})"
+        source = f"read_parquet({literal(files)}, hive_types = {{'day': DATE, 'game': VARCHAR}})"
         branches.append((source, "day", properties))
     for number, (table, properties) in enumerate(tail):
         db.register(f"tail_{number}", table)
@@ -180,7 +180,7 @@ def _answer(db: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -> pyarrow.
         timer.cancel()
 
 
-def _file_system(place: Place) -> Any:
+def file_system(place: Place) -> Any:
     """Return the object store as DuckDB takes one."""
     from fsspec.implementations.arrow import ArrowFSWrapper  # for what is in no folder
 
@@ -194,10 +194,10 @@ def _file_system(place: Place) -> Any:
     return Files(place.files)
 
 
-def _literal(value: bool | str | Sequence[str]) -> str:
+def literal(value: bool | str | Sequence[str]) -> str:
     """Return a value as SQL has it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
-    return "[" + ", ".join(map(_literal, value)) + "]"
+    return "[" + ", ".join(map(literal, value)) + "]"

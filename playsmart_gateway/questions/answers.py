@@ -8,7 +8,9 @@ RETAINED = (1, 3, 7, 14, 30)
 MAX_LEVELS = 200
 MAX_NAMES = 200
 MAX_GROUPS = 100
-"""Rows of one table; the largest are kept."""
+MAX_VALUES = 50
+MAX_BESIDE = 8
+"""Rows of one table, or columns; the largest are kept."""
 
 
 class Figures(msgspec.Struct):
@@ -103,13 +105,14 @@ class VersionRow(msgspec.Struct):
 class Counted(msgspec.Struct, kw_only=True):
     """How far an answer goes: all that was received up to then is in it.
 
-    ``looked_at`` are events that were looked at one by one. Not ``complete``, time or room ended
-    before the events did.
+    ``looked_at`` are events that were looked at one by one, those of the lake if it is
+    ``from_lake``, and behind them those of the store. Not ``complete``, time or room ended first.
     """
 
     counted_up_to: str | None
     complete: bool = True
     looked_at: int = 0
+    from_lake: bool = False
 
 
 class ReportAnswer(Counted, kw_only=True):
@@ -157,4 +160,59 @@ class ReturnAnswer(Counted, kw_only=True):
     cohorts: list[Cohort]
 
 
-Answer = ReportAnswer | FunnelAnswer | ReturnAnswer
+class ValueRow(msgspec.Struct):
+    """Events that say one value, None if they say nothing; ``before`` are those of the time before.
+
+    ``periods`` has those of each period, ``beside`` those that say each value of the other property
+    that is listed.
+    """
+
+    value: str | None
+    events: int
+    players: int
+    before: int
+    periods: list[int]
+    beside: list[int]
+
+
+class Bin(msgspec.Struct):
+    """Numbers from ``least`` on, below ``most``; the first and the last bin have all beyond."""
+
+    least: float
+    most: float
+    events: int
+    before: int
+
+
+class Numbers(msgspec.Struct):
+    """Of events that say a number; ``mean_before`` is that of the time before."""
+
+    events: int
+    sum: float
+    mean: float
+    median: float
+    least: float
+    most: float
+    mean_before: float | None
+    bins: list[Bin]
+
+
+class ValuesAnswer(Counted, kw_only=True):
+    """See ``asked.Values``; ``starts`` are the first days of the periods.
+
+    ``rows`` are the most frequent of ``distinct`` values; ``beside`` are the values of the other
+    property that are told apart. There are ``numbers`` if most that say something say one.
+    """
+
+    starts: list[str]
+    events: int
+    events_before: int
+    players: int
+    players_before: int
+    distinct: int
+    rows: list[ValueRow]
+    beside: list[str | None]
+    numbers: Numbers | None
+
+
+Answer = ReportAnswer | FunnelAnswer | ReturnAnswer | ValuesAnswer

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,6 +15,7 @@ from playsmart_gateway.errors import ConfigError
 MAX_PERIODS = 120
 MAX_STEPS = 6
 MAX_WITHIN_DAYS = 90
+MAX_WHERE = 5
 
 Text = Annotated[str, msgspec.Meta(max_length=256)]
 Meaning = Literal["platform", "app_version", "country"]
@@ -32,7 +33,9 @@ class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Span(msgspec.Struct, kw_only=True, frozen=True, dict=True, forbid_unknown_fields=True):
     """Whole periods of a ``zone`` from that of the day ``first`` to that of the day ``last``.
 
-    A week begins on Monday. Events are in them ``by`` when they were received, or happened.
+    A week begins on Monday. Events are in them ``by`` when they were received, or happened. Only
+    those count ``where`` something is said: by their player of a meaning, by themselves of any
+    other property.
     """
 
     first: date
@@ -41,6 +44,7 @@ class Span(msgspec.Struct, kw_only=True, frozen=True, dict=True, forbid_unknown_
     zone: Annotated[str, msgspec.Meta(max_length=64)] = "UTC"
     by: Literal["received", "happened"] = "received"
     game: Text | None = None
+    where: Annotated[dict[Text, Text], msgspec.Meta(max_length=MAX_WHERE)] = {}
 
     def require(self) -> None:
         """Require that it makes sense.
@@ -94,7 +98,7 @@ class Span(msgspec.Struct, kw_only=True, frozen=True, dict=True, forbid_unknown_
         return [n for n, length in enumerate(lengths) for _ in range(length)]
 
     @property
-    def before(self) -> "Span":
+    def before(self) -> Self:
         """As many periods, just before."""
         first = self.days[0]
         for _ in self.days[1:]:
@@ -104,12 +108,8 @@ class Span(msgspec.Struct, kw_only=True, frozen=True, dict=True, forbid_unknown_
 
 
 class Report(Span, frozen=True, tag="report"):
-    """Everything at once. Only players and events that say so count ``where`` something is said.
+    """Everything at once; ``one_by_one`` event by event, though there are sums."""
 
-    What is asked ``one_by_one`` is counted event by event, though there are sums.
-    """
-
-    where: dict[Meaning, Text] = {}
     one_by_one: bool = False
 
     @property
@@ -136,7 +136,15 @@ class Return(Span, frozen=True, tag="return"):
     again: Mark | None = None
 
 
-Asked = Report | Funnel | Return
+class Values(Span, frozen=True, tag="values"):
+    """What events with a ``mark``, or all, say in a ``property``, and ``beside`` it in another."""
+
+    property: Text
+    mark: Mark | None = None
+    beside: Text | None = None
+
+
+Asked = Report | Funnel | Return | Values
 
 
 def moment(day: date, zone: ZoneInfo) -> str:

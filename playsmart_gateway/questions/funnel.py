@@ -3,10 +3,9 @@
 from array import array
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import median
-from time import monotonic
 
 from playsmart_gateway.questions.answers import (
     RETAINED,
@@ -15,10 +14,18 @@ from playsmart_gateway.questions.answers import (
     ReturnAnswer,
     StepRow,
 )
-from playsmart_gateway.questions.asked import MAX_STEPS, Funnel, Mark, Return, Span
-from playsmart_gateway.questions.events import MAX_PLAYERS, Looked, early
-from playsmart_gateway.questions.store import end_of_piece, ids_between
-from playsmart_gateway.stores.sql.database import Transaction
+from playsmart_gateway.questions.asked import MAX_STEPS, MEANINGS, Funnel, Mark, Return, Span
+from playsmart_gateway.questions.looking import (
+    Company,
+    conditions_of,
+    events_of,
+    needed,
+    read_names,
+    wanted_of,
+)
+from playsmart_gateway.questions.said import Names
+from playsmart_gateway.questions.sources import Looked, Query, Sources, Wanted, pieces
+from playsmart_gateway.questions.tally import MAX_PLAYERS
 
 EVENTS_PER_READ = 100_000
 MAX_SEEN = 10_000_000
@@ -26,24 +33,24 @@ MAX_SEEN = 10_000_000
 
 _MICROSECONDS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RECEIVED = """
-    SELECT (SELECT received_at FROM events WHERE events.event_id = newest)
-    FROM (SELECT max(event_id) AS newest FROM event_rows WHERE event_id <= $1) AS found
-"""
+Done = tuple[str, str, int]
+"""Who did what when: a bit for each mark."""
+
 Seen = Mapping[str, "array[int]"]
 """Of each player, what was done when: microseconds, and below them a bit for each mark."""
 
 
-async def funnel(reading: Transaction, asked: Funnel, until: float) -> FunnelAnswer:
+async def funnel(sources: Sources, asked: Funnel, until: float) -> FunnelAnswer:
     """Return it, of what is looked at until the monotonic clock says so.
 
     The first step is in the span; those after it may be behind it.
 
     Raises:
         SinkUnavailable: the store cannot be read.
+        LakeError: the lake cannot be read.
     """
-    looked = Looked()
-    seen = await _look(reading, asked, asked.steps, until, looked, to_the_end=True)
+    looked = Looked(until)
+    seen = await _look(sources, asked, asked.steps, looked, to_the_end=True)
     within = asked.within_days * 86_400 * _MICROSECONDS
     begin, end = _microseconds(asked.moments[0]), _microseconds(asked.moments[-1])
     took: list[list[int]] = [[] for _ in asked.steps]
@@ -51,6 +58,7 @@ async def funnel(reading: Transaction, asked: Funnel, until: float) -> FunnelAns
         for step, microseconds in enumerate(walk(marks, len(asked.steps), within, begin, end)):
             took[step].append(microseconds)
     return FunnelAnswer(
+        from_lake=sources.lake is not None,
         counted_up_to=looked.upto,
         complete=looked.complete,
         looked_at=looked.events,
@@ -91,15 +99,16 @@ def walk(seen: Sequence[int], steps: int, within: int, begin: int, end: int) -> 
     return best
 
 
-async def comes_back(reading: Transaction, asked: Return, until: float) -> ReturnAnswer:
+async def comes_back(sources: Sources, asked: Return, until: float) -> ReturnAnswer:
     """Return it, of what is looked at until the monotonic clock says so.
 
     Raises:
         SinkUnavailable: the store cannot be read.
+        LakeError: the lake cannot be read.
     """
-    looked = Looked()
+    looked = Looked(until)
     marks = (asked.start, asked.again)
-    seen = await _look(reading, asked, marks, until, looked, to_the_end=False)
+    seen = await _look(sources, asked, marks, looked, to_the_end=False)
     cohorts = [Cohort(f"{day}", 0, [[0, 0] for _ in RETAINED]) for day in asked.days[:-1]]
     begins = [_microseconds(moment) for moment in asked.day_moments]
     today = (datetime.now(asked.tz).date() - asked.days[0]).days
@@ -122,6 +131,7 @@ async def comes_back(reading: Transaction, asked: Return, until: float) -> Retur
                 sums[0] += 1
                 sums[1] += first + after in again
     return ReturnAnswer(
+        from_lake=sources.lake is not None,
         counted_up_to=looked.upto,
         complete=looked.complete,
         looked_at=looked.events,
@@ -130,60 +140,69 @@ async def comes_back(reading: Transaction, asked: Return, until: float) -> Retur
 
 
 async def _look(
-    reading: Transaction,
+    sources: Sources,
     span: Span,
     marks: Sequence[Mark | None],
-    until: float,
     looked: Looked,
     *,
     to_the_end: bool,
 ) -> Seen:
     """Return who did what when; to the end of what is stored, or of the span if that will do."""
     seen: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
-    query, values = _query(span, marks)
-    first = early(span.moments[0]) if span.by == "happened" else span.moments[0]
-    is_open = to_the_end or span.by == "happened"
-    after, end = await ids_between(reading, first, None if is_open else span.moments[-1])
+    names = await read_names(sources.reading)
+    wanted = wanted_of(span, needed(names, span.where), to_the_end=to_the_end)
+    found = _of_some if span.where else _of_all
     kept = 0
-    while after < end and monotonic() < until and kept < MAX_SEEN and len(seen) < MAX_PLAYERS:
-        async with reading() as db:
-            upto = await end_of_piece(db, after, end, EVENTS_PER_READ)
-            rows = await db.fetch(query, after, upto, span.game, *values)
-            ((last,),) = await db.fetch(_RECEIVED, upto)
-        for user_id, when, which in rows:
-            seen[user_id].append(_microseconds(when) << MAX_STEPS | which)
-        kept += len(rows)
-        looked.upto = last or looked.upto
-        after = upto
-    looked.events, looked.complete = kept, after >= end
+    async for user_id, when, which in found(sources, span, marks, wanted, looked, names):
+        if kept >= MAX_SEEN or (user_id not in seen and len(seen) >= MAX_PLAYERS):
+            looked.complete = False
+            return seen
+        seen[user_id].append(_microseconds(when) << MAX_STEPS | which)
+        kept += 1
     return seen
 
 
-def _query(span: Span, marks: Sequence[Mark | None]) -> tuple[str, list[str]]:
-    """Return a query of who did which of these marks when, and its parameters from ``$4`` on."""
-    values: list[str] = []
-
-    def given(value: str) -> str:
-        values.append(value)
-        return f"${len(values) + 3}"
-
-    def condition(mark: Mark | None) -> str:
-        if mark is None:
-            return "1 = 1"
-        name = "" if mark.name is None else f" AND custom_event_name = {given(mark.name)}"
-        return f"type = {given(mark.type)}{name}"
-
-    conditions = [condition(mark) for mark in marks]
+async def _of_all(
+    sources: Sources,
+    span: Span,
+    marks: Sequence[Mark | None],
+    wanted: Wanted,
+    looked: Looked,
+    _: Names,
+) -> AsyncIterator[Done]:
+    """Yield who did which of these marks when."""
+    conditions, values = conditions_of(marks)
     bits = " + ".join(
         f"CASE WHEN {each} THEN {1 << n} ELSE 0 END" for n, each in enumerate(conditions)
     )
     when = "received_at" if span.by == "received" else "adjusted_at"
-    query = f"""
+    text = f"""
         SELECT user_id, {when}, {bits} FROM events
         WHERE event_id > $1 AND event_id <= $2 AND game_id = coalesce($3, game_id)
               AND user_id <> '' AND ({" OR ".join(conditions)})
     """  # noqa: S608 - values are parameters
-    return query, values
+    query = Query(text, text, EVENTS_PER_READ, values)
+    async for piece in pieces(sources, query, wanted, looked):
+        for row in piece.rows:
+            yield row
+
+
+async def _of_some(
+    sources: Sources,
+    span: Span,
+    marks: Sequence[Mark | None],
+    wanted: Wanted,
+    looked: Looked,
+    names: Names,
+) -> AsyncIterator[Done]:
+    """Yield the same of those who are asked for: each event is looked at, as they may say so."""
+    company = Company(span.where, names)
+    everything = any(key in MEANINGS for key in span.where)
+    async for event in events_of(sources, wanted, looked, () if everything else marks):
+        is_theirs = bool(event.user_id) and company.has(event, event.data())
+        bits = sum(1 << n for n, mark in enumerate(marks) if is_theirs and event.has(mark))
+        if bits:
+            yield event.user_id, event.at(span), bits
 
 
 def _microseconds(when: str) -> int:

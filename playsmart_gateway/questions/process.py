@@ -8,15 +8,17 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
 
 import msgspec
 
-from playsmart_gateway.errors import ConfigError, GatewayError, SinkUnavailable
-from playsmart_gateway.questions import events, funnel, sums
+from playsmart_gateway.errors import ConfigError, GatewayError, LakeError, SinkUnavailable
+from playsmart_gateway.questions import events, funnel, sums, values
 from playsmart_gateway.questions.answers import Answer
-from playsmart_gateway.questions.asked import Asked, Funnel, Report
+from playsmart_gateway.questions.asked import Asked, Funnel, Report, Values
+from playsmart_gateway.questions.sources import Lake, Sources
 from playsmart_gateway.stores.open import open_questions
 
 SECONDS = 20.0
@@ -31,43 +33,57 @@ WAITING = 4
 NICE = 10
 
 
+MODULE = __name__ if __name__ != "__main__" else "playsmart_gateway.questions.process"
+"""Whose ``main`` is run for a question."""
+
+
 class Question(msgspec.Struct, forbid_unknown_fields=True):
-    """What is asked, of the store at ``url``."""
+    """What is asked, of the store at ``url``, and of the lake at ``lake_url`` if there is one."""
 
     url: str
     asked: Asked
     seconds: float = SECONDS
+    lake_url: str | None = None
 
 
 class Busy(GatewayError):
     """Too many ask at once."""
 
 
-async def answer(question: Question) -> Answer:
+async def answer(question: Question, lake: Lake | None = None) -> Answer:
     """Answer it in this process.
 
     Raises:
         ConfigError: it makes no sense, or is of a store that cannot be asked.
         SinkUnavailable: the store cannot be read now.
+        LakeError: the ``lake`` cannot be read now.
     """
     asked = question.asked
     asked.require()
     until = monotonic() + question.seconds
     async with open_questions(question.url) as reading:
+        sources = Sources(reading, lake)
         if isinstance(asked, Funnel):
-            return await funnel.funnel(reading, asked, until)
+            return await funnel.funnel(sources, asked, until)
+        if isinstance(asked, Values):
+            return await values.values(sources, asked, until)
         if not isinstance(asked, Report):
-            return await funnel.comes_back(reading, asked, until)
+            return await funnel.comes_back(sources, asked, until)
         if asked.has_sums:
-            return await sums.report(reading, asked, until)
-        return await events.report(reading, asked, until)
+            return await sums.report(sources, asked, until)
+        return await events.report(sources, asked, until)
 
 
 class Desk:
-    """Has one question after another answered, each by a process of its own."""
+    """Has one question after another answered, each by a process of its own, that of ``module``.
 
-    def __init__(self, url: str) -> None:
+    It reads the store at ``url``, and the lake at ``lake_url`` if there is one.
+    """
+
+    def __init__(self, url: str, lake_url: str | None = None, module: str = MODULE) -> None:
         self._url = url
+        self._lake_url = lake_url
+        self._module = module
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -85,13 +101,14 @@ class Desk:
         self._waiting += 1
         try:
             async with self._turn:
-                return await self._answer(msgspec.json.encode(Question(self._url, asked)))
+                question = Question(self._url, asked, lake_url=self._lake_url)
+                return await self._answer(msgspec.json.encode(question))
         finally:
             self._waiting -= 1
 
     async def _answer(self, question: bytes) -> bytes:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", __name__),
+            *(sys.executable, "-m", self._module),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
@@ -109,14 +126,14 @@ class Desk:
         raise SinkUnavailable(problem or "the process that looks ended")
 
 
-def main() -> int:
-    """Answer what standard input asks; 1, with what is wrong, if it cannot be answered."""
+def main(answered: Callable[[Question], Coroutine[Any, Any, Answer]] = answer) -> int:
+    """Have what standard input asks ``answered``; 1, with what is wrong, if it cannot be."""
     with contextlib.suppress(OSError):
         os.nice(NICE)
     question: Any = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
     try:
-        found = msgspec.json.encode(asyncio.run(answer(question)))
-    except (ConfigError, SinkUnavailable) as error:
+        found = msgspec.json.encode(asyncio.run(answered(question)))
+    except (ConfigError, SinkUnavailable, LakeError) as error:
         sys.stdout.write(str(error))
         return 1
     sys.stdout.buffer.write(found)

@@ -1,5 +1,6 @@
 """What an event says of itself in its customdata: as the views and the sums read it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,7 +9,12 @@ from playsmart_gateway.stores.sql.rollup import MAX_LEVEL_LENGTH
 
 MAX_PRICE = 1e9
 MAX_PRICE_LENGTH = 12
+MAX_AMOUNT = 1e18
 MAX_TEXT = 40
+MAX_VALUE = 100
+"""Characters of a value by which it is known."""
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _LARGEST, _LEAST = 1.7e308, 1e-300
 
 
@@ -24,6 +30,10 @@ class Names(dict[str, str]):
     def of(self, game_id: str) -> "Names":
         """Return those of a game."""
         return self._games.get(game_id, self)
+
+    def all(self) -> set[str]:
+        """Return every name that some game has given."""
+        return {name for names in self._games.values() for name in names.values()}
 
     def __missing__(self, meaning: str) -> str:
         """Return the usual name."""
@@ -41,11 +51,10 @@ def said(data: Mapping[str, Any], names: Mapping[str, str], meaning: str) -> str
 
 
 def price_of(value: object) -> float | None:
-    """Return a price: a number, or the text of one."""
+    """Return a price: a number, or the text of one; that of a refund is below zero."""
     if isinstance(value, str):
-        is_one = value.isascii() and value.replace(".", "", 1).isdigit()
-        ends = len(value) <= MAX_PRICE_LENGTH and "." not in (value[:1], value[-1:])
-        return float(value) if is_one and ends else None
+        is_one = len(value) <= MAX_PRICE_LENGTH and _NUMBER.fullmatch(value)
+        return float(value) if is_one else None
     number = number_of(value)
     return number if number is not None and abs(number) <= MAX_PRICE else None
 
@@ -76,3 +85,28 @@ def level_of(level: object) -> str | None:
         return "0"
     is_whole = abs(number) < 9.2e18 and number.is_integer()
     return str(int(number)) if is_whole else f"{number:.15g}"
+
+
+def text_of(value: object) -> str | None:
+    """Return how a value is told apart from others; None if nothing is said.
+
+    A number is written as that of a level; of lists and objects only that they are there.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value[:MAX_VALUE]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return level_of(value) or str(value)[:MAX_VALUE]
+    return "{...}" if isinstance(value, Mapping) else "[...]"
+
+
+def amount_of(value: object) -> float | None:
+    """Return the number that a value is, or whose text it is; None if it is none."""
+    if isinstance(value, str):
+        is_one = len(value) <= MAX_TEXT and _NUMBER.fullmatch(value)
+        return float(value) if is_one else None
+    number = number_of(value)
+    return number if number is not None and abs(number) <= MAX_AMOUNT else None

@@ -5,7 +5,10 @@ from datetime import date
 from time import monotonic
 from typing import Any
 
+import msgspec
+
 from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.events.batch import PLAYSMART
 from playsmart_gateway.questions.answers import (
     MAX_LEVELS,
     MAX_NAMES,
@@ -20,10 +23,11 @@ from playsmart_gateway.questions.answers import (
     ReportAnswer,
     VersionRow,
 )
-from playsmart_gateway.questions.asked import Report, Span, place
+from playsmart_gateway.questions.asked import Mark, Report, Span, place
+from playsmart_gateway.questions.looking import events_of, needed, read_names, wanted_of
 from playsmart_gateway.questions.purchases import Sold, add_up, largest
-from playsmart_gateway.questions.store import end_of_piece, ids_between
-from playsmart_gateway.stores.sql.database import Transaction
+from playsmart_gateway.questions.sources import Looked, Query, Sources, pieces
+from playsmart_gateway.questions.tally import sold_of
 
 MAX_SOLD = 1_000_000
 """Rows of purchases, each some hundred bytes; of more there is no report."""
@@ -88,13 +92,17 @@ _NAMES = """
 """
 
 
-async def report(reading: Transaction, asked: Report, until: float) -> ReportAnswer:
+async def report(sources: Sources, asked: Report, until: float) -> ReportAnswer:
     """Return it; names are counted until then by the monotonic clock, or for a while.
+
+    Purchases and names are read of the lake, if there is one, as it may have what the store has
+    deleted.
 
     Raises:
         SinkUnavailable: the store cannot be read, or has more purchases than fit.
+        LakeError: the lake cannot be read.
     """
-    before = asked.before
+    before, reading = asked.before, sources.reading
     first, last = f"{asked.days[0]}", f"{asked.days[-1]}"
 
     async def ask(query: str, *parameters: Any) -> Sequence[Any]:
@@ -103,8 +111,10 @@ async def report(reading: Transaction, asked: Report, until: float) -> ReportAns
             return await db.fetch(query, *parameters)
 
     ((counted,),) = await ask(_COUNTED)
-    begin, end = before.moments[0], asked.moments[-1]
-    rows = await ask(_PURCHASES, begin, end, asked.game)
+    if sources.lake is None:
+        rows = await ask(_PURCHASES, before.moments[0], asked.moments[-1], asked.game)
+    else:
+        rows = await _purchases(sources, asked, until)
     if len(rows) > MAX_SOLD:
         raise SinkUnavailable("there are too many purchases", hint="Ask for a shorter time.")
     periods, total, groups = await _figures(ask, asked, rows)
@@ -118,9 +128,10 @@ async def report(reading: Transaction, asked: Report, until: float) -> ReportAns
     ((given, taken),) = await ask(_COINS, first, last)
     ((held, holders),) = await ask(_HELD)
     until = min(until, monotonic() + NAMES_SECONDS)
-    names, complete = await count_names(reading, asked, until)
+    names, complete = await count_names(sources, asked, until)
     return ReportAnswer(
         source="sums",
+        from_lake=sources.lake is not None,
         counted_up_to=counted,
         periods=periods,
         before=periods_before,
@@ -202,15 +213,27 @@ def _cohorts(asked: Report, rows: Sequence[Sequence[Any]]) -> list[Cohort]:
     return found
 
 
-async def count_names(reading: Transaction, span: Span, until: float) -> tuple[list[NameRow], bool]:
+async def _purchases(sources: Sources, asked: Report, until: float) -> list[tuple[Any, ...]]:
+    """Return what the view has of purchases, of the lake and what is behind it."""
+    names, looked = await read_names(sources.reading), Looked(until)
+    whole = msgspec.structs.replace(asked, first=asked.before.first)
+    wanted = wanted_of(whole, needed(names))
+    found: list[tuple[Any, ...]] = []
+    async for event in events_of(sources, wanted, looked, [Mark("IAPPurchase")]):
+        if event.source == PLAYSMART and len(found) <= MAX_SOLD:
+            sold = sold_of(event, event.data(), names, 0)
+            found.append((event.received_at[:10], *sold[1:]))
+    if not looked.complete:
+        raise SinkUnavailable("there are too many purchases", hint="Ask for a shorter time.")
+    return found
+
+
+async def count_names(sources: Sources, span: Span, until: float) -> tuple[list[NameRow], bool]:
     """Return the events of each type and name, and whether they are of the whole span."""
     counts: dict[tuple[str, str | None], int] = {}
-    after, end = await ids_between(reading, span.moments[0], span.moments[-1])
-    while after < end and monotonic() < until:
-        async with reading() as db:
-            upto = await end_of_piece(db, after, end, NAMES_PER_STEP)
-            for kind, name, events in await db.fetch(_NAMES, after, upto, span.game):
-                counts[kind, name] = counts.get((kind, name), 0) + events
-        after = upto
+    query, looked = Query(_NAMES, _NAMES, NAMES_PER_STEP), Looked(until)
+    async for piece in pieces(sources, query, wanted_of(span), looked):
+        for kind, name, events in piece.rows:
+            counts[kind, name] = counts.get((kind, name), 0) + events
     names = sorted(counts, key=lambda key: -counts[key])[:MAX_NAMES]
-    return [NameRow(*key, counts[key]) for key in names], after >= end
+    return [NameRow(*key, counts[key]) for key in names], looked.complete

@@ -1,6 +1,7 @@
 """``report``: the numbers of the page, in a terminal."""
 
 import asyncio
+import csv
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from playsmart_gateway.cli import commands
+from playsmart_gateway.cli.report import WHAT
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.stores.open import open_store
 from tests.support.counted import MONDAY, batch, keeper, row
@@ -58,3 +60,59 @@ def test_what_makes_no_sense_is_a_mistake_in_what_was_asked(url: str) -> None:
     ended = report(url, "--from", "2026-03-02", "--to", "2026-03-01")
     assert isinstance(ended.exception, ConfigError)
     assert str(ended.exception) == "first: is after last"
+
+
+def test_what_events_say_has_a_line_for_each_value(url: str) -> None:
+    ended = report(url, *DAYS, "--property", "currency", "--type", "IAPPurchase", "--csv")
+    assert ended.stdout.splitlines() == ["currency,events,players,before", "EUR,1,1,0"]
+    ended = report(url, *DAYS, "--property", "price", "--beside", "currency", "--csv")
+    assert ended.stdout.splitlines() == [
+        "price,events,players,before,currency (nothing),currency EUR",
+        "(nothing),2,2,0,2,0",
+        "4.99,1,1,0,0,1",
+    ]
+    assert "numbers: mean 4.99, median 4.99" in ended.stderr
+
+
+def test_revenue_and_retention_are_tables_of_their_own(url: str) -> None:
+    ended = report(url, *DAYS, "--what", "revenue", "--csv")
+    assert ended.stdout.splitlines()[:2] == [
+        "from,EUR,purchases,unpriced,payers,conversion %,EUR a player",
+        "2026-03-02,4.99,1,0,1,50.0,2.495",
+    ]
+    ended = report(url, *DAYS, "--what", "retention", "--csv")
+    assert ended.stdout.splitlines() == [
+        "from,new,D1 %,D3 %,D7 %,D14 %,D30 %", "2026-03-02,2,0.0,0.0,0.0,0.0,0.0",
+    ]  # fmt: skip
+    assert report(url, *DAYS, "--what", "country", "--csv").stdout.splitlines() == [
+        "country,EUR,purchases,payers", "unknown,4.99,1,1",
+    ]  # fmt: skip
+
+
+def test_who_says_something_else_is_not_counted(url: str) -> None:
+    ended = report(url, *DAYS, "--where", "currency=EUR", "--json")
+    assert json.loads(ended.stdout)["total"]["events"] == 1
+    ended = report(url, *DAYS, "--where", "currency=USD", "--json")
+    assert json.loads(ended.stdout)["total"]["events"] == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        (("--where", "platform"), "must be NAME=VALUE"),
+        (("--beside", "platform"), "go with --property"),
+        (("--json", "--csv"), "one of --csv and --json"),
+    ],
+)
+def test_what_contradicts_itself_is_a_mistake_of_whoever_types(
+    url: str, told: tuple[str, ...], problem: str
+) -> None:
+    ended = report(url, *DAYS, *told)
+    assert (ended.exit_code, problem in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("what", sorted(WHAT))
+def test_each_table_has_as_many_cells_as_headings(url: str, what: str) -> None:
+    ended = report(url, *DAYS, "--what", what, "--csv")
+    assert ended.exit_code == 0
+    assert len({len(line) for line in csv.reader(ended.stdout.splitlines())}) == 1

@@ -72,7 +72,9 @@ async def test_who_has_no_token_asks_nothing(tmp_path: Path) -> None:
     [
         "", "{", "[]", {}, {"type": "report"}, {**ASKED, "type": "sql"}, {**ASKED, "url": "x"},
         {**ASKED, "last": "2026-03-01"}, {**ASKED, "zone": "Nowhere"}, {**ASKED, "by": "luck"},
-        {**ASKED, "first": "1026-03-01"}, {**ASKED, "where": {"user_id": "ada"}},
+        {**ASKED, "first": "1026-03-01"}, {**ASKED, "where": {"mode": 1}},
+        {**ASKED, "where": {f"p{n}": "x" for n in range(6)}},
+        {**ASKED, "type": "values"}, {**ASKED, "type": "values", "property": "x" * 257},
         {**ASKED, "game": "x" * 257}, {**ASKED, "type": "funnel", "steps": []},
         {**ASKED, "type": "funnel", "steps": [{"type": "a"}] * 7},
         {**ASKED, "type": "funnel", "steps": [{"type": "a"}] * 2, "within_days": 0},

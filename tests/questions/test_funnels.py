@@ -95,6 +95,24 @@ async def test_by_when_it_happened_what_came_late_is_in_the_funnel(database_url:
         assert [step.players for step in found.steps] == players
 
 
+async def test_only_those_who_say_so_are_in_a_funnel(database_url: str) -> None:
+    phone, other = row("AppOpen", None, platform="ios"), row("AppOpen", None, platform="android")
+    hard, easy = row("Custom", "boss", mode="hard"), row("Custom", "boss", mode="easy")
+    story = {"ada": [phone, hard], "bob": [other, hard], "eve": [phone, easy], "tim": [row(), hard]}
+    async with open_store(database_url) as sink:
+        await sink.write(
+            [batch(n, who, MONDAY, *each) for n, (who, each) in enumerate(story.items())]
+        )
+    boss, day = {"type": "Custom", "name": "boss"}, "2026-03-02"
+    asked = {"type": "funnel", "first": day, "last": day, "steps": [boss, {"type": "AppOpen"}]}
+    for where, players in (({}, 4), ({"platform": "ios"}, 2), ({"mode": "hard"}, 3),
+                           ({"platform": "ios", "mode": "hard"}, 1)):  # fmt: skip
+        found = await ask(database_url, **asked, where=where)
+        assert found.steps[0].players == players
+        back = await ask(database_url, type="return", first=day, last=day, start=boss, where=where)
+        assert back.cohorts[0].players == players
+
+
 async def test_who_comes_back_to_an_event_is_told_by_days(database_url: str) -> None:
     boss, other = row("Custom", "boss"), row("Custom", "other")
     story = [

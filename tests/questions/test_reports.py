@@ -15,58 +15,15 @@ from hypothesis import strategies as st
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
 from playsmart_gateway.questions.answers import RETAINED, Figures, Period, ReportAnswer
 from playsmart_gateway.questions.asked import MAX_PERIODS, Report
-from playsmart_gateway.questions.events import MAX_CUSTOMDATA
+from playsmart_gateway.questions.looking import MAX_CUSTOMDATA
 from playsmart_gateway.questions.process import Question, answer
 from playsmart_gateway.questions.purchases import Sold, add_up
 from playsmart_gateway.stores.open import open_store
-from tests.support.counted import MONDAY, batch, keeper, row
-from tests.support.figures import follow_to_the_end
+from tests.questions.played import STORY, Story, fill
+from tests.support.counted import MONDAY, batch, row
 from tests.support.stores import empty, for_all, select
 
 SHARED = ("periods", "before", "total", "total_before", "active", "levels_game", "levels", "names")
-ROWS = st.one_of(
-    st.builds(
-        lambda price, currency, country: row(
-            "IAPPurchase", None, price=price, currency=currency, country=country, platform="ios"
-        ),
-        st.sampled_from([1, 2.5, "4.99", ".5", "x", -1, True, None]),
-        st.sampled_from(["EUR", "usd", "euro", None]),
-        st.sampled_from(["de", "AT", "Narnia", None]),
-    ),
-    st.builds(row, st.sampled_from(["AppOpen", "AdImpression"])),
-    st.builds(lambda name: row("Custom", name), st.sampled_from(["Jump", "Fall"])),
-    st.builds(
-        lambda kind, level: row(kind, None, level=level, duration_seconds=5),
-        st.sampled_from(["LevelCompleted", "GameEnd"]),
-        st.sampled_from([1, 2, 10, 2.5, "boss"]),
-    ),
-)
-STORY = st.lists(
-    st.tuples(
-        st.sampled_from(["ada", "bob", "eve", "tim"]),
-        st.integers(0, 24 * 60),
-        st.integers(-30, 30),
-        st.sampled_from(["a", "b"]),
-        st.lists(ROWS, min_size=1, max_size=4),
-    ),
-    min_size=1,
-    max_size=14,
-)
-Story = list[tuple[str, int, int, str, list[Any]]]
-
-
-async def fill(url: str, story: Story) -> None:
-    """Events come in the order of time, and happened some hours before or after."""
-    await empty(url)
-    batches = []
-    for n, (user, hours, off, game, rows) in enumerate(sorted(story, key=lambda each: each[1])):
-        at = MONDAY + timedelta(hours=hours)
-        happened = f"{at + timedelta(hours=off):%Y-%m-%dT%H:%M:%SZ}"
-        moved = [[kind, name, happened, data] for kind, name, _, data in rows]
-        batches.append(batch(n, user, at, *moved, game=game))
-    async with open_store(url) as sink, keeper(sink) as figures:
-        await sink.write(batches)
-        await follow_to_the_end(figures)
 
 
 async def ask(url: str, **asked: Any) -> ReportAnswer:
@@ -198,7 +155,7 @@ def begin(day: date, period: str) -> date:
 
 def price_of(price: object) -> float | None:
     if isinstance(price, str):
-        return 4.99 if price == "4.99" else None
+        return {"4.99": 4.99, "-4.99": -4.99}.get(price)
     return float(price) if type(price) in (int, float) else None  # type: ignore[arg-type]
 
 
