@@ -24,6 +24,8 @@ from playsmart_gateway.build import (
 from playsmart_gateway.catalogue.configured import expected_of
 from playsmart_gateway.config import Config
 from playsmart_gateway.config.verifier import verifier_for
+from playsmart_gateway.console import home as home_page
+from playsmart_gateway.console import shell
 from playsmart_gateway.console.access import (
     Home,
     OperatorGate,
@@ -186,28 +188,39 @@ def application(
     pages = {each.PATH: each.TITLE for each in (dashboard, catalogue, inspector_pages)}
     if development_token is not None:
         pages[demo.PATH] = demo.TITLE
-    links = pages if gate.opens else {}
-    links |= {path: text for each in dialects for path, text in each.links.items()}
+    pages = pages if gate.opens else {}
+    taken = {path: text for each in dialects for path, text in each.links.items()}
+    around = shell.shell_for(operators=gate.opens, demo=development_token is not None).frame
     sources = {each.name: each.shown_as for each in dialects if each.shown_as}
     own_routes = [
-        *ops.routes(gateway, links, of_process=worker is None),
-        *docs.routes(
-            lambda: [piece for each in dialects for piece in each.pieces()], development_token, home
+        *ops.routes(
+            gateway,
+            pages | taken,
+            home_page.page(pages, taken, around),
+            of_process=worker is None,
         ),
-        *manual.routes(),
+        *shell.routes(),
+        *docs.routes(
+            lambda: [piece for each in dialects for piece in each.pieces()],
+            development_token,
+            home,
+            around,
+        ),
+        *manual.routes(around),
         *inspector_pages.routes(
             gateway.inspector,
             gate,
             Redactor(secrets_of(msgspec.to_builtins(config))),
             gateway.inspected,
+            around,
             coins_source=PLAYSMART if pays_coins else "",
             worker=worker,
         ),
-        *dashboard.routes(gateway, gate, endpoints, sources, _desk(config), gateway.wall),
-        *catalogue.routes(gateway, gate, expected_of(config), gateway.wall),
+        *dashboard.routes(gateway, gate, endpoints, sources, _desk(config), around, gateway.wall),
+        *catalogue.routes(gateway, gate, around, expected_of(config), gateway.wall),
     ]
     if development_token is not None:
-        own_routes += demo.routes(gate, development_token, gateway.reader)
+        own_routes += demo.routes(gate, development_token, gateway.reader, around)
     app = Application(
         routes=[*own_routes, *(route for each in opened for route in each.routes)],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},

@@ -4,12 +4,12 @@ It reports and decides nothing.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Protocol
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway import __version__
@@ -21,7 +21,7 @@ LINKS = {
     "/docs": "the API explained, to try out",
     "/openapi.json": "the same for programs (OpenAPI 3.1)",
 }
-_PROBES = {
+PROBED = {
     "/healthz": "is the process alive",
     "/readyz": "does it take events and can it store them",
     "/metrics": "Prometheus metrics",
@@ -43,12 +43,18 @@ class Observed(Protocol):
         ...
 
 
-def routes(observed: Observed, links: Mapping[str, str], *, of_process: bool = True) -> list[Route]:
+def routes(
+    observed: Observed,
+    links: Mapping[str, str],
+    page: Callable[[Request], Awaitable[Response]],
+    *,
+    of_process: bool = True,
+) -> list[Route]:
     """Return the operational routes; ``/`` has the ``links`` of others among its own.
 
-    The metrics are also ``of_process`` if there is only one.
+    A browser gets the ``page`` there. The metrics are also ``of_process`` if there is only one.
     """
-    all_links = {**LINKS, **links, **_PROBES}
+    all_links = {**LINKS, **links, **PROBED}
 
     @cache
     def exposed() -> Callable[[], Response]:
@@ -58,7 +64,7 @@ def routes(observed: Observed, links: Mapping[str, str], *, of_process: bool = T
 
     async def home(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(_home_page(all_links))
+            return await page(request)
         return _json({"name": "playsmart_gateway", "version": __version__, "links": all_links})
 
     async def healthz(_: Request) -> Response:
@@ -85,18 +91,3 @@ def routes(observed: Observed, links: Mapping[str, str], *, of_process: bool = T
 
 def _json(content: object) -> Response:
     return Response(json.dumps(content), media_type="application/json")
-
-
-def _home_page(links: Mapping[str, str]) -> str:
-    items = "".join(
-        f'<li><a href="{path}"><code>{path}</code></a> {what}</li>' for path, what in links.items()
-    )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<title>playsmart_gateway</title><style>:root{color-scheme:light dark}"
-        "body{font:1rem/1.6 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}"
-        "li{margin:.4rem 0}</style>"
-        f"<h1>playsmart_gateway</h1><p>Version {__version__}. Takes batches of game events and "
-        f"stores them, exactly once, in SQL.</p><ul>{items}</ul></html>"
-    )

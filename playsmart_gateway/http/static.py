@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -20,6 +20,10 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 """Of a page that anybody may read: no inline script or style, in nobody's frame."""
+
+
+Frame = Callable[[str, str], str]
+"""Makes a document of the path of a page and what is its own; see ``console.shell``."""
 
 
 class Asset(NamedTuple):

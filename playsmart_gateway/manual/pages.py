@@ -1,4 +1,4 @@
-"""``/manual`` and ``/manual/CHAPTER``: the chapters as pages, without a script and the internet.
+"""``/manual`` and ``/manual/CHAPTER``: the chapters as pages, which need no script and no internet.
 
 Markdown becomes HTML by ``markdown-it-py`` when a chapter is first asked for, in a thread, and is
 kept. HTML in a chapter would be shown as text.
@@ -6,7 +6,7 @@ kept. HTML in a chapter would be shown as text.
 
 import asyncio
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from playsmart_gateway.http.static import SECURITY_HEADERS, Asset
+from playsmart_gateway.http.static import SECURITY_HEADERS, Asset, Frame
 from playsmart_gateway.manual import CHAPTERS, Heading, headings, read
 
 PATH = "/manual"
@@ -23,11 +23,13 @@ _STYLE = "manual.css"
 _HERE = Path(__file__).parent
 
 
-def routes() -> list[Route]:
-    """Return the list of chapters, the chapters, and their style."""
+def routes(frame: Frame) -> list[Route]:
+    """Return the list of chapters, the chapters, and their style; pages are in the ``frame``."""
+    index_page = cache(partial(_index, frame))
+    chapter_page = cache(partial(_chapter, frame))
 
     async def index(request: Request) -> Response:
-        return _index().answer(request, SECURITY_HEADERS)
+        return index_page().answer(request, SECURITY_HEADERS)
 
     async def chapter(request: Request) -> Response:
         name = request.path_params["name"]
@@ -35,7 +37,7 @@ def routes() -> list[Route]:
             return _style().answer(request, SECURITY_HEADERS)
         if name not in CHAPTERS:
             raise HTTPException(404)
-        asset = await asyncio.to_thread(_chapter, name)
+        asset = await asyncio.to_thread(chapter_page, name)
         return asset.answer(request, SECURITY_HEADERS)
 
     return [Route(PATH, index), Route(PATH + "/{name}", chapter, include_in_schema=False)]
@@ -46,8 +48,7 @@ def _style() -> Asset:
     return Asset.of((_HERE / _STYLE).read_bytes(), "text/css")
 
 
-@cache
-def _index() -> Asset:
+def _index(frame: Frame) -> Asset:
     items = "".join(
         f'<li><a href="{PATH}/{name}">{name}</a> {escape(about)}</li>'
         for name, about in CHAPTERS.items()
@@ -57,11 +58,10 @@ def _index() -> Asset:
         "<p>The same is printed by <code>playsmart-gateway manual CHAPTER</code>.</p>"
         f'<ul class="chapters">{items}</ul>'
     )
-    return _page("Manual", "", body)
+    return _page(frame, "Manual", "", body)
 
 
-@cache
-def _chapter(name: str) -> Asset:
+def _chapter(frame: Frame, name: str) -> Asset:
     text = read(name)
     found = headings(text)
     body = _html(text, found)
@@ -74,7 +74,7 @@ def _chapter(name: str) -> Asset:
         head, end, rest = body.partition("</h1>\n")
         contents = f"<details><summary>On this page</summary><ul>{sections}</ul></details>\n"
         body = head + end + contents + rest
-    return _page(found[0].title, name, body + "".join(_next(name)))
+    return _page(frame, found[0].title, name, body + "".join(_next(name)))
 
 
 def _next(name: str) -> Iterator[str]:
@@ -83,13 +83,13 @@ def _next(name: str) -> Iterator[str]:
         yield f'<p class="next">Next: <a href="{PATH}/{following}">{following}</a></p>'
 
 
-def _page(title: str, current: str, body: str) -> Asset:
+def _page(frame: Frame, title: str, current: str, body: str) -> Asset:
     here = ' aria-current="page"'
     links = "".join(
         f'<li><a href="{PATH}/{name}"{here if name == current else ""}>{name}</a></li>'
         for name in CHAPTERS
     )
-    page = (_HERE / "page.html").read_text("utf-8")
+    page = frame(f"{PATH}/{current}".rstrip("/"), (_HERE / "page.html").read_text("utf-8"))
     parts = {"<!-- title -->": escape(title), "<!-- chapters -->": links, "<!-- body -->": body}
     for mark, part in parts.items():
         page = page.replace(mark, part, 1)

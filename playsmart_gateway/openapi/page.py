@@ -19,6 +19,7 @@ from playsmart_gateway.console.access import Home
 from playsmart_gateway.http.static import (
     SECURITY_HEADERS,
     Asset,
+    Frame,
     package_folder,
 )
 
@@ -39,11 +40,12 @@ def routes(
     pieces: Callable[[], Sequence["Piece"]],
     development_token: Callable[[], str] | None,
     home: Home,
+    frame: Frame,
 ) -> list[Route]:
     """Return the routes for a document of these pieces, which are asked for when it is.
 
     ``development_token`` mints what the page offers, None in production. Only who asks
-    this machine by a name of ``home`` gets it.
+    this machine by a name of ``home`` gets it. The page is in the ``frame`` of all.
     """
 
     @cache
@@ -59,7 +61,8 @@ def routes(
         token = ""
         if development_token is not None and home.was_asked(request.headers):
             token = _META.format(escape(development_token()))
-        html = (_HERE / "page.html").read_text("utf-8").replace("<!-- token -->", token)
+        html = frame("/docs", (_HERE / "page.html").read_text("utf-8"))
+        html = html.replace("<!-- token -->", token)
         headers = {**SECURITY_HEADERS, "cache-control": "no-store"}
         return Response(html, headers=headers, media_type="text/html")
 

@@ -35,7 +35,7 @@ from tests.support.waves import PATH, WAVES
 
 TOKEN = "a token of operators"
 OUR_FILES = [
-    *("", "/dashboard.css", "/dashboard.js", "/charts.js", "/icon.svg", "/data"),
+    *("", "/dashboard.css", "/dashboard.js", "/charts.js", "/data"),
     *("/report", "/report.js", "/panels.js", "/funnel.js"),
 ]
 LIBRARY = "/plotly.min.js"

@@ -99,7 +99,7 @@ async def test_all_that_the_page_loads_is_there_and_links_lead_to_it(
 ) -> None:
     assert "/demo" in (await client.get("/")).json()["links"]
     page = (await client.get("/demo")).text
-    for path in ("/demo/demo.js", "/demo/demo.css", "/dashboard/dashboard.css"):
+    for path in ("demo/demo.js", "demo/demo.css", "dashboard/dashboard.css"):
         assert f'"{path}"' in page
     script = (await client.get("/demo/demo.js")).text
     for name in ("game.js", "playsmart_client.js"):

@@ -46,6 +46,7 @@ class Client:
             gate,
             Redactor([]),
             UnreadableStore(),
+            lambda _, page: page,
             coins_source="playsmart",
             patience=patience,
         )

@@ -255,4 +255,4 @@ async def test_home_is_a_page_for_a_browser(client: Client) -> None:
     page = await client.http.get("/", headers={"accept": "text/html,*/*;q=0.8"})
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     for path in json.loads((await client.http.get("/")).text)["links"]:
-        assert f'href="{path}"' in page.text
+        assert f'href=".{path}"' in page.text or f"<code>{path}</code>" in page.text

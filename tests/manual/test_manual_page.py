@@ -72,4 +72,6 @@ def test_a_link_to_a_heading_of_another_chapter_leads_there(
     there = "document.readyState === 'complete' && document.querySelector(':target')?.textContent"
     assert wait_until(lambda: ask(browser, there) or None) == "Workers"
     assert browser.current_url == f"{gateway.url}/manual/growing#workers"
-    assert ask(browser, "document.querySelector('[aria-current]').textContent") == "growing"
+    assert (
+        ask(browser, "document.querySelector('.contents [aria-current]').textContent") == "growing"
+    )

@@ -109,7 +109,9 @@ def test_everything_the_page_needs_is_here(gateway: RunningGateway) -> None:
     assert "unsafe" not in policy
     assert "http" not in policy
     assert "<script>" not in page.text
-    for path in re.findall(r'(?:href|src)="(/[^"]+)"', page.text):
+    paths = re.findall(r'(?:href|src)="(?:\./)?((?:docs|shell)/[^"]+)"', page.text)
+    assert len(paths) == 8
+    for path in paths:
         asset = gateway.client.get(path)
         assert asset.status_code == 200
         assert "x-request-id" in asset.headers

@@ -23,6 +23,7 @@ from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
 from playsmart_gateway.errors import SinkError
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.http.ops import Observed
+from playsmart_gateway.http.static import Frame
 from playsmart_gateway.stores.learned import LearnedStore
 
 PATH = "/catalogue"
@@ -51,12 +52,13 @@ class Watched(Observed, Protocol):
 def routes(
     watched: Watched,
     gate: OperatorGate,
+    frame: Frame,
     expected: Expected = NOTHING,
     clock: Callable[[], float] = time.time,
 ) -> list[Route]:
     """Return the page, what belongs to it, and its data; times are by ``clock``.
 
-    What is not as ``expected`` is odd.
+    The page is in the ``frame`` of all. What is not as ``expected`` is odd.
     """
     shelf = None if watched.learned is None else Shelf(watched.learned, clock, expected=expected)
 
@@ -82,7 +84,7 @@ def routes(
         }
         return Response(msgspec.json.encode(content), media_type="application/json")
 
-    answers = {path: _page(name) for path, name in _PAGES.items()}
+    answers = {path: _page(path, name, frame) for path, name in _PAGES.items()}
     answers[f"{PATH}/data"] = data
     return [
         Route(path, guarded(gate, answer), include_in_schema=False)
@@ -149,9 +151,11 @@ class Shelf:
         }
 
 
-def _page(name: str) -> PageEndpoint:
-    content = (Path(__file__).parent / name).read_bytes()
+def _page(path: str, name: str, frame: Frame) -> PageEndpoint:
+    content = (Path(__file__).parent / name).read_text("utf-8")
     media_type = _TYPES[name.rpartition(".")[2]]
+    if media_type == "text/html":
+        content = frame(path, content)
 
     async def answer(_: Request) -> Response:
         return Response(content, headers={"cache-control": "no-cache"}, media_type=media_type)

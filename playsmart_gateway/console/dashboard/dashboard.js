@@ -462,15 +462,27 @@ function setStatus(kind, text) {
 
 // --- asking ---
 
+// The game and the range are in the address, from where the links to other pages take them.
+function restore() {
+  const query = new URLSearchParams(location.search), game = query.get("game");
+  if (game) byId("game").append(el("option", { value: game, selected: true }, game));
+  const range = document.querySelector(`[name=range][value="${CSS.escape(query.get("range") ?? "")}"]`);
+  if (range) range.checked = true;
+}
+
+function chosen() {
+  const query = new URLSearchParams({ range: document.querySelector("[name=range]:checked").value });
+  if (byId("game").value) query.set("game", byId("game").value);
+  return query;
+}
+
 let latest = null, timer = 0, asking = 0;
 
 async function ask() {
   clearTimeout(timer);
   const turn = (asking += 1);
-  const wanted = new URLSearchParams({ range: document.querySelector("[name=range]:checked").value });
-  if (byId("game").value) wanted.set("game", byId("game").value);
   try {
-    const answer = await fetch(`${base}/data?${wanted}`, { cache: "no-store" });
+    const answer = await fetch(`${base}/data?${chosen()}`, { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.status === 401 ? "the operator token is needed: reload the page" : `status ${answer.status}`);
     const view = await answer.json();
     if (turn !== asking) return;
@@ -486,7 +498,11 @@ async function ask() {
 }
 
 build();
-byId("filters").addEventListener("change", ask);
+restore();
+byId("filters").addEventListener("change", () => {
+  history.replaceState(null, "", `?${chosen()}`);
+  ask();
+});
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);

@@ -27,12 +27,19 @@ function asked() {
   return found;
 }
 
+let dated = false;
+
 function restore() {
   const now = Date.now();
   let known = {};
   try { known = JSON.parse(decodeURIComponent(location.hash.slice(1)) || "{}"); } catch { /* somebody's own */ }
+  // Of other pages there is a game, and a range or days; what somebody sent along behind # comes first.
+  const query = new URLSearchParams(location.search), days = { "1h": 1, "24h": 1, "7d": 7, "30d": 30 }[query.get("range")] ?? BACK;
+  const isDay = (text) => (/^\d{4}-\d\d-\d\d$/.test(text ?? "") ? text : null);
+  known = { game: query.get("game"), first: isDay(query.get("from")), last: isDay(query.get("to")), ...known };
+  dated = Boolean(known.first && known.last && !query.get("range"));
   byId("last").value = known.last ?? today(known.zone ?? "UTC");
-  byId("first").value = known.first ?? iso(now - (BACK - 1) * DAY);
+  byId("first").value = known.first ?? iso(now - (days - 1) * DAY);
   byId("zone").value = known.zone ?? "UTC";
   byId("by").value = known.by ?? "received";
   byId("one_by_one").checked = Boolean(known.one_by_one);
@@ -45,6 +52,19 @@ function restore() {
   if (known.zone || known.by || known.where || known.one_by_one) byId("more").open = known.zone !== "UTC" || known.by !== "received" || Boolean(known.where) || Boolean(known.one_by_one);
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
   byId("zones").replaceChildren(...["UTC", own, ...Intl.supportedValuesOf("timeZone")].map((zone) => el("option", { value: zone })));
+}
+
+// What other pages shall show, too: the days only where somebody chose them.
+function kept({ game, first, last }) {
+  const query = new URLSearchParams(location.search);
+  query.delete("game");
+  if (game) query.set("game", game);
+  if (dated) {
+    query.delete("range");
+    query.set("from", first);
+    query.set("to", last);
+  }
+  return query;
 }
 
 // --- words ---
@@ -264,7 +284,7 @@ async function ask() {
   byId("is").hidden = !byId("meaning").value;
   byId("status").className = "status";
   byId("status").textContent = "Counting";
-  history.replaceState(null, "", `#${encodeURIComponent(JSON.stringify(wanted))}`);
+  history.replaceState(null, "", `?${kept(wanted)}#${encodeURIComponent(JSON.stringify(wanted))}`);
   try {
     const answer = await question(wanted);
     if (own !== turn) return;
@@ -289,7 +309,7 @@ async function ask() {
 }
 
 restore();
-byId("filters").addEventListener("change", (event) => { if (event.target.id !== "meaning" || !event.target.value || byId("value").value) ask(); else byId("is").hidden = false; });
+byId("filters").addEventListener("change", (event) => { if (["first", "last"].includes(event.target.id)) dated = true; if (event.target.id !== "meaning" || !event.target.value || byId("value").value) ask(); else byId("is").hidden = false; });
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 fetch("data?range=30d", { cache: "no-store" }).then((answer) => answer.json()).then(({ figures }) => games((figures?.games ?? []).map((each) => each.game_id))).catch(() => {});
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => latest && ask());

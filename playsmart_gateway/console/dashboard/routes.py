@@ -27,7 +27,7 @@ from playsmart_gateway.console.dashboard.window import Recent
 from playsmart_gateway.errors import ConfigError, SinkError
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.http.ops import Observed
-from playsmart_gateway.http.static import Asset, package_folder
+from playsmart_gateway.http.static import Asset, Frame, package_folder
 from playsmart_gateway.questions.asked import Asked
 from playsmart_gateway.questions.process import Busy, Desk
 from playsmart_gateway.stores.contract import Rollups
@@ -44,13 +44,12 @@ MAX_READ = 64
 
 MAX_GAME_ID = 256
 
-_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _PAGES = {
     PATH: "dashboard.html",
     f"{PATH}/dashboard.css": "dashboard.css",
     f"{PATH}/dashboard.js": "dashboard.js",
     f"{PATH}/charts.js": "charts.js",
-    f"{PATH}/icon.svg": "icon.svg",
     f"{PATH}/report": "report.html",
     f"{PATH}/report.js": "report.js",
     f"{PATH}/panels.js": "panels.js",
@@ -70,12 +69,13 @@ def routes(
     ingest_routes: Collection[str],
     sources: Mapping[str, str],
     desk: Desk,
+    frame: Frame,
     clock: Callable[[], float] = time.time,
 ) -> list[Route]:
     """Return the pages, what belongs to them, and their data; times are by ``clock``.
 
     Events of ``sources`` are shown together, by these names; all others by their types. Questions
-    of the report are answered at the ``desk``.
+    of the report are answered at the ``desk``. The pages are in the ``frame`` of all.
     """
     recent = Recent(lambda: watched.report().stats, ingest_routes)
     shelf = None if watched.rollups is None else Shelf(watched.rollups, clock)
@@ -115,7 +115,7 @@ def routes(
             status, problem = 503, str(error)
         return Response(error_body(status, problem), status, media_type="application/json")
 
-    answers = {path: _page(name) for path, name in _PAGES.items()}
+    answers = {path: _page(path, name, frame) for path, name in _PAGES.items()}
     answers |= {
         f"{PATH}/data": data,
         f"{PATH}/report/data": answer,
@@ -186,9 +186,11 @@ def _live(watched: Watched, recent: Recent) -> dict[str, Any]:
     }
 
 
-def _page(name: str) -> PageEndpoint:
-    content = (Path(__file__).parent / name).read_bytes()
+def _page(path: str, name: str, frame: Frame) -> PageEndpoint:
+    content = (Path(__file__).parent / name).read_text("utf-8")
     media_type = _TYPES[name.rpartition(".")[2]]
+    if media_type == "text/html":
+        content = frame(path, content)
 
     async def answer(_: Request) -> Response:
         return Response(content, headers={"cache-control": "no-cache"}, media_type=media_type)

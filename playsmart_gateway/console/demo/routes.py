@@ -18,7 +18,7 @@ from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
 from playsmart_gateway.console.demo import GAME
 from playsmart_gateway.errors import SinkError
 from playsmart_gateway.http.error_body import error_body
-from playsmart_gateway.http.static import Asset
+from playsmart_gateway.http.static import Asset, Frame
 from playsmart_gateway.stores.models import EventFilter
 from playsmart_gateway.stores.readers import Reader
 
@@ -33,8 +33,11 @@ _player = re.compile(r"demo-[0-9a-f]{8,32}").fullmatch
 _place = re.compile(r"[0-9]{1,18}").fullmatch
 
 
-def routes(gate: OperatorGate, mint: Callable[[str], str], reader: Reader) -> list[Route]:
-    """Return the page and what it asks; ``mint`` makes a token for a player."""
+def routes(
+    gate: OperatorGate, mint: Callable[[str], str], reader: Reader, frame: Frame
+) -> list[Route]:
+    """Return the page, in its ``frame``, and what it asks; ``mint`` makes a token for a player."""
+    page = frame(PATH, (_HERE / "demo.html").read_text("utf-8"))
 
     async def token(request: Request) -> Response:
         player = request.query_params.get("player", "")
@@ -61,7 +64,7 @@ def routes(gate: OperatorGate, mint: Callable[[str], str], reader: Reader) -> li
         return _json(told)
 
     answers = {
-        PATH: _file("demo.html", "text/html"),
+        PATH: _asset(page.encode(), "text/html"),
         f"{PATH}/demo.css": _file("demo.css", "text/css"),
         f"{PATH}/demo.js": _file("demo.js", "text/javascript"),
         f"{PATH}/game.js": _file("game.js", "text/javascript"),

@@ -37,7 +37,7 @@ from playsmart_gateway.console.inspector.watcher import (
     Watcher,
 )
 from playsmart_gateway.http.error_body import error_body
-from playsmart_gateway.http.static import SECURITY_HEADERS
+from playsmart_gateway.http.static import SECURITY_HEADERS, Frame
 from playsmart_gateway.peers.peer import Peer
 from playsmart_gateway.stores.readers import CoinReader
 
@@ -70,14 +70,15 @@ def routes(
     gate: OperatorGate,
     redactor: Redactor,
     reader: CoinReader,
+    frame: Frame,
     *,
     coins_source: str,
     patience: Patience = PATIENCE,
     worker: Peer | None = None,
 ) -> list[Route]:
-    """Return the page and its stream; only batches of ``coins_source`` can earn coins.
+    """Return the page, in its ``frame``, and its stream.
 
-    A ``worker`` shows what its siblings see, too.
+    Only batches of ``coins_source`` can earn coins. A ``worker`` shows what its siblings see, too.
     """
     prefix = f"{worker.number}." if worker else ""
     source = Source(inspector, redactor, reader, coins_source, prefix)
@@ -86,7 +87,9 @@ def routes(
 
     def page(path: str) -> Route:
         name, media_type = _FILES[path]
-        content = (folder / name).read_bytes()
+        content = (folder / name).read_text("utf-8")
+        if path == PATH:
+            content = frame(path, content)
 
         async def answer(request: Request) -> Response:
             if (refusal := await gate.refusal(request.headers)) is not None:
