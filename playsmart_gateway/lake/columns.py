@@ -12,9 +12,9 @@ import contextlib
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import chain
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +23,7 @@ from pyarrow import compute
 
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, RUN_BYTES
 from playsmart_gateway.lake.manifest import Kind, Properties
+from playsmart_gateway.lake.shapes import Shape, shapes_of
 from playsmart_gateway.stores.models import StoredEvent
 from playsmart_gateway.stores.readers import BatchName
 
@@ -68,11 +69,7 @@ COMMON = {
 }
 """What all events have; ``adjusted_at`` is null where it is ``occurred_at``."""
 
-SORTED_BY = [(name, "ascending") for name in ("type", "custom_event_name", "occurred_at")]
-
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_NO_PROPERTIES: Mapping[str, Any] = {}
 
 
 class Group(NamedTuple):
@@ -83,8 +80,14 @@ class Group(NamedTuple):
     events: list[StoredEvent]
 
 
-def grouped(events: Iterable[StoredEvent]) -> list[Group]:
+def grouped(events: Sequence[StoredEvent]) -> list[Group]:
     """Return events by game and day of receipt (UTC)."""
+    if not events:
+        return []
+    given = _by_field(events)
+    days = min(given["received_at"])[:10], max(given["received_at"])[:10]
+    if len(set(given["game_id"])) == 1 and days[0] == days[1]:
+        return [Group(given["game_id"][0], days[0], list(events))]
     groups: dict[tuple[str, str], Group] = {}
     for event in events:
         key = event.game_id, event.received_at[:10]
@@ -97,47 +100,44 @@ def grouped(events: Iterable[StoredEvent]) -> list[Group]:
 def table_of(
     events: Sequence[StoredEvent], names: Mapping[int, BatchName], known: Properties
 ) -> tuple[pyarrow.Table, Properties]:
-    """Return events as a table, sorted, and the properties that its columns are of.
+    """Return events as a table, in any order, and the properties that its columns are of.
 
     ``names`` are those of their batches; ``known`` are the properties that are columns already.
     """
-    said = [_properties(event.customdata) for event in events]
-    kinds = {
-        name: Counter(map(type, [values.get(name) for values in said]))
-        for name in [*known, *_candidates(said, known)]
-    }
+    shapes = shapes_of([event.customdata for event in events])
+    kinds: dict[str, Counter[type]] = {}
+    for name in [*known, *_candidates(shapes, known)]:
+        kinds[name] = Counter()
+        for shape in shapes:
+            kinds[name].update(shape.kinds(name))
     properties = _chosen(kinds, known)
-    columns = dict.fromkeys(COMMON) | _common(events, names)
-    misfits: dict[int, list[str]] = {}
+    ordered = [events[place] for shape in shapes for place in shape.places]
+    columns = dict.fromkeys(COMMON) | _common(ordered, names)
+    misfits: list[dict[int, list[str]]] = [{} for _ in shapes]
     for name, kind in properties.items():
-        found = [values.get(name) for values in said]
-        columns[f"{PREFIX}{name}"], places = _column(found, kinds[name], kind)
-        for place in places:
-            misfits.setdefault(place, []).append(name)
-    lifted = properties.keys()
-    left = [
-        event.customdata if not values else _left(event.customdata, values, lifted, misfits.get(n))
-        for n, (event, values) in enumerate(zip(events, said, strict=True))
-    ]
-    columns["customdata"] = pyarrow.array(left, pyarrow.string())
-    return pyarrow.table(columns).sort_by(SORTED_BY), properties
+        pieces = []
+        for shape, strays in zip(shapes, misfits, strict=True):
+            piece, places = _column(shape, name, kind)
+            pieces.append(piece)
+            for place in places:
+                strays.setdefault(place, []).append(name)
+        columns[f"{PREFIX}{name}"] = pyarrow.chunked_array(pieces, TYPES[kind])
+    left = map(_left, shapes, misfits, repeat(properties.keys()))
+    columns["customdata"] = pyarrow.chunked_array(left, pyarrow.string())
+    return pyarrow.table(columns), properties
 
 
-def _properties(customdata: str | None) -> Mapping[str, Any]:
-    """Return what is in customdata; nothing if it cannot be taken apart and put together again."""
-    if customdata is None:
-        return _NO_PROPERTIES
-    try:
-        return _decode(customdata)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return _NO_PROPERTIES
+def _by_field(events: Sequence[StoredEvent]) -> dict[str, Sequence[Any]]:
+    return dict(zip(StoredEvent._fields, zip(*events, strict=True), strict=True))
 
 
-def _candidates(said: Sequence[Mapping[str, Any]], known: Properties) -> list[str]:
+def _candidates(shapes: Sequence[Shape], known: Properties) -> list[str]:
     """Return names that may become columns: the most frequent, as there may be one an event."""
     if len(known) >= MAX_PROPERTIES:
         return []
-    times = Counter(chain.from_iterable(said))
+    times = Counter[str]()
+    for shape in shapes:
+        times.update(shape.times())
     new = (name for name in times if name not in known and _PLAIN.match(name))
     return heapq.nsmallest(MAX_CANDIDATES, new, key=lambda name: (-times[name], name))
 
@@ -170,9 +170,7 @@ def _wider(kind: Kind, seen: Counter[type]) -> Kind:
 def _common(
     events: Sequence[StoredEvent], names: Mapping[int, BatchName]
 ) -> dict[str, pyarrow.Array]:
-    given: dict[str, Sequence[Any]] = dict(
-        zip(StoredEvent._fields, zip(*events, strict=True), strict=True)
-    )
+    given = _by_field(events)
     if given["adjusted_at"] == given["occurred_at"]:  # nobody's clock was wrong
         given["adjusted_at"] = [None] * len(events)
     columns = {}
@@ -195,14 +193,12 @@ def _common(
     return columns
 
 
-def _column(
-    values: list[Any], seen: Counter[type], kind: Kind
-) -> tuple[pyarrow.Array, Sequence[int]]:
-    """Return values as a column, and the places of those that are not in it."""
-    arrow = TYPES[kind]
-    if len(seen) == 1 and seen[type(None)]:
-        return pyarrow.nulls(len(values), arrow), ()
-    if seen.keys() <= _FITTING[kind]:
+def _column(shape: Shape, name: str, kind: Kind) -> tuple[pyarrow.Array, Sequence[int]]:
+    """Return a property as a column, and the places of what is not in it, in the shape."""
+    arrow, values = TYPES[kind], shape.values(name)
+    if values is None:
+        return pyarrow.nulls(len(shape.places), arrow), ()
+    if shape.kinds(name).keys() <= _FITTING[kind]:
         with contextlib.suppress(OverflowError, pyarrow.ArrowInvalid):
             return pyarrow.array(values, arrow), ()
     fitted = [_fitted(kind, value) for value in values]
@@ -231,15 +227,22 @@ def _fitted(kind: Kind, value: Any) -> Any:
 
 
 def _left(
-    customdata: str | None,
-    values: Mapping[str, Any],
-    lifted: AbstractSet[str],
-    misfits: Sequence[str] | None,
-) -> str | None:
-    """Return what is no column's of customdata, to the letter; None if that is nothing."""
-    if misfits is None and values.keys() <= lifted:
-        return None
+    shape: Shape, misfits: Mapping[int, Sequence[str]], lifted: AbstractSet[str]
+) -> pyarrow.Array:
+    """Return what is no column's of customdata, to the letter; null where that is nothing."""
+    if not misfits and shape.names is not None and lifted >= set(shape.names):
+        return pyarrow.nulls(len(shape.places), pyarrow.string())
+    left = []
+    for place, (text, said) in enumerate(zip(shape.texts, shape.said, strict=True)):
+        staying = (said.keys() - lifted).union(misfits.get(place, ()))
+        if said:
+            left.append(_only(text, staying) if staying else None)
+        else:  # or what could not be taken apart
+            left.append(text)
+    return pyarrow.array(left, pyarrow.string())
+
+
+def _only(customdata: str | None, names: AbstractSet[str]) -> str:
     assert customdata is not None
-    staying = (values.keys() - lifted).union(misfits or ())
     raw = _decode_raw(customdata)
-    return msgspec.json.encode({name: raw[name] for name in raw if name in staying}).decode()
+    return msgspec.json.encode({name: raw[name] for name in raw if name in names}).decode()

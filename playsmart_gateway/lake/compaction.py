@@ -13,7 +13,7 @@ import msgspec
 
 from playsmart_gateway.lake.manifest import File, Manifest, with_files
 from playsmart_gateway.lake.place import Place
-from playsmart_gateway.lake.tables import joined, read, write
+from playsmart_gateway.lake.tables import in_order, joined, read, write
 
 FULL_EVENTS = 250_000
 FULL_BYTES = 268_435_456
@@ -49,7 +49,7 @@ def compact(place: Place, manifest: Manifest, now: float | None) -> Manifest | N
         last=max(each.last for each in merging),
         version=manifest.version + 1,
     )
-    written = write(place, file, table)
+    written = write(place, file, in_order(table))
     rest = [each for each in manifest.files if each not in merging]
     return with_files(manifest, rest, [(written, properties)])
 

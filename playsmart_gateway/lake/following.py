@@ -1,46 +1,107 @@
-"""Reads what the store has behind an event, a bounded chunk at a time."""
+"""Reads what the store has behind an event, a bounded chunk at a time, as tables.
 
+Events become columns a piece at a time, and are let go then: a million objects at once are no
+cheaper to make than to take apart, as no cache of a processor holds them.
+"""
+
+import time
+from collections.abc import Callable
 from typing import NamedTuple
+
+import pyarrow
 
 from playsmart_gateway.errors import LakeError
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
-from playsmart_gateway.lake.manifest import Manifest
+from playsmart_gateway.lake.columns import grouped, table_of
+from playsmart_gateway.lake.manifest import Manifest, Properties
 from playsmart_gateway.stores.models import StoredEvent
 from playsmart_gateway.stores.readers import BatchName, LakeReader
 
-CHUNK_BYTES = 33_554_432
-"""Of a chunk, in characters of customdata: what is in memory."""
+CHUNK_BYTES = 134_217_728
+"""Of a chunk, of its tables in memory."""
+
+CHUNK_SECONDS = 10.0
+"""How long a chunk grows: whoever else wants the turn waits for it, be the machine ever so busy."""
+
+PIECE_EVENTS = 5_000
+PIECE_BYTES = 8_388_608
+"""Of a piece, in characters of customdata: what is in memory as objects."""
 
 PAGE_EVENTS = 1_000
 """Of one read of the store, which keeps its log from being emptied: it is short, as whoever reads
 may have to wait for processors."""
 
 
+class Pile(NamedTuple):
+    """Events of one game that were received on one day, ``first`` to ``last`` by id, as tables."""
+
+    game_id: str
+    day: str
+    first: int
+    last: int
+    tables: list[tuple[pyarrow.Table, Properties]]
+
+
 class Chunk(NamedTuple):
-    """The events behind some event up to ``position``, of now ``end``; and their batches by id."""
+    """So many events up to ``position``, of now ``end``; and the batch of the last one.
+
+    ``games`` says which properties of each game are columns from now on.
+    """
 
     position: int
     end: int
-    events: list[StoredEvent]
-    names: dict[int, BatchName]
+    events: int
+    piles: list[Pile]
+    games: dict[str, Properties]
+    batch: BatchName | None
 
 
 async def read_chunk(
-    reader: LakeReader, after: int, max_events: int, max_bytes: int = CHUNK_BYTES
+    reader: LakeReader,
+    manifest: Manifest,
+    max_events: int,
+    max_bytes: int = CHUNK_BYTES,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Chunk:
-    """Return the next ``max_events`` events or so; fewer if they are large."""
-    end = max(after, await reader.newest_event_id())
+    """Return the next ``max_events`` events or so; fewer if they are large, or it takes long."""
+    position, until = manifest.position, clock() + CHUNK_SECONDS
+    end = max(position, await reader.newest_event_id())
+    count = size = 0
+    batch: BatchName | None = None
+    games = dict(manifest.games)
+    piles: dict[tuple[str, str], Pile] = {}
+    while position < end and count < max_events and size < max_bytes and clock() < until:
+        first = position // MAX_EVENTS_PER_BATCH
+        events, position = await _piece(reader, position, end, max_events - count)
+        found = await reader.batch_names(first, position // MAX_EVENTS_PER_BATCH)
+        names = {each.batch_id: each for each in found}
+        batch = names[position // MAX_EVENTS_PER_BATCH]
+        count += len(events)
+        for group in grouped(events):
+            table, properties = table_of(group.events, names, games.get(group.game_id, {}))
+            games[group.game_id] = properties
+            size += table.nbytes
+            key, last = (group.game_id, group.day), group.events[-1].event_id
+            pile = piles.get(key) or Pile(*key, group.events[0].event_id, last, [])
+            pile.tables.append((table, properties))
+            piles[key] = pile._replace(last=last)
+    return Chunk(position, end, count, list(piles.values()), games, batch)
+
+
+async def _piece(
+    reader: LakeReader, after: int, end: int, max_events: int
+) -> tuple[list[StoredEvent], int]:
+    """Return some events, and the id up to which there are no others."""
     position, size = after, 0
     events: list[StoredEvent] = []
-    while position < end and len(events) < max_events and size < max_bytes:
-        limit = min(PAGE_EVENTS, max_events - len(events))
+    most = min(max_events, PIECE_EVENTS)
+    while position < end and len(events) < most and size < PIECE_BYTES:
+        limit = min(PAGE_EVENTS, most - len(events))
         page = await reader.events(after=position, upto=end, limit=limit)
         events += page.events
         size += sum(len(each.customdata or "") for each in page.events)
         position = page.position
-    first, last = after // MAX_EVENTS_PER_BATCH, position // MAX_EVENTS_PER_BATCH
-    names = await reader.batch_names(first, last) if position > after else []
-    return Chunk(position, end, events, {each.batch_id: each for each in names})
+    return events, position
 
 
 async def require_same_store(reader: LakeReader, manifest: Manifest) -> None:

@@ -16,15 +16,15 @@ import pyarrow
 
 from playsmart_gateway.errors import LakeError, QueryError
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
-from playsmart_gateway.lake.columns import COMMON, PREFIX, grouped, table_of
+from playsmart_gateway.lake.columns import COMMON, PREFIX
 from playsmart_gateway.lake.following import read_chunk
 from playsmart_gateway.lake.manifest import Kind, Manifest, Properties, load
 from playsmart_gateway.lake.place import SCHEME, Place
-from playsmart_gateway.lake.tables import wider
+from playsmart_gateway.lake.tables import joined, wider
 from playsmart_gateway.stores.readers import LakeReader
 
 TAIL_EVENTS = 500_000
-TAIL_BYTES = 134_217_728
+TAIL_BYTES = 268_435_456
 """At most so much of what is in no file yet is asked, the oldest: it is in memory."""
 
 MAX_COLUMNS = 1_000
@@ -77,11 +77,8 @@ async def ask(place: Place, reader: LakeReader, sql: str, limits: Limits = LIMIT
     """
     for _ in range(TRIES):
         manifest = load(place) or Manifest()
-        tail = await read_chunk(reader, manifest.position, TAIL_EVENTS, TAIL_BYTES)
-        tables = [
-            table_of(group.events, tail.names, manifest.games.get(group.game_id, {}))
-            for group in grouped(tail.events)
-        ]
+        tail = await read_chunk(reader, manifest, TAIL_EVENTS, TAIL_BYTES)
+        tables = [joined(pile.tables) for pile in tail.piles]
         with contextlib.closing(duckdb.connect()) as db:
             try:
                 _prepare(db, place, manifest, tables, sql, limits)

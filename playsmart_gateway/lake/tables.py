@@ -7,12 +7,13 @@ import pyarrow
 import pyarrow.parquet
 
 from playsmart_gateway.errors import LakeError
-from playsmart_gateway.lake.columns import COMMON, PREFIX, SORTED_BY, TYPES
+from playsmart_gateway.lake.columns import COMMON, PREFIX, TYPES
 from playsmart_gateway.lake.manifest import File, Kind, Properties
 from playsmart_gateway.lake.place import Place
 
 ROW_GROUP_EVENTS = 131_072
 COMPRESSION = "zstd"
+SORTED_BY = [(name, "ascending") for name in ("type", "custom_event_name", "occurred_at")]
 _NUMBERS = {"int", "float"}
 
 
@@ -45,13 +46,18 @@ def read(place: Place, file: File, columns: Sequence[str] | None = None) -> pyar
 def joined(
     tables: Sequence[tuple[pyarrow.Table, Properties]],
 ) -> tuple[pyarrow.Table, Properties]:
-    """Return tables as one, sorted, and the properties that its columns are of."""
+    """Return tables as one, and the properties that its columns are of."""
     properties: Properties = {}
     for _, each in tables:
         for name, kind in each.items():
             properties[name] = wider(properties.get(name, kind), kind)
     alike = [_with_columns(table, properties) for table, _ in tables]
-    return pyarrow.concat_tables(alike).sort_by(SORTED_BY), properties
+    return pyarrow.concat_tables(alike), properties
+
+
+def in_order(table: pyarrow.Table) -> pyarrow.Table:
+    """Return a table as it is in a file: what is asked for together is together."""
+    return table.sort_by(SORTED_BY)
 
 
 def wider(one: Kind, other: Kind) -> Kind:

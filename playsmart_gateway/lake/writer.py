@@ -6,16 +6,15 @@ from collections.abc import Callable
 import msgspec
 
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
-from playsmart_gateway.lake.columns import grouped, table_of
-from playsmart_gateway.lake.compaction import compact
+from playsmart_gateway.lake.compaction import FULL_EVENTS, compact
 from playsmart_gateway.lake.following import Chunk, read_chunk, require_same_store
 from playsmart_gateway.lake.manifest import File, Manifest, begin, commit, sweep, with_files
 from playsmart_gateway.lake.place import Place
-from playsmart_gateway.lake.tables import write
+from playsmart_gateway.lake.tables import in_order, joined, write
 from playsmart_gateway.stores.readers import LakeReader
 
-CHUNK_EVENTS = 50_000
-"""Of one step; while it is written they are in memory."""
+CHUNK_EVENTS = FULL_EVENTS
+"""Of one step: a file of so many is not written once more."""
 
 PATIENCE_SECONDS = 30.0
 """For somebody else to give back the turn."""
@@ -72,7 +71,7 @@ class Writer:
             if not tidy:
                 sweep(self._place, manifest)
             await require_same_store(self._reader, manifest)
-            chunk = await read_chunk(self._reader, manifest.position, self._chunk_events)
+            chunk = await read_chunk(self._reader, manifest, self._chunk_events)
             if chunk.position > manifest.position:
                 manifest = commit(self._place, manifest, self._with(manifest, chunk))
             behind = chunk.position < chunk.end
@@ -81,24 +80,23 @@ class Writer:
                 manifest = commit(self._place, manifest, merged)
             self._is_tidy = True
         more = behind or merged is not None
-        count = len(chunk.events)
-        return Written(count, manifest.position, chunk.end, len(manifest.files), more)
+        return Written(chunk.events, manifest.position, chunk.end, len(manifest.files), more)
 
     def _with(self, manifest: Manifest, chunk: Chunk) -> Manifest:
         """Write files of a chunk, and return the manifest with them."""
-        games, new = dict(manifest.games), []
-        for group in grouped(chunk.events):
-            known = games.get(group.game_id, {})
-            table, games[group.game_id] = table_of(group.events, chunk.names, known)
-            ids = group.events[0].event_id, group.events[-1].event_id
-            file = File(group.game_id, group.day, *ids, manifest.version + 1)
-            new.append((write(self._place, file, table), games[group.game_id]))
-        last = chunk.names[chunk.position // MAX_EVENTS_PER_BATCH]
+        new = []
+        for pile in chunk.piles:
+            ids = pile.first, pile.last
+            file = File(pile.game_id, pile.day, *ids, manifest.version + 1)
+            table, properties = joined(pile.tables)
+            new.append((write(self._place, file, in_order(table)), properties))
+        assert chunk.batch is not None
         now = msgspec.structs.replace(
             manifest,
             position=chunk.position,
-            whole_batch=last.batch_id - (chunk.position < chunk.end),  # a batch is stored at once
-            batch=(last.journal, last.sequence),
-            games=games,
+            # A batch is stored at once.
+            whole_batch=chunk.batch.batch_id - (chunk.position < chunk.end),
+            batch=(chunk.batch.journal, chunk.batch.sequence),
+            games=chunk.games,
         )
         return with_files(now, manifest.files, new)

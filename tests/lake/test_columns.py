@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.lake.columns import MAX_PROPERTIES, PREFIX, table_of
 from playsmart_gateway.lake.manifest import Properties
+from playsmart_gateway.lake.shapes import FEW
 from playsmart_gateway.stores.models import StoredEvent
 from playsmart_gateway.stores.readers import BatchName
 
@@ -109,6 +110,24 @@ def test_so_many_properties_are_columns_the_most_frequent_ones() -> None:
     assert (later, rows[0]["customdata"]) == (properties, '{"new":1}')
 
 
+def test_a_stray_among_many_of_one_shape_stays_and_the_others_are_columns() -> None:
+    many: list[Any] = [{"level": n, "won": True, "deep": None} for n in range(3 * FEW)]
+    many[FEW] = {"level": "x", "won": True, "deep": [1]}
+    many[FEW + 1] = '{"level": 1, "won": "\\ud800"}'
+    many[FEW + 2] = None
+    rows, properties = columns(*many)
+    assert properties == {"level": "int", "won": "bool"}
+    left = {n: row["customdata"] for n, row in enumerate(rows) if row["customdata"] is not None}
+    assert left == {
+        **{n: '{"deep":null}' for n in range(3 * FEW) if n not in (FEW, FEW + 1, FEW + 2)},
+        FEW: '{"level":"x","deep":[1]}',
+        FEW + 1: many[FEW + 1],
+    }
+    levels = [row["p_level"] for row in rows]
+    strays = (FEW, FEW + 1, FEW + 2)
+    assert levels == [None if n in strays else n for n in range(3 * FEW)]
+
+
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.text(max_size=5),
     st.floats(allow_nan=False, allow_infinity=False),
@@ -117,7 +136,6 @@ VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=2))
 CUSTOMDATA = st.dictionaries(st.sampled_from(["a", "A", "b", "c", "d e"]), VALUES, max_size=5)
 
 
-@pytest.mark.hypothesis
 def test_a_name_of_its_own_for_each_event_costs_what_one_for_all_does() -> None:
     """A list of all events for each name would be 50 MB here, and 80 GB of a whole chunk."""
     many = [{"level": n, **{f"x{n}_{each}": each for each in range(10)}} for n in range(800)]
@@ -131,13 +149,17 @@ def test_a_name_of_its_own_for_each_event_costs_what_one_for_all_does() -> None:
     assert [row["p_level"] for row in rows] == list(range(800))
 
 
+@pytest.mark.hypothesis
 @given(
     st.lists(CUSTOMDATA, min_size=1, max_size=8),
+    st.sampled_from([1, FEW + 1]),
     st.dictionaries(st.sampled_from("abx"), st.sampled_from(["int", "float", "bool", "text"])),
 )
 def test_columns_and_what_is_left_are_what_was_sent(
-    sent: list[dict[str, Any]], known: Properties
+    each: list[dict[str, Any]], times: int, known: Properties
 ) -> None:
+    """Few of a shape, and so many that it is taken apart by itself."""
+    sent = each * times
     rows, properties = columns(*sent, known=known)
     assert properties.keys() >= known.keys()
     for row, customdata in zip(rows, sent, strict=True):

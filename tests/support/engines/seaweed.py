@@ -74,6 +74,7 @@ class ObjectStore:
                     self._program, "server", "-ip=127.0.0.1", f"-dir={self._folder}", "-s3",
                     f"-s3.config={self._folder / 's3.json'}", "-master.telemetry=false",
                     "-master.volumeSizeLimitMB=64", "-volume.max=20", *ports,
+                    "-s3.port.iceberg=0", "-s3.port.lance=0",  # two servers would have one port
                 ],
                 cwd=self._folder, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
