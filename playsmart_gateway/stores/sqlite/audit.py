@@ -40,7 +40,7 @@ _LIST_BATCHES = f"""
     INSERT INTO fresh_batches
     SELECT batch_id, player_id, game_id, min_amount, max_amount, level_millionths,
            trigger_threshold, trigger_millionths, max_per_day,
-           iif(max_per_day > 0, substr(received_at, 1, 10), NULL), NULL
+           iif(max_per_day > 0, substr(received_at, 1, 10), NULL), 0
     FROM batches CROSS JOIN player_names USING (user_id) CROSS JOIN game_rules USING (game_id)
     WHERE batch_id BETWEEN ? AND ? AND source = '{PLAYSMART}' AND rule_id = (
         SELECT max(rule_id) FROM game_rules AS known
@@ -68,7 +68,7 @@ _CAP_BY_LEDGER = f"""
             SELECT event_id, player_id, game_id, max_per_day, day, sum(paid) AS paid
             FROM ({_DUE} UNION ALL {_PAID}) GROUP BY event_id
         ) LEFT JOIN coin_days USING (player_id, game_id, day)
-    ) WHERE event_id = which AND amount > max_per_day - paid
+    ) WHERE place = 0 AND event_id = which AND amount > max_per_day - paid
 """  # noqa: S608 - built from our own constants
 _COUNT_PAID = f"""
     INSERT INTO coin_days (player_id, game_id, day, coins)

@@ -50,9 +50,9 @@ TEMPORARY_TABLES = (
         player_id INTEGER, game_id TEXT, day TEXT, coins INTEGER, left_of_cap INTEGER
     );
     CREATE TEMP TABLE earned (
-        event_id INTEGER PRIMARY KEY, player_id INTEGER, trigger INTEGER, amount INTEGER,
-        place INTEGER
-    );
+        event_id INTEGER, player_id INTEGER, trigger INTEGER, amount INTEGER, place INTEGER,
+        PRIMARY KEY (place, event_id)
+    ) WITHOUT ROWID;
     CREATE TEMP TABLE rules_in_force (
         game_id TEXT PRIMARY KEY,
         min_amount INTEGER, max_amount INTEGER, level_millionths INTEGER,
@@ -60,7 +60,11 @@ TEMPORARY_TABLES = (
     ) WITHOUT ROWID;
 """
 )
-"""What a flush needs in between; never on disk."""
+"""What a flush needs in between; never on disk.
+
+``earned`` is in the order in which balances are added up: to sort it for that would cost a quarter
+of what is paid.
+"""
 
 _BATCHES_PER_STATEMENT = 500
 _NO_BATCH = (0, 0)
@@ -157,12 +161,12 @@ _SUM_DAYS = f"""
 _IS_BEYOND = "SELECT EXISTS (SELECT 1 FROM fresh_days WHERE coins > left_of_cap)"
 _CAP = f"""
     UPDATE earned SET amount = max(0, min(amount, left_of_cap - before)) FROM (
-        SELECT event_id AS which, left_of_cap, sum(amount) OVER (
+        SELECT earned.place AS whose, event_id AS which, left_of_cap, sum(amount) OVER (
             PARTITION BY earned.player_id, game_id, day ORDER BY event_id
         ) - amount AS before
         FROM earned CROSS JOIN fresh_batches ON batch_id = event_id / {MAX_EVENTS_PER_BATCH}
         CROSS JOIN fresh_days USING (player_id, game_id, day) WHERE coins > left_of_cap
-    ) WHERE event_id = which
+    ) WHERE place = whose AND event_id = which
 """  # noqa: S608 - built from our own constants
 """As in ``Rule.capped``, event after event, on the days on which they are more than the cap."""
 DROP_UNPAID = "DELETE FROM earned WHERE amount <= 0"
@@ -186,13 +190,10 @@ _SUM_EARNED = """
 """
 _ENTER = """
     INSERT INTO coin_entries (id, player_id, trigger, amount, balance_after, created_at)
-    SELECT event_id, paid.player_id, trigger, amount, balance + running, ?
-    FROM (
-        SELECT *, sum(amount) OVER (
-            PARTITION BY place ORDER BY event_id ROWS UNBOUNDED PRECEDING
-        ) AS running FROM earned
-    ) AS paid CROSS JOIN fresh_players USING (place)
-    ORDER BY event_id
+    SELECT event_id, earned.player_id, trigger, amount, balance + sum(amount) OVER (
+        PARTITION BY place ORDER BY event_id ROWS UNBOUNDED PRECEDING
+    ), ?
+    FROM earned CROSS JOIN fresh_players USING (place)
 """
 _SITUATION = """
     SELECT (SELECT ifnull(max(rule_id), 0) FROM game_rules),
