@@ -24,7 +24,6 @@ from playsmart_gateway.build import (
 from playsmart_gateway.catalogue.configured import expected_of
 from playsmart_gateway.config import Config
 from playsmart_gateway.config.verifier import verifier_for
-from playsmart_gateway.console import home as home_page
 from playsmart_gateway.console import shell
 from playsmart_gateway.console.access import (
     Home,
@@ -33,6 +32,7 @@ from playsmart_gateway.console.access import (
 from playsmart_gateway.console.catalogue import routes as catalogue
 from playsmart_gateway.console.dashboard import routes as dashboard
 from playsmart_gateway.console.demo import routes as demo
+from playsmart_gateway.console.home import routes as home_page
 from playsmart_gateway.console.inspector import routes as inspector_pages
 from playsmart_gateway.console.inspector.redact import (
     Redactor,
@@ -190,16 +190,18 @@ def application(
         pages[demo.PATH] = demo.TITLE
     pages = pages if gate.opens else {}
     taken = {path: text for each in dialects for path, text in each.links.items()}
-    around = shell.shell_for(operators=gate.opens, demo=development_token is not None).frame
+    frames = shell.shell_for(operators=gate.opens, demo=development_token is not None)
+    around = frames.frame
     sources = {each.name: each.shown_as for each in dialects if each.shown_as}
     own_routes = [
         *ops.routes(
             gateway,
             pages | taken,
-            home_page.page(pages, taken, around),
+            home_page.page(frames, taken),
             of_process=worker is None,
         ),
         *shell.routes(),
+        *home_page.routes(gateway, gate, endpoints, development_token),
         *docs.routes(
             lambda: [piece for each in dialects for piece in each.pieces()],
             development_token,

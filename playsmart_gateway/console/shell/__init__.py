@@ -28,31 +28,40 @@ _ASSETS = {"shell.css": "text/css", "shell.js": "text/javascript", "icon.svg": "
 class Entry(NamedTuple):
     """One page in the navigation; ``g`` and then ``key`` leads to it.
 
-    ``keeps`` are the parts of its address that it shares with other pages.
+    ``about`` is what one sees there, ``keeps`` what of its address it shares with other pages.
     """
 
     path: str
     name: str
     key: str
+    about: str
     keeps: str = ""
 
 
-PUBLIC = (Entry("/docs", "Docs", "a"), Entry("/manual", "Manual", "m"))
-HOME = Entry("/", "Home", "h")
+HOME = Entry("/", "Home", "h", "how it is, and where to go")
 OPERATORS = (
-    Entry("/inspector", "Inspector", "i", keeps="game"),
-    Entry("/dashboard", "Dashboard", "d", keeps="game range"),
-    Entry("/dashboard/report", "Report", "r", keeps="game range from to"),
-    Entry("/catalogue", "Catalogue", "c", keeps="game"),
+    Entry("/inspector", "Inspector", "i", "requests as they come, and why one was refused", "game"),
+    Entry("/dashboard", "Dashboard", "d", "what players do now, in charts", "game range"),
+    Entry(
+        *("/dashboard/report", "Report", "r", "what they did in a time that you choose"),
+        keeps="game range from to",
+    ),
+    Entry(
+        "/catalogue", "Catalogue", "c", "what events are like, and what is odd about them", "game"
+    ),
 )
-DEMO = Entry("/demo", "Demo", "o")
+PUBLIC = (
+    Entry("/docs", "Docs", "a", "the API explained, to try out"),
+    Entry("/manual", "Manual", "m", "how to use and run all of this, chapter by chapter"),
+)
+DEMO = Entry("/demo", "Demo", "o", "a game that breaks its own network")
 
 
 class Shell:
     """The frame around the pages of one gateway, whose navigation has these ``entries``."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries = tuple(entries)
+        self.entries = tuple(entries)
 
     def frame(self, path: str, page: str) -> str:
         """Return the whole document of the page at ``path``, of which ``page`` is the own part."""
@@ -63,7 +72,7 @@ class Shell:
             "head": head.replace("</title>", f" · {PRODUCT}</title>", 1).strip(),
             "attributes": attributes + (f' data-keeps="{here.keeps}"' if here else ""),
             "root": "../" * (path.count("/") - 1) or "./",
-            "entries": "\n".join(self._link(each, path, here) for each in self._entries),
+            "entries": "\n".join(self._link(each, path, here) for each in self.entries),
             "content": content.strip(),
         }
         document = (_HERE / "shell.html").read_text("utf-8")
@@ -75,7 +84,7 @@ class Shell:
         """Return the entry that the page is, or belongs to."""
         fitting = [
             each
-            for each in self._entries
+            for each in self.entries
             if path == each.path or (each is not HOME and path.startswith(f"{each.path}/"))
         ]
         return max(fitting, key=lambda each: len(each.path), default=None)

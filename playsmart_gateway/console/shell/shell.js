@@ -67,6 +67,7 @@ function light(state, text) {
   health.hidden = false;
   health.dataset.state = state;
   if (byId("health-text").textContent !== text) byId("health-text").textContent = text;
+  document.dispatchEvent(new CustomEvent("health", { detail: { state, text } }));
   health.title = answered ? `The last answer of /readyz was at ${clock(answered)}` : "/readyz has not answered yet";
 }
 
