@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.auth.tokens import TokenVerifier
@@ -34,6 +35,7 @@ from playsmart_gateway.console.dashboard import routes as dashboard
 from playsmart_gateway.console.demo import routes as demo
 from playsmart_gateway.console.home import routes as home_page
 from playsmart_gateway.console.inspector import routes as inspector_pages
+from playsmart_gateway.console.inspector.forward import Source
 from playsmart_gateway.console.inspector.redact import (
     Redactor,
     secrets_of,
@@ -185,6 +187,14 @@ def application(
             async with gateway.running():
                 yield
 
+    async def call_frame(scope: Scope, receive: Receive, send: Send) -> None:
+        await app.frame(scope, receive, send)
+
+    known_paths = [
+        *endpoints,
+        *(r.path for one in opened for r in one.routes if isinstance(r, Route)),
+        *ops.PATHS,
+    ]
     pages = {each.PATH: each.TITLE for each in (dashboard, catalogue, inspector_pages)}
     if development_token is not None:
         pages[demo.PATH] = demo.TITLE
@@ -210,13 +220,17 @@ def application(
         ),
         *manual.routes(around),
         *inspector_pages.routes(
-            gateway.inspector,
+            Source(
+                gateway.inspector,
+                Redactor(secrets_of(msgspec.to_builtins(config)), known_paths),
+                gateway.inspected,
+                coins_source=PLAYSMART if pays_coins else "",
+            ),
             gate,
-            Redactor(secrets_of(msgspec.to_builtins(config))),
-            gateway.inspected,
             around,
-            coins_source=PLAYSMART if pays_coins else "",
             worker=worker,
+            trials={path: each for one in opened for path, each in one.trials.items()},
+            app=call_frame if development else None,
         ),
         *dashboard.routes(gateway, gate, endpoints, sources, _desk(config), around, gateway.wall),
         *catalogue.routes(gateway, gate, around, expected_of(config), gateway.wall),

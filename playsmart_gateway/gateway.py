@@ -106,6 +106,7 @@ class Gateway:
         self.on_fatal: Callable[[], None] = lambda: None
         self.left_behind = 0
         self.answered = parts.slots.answered
+        parts.slots.passed = self.inspector.passed
         self._background = Background(died=self._part_died, failed=self.stats.count_side_failure)
         self._hurry = asyncio.Event()
         self._stopping_since: float | None = None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playsmart_gateway.config import Auth, Config
     from playsmart_gateway.config.tables import DialectSection
     from playsmart_gateway.console.access import OperatorGate
+    from playsmart_gateway.dialects.trial import Trial
     from playsmart_gateway.economy.coins import Rule
     from playsmart_gateway.http.content_encoding import Inflater
     from playsmart_gateway.http.endpoint import Endpoint, Tokens
@@ -84,6 +85,8 @@ class Opened(NamedTuple):
     endpoints: Mapping[str, Endpoint[Any, Any]]
     routes: Sequence[BaseRoute] = ()
     close: Callable[[], None] = lambda: None
+    trials: Mapping[str, Trial] = {}
+    """What judges bodies for who looks into what is sent, by the path of the endpoint."""
 
 
 class Dialect(ABC):

@@ -4,6 +4,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,6 +15,18 @@ MAX_REFUSED = 1_024
 """Requests that are remembered: those of which a batch was taken, and those that were refused."""
 
 _STATUS_BITS, _REJECTED_BITS = 10, 8
+
+
+class Passed(NamedTuple):
+    """A request that reached no endpoint; of a broken one method and target may not be known."""
+
+    method: str
+    target: str
+    request_id: bytes
+    status: int
+    reason: str
+    answer: bytes
+    seconds: float = 0.0
 
 
 class Remembered(msgspec.Struct, omit_defaults=True):

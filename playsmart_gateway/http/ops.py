@@ -27,6 +27,7 @@ PROBED = {
     "/metrics": "Prometheus metrics",
 }
 
+PATHS = ("/", *LINKS, *PROBED)
 PROBES = ("/healthz", "/readyz", "/metrics")
 """Answered even when there are more connections than may be; see ``slots``."""
 

@@ -17,9 +17,10 @@ from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playsmart_gateway.errors import InternalError, MethodNotAllowed, where
-from playsmart_gateway.http.answered import Answered
+from playsmart_gateway.http.answered import Answered, Passed
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers
-from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.http.error_body import error_body, message_of
+from playsmart_gateway.http.ops import PROBES
 from playsmart_gateway.http.preferences import by_name
 from playsmart_gateway.logs import fields
 from playsmart_gateway.metrics import Stats
@@ -82,26 +83,55 @@ class Heard(Protocol):
     receive: Receive
 
 
+class Remembers(Protocol):
+    """Keeps few of the requests that are taken: none until ``rests_until``, by the same clock.
+
+    Those are counted in ``passed`` by who looked.
+    """
+
+    rests_until: float
+    passed: int
+
+
 class Observer(Protocol[H]):
-    """Is told of requests while it is ``watched``."""
+    """Is told of requests that are refused, of all others too while it is ``watched``.
+
+    Of those that are not it is told of as many as ``memory`` wants; ``shows_bodies`` if it is to
+    have heard each.
+    """
 
     watched: bool
+    shows_bodies: bool
 
-    def hear(self, receive: Receive) -> H:
+    @property
+    def memory(self) -> Remembers:
+        """Says whether to tell of what is taken."""
+        ...
+
+    def hear(self, receive: Receive, headers: Headers) -> H:
         """Listen to a request that begins."""
+        ...
+
+    def heard(self, headers: Headers, body: bytes) -> H:
+        """Have listened to a request that is here as a whole."""
         ...
 
     def saw(
         self,
-        heard: H,
+        heard: H | None,
         *,
         path: str,
         request_id: bytes,
         authorization: bytes,
         answer: Answer,
         seconds: float,
+        at: float,
     ) -> None:
-        """Be told of a request that was answered."""
+        """Be told of a request that was answered, and when."""
+        ...
+
+    def passed(self, request: Passed) -> None:
+        """Be told of a request that reached no endpoint, and was refused."""
         ...
 
 
@@ -154,8 +184,9 @@ class RequestFrame:
             await self._pass_on(scope, receive, send, request_id, started)
             return
         heard = None
-        if self._observer is not None and self._observer.watched:
-            heard = self._observer.hear(receive)
+        observer = self._observer
+        if observer is not None and (observer.watched or observer.shows_bodies):
+            heard = observer.hear(receive, headers)
             receive = heard.receive
         try:
             answer = (
@@ -173,17 +204,11 @@ class RequestFrame:
         if at_once is None or not at_once(answer.status, headed, answer.body):
             await send({"type": "http.response.start", "status": answer.status, "headers": headed})
             await send({"type": "http.response.body", "body": answer.body})
-        seconds = self._clock() - started
-        self._note(scope["method"], path, request_id, answer, seconds)
-        if self._observer is not None and heard is not None:
-            self._observer.saw(
-                heard,
-                path=path,
-                request_id=request_id,
-                authorization=headers.get(b"authorization", b""),
-                answer=answer,
-                seconds=seconds,
-            )
+        self._note(scope["method"], path, request_id, answer, self._clock() - started)
+        if scope["method"] == "POST":
+            self._show(heard, path, request_id, headers, answer, started)
+        else:
+            self._show_passed(scope, request_id, answer.status, answer.body, started)
 
     def attempt(self, target: bytes, headers: Headers, body: bytes, send: SendAtOnce) -> bool:
         """Answer a POST request that is here as a whole, if its endpoint needs no more than that.
@@ -198,11 +223,15 @@ class RequestFrame:
         path, endpoint = found
         started = self._clock()
         request_id = request_id_of(headers)
+        observer = self._observer
+        shows_bodies = observer is not None and observer.shows_bodies
+        heard = observer.heard(headers, body) if observer is not None and shows_bodies else None
 
         def settle(answer: Answer) -> None:
             try:
                 send(answer, request_id)
                 self._note("POST", path, request_id, answer, self._clock() - started)
+                self._show(heard, path, request_id, headers, answer, started)
             except Exception as error:  # noqa: BLE001 - the others of its group are to be settled
                 _log(error, request_id)
 
@@ -225,16 +254,57 @@ class RequestFrame:
         if self._log_access:
             _log_answer(method, path, answer.status, seconds, request_id, answer)
 
+    def _show(
+        self,
+        heard: Any,
+        path: str,
+        request_id: bytes,
+        headers: Headers,
+        answer: Answer,
+        started: float,
+    ) -> None:
+        """Have the observer see a request that an endpoint answered, as far as it wants to."""
+        observer = self._observer
+        if observer is None:
+            return
+        now = self._clock()
+        memory = observer.memory
+        if answer.status < 400 and now < memory.rests_until and not observer.watched:
+            memory.passed += 1
+            return
+        observer.saw(
+            heard,
+            path=path,
+            request_id=request_id,
+            authorization=headers.get(b"authorization", b""),
+            answer=answer,
+            seconds=now - started,
+            at=now,
+        )
+
+    def _show_passed(
+        self, scope: Scope, request_id: bytes, status: int, body: bytes, started: float
+    ) -> None:
+        """Have the observer see a refusal of what no endpoint answered."""
+        if self._observer is not None and scope["path"] not in PROBES:
+            seconds = self._clock() - started
+            target, reason = scope["path"], message_of(body) or str(status)
+            self._observer.passed(
+                Passed(scope["method"], target, request_id, status, reason, body, seconds)
+            )
+
     async def _pass_on(
         self, scope: Scope, receive: Receive, send: Send, request_id: bytes, started: float
     ) -> None:
-        status = 0
+        status, body = 0, b""
 
         async def send_framed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, body
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"].append((b"x-request-id", request_id))
+            elif status >= 400:
+                body = body or message.get("body", b"")
             await send(message)
 
         try:
@@ -248,6 +318,8 @@ class RequestFrame:
             self._stats.observe_request(label, status, seconds)
             if self._log_access:
                 _log_answer(scope["method"], label, status, seconds, request_id)
+            if status >= 400:
+                self._show_passed(scope, request_id, status, body, started)
 
 
 class SlashRedirect:

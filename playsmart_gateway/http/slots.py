@@ -16,7 +16,7 @@ from heapq import nlargest, nsmallest
 from typing import NamedTuple, Protocol
 
 from playsmart_gateway.errors import Closing, Overcrowded, Refused, TooSlow
-from playsmart_gateway.http.answered import Answered
+from playsmart_gateway.http.answered import Answered, Passed
 from playsmart_gateway.http.arrivals import Lobby
 from playsmart_gateway.http.turns import ARRIVAL_ROUNDS, ARRIVAL_SECONDS, LongWork, Turns
 from playsmart_gateway.metrics import Stats
@@ -121,7 +121,8 @@ class Slots:
     decoded a step (``decoding``); of connections whose bodies are large, or thrown away, one at a
     time is read from.
 
-    ``answered`` remembers what became of requests, those that were refused here among them.
+    ``answered`` remembers what became of requests, those that were refused here among them, and
+    ``passed`` is called with these.
     ``clock`` never goes back; ``stopping_since`` is set once the process stops: what is not whole
     ``stop_seconds`` later is refused.
     """
@@ -133,6 +134,7 @@ class Slots:
         self.stats = stats
         self.clock = clock
         self.answered = Answered()
+        self.passed: Callable[[Passed], None] = lambda _: None
         self.connections: set[Held] = set()
         self.body_bytes = 0
         self.stopping_since: float | None = None

@@ -78,7 +78,16 @@ class News(msgspec.Struct, tag=True, array_like=True):
     data: bytes
 
 
-Message = Known | Started | Refresh | Watch | Unwatch | News
+class Ask(msgspec.Struct, tag=True, array_like=True):
+    """A sibling is to say ``what`` of ``data``; the answer is ``News`` for ``watch``."""
+
+    worker: int
+    watch: int
+    what: str
+    data: bytes
+
+
+Message = Known | Started | Refresh | Watch | Unwatch | News | Ask
 _M = TypeVar("_M", bound=msgspec.Struct)
 _decode = msgspec.msgpack.Decoder(Message).decode
 CONNECTION = b"\xc0"

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from playsmart_gateway.console.inspector.routes import HANG_UP
 from playsmart_gateway.errors import Refused
+from playsmart_gateway.http.answered import Passed
 from playsmart_gateway.http.endpoint import Answer
 from playsmart_gateway.http.error_body import ONLY_JSON, error_body
 from playsmart_gateway.http.request_frame import (
@@ -236,6 +237,8 @@ class Protocol(Express):
         if not self._in_body or not self.cycle.response_started:
             body, request_id = error_body(status, message), make_request_id()
             self._slots.answered.refused(request_id, status, message)
+            method, target = self._asked()
+            self._slots.passed(Passed(method, target, request_id, status, message, body))
             self.transport.write(
                 STATUS_LINE[status]
                 + self._slots.last_head
@@ -245,6 +248,13 @@ class Protocol(Express):
                 + body
             )
         self._hang_up()
+
+    def _asked(self) -> tuple[str, str]:
+        """Return method and target of the request that comes, as far as they are known."""
+        if self._in_body:
+            scope = self.cycle.scope
+            return scope["method"], scope["path"]
+        return "", self.url.decode("latin-1") if self.stage == HEAD else ""
 
     def cut(self, refusal: Refused) -> None:
         """Read no more of the body; whoever reads it is told why, answers, and that is the end."""

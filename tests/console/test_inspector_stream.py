@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from playsmart_gateway.console.access import OperatorGate
+from playsmart_gateway.console.inspector.forward import Source
 from playsmart_gateway.console.inspector.hub import Inspector
 from playsmart_gateway.console.inspector.redact import Redactor
 from playsmart_gateway.console.inspector.routes import (
@@ -42,12 +43,9 @@ class Client:
         self.left = asyncio.Event()
         gate = OperatorGate(None, WrongTries(lambda _: None), development=True)
         found = routes(
-            self.inspector,
+            Source(self.inspector, Redactor([]), UnreadableStore(), "playsmart"),
             gate,
-            Redactor([]),
-            UnreadableStore(),
             lambda _, page: page,
-            coins_source="playsmart",
             patience=patience,
         )
         scope: dict[str, Any] = {
@@ -122,7 +120,8 @@ async def test_a_batch_is_told_as_stored_even_if_its_coins_cannot_be_read() -> N
     await client.has("event: hello")
     await client.request()
     client.inspector.left_the_buffer([make_batch(1)])
-    await client.has('event: fate\ndata: [{"id":1,"state":"stored","coins":0}]')
+    told = f'event: fate\ndata: [{{"id":"0.{client.inspector.life}.1","state":"stored","coins":0}}]'
+    await client.has(told)
     client.inspector.close()
     await client.has("event: goodbye")
     await client.running

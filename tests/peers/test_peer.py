@@ -212,8 +212,8 @@ async def test_a_session_is_known_to_the_others_and_the_last_country_counts(crew
 # --- watching ------------------------------------------------------------------------------------
 
 
-def source(inspector: Inspector, prefix: str) -> Source:
-    return Source(inspector, Redactor([]), MemorySink().reader(), "", prefix)
+def source(inspector: Inspector, worker: int) -> Source:
+    return Source(inspector, Redactor([]), MemorySink().reader(), "", worker)
 
 
 async def tell_all(away: Away) -> list[tuple[str, Any]]:
@@ -242,8 +242,8 @@ def see_one(inspector: Inspector, user_id: str) -> None:
 
 async def test_a_watch_here_is_a_watch_there_until_it_ends(crew: Crew) -> None:
     here, there = Inspector(), Inspector()
-    forwarder = Forwarder(crew.workers[0], source(here, "0."))
-    Forwarder(crew.workers[1], source(there, "1."))
+    forwarder = Forwarder(crew.workers[0], source(here, 0))
+    Forwarder(crew.workers[1], source(there, 1))
     watcher = here.watch()
     async with crew.running(0, 1):
         with forwarder.watching(Interest(player="ada"), watcher) as away:
@@ -253,7 +253,7 @@ async def test_a_watch_here_is_a_watch_there_until_it_ends(crew: Crew) -> None:
             see_one(there, "bob")
             await eventually(lambda: watcher.stirred.is_set() or None)
             ((name, shown),) = await tell_all(away)
-            assert (name, shown["id"], shown["player"]) == ("request", "1.1", "ada")
+            assert (name, shown["id"], shown["player"]) == ("request", f"1.{there.life}.1", "ada")
             away.renew()
         await eventually(lambda: None if there.watched else True)
     here.leave(watcher)
@@ -261,13 +261,13 @@ async def test_a_watch_here_is_a_watch_there_until_it_ends(crew: Crew) -> None:
 
 async def test_a_worker_that_starts_hears_of_those_who_watch(crew: Crew) -> None:
     here, there = Inspector(), Inspector()
-    forwarder = Forwarder(crew.workers[0], source(here, "0."))
+    forwarder = Forwarder(crew.workers[0], source(here, 0))
     watcher = here.watch()
     async with crew.running(0):
         with forwarder.watching(Interest(), watcher) as away:
             away.renew()
             crew.workers[1].read()  # nobody was there to heed it
-            Forwarder(crew.workers[1], source(there, "1."))
+            Forwarder(crew.workers[1], source(there, 1))
             async with crew.running(1):
                 await eventually(lambda: there.watched or None)
                 there.close()
@@ -275,7 +275,7 @@ async def test_a_worker_that_starts_hears_of_those_who_watch(crew: Crew) -> None
 
 
 async def test_what_a_watcher_does_not_get_is_counted_wherever_it_was_dropped(crew: Crew) -> None:
-    forwarder = Forwarder(crew.workers[0], source(Inspector(), "0."))
+    forwarder = Forwarder(crew.workers[0], source(Inspector(), 0))
     watcher = Watcher(Interest(), FakeClock())
     with forwarder.watching(Interest(), watcher) as away:
         for told in (3, 5):
@@ -291,7 +291,7 @@ async def test_what_a_watcher_does_not_get_is_counted_wherever_it_was_dropped(cr
 
 async def test_a_sibling_that_has_too_many_watchers_or_no_room_for_letters(crew: Crew) -> None:
     there = Inspector(max_watchers=1)
-    Forwarder(crew.workers[1], source(there, "1."))
+    Forwarder(crew.workers[1], source(there, 1))
     async with crew.running(1):
         crew.workers[0].tell(Watch(0, 1, tuple(Interest())))
         await eventually(lambda: there.watched or None)

@@ -27,7 +27,9 @@ from playsmart_gateway.console.inspector.watcher import (
     Watcher,
 )
 from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.peers.peer import (
+    Ask,
     News,
     Peer,
     Started,
@@ -44,6 +46,11 @@ RENEW_SECONDS = 5.0
 LEASE_SECONDS = 30.0
 """A watch that was not renewed for so long is over: its worker died."""
 
+MAX_ASKED = 8
+"""Questions of siblings that are being answered; others are not."""
+
+ANSWER = "answer"
+
 Tell = Callable[[str, bytes], Awaitable[None]]
 """Sends an event of the stream: its name, and JSON."""
 
@@ -57,8 +64,12 @@ class Source(NamedTuple):
     redactor: Redactor
     reader: CoinReader
     coins_source: str
-    prefix: str = ""
-    """What is put before the numbers of requests, so that those of all workers differ."""
+    worker: int = 0
+
+    @property
+    def prefix(self) -> str:
+        """What is put before the numbers of requests, so that those of all processes differ."""
+        return f"{self.worker}.{self.inspector.life}."
 
 
 class Teller:
@@ -77,15 +88,14 @@ class Teller:
         while not watcher.closed and (seen := watcher.take()) is not None:
             started = time.thread_time()
             shown = self._source.redactor.message(seen)
-            if prefix:
-                shown["id"] = f"{prefix}{seen.number}"
+            shown["id"] = f"{prefix}{seen.number}"
             part = encode(shown)
             watcher.spend(time.thread_time() - started)
             await tell("request", part)
             await asyncio.sleep(0)
             any_news = True
         if fates:
-            outcomes = await self._outcomes(fates)
+            outcomes = await outcomes_of(self._source, [fate.batch for fate in fates])
             told = [_fate(fate, outcomes.get(fate.batch.key), prefix) for fate in fates]
             await tell("fate", encode(told))
         if watcher.dropped != self._told_dropped:
@@ -93,20 +103,21 @@ class Teller:
             await tell("dropped", encode(self._told_dropped))
         return any_news
 
-    async def _outcomes(self, fates: Sequence[Fate]) -> dict[tuple[str, int], Outcome]:
-        earns = self._source.coins_source
-        batches = (fate.batch for fate in fates)
-        names = [each.key for each in batches if each.run or each.source == earns]
-        try:
-            return await self._source.reader.outcomes(names) if names else {}
-        except SinkUnavailable:
-            return {}  # they are in the store; this is only a look at it
+
+async def outcomes_of(source: Source, batches: Sequence[Batch]) -> dict[tuple[str, int], Outcome]:
+    """Return what became of stored batches, of those of which it is of interest and known."""
+    earns = source.coins_source
+    names = [each.key for each in batches if each.run or each.source == earns]
+    try:
+        return await source.reader.outcomes(names) if names else {}
+    except SinkUnavailable:
+        return {}  # they are in the store; this is only a look at it
 
 
 def _fate(fate: Fate, outcome: Outcome | None, prefix: str) -> dict[str, object]:
     """Return what is told of it; a batch of a run has duplicates, if it is known how many."""
     told: dict[str, object] = {
-        "id": f"{prefix}{fate.number}" if prefix else fate.number,
+        "id": f"{prefix}{fate.number}",
         "state": fate.state,
         "coins": outcome.coins if outcome else 0,
     }
@@ -162,7 +173,7 @@ class Away:
 
 
 class Forwarder:
-    """Has watchers of siblings here, and watchers of ours there."""
+    """Has watchers of siblings here, and watchers of ours there; asks and answers them, too."""
 
     def __init__(self, worker: Peer, source: Source) -> None:
         self._worker = worker
@@ -171,6 +182,11 @@ class Forwarder:
         self._ours: dict[int, Away] = {}
         self._theirs: dict[tuple[int, int], float] = {}
         self._tasks: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._asked: dict[int, dict[int, bytes]] = {}
+        self._heard_answer = asyncio.Event()
+        self._answers: dict[str, Callable[[bytes], Awaitable[bytes]]] = {}
+        self._answering: set[asyncio.Task[None]] = set()
+        worker.on(Ask, self._begin_to_answer)
         worker.on(Watch, self._watch)
         worker.on(Unwatch, self._unwatch)
         worker.on(News, self._heard)
@@ -188,12 +204,57 @@ class Forwarder:
             del self._ours[number]
             away.close()
 
+    def knows(self, worker: str) -> bool:
+        """Whether there is a sibling of that number."""
+        numbers = set(range(self._worker.count)) - {self._worker.number}
+        return worker in map(str, numbers)
+
+    def answers(self, what: str, answer: Callable[[bytes], Awaitable[bytes]]) -> None:
+        """Have siblings that ask for ``what`` told what ``answer`` returns."""
+        self._answers[what] = answer
+
+    async def ask(
+        self, what: str, data: bytes, seconds: float, worker: int | None = None
+    ) -> list[bytes | None]:
+        """Ask all siblings, or one ``worker``; None stands for one that says nothing in time."""
+        self._number += 1
+        number = self._number
+        mine = self._worker.number
+        asked = [each for each in range(self._worker.count) if each != mine]
+        asked = asked if worker is None else [worker]
+        heard = self._asked[number] = {}
+        try:
+            self._worker.tell(Ask(mine, number, what, data), worker)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while len(heard) < len(asked):
+                        self._heard_answer.clear()
+                        await self._heard_answer.wait()
+        finally:
+            del self._asked[number]
+        return [heard.get(each) for each in asked]
+
+    def _begin_to_answer(self, asked: Ask) -> None:
+        if (answer := self._answers.get(asked.what)) is None or len(self._answering) >= MAX_ASKED:
+            return
+        task = asyncio.create_task(self._answer(asked, answer), name="answer to a sibling")
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, asked: Ask, answer: Callable[[bytes], Awaitable[bytes]]) -> None:
+        data = await answer(asked.data)
+        self._worker.tell(News(self._worker.number, asked.watch, ANSWER, data), asked.worker)
+
     def _renew(self, _: Started) -> None:
         for away in self._ours.values():
             away.renew(at_once=True)
 
     def _heard(self, news: News) -> None:
-        if (away := self._ours.get(news.watch)) is not None:
+        if news.name == ANSWER:
+            if (heard := self._asked.get(news.watch)) is not None:
+                heard[news.worker] = news.data
+                self._heard_answer.set()
+        elif (away := self._ours.get(news.watch)) is not None:
             away.put(news)
 
     def _watch(self, watch: Watch) -> None:

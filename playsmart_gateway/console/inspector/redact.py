@@ -17,8 +17,9 @@ from uuid import UUID
 
 import msgspec
 
+from playsmart_gateway.console.inspector.nowhere import Nowhere
 from playsmart_gateway.console.inspector.secret_names import HINT, is_secret_name
-from playsmart_gateway.console.inspector.watcher import MAX_SHOWN_BYTES, Seen
+from playsmart_gateway.console.inspector.watcher import MAX_SHOWN_BYTES, Seen, Sent
 from playsmart_gateway.events.batch import RUN_BYTES, Batch
 from playsmart_gateway.events.row import decode, encode
 
@@ -26,6 +27,11 @@ MASK = "••••"
 MAX_TEXT_LENGTH = 131_072
 """Characters of one text."""
 
+MAX_PATH_LENGTH = 200
+MAX_SENT_BYTES = 16_384
+"""Of a request that was taken, shown beside its events."""
+
+SHOWN_HEADERS = (b"content-type", b"prefer", b"idempotency-key")
 MAX_DEPTH = 100
 LEAST_SECRET_LENGTH = 4
 """Shorter ones are no secrets, and would be found everywhere."""
@@ -74,9 +80,13 @@ def secrets_of(settings: Any, *, secret: bool = False) -> Iterator[str]:
 
 
 class Redactor:
-    """Makes requests fit to be shown; none of ``secrets`` ever is."""
+    """Makes requests fit to be shown; none of ``secrets`` ever is.
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    ``paths`` are those that there are, for who missed them.
+    """
+
+    def __init__(self, secrets: Iterable[str], paths: Iterable[str] = ()) -> None:
+        self._nowhere = Nowhere(paths)
         known = sorted(set(secrets), key=len, reverse=True)
         self._known = [secret.encode() for secret in known]
         self._secrets = re.compile("|".join([*map(re.escape, known), _BY_LOOKS]))
@@ -87,6 +97,7 @@ class Redactor:
         shown: dict[str, Any] = {
             "id": seen.number,
             "at": int(seen.at * 1000),
+            "method": seen.method,
             "path": seen.path,
             "request_id": seen.request_id.decode("ascii"),
             "status": seen.status,
@@ -95,6 +106,12 @@ class Redactor:
             "ms": round(seen.seconds * 1000, 2),
             "code": code,
             "message": message,
+            "reason": seen.reason,
+            "told": seen.told,
+            "why": self._nowhere.why(seen),
+            "replay_of": seen.replay_of,
+            "may_replay": seen.sent is not None,
+            "let_go": seen.was_let_go,
             "details": [{"path": each.path, "message": each.message} for each in details],
             "answer": self._json(_read(seen.answer)),
         }
@@ -111,16 +128,36 @@ class Redactor:
             }
         elif seen.body is not None:
             shown |= self._body(seen.body)
-        elif seen.body_bytes:
+        elif seen.body_bytes and not seen.was_let_go:
             why = "too many to show" if seen.body_bytes > MAX_SHOWN_BYTES else "not inflated"
             shown["body"] = f"{seen.body_bytes:,} bytes, {why}"
+        if seen.sent is not None:
+            shown |= self._sent(seen, seen.sent)
         token = seen.authorization.decode("latin-1").partition(" ")[2].strip()
         if len(token) >= LEAST_SECRET_LENGTH:
             shown = _replace(shown, token)
         shown = {name: self._masked(value) for name, value in shown.items()}
+        shown["path"] = shown["path"][:MAX_PATH_LENGTH]
         if seen.batch is not None:
             shown["events"] = None if seen.rows is None else self._events(seen.rows)
         return shown
+
+    def _sent(self, seen: Seen, sent: Sent) -> dict[str, Any]:
+        """Return what to send so that it is the same request, but for what is masked."""
+        shown: dict[str, Any] = {
+            "headers": {
+                name.decode(): value.decode("latin-1")
+                for name, value in sent.headers
+                if name in SHOWN_HEADERS
+            }
+        }
+        if seen.batch is not None and len(sent.text) <= MAX_SENT_BYTES:
+            shown["sent"] = self._json(_read(sent.text))
+        return shown
+
+    def json(self, content: bytes) -> str:
+        """Return JSON without secrets; what is none as its text."""
+        return _sane(self._json(_read(content)))
 
     def text(self, text: str) -> str:
         """Return a text without what looks like, or is, a secret or an e-mail address."""

@@ -16,9 +16,11 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from playsmart_gateway.console.access import OperatorGate
+from playsmart_gateway.console.inspector import actions
+from playsmart_gateway.console.inspector.actions import Trial
 from playsmart_gateway.console.inspector.forward import (
     PAUSE_SECONDS,
     Away,
@@ -28,10 +30,10 @@ from playsmart_gateway.console.inspector.forward import (
     encode,
 )
 from playsmart_gateway.console.inspector.hub import (
-    Inspector,
     TooManyWatchers,
 )
-from playsmart_gateway.console.inspector.redact import Redactor
+from playsmart_gateway.console.inspector.recall import Recall
+from playsmart_gateway.console.inspector.replay import Replays
 from playsmart_gateway.console.inspector.watcher import (
     Interest,
     Watcher,
@@ -39,7 +41,6 @@ from playsmart_gateway.console.inspector.watcher import (
 from playsmart_gateway.http.error_body import error_body
 from playsmart_gateway.http.static import SECURITY_HEADERS, Frame
 from playsmart_gateway.peers.peer import Peer
-from playsmart_gateway.stores.readers import CoinReader
 
 PATH = "/inspector"
 TITLE = "requests as they come (for operators)"
@@ -66,22 +67,24 @@ _HEADERS = {**SECURITY_HEADERS, "cache-control": "no-store"}
 
 
 def routes(
-    inspector: Inspector,
+    source: Source,
     gate: OperatorGate,
-    redactor: Redactor,
-    reader: CoinReader,
     frame: Frame,
     *,
-    coins_source: str,
     patience: Patience = PATIENCE,
     worker: Peer | None = None,
+    trials: Mapping[str, Trial] | None = None,
+    app: ASGIApp | None = None,
 ) -> list[Route]:
-    """Return the page, in its ``frame``, and its stream.
+    """Return the page, in its ``frame``, its stream and its memory.
 
-    Only batches of ``coins_source`` can earn coins. A ``worker`` shows what its siblings see, too.
+    A ``worker`` shows what its siblings see, too.
+    ``trials`` judge bodies by the path of their endpoint; ``app`` answers what is sent once more,
+    without it nothing is.
     """
-    prefix = f"{worker.number}." if worker else ""
-    source = Source(inspector, redactor, reader, coins_source, prefix)
+    inspector = source.inspector
+    if worker is not None:
+        source = source._replace(worker=worker.number)
     forwarder = Forwarder(worker, source) if worker else None
     folder = Path(__file__).parent
 
@@ -112,7 +115,19 @@ def routes(
         away = forwarder.watching(interest, watcher) if forwarder else contextlib.nullcontext()
         return _Stream(source, watcher, away, patience)
 
-    return [*map(page, _FILES), Route(f"{PATH}/events", events, include_in_schema=False)]
+    return [
+        *map(page, _FILES),
+        Route(f"{PATH}/events", events, include_in_schema=False),
+        *actions.routes(
+            PATH,
+            gate,
+            source.redactor,
+            Recall(source, forwarder),
+            trials=trials or {},
+            replays=Replays(source, app, forwarder) if app is not None else None,
+            shows_bodies=inspector.shows_bodies,
+        ),
+    ]
 
 
 def _interest(query: Mapping[str, str]) -> Interest:

@@ -36,8 +36,22 @@ MAX_FOLLOWED = 2_000
 State = Literal["buffered", "stored", "buried"]
 
 
+class Sent(NamedTuple):
+    """A request as it came, to be sent once more: only where bodies may be shown."""
+
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    text: bytes
+    """The body inflated; the same object where it was not compressed."""
+
+
 class Seen(msgspec.Struct):
-    """One request and its answer; ``body`` is there only if it may be shown, and fits."""
+    """One request and its answer; ``body`` is there only if it may be shown, and fits.
+
+    ``reason`` is why it was refused, empty if it was not; ``told`` is what the operator is told
+    beside that. Of one that ``was_let_go`` there were contents once. ``replay_of`` is the id of the
+    request of which it is a repeat that was asked for here.
+    """
 
     number: int
     at: float
@@ -55,11 +69,52 @@ class Seen(msgspec.Struct):
     points: int = 0
     rejected: int = 0
     problems: Problems = NO_PROBLEMS
+    method: str = "POST"
+    reason: str = ""
+    told: str = ""
+    sent: Sent | None = None
+    was_let_go: bool = False
+    replay_of: str = ""
 
     @property
     def cost(self) -> int:
         """What it holds in memory, and what it takes to show it."""
         return REQUEST_COST_BYTES + len(self.answer) + len(self.rows or self.body or b"")
+
+    @property
+    def held_bytes(self) -> int:
+        """What it holds in memory, at most."""
+        texts = [self.path, self.request_id, self.authorization, self.answer, self.told]
+        texts += [self.rows or b"", self.problems.message]
+        for detail in self.problems.details:
+            texts += [detail.path, detail.message]
+        if self.sent is None:
+            texts.append(self.body or b"")
+        else:
+            texts += [self.sent.body, b"" if self.sent.text is self.sent.body else self.sent.text]
+            texts += [each for header in self.sent.headers for each in header]
+        return REQUEST_COST_BYTES + sum(map(len, texts))
+
+    def mentions(self, user_id: str) -> bool:
+        """Whether a player has sent it, or is named in it, or could be: not all is readable."""
+        if self.batch is not None and self.batch.user_id == user_id:
+            return True
+        text = user_id.encode("utf-8", "replace")
+        plain = [self.rows or b"", self.answer, self.request_id, self.told.encode()]
+        plain += [self.path.encode("utf-8", "replace"), self.problems.message.encode()]
+        for detail in self.problems.details:
+            plain += [detail.path.encode(), detail.message.encode("utf-8", "replace")]
+        if any(text in each for each in plain):
+            return True
+        # As they were sent: what is escaped, or compressed, may be anybody.
+        bodies = [self.body or b""] if self.sent is None else [self.sent.text]
+        return any(
+            text in body or b"\\" in body or b"%" in body or body.startswith(_GZIP)
+            for body in bodies
+        )
+
+
+_GZIP = b"\x1f\x8b"
 
 
 class Fate(NamedTuple):
@@ -81,22 +136,41 @@ class Interest(NamedTuple):
     game: str = ""
     type: str = ""
     outcome: str = ""
+    name: str = ""
+    version: str = ""
+    request_id: str = ""
+    reason: str = ""
 
-    def fits(self, accepted: bool, batch: Batch | None, body: bytes) -> bool:
+    def fits(self, seen: Seen) -> bool:
         """Whether a request is wanted."""
-        if self.outcome and (self.outcome == "accepted") != accepted:
+        batch = seen.batch
+        if self.outcome and (self.outcome == "accepted") != (seen.status < 400):
             return False
+        if self.reason and self.reason != seen.reason:
+            return False
+        if self.request_id.encode() not in seen.request_id:
+            return False
+        texts = self.type, self.name, self.version
         if batch is None:
-            return all(text.encode() in body for text in self[:3])
+            body = (seen.body or b"") if seen.sent is None else seen.sent.text
+            return all(text.encode() in body for text in (self.player, self.game, *texts))
+        rows = batch.rows or seen.rows or b""
+        program = None if batch.about is None else batch.about.client
         return (
-            (self.player in batch.user_id or (not batch.user_id and _holds(batch, self.player)))
+            (self.player in batch.user_id or (not batch.user_id and _holds(rows, self.player)))
             and self.game in batch.game_id
-            and (not self.type or _holds(batch, self.type))
+            and (not self.type or _holds(rows, self.type))
+            and (not self.name or _holds(rows, self.name))
+            and (
+                not self.version
+                or (program is not None and self.version in program.app_version)
+                or _holds(rows, self.version)
+            )
         )
 
 
-def _holds(batch: Batch, text: str) -> bool:
-    return msgspec.json.encode(text)[1:-1] in batch.rows
+def _holds(rows: bytes, text: str) -> bool:
+    return msgspec.json.encode(text)[1:-1] in rows
 
 
 EVERYTHING = Interest()
@@ -123,9 +197,9 @@ class Watcher:
         self._followed: deque[Fate] = deque(maxlen=MAX_FOLLOWED)
         self._fates: deque[Fate] = deque(maxlen=MAX_FOLLOWED)
 
-    def wants(self, accepted: bool, batch: Batch | None, body: bytes) -> bool:
+    def wants(self, seen: Seen) -> bool:
         """Whether a request is of interest and may be offered; one that may not is dropped."""
-        if not self._everything and not self.interest.fits(accepted, batch, body):
+        if not self._everything and not self.interest.fits(seen):
             return False
         if self._budget < REQUEST_COST_BYTES:
             now = self._clock()
@@ -178,13 +252,7 @@ class Watcher:
 
     def forget(self, user_id: str) -> None:
         """Drop requests in which a player is, by batch or anywhere in it; they count as dropped."""
-        text = user_id.encode("utf-8", "replace")
-        kept = [
-            seen
-            for seen in self._queue
-            if not (seen.batch is not None and seen.batch.user_id == user_id)
-            and text not in (seen.rows or seen.body or b"")
-        ]
+        kept = [seen for seen in self._queue if not seen.mentions(user_id)]
         self.dropped += len(self._queue) - len(kept)
         self._queue = deque(kept)
         self._queued_bytes = sum(seen.cost for seen in kept)

@@ -60,7 +60,7 @@ class _Lynes(Dialect):
         (limited,) = self.limits(config)
         endpoint = SendEvent(host, tokens, program, access, rate_limit=limited.calls)
         routes = reads.routes(program, host.statistics.points, tokens, access, clock=host.clock)
-        return Opened(dict.fromkeys(PATHS, endpoint), routes)
+        return Opened(dict.fromkeys(PATHS, endpoint), routes, trials={PATHS[0]: endpoint.trial})
 
     def pieces(self) -> Sequence[Piece]:
         from playsmart_gateway.dialects.lynes.openapi import PIECE

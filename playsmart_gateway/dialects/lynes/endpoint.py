@@ -12,7 +12,8 @@ from typing_extensions import override
 from playsmart_gateway.dialects.descriptor import Host
 from playsmart_gateway.dialects.lynes.reply import sound, success_body
 from playsmart_gateway.dialects.lynes.request import Request, batch, decode
-from playsmart_gateway.economy.points import Program
+from playsmart_gateway.dialects.trial import trying, verdict
+from playsmart_gateway.economy.points import EventDefinition, Program
 from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
 from playsmart_gateway.events.batch import LYNES, run_key, run_of
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens
@@ -102,10 +103,22 @@ class SendEvent(Endpoint[Sender, Request]):
     def sound(self, refusal: Refused) -> Said:
         return sound(refusal)
 
-    async def _require_allowed(self, request: Request, sender: Sender) -> None:
+    def trial(self, body: bytes) -> Answer:
+        """Judge a body; see ``Trial``."""
+        return trying(self._judge, sound)(body)
+
+    def _judge(self, body: bytes) -> Answer:
+        self._active(decode(body))
+        return verdict(1)
+
+    def _active(self, request: Request) -> EventDefinition:
         event = self._program.active_event(request.event_id)
         if event is None:
             raise NotFound(NO_EVENT)
+        return event
+
+    async def _require_allowed(self, request: Request, sender: Sender) -> None:
+        event = self._active(request)
         if event.requires_api_key and not self._access.has_key(sender.headers):
             if sender.headers.get(b"x-api-key"):
                 await self._tries.pay(DOOR)

@@ -80,11 +80,12 @@ class _PlaySmart(Dialect):
         }
         reads = players.routes(games, host.reader, host.tokens)
         routes = [*reads, *settings.routes(config)]
+        trials = {PATH: ValidateEvents(parts, rules, host.gate, lenient=True).trial}
         if not config.accounts.enabled:
-            return Opened(endpoints, routes)
+            return Opened(endpoints, routes, trials=trials)
         passwords = Passwords()
         routes += accounts.routes(_account_parts(host, passwords))
-        return Opened(endpoints, routes, passwords.close)
+        return Opened(endpoints, routes, passwords.close, trials)
 
     def pieces(self) -> Sequence[Piece]:
         from playsmart_gateway.dialects.playsmart import openapi, openapi_accounts, openapi_reads

@@ -5,7 +5,6 @@ so it is for development mode, and else for who has the operator's token beside 
 prefers lenient handling is told which events are wrong, and of the others what they would pay.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,18 +21,20 @@ from playsmart_gateway.dialects.playsmart.endpoint import (
     prefers_lenient,
 )
 from playsmart_gateway.dialects.playsmart.request import Rejected, decode, decode_in_steps
+from playsmart_gateway.dialects.trial import trying, verdict
 from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.errors import Refused
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.row import decode as read_rows
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers
-from playsmart_gateway.http.error_body import JSON_TYPE, Said, envelope
+from playsmart_gateway.http.error_body import Said, envelope
 from playsmart_gateway.http.turns import Steps
 
 PATH = "/ingest/validate"
 OPERATOR_TOKEN = "X-Operator-Token"  # noqa: S105 - a name
 """A header of its own: ``Authorization`` has the token of the player."""
 
+_NOBODY = Caller("", 0)
 _OPERATOR_TOKEN = OPERATOR_TOKEN.lower().encode()
 
 
@@ -85,11 +86,23 @@ class ValidateEvents(Uploads[Sifted]):
         self._require_allowed(who, batch)
         if self._allowance is not None:
             self._allowance.take(who.subject, batch.count + len(rejected), size)
-        data = {"valid": not rejected, "events": batch.count, **self._coins(batch)}
-        if rejected:
-            data["rejected"] = msgspec.to_builtins(rejected)
-        applied = [APPLIED] if self._leniently is None else []
-        return Answer(200, json.dumps({"data": data}).encode(), [JSON_TYPE, *applied])
+        answer = self._verdict(asked)
+        if self._leniently is None:
+            return msgspec.structs.replace(answer, headers=[*answer.headers, APPLIED])
+        return answer
+
+    def trial(self, body: bytes) -> Answer:
+        """Judge a body as if its player had sent it; see ``Trial``."""
+        return trying(self._judge, self.sound)(body)
+
+    def _judge(self, body: bytes) -> Answer:
+        asked = self.decode(_NOBODY, body)
+        self._require_allowed(Caller(asked.batch.user_id, 0), asked.batch)
+        return self._verdict(asked)
+
+    def _verdict(self, asked: Sifted) -> Answer:
+        batch, rejected = asked
+        return verdict(batch.count, msgspec.to_builtins(rejected), **self._coins(batch))
 
     @override
     def sound(self, refusal: Refused) -> Said:

@@ -25,6 +25,7 @@ class _Teak(Dialect):
         from playsmart_gateway.dialects.teak.apps import read_apps
         from playsmart_gateway.dialects.teak.endpoints import KINDS, Parts
         from playsmart_gateway.dialects.teak.renderer import Renderer
+        from playsmart_gateway.dialects.teak.trial import trials
 
         section, renderer = host.config.of(Teak), Renderer()
         parts = Parts(
@@ -43,7 +44,8 @@ class _Teak(Dialect):
         )
         limits = self.limits(host.config)
         endpoints = [kind(parts, each.calls) for kind, each in zip(KINDS, limits, strict=True)]
-        return Opened({each.path: each for each in endpoints}, close=renderer.close)
+        by_path = {each.path: each for each in endpoints}
+        return Opened(by_path, close=renderer.close, trials=trials(parts.apps, by_path))
 
     def pieces(self) -> Sequence[Piece]:
         from playsmart_gateway.dialects.teak.openapi import PIECE
