@@ -40,6 +40,8 @@ from playsmart_gateway.console.inspector.redact import (
     Redactor,
     secrets_of,
 )
+from playsmart_gateway.console.promise import routes as promise
+from playsmart_gateway.console.promise import terms_of
 from playsmart_gateway.dialects import ALL
 from playsmart_gateway.dialects.descriptor import Dialect, Host
 from playsmart_gateway.events.batch import PLAYSMART
@@ -68,6 +70,7 @@ from playsmart_gateway.rate_limit import (
     steady_clock,
 )
 from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stream.options import is_nats
 
 
 class Application(Starlette):
@@ -234,6 +237,7 @@ def application(
         ),
         *dashboard.routes(gateway, gate, endpoints, sources, _desk(config), around, gateway.wall),
         *catalogue.routes(gateway, gate, around, expected_of(config), gateway.wall),
+        *promise.routes(_panel(gateway, config), gate),
     ]
     if development_token is not None:
         own_routes += demo.routes(gate, development_token, gateway.reader, around)
@@ -265,6 +269,17 @@ def _desk(config: Config) -> Desk:
     if job is None:
         return Desk(config.storage.database_url)
     return Desk(job.database_url, job.lake_url, lake.ANSWERING)
+
+
+def _panel(gateway: Gateway, config: Config) -> promise.Panel:
+    """Return what says what a 202 means, of this configuration and this gateway."""
+    follows = promise.Follows(
+        figures=gateway.rollups is not None,
+        catalogue=config.catalogue.enabled and gateway.learned is not None,
+        lake=config.lake.url is not None and config.lake.with_gateway,
+    )
+    terms = terms_of(config, publishes=is_nats(config.storage.url))
+    return promise.Panel(gateway, gateway.sink, terms, follows)
 
 
 def limited_keys(config: Config, dialects: Sequence[Dialect] = ALL) -> int:

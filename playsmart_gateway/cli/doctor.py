@@ -27,12 +27,14 @@ from playsmart_gateway.cli.common import (
 )
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
+from playsmart_gateway.console.promise import promise, terms_of
 from playsmart_gateway.dialects import ALL
 from playsmart_gateway.errors import ConfigError, LakeError, SinkError
 from playsmart_gateway.lake.job import job_for
 from playsmart_gateway.pipeline.journal_folders import inspect_all
 from playsmart_gateway.stores.models import StoreHealth
 from playsmart_gateway.stores.open import open_store
+from playsmart_gateway.stream.options import is_nats
 
 LARGE_LOG_BYTES = 67_108_864
 """Of a write-ahead log; it is cut to a quarter of that when nobody holds it."""
@@ -85,6 +87,7 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
             yield Finding("problem", "configuration", problem, "Mend it; check-config tells more.")
         return
     yield Finding("ok", "configuration", "can be used")
+    yield from _promise(config)
     yield from _secrets(config, config_path)
     yield from _limits(config)
     yield from _caps(config)
@@ -99,6 +102,18 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
         yield Finding("problem", "clock", f"it was set by {drift:.1f} s meanwhile", advice)
     else:
         yield Finding("ok", "clock", "runs evenly")
+
+
+def _promise(config: Config) -> Iterator[Finding]:
+    """Tell what a 202 means, as the console does; of note is what is in memory alone."""
+    terms = terms_of(config, publishes=is_nats(config.storage.url))
+    told = promise(terms)
+    is_kept = terms.journal and terms.database != "memory"
+    level: Literal["ok", "note"] = "ok" if is_kept else "note"
+    yield Finding(level, "a 202", told.headline)
+    for fate in told.fates:
+        if fate.name in ("killed", "power_cut"):  # which the settings decide
+            yield Finding(level, f"{fate.fault[0].lower()}{fate.fault[1:]}", fate.words)
 
 
 def _secrets(config: Config, config_path: Path | None) -> Iterator[Finding]:

@@ -93,6 +93,12 @@ class Link:
             await self._drop(connection)
             raise SinkUnavailable(f"NATS: {reason(error)}", hint=_HINT) from error
 
+    @property
+    def current(self) -> Connection | None:
+        """The connection that there is now, for who only looks: nothing is made, or dropped."""
+        connection = self._connection
+        return None if connection is None or connection.is_lost else connection
+
     async def _connected(self) -> Connection:
         async with self._turn:
             if self._connection is not None and self._connection.is_lost:

@@ -4,15 +4,18 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
+from nats.errors import Error as NatsError
+
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.events.codec import encode
 from playsmart_gateway.stores.models import Written
 from playsmart_gateway.stream.connection import (
     Connection,
+    ConnectionLost,
     Message,
 )
-from playsmart_gateway.stream.link import Link
+from playsmart_gateway.stream.link import Link, reason
 from playsmart_gateway.stream.options import JetStreamOptions
 from playsmart_gateway.stream.topology import (
     ensure_stream,
@@ -79,6 +82,20 @@ class JetStreamSink:
 
     async def sync(self) -> None:
         """What the stream has acknowledged is as durable as its servers are."""
+
+    async def backlog(self) -> int:
+        """Return how many messages no worker has stored yet. A write never waits for it.
+
+        Raises:
+            SinkUnavailable: that cannot be asked now.
+        """
+        try:
+            if (connection := self._link.current) is None:
+                raise ConnectionLost
+            state = (await connection.streams.stream_info(self._stream)).state
+        except (NatsError, TimeoutError, OSError) as error:  # whoever publishes finds out, too
+            raise SinkUnavailable(f"NATS: {reason(error)}") from error
+        return int(state.messages)
 
     async def _prepare(self, connection: Connection) -> None:
         self._takes = await ensure_stream(connection, self._options) - HEADER_BYTES

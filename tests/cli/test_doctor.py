@@ -97,6 +97,15 @@ def test_beside_a_running_gateway_everything_is_well(
     assert running.stop() == 0
 
 
+def test_what_a_202_means_is_told_and_is_of_note_where_it_means_little(diagnose: Diagnose) -> None:
+    told = diagnose()
+    assert "in the journal" in told.findings["ok", "a 202"]
+    assert "Up to 100 ms" in told.findings["ok", "the power of this machine is cut"]
+    told = diagnose(JOURNAL__ENABLED="false")
+    assert told.exit_code == 0
+    assert "in the memory" in told.findings["note", "a 202"]
+
+
 def test_secrets_that_others_can_read_are_a_problem(diagnose: Diagnose, tmp_path: Path) -> None:
     config = tmp_path / "gateway.toml"
     config.write_text(f'[auth]\nsecret = "{SECRET}"')

@@ -1,0 +1,143 @@
+// The panel "What a 202 means here": it fills every <section data-panel="promise"> of a page.
+// Pictures are made of elements and attributes alone: the page may have no style of its own.
+
+const SVG = "http://www.w3.org/2000/svg";
+const EVERY_MS = 2_000;
+const MARKS = { all: "kept", most: "mostly", nothing: "lost" };
+const STATES = {
+  done: "caught up", keeps_up: "keeps up", catching_up: "", falling_behind: "falls behind", unknown: "",
+};
+const PARTS = [
+  ["stored", "stored", "c2"], ["duplicate", "duplicate", "c0"], ["rejected", "rejected", "c7"], ["waiting", "waiting", "c1"],
+];
+
+const count = (number) => number.toLocaleString("en-US");
+
+export function size(bytes) {
+  if (bytes === null) return "—";
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  while (bytes >= 1_024 && unit < units.length - 1) [bytes, unit] = [bytes / 1_024, unit + 1];
+  return `${unit && bytes < 100 ? bytes.toFixed(1) : Math.round(bytes)} ${units[unit]}`;
+}
+
+export function time(seconds) {
+  if (seconds === null || !Number.isFinite(seconds) || seconds < 0) return "—";
+  if (seconds < 1) return "less than 1 s";
+  for (const [unit, length] of [["d", 86_400], ["h", 3_600], ["min", 60]]) {
+    if (seconds >= 2 * length) return `about ${Math.round(seconds / length)} ${unit}`;
+  }
+  return `about ${Math.round(seconds)} s`;
+}
+
+export function pace(follower) {
+  if (follower.behind === null) return "—";
+  return STATES[follower.state] || time(follower.seconds);
+}
+
+function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+function draw(name, attributes, text = "") {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text) element.textContent = text;
+  return element;
+}
+
+// received on the left; what became of it on the right, each part as high as its share.
+function picture(law) {
+  const [width, height, left, right, gap, least] = [640, 176, 150, 400, 6, 20];
+  const box = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "law" });
+  const says = PARTS.map(([key, name]) => `${count(law[key])} ${name}`).join(" + ");
+  box.setAttribute("aria-label", `${count(law.received)} received = ${says}`);
+  const room = height - gap * (PARTS.length - 1) - least * PARTS.length;
+  const total = PARTS.reduce((sum, [key]) => sum + law[key], 0);
+  const inner = height - gap * (PARTS.length - 1);
+  const top = (height - inner) / 2;
+  box.append(draw("rect", { x: left - 12, y: top, width: 12, height: inner, rx: 3, class: "all" }));
+  box.append(draw("text", { x: left - 24, y: height / 2 - 4, "text-anchor": "end", class: "number" }, count(law.received)));
+  box.append(draw("text", { x: left - 24, y: height / 2 + 14, "text-anchor": "end", class: "name" }, "received"));
+  let [from, to] = [top, 0];
+  for (const [key, name, color] of PARTS) {
+    const tall = least + (total ? (room * law[key]) / total : room / PARTS.length);
+    const middle = (left + right) / 2;
+    const band = `M${left} ${from} C${middle} ${from} ${middle} ${to} ${right} ${to} V${to + tall} `
+      + `C${middle} ${to + tall} ${middle} ${from + tall} ${left} ${from + tall} Z`;
+    box.append(draw("path", { d: band, class: `band ${color}${law[key] ? "" : " none"}` }));
+    box.append(draw("rect", { x: right, y: to, width: 12, height: tall, rx: 3, class: `${color}${law[key] ? "" : " none"}` }));
+    const text = draw("text", { x: right + 24, y: to + tall / 2 + 5, class: "name" });
+    text.append(draw("tspan", { class: "number" }, count(law[key])), draw("tspan", { dx: 7 }, name));
+    box.append(text);
+    [from, to] = [from + tall, to + tall + gap];
+  }
+  return box;
+}
+
+function fates(promise) {
+  return make("dl", { class: "fates" }, ...promise.fates.map((fate) => make("div", { "data-kept": fate.kept, "data-fault": fate.name },
+    make("dt", {}, make("span", { class: "mark" }, MARKS[fate.kept]), fate.fault),
+    make("dd", {}, fate.words))));
+}
+
+function followers(told) {
+  const head = make("tr", {}, ...["After the 202", "Behind", "Caught up in"].map((name) => make("th", { scope: "col" }, name)));
+  const rows = told.followers.map((each) => make("tr", { "data-follower": each.name, "data-state": each.state },
+    make("th", { scope: "row" }, each.does),
+    make("td", {}, each.behind === null ? "—" : `${count(each.behind)} ${each.unit}`),
+    make("td", {}, pace(each))));
+  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows));
+}
+
+function facts(told) {
+  const names = { journal: "Journal", store: "Store", processes: "Processes", lake: "Lake", kept: "Kept" };
+  const pairs = told.promise.settings.map((each) => [names[each.name] ?? each.name, each.words]);
+  if (told.journal_bytes !== null) pairs.push(["Journal on disk", size(told.journal_bytes)]);
+  if (told.store_log_bytes !== null) pairs.push(["Database's log (WAL)", size(told.store_log_bytes)]);
+  return make("dl", { class: "facts" }, ...pairs.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+}
+
+function show(section, told) {
+  const open = section.querySelector("details")?.open ?? true;
+  const missing = told.law.missing === 0 ? [] : [make("p", { class: "trouble", role: "alert" },
+    `${count(told.law.missing)} events are not accounted for: that is a bug, please report it.`)];
+  section.replaceChildren(
+    make("h2", {}, "What a 202 means here"),
+    make("p", { class: "headline" }, told.promise.headline),
+    make("figure", {}, picture(told.law), make("figcaption", {}, "received = stored + duplicate + rejected + waiting, since the start")),
+    ...missing,
+    make("div", { class: "beside" }, make("div", { class: "scroll" }, followers(told)), facts(told)),
+    make("details", open ? { open: "" } : {}, make("summary", {}, "Fault by fault"), fates(told.promise)),
+  );
+  section.dataset.state = "told";
+}
+
+async function look(sections, url) {
+  try {
+    const answer = await fetch(url, { headers: { accept: "application/json" } });
+    if (answer.status === 401 || answer.status === 404) return false; // it is for operators
+    if (!answer.ok) throw new Error(String(answer.status));
+    const told = await answer.json();
+    for (const section of sections) {
+      const focused = section.contains(document.activeElement) && document.activeElement.tagName === "SUMMARY";
+      show(section, told);
+      if (focused) section.querySelector("summary").focus();
+    }
+  } catch {
+    for (const section of sections) section.dataset.state = "gone"; // what it showed stays, and pales
+  }
+  return true;
+}
+
+const sections = document.querySelectorAll('section[data-panel="promise"]');
+if (sections.length) {
+  const url = new URL("data", import.meta.url);
+  const again = async () => {
+    if (document.hidden || await look(sections, url)) setTimeout(again, EVERY_MS);
+  };
+  again();
+}
