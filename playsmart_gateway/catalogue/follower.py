@@ -59,7 +59,7 @@ class Follower:
         self._clock = clock
         self._wall = wall
         self._facts: Facts | None = None
-        self._kept_upto = self._position = 0
+        self._kept_upto = self._position = self._erasures = 0
         self._is_behind = False
         self._kept_at = self._away_until = self._read_at = self._told_at = 0.0
         self._learning_seconds = 0.0
@@ -98,7 +98,7 @@ class Follower:
         if is_away:
             await self._tell(facts, kept.end - kept.position)
             return False
-        self._facts, self._kept_upto = facts, kept.position
+        self._facts, self._kept_upto, self._erasures = facts, kept.position, kept.erasures
         return True
 
     async def _learn(self, facts: Facts) -> bool:
@@ -107,6 +107,9 @@ class Follower:
             max_events=EVENTS_PER_LOOK,
             max_looked=LOOKED_AT_IN_HASTE if self._is_behind else LOOKED_AT,
         )
+        if sight.erasures != self._erasures:  # what is known may be of who is gone
+            self._facts = None
+            return True
         began = time.thread_time()
         facts.count(sight.counted)
         for start in range(0, len(sight.looked), LOOKED_AT_ONCE):
@@ -126,7 +129,9 @@ class Follower:
 
     async def _keep(self, facts: Facts) -> None:
         texts, forgotten = facts.texts(), list(facts.forgotten)
-        if await self._store.keep(self._kept_upto, self._position, texts, forgotten):
+        if await self._store.keep(
+            self._kept_upto, self._position, texts, forgotten, erasures=self._erasures
+        ):
             facts.kept()
             self._kept_upto, self._kept_at = self._position, self._clock()
         else:

@@ -1,14 +1,11 @@
 """``load``: send believable load to a gateway, measure it, and count that nothing was lost."""
 
 import asyncio
-import base64
-import json
 import resource
 import signal
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import click
@@ -18,12 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.cli.arguments import Seconds
-from playsmart_gateway.cli.common import read_config, with_development_secret
 from playsmart_gateway.cli.harmless import harmless_json
+from playsmart_gateway.cli.load_clean import clean
+from playsmart_gateway.cli.load_tokens import minter
+from playsmart_gateway.cli.load_tokens import subject as token_subject
 from playsmart_gateway.cli.printing import say
-from playsmart_gateway.config.verifier import signing_key
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import (
     GAME_ID,
@@ -44,7 +41,6 @@ from playsmart_gateway.load import (
     verify,
 )
 
-_TOKEN_TTL_SECONDS = 2 * 86_400  # outlives the longest run, a day
 _SPARE_FILES = 256
 MAX_PLAYERS = 10_000_000
 
@@ -54,10 +50,12 @@ MAX_PLAYERS = 10_000_000
 @click.option("--token", help="Bearer token for every request; its subject is the only player.")
 @click.option(
     "--secret-from-config",
+    "--config",
     "config_path",
     type=click.Path(path_type=Path),
-    help="TOML file of the gateway whose secret signs a token for every player. Without it and "
-    "--token: PLAYSMART_AUTH__SECRET, or the secret of development mode.",
+    help="TOML file of the gateway: its secret signs a token for every player, its store is what "
+    "--clean empties. Without it and --token: PLAYSMART_AUTH__SECRET, or the secret of "
+    "development mode.",
 )
 @click.option("--events", type=int, default=20, show_default=True, help="In a request, 1 to 200.")
 @click.option("--connections", type=int, default=16, show_default=True, help="At most 10,000.")
@@ -109,6 +107,14 @@ MAX_PLAYERS = 10_000_000
     show_default=True,
     help="Seconds to wait until everything is stored.",
 )
+@click.option(
+    "--clean",
+    "cleans",
+    is_flag=True,
+    help="Send nothing: remove all that load has ever left in the store, and in the lake.",
+)
+@click.option("--dry-run", "counts_only", is_flag=True, help="With --clean: only count.")
+@click.option("--yes", "is_sure", is_flag=True, help="With --clean: do not ask.")
 @click.pass_context
 def load_command(
     context: click.Context,
@@ -129,16 +135,28 @@ def load_command(
     as_json: bool,
     database: str | None,
     verify_timeout: float,
+    cleans: bool,
+    counts_only: bool,
+    is_sure: bool,
 ) -> None:
     """Load a running gateway over HTTP and report how it did.
 
     Ctrl-C ends the run early, with the figures so far.
+
+    What it sends is of a game of its own, load.playsmart, and of players whose ids begin with that;
+    --clean removes the game and these players, beside a running gateway, too, and nothing else.
     """
+    if cleans:
+        _only(context, "cleans", "config_path", "counts_only", "is_sure", "as_json")
+        clean(config_path, dry_run=counts_only, yes=is_sure, as_json=as_json)
+        return
+    if counts_only or is_sure:
+        raise click.UsageError("--dry-run and --yes go with --clean; load removes nothing else.")
     _exclude(context, "duration", "requests")
     _exclude(context, "token", "config_path")
     _exclude(context, "token", "players")
     _exclude(context, "file", "events", "players", "game", "seed", "retries")
-    subject = None if token is None else _subject(token)
+    subject = None if token is None else token_subject(token)
     if file is None:
         users = player_names(seed, players) if subject is None else [subject]
         began = time.time_ns() // 1000
@@ -164,7 +182,7 @@ def load_command(
         timeout_seconds=timeout,
     )
     options.check()
-    token_for = _minter(config_path) if token is None else (lambda _: token)
+    token_for = minter(config_path) if token is None else (lambda _: token)
     baseline = Baseline.take(database) if database is not None else None
     _allow_open_files(connections)
 
@@ -183,14 +201,26 @@ def load_command(
         sys.exit(1)
 
 
-def _exclude(context: click.Context, one: str, *others: str) -> None:
-    """Refuse ``others`` on a command line that has ``one``."""
-    given = [
+def _only(context: click.Context, one: str, *others: str) -> None:
+    """Refuse everything but ``one`` and ``others`` on a command line that has ``one``."""
+    (name,) = _given(context, one)
+    if surplus := [each for each in _given(context) if each not in _given(context, one, *others)]:
+        raise click.UsageError(f"{name} sends nothing; leave out {' and '.join(surplus)}.")
+
+
+def _given(context: click.Context, *names: str) -> list[str]:
+    """Return the options on the command line, of these parameters if any are named."""
+    return [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name in (one, *others)
-        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        if (not names or parameter.name in names)
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
     ]
+
+
+def _exclude(context: click.Context, one: str, *others: str) -> None:
+    """Refuse ``others`` on a command line that has ``one``."""
+    given = _given(context, one, *others)
     if context.get_parameter_source(one) is ParameterSource.COMMANDLINE and len(given) > 1:
         raise click.UsageError(f"{' and '.join(given)} exclude each other; give one of them.")
 
@@ -206,45 +236,6 @@ def _replay(file: Path, subject: str | None) -> Replay:
             ]
         )
     return replay
-
-
-def _subject(token: str) -> str:
-    """Return whose token it is. Whether it is genuine is the gateway's to say."""
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        subject = claims["sub"]
-    except (ValueError, LookupError, TypeError):
-        subject = None
-    if not isinstance(subject, str) or not token.isascii() or not token.isprintable():
-        raise ConfigError(["--token is no JSON Web Token with a subject; see `token --help`"])
-    return subject
-
-
-def _minter(config_path: Path | None) -> Callable[[str], str]:
-    config = read_config(config_path)
-    if not config.auth.has_keys:
-        try:
-            config, _ = with_development_secret(config, create=False)
-        except ConfigError as error:
-            raise ConfigError(
-                [
-                    "no secret to sign tokens with: start the gateway with `make run`, which makes "
-                    "one, or give --secret-from-config or --token",
-                    *error.problems,
-                ]
-            ) from error
-    secret, kid = signing_key(config.auth)
-    claims = {"iss": config.auth.issuer, "aud": config.auth.audience}
-    return partial(
-        mint,
-        secret=secret,
-        kid=kid,
-        algorithm=next(iter(config.auth.algorithms), "HS256"),
-        ttl_seconds=_TOKEN_TTL_SECONDS,
-        now=time.time(),
-        claims={name: value for name, value in claims.items() if value is not None},
-    )
 
 
 def _allow_open_files(connections: int) -> None:

@@ -9,6 +9,7 @@ from playsmart_gateway.lake.following import require_same_store
 from playsmart_gateway.lake.job import Job
 from playsmart_gateway.lake.manifest import load
 from playsmart_gateway.lake.place import open_place
+from playsmart_gateway.stores.clearing import Traces
 from playsmart_gateway.stores.open import open_store
 
 PATIENCE_SECONDS = 60.0
@@ -74,6 +75,23 @@ async def erase(job: Job, user_id: str, *, dry_run: bool) -> int:
         reader.turn(PATIENCE_SECONDS),
     ):
         return forgetting.erase_player(place, user_id)
+
+
+async def clear(job: Job, traces: Traces, *, dry_run: bool) -> int:
+    """Take a game and made-up players out, or only count; return how many events it is about.
+
+    Raises:
+        LakeError: the lake cannot be reached; what was not done is done by calling it again.
+        SinkUnavailable: somebody else has the turn for too long.
+    """
+    place = open_place(job.lake_url)
+    if dry_run:
+        return forgetting.clear(place, traces, dry_run=True)
+    async with (
+        open_store(job.database_url).reader() as reader,
+        reader.turn(PATIENCE_SECONDS),
+    ):
+        return forgetting.clear(place, traces, dry_run=False)
 
 
 async def expire(

@@ -16,6 +16,7 @@ from pyarrow import compute
 from playsmart_gateway.lake.manifest import File, Properties, commit, load, sweep, with_files
 from playsmart_gateway.lake.place import Place
 from playsmart_gateway.lake.tables import read, write
+from playsmart_gateway.stores.clearing import Traces
 
 FILES_PER_COMMIT = 50
 """Written anew before those in whose place they are go: who dies in between begins here again."""
@@ -46,6 +47,30 @@ def erase_player(place: Place, user_id: str) -> int:
         LakeError: the lake cannot be written now; what is left is found by calling it again.
     """
     return _take_out(place, _player(user_id))
+
+
+def clear(place: Place, traces: Traces, *, dry_run: bool) -> int:
+    """Take a game and made-up players out, and return how many events that were.
+
+    With ``dry_run`` they are only counted.
+
+    Raises:
+        LakeError: the lake cannot be written now; what is left is found by calling it again.
+    """
+    doomed = _Doomed(
+        lambda file: True,
+        lambda file: file.game_id == traces.game_id,
+        ["user_id"],
+        lambda table: compute.starts_with(table["user_id"], traces.players),
+    )
+    if dry_run:
+        return _count(place, doomed)
+    taken = _take_out(place, doomed)
+    manifest = load(place)
+    if manifest is not None and traces.game_id in manifest.games:
+        games = {name: each for name, each in manifest.games.items() if name != traces.game_id}
+        commit(place, manifest, msgspec.structs.replace(manifest, games=games))
+    return taken
 
 
 def expire(

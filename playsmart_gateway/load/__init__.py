@@ -22,13 +22,14 @@ from playsmart_gateway.load.repeats import Repeated, Retried
 from playsmart_gateway.load.replay import Replay
 from playsmart_gateway.load.report import Report, table
 from playsmart_gateway.load.run import Progress, Run, run_load
-from playsmart_gateway.load.sessions import GAME_ID, Sessions, player_names
+from playsmart_gateway.load.sessions import GAME_ID, PLAYER_PREFIX, Sessions, player_names
 from playsmart_gateway.load.tally import Counts
 from playsmart_gateway.load.verify import Baseline, Verification, verify
 from playsmart_gateway.load.workload import Workload
 
 __all__ = [
     "GAME_ID",
+    "PLAYER_PREFIX",
     "Baseline",
     "Counts",
     "Histogram",

@@ -30,7 +30,10 @@ from playsmart_gateway.load.tally import IdTally, Tally
 
 MAX_EVENTS = 200
 MAX_PLAYERS = 100_000
-GAME_ID = "com.example.stackblaster"
+GAME_ID = "load.playsmart"
+PLAYER_PREFIX = f"{GAME_ID}-"
+"""What load sends is of a game of its own, and of players who are known by their ids: it can be
+told from what was played, and removed."""
 
 _SESSION_EVENTS = 200
 _RUN_REQUESTS = 100
@@ -132,8 +135,8 @@ class Sessions:
 
 
 def player_names(seed: int, count: int) -> list[str]:
-    """Return the user ids of ``count`` players, different for every seed."""
-    return [f"device-{seed}-{number:06d}" for number in range(count)]
+    """Return the user ids of ``count`` made-up players, different for every seed."""
+    return [f"{PLAYER_PREFIX}{seed}-{number:06d}" for number in range(count)]
 
 
 def _locate(load_id: re.Pattern[str], row: Row) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ from typing import Protocol, Self, runtime_checkable
 from playsmart_gateway.economy.points import Award
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.clearing import Clearing
 from playsmart_gateway.stores.learned import LearnedStore
 from playsmart_gateway.stores.losses import Loss
 from playsmart_gateway.stores.models import (
@@ -372,7 +373,9 @@ class Rollups(LossSums, PropertyNames, Protocol):
         ...
 
 
-class Store(EventSink, Rehearsing, Awarding, Coins, AppPlayers, Upkeep, Condition, Protocol):
+class Store(
+    EventSink, Rehearsing, Awarding, Coins, AppPlayers, Upkeep, Clearing, Condition, Protocol
+):
     """A database: takes events, and keeps, answers and corrects what follows from them.
 
     Every method may be called beside ``write``; each is a transaction of its own and raises

@@ -47,24 +47,30 @@ class Looked(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """The batches behind ``start`` up to ``position``, of now ``end``."""
+    """The batches behind ``start`` up to ``position``, of now ``end``.
+
+    ``erasures`` is how often anybody was erased so far.
+    """
 
     start: int
     position: int
     end: int
     counted: Sequence[Counted] = ()
     looked: Sequence[Looked] = ()
+    erasures: int = 0
 
 
 class Kept(NamedTuple):
     """What was learned of events, as JSON text by their keys, up to ``position``, of now ``end``.
 
-    Of a game as a whole the type is empty.
+    Of a game as a whole the type is empty. ``erasures`` is how often anybody was erased so far:
+    what was learned before the last one may be of whom it was.
     """
 
     position: int
     end: int
     learned: dict[EventKey, str]
+    erasures: int = 0
 
 
 class Buried(NamedTuple):
@@ -109,10 +115,13 @@ class LearnedStore(Protocol):
         position: int,
         learned: Sequence[tuple[EventKey, str]],
         forgotten: Sequence[EventKey] = (),
+        *,
+        erasures: int = 0,
     ) -> bool:
         """Keep what was learned from ``start`` up to ``position``; what was ``forgotten`` goes.
 
-        False, and nothing is changed, if somebody else has moved the position.
+        False, and nothing is changed, if somebody else has moved the position, or if anybody was
+        erased since there were so many ``erasures``.
         """
         ...
 

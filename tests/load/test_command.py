@@ -109,7 +109,7 @@ def test_the_report_is_a_table(gateway: Gateway) -> None:
     assert re.search(r"events acknowledged +21 of 21\n", result.stdout)
     assert "p99.9" in result.stdout
     assert result.stderr == ""
-    assert gateway.users == {"device-1-000000", "device-1-000001"}
+    assert gateway.users == {"load.playsmart-1-000000", "load.playsmart-1-000001"}
 
 
 def test_the_report_is_json_with_stable_keys(gateway: Gateway) -> None:
@@ -247,7 +247,7 @@ def test_the_secret_may_come_from_the_configuration(gateway: Gateway, tmp_path: 
     arguments = ("--requests", "1", "--secret-from-config", str(path))
     result = load("--url", gateway.url, *arguments, secret=None)
     assert result.exit_code == 0, result.output
-    assert gateway.users == {"device-1-000000"}
+    assert gateway.users == {"load.playsmart-1-000000"}
 
 
 def test_the_secret_may_be_that_of_development_mode(gateway: Gateway, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ TABLES = """
     CREATE TABLE coin_transactions (
         id INTEGER, user_id TEXT, event_id INTEGER, type TEXT, amount INTEGER);
 """
-GAMES = '[{id = "com.example.stackblaster", coins_enabled = true, reward_fixed_amount = 7}]'
+GAMES = '[{id = "load.playsmart", coins_enabled = true, reward_fixed_amount = 7}]'
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ async def test_a_request_is_what_the_contract_asks_for() -> None:
     (request,) = server.requests
     assert request.head.startswith(b"POST /gateway/ingest/events HTTP/1.1\r\n")
     assert request.header("Host") == f"127.0.0.1:{server.port}"
-    assert request.header("Authorization") == "Bearer token-of-device-1-000000"
+    assert request.header("Authorization") == "Bearer token-of-load.playsmart-1-000000"
     assert request.header("Content-Type") == "application/json"
 
 

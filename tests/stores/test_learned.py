@@ -65,7 +65,7 @@ def test_a_store_in_memory_keeps_none() -> None:
 async def test_an_empty_store_shows_nothing(learned: LearnedStore) -> None:
     sight = await learned.look(0, max_events=100, max_looked=100)
     assert (sight.position, sight.end, [*sight.counted], [*sight.looked]) == (0, 0, [], [])
-    assert await learned.kept() == (0, 0, {})
+    assert await learned.kept() == (0, 0, {}, 0)
     assert await learned.buried() == []
 
 
@@ -138,9 +138,9 @@ async def test_what_is_kept_moves_the_position_from_where_it_was_read(
 ) -> None:
     assert await learned.keep(0, 7, [(JUMP, '{"events":1}')])
     assert not await learned.keep(0, 9, [(JUMP, '{"events":2}')])
-    assert await learned.kept() == (7, 7, {JUMP: '{"events":1}'})
+    assert await learned.kept() == (7, 7, {JUMP: '{"events":1}'}, 0)
     assert await learned.keep(7, 8, [], [JUMP])
-    assert await learned.kept() == (8, 8, {})
+    assert await learned.kept() == (8, 8, {}, 0)
 
 
 async def test_one_game_is_read_in_full_and_others_as_a_whole(learned: LearnedStore) -> None:
@@ -247,11 +247,11 @@ async def test_after_trouble_nothing_is_learned_twice(store: Store, learned: Lea
         def __getattr__(self, name: str) -> Any:
             return getattr(learned, name)
 
-        async def keep(self, *arguments: Any) -> bool:
+        async def keep(self, *arguments: Any, erasures: int) -> bool:
             if self.failures:
                 self.failures -= 1
                 raise SinkUnavailable("away")
-            return await learned.keep(*arguments)
+            return await learned.keep(*arguments, erasures=erasures)
 
     await store.write([batch(1, {}, {})])
     troubled: Any = Troubled()

@@ -96,8 +96,11 @@ class Seen(msgspec.Struct):
         return REQUEST_COST_BYTES + sum(map(len, texts))
 
     def mentions(self, user_id: str) -> bool:
-        """Whether a player has sent it, or is named in it, or could be: not all is readable."""
-        if self.batch is not None and self.batch.user_id == user_id:
+        """Whether a player has sent it, or is named in it, or could be: not all is readable.
+
+        It may be a game, too.
+        """
+        if self.batch is not None and user_id in (self.batch.user_id, self.batch.game_id):
             return True
         text = user_id.encode("utf-8", "replace")
         plain = [self.rows or b"", self.answer, self.request_id, self.told.encode()]

@@ -11,11 +11,13 @@ from functools import partial
 import asyncpg
 
 from playsmart_gateway.economy.points import Program
+from playsmart_gateway.stores.clearing import Traces
 from playsmart_gateway.stores.postgres.connection import (
     READ,
     WRITE,
     Connection,
 )
+from playsmart_gateway.stores.sql import clearing as sql_clearing
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 
 _SAMPLED = (
@@ -39,6 +41,18 @@ async def erase(
     async with writing() as db:
         await db.execute(f"ANALYZE {', '.join(_SAMPLED)}")
     return erased
+
+
+async def clear(connection: Connection, traces: Traces, *, dry_run: bool) -> dict[str, int]:
+    """See ``Clearing.clear``."""
+    reading = partial(connection.transaction, READ, patient=True)
+    writing = partial(connection.transaction, WRITE, patient=True)
+    if dry_run:
+        async with reading() as db:
+            return await sql_clearing.count(db, traces)
+    return await sql_clearing.clear(
+        traces, reading=reading, writing=writing, ledger_open=_ledger_open
+    )
 
 
 @asynccontextmanager

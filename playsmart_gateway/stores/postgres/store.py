@@ -26,6 +26,7 @@ from playsmart_gateway.events.batch import (
     first_event_id,
 )
 from playsmart_gateway.events.sessions import sessions_in
+from playsmart_gateway.stores.clearing import Traces
 from playsmart_gateway.stores.contract import Quarantining, Store
 from playsmart_gateway.stores.models import (
     NEVER,
@@ -257,6 +258,10 @@ class PostgresSink(Store, Quarantining):
         return await erasure.erase(
             self._connection, user_id, self._loyalty.program, dry_run=dry_run
         )
+
+    @override
+    async def clear(self, traces: Traces, *, dry_run: bool = False) -> dict[str, int]:
+        return await erasure.clear(self._connection, traces, dry_run=dry_run)
 
     async def scrub(self, *, rewrite: bool = True) -> None:
         """See ``Upkeep.scrub``: the server frees what was deleted in its own time."""

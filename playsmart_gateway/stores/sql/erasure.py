@@ -179,9 +179,20 @@ async def erase(
             else:
                 await db.fetch(_CUT_LETTER, *name, encode(rows), len(rows))
         erased["dead_letters"] = len(letters)
-        before = max((number for (number,) in await db.fetch(_ERASURES)), default=0)
-        await db.fetch(_COUNT_ERASURE, before + 1)
+        await count_erasure(db)
     return dict(erased)
+
+
+async def count_erasure(db: Database) -> None:
+    """Count one, in the transaction that ends it; who gathered something before begins anew."""
+    before = max((number for (number,) in await db.fetch(_ERASURES)), default=0)
+    await db.fetch(_COUNT_ERASURE, before + 1)
+
+
+async def last_batch(db: Database) -> int:
+    """Return the id of the newest header; 0 if there is none."""
+    ((last,),) = await db.fetch(_LAST_BATCH)
+    return int(last)
 
 
 async def _delete(
@@ -199,7 +210,7 @@ async def _delete(
 
 async def _look(db: Database, user_id: str, position: int) -> _Piece | None:
     """Return where the player is in the next batches; None if there are no more."""
-    ((last,),) = await db.fetch(_LAST_BATCH)
+    last = await last_batch(db)
     if position >= last:
         return None
     end = min(last, position + BATCHES_LOOKED_AT)

@@ -21,6 +21,7 @@ from playsmart_gateway.stores.learned import (
     Sight,
 )
 from playsmart_gateway.stores.sql.database import Database, keyed
+from playsmart_gateway.stores.sql.rollup import ERASURES
 
 MAX_BATCHES = 5_000
 """Of one look."""
@@ -34,9 +35,10 @@ Printed = Callable[[str], str]
 """Returns SQL that prints the time in a column."""
 
 _HINT = "To learn all anew, empty the catalogue_ tables and INSERT INTO catalogue_state VALUES (0)."
-_ENDS = """
-    SELECT position, coalesce((SELECT max(batch_id) FROM batches), position) FROM catalogue_state
-"""
+_ENDS = f"""
+    SELECT position, coalesce((SELECT max(batch_id) FROM batches), position), ({ERASURES})
+    FROM catalogue_state
+"""  # noqa: S608 - built from our own constants
 _PIECE = f"""
     SELECT coalesce(max(CASE WHEN events <= $2 THEN batch_id END), min(batch_id)), count(*)
     FROM (
@@ -66,10 +68,10 @@ async def look(
     db: Database, printed: Printed, start: int, *, max_events: int, max_looked: int
 ) -> Sight:
     """See ``LearnedStore.look``."""
-    ((_, end),) = await _ends(db)
+    ((_, end, erasures),) = await _ends(db)
     ((position, batches),) = await db.fetch(_PIECE, start, max_events)
     if not batches:
-        return Sight(start, max(start, end), end)
+        return Sight(start, max(start, end), end, erasures=erasures)
     bounds = first_event_id(start + 1), last_event_id(position)
     counted = await db.fetch(
         f"""
@@ -126,14 +128,15 @@ async def look(
             Looked(EventKey(source, game, type_, name), *rest)
             for source, game, type_, name, *rest in looked
         ],
+        erasures,
     )
 
 
 async def kept(db: Database, game_id: str | None) -> Kept:
     """See ``LearnedStore.kept``."""
-    ((position, end),) = await _ends(db)
+    ((position, end, erasures),) = await _ends(db)
     rows = await db.fetch(_KEPT, game_id)
-    return Kept(position, end, {EventKey(*key): learned for *key, learned in rows})
+    return Kept(position, end, {EventKey(*key): learned for *key, learned in rows}, erasures)
 
 
 async def keep(
@@ -142,9 +145,11 @@ async def keep(
     position: int,
     learned: Sequence[tuple[EventKey, str]],
     forgotten: Sequence[EventKey],
+    erasures: int,
 ) -> bool:
     """See ``LearnedStore.keep``; in a transaction that writes."""
-    if not await db.fetch(_MOVE, position, start):
+    ((now,),) = await db.fetch(ERASURES)
+    if now != erasures or not await db.fetch(_MOVE, position, start):
         return False
     if forgotten:
         await db.fetch(_FORGET, keyed(forgotten))

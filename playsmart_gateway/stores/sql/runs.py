@@ -60,6 +60,7 @@ _SPAN = f"""
     WHERE runs.run = $1 AND batches.run = runs.run AND seq = $2 AND event_count = $3
     ORDER BY event_id
 """  # noqa: S608 - built from our own constants
+_DELETE_ONE = "DELETE FROM runs WHERE run = $1 RETURNING client_id"
 _COUNT_MORE = """
     INSERT INTO clients (name, version, app_version, platform, runs)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT)
@@ -141,6 +142,12 @@ async def erase(db: Database, user_id: str, games: Iterable[str]) -> int:
     erased = await _without_clients(db, gone)
     await db.fetch(_DROP_LOSSES)
     return erased
+
+
+async def erase_these(db: Database, keys: Iterable[bytes]) -> int:
+    """Delete runs by their keys; return how many there were."""
+    gone = [row for key in dict.fromkeys(keys) for row in await db.fetch(_DELETE_ONE, key)]
+    return await _without_clients(db, gone)
 
 
 async def count(db: Database, user_id: str) -> int:

@@ -18,6 +18,8 @@ import aiosqlite
 
 from playsmart_gateway.economy.points import Program
 from playsmart_gateway.errors import SinkUnavailable
+from playsmart_gateway.stores.clearing import Traces
+from playsmart_gateway.stores.sql import clearing as sql_clearing
 from playsmart_gateway.stores.sql import erasure as sql_erasure
 from playsmart_gateway.stores.sql.database import Database
 from playsmart_gateway.stores.sqlite.connection import (
@@ -48,6 +50,19 @@ async def erase(
     return await sql_erasure.erase(
         user_id,
         program,
+        reading=connection.reading,
+        writing=partial(_writing, connection),
+        ledger_open=ledger_open,
+    )
+
+
+async def clear(connection: Connection, traces: Traces, *, dry_run: bool) -> dict[str, int]:
+    """See ``Clearing.clear``."""
+    if dry_run:
+        async with connection.reading() as db:
+            return await sql_clearing.count(db, traces)
+    return await sql_clearing.clear(
+        traces,
         reading=connection.reading,
         writing=partial(_writing, connection),
         ledger_open=ledger_open,

@@ -50,9 +50,11 @@ class SqliteLearned(LearnedStore):
         position: int,
         learned: Sequence[tuple[EventKey, str]],
         forgotten: Sequence[EventKey] = (),
+        *,
+        erasures: int = 0,
     ) -> bool:
         async with self._store.writing() as db:
-            return await sql.keep(db, start, position, learned, forgotten)
+            return await sql.keep(db, start, position, learned, forgotten, erasures)
 
     @override
     async def buried(self) -> list[Buried]:

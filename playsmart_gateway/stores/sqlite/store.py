@@ -17,6 +17,7 @@ from playsmart_gateway.economy.points import Award, Program
 from playsmart_gateway.errors import AdjustmentRefused, ConfigError, SinkUnavailable
 from playsmart_gateway.events.batch import LYNES, PLAYSMART, Batch, first_event_id
 from playsmart_gateway.events.sessions import sessions_in
+from playsmart_gateway.stores.clearing import Traces
 from playsmart_gateway.stores.contract import Quarantining, Replaceable, Store, TakeTurn
 from playsmart_gateway.stores.models import (
     NEVER,
@@ -265,6 +266,10 @@ class SqliteSink(Store, Quarantining, Replaceable):
         return await erasure.erase(
             self._connection, user_id, self._loyalty.program, dry_run=dry_run
         )
+
+    @override
+    async def clear(self, traces: Traces, *, dry_run: bool = False) -> dict[str, int]:
+        return await erasure.clear(self._connection, traces, dry_run=dry_run)
 
     @override
     async def scrub(self, *, rewrite: bool = True) -> None:
