@@ -46,7 +46,18 @@ MAX_PLAYERS = 10_000_000
 
 
 @click.command("load")
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The gateway.")
+@click.option(
+    "--url",
+    default="http://127.0.0.1:8000",
+    show_default=True,
+    help="The gateway, or what is before it; https:// too.",
+)
+@click.option(
+    "--ca",
+    type=click.Path(path_type=Path),
+    help="PEM file of whom to trust, if a certificate is signed by nobody who is trusted here.",
+)
+@click.option("--insecure", is_flag=True, help="Take any certificate of the server's.")
 @click.option("--token", help="Bearer token for every request; its subject is the only player.")
 @click.option(
     "--secret-from-config",
@@ -119,6 +130,8 @@ MAX_PLAYERS = 10_000_000
 def load_command(
     context: click.Context,
     url: str,
+    ca: Path | None,
+    insecure: bool,
     token: str | None,
     config_path: Path | None,
     events: int,
@@ -180,8 +193,11 @@ def load_command(
         requests=requests,
         rate=rate,
         timeout_seconds=timeout,
+        ca=ca,
+        insecure=insecure,
     )
     options.check()
+    options.tls()  # a file that is none is told before anything else is asked of anybody
     token_for = minter(config_path) if token is None else (lambda _: token)
     baseline = Baseline.take(database) if database is not None else None
     _allow_open_files(connections)

@@ -1,5 +1,7 @@
 """What bounds a run and how fast it goes."""
 
+import ssl
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,6 +24,9 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     connection sends its next request as soon as the last one is answered (closed loop). With it,
     request ``i`` is due ``i / rate`` seconds after the start, whether or not the gateway keeps up,
     and its latency counts from then (open loop).
+
+    For ``https://`` the server's certificate has to be signed by who is trusted here, or by one in
+    the PEM file ``ca``; with ``insecure`` any is taken.
     """
 
     url: str = "http://127.0.0.1:8000"
@@ -30,10 +35,16 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     requests: int | None = None
     rate: float | None = None
     timeout_seconds: float = 10.0
+    ca: Path | None = None
+    insecure: bool = False
 
     def check(self) -> None:
         """Raise ``ConfigError`` with every option that is out of its limits."""
         problems = list(_url_problems(self.url))
+        if (self.ca or self.insecure) and not problems and not self.is_tls:
+            problems.append("ca and insecure are for https://; this is plain http://")
+        if self.ca and self.insecure:
+            problems.append("ca and insecure exclude each other: trust the file, or anybody")
         if self.duration_seconds is None and self.requests is None:
             problems.append("a run must end: give a duration or a number of requests")
         for name, value, most in (
@@ -52,7 +63,33 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     def address(self) -> tuple[str, int]:
         """Host and port to connect to."""
         parts = urlsplit(self.url)
-        return parts.hostname or "", parts.port or 80
+        return parts.hostname or "", parts.port or (443 if self.is_tls else 80)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return urlsplit(self.url).scheme == "https"
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return what connections are encrypted with; None for plain HTTP.
+
+        Raises:
+            ConfigError: ``ca`` cannot be read as certificates.
+        """
+        if not self.is_tls:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except OSError as error:  # an SSLError is one
+            problem = (
+                "has no certificates in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+            )
+            raise ConfigError([f"ca: {self.ca}: {problem}"]) from error
+        context.set_alpn_protocols(["http/1.1"])
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
 
     @property
     def scheduled(self) -> int | None:
@@ -81,8 +118,12 @@ def _url_problems(url: str) -> list[str]:
         _ = parts.port  # a property that raises on nonsense
     except ValueError as error:
         return [f"url: {url!r} cannot be read ({error}); for example http://127.0.0.1:8000"]
-    if parts.scheme != "http":
-        return [f"url: {url!r} is not plain http://; the load generator does not speak TLS"]
-    if not parts.hostname or parts.username is not None or parts.query or not url.isascii():
-        return [f"url: {url!r} must be http://HOST[:PORT][/PREFIX]"]
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.username is not None
+        or parts.query
+        or not url.isascii()
+    ):
+        return [f"url: {url!r} must be http://HOST[:PORT][/PREFIX], or https://"]
     return []

@@ -1,6 +1,7 @@
 """Keeping connections open for as long as a run wants them."""
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import Sequence
 
@@ -32,15 +33,15 @@ class Pool:
         self._all_closed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_CONNECTING_AT_ONCE)
-        self._last_problem = ""
+        self._tls = options.tls()
+        self._last_problem = self._hint = ""
 
     async def connect(self, connections: Sequence[Connection]) -> None:
         """Open them all. Raises ``Unreachable`` when not one opens; the others are tried on."""
         await asyncio.gather(*(self._connect(connection, 0.0) for connection in connections))
         if not self._reached:
             raise Unreachable(
-                f"cannot connect to {self._options.url}: {self._last_problem}; "
-                "start the gateway with `make run`, or say where it is with --url"
+                f"cannot connect to {self._options.url}: {self._last_problem}; {self._hint}"
             )
 
     def opened(self) -> None:
@@ -80,10 +81,22 @@ class Pool:
         await asyncio.sleep(delay)
         try:
             async with self._slots, asyncio.timeout(self._options.timeout_seconds):
-                await loop.create_connection(lambda: connection, host, port)
+                await loop.create_connection(lambda: connection, host, port, ssl=self._tls)
         except OSError as error:  # TimeoutError is one
             refused = isinstance(error, ConnectionRefusedError)
             self._errors["connect_refused" if refused else "connect_failed"] += 1
-            self._last_problem = error.strerror or str(error) or "no answer in time"
+            self._last_problem, self._hint = _told(error)
             longer = min(max(2 * delay, _FIRST_BACKOFF_SECONDS), _LAST_BACKOFF_SECONDS)
             self._connect_later(connection, longer)
+
+
+def _told(error: OSError) -> tuple[str, str]:
+    """Return what is wrong, and what to do."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        problem = f"its certificate is not trusted ({error.verify_message})"
+        return problem, "name who signed it with --ca FILE, or trust anybody with --insecure"
+    if isinstance(error, ssl.SSLError):
+        reason = (error.reason or "unknown").replace("_", " ").lower()
+        return f"it does not speak TLS as we do ({reason})", "is it http:// and not https://?"
+    problem = error.strerror or str(error) or "no answer in time"
+    return problem, "start the gateway with `make run`, or say where it is with --url"

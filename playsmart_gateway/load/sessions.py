@@ -1,10 +1,10 @@
 """Synthetic players: believable games, made anew from the number of the request.
 
-A player plays one session an hour, from the opening of the app to the end of the last game, and
-sends it in batches of the same size. The hours begin a week before the run and start over after a
-year. There are 24 sessions, made once from the seed and kept as finished request bodies in which
-only the player, the hour and the number of the request are blank. Filling in 200 events takes
-some 10 us, so the generator is not what limits a run.
+A player plays one session an hour (see ``games``) and sends it in batches of the same size. The
+hours begin a week before the run and start over after a year. There are 48 lives, whose sessions
+are made from the seed when they are first played, and kept as finished request bodies in which only
+the player, the hour and the number of the request are blank. Filling in 200 events takes some 10
+us, so the generator is not what limits a run.
 
 On demand the bodies have ``run`` and ``seq``: a hundred requests of a player are a run, few enough
 that those under way at once leave no more gaps in it than a gateway remembers. All runs begin with
@@ -23,7 +23,7 @@ from hashlib import blake2b
 from msgspec import json
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.load.games import Moment, session
+from playsmart_gateway.load.games import LIVES, Life, Moment, session_number
 from playsmart_gateway.load.lane import Lane
 from playsmart_gateway.load.row import Row, rows
 from playsmart_gateway.load.tally import IdTally, Tally
@@ -39,8 +39,6 @@ _SESSION_EVENTS = 200
 _RUN_REQUESTS = 100
 _STORY_STARTS = timedelta(days=7)
 _STORY_HOURS = 365 * 24
-_ZONES = ("Z", "+00:00", "-05:00", "+05:30")
-_VARIANTS = 6 * len(_ZONES)
 
 
 class Sessions:
@@ -78,11 +76,9 @@ class Sessions:
         self._batches = max(1, _SESSION_EVENTS // events)
         self._begin = datetime.fromtimestamp(run / 1e6, UTC) - _STORY_STARTS
         self._hour = lru_cache(maxsize=_STORY_HOURS)(self._hour_text)
-        self._templates = [
-            _template(self._name, game_id, _ZONES[variant % len(_ZONES)], batch, numbered=numbered)
-            for variant in range(_VARIANTS)
-            for batch in self._cut(session(seed, variant, self._batches * events))
-        ]
+        self._game_id = game_id
+        self._lives = [Life(seed, number, self._batches * events) for number in range(LIVES)]
+        self._templates: dict[tuple[int, int], list[bytes]] = {}
 
     def user(self, request: int) -> str:
         """Return the player: everybody in turn."""
@@ -96,11 +92,9 @@ class Sessions:
         """Return the body: the player's next batch."""
         turn, player = divmod(request, len(self.users))
         hour, batch = divmod(turn, self._batches)
-        # Steps of a whole round of zones: nobody travels.
-        variant = (player + hour * len(_ZONES)) % _VARIANTS
         blanks = (self._hour(hour % _STORY_HOURS), b"%d" % request) * self._events
         user = _quoted(self.users[player])
-        template = self._templates[variant * self._batches + batch]
+        template = self._session(player % LIVES, hour)[batch]
         if self._numbered:
             return template % (user, *self._number(turn, player), *blanks)
         return template % (user, *blanks)
@@ -114,6 +108,17 @@ class Sessions:
         (lane,) = lanes
         load_id = re.compile(rf'"load_id":\s?"{re.escape(self._name)}-(\d{{1,18}})-(\d{{1,3}})"')
         return IdTally(partial(_locate, load_id), self._rows, bytes(lane.outcomes), self._events)
+
+    def _session(self, life: int, hour: int) -> list[bytes]:
+        number = session_number(hour)
+        if (found := self._templates.get((life, number))) is None:
+            played, zone = self._lives[life], self._lives[life].country.zone
+            batches = self._cut(played.session(number))
+            found = self._templates[life, number] = [
+                _template(self._name, self._game_id, zone, batch, numbered=self._numbered)
+                for batch in batches
+            ]
+        return found
 
     def _rows(self, request: int) -> list[Row]:
         return rows(self.body(request))

@@ -1,6 +1,7 @@
 """A small HTTP server on loopback that misbehaves on order."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -36,19 +37,24 @@ async def accept(_: Request, writer: asyncio.StreamWriter) -> None:
 class FakeServer:
     """``async with FakeServer(answer) as server``; ``answer`` writes what it likes, or hangs up."""
 
-    def __init__(self, answer: Answer = accept, port: int = 0) -> None:
+    def __init__(
+        self, answer: Answer = accept, port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.requests: list[Request] = []
         self.connections = 0
         self._answer = answer
         self._port = port
+        self._tls = tls
         self._talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(
+            self._connected, "127.0.0.1", self._port, ssl=self._tls
+        )
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 

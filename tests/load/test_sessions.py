@@ -1,5 +1,5 @@
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import Sessions, player_names
+from playsmart_gateway.load.games import LIVES, last_level
 from tests.support.examples import examples
 
 RUN = 1_767_225_600_000_000  # 2026-01-01
@@ -82,13 +83,70 @@ def test_a_player_lives_forward_in_one_time_zone(events: int) -> None:
 
 
 def test_a_session_opens_the_app_ends_the_game_and_has_everything_in_between() -> None:
-    life = events_of(sessions(players=1, events=200), 24)
+    life = events_of(sessions(players=LIVES, events=200), 2 * LIVES)
     kinds = [event["type"] for event in life]
     assert kinds[0] == "AppOpen"
     assert kinds[199] == "GameEnd"
     assert set(kinds) == TYPES
     levels = [event["customdata"] for event in life if event["type"] == "LevelCompleted"]
     assert all({"level", "score", "duration_seconds"} <= set(level) for level in levels)
+
+
+def completed(requests: int, *, players: int, events: int, seed: int = 1) -> Counter[int]:
+    found = events_of(sessions(seed, players, events), requests)
+    return Counter(e["customdata"]["level"] for e in found if e["type"] == "LevelCompleted")
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+@pytest.mark.parametrize("requests", [48, 480, 5_000])
+def test_the_levels_are_a_funnel_whenever_it_is_looked_at(requests: int, seed: int) -> None:
+    """No level is completed more often, or by more players, than the one before it."""
+    levels = completed(requests, players=96, events=40, seed=seed)
+    counts = [levels[level] for level in range(1, max(levels) + 1)]
+    assert counts == sorted(counts, reverse=True)
+    assert all(counts)
+
+
+def test_a_funnel_loses_players_at_many_levels_and_most_at_hard_ones() -> None:
+    reached = [last_level(rank) for rank in range(LIVES)]
+    assert reached == sorted(reached, reverse=True)
+    assert reached[0] >= 30
+    assert 0 < sum(level >= 10 for level in reached) < sum(level >= 1 for level in reached) < LIVES
+    lost = Counter(level + 1 for level in reached)
+    assert lost[5] > lost[4]
+    assert len(lost) >= 12
+
+
+def test_who_fails_tries_again_and_says_at_which_level() -> None:
+    life = events_of(sessions(players=1, events=200), 4)
+    failed = [e["customdata"] for e in life if e["customdata"].get("reason") == "failed"]
+    assert failed
+    assert all({"level", "score", "duration_seconds"} <= set(each) for each in failed)
+
+
+def test_few_players_buy_and_all_say_what_a_report_asks_for() -> None:
+    workload = sessions(players=LIVES, events=200)
+    buyers, by_country = set(), defaultdict(set)
+    for request in range(3 * LIVES):
+        for event in json.loads(workload.body(request))["events"]:
+            data = event["customdata"]
+            if event["type"] in ("AppOpen", "IAPPurchase"):
+                assert {"app_version", "platform", "country"} <= set(data)
+            if event["type"] == "IAPPurchase":
+                buyers.add(workload.user(request))
+                by_country[data["country"]].add(data["currency"])
+                assert data["price"] > 0
+    assert 1 <= len(buyers) <= LIVES / 10
+    assert all(len(currencies) == 1 for currencies in by_country.values())
+
+
+def test_a_session_is_some_sittings_each_from_opening_to_end() -> None:
+    for seed in range(5):
+        kinds = [e["type"] for e in events_of(sessions(seed, players=1, events=200), 1)]
+        opened = [place for place, kind in enumerate(kinds) if kind == "AppOpen"]
+        assert len(opened) > 2
+        assert all(kinds[place - 1] == "GameEnd" for place in opened[1:])
+        assert kinds[-1] == "GameEnd"
 
 
 def test_any_user_id_survives_in_the_body() -> None:
