@@ -39,6 +39,7 @@ from playsmart_gateway.events.sessions import (
 from playsmart_gateway.stores.clearing import Traces
 from playsmart_gateway.stores.contract import Store
 from playsmart_gateway.stores.memory.accounts import MemoryAccounts
+from playsmart_gateway.stores.memory.clearing import clear
 from playsmart_gateway.stores.memory.events import (
     MemoryEvents,
     printed,
@@ -209,40 +210,7 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
 
     @override
     async def clear(self, traces: Traces, *, dry_run: bool = False) -> dict[str, int]:
-        def is_theirs(batch: Batch) -> bool:
-            return batch.game_id == traces.game_id or traces.made(batch.user_id)
-
-        stored = [batch for batch, _ in self.batches.values()]
-        doomed = [each for each in self.batches.values() if is_theirs(each[0])]
-        letters = [key for key, (batch, _) in self.dead_letters.items() if is_theirs(batch)]
-        elsewhere = {batch.user_id for batch in stored if not is_theirs(batch)}
-        gone = {batch.user_id for batch, _ in doomed} - elsewhere
-        entries = [entry for entry in self.ledger if entry.user_id in gone]
-        cleared = {
-            "event_rows": sum(row is not None for _, rows in doomed for row in rows),
-            "players": len(gone & self.profiles.keys()),
-            "coin_entries": len(entries),
-            "batches": len(doomed),
-            "dead_letters": len(letters),
-            "runs": 0,
-        }
-        senders = {batch.user_id for batch, _ in doomed}
-        senders |= {self.dead_letters[key][0].user_id for key in letters}
-        games = {batch.game_id for batch, _ in doomed} | {traces.game_id}
-        for user_id in senders:
-            of = games if traces.made(user_id) else {traces.game_id}
-            cleared["runs"] += self.runs.erase(user_id, of, dry_run=dry_run)
-        if dry_run:
-            return cleared
-        self.ledger = [entry for entry in self.ledger if entry not in entries]
-        for batch, rows in doomed:
-            rows[:] = [None] * len(rows)
-            batch.user_id = batch.game_id = ""
-        for key in letters:
-            del self.dead_letters[key]
-        for user_id in gone:
-            self.profiles.pop(user_id, None)
-        return cleared
+        return clear(self, traces, dry_run=dry_run)
 
     async def scrub(self, *, rewrite: bool = True) -> None:
         """See ``Upkeep.scrub``: there are no files."""
