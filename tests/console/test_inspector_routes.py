@@ -337,7 +337,11 @@ def test_a_stream_outlives_the_deadline_of_a_request(producing: RunningGateway) 
 
 # ---- Who may watch --------------------------------------------------------------------------
 
-PAGES = ("/inspector", "/inspector/inspector.css", "/inspector/inspector.js", "/inspector/events")
+PAGES = (
+    "/inspector",
+    *(f"/inspector/{name}" for name in ("inspector.css", "inspector.js", "request.js", "tools.js")),
+    "/inspector/events",
+)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -361,7 +365,7 @@ def test_without_a_token_and_outside_development_mode_there_is_no_inspector(
 
 
 def test_the_page_may_load_nothing_but_its_own_files(developing: RunningGateway) -> None:
-    for path in PAGES[:3]:
+    for path in PAGES[:-1]:
         answer = developing.client.get(path)
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy

@@ -1,29 +1,22 @@
 "use strict";
-// What players sent becomes text nodes only: nothing here parses HTML.
+// The list of requests: what the gateway remembers, and then what comes. For one of them see request.js.
 
-const MAX_SHOWN = 300;      // requests on the page; the oldest goes
-const FIRST_EVENTS = 20;    // of an opened request; the others on demand
+const MAX_SHOWN = 1000;     // requests on the page; the oldest goes
+const MAX_PAGES = 2;        // of memory, before somebody asks for more
+const TOTALS_MS = 10000;    // between two looks at the totals, while the page is seen
 const REDRAW_MS = 80;
 const SILENCE_MS = 25000;   // the gateway sends something every 10 s
 
-const $ = (id) => document.getElementById(id);
 const list = $("requests");
-const entries = new Map();  // by id of this connection and request
+const entries = new Map();  // by id of the request
+const SENT_FILTERS = ["player", "game", "type", "outcome", "name", "version", "request_id", "reason"];
+const memory = { next: null, now: 0, skew: 0, cleared_at: 0, asked: 0, may_replay: false, tries: [] };
 const counts = { seen: 0, refused: 0, dropped: 0 };
 let waiting = [];           // came since the last redraw, or while paused
 let paused = false;
 let connection = null;
 let epoch = 0;
 let redraw = null;
-
-function el(tag, className, ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
-  return node;
-}
-const bdi = (text) => el("bdi", "", text);
-const plural = (n, one) => `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
 
 // ---- The stream ----
 
@@ -40,8 +33,8 @@ async function connect() {
     let problem = "the gateway does not answer";
     try {
       heard();
-      const query = new URLSearchParams(filled()).toString();
-      const answer = await fetch(`/inspector/events${query ? `?${query}` : ""}`, { signal: attempt.signal, cache: "no-store" });
+      const query = asked_for().toString();
+      const answer = await fetch(`inspector/events${query ? `?${query}` : ""}`, { signal: attempt.signal, cache: "no-store" });
       if (answer.ok) {
         wait = 500;
         await listen(answer.body, heard);
@@ -86,24 +79,27 @@ function hear(name, data, here) {
   if (name === "hello") {
     show_connection("live", "live");
     notice("");
+    recall();
   } else if (name === "request") {
-    data.key = `${here}.${data.id}`;
+    if (is_here(data)) return;
     waiting.push(data);
     counts.seen += 1;
     if (data.outcome === "refused") counts.refused += 1;
     if (waiting.length > MAX_SHOWN) waiting.shift();
     draw_soon();
   } else if (name === "fate") {
-    for (const fate of data) settle(`${here}.${fate.id}`, fate);
+    for (const fate of data) settle(fate.id, fate);
   } else if (name === "dropped") {
     counts.dropped = counts.dropped_before + data;
     draw_soon();
   }
 }
 
+const is_here = (request) => entries.has(request.id) || waiting.some((each) => each.id === request.id);
+
 function settle(key, fate) {
   const entry = entries.get(key);
-  const request = entry ? entry.request : waiting.find((each) => each.key === key);
+  const request = entry ? entry.request : waiting.find((each) => each.id === key);
   if (!request) return;
   request.state = fate.state;
   request.coins = fate.coins;
@@ -113,6 +109,87 @@ function settle(key, fate) {
     if (entry.state) entry.state.textContent = state_text(request);
   }
 }
+
+// ---- Memory ----
+
+const asked_for = () => new URLSearchParams(filled().filter(([name]) => SENT_FILTERS.includes(name)));
+
+// Asks for a page of what is remembered; `before` is where the page before ended.
+async function page_of_memory(before, limit = 100) {
+  const query = asked_for();
+  const [since, until] = span();
+  query.set("limit", limit);
+  query.set("since", Math.floor(Math.max(since, memory.cleared_at)));
+  if (until < Infinity) query.set("until", Math.floor(until));
+  if (before) query.set("before", before);
+  const answer = await fetch(`inspector/memory?${query}`, { cache: "no-store", signal: AbortSignal.timeout(SILENCE_MS) });
+  if (!answer.ok) throw new Error(`the gateway answers ${answer.status}`);
+  const told = await answer.json();
+  memory.skew = told.now - Date.now();
+  return told;
+}
+
+async function recall(pages = MAX_PAGES, before = null) {
+  const mine = memory.asked += 1;
+  try {
+    for (let page = 0; page < pages; page += 1) {
+      const told = await page_of_memory(before);
+      if (mine !== memory.asked) return;
+      for (const request of told.requests) {
+        if (request.at <= memory.cleared_at || is_here(request)) continue;
+        if (paused) waiting.push(request);
+        else add(request);
+      }
+      before = memory.next = told.next;
+      about(told);
+      draw();
+      if (!before) return;
+    }
+  } catch (error) {
+    if (mine === memory.asked) notice(`What the gateway remembers is not shown: ${error.message}`);
+  }
+}
+
+function about(told) {
+  memory.may_replay = told.may_replay;
+  memory.tries = told.tries;
+  $("bodies").textContent = told.shows_bodies
+    ? "In development mode the bodies of refused requests are shown, and requests can be sent once more."
+    : "Bodies of refused requests are shown in development mode only.";
+  const { taken, refused, bytes } = told.remembered, { left_out } = told.totals;
+  const { asked, silent } = told.workers;
+  $("memory").textContent = `Remembered now, in memory: ${taken.toLocaleString("en")} taken and ${refused.toLocaleString("en")} refused, `
+    + `${Math.ceil(bytes / 1024).toLocaleString("en")} KiB${asked > 1 ? `, of ${asked} workers` : ""}. `
+    + (left_out ? `${left_out.toLocaleString("en")} came too fast to be kept one by one, and are counted only. ` : "")
+    + "A restart begins with nothing.";
+  if (silent) notice(`${silent} of ${asked} workers did not say what they remember; load the page again`);
+  show_reasons(told.totals);
+}
+
+function show_reasons({ taken, refused, reasons }) {
+  const wanted = $("filter").elements.namedItem("reason").value;
+  const chip = ([reason, count]) => {
+    const button = el("button", "reason", bdi(reason), " ", el("b", "", count.toLocaleString("en")));
+    button.type = "button";
+    button.setAttribute("aria-pressed", String(reason === wanted));
+    button.addEventListener("click", () => {
+      $("filter").elements.namedItem("reason").value = reason === $("filter").elements.namedItem("reason").value ? "" : reason;
+      filter_changed();
+    });
+    return button;
+  };
+  const told = `Since the start ${taken.toLocaleString("en")} taken, ${refused.toLocaleString("en")} refused${refused ? ":" : ""}`;
+  const focused = document.activeElement?.closest?.("#reasons button")?.textContent.split(" ")[0];
+  $("reasons").replaceChildren(el("span", "faint", told), ...Object.entries(reasons).map(chip));
+  $("reasons").hidden = !taken && !refused;
+  if (focused) [...$("reasons").querySelectorAll("button")].find((each) => each.textContent.startsWith(`${focused} `))?.focus();
+  $("reason-names").replaceChildren(...Object.keys(reasons).map((reason) => { const option = el("option", ""); option.value = reason; return option; }));
+}
+
+setInterval(async () => {
+  if (document.hidden || $("connection").dataset.state !== "live") return;
+  try { show_reasons((await page_of_memory(null, 1)).totals); } catch { /* the stream says what is wrong */ }
+}, TOTALS_MS);
 
 // ---- Drawing ----
 
@@ -128,225 +205,137 @@ function draw() {
     while (list.children.length > MAX_SHOWN) {
       entries.delete(list.lastElementChild.dataset.key);
       list.lastElementChild.remove();
+      memory.next = null;
     }
   }
   draw_counts();
   $("pause-text").textContent = !paused ? "Pause" : waiting.length ? `Resume · ${waiting.length} new` : "Resume";
   const shown = [...list.children].some((item) => !item.hidden);
   $("empty").hidden = shown;
+  $("older").hidden = !memory.next;
   const filtering = [...filled()].length > 0;
   $("how").hidden = filtering;
   $("empty-title").textContent = filtering ? "Nothing matches yet" : "Waiting for requests";
   $("empty-text").textContent = filtering
-    ? "The filter holds for what comes from now on, and for what is on this page."
+    ? "The filter holds for what is remembered, and for what comes from now on."
     : "Each request appears here within a second, with what became of it and why. Send one:";
 }
 
 function draw_counts() {
-  const parts = [[counts.seen, "seen", ""], [counts.refused, "refused", counts.refused ? "is-bad" : ""]];
+  const parts = !counts.seen ? [] : [[counts.seen, "seen", ""], [counts.refused, "refused", counts.refused ? "is-bad" : ""]];
   if (counts.dropped) parts.push([counts.dropped, "not shown: too many at once", "is-dropped"]);
   $("counts").replaceChildren(...parts.map(([n, text, kind]) => el("span", kind, el("b", "", n.toLocaleString("en")), ` ${text}`)));
 }
 
 function add(request) {
+  if (entries.has(request.id)) return;
   const fate = el("span", "fate", ...chips(request));
   const row = el("button", "row",
-    el("span", "time", clock(request.at)),
+    el("time", "time", clock(request.at)),
     el("span", "status", String(request.status)),
     el("span", "what", title(request), who(request)),
     fate,
     el("span", "ms", `${request.ms < 10 ? request.ms.toFixed(1) : Math.round(request.ms)} ms`));
   row.type = "button";
   row.setAttribute("aria-expanded", "false");
-  const item = el("li", `fresh is-${request.outcome}`, row);
-  item.dataset.key = request.key;
+  const item = el("li", `is-${request.outcome}`, row);
+  item.dataset.key = request.id;
   const entry = { request, item, row, fate, state: null };
-  entries.set(request.key, entry);
+  entries.set(request.id, entry);
   row.addEventListener("click", () => toggle(entry));
   item.hidden = !matches(request);
-  list.prepend(item);
+  place(item, request.at);
 }
 
-function title(request) {
-  if (request.outcome === "refused") {
-    const first = request.details[0];
-    const why = first && request.message.indexOf(first.message) < 0 ? `${first.path} ${first.message}` : "";
-    const more = request.details.length > 1 ? ` and ${request.details.length - 1} more` : "";
-    return el("div", "title", bdi(request.message || request.code || "refused"), why ? el("span", "why", "  ", bdi(why), more) : "");
+// The newest is first; what comes is newer than nearly all, what is remembered older than nearly all.
+function place(item, at) {
+  const at_of = (other) => entries.get(other.dataset.key).request.at;
+  if (!list.firstElementChild || at >= at_of(list.firstElementChild)) {
+    item.classList.add("fresh");
+    return list.prepend(item);
   }
-  if (!request.events) {
-    const none = request.details.length ? "no event was taken" : "no events";
-    return el("div", "title", request.count ? plural(request.count, "event") : none);
-  }
-  const kinds = new Map();
-  for (const event of request.events) {
-    const kind = event.name ? `${event.type} ${event.name}` : event.type;
-    kinds.set(kind, (kinds.get(kind) || 0) + 1);
-  }
-  const named = [...kinds].sort((a, b) => b[1] - a[1]).map(([kind, n]) => n > 1 ? `${n} × ${kind}` : kind);
-  return el("div", "title", bdi(named.slice(0, 6).join(", ") + (named.length > 6 ? ", …" : "")));
-}
-
-function who(request) {
-  const players = new Set((request.events || []).map((event) => event.player).filter(Boolean));
-  const player = request.player || (players.size === 1 ? [...players][0] : players.size ? plural(players.size, "player") : "");
-  const parts = [player, request.game, request.path].filter(Boolean);
-  return el("div", "who", ...parts.map(bdi));
-}
-
-function chips(request) {
-  const made = [];
-  for (const unit of ["coin", "point"]) {
-    const earned = request[`${unit}s`];
-    if (earned) made.push(el("span", "chip coins", `+${plural(earned, unit)}`));
-  }
-  const is_repeat = request.duplicates > 0 && request.duplicates === request.count;
-  if (request.duplicates && !is_repeat) made.push(el("span", "chip again", `${request.duplicates} of ${request.count} duplicate`));
-  if (request.rejected) made.push(el("span", "chip partly", `${request.rejected} of ${request.count + request.rejected} refused`));
-  else if (request.outcome === "accepted" && request.details.length) made.push(el("span", "chip partly", `${plural(request.details.length, "problem")}`));
-  made.push(is_repeat ? el("span", "chip again", "duplicate") : el("span", `chip ${request.state}`, request.state));
-  return made;
-}
-
-function state_text(request) {
-  const earned = ["coin", "point"].filter((unit) => request[`${unit}s`]).map((unit) => `, earned ${plural(request[`${unit}s`], unit)}`).join("");
-  return {
-    buffered: "buffered: in the journal, waits for the store",
-    stored: !request.duplicates ? `stored${earned}`
-      : request.duplicates === request.count ? "a repeat: all of it had come before, and nothing was stored or paid again"
-      : `stored but for ${request.duplicates} of ${request.count}, which had come before${earned}`,
-    buried: "buried: the store can never take it; it is in dead_letters",
-    refused: "refused: nothing of it was kept",
-    answered: "answered: there were no events to store",
-  }[request.state];
-}
-
-function clock(at) {
-  const when = new Date(at);
-  return `${when.toLocaleTimeString("en-GB")}.${String(when.getMilliseconds()).padStart(3, "0")}`;
-}
-
-// ---- One request ----
-
-function toggle(entry) {
-  const open = entry.row.getAttribute("aria-expanded") !== "true";
-  entry.row.setAttribute("aria-expanded", String(open));
-  if (open) {
-    entry.item.append(detail(entry));
-  } else {
-    entry.item.lastElementChild.remove();
-    entry.state = null;
-  }
-}
-
-function detail(entry) {
-  const request = entry.request;
-  const box = el("div", "detail");
-  entry.state = el("dd", "", state_text(request));
-  const facts = el("dl", "facts");
-  const fact = (name, value, kind) => {
-    if (value || value === 0) facts.append(el("div", "", el("dt", "", name), value instanceof Node ? value : el("dd", kind || "", bdi(String(value)))));
-  };
-  fact("State", entry.state);
-  fact("Path", `POST ${request.path}`, "code");
-  fact("Player", request.player, "code");
-  fact("Game", request.game, "code");
-  fact("Came", new Date(request.at).toLocaleString("en-GB"));
-  fact("Took", `${request.ms} ms`);
-  fact("Events", request.count);
-  fact("Run", request.run, "code");
-  if (request.run) fact("Numbers", numbers(request));
-  fact("Client", request.client);
-  fact("Request id", request.request_id, "code");
-  fact("Batch", request.batch, "code");
-  if (request.outcome === "refused" || request.details.length) {
-    const problems = el("ul", "problems", ...request.details.map((each) => el("li", "", each.path ? el("code", "", bdi(each.path)) : "", bdi(each.message))));
-    const wrong = request.rejected ? `${request.rejected} of ${plural(request.count + request.rejected, "event")} refused` : plural(request.details.length, "problem");
-    const heading = request.outcome === "refused" ? request.message || "refused" : `${wrong}${request.count ? "; the other events were taken" : ""}`;
-    box.append(el("div", "refusal", el("p", "", request.code ? el("code", "", request.code) : "", bdi(heading)), problems));
-  }
-  box.append(facts);
-  if (request.events) box.append(el("section", "", el("h3", "", plural(request.events.length, "event")), events(request.events)));
-  else if (request.count) box.append(el("p", "", `${plural(request.count, "event")}, too large to show here.`));
-  if (request.body !== undefined) box.append(el("section", "", el("h3", "", "Sent"), el("pre", "", pretty(request.body))));
-  box.append(el("section", "", el("h3", "", "Answer"), el("pre", "", pretty(request.answer))));
-  return box;
-}
-
-function numbers(request) {
-  const last = request.seq + request.count + request.rejected - 1;
-  return last > request.seq ? `${request.seq} to ${last}` : String(request.seq);
-}
-
-function events(all) {
-  const listed = el("ol", "events");
-  const put = (some) => listed.append(...some.map((event) => el("li", "",
-    el("div", "head", el("b", "", bdi(event.type)), event.name ? el("span", "", bdi(event.name)) : "",
-      event.player ? el("span", "", bdi(event.player)) : "", el("span", "time", event.time)),
-    event.data === null ? "" : el("pre", "", pretty(event.data)))));
-  put(all.slice(0, FIRST_EVENTS));
-  const box = el("div", "", listed);
-  if (all.length > FIRST_EVENTS) {
-    const more = el("button", "more", `Show ${all.length - FIRST_EVENTS} more`);
-    more.type = "button";
-    more.addEventListener("click", () => { put(all.slice(FIRST_EVENTS)); more.remove(); });
-    box.append(more);
-  }
-  return box;
-}
-
-// Lays out JSON without reading it, so that numbers stay as they were sent; other text stays as it is.
-function pretty(text) {
-  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+|"/g) || [];
-  if (!/^[{[]/.test(text) || tokens.length > 20000) return text;
-  let at = 0;
-  const value = (indent) => {
-    const token = tokens[at++];
-    if (token !== "{" && token !== "[") return token ?? "";
-    const close = token === "{" ? "}" : "]";
-    const parts = [];
-    while (at < tokens.length && tokens[at] !== close) {
-      let part = value(`${indent}  `);
-      if (tokens[at] === ":") { at += 1; part += `: ${value(`${indent}  `)}`; }
-      if (tokens[at] === ",") at += 1;
-      else if (tokens[at] !== close) throw new SyntaxError(part);
-      parts.push(part);
-    }
-    if (tokens[at++] !== close) throw new SyntaxError(token);
-    const line = parts.join(", ");
-    if (line.length <= 76 && !line.includes("\n")) return token + line + close;
-    return `${token}\n${indent}  ${parts.join(`,\n${indent}  `)}\n${indent}${close}`;
-  };
-  try {
-    const laid_out = value("");
-    return at === tokens.length ? laid_out : text;
-  } catch {
-    return text;  // it is no JSON, which may be why it was refused
-  }
+  let behind = list.lastElementChild;
+  while (behind && at_of(behind) < at) behind = behind.previousElementSibling;
+  behind ? behind.after(item) : list.prepend(item);
 }
 
 // ---- Filter, keys, buttons ----
 
 function filled() {
-  return [...new FormData($("filter"))].filter(([, value]) => value);
+  return [...new FormData($("filter"))].filter(([name, value]) => value && (!["since", "until"].includes(name) || $("filter").elements.namedItem("last").value === "span"));
+}
+
+// Of which times requests are shown, by the clock of the gateway, in milliseconds.
+function span() {
+  const chosen = Object.fromEntries(filled());
+  if (!chosen.last) return [0, Infinity];
+  if (chosen.last !== "span") return [Date.now() + memory.skew - chosen.last * 60000, Infinity];
+  return [of_field(chosen.since) ?? 0, of_field(chosen.until) ?? Infinity];
+}
+
+// A field has a time without a zone; which one it is in is said on the button beside.
+function of_field(text) {
+  const at = text ? Date.parse(in_utc ? `${text}Z` : text) : NaN;
+  return Number.isNaN(at) ? null : at;
+}
+
+function to_field(at) {
+  const when = new Date(at);
+  return new Date(in_utc ? at : at - when.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
 }
 
 function matches(request) {
-  const { player = "", game = "", type = "", outcome = "" } = Object.fromEntries(filled());
+  const { player = "", game = "", type = "", outcome = "", name = "", version = "", request_id = "", reason = "" } = Object.fromEntries(filled());
   if (outcome && request.outcome !== outcome) return false;
+  if (reason && request.reason !== reason) return false;
+  if (!request.request_id.includes(request_id)) return false;
+  const [since, until] = span();
+  if (request.at < since || request.at > until) return false;
   const body = request.body || "";
   const all = request.events || [];
+  const is_unseen = !request.events && request.count > 0;
   const holds = (text, ...places) => !text || places.some((place) => (place || "").includes(text));
   return holds(player, request.player, body, ...all.map((event) => event.player))
     && holds(game, request.game, body)
-    && (!type || holds(type, body) || !request.events && request.count > 0 || all.some((event) => holds(type, event.type, event.name)));
+    && (is_unseen || holds(type, body, ...all.flatMap((event) => [event.type, event.name])))
+    && (is_unseen || holds(name, body, ...all.map((event) => event.name)))
+    && (is_unseen || holds(version, request.client, body, ...all.map((event) => event.data)));
+}
+
+// What the address says: times as they are in UTC, so that it means the same to everybody.
+function to_address() {
+  const query = new URLSearchParams(location.search);
+  const chosen = Object.fromEntries(filled());
+  for (const { name } of $("filter").elements) if (name) query.delete(name);
+  for (const [name, value] of Object.entries(chosen)) query.set(name, ["since", "until"].includes(name) ? new Date(of_field(value)).toISOString() : value);
+  const search = query.toString();
+  history.replaceState(null, "", search ? `?${search}` : location.pathname);
+}
+
+function from_address() {
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    const field = $("filter").elements.namedItem(name);
+    if (field) field.value = ["since", "until"].includes(name) && !Number.isNaN(Date.parse(value)) ? to_field(Date.parse(value)) : value;
+  }
+  const is_rare = filled().some(([name]) => !["player", "game", "type", "outcome"].includes(name));
+  if (is_rare) $("more").open = true;
+  show_span();
+}
+
+function show_span() {
+  const chosen = $("filter").elements.namedItem("last").value;
+  for (const field of document.querySelectorAll("#more .span")) field.hidden = chosen !== "span";
 }
 
 let typing = null;
 function filter_changed() {
   for (const entry of entries.values()) entry.item.hidden = !matches(entry.request);
-  const query = new URLSearchParams(filled()).toString();
-  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+  show_span();
+  to_address();
+  for (const chip of document.querySelectorAll("#reasons button")) {
+    chip.setAttribute("aria-pressed", String(chip.textContent.startsWith(`${$("filter").elements.namedItem("reason").value} `)));
+  }
+  memory.next = null;
   draw();
   clearTimeout(typing);
   typing = setTimeout(connect, 250);
@@ -367,6 +356,7 @@ function move(step) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("dialog, textarea, select")) return;
   const field = event.target.closest("input");
   if (event.key === "Escape" && field) return field.blur();
   if (field && (field.type === "radio" || event.key !== "ArrowDown" || field.hasAttribute("list"))) return;
@@ -386,6 +376,8 @@ $("filter").addEventListener("input", filter_changed);
 $("filter").addEventListener("submit", (event) => event.preventDefault());
 $("pause").addEventListener("click", () => set_paused(!paused));
 $("clear").addEventListener("click", () => {
+  memory.cleared_at = Date.now() + memory.skew;
+  memory.next = null;
   list.replaceChildren();
   entries.clear();
   waiting = [];
@@ -404,25 +396,20 @@ function notice(text) {
   $("notice").hidden = !text;
 }
 
-$("curl").textContent = [
-  "TOKEN=$(.venv/bin/playsmart-gateway token --sub device-abc-123)",
-  `curl -i ${location.origin}/ingest/events \\`,
-  "  -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\",
-  "  -d '{\"user_id\": \"device-abc-123\", \"game_id\": \"com.example.stackblaster\", \"events\": [",
-  "        {\"type\": \"LevelCompleted\", \"timestamp\": \"2026-04-22T14:30:00+00:00\",",
-  "         \"customdata\": {\"level\": 5, \"score\": 4800}}]}'",
-].join("\n");
-if (navigator.clipboard) {
-  $("copy").hidden = false;
-  $("copy").addEventListener("click", async () => {
-    await navigator.clipboard.writeText($("curl").textContent);
-    $("copy").textContent = "Copied";
-    setTimeout(() => { $("copy").textContent = "Copy"; }, 1500);
-  });
+$("zone").addEventListener("click", () => {
+  const times = ["since", "until"].map((name) => $("filter").elements.namedItem(name)).map((field) => [field, of_field(field.value)]);
+  in_utc = !in_utc;
+  for (const [field, at] of times) if (at !== null) field.value = to_field(at);
+  show_zone();
+});
+
+function show_zone() {
+  $("zone").textContent = in_utc ? "Times: UTC" : `Times: local (${offset(new Date())})`;
+  for (const { row, request } of entries.values()) row.querySelector(".time").textContent = clock(request.at);
 }
-for (const [name, value] of new URLSearchParams(location.search)) {
-  const field = $("filter").elements.namedItem(name);
-  if (field) field.value = value;
-}
+
+$("older").firstElementChild.addEventListener("click", () => recall(1, memory.next));
+show_zone();
+from_address();
 draw();
 connect();

@@ -18,7 +18,7 @@ _WHY = {
     " server.max_connections",
     "too_many_connections_of_address": "that address has as many connections as it may have; see"
     " server.max_connections_per_address",
-    "body_too_large": "the body is larger than server.max_body_bytes",
+    "body_too_large": "the body is larger than that path takes",
     "shutting_down": "the gateway stops",
 }
 

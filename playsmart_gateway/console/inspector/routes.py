@@ -61,7 +61,10 @@ PATIENCE = Patience()
 _FILES = {
     PATH: ("inspector.html", "text/html; charset=utf-8"),
     f"{PATH}/inspector.css": ("inspector.css", "text/css; charset=utf-8"),
-    f"{PATH}/inspector.js": ("inspector.js", "text/javascript; charset=utf-8"),
+    **{
+        f"{PATH}/{name}": (name, "text/javascript; charset=utf-8")
+        for name in ("inspector.js", "request.js", "tools.js")
+    },
 }
 _HEADERS = {**SECURITY_HEADERS, "cache-control": "no-store"}
 
