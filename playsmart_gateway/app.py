@@ -210,7 +210,7 @@ def application(
         *ops.routes(
             gateway,
             pages | taken,
-            home_page.page(frames, taken),
+            home_page.page(frames, taken, [promise.PANEL]),
             of_process=worker is None,
         ),
         *shell.routes(),

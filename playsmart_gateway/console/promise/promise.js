@@ -49,31 +49,34 @@ function draw(name, attributes, text = "") {
   return element;
 }
 
-// received on the left; what became of it on the right, each part as high as its share.
+// Received on the left; what became of it on the right, each part as high as its share and as its name needs.
 function picture(law) {
   const [width, height, left, right, gap, least] = [640, 176, 150, 400, 6, 20];
   const box = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "law" });
   const says = PARTS.map(([key, name]) => `${count(law[key])} ${name}`).join(" + ");
   box.setAttribute("aria-label", `${count(law.received)} received = ${says}`);
-  const room = height - gap * (PARTS.length - 1) - least * PARTS.length;
+  const inner = height - gap * (PARTS.length - 1), room = inner - least * PARTS.length;
   const total = PARTS.reduce((sum, [key]) => sum + law[key], 0);
-  const inner = height - gap * (PARTS.length - 1);
-  const top = (height - inner) / 2;
-  box.append(draw("rect", { x: left - 12, y: top, width: 12, height: inner, rx: 3, class: "all" }));
-  box.append(draw("text", { x: left - 24, y: height / 2 - 4, "text-anchor": "end", class: "number" }, count(law.received)));
-  box.append(draw("text", { x: left - 24, y: height / 2 + 14, "text-anchor": "end", class: "name" }, "received"));
+  const top = (height - inner) / 2, middle = (left + right) / 2;
+  box.append(
+    draw("rect", { x: left - 12, y: top, width: 12, height: inner, rx: 3, class: "all" }),
+    draw("text", { x: left - 24, y: height / 2 - 4, "text-anchor": "end", class: "number" }, count(law.received)),
+    draw("text", { x: left - 24, y: height / 2 + 14, "text-anchor": "end" }, "received"));
   let [from, to] = [top, 0];
   for (const [key, name, color] of PARTS) {
-    const tall = least + (total ? (room * law[key]) / total : room / PARTS.length);
-    const middle = (left + right) / 2;
-    const band = `M${left} ${from} C${middle} ${from} ${middle} ${to} ${right} ${to} V${to + tall} `
-      + `C${middle} ${to + tall} ${middle} ${from + tall} ${left} ${from + tall} Z`;
-    box.append(draw("path", { d: band, class: `band ${color}${law[key] ? "" : " none"}` }));
-    box.append(draw("rect", { x: right, y: to, width: 12, height: tall, rx: 3, class: `${color}${law[key] ? "" : " none"}` }));
-    const text = draw("text", { x: right + 24, y: to + tall / 2 + 5, class: "name" });
+    const share = total ? law[key] / total : 0, thick = inner * share;
+    const tall = least + room * (total ? share : 1 / PARTS.length);
+    if (law[key]) {
+      const band = `M${left} ${from} C${middle} ${from} ${middle} ${to} ${right} ${to} V${to + tall} `
+        + `C${middle} ${to + tall} ${middle} ${from + thick} ${left} ${from + thick} Z`;
+      box.append(draw("path", { d: band, class: `band ${color}` }), draw("rect", { x: right, y: to, width: 12, height: tall, rx: 3, class: color }));
+    } else {
+      box.append(draw("rect", { x: right, y: to + tall / 2 - 2, width: 12, height: 4, rx: 2, class: "none" }));
+    }
+    const text = draw("text", { x: right + 24, y: to + tall / 2 + 5 });
     text.append(draw("tspan", { class: "number" }, count(law[key])), draw("tspan", { dx: 7 }, name));
     box.append(text);
-    [from, to] = [from + tall, to + tall + gap];
+    [from, to] = [from + thick, to + tall + gap];
   }
   return box;
 }
@@ -85,20 +88,20 @@ function fates(promise) {
 }
 
 function followers(told) {
-  const head = make("tr", {}, ...["After the 202", "Behind", "Caught up in"].map((name) => make("th", { scope: "col" }, name)));
+  const head = make("tr", {}, ...["After the 202", "Behind", "Until it has caught up"].map((name) => make("th", { scope: "col" }, name)));
   const rows = told.followers.map((each) => make("tr", { "data-follower": each.name, "data-state": each.state },
     make("th", { scope: "row" }, each.does),
-    make("td", {}, each.behind === null ? "—" : `${count(each.behind)} ${each.unit}`),
+    make("td", {}, each.behind === null ? "—" : `${count(each.behind)} ${each.behind === 1 ? each.unit.slice(0, -1) : each.unit}`),
     make("td", {}, pace(each))));
   return make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows));
 }
 
-function facts(told) {
+function settings(told) {
   const names = { journal: "Journal", store: "Store", processes: "Processes", lake: "Lake", kept: "Kept" };
   const pairs = told.promise.settings.map((each) => [names[each.name] ?? each.name, each.words]);
   if (told.journal_bytes !== null) pairs.push(["Journal on disk", size(told.journal_bytes)]);
   if (told.store_log_bytes !== null) pairs.push(["Database's log (WAL)", size(told.store_log_bytes)]);
-  return make("dl", { class: "facts" }, ...pairs.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+  return make("dl", { class: "settings" }, ...pairs.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
 
 function show(section, told) {
@@ -108,9 +111,12 @@ function show(section, told) {
   section.replaceChildren(
     make("h2", {}, "What a 202 means here"),
     make("p", { class: "headline" }, told.promise.headline),
-    make("figure", {}, picture(told.law), make("figcaption", {}, "received = stored + duplicate + rejected + waiting, since the start")),
     ...missing,
-    make("div", { class: "beside" }, make("div", { class: "scroll" }, followers(told)), facts(told)),
+    make("div", { class: "beside" },
+      make("div", {},
+        make("figure", {}, picture(told.law), make("figcaption", {}, "received = stored + duplicate + rejected + waiting, in events since the start")),
+        make("div", { class: "scroll" }, followers(told))),
+      settings(told)),
     make("details", open ? { open: "" } : {}, make("summary", {}, "Fault by fault"), fates(told.promise)),
   );
   section.dataset.state = "told";

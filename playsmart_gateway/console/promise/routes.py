@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
+from playsmart_gateway.console.home import routes as home
 from playsmart_gateway.console.promise import Promise, Terms, promise
 from playsmart_gateway.console.promise.pace import Behind, Pace
 from playsmart_gateway.errors import SinkUnavailable
@@ -25,6 +26,9 @@ from playsmart_gateway.http.static import Asset
 from playsmart_gateway.metrics import Gauges, Snapshot, Stats
 
 PATH = "/promise"
+PANEL = home.Panel("promise", f"{PATH}/promise.js", f"{PATH}/promise.css")
+"""Its place on the home page."""
+
 FRESH_SECONDS = 1.0
 """How long what was worked out is given to others."""
 
