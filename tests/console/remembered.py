@@ -9,6 +9,7 @@ import httpx
 from tests.support.polling import wait_until
 from tests.support.process import RunningGateway
 
+MAX_OF_ADDRESS = 12
 OPERATOR = "operator-token-4711"
 BEARER = {"authorization": f"Bearer {OPERATOR}"}
 APPS = '[{id = "app", secret_key = "teak-secret-4711"}]'
@@ -45,6 +46,7 @@ def produced(folder: Path) -> Iterator[RunningGateway]:
             PLAYSMART_AUTH__SECRET=secret,
             PLAYSMART_OPERATOR__TOKEN=OPERATOR,
             PLAYSMART_SERVER__REQUEST_TIMEOUT_SECONDS=timeout,
+            PLAYSMART_SERVER__MAX_CONNECTIONS_PER_ADDRESS=str(MAX_OF_ADDRESS),
         )
     )
 

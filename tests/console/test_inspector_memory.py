@@ -2,12 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.console.remembered import by_id, developed, produced, recall, replay, stored
+from tests.console.remembered import (
+    MAX_OF_ADDRESS,
+    by_id,
+    developed,
+    produced,
+    recall,
+    replay,
+    stored,
+)
 from tests.support.commands import invoke
 from tests.support.polling import wait_until
 from tests.support.process import RunningGateway, StartGateway
@@ -83,6 +92,18 @@ def test_a_body_that_is_too_large_is_told_with_its_reason(producing: RunningGate
     kept = by_id(producing, "large-1")
     assert (kept["status"], kept["outcome"]) == (413, "refused")
     assert kept["reason"]
+
+
+def test_a_connection_that_is_refused_is_told_with_why(producing: RunningGateway) -> None:
+    with ExitStack() as stack:
+        for _ in range(MAX_OF_ADDRESS):
+            stack.enter_context(producing.connect()).send(b"POST /ingest/events HTTP/1.1\r\n")
+        answers = stack.enter_context(producing.connect()).read_to_end()
+    (refused,) = answers
+    assert refused.status == 503
+    kept = wait_until(lambda: by_id(producing, refused.headers["x-request-id"]))
+    assert kept["status"] == 503
+    assert "server.max_connections_per_address" in kept["why"]
 
 
 def test_probes_are_not_remembered(producing: RunningGateway) -> None:
@@ -174,16 +195,21 @@ def test_a_query_that_says_nothing_is_refused(developing: RunningGateway, query:
     assert answer.json()["error"]["message"] == f"invalid_{query.partition('=')[0]}"
 
 
-def test_an_erased_player_is_forgotten(developing: RunningGateway) -> None:
-    developing.post(make_upload("eve-4711"), sub="eve-4711", headers={"x-request-id": "eve-1"})
-    developing.post(make_upload("eve-4711", {}), sub="eve-4711", headers={"x-request-id": "eve-2"})
-    assert len(recall(developing, request_id="eve-")["requests"]) == 2
-    data = developing.folder / "data"
+def erase(gateway: RunningGateway, player: str) -> None:
+    data = gateway.folder / "data"
     settings = {
         "STORAGE__URL": f"sqlite:///{data}/playsmart.db",
         "JOURNAL__PATH": f"{data}/journal",
     }
-    assert invoke("erase", "eve-4711", "--yes", **settings).exit_code == 0
+    done = invoke("erase", player, "--yes", **settings)
+    assert done.exit_code == 0, done.output
+
+
+def test_an_erased_player_is_forgotten(developing: RunningGateway) -> None:
+    developing.post(make_upload("eve-4711"), sub="eve-4711", headers={"x-request-id": "eve-1"})
+    developing.post(make_upload("eve-4711", {}), sub="eve-4711", headers={"x-request-id": "eve-2"})
+    assert len(recall(developing, request_id="eve-")["requests"]) == 2
+    erase(developing, "eve-4711")
     assert "eve-4711" not in json.dumps(recall(developing))
 
 
@@ -221,4 +247,6 @@ def test_what_any_worker_remembers_is_told_by_each_and_sent_again_by_who_has_it(
         told = replay(running, one).json()
         assert (told["status"], told["replay_of"]) == (202, one)
     assert replay(running, "7.a.1").status_code == 404
+    erase(running, "ada")
+    assert [each["path"] for each in recall(running)["requests"]] == ["/inspector/replay"]
     assert running.stop() == 0

@@ -200,7 +200,8 @@ class Inspector:
         Nobody listened to it if it was not ``heard``.
         """
         now = self._clock()
-        is_kept = self.memory.wants(_reason_of(answer), now if at is None else at)
+        reason = _reason_of(answer)
+        is_kept = self.memory.wants(reason, now if reason or at is None else at)
         replay = self.replays.get(request_id)
         if not self._is_wanted(is_kept or replay is not None, now):
             return
@@ -227,7 +228,7 @@ class Inspector:
             points=answer.points,
             rejected=answer.rejected,
             problems=answer.problems,
-            reason=_reason_of(answer),
+            reason=reason,
             sent=self._sent(heard, answer),
         )
         if replay is not None:

@@ -17,7 +17,7 @@ function title(request) {
   if (request.outcome === "refused" && request.why) return el("div", "title", bdi(request.reason), el("span", "why", "  ", bdi(request.why)));
   if (request.outcome === "refused") {
     const first = request.details[0];
-    const why = first && request.message.indexOf(first.message) < 0 ? `${first.path} ${first.message}` : "";
+    const why = first && request.message.indexOf(first.message) < 0 ? `${first.path} ${first.message}` : request.told;
     const more = request.details.length > 1 ? ` and ${request.details.length - 1} more` : "";
     return el("div", "title", bdi(request.message || request.code || "refused"), why ? el("span", "why", "  ", bdi(why), more) : "");
   }
