@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.lake import forgetting
 from playsmart_gateway.lake.following import require_same_store
 from playsmart_gateway.lake.job import Job
 from playsmart_gateway.lake.manifest import load
 from playsmart_gateway.lake.place import open_place
+from playsmart_gateway.lake.writer import lag_between
 from playsmart_gateway.stores.clearing import Traces
 from playsmart_gateway.stores.open import open_store
 
@@ -37,8 +37,7 @@ async def look(job: Job) -> State | None:
     async with open_store(job.database_url).reader() as reader:
         newest = await reader.newest_event_id()
         await require_same_store(reader, manifest)
-    lag = max(0, newest // MAX_EVENTS_PER_BATCH - manifest.position // MAX_EVENTS_PER_BATCH)
-    return State(manifest.events, len(manifest.files), lag)
+    return State(manifest.events, len(manifest.files), lag_between(manifest.position, newest))
 
 
 def require_reachable(job: Job) -> None:

@@ -13,7 +13,14 @@ import msgspec
 import pyarrow
 from pyarrow import compute
 
-from playsmart_gateway.lake.manifest import File, Properties, commit, load, sweep, with_files
+from playsmart_gateway.lake.manifest import (
+    File,
+    Properties,
+    commit,
+    load,
+    sweep_of_any_store,
+    with_files,
+)
 from playsmart_gateway.lake.place import Place
 from playsmart_gateway.lake.tables import read, write
 from playsmart_gateway.stores.clearing import Traces
@@ -126,7 +133,7 @@ def _take_out(place: Place, doomed: _Doomed) -> int:
     manifest = load(place)
     if manifest is None:
         return 0
-    sweep(place, manifest)
+    manifest = sweep_of_any_store(place, manifest)
     taken, gone = 0, set[str]()
     new: list[tuple[File, Properties]] = []
     sets = manifest.properties

@@ -142,13 +142,27 @@ def commit(place: Place, before: Manifest, now: Manifest) -> Manifest:
     return now
 
 
-def sweep(place: Place, manifest: Manifest) -> int:
-    """Remove the files that do not count, and return how many there were."""
-    kept = {each.name for each in manifest.files}
-    doomed = [name for name in place.names(FOLDER) if name not in kept]
+def sweep(place: Place, manifest: Manifest) -> None:
+    """Remove the files that do not count: whoever calls this has the turn, so they are nobody's."""
+    for name in _strays(place, manifest):
+        place.remove(name)
+
+
+def sweep_of_any_store(place: Place, manifest: Manifest) -> Manifest:
+    """Remove the files that do not count, and return what then is the manifest.
+
+    Somebody else may write from another store and have another turn: his commit is refused first.
+    """
+    if doomed := _strays(place, manifest):
+        manifest = commit(place, manifest, manifest)
     for name in doomed:
         place.remove(name)
-    return len(doomed)
+    return manifest
+
+
+def _strays(place: Place, manifest: Manifest) -> list[str]:
+    kept = {each.name for each in manifest.files}
+    return [name for name in place.names(FOLDER) if name not in kept]
 
 
 def with_files(

@@ -22,10 +22,10 @@ ARGV = (sys.executable, "-m", "playsmart_gateway.lake")
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What the process says after each step, as a line of JSON; of one that failed only that."""
+    """What the process says after each step, as a line of JSON; None is what it does not know."""
 
-    lag_batches: int = 0
-    files: int = 0
+    lag_batches: int | None = None
+    files: int | None = None
     failed: bool = False
 
 
@@ -61,8 +61,10 @@ class LakeProcess:
             told = msgspec.json.decode(line, type=Told)
             if told.failed:
                 self._stats.count_side_failure("lake")
-            else:
-                self._stats.lake_lag, self._stats.lake_files = told.lag_batches, told.files
+            if told.lag_batches is not None:
+                self._stats.lake_lag = told.lag_batches
+            if told.files is not None:
+                self._stats.lake_files = told.files
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -35,7 +35,12 @@ class Written(msgspec.Struct, frozen=True):
     @property
     def lag_batches(self) -> int:
         """Batches, or places for them, that are not in the lake."""
-        return max(0, self.end // MAX_EVENTS_PER_BATCH - self.position // MAX_EVENTS_PER_BATCH)
+        return lag_between(self.position, self.end)
+
+
+def lag_between(position: int, end: int) -> int:
+    """Return how many batches, or places for them, are between two events."""
+    return max(0, end // MAX_EVENTS_PER_BATCH - position // MAX_EVENTS_PER_BATCH)
 
 
 class Writer:
@@ -68,12 +73,15 @@ class Writer:
         async with self._reader.turn(PATIENCE_SECONDS):
             tidy, self._is_tidy = self._is_tidy, False
             manifest = begin(self._place)
-            if not tidy:
-                sweep(self._place, manifest)
             await require_same_store(self._reader, manifest)
+            if manifest.batch is not None and not tidy:
+                sweep(self._place, manifest)
+                tidy = True
             chunk = await read_chunk(self._reader, manifest, self._chunk_events)
             if chunk.position > manifest.position:
                 manifest = commit(self._place, manifest, self._with(manifest, chunk))
+                if not tidy:  # before, nobody knew whose a new lake is, and what is in it
+                    sweep(self._place, manifest)
             behind = chunk.position < chunk.end
             merged = compact(self._place, manifest, None if behind else self._wall())
             if merged is not None:
