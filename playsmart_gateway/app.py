@@ -6,6 +6,7 @@ from contextlib import ExitStack, asynccontextmanager, nullcontext
 from functools import partial
 
 import msgspec
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -44,15 +45,16 @@ from playsmart_gateway.console.promise import routes as promise
 from playsmart_gateway.console.promise import terms_of
 from playsmart_gateway.dialects import ALL
 from playsmart_gateway.dialects.descriptor import Dialect, Host
+from playsmart_gateway.errors import InternalError, MethodNotAllowed, NotFound
 from playsmart_gateway.events.batch import PLAYSMART
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http import ops
 from playsmart_gateway.http.content_encoding import Inflater
 from playsmart_gateway.http.cross_origin import CrossOriginFrame
-from playsmart_gateway.http.endpoint import ERROR_BODY, Tokens
-from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.http.endpoint import ERROR_BODY, Tokens, answer_to, refusing, response
+from playsmart_gateway.http.error_body import envelope
+from playsmart_gateway.http.refusals import path_shown
 from playsmart_gateway.http.request_frame import (
-    INTERNAL_ERROR,
     RequestFrame,
     SlashRedirect,
 )
@@ -257,7 +259,7 @@ def application(
         endpoints,
         observer=gateway.inspector,
         log_access=config.log.access,
-        answered=gateway.answered,
+        refusals=gateway.slots.refusals,
     )
     app.state.gateway = gateway
     return app
@@ -287,13 +289,15 @@ def limited_keys(config: Config, dialects: Sequence[Dialect] = ALL) -> int:
     return sum(len(each.keys) for dialect in dialects for each in dialect.limits(config))
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    message = error.detail.lower().replace(" ", "_")
-    body = error_body(error.status_code, message)
-    return Response(body, error.status_code, error.headers, "application/json")
+    kind = MethodNotAllowed if error.status_code == MethodNotAllowed.status else NotFound
+    told = path_shown(request.scope["path"])
+    refused = refusing(kind(told=told, cause="" if kind is MethodNotAllowed else "path"))
+    refused.headers.update(error.headers or {})
+    return refused
 
 
 async def _internal_error(request: Request, _: Exception) -> Response:
-    body = request.scope.get(ERROR_BODY, INTERNAL_ERROR)
-    return Response(body, 500, media_type="application/json")
+    answer = answer_to(InternalError(), envelope)
+    return response(replace(answer, body=request.scope.get(ERROR_BODY, answer.body)))

@@ -371,6 +371,7 @@ def _limits(config: Config) -> Limits:
         ),
         request_seconds=server.request_timeout_seconds,
         keep_alive_seconds=server.keep_alive_seconds,
+        log_lines=config.log.refusals,
     )
 
 

@@ -15,6 +15,7 @@
     │   ├── UnsupportedMedia  415  the body is not in a media type that we read
     │   │   └── UnsupportedEncoding    it is compressed, and not by gzip
     │   ├── RateLimited       429  too often; come back in ``retry_after_seconds``
+    │   ├── HeadTooLarge      431  request line and headers are over the limit
     │   ├── InternalError     500  a bug; what it was is in the log
     │   ├── Unstorable        500  the store will never take it; nothing of it is kept
     │   ├── KeysUnavailable   503  no key could be fetched yet to check a token with
@@ -22,6 +23,8 @@
     │   ├── StoreUnavailable  503  the store cannot be read now
     │   ├── Overloaded        503  no room; come back in ``retry_after_seconds``
     │   ├── Overcrowded       503  too many bytes of bodies are on their way at once
+    │   ├── Busy              503  operators ask for more than is done for them at once
+    │   ├── TooManyConnections 503 as many as may be, in all or of one address
     │   ├── TooManyPasswords  503  too many passwords wait to be checked
     │   └── Closing           503  shutting down, or unable to promise anything
     ├── LakeError             the lake cannot be used now, or not with this store
@@ -49,6 +52,11 @@ class Detail(msgspec.Struct, frozen=True):
     path: str
     message: str
 
+    @property
+    def text(self) -> str:
+        """Both, as one line has it."""
+        return f"{self.path} {self.message}".strip()
+
 
 class GatewayError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -72,13 +80,16 @@ class NotNow(GatewayError):
 class Refused(GatewayError):
     """A request that is answered with an error.
 
-    ``tag`` is from a closed set and labels metrics; ``message`` is public text; neither ever
-    holds anything that the caller sent.
+    ``tag`` and ``cause``, one of ``causes``, are from closed sets: together they are the ``reason``
+    in metrics, log and pages. ``message`` is public text, and ``details`` are in the answers of
+    all dialects; ``explanation`` is in those that have room for it. None of these ever holds
+    anything that the caller sent. ``told`` is for the operator alone, and may name a player.
     """
 
     tag: ClassVar[str]
     status: ClassVar[int]
     default_message: ClassVar[str]
+    causes: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,
@@ -86,11 +97,22 @@ class Refused(GatewayError):
         *,
         details: Sequence[Detail] = (),
         retry_after_seconds: int | None = None,
+        cause: str = "",
+        explanation: Detail | None = None,
+        told: str = "",
     ) -> None:
         super().__init__(message or self.default_message)
         self.message = message or self.default_message
         self.details = tuple(details)
         self.retry_after_seconds = retry_after_seconds
+        self.cause = cause
+        self.explanation = explanation
+        self.told = told or ("" if explanation is None else explanation.text)
+
+    @property
+    def reason(self) -> str:
+        """Why, in one word: ``unauthenticated:expired``."""
+        return f"{self.tag}:{self.cause}" if self.cause else self.tag
 
 
 class Malformed(Refused):
@@ -99,6 +121,7 @@ class Malformed(Refused):
     tag = "malformed"
     status = 400
     default_message = "invalid_payload"
+    causes = frozenset({"gzip", "http", "query"})
 
 
 class Unauthenticated(Refused):
@@ -107,6 +130,11 @@ class Unauthenticated(Refused):
     tag = "unauthenticated"
     status = 401
     default_message = "invalid_token"
+    causes = frozenset((
+        "missing", "malformed", "header", "algorithm", "key", "signature", "subject", "claims",
+        "kind", "revoked", "issuer", "audience", "expired", "not_yet_valid", "credentials",
+        "operator",
+    ))  # fmt: skip
 
 
 class Forbidden(Refused):
@@ -115,6 +143,7 @@ class Forbidden(Refused):
     tag = "forbidden"
     status = 403
     default_message = "user_id_mismatch"
+    causes = frozenset({"user", "game", "secret", "api_key", "site"})
 
 
 class NotFound(Refused):
@@ -123,6 +152,7 @@ class NotFound(Refused):
     tag = "not_found"
     status = 404
     default_message = "not_found"
+    causes = frozenset({"path", "event", "user", "streak"})
 
 
 class MethodNotAllowed(Refused):
@@ -147,6 +177,7 @@ class Conflict(Refused):
     tag = "conflict"
     status = 409
     default_message = "email_already_registered"
+    causes = frozenset({"email", "device"})
 
 
 class TooLarge(Refused):
@@ -163,6 +194,7 @@ class UnsupportedMedia(Refused):
     tag = "unsupported_media"
     status = 415
     default_message = "unsupported_media_type"
+    causes = frozenset({"encoding"})
 
 
 class UnsupportedEncoding(UnsupportedMedia):
@@ -177,6 +209,14 @@ class RateLimited(Refused):
     tag = "rate_limited"
     status = 429
     default_message = "rate_limited"
+
+
+class HeadTooLarge(Refused):
+    """Request line and headers are larger than any that makes sense."""
+
+    tag = "head_too_large"
+    status = 431
+    default_message = "request_headers_too_large"
 
 
 class InternalError(Refused):
@@ -227,12 +267,29 @@ class Overloaded(Refused):
     default_message = "buffer_full"
 
 
+class Busy(Refused):
+    """Operators ask for more than is done for them at once; ingest goes on."""
+
+    tag = "busy"
+    status = 503
+    default_message = "no_answer"
+
+
 class Overcrowded(Refused):
     """Bodies that are on their way hold all the memory there is for them."""
 
     tag = "too_many_bodies"
     status = 503
     default_message = "too_many_bodies"
+
+
+class TooManyConnections(Refused):
+    """There are as many connections as may be, in all or of this address."""
+
+    tag = "too_many_connections"
+    status = 503
+    default_message = "too_many_connections"
+    causes = frozenset({"address"})
 
 
 class TooManyPasswords(Refused):
@@ -288,6 +345,11 @@ class SinkRejected(SinkError):
     def __init__(self, message: str, *, certain: bool = False) -> None:
         super().__init__(message)
         self.certain = certain
+
+
+def too_large(most: int, got: str) -> TooLarge:
+    """Return the refusal of a body of more than ``most`` bytes that has ``got`` so many."""
+    return TooLarge(explanation=Detail("", f"must have at most {most:,} bytes, has {got}"))
 
 
 def dropped_rows(triggers: Iterable[str]) -> SinkRejected:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -39,6 +40,21 @@ def fields(**values: Any) -> dict[str, Any]:
 def always(**values: Any) -> None:
     """Make ``values`` fields of every record of this process from now on."""
     _always.update(values)
+
+
+def shown(text: str, most: int = 64) -> str:
+    """Return a name that came from outside as a line may have it.
+
+    It is cut to ``most`` characters; what could be read as another field, or as another line, is
+    written with percent signs.
+    """
+    cut = quote(text[:most], safe="/:@+._~-", errors="backslashreplace")
+    return cut if len(text) <= most else cut + "..."
+
+
+def token_of(subject: str) -> str:
+    """Say for the operator whose token a request came with."""
+    return f"the token is of {shown(subject)}"
 
 
 def set_up_logging(form: LogFormat, level: LogLevel) -> None:

@@ -110,6 +110,7 @@ class SlowLimit:
         *,
         max_keys: int = 100_000,
     ) -> None:
+        self.per_minute = per_minute
         self._each = 60 / per_minute if per_minute else 0.0
         self._ahead = 60 - self._each
         self._clock = clock

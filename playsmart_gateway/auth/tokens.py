@@ -27,6 +27,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from playsmart_gateway.auth.claims import is_since, is_time, listed, printed, says_refresh
 from playsmart_gateway.auth.compact import Hmac, decode_segment, json_object, segments_of
 from playsmart_gateway.auth.keys import (
     ASYMMETRIC,
@@ -38,25 +39,20 @@ from playsmart_gateway.auth.keys import (
     shared_secrets,
 )
 from playsmart_gateway.auth.token_cache import Caller, TokenCache
-from playsmart_gateway.errors import ConfigError, Unauthenticated
-
-MAX_TIME = 253_402_300_799
-"""The last second that a four-digit year can name; later times in a token are nonsense."""
+from playsmart_gateway.errors import ConfigError, Detail, Unauthenticated
 
 _JWKS_DEFAULT = ("RS256", "ES256", "EdDSA")
 
 _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
-# Issuers tell tokens apart by claims of different names: PlaySmart's `kind`, `token_use`, `typ` ...
-_KIND_CLAIMS = frozenset({"kind", "tokenkind", "tokentype", "tokenuse", "typ", "type", "use"})
-_REFRESH_KINDS = frozenset({"refresh", "refreshtoken", "offline"})  # Keycloak's last longest
 REFRESH = {"kind": "refresh"}
 """The claim of our own refresh tokens, which is PlaySmart's."""
 
-_not_letters = re.compile(r"[\W_]+")
 # Control characters (Unicode category Cc) would forge log lines; surrogates cannot be stored.
 _has_control = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
 _MAX_SUBJECT_LENGTH = 256
-_NUMBERS = frozenset({int, float})
+_SUBJECT_RULE = (
+    f"must be a string of 1 to {_MAX_SUBJECT_LENGTH} characters, no control characters among them"
+)
 
 
 class RefreshToken(NamedTuple):
@@ -133,7 +129,7 @@ class TokenVerifier:
                 if claims is not None:
                     caller = self._believe(token, claims)
             except (ValueError, RecursionError):
-                raise self._invalid() from None
+                raise self._malformed() from None
         return caller
 
     async def verify(self, token: bytes) -> Caller:
@@ -148,7 +144,7 @@ class TokenVerifier:
             try:
                 caller = self._believe(token, await self._claims_by_public_key(token))
             except (ValueError, RecursionError):
-                raise self._invalid() from None
+                raise self._malformed() from None
         return caller
 
     def verify_refresh(self, token: bytes) -> RefreshToken:
@@ -159,11 +155,13 @@ class TokenVerifier:
         try:
             claims = json_object(self._claims_by_secret(token) or b"")
             issued_at: Any = claims.get("iat")
-            if claims.get("kind") != REFRESH["kind"] or not _is_time(issued_at):
-                raise ValueError
+            if claims.get("kind") != REFRESH["kind"]:
+                raise self._invalid("kind", "is no refresh token")
+            if not is_time(issued_at):
+                raise self._invalid("claims", "must be a number of seconds since 1970", "iat")
             caller = self._caller(claims, is_refresh=True)
         except (ValueError, RecursionError):
-            raise self._invalid() from None
+            raise self._malformed() from None
         return RefreshToken(caller.subject, issued_at)
 
     def revoke(self, not_before: Mapping[str, float]) -> None:
@@ -191,31 +189,32 @@ class TokenVerifier:
         for secret in secrets:
             if secret.verify(signed, signature):
                 return decode_segment(claims)
-        raise ValueError
+        raise self._invalid("signature")
 
     async def _claims_by_public_key(self, token: bytes) -> bytes:
         signed, header, claims, signature = segments_of(token)
         alg, kid, _ = self._header(header)
         proof = decode_segment(signature)
-        for key in await self._keys.keys_for(kid, alg):
+        keys = await self._keys.keys_for(kid, alg)
+        for key in keys:
             if self._algorithms[alg].verify(signed, key, proof):
                 return decode_segment(claims)
-        raise ValueError
+        raise self._invalid("signature" if keys else "key")
 
     def _read_header(self, segment: bytes) -> _Header:
         header = json_object(decode_segment(segment))
         alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
         if not isinstance(alg, str) or alg not in self._algorithms:
-            raise ValueError
+            raise self._invalid("algorithm")
         if "crit" in header or header.get("b64", True) is not True:
-            raise ValueError
+            raise self._invalid("header")
         if not isinstance(typ, str) or typ.lower() not in _TYPES:
-            raise ValueError
+            raise self._invalid("header")
         if "kid" in header and not isinstance(kid, str):
-            raise ValueError
+            raise self._invalid("header")
         secrets = [Hmac(alg, secret) for secret in self._keys.secrets_for(kid, alg)]
         if alg in SYMMETRIC and not secrets:
-            raise ValueError
+            raise self._invalid("key")
         return _Header(alg, kid, secrets)
 
     def _believe(self, token: bytes, signed: bytes) -> Caller:
@@ -223,14 +222,23 @@ class TokenVerifier:
         self._remembered().put(token, caller)
         return caller
 
-    def _invalid(self) -> Unauthenticated:
-        """Count a token that was never good.
+    def _malformed(self) -> Unauthenticated:
+        """Return what to raise from None for a token that is none.
 
-        What is returned is to be raised from None: the cause would show parts of the token to
-        whoever logs the refusal.
+        The error before it would show parts of the token to whoever logs the refusal.
+        """
+        return self._invalid("malformed", "is no JSON Web Token in compact form")
+
+    def _invalid(self, cause: str, explanation: str = "", claim: str = "") -> Unauthenticated:
+        """Count a token that was never good, and return why.
+
+        Its holder gets an ``explanation`` of what anybody can see, or behind a signature that a key
+        verified: what is wrong before that would tell a stranger of our keys.
         """
         self.on_invalid()
-        return Unauthenticated("invalid_token")
+        return Unauthenticated(
+            "invalid_token", cause=cause, explanation=_of_token(explanation, claim)
+        )
 
     def _caller(self, claims: dict[str, Any], *, is_refresh: bool = False) -> Caller:
         now = self._clock()
@@ -238,25 +246,28 @@ class TokenVerifier:
         expires_at: Any = claims.get("exp")
         not_before: Any = claims.get("nbf", 0)
         if not isinstance(subject, str) or not 0 < len(subject) <= _MAX_SUBJECT_LENGTH:
-            raise ValueError
+            raise self._invalid("subject", _SUBJECT_RULE, "sub")
         if not subject.isprintable() and _has_control(subject):  # asked first as that is quick
-            raise ValueError
-        kinds = _kind_claims(tuple(claims))
-        if kinds and not is_refresh and _say_refresh(claims, kinds):
-            raise ValueError
-        if (since := self._not_before.get(subject)) is not None and not _is_since(claims, since):
-            raise ValueError
+            raise self._invalid("subject", _SUBJECT_RULE, "sub")
+        if not is_refresh and says_refresh(claims):
+            raise self._invalid("kind", "is a refresh token")
+        if (since := self._not_before.get(subject)) is not None and not is_since(claims, since):
+            raise self._invalid("revoked", "was revoked")
         if self._issuer is not None and claims.get("iss") != self._issuer:
-            raise ValueError
-        if self._audience is not None and self._audience not in _listed(claims.get("aud")):
-            raise ValueError
-        if not _is_time(not_before) or not _is_time(expires_at):
-            raise ValueError
+            raise self._invalid("issuer", "is not the issuer that is believed here", "iss")
+        if self._audience is not None and self._audience not in listed(claims.get("aud")):
+            raise self._invalid("audience", "does not have the audience that is wanted here", "aud")
+        if not is_time(not_before) or not is_time(expires_at):
+            raise self._invalid("claims", "must have exp, and may have nbf, as numbers of seconds")
         # Last, as time is the answer only if nothing else is wrong with the token.
         if now >= expires_at + self._leeway_seconds:
-            raise Unauthenticated("token_expired")
+            explanation = _of_token(f"expired at {printed(expires_at)}", "exp")
+            raise Unauthenticated("token_expired", cause="expired", explanation=explanation)
         if now < not_before - self._leeway_seconds:
-            raise Unauthenticated("token_not_yet_valid")
+            explanation = _of_token(f"is not valid before {printed(not_before)}", "nbf")
+            raise Unauthenticated(
+                "token_not_yet_valid", cause="not_yet_valid", explanation=explanation
+            )
         return Caller(subject, expires_at, not_before)
 
     def _remembered(self) -> TokenCache:
@@ -272,37 +283,8 @@ class TokenVerifier:
         self._cache.forget([subject])
 
 
-def _listed(value: object) -> list[object]:
-    return value if isinstance(value, list) else [value]
-
-
-@lru_cache(maxsize=256)
-def _kind_claims(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in names if _plain(name) in _KIND_CLAIMS)
-
-
-def _say_refresh(claims: Mapping[str, Any], kinds: Sequence[str]) -> bool:
-    """Whether one of these claims says so, however it is spelt: ``tokenType: REFRESH``."""
-    for name in kinds:
-        for kind in _listed(claims[name]):
-            if isinstance(kind, str) and _plain(kind) in _REFRESH_KINDS:
-                return True
-    return False
-
-
-@lru_cache(maxsize=256)
-def _plain(text: str) -> str:
-    return _not_letters.sub("", text).lower()
-
-
-def _is_since(claims: Mapping[str, Any], since: float) -> bool:
-    issued_at: Any = claims.get("iat")
-    return _is_time(issued_at) and bool(issued_at >= since)
-
-
-def _is_time(value: Any) -> bool:
-    # By exact type, as a bool is an int too; the range also keeps out infinity (1e999).
-    return type(value) in _NUMBERS and 0 <= value <= MAX_TIME
+def _of_token(explanation: str, claim: str) -> Detail | None:
+    return Detail(f"token.{claim}" if claim else "token", explanation) if explanation else None
 
 
 def open_verifier(

@@ -1,5 +1,6 @@
 """What a log says of a request and of its batches; see ``logs`` for how a line looks."""
 
+import re
 from collections import deque
 from collections.abc import Iterable
 
@@ -8,6 +9,8 @@ import msgspec
 from playsmart_gateway.logs import Line, read_line
 
 ACCESS = "playsmart_gateway.access"
+REFUSALS = "playsmart_gateway.http.refusals"
+_TOLD = re.compile(r"refused: (.*?)(?: reason=\S+ .*)?$")
 EARLY_LINES = 200
 """Lines of flushes before that of the answer that are remembered: a flush may be told first."""
 
@@ -15,7 +18,8 @@ EARLY_LINES = 200
 class Request(msgspec.Struct):
     """One answer to a request; ``batch`` is what was taken, ``reason`` why nothing was.
 
-    Of those events that came with a batch so many were ``rejected``.
+    Beside the reason the operator may be ``told`` more. Of those events that came with a batch so
+    many were ``rejected``.
     """
 
     status: int
@@ -26,6 +30,7 @@ class Request(msgspec.Struct):
     batch: str = ""
     reason: str = ""
     rejected: int = 0
+    told: str = ""
 
 
 class Said(msgspec.Struct):
@@ -50,6 +55,9 @@ def search(lines: Iterable[str], asked: str) -> Said:
         if ACCESS in text:
             if (line := read_line(text)) is not None:
                 _heard(said, line, asked, early)
+        elif REFUSALS in text:
+            if (line := read_line(text)) is not None and line.value("request_id") == asked:
+                said.requests.append(_request(line, line.text))
         elif "flushed events=" in text or "buried one batch" in text:
             if (line := read_line(text)) is not None:
                 early.append(line)
@@ -65,7 +73,19 @@ def _heard(said: Said, line: Line, asked: str, early: Iterable[Line]) -> None:
     said.last = line.time
     if asked not in (line.value("request_id"), line.value("batch")):
         return
-    request = Request(
+    request = _request(line)
+    before = said.requests[-1] if said.requests else request
+    if request.reason and not before.ms and before.reason == request.reason:
+        request.told = said.requests.pop().told  # the line of the refusal, just before
+    said.requests.append(request)
+    if request.batch and request.batch not in said.done:
+        said.done[request.batch] = []
+        for each in early:
+            _note(said, each)
+
+
+def _request(line: Line, text: str = "") -> Request:
+    return Request(
         int(line.value("status") or 0),
         line.time,
         line.value("method") or "",
@@ -74,12 +94,8 @@ def _heard(said: Said, line: Line, asked: str, early: Iterable[Line]) -> None:
         line.value("batch") or "",
         line.value("reason") or "",
         int(line.value("rejected") or 0),
+        found[1] if (found := _TOLD.match(text)) else "",
     )
-    said.requests.append(request)
-    if request.batch and request.batch not in said.done:
-        said.done[request.batch] = []
-        for each in early:
-            _note(said, each)
 
 
 def _note(said: Said, line: Line) -> None:

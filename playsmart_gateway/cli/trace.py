@@ -177,6 +177,7 @@ async def _remembered(config: Config, trace: Trace) -> list[Request]:
             batch=each.batch,
             reason=each.reason,
             rejected=each.rejected,
+            told=each.told,
         )
         for answer in answers
         for each in _decode(answer or b"[]")
@@ -302,7 +303,8 @@ def _line_of(request: Request) -> str:
     when = f"{request.time} " if request.time else ""
     what = f"{request.method} {request.route} " if request.method else "request "
     if request.reason:
-        text = f"was refused with {request.status} {request.reason}: nothing of it was taken"
+        told = f" ({request.told})" if request.told else ""
+        text = f"was refused with {request.status} {request.reason}{told}: nothing of it was taken"
     elif request.batch:
         text = f"was answered {request.status} and became the batch {request.batch}"
         if request.rejected:

@@ -266,6 +266,7 @@ class Log(Section, frozen=True):
     format: LogFormat = "console"
     level: LogLevel = "info"
     access: bool = False
+    refusals: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 10
 
 
 class Config(Section, frozen=True):

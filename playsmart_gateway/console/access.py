@@ -16,8 +16,8 @@ from ipaddress import ip_address
 from starlette.requests import Request
 from starlette.responses import Response
 
-from playsmart_gateway.errors import NotFound, Unauthenticated
-from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.errors import Forbidden, NotFound, Unauthenticated
+from playsmart_gateway.http.endpoint import refusing
 from playsmart_gateway.http.static import SECURITY_HEADERS
 from playsmart_gateway.rate_limit import WrongTries
 
@@ -129,7 +129,7 @@ class OperatorGate:
         if not hmac.compare_digest(sent, self._token):
             if sent:
                 await self._tries.pay(DOOR)
-            raise Unauthenticated("operator_token_required")
+            raise _wants_token()
 
     async def refusal(self, headers: Headers) -> Response | None:
         """Return None for who may see the page, and the answer for all others.
@@ -137,15 +137,15 @@ class OperatorGate:
         That is 403 for pages of other sites, 401, or 404 where there is no token to know.
         """
         if is_cross_site(headers) or (self._development and not self._home.was_asked(headers)):
-            return _refused(403, "not_for_other_sites")
+            return refusing(Forbidden("not_for_other_sites", cause="site"))
         if self._token is None:
-            return None if self._development else _refused(404, "not_found")
+            return None if self._development else refusing(NotFound())
         sent = _credential(headers.get("authorization", ""))
         if sent is not None and hmac.compare_digest(sent, self._token):
             return None
         if sent:
             await self._tries.pay(DOOR)
-        refusal = _refused(401, "operator_token_required")
+        refusal = refusing(_wants_token())
         refusal.headers["www-authenticate"] = _CHALLENGE
         return refusal
 
@@ -177,5 +177,5 @@ def _credential(authorization: str) -> bytes | None:
     return sent if scheme.lower() == "bearer" else None
 
 
-def _refused(status: int, message: str) -> Response:
-    return Response(error_body(status, message), status, media_type="application/json")
+def _wants_token() -> Unauthenticated:
+    return Unauthenticated("operator_token_required", cause="operator")

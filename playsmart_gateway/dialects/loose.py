@@ -98,7 +98,8 @@ def decode_loosely(body: bytes, decode: Callable[[bytes], T], *, path: str = "")
         problem = "must be a JSON object"
     except msgspec.DecodeError as error:
         problem = f"is not JSON: {error}"
-    raise Malformed(details=[Detail(path, problem)])
+    wrong = Detail(path, problem)
+    raise Malformed(details=[wrong], told=wrong.text)
 
 
 def at_most(count: int, item: Any = msgspec.Raw) -> Callable[[bytes | msgspec.Raw], list[Any]]:

@@ -27,13 +27,14 @@ class Passed(NamedTuple):
     reason: str
     answer: bytes
     seconds: float = 0.0
+    told: str = ""
 
 
 class Remembered(msgspec.Struct, omit_defaults=True):
     """One answer: what was taken, by the name of the ``batch``, or why nothing was.
 
     Beside the batch so many events were ``rejected``. ``at`` is in seconds since the epoch, and
-    only known of what was refused.
+    only known of what was refused; so is what the operator was ``told`` beside the reason.
     """
 
     status: int
@@ -41,6 +42,7 @@ class Remembered(msgspec.Struct, omit_defaults=True):
     reason: str = ""
     at: float = 0.0
     rejected: int = 0
+    told: str = ""
 
 
 class Answered:
@@ -59,7 +61,7 @@ class Answered:
         self._names = array("q", bytes(8 * MAX_TAKEN))
         self._journal = ""
         self._journals: list[tuple[int, str]] = []
-        self._refused: deque[tuple[bytes, int, str, float]] = deque(maxlen=MAX_REFUSED)
+        self._refused: deque[tuple[bytes, int, str, str, float]] = deque(maxlen=MAX_REFUSED)
 
     def took(self, request_id: bytes, status: int, batch: Batch, rejected: int = 0) -> None:
         """Take note of a request of which ``batch`` was taken, and ``rejected`` events were not."""
@@ -70,15 +72,15 @@ class Answered:
             self._begin(batch.journal)
         self._taken += 1
 
-    def refused(self, request_id: bytes, status: int, reason: str) -> None:
+    def refused(self, request_id: bytes, status: int, reason: str, told: str = "") -> None:
         """Take note of a request that was refused."""
-        self._refused.append((request_id, status, reason, self._clock()))
+        self._refused.append((request_id, status, reason, told, self._clock()))
 
     def find(self, request_id: bytes) -> Iterator[Remembered]:
         """Yield the answers to the requests of that id: a client may use one again."""
-        for asked, status, reason, at in self._refused:
+        for asked, status, reason, told, at in self._refused:
             if asked == request_id:
-                yield Remembered(status, reason=reason, at=at)
+                yield Remembered(status, reason=reason, at=at, told=told)
         wanted = hash(request_id)
         for number in range(max(0, self._taken - MAX_TAKEN), self._taken):
             if self._hashes[number % MAX_TAKEN] == wanted:

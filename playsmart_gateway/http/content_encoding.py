@@ -8,7 +8,7 @@ given more than it can do in a millisecond or two, be the body made for that or 
 import zlib
 from collections.abc import Mapping
 
-from playsmart_gateway.errors import Malformed, Overcrowded, TooLarge, UnsupportedEncoding
+from playsmart_gateway.errors import Malformed, Overcrowded, UnsupportedEncoding, too_large
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES, SLICE_BYTES, LongWork, Steps
 
 INVALID_GZIP = "invalid_gzip"
@@ -30,7 +30,7 @@ def is_gzip(headers: Mapping[bytes, bytes]) -> bool:
         return False
     coding = coding.rstrip(b" \t").lower()  # the parser leaves what may be behind a value
     if coding not in (b"gzip", b"x-gzip", b"identity"):
-        raise UnsupportedEncoding
+        raise UnsupportedEncoding(cause="encoding")
     return coding != b"identity"
 
 
@@ -90,7 +90,7 @@ class Inflation:
         try:
             self.content = await self._inflater.decoding.run(self._steps(compressed), sender)
         except zlib.error:
-            raise Malformed(INVALID_GZIP) from None
+            raise Malformed(INVALID_GZIP, cause="gzip") from None
         return self.content
 
     def let_go(self) -> None:
@@ -105,7 +105,7 @@ class Inflation:
         while not stream.eof:
             if not rest and not has_more:
                 if start >= len(compressed):
-                    raise Malformed(INVALID_GZIP)
+                    raise Malformed(INVALID_GZIP, cause="gzip")
                 rest = compressed[start : start + INPUT_BYTES]
                 start += INPUT_BYTES
             most = min(SLICE_BYTES, self._max_bytes + 1 - self.size)
@@ -116,7 +116,7 @@ class Inflation:
             if not stream.eof:
                 yield
         if stream.unused_data or start < len(compressed):
-            raise Malformed(INVALID_GZIP)
+            raise Malformed(INVALID_GZIP, cause="gzip")
         return b"".join(parts)
 
     def _hold(self, size: int) -> None:
@@ -124,6 +124,7 @@ class Inflation:
         self.size += size
         inflater.held_bytes += size
         if self.size > self._max_bytes:
-            raise TooLarge
+            raise too_large(self._max_bytes, "more when inflated")
         if inflater.held_bytes > inflater.max_held_bytes:
-            raise Overcrowded(retry_after_seconds=1)
+            held = f"{inflater.held_bytes:,} bytes of inflated bodies are held"
+            raise Overcrowded(retry_after_seconds=1, told=held)

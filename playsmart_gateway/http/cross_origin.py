@@ -19,8 +19,8 @@ from playsmart_gateway.http.request_frame import (
     RawHeaders,
     RequestFrame,
     SendAtOnce,
-    request_id_of,
 )
+from playsmart_gateway.http.request_ids import request_id_of
 
 PREFLIGHT = "preflight"
 """The route of all preflights, for metrics and the access log."""

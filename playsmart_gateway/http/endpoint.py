@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive
+from starlette.types import Receive, Scope, Send
 
 from playsmart_gateway.auth.token_cache import Caller
 from playsmart_gateway.auth.tokens import TokenVerifier
@@ -21,9 +21,9 @@ from playsmart_gateway.errors import (
     Refused,
     SinkError,
     StoreUnavailable,
-    TooLarge,
     Unauthenticated,
     UnsupportedMedia,
+    too_large,
 )
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.http.content_encoding import Inflater, Inflation, is_gzip
@@ -33,6 +33,7 @@ from playsmart_gateway.http.error_body import (
     Problems,
     Said,
     Sound,
+    envelope,
     error_headers,
 )
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES, LongWork, Steps
@@ -51,6 +52,9 @@ ERROR_BODY = "playsmart.error_body"
 """A key of the ASGI scope: the body of a 500, set by routes that do not sound like the envelope."""
 
 
+REFUSED = "playsmart.refused"
+"""A key of the ASGI scope: the ``Answer`` that a route refused a request with."""
+
 CUT = "playsmart.cut"
 """A message of our own server in the place of the rest of a body: ``refusal`` is why there is no
 more of it, and what to answer."""
@@ -62,8 +66,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     The rest is for whoever watches: ``batch`` is what was accepted of the request, ``is_stored`` if
     it was committed before the answer, ``points`` what it earned by then; ``problems`` are what is
     wrong with the request, or with a part of it, which is ``rejected`` events. ``reason`` is why it
-    was refused: public text that holds nothing of what was sent. ``inflated`` is the body of a
-    request that came compressed, empty if nothing could be made of it.
+    was refused, one of the words of ``errors.Refused.reason``, and ``told`` what the operator is
+    told beside it. ``inflated`` is the body of a request that came compressed, empty if nothing
+    could be made of it.
     """
 
     status: int
@@ -74,6 +79,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     points: int = 0
     problems: Problems = NO_PROBLEMS
     reason: str = ""
+    told: str = ""
     rejected: int = 0
     inflated: bytes | None = None
 
@@ -115,8 +121,8 @@ class Endpoint(ABC, Generic[Who, Asked]):
     ``inflater`` lets one come to, as it was sent and inflated; is there ``room`` for the
     ``max_events`` that it can come to; what is asked (``decode``, in steps by ``decoding`` if
     the body is large); do it and say so (``act``). Whatever refuses on the way raises
-    ``Refused``, which is counted by its tag, and answered as the dialect says it (``sound``). A
-    store that cannot be asked is 503.
+    ``Refused``, which is answered as the dialect says it (``sound``), with its reason for whoever
+    notes it. A store that cannot be asked is 503.
     """
 
     reads_first: ClassVar[bool] = False
@@ -175,8 +181,8 @@ class Endpoint(ABC, Generic[Who, Asked]):
             return None
         except Refused as error:
             refusal, size = error, len(body) if inflation is None else inflation.size
-        except SinkError:
-            refusal, size = StoreUnavailable(retry_after_seconds=1), len(body)
+        except SinkError as error:
+            refusal, size = _away(error), len(body)
         finally:
             if inflation is not None:
                 inflation.let_go()
@@ -192,7 +198,6 @@ class Endpoint(ABC, Generic[Who, Asked]):
         return False
 
     def _refuse(self, refusal: Refused, who: Who | None, size: int) -> Answer:
-        self._stats.refused_requests[refusal.tag] += 1
         self.refused(refusal, who, size)
         return self.answer_to(refusal)
 
@@ -260,8 +265,14 @@ class Endpoint(ABC, Generic[Who, Asked]):
 def answer_to(refusal: Refused, sound: Sound) -> Answer:
     """Return the answer to a request that is refused, as ``sound`` puts it."""
     body, problems = sound(refusal)
-    headers = error_headers(refusal)
-    return Answer(refusal.status, body, headers, problems=problems, reason=refusal.message)
+    return Answer(
+        refusal.status,
+        body,
+        error_headers(refusal),
+        problems=problems,
+        reason=refusal.reason,
+        told=refusal.told,
+    )
 
 
 def reading(
@@ -279,7 +290,7 @@ def reading(
             try:
                 return response(Answer(200, await read(request), [JSON_TYPE]))
             except SinkError as error:
-                raise StoreUnavailable(retry_after_seconds=1) from error
+                raise _away(error) from error
         except Refused as refusal:
             return response(answer_to(refusal, sound))
 
@@ -287,9 +298,29 @@ def reading(
 
 
 def response(answer: Answer) -> Response:
-    """Return an answer as a route of Starlette's sends it."""
-    headers = {name.decode(): value.decode() for name, value in answer.headers}
-    return Response(answer.body, answer.status, headers)
+    """Return an answer as a route of Starlette's sends it; the frame gets to know of a refusal."""
+    return _Response(answer)
+
+
+def refusing(refusal: Refused) -> Response:
+    """Return a refusal as a route of Starlette's sends it, in the gateway's own words."""
+    return response(answer_to(refusal, envelope))
+
+
+class _Response(Response):
+    def __init__(self, answer: Answer) -> None:
+        headers = {name.decode(): value.decode() for name, value in answer.headers}
+        super().__init__(answer.body, answer.status, headers)
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._answer.reason:
+            scope[REFUSED] = self._answer
+        await super().__call__(scope, receive, send)
+
+
+def _away(error: SinkError) -> StoreUnavailable:
+    return StoreUnavailable(retry_after_seconds=1, told=str(error))
 
 
 class Tokens(NamedTuple):
@@ -316,8 +347,8 @@ async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes
         Disconnected: the client left first.
         Refused: the server reads no more of it: too slow, too many bodies at once, or stopping.
     """
-    if int(headers.get(b"content-length", b"0")) > max_bytes:
-        raise TooLarge
+    if (announced := int(headers.get(b"content-length", b"0"))) > max_bytes:
+        raise too_large(max_bytes, f"{announced:,}")
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -330,7 +361,7 @@ async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > max_bytes:
-            raise TooLarge
+            raise too_large(max_bytes, f"{size:,} so far")
         if not message.get("more_body", False):
             return b"".join([*chunks, chunk]) if chunks else chunk
         chunks.append(chunk)
@@ -346,7 +377,7 @@ def bearer_token(authorization: bytes | None) -> bytes:
         scheme, _, token = authorization.partition(b" ")
         if scheme.lower() == b"bearer" and (token := token.strip(b" ")):
             return token
-    raise Unauthenticated("missing_bearer_token")
+    raise Unauthenticated("missing_bearer_token", cause="missing")
 
 
 def bearer_of(headers: Headers, *, trust_forwarded: bool) -> bytes:

@@ -9,8 +9,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
-import msgspec
-
 from playsmart_gateway.errors import Detail, Refused, UnsupportedEncoding
 
 JSON_TYPE = (b"content-type", b"application/json")
@@ -20,7 +18,6 @@ ONLY_JSON = (JSON_TYPE,)
 MAX_DETAILS = 20
 """A request can be wrong in thousands of places; after this many only their number is told."""
 
-MAX_MESSAGE_LENGTH = 64
 MAX_PROBLEMS = 50
 """As many details are told to whoever watches."""
 
@@ -95,28 +92,11 @@ def error_body(
     return json.dumps({"error": error}).encode()
 
 
-class _Told(msgspec.Struct):
-    message: str
-
-
-class _Envelope(msgspec.Struct):
-    error: _Told
-
-
-_read = msgspec.json.Decoder(_Envelope).decode
-
-
-def message_of(body: bytes) -> str:
-    """Return the message of an envelope; empty if it is none, as of a neighbour's error."""
-    try:
-        return _read(body).error.message[:MAX_MESSAGE_LENGTH]
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
-
-
 def envelope(refusal: Refused, *, says_whether_to_retry: bool = False) -> Said:
     """Say what ``refusal`` says in the gateway's own words."""
     status, message, details = refusal.status, refusal.message, refusal.details
+    if refusal.explanation is not None:
+        details = (*details, refusal.explanation)
     problems = Problems(CODES[status], message, details[:MAX_PROBLEMS])
     body = error_body(status, message, details, says_whether_to_retry=says_whether_to_retry)
     return Said(body, problems)

@@ -62,9 +62,7 @@ class StatsCollector(Collector):
         # Who alerts on the first dead letter has to have seen none.
         rejected = {"buried": 0, "quarantined": 0, **stats.rejected}
         yield _labelled("events_rejected", "Of those, refused or buried.", "reason", rejected)
-        yield _labelled(
-            "requests_refused", "Ingest requests refused.", "reason", stats.refused_requests
-        )
+        yield _refused(stats.refused_requests)
         yield _labelled("auth_failures", "Wrong secrets and tokens.", "door", stats.auth_failures)
         states = GaugeMetricFamily(
             "playsmart_connections", "Connections, by what they do.", labels=["state"]
@@ -146,6 +144,17 @@ def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Me
     family = CounterMetricFamily(f"playsmart_{name}", text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
+    return family
+
+
+def _refused(refused: Mapping[str, int]) -> Metric:
+    """Return the refusals: the cause is a label of its own, so that one of the reason finds all."""
+    name = "playsmart_requests_refused"
+    family = CounterMetricFamily(name, "Requests refused.")
+    for word, value in refused.items():
+        reason, _, cause = word.partition(":")
+        labels = {"reason": reason, "cause": cause} if cause else {"reason": reason}
+        family.add_sample(f"{name}_total", labels, value)
     return family
 
 

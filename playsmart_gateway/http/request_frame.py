@@ -4,10 +4,8 @@ Plain ASGI, because it is on the path of every request.
 """
 
 import logging
-import re
 import time
 from collections.abc import Callable, Collection, Mapping
-from random import getrandbits
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -18,10 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playsmart_gateway.errors import InternalError, MethodNotAllowed, where
 from playsmart_gateway.http.answered import Answered, Passed
-from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers
-from playsmart_gateway.http.error_body import error_body, message_of
+from playsmart_gateway.http.endpoint import REFUSED, Answer, Endpoint, Headers
 from playsmart_gateway.http.ops import PROBES
 from playsmart_gateway.http.preferences import by_name
+from playsmart_gateway.http.refusals import Refusal, Refusals
+from playsmart_gateway.http.request_ids import request_id_of
 from playsmart_gateway.logs import fields
 from playsmart_gateway.metrics import Stats
 
@@ -44,37 +43,7 @@ once. ``send`` would check and copy each header and make two system calls."""
 HEADERS = "playsmart.headers"
 """A key of the ASGI scope, of our own server: the headers by name, as it made them already."""
 
-INTERNAL_ERROR = error_body(500, "internal_error")
 _NONE: Mapping[str, Any] = {}
-_SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-
-
-class _RequestIds:
-    """Makes ids of requests: UUIDv7 (RFC 9562 section 5.7), which sort by the time of their making.
-
-    Chance is asked once a millisecond and then counted on (section 6.2, method 2), which takes a
-    third of the time. They name requests and guard nothing, so the quick source of chance will do.
-    """
-
-    def __init__(self) -> None:
-        self._millisecond = 0
-        self._head = b""
-        self._tail = 0
-
-    def __call__(self) -> bytes:
-        """Return a new id."""
-        now = time.time_ns() // 1_000_000
-        if now != self._millisecond:
-            self._millisecond = now
-            self._head = b"%08x-%04x-7%03x-%04x-" % (
-                now >> 16, now & 0xFFFF, getrandbits(12), 0x8000 | getrandbits(14),
-            )  # fmt: skip
-            self._tail = getrandbits(48)
-        self._tail = (self._tail + 1) & 0xFFFF_FFFF_FFFF
-        return self._head + b"%012x" % self._tail
-
-
-make_request_id = _RequestIds()
 
 
 class Heard(Protocol):
@@ -145,8 +114,9 @@ class RequestFrame:
     A sane id (1 to 128 visible ASCII characters) is echoed, else one is made. An exception that
     nobody expected answers 500 in the envelope and is logged once, by type and place only: its
     text could quote what the client sent. While somebody watches, the ``observer`` is told of
-    the requests that endpoints answer. What became of those is ``answered``, too. With
-    ``log_access`` every answer is logged, by its route, with the name of the batch that was taken.
+    the requests that endpoints answer. What was taken is remembered, and what was refused noted, by
+    ``refusals``. With ``log_access`` every answer is logged, by its route, with the name of the
+    batch that was taken.
     """
 
     def __init__(
@@ -158,7 +128,7 @@ class RequestFrame:
         *,
         observer: Observer[Any] | None = None,
         log_access: bool = False,
-        answered: Answered | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._app = app
         self._endpoints = endpoints
@@ -167,8 +137,8 @@ class RequestFrame:
         self._clock = clock
         self._log_access = log_access
         self._observer = observer
-        self._answered = answered or Answered()
-        self._took = self._answered.took
+        self._refusals = refusals or Refusals(stats, Answered())
+        self._took = self._refusals.answered.took
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
@@ -208,7 +178,7 @@ class RequestFrame:
         if scope["method"] == "POST":
             self._show(heard, path, request_id, headers, answer, started)
         else:
-            self._show_passed(scope, request_id, answer.status, answer.body, started)
+            self._show_passed(scope, request_id, answer, started)
 
     def attempt(self, target: bytes, headers: Headers, body: bytes, send: SendAtOnce) -> bool:
         """Answer a POST request that is here as a whole, if its endpoint needs no more than that.
@@ -250,7 +220,7 @@ class RequestFrame:
         if (batch := answer.batch) is not None:
             self._took(request_id, answer.status, batch, answer.rejected)
         elif answer.reason:
-            self._answered.refused(request_id, answer.status, answer.reason)
+            self._refusals.note(_refusal(answer, request_id, method, path))
         if self._log_access:
             _log_answer(method, path, answer.status, seconds, request_id, answer)
 
@@ -282,29 +252,34 @@ class RequestFrame:
             at=now,
         )
 
-    def _show_passed(
-        self, scope: Scope, request_id: bytes, status: int, body: bytes, started: float
-    ) -> None:
+    def _show_passed(self, scope: Scope, request_id: bytes, answer: Answer, started: float) -> None:
         """Have the observer see a refusal of what no endpoint answered."""
         if self._observer is not None and scope["path"] not in PROBES:
             seconds = self._clock() - started
-            target, reason = scope["path"], message_of(body) or str(status)
+            status, reason = answer.status, answer.reason or str(answer.status)
             self._observer.passed(
-                Passed(scope["method"], target, request_id, status, reason, body, seconds)
+                Passed(
+                    scope["method"],
+                    scope["path"],
+                    request_id,
+                    status,
+                    reason,
+                    answer.body,
+                    seconds,
+                    answer.told,
+                )
             )
 
     async def _pass_on(
         self, scope: Scope, receive: Receive, send: Send, request_id: bytes, started: float
     ) -> None:
-        status, body = 0, b""
+        status = 0
 
         async def send_framed(message: Message) -> None:
-            nonlocal status, body
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"].append((b"x-request-id", request_id))
-            elif status >= 400:
-                body = body or message.get("body", b"")
             await send(message)
 
         try:
@@ -316,10 +291,13 @@ class RequestFrame:
             label = "unmatched" if route is None else route.path
             seconds = self._clock() - started
             self._stats.observe_request(label, status, seconds)
+            answer = scope.get(REFUSED)
+            if answer is not None:
+                self._refusals.note(_refusal(answer, request_id, scope["method"], label))
             if self._log_access:
-                _log_answer(scope["method"], label, status, seconds, request_id)
+                _log_answer(scope["method"], label, status, seconds, request_id, answer)
             if status >= 400:
-                self._show_passed(scope, request_id, status, body, started)
+                self._show_passed(scope, request_id, answer or Answer(status, b"", ()), started)
 
 
 class SlashRedirect:
@@ -352,12 +330,8 @@ class SlashRedirect:
         await self._router.not_found(scope, receive, send)
 
 
-def request_id_of(headers: Headers) -> bytes:
-    """Return the id that a request was given, if that is a sane one, else a new one."""
-    given = headers.get(b"x-request-id")
-    if given is not None and _SANE_REQUEST_ID.fullmatch(given):
-        return given
-    return make_request_id()
+def _refusal(answer: Answer, request_id: bytes, method: str, route: str) -> Refusal:
+    return Refusal(request_id, answer.status, answer.reason, answer.told, method, route)
 
 
 def _headed(answer: Answer, request_id: bytes) -> RawHeaders:

@@ -15,9 +15,16 @@ from collections.abc import Callable
 from heapq import nlargest, nsmallest
 from typing import NamedTuple, Protocol
 
-from playsmart_gateway.errors import Closing, Overcrowded, Refused, TooSlow
+from playsmart_gateway.errors import (
+    Closing,
+    Overcrowded,
+    Refused,
+    TooManyConnections,
+    TooSlow,
+)
 from playsmart_gateway.http.answered import Answered, Passed
 from playsmart_gateway.http.arrivals import Lobby
+from playsmart_gateway.http.refusals import LINES_A_MINUTE, Refusals
 from playsmart_gateway.http.turns import ARRIVAL_ROUNDS, ARRIVAL_SECONDS, LongWork, Turns
 from playsmart_gateway.metrics import Stats
 
@@ -48,9 +55,6 @@ DISCARD_SECONDS = 0.001
 PROGRESS_BYTES = 16_384
 """What a client must read of its answer in each request timeout, at least."""
 
-TOO_MANY = "too_many_connections"
-TOO_MANY_OF_ADDRESS = "too_many_connections_of_address"
-
 _STAYS = 3
 _CUT_AT_ONCE = 64
 
@@ -63,6 +67,8 @@ class Limits(NamedTuple):
     max_body_bytes: int = 33_554_432
     request_seconds: float = 10.0
     keep_alive_seconds: float = 90.0
+    log_lines: int = LINES_A_MINUTE
+    """Of refusals of each reason, in a minute."""
 
 
 class Held(Protocol):
@@ -95,7 +101,7 @@ class Held(Protocol):
         """Whether a part of the answer to the request that it is about was sent."""
         ...
 
-    def refuse(self, status: int, message: str) -> None:
+    def refuse(self, refusal: Refused) -> None:
         """Answer with an error, when it is its turn, and hang up."""
         ...
 
@@ -121,8 +127,8 @@ class Slots:
     decoded a step (``decoding``); of connections whose bodies are large, or thrown away, one at a
     time is read from.
 
-    ``answered`` remembers what became of requests, those that were refused here among them, and
-    ``passed`` is called with these.
+    ``answered`` remembers what became of requests; ``refusals`` takes note of those that were
+    refused, here or elsewhere, and ``passed`` is called with those that were here.
     ``clock`` never goes back; ``stopping_since`` is set once the process stops: what is not whole
     ``stop_seconds`` later is refused.
     """
@@ -135,6 +141,7 @@ class Slots:
         self.clock = clock
         self.answered = Answered()
         self.passed: Callable[[Passed], None] = lambda _: None
+        self.refusals = Refusals(stats, self.answered, lines_a_minute=limits.log_lines, clock=clock)
         self.connections: set[Held] = set()
         self.body_bytes = 0
         self.stopping_since: float | None = None
@@ -168,17 +175,17 @@ class Slots:
 
     # ---- Places -----------------------------------------------------------------------------
 
-    def enter(self, connection: Held) -> str | None:
+    def enter(self, connection: Held) -> Refused | None:
         """Give a new connection its place; returns why it gets none."""
         self.connections.add(connection)
         limits = self.limits
         if limits.max_of_address:
             self._of_address[connection.address] += 1
             if self._of_address[connection.address] > limits.max_of_address:
-                return TOO_MANY_OF_ADDRESS
+                return too_many(limits.max_of_address, of_address=True)
         if len(self.connections) > limits.max_connections:
             self._make_room(connection)
-        return TOO_MANY if self.excess > PROBE_SLOTS else None
+        return too_many(limits.max_connections) if self.excess > PROBE_SLOTS else None
 
     def leave(self, connection: Held) -> None:
         """Take note that a connection is gone."""
@@ -229,7 +236,8 @@ class Slots:
         if self.body_bytes > most:
             unfinished = [each for each in self.connections if each.unread_body]
             for each in nlargest(_CUT_AT_ONCE, unfinished, key=lambda each: each.unread_body):
-                each.cut(Overcrowded(retry_after_seconds=1))
+                held = f"{self.body_bytes:,} bytes of bodies are on their way"
+                each.cut(Overcrowded(retry_after_seconds=1, told=held))
                 if self.body_bytes <= most * 15 // 16:  # or the next read looks at all again
                     break
 
@@ -266,7 +274,7 @@ class Slots:
 
     def _look(self, connection: Held, now: float) -> None:
         stage, since = connection.stage, connection.since
-        refusal: Refused = TooSlow()
+        refusal: Refused = TooSlow(told=f"not whole within {self.limits.request_seconds:g} s")
         end = since + self.seconds[stage]
         if self.stopping_since is not None:
             if stage in (WAITING, IDLE):
@@ -281,7 +289,7 @@ class Slots:
     def _expire(self, connection: Held, refusal: Refused) -> None:
         stage, answered = connection.stage, connection.has_begun_to_answer
         if stage in (WAITING, HEAD):
-            connection.refuse(refusal.status, refusal.message)
+            connection.refuse(refusal)
         elif stage == BODY and answered:  # there is no second answer
             self._end(connection, refusal.message)
         elif stage == BODY:
@@ -297,6 +305,18 @@ class Slots:
     def _end(self, connection: Held, reason: str) -> None:
         self.stats.connections_closed[reason] += 1
         connection.close()
+
+
+def too_many(most: int, *, of_address: bool = False) -> TooManyConnections:
+    """Return why a connection is refused where there are as many as may be."""
+    if of_address:
+        return TooManyConnections(
+            "too_many_connections_of_address",
+            cause="address",
+            retry_after_seconds=1,
+            told=f"the address has {most:,}",
+        )
+    return TooManyConnections(retry_after_seconds=1, told=f"there are {most:,}")
 
 
 def group_of(address: str) -> str:

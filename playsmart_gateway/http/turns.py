@@ -163,7 +163,8 @@ class _Rests:
     async def rest(self, loop: asyncio.AbstractEventLoop, sender: str) -> None:
         while (seconds := self._until.get(sender, 0.0) - loop.time()) > 0:
             if sender in self._resting:
-                raise Overcrowded(retry_after_seconds=1)
+                told = "another large body of the sender waits already"
+                raise Overcrowded(retry_after_seconds=1, told=told)
             self._resting.add(sender)
             try:
                 await asyncio.sleep(seconds)

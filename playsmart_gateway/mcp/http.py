@@ -13,12 +13,12 @@ import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
 from playsmart_gateway.console.access import OperatorGate
-from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.errors import MethodNotAllowed
+from playsmart_gateway.http.endpoint import refusing
 from playsmart_gateway.rate_limit import WrongTries
 
 HOST = "127.0.0.1"
@@ -47,8 +47,8 @@ class Door:
             return await self._app(scope, receive, send)
         refusal = await self._gate.refusal(Headers(scope=scope))
         if refusal is None and scope["method"] != "POST":
-            body = error_body(405, "method_not_allowed")
-            refusal = Response(body, 405, {"allow": "POST"}, "application/json")
+            refusal = refusing(MethodNotAllowed())
+            refusal.headers["allow"] = "POST"
         if refusal is not None:
             return await refusal(scope, receive, send)
         with contextlib.suppress(TimeoutError):  # the connection is closed without an answer

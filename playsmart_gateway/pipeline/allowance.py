@@ -19,7 +19,7 @@ import mmap
 import time
 from collections.abc import Callable
 
-from playsmart_gateway.errors import RateLimited
+from playsmart_gateway.errors import Detail, RateLimited
 
 BURST_SECONDS = 2.0
 """How far ahead of the limit a player may be before the next request."""
@@ -57,6 +57,9 @@ class Allowance:
         self._paid = memory.cast("d")
         self._clock = clock
         self._sets = sets
+        limits = ((events_per_second, "events"), (bytes_per_second, "bytes"))
+        told = (f"{limit:,} {unit}" for limit, unit in limits if limit)
+        self._limits = " and ".join(told)
         self._event_seconds = 1 / events_per_second if events_per_second else 0.0
         self._byte_seconds = 1 / bytes_per_second if bytes_per_second else 0.0
 
@@ -109,7 +112,9 @@ class Allowance:
 
     def _refuse_ahead(self, owed: float) -> None:
         if owed > BURST_SECONDS:
-            raise RateLimited(retry_after_seconds=math.ceil(owed - BURST_SECONDS))
+            wait = math.ceil(owed - BURST_SECONDS)
+            again = Detail("", f"at most {self._limits} a second of one player; again in {wait} s")
+            raise RateLimited(retry_after_seconds=wait, explanation=again)
 
     def _place(self, subject: str) -> int:
         """Return where it is kept until when a player has paid."""

@@ -102,10 +102,14 @@ class CommitQueue:
         stats.received += batch.count
         try:
             if self.closed_because is not None:
-                raise Closing(self.closed_because, retry_after_seconds=RETRY_AFTER_SECONDS)
+                raise _closed(self.closed_because)
             waiting = len(self._waiting) + len(self._being_written)
             if waiting >= self._max_waiting or self._bytes + batch.size > MAX_WAITING_BYTES:
-                raise Overloaded("too_many_waiting", retry_after_seconds=RETRY_AFTER_SECONDS)
+                raise Overloaded(
+                    "too_many_waiting",
+                    retry_after_seconds=RETRY_AFTER_SECONDS,
+                    told=f"{waiting:,} requests wait for their commit",
+                )
         except Refused as refusal:
             stats.rejected[refusal.tag] += batch.count
             raise
@@ -173,13 +177,15 @@ class CommitQueue:
         """
         self.close(because)
         for ticket in list(self._waiting):
-            self.refused(ticket, Closing(because, retry_after_seconds=RETRY_AFTER_SECONDS))
+            self.refused(ticket, _closed(because))
 
     def _lose_patience(self, ticket: Ticket) -> None:
         if ticket.is_being_written:
             ticket.is_late = True  # whoever is writing it knows more in a moment
         else:
-            self.refused(ticket, StoreUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS))
+            told = f"no commit within {self._patience_seconds:g} s"
+            refusal = StoreUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS, told=told)
+            self.refused(ticket, refusal)
 
     def _let_go(self, ticket: Ticket) -> None:
         (self._being_written if ticket.is_being_written else self._waiting).remove(ticket)
@@ -187,3 +193,7 @@ class CommitQueue:
         self.events -= ticket.batch.count
         assert ticket.timer is not None
         ticket.timer.cancel()
+
+
+def _closed(because: str) -> Closing:
+    return Closing(because, retry_after_seconds=RETRY_AFTER_SECONDS, told=because)

@@ -221,7 +221,8 @@ class Intake:
 
     def _require_open(self) -> None:
         if self.closed_because is not None:
-            raise Closing(self.closed_because, retry_after_seconds=self._retry_after())
+            because = self.closed_because
+            raise Closing(because, retry_after_seconds=self._retry_after(), told=because)
 
     def _at_most(self, body_bytes: int, max_events: int) -> tuple[int, int]:
         """Return the most events and bytes that a body can come to in the buffer."""
@@ -240,7 +241,11 @@ class Intake:
             raise self._overloaded()
 
     def _overloaded(self) -> Overloaded:
-        return Overloaded(retry_after_seconds=self._retry_after())
+        buffer = self._buffer
+        return Overloaded(
+            retry_after_seconds=self._retry_after(),
+            told=f"{buffer.events:,} of {buffer.max_events:,} events wait",
+        )
 
     def _retry_after(self) -> int:
         """Seconds until the store has taken what waits now, as far as its pace is known."""

@@ -132,7 +132,7 @@ class Journal:
             JournalUnavailable: the disk did not take them; nothing of them is left there.
         """
         if self._lost_since is not None:
-            raise JournalUnavailable
+            raise JournalUnavailable(told="its folder is gone")
         buffers: list[bytes] = []
         for batch in batches:
             self._sequence += 1
@@ -145,7 +145,7 @@ class Journal:
             self._append(segment, buffers)
         except OSError as error:
             self._failed(error)
-            raise JournalUnavailable from error
+            raise JournalUnavailable(told=str(error.strerror).lower()) from error
         segment.size += size
         segment.left += len(batches)
         segment.total += len(batches)
@@ -201,7 +201,7 @@ class Journal:
             if self.fsync != "always":  # then it is still needed, to cut it
                 self._abandon_current()
             self._failed(error)
-            raise JournalUnavailable from error
+            raise JournalUnavailable(told=str(error.strerror).lower()) from error
         finally:
             for segment in dirty:
                 segment.syncing = False

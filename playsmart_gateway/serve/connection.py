@@ -13,26 +13,26 @@ from typing import Any
 from typing_extensions import override
 
 from playsmart_gateway.console.inspector.routes import HANG_UP
-from playsmart_gateway.errors import Refused
+from playsmart_gateway.errors import Refused, TooManyConnections
 from playsmart_gateway.http.answered import Passed
 from playsmart_gateway.http.endpoint import Answer
 from playsmart_gateway.http.error_body import ONLY_JSON, error_body
+from playsmart_gateway.http.refusals import Refusal
 from playsmart_gateway.http.request_frame import (
     ANSWER,
     RawHeaders,
-    make_request_id,
 )
+from playsmart_gateway.http.request_ids import make_request_id
 from playsmart_gateway.http.slots import (
     ANSWERING,
     BODY,
     HEAD,
     IDLE,
     LINGERING,
-    TOO_MANY,
-    TOO_MANY_OF_ADDRESS,
     WAITING,
     Slots,
     group_of,
+    too_many,
 )
 from playsmart_gateway.serve.cycle import (
     Cycle,
@@ -91,7 +91,7 @@ class Protocol(Express):
         if slots.limits.max_of_address:
             self.address = group_of(self.client[0]) if self.client else ""
         if (refused := slots.enter(self)) is not None:
-            self.refuse(503, refused)
+            self.refuse(refused)
         elif connection is not None:
             self._descriptor = connection.fileno()
             self._is_new = self.flow.held = True
@@ -215,13 +215,14 @@ class Protocol(Express):
         if queue:
             self.loop.call_soon(self._take_turns)
 
-    def refuse(self, status: int, message: str) -> None:
+    def refuse(self, refusal: Refused) -> None:
         """Answer with an error, if it is this request's turn to be answered, and hang up."""
         if self.transport.is_closing() or self.stage == LINGERING:
             return
-        refused = message in (TOO_MANY, TOO_MANY_OF_ADDRESS)
-        stats = self._slots.stats
-        (stats.connections_refused if refused else stats.connections_closed)[message] += 1
+        status, stats = refusal.status, self._slots.stats
+        no_place = isinstance(refusal, TooManyConnections)
+        counts = stats.connections_refused if no_place else stats.connections_closed
+        counts[refusal.message] += 1
         if self._in_body and self.pipeline:  # others are to be answered before this one
             self._release(self.pipeline.popleft()[0])
             assert self._answering is not None
@@ -235,10 +236,11 @@ class Protocol(Express):
             self._stop_reading()
             return
         if not self._in_body or not self.cycle.response_started:
-            body, request_id = error_body(status, message), make_request_id()
-            self._slots.answered.refused(request_id, status, message)
+            body, request_id = error_body(status, refusal.message), make_request_id()
+            reason, told = refusal.reason, refusal.told
+            self._slots.refusals.note(Refusal(request_id, status, reason, told))
             method, target = self._asked()
-            self._slots.passed(Passed(method, target, request_id, status, message, body))
+            self._slots.passed(Passed(method, target, request_id, status, reason, body, told=told))
             self.transport.write(
                 STATUS_LINE[status]
                 + self._slots.last_head
@@ -319,7 +321,7 @@ class Protocol(Express):
     def give_way(self) -> None:
         """See ``Held``."""
         if self.stage in (HEAD, BODY):
-            self.refuse(503, TOO_MANY)
+            self.refuse(too_many(self._slots.limits.max_connections))
         self.close()
 
     def shutdown(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httptools
 
-from playsmart_gateway.errors import Refused, TooLarge
+from playsmart_gateway.errors import Detail, HeadTooLarge, Malformed, Refused, TooLarge
 from playsmart_gateway.http.endpoint import Headers
 from playsmart_gateway.http.ops import PROBES
 from playsmart_gateway.http.request_frame import HEADERS
@@ -21,9 +21,9 @@ from playsmart_gateway.http.slots import (
     HEAD,
     IDLE,
     LINGERING,
-    TOO_MANY,
     WAITING,
     Slots,
+    too_many,
 )
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES
 from playsmart_gateway.serve.cycle import (
@@ -58,6 +58,7 @@ MAX_PIECES = 4_096
 LINGER_BYTES = 1_048_576
 """What is thrown away at most after hanging up."""
 
+_IN_PIECES = Detail("", f"must come in at most {MAX_PIECES:,} pieces")
 _ASGI: Any = {"version": "3.0", "spec_version": "2.3"}
 _HEAD_END = b"\r\n\r\n"
 _PIECE_BYTES = 1_024
@@ -80,7 +81,7 @@ class Reader(HttpToolsProtocol):
         self._slots = slots
         self._clock = slots.clock
         self._is_extra = self._is_new = False
-        self._refusal: tuple[int, str] | None = None
+        self._refusal: Refused | None = None
         self._is_broken = False
         self._head_bytes = 0
         self._in_body = False
@@ -94,7 +95,7 @@ class Reader(HttpToolsProtocol):
         self._extensions: dict[str, Any] = {}
 
     @abstractmethod
-    def refuse(self, status: int, message: str) -> None:
+    def refuse(self, refusal: Refused) -> None:
         """Answer with an error, if it is this request's turn to be answered, and hang up."""
 
     @abstractmethod
@@ -171,11 +172,11 @@ class Reader(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._is_broken = True
             large = self._head_bytes > MAX_HEAD_BYTES
-            status, message = (431, "request_headers_too_large") if large else (400, "invalid_http")
-            self.refuse(*(self._refusal or (status, message)))
+            broken = _head_too_large() if large else Malformed("invalid_http", cause="http")
+            self.refuse(self._refusal or broken)
         else:
             if self._head_bytes > MAX_HEAD_BYTES:
-                self.refuse(431, "request_headers_too_large")
+                self.refuse(_head_too_large())
 
     def _discard(self, size: int) -> None:
         self._discarded += size
@@ -284,7 +285,7 @@ class Reader(HttpToolsProtocol):
             cycle.message_event.set()
         self._pieces += 1
         if self._pieces > MAX_PIECES:
-            self.cut(TooLarge())
+            self.cut(TooLarge(explanation=_IN_PIECES))
         self._slots.hold(size)
 
     def on_message_complete(self) -> None:
@@ -310,7 +311,7 @@ class Reader(HttpToolsProtocol):
         self._is_extra = self._slots.excess > 0
         path = self.url.partition(b"?")[0].decode("latin-1")
         if self._is_extra and not (method in (b"GET", b"HEAD") and path in PROBES):
-            self._refusal = 503, TOO_MANY
+            self._refusal = too_many(self._slots.limits.max_connections)
             raise ValueError
 
     # ---- A wish to upgrade ------------------------------------------------------------------
@@ -351,3 +352,7 @@ class Reader(HttpToolsProtocol):
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+
+def _head_too_large() -> HeadTooLarge:
+    return HeadTooLarge(told=f"at most {MAX_HEAD_BYTES:,} bytes")

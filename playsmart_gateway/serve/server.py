@@ -138,6 +138,7 @@ class Server(uvicorn.Server):
         finally:
             if self._sweeping is not None:
                 self._sweeping.cancel()
+            self._slots.refusals.tell_the_rest()
 
     def _accept(self, listener: socket.socket) -> float | None:
         """Accept one connection; see ``Gate``."""
@@ -200,6 +201,7 @@ class Server(uvicorn.Server):
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self._slots.sweep(SWEEP_PARTS)
+            self._slots.refusals.sweep()
 
 
 def serve(app: Application, config: Config, on_listening: OnListening = nobody_told) -> int:

@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playsmart_gateway.auth.claims import MAX_TIME
 from playsmart_gateway.auth.keys import (
     StaticKeys,
     shared_secrets,
 )
 from playsmart_gateway.auth.token_cache import Caller
 from playsmart_gateway.auth.tokens import (
-    MAX_TIME,
     TokenVerifier,
     mint,
     open_verifier,

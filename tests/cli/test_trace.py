@@ -129,14 +129,14 @@ def test_a_request_that_was_refused_is_told_with_the_reason(
     with running.connect() as connection:
         connection.send(b"no HTTP\r\n\r\n")
         (unread,) = connection.read_to_end()
-    assert "was refused with 400 invalid_http" in ask(unread.headers["x-request-id"]).stdout
+    assert "was refused with 400 malformed:http" in ask(unread.headers["x-request-id"]).stdout
     log = str(tmp_path / "gateway.log")
     for more in ((), ("--log", log)):
         (request,) = told(ask(full.headers["x-request-id"], "--json", *more))["requests"]
         assert (request["status"], request["reason"]) == (503, "buffer_full")
         result = ask("bad", *more)
         assert result.exit_code == 0
-        assert "was refused with 400 invalid_payload" in result.stdout
+        assert "was refused with 400 malformed (is not JSON: " in result.stdout
     never = ask("never", "--log", log)
     assert never.exit_code == 1
     assert "none of the 3 answers in the log" in never.stderr

@@ -97,7 +97,8 @@ def test_what_is_taken_and_refused_is_counted_and_so_is_what_never_came_to_an_en
     running.client.get("/nowhere")
     told: dict[str, Any] = running.client.get("/home/data", auth=ME).json()
     assert (told["requests"], told["received"]) == (3, 2)
-    assert told["refused"] == {"malformed": 1, "unauthenticated": 1}
+    refused = {"malformed": 1, "unauthenticated:missing": 1, "not_found:path": 1}
+    assert told["refused"] == refused
     assert told["version"]
 
 

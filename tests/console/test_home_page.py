@@ -57,9 +57,8 @@ def test_the_first_event_is_a_command_to_copy_that_works_as_it_stands(
     browser.until(SHOWN.format("first"), found=False)
     assert re.search(r"Received\n1 events", browser.until(FACTS))
     running.post(make_upload("ada", make_event("Teleport")))
-    assert "unauthenticated" in browser.until(
-        "document.querySelector('#refusals tbody')?.innerText"
-    )
+    told = "document.querySelector('#refusals tbody')?.innerText"
+    browser.until(f"{told}?.includes('unauthenticated:missing')")
     label = "document.querySelector('.plot.events svg').ariaLabel"
     assert browser.until(f"/^Events: [\\d.]+ a second now/.test({label})")
     assert browser.complaints() == []

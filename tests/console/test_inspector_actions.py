@@ -58,7 +58,7 @@ def test_a_named_request_that_is_sent_again_is_a_duplicate_and_another_one_is_ne
 def test_a_refused_request_that_is_sent_again_is_refused_again(developing: RunningGateway) -> None:
     developing.post(make_upload("bea", {}), sub="bea", headers={"x-request-id": "wrong-1"})
     told = replay(developing, by_id(developing, "wrong-1")["id"]).json()
-    assert (told["status"], told["reason"]) == (400, "invalid_payload")
+    assert (told["status"], told["reason"]) == (400, "malformed")
     assert told["details"]
 
 

@@ -60,7 +60,7 @@ def test_requests_that_reached_no_endpoint_are_told_with_why(producing: RunningG
     client.get("/ingest/events", headers={"x-request-id": "lost-2"})
     client.get("/v1/nothing/like/it?token=hush-4711", headers={"x-request-id": "lost-3"})
     meant, method, unknown = (by_id(producing, f"lost-{n}") for n in (1, 2, 3))
-    assert (meant["status"], meant["reason"]) == (404, "not_found")
+    assert (meant["status"], meant["reason"]) == (404, "not_found:path")
     assert meant["why"] == "no such path; did you mean /ingest/events?"
     assert (method["status"], method["method"]) == (405, "GET")
     assert method["why"] == "/ingest/events is there, and does not take GET"
@@ -161,7 +161,7 @@ def test_memory_is_filtered_by_what_its_query_says(developing: RunningGateway) -
         ({}, {"filter-1", "filter-2"}),
         ({"outcome": "accepted"}, {"filter-1"}),
         ({"outcome": "refused"}, {"filter-2"}),
-        ({"reason": "invalid_payload"}, {"filter-2"}),
+        ({"reason": "malformed"}, {"filter-2"}),
         ({"reason": "other_reason"}, set()),
         ({"name": "jump"}, {"filter-1"}),
         ({"name": "fall"}, set()),

@@ -95,7 +95,7 @@ def test_what_was_cleared_is_back_when_the_page_is_loaded_again(browser: Browser
     [
         ("?player=ada", ["ada"]),
         ("?outcome=refused", ["not_found", "invalid_payload"]),
-        ("?reason=not_found", ["not_found"]),
+        ("?reason=not_found%3Apath", ["not_found:path"]),
         ("?request_id=first-bea", ["bea"]),
         ("?type=Teleport", ["invalid_payload"]),
         ("?name=nothing", []),
@@ -118,11 +118,11 @@ def test_a_reason_is_counted_and_is_a_filter_when_it_is_clicked(browser: Browser
     reason = (
         "[...document.querySelectorAll('.reason')].find((r) => r.textContent.startsWith('not_f'))"
     )
-    assert browser.ask(f"{reason}.textContent") == "not_found 1"
+    assert browser.ask(f"{reason}.textContent") == "not_found:path 1"
     browser.ask(f"{reason}.click()")
     browser.until(f"{ROWS}.length", 1)
     browser.until(f"{reason}.getAttribute('aria-pressed')", "true")
-    assert browser.ask("location.search") == "?reason=not_found"
+    assert browser.ask("location.search") == "?reason=not_found%3Apath"
     browser.ask(f"{reason}.click()")
     browser.until(f"{ROWS}.length", 4)
     assert browser.ask("location.search") == ""

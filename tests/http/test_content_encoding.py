@@ -151,7 +151,7 @@ BROKEN = {
 def test_what_is_not_one_whole_member_is_400(body: bytes) -> None:
     endpoint = Recording()
     answer = endpoint.ask([body])
-    assert (answer.status, answer.reason) == (400, "invalid_gzip")
+    assert (answer.status, answer.reason) == (400, "malformed:gzip")
     assert answer.inflated == b""
     assert endpoint.taken == []
 

@@ -245,6 +245,6 @@ def test_a_page_of_a_foreign_origin_sends_and_reads_nothing(
     assert "error" in fetch(browser, running, "/ingest/events", request(running))
     assert "error" in fetch(browser, running, "/limits")
     close_with_beacon(browser, running)
-    refused = "playsmart_requests_refused_total{reason=unauthenticated}"
+    refused = "playsmart_requests_refused_total{cause=missing,reason=unauthenticated}"
     wait_until(lambda: running.metrics().get(refused) or None)
     assert running.law()["received"] == 0

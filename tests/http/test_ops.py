@@ -174,11 +174,15 @@ async def test_every_refusal_is_counted_by_its_reason(client: Client) -> None:
     text = {**headers, "content-type": "text/plain"}
     await client.http.post("/ingest/events", content=b"{}", headers=text)
     await client.http.post("/ingest/events", content=b" " * 1_048_577, headers=headers)
+    await client.http.get("/nowhere")
+    await client.http.get("/ingest/events")
     metrics = await client.metrics()
-    for reason in (
-        "forbidden", "malformed", "unauthenticated", "unsupported_media", "too_large",
+    for labels in (
+        "cause=user,reason=forbidden", "reason=malformed", "cause=missing,reason=unauthenticated",
+        "reason=unsupported_media", "reason=too_large", "cause=path,reason=not_found",
+        "reason=method_not_allowed",
     ):  # fmt: skip
-        assert metrics[f"playsmart_requests_refused_total{{reason={reason}}}"] == 1
+        assert metrics[f"playsmart_requests_refused_total{{{labels}}}"] == 1
     assert metrics["playsmart_events_received_total"] == 0
 
 
@@ -220,7 +224,15 @@ async def test_no_label_holds_a_player_a_token_or_free_text(client: Client) -> N
     await client.http.request("ADA", "/healthz")
     families = text_string_to_metric_families((await client.http.get("/metrics")).text)
     labels = {pair for f in families for each in f.samples for pair in each.labels.items()}
-    assert {name for name, _ in labels} <= {"reason", "trigger", "route", "status", "state", "le"}
+    assert {name for name, _ in labels} <= {
+        "reason",
+        "cause",
+        "trigger",
+        "route",
+        "status",
+        "state",
+        "le",
+    }
     assert not [value for _, value in labels if "ada" in value.lower() or "zoe" in value.lower()]
 
 

@@ -19,8 +19,8 @@ from playsmart_gateway.config import Buffer, Config, Journal
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.http.request_frame import (
     RequestFrame,
-    make_request_id,
 )
+from playsmart_gateway.http.request_ids import make_request_id
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import Written

@@ -11,7 +11,6 @@ from playsmart_gateway import dialects
 from playsmart_gateway.app import create_app
 from playsmart_gateway.cli import commands
 from playsmart_gateway.config import Auth, Config, Journal
-from playsmart_gateway.errors import InternalError, MethodNotAllowed, Refused
 from playsmart_gateway.manual import CHAPTERS, headings, read
 from playsmart_gateway.openapi.document import document
 from playsmart_gateway.serve.worker_ops import create_worker_app
@@ -24,6 +23,7 @@ from tests.stream.pipeline import make_worker
 from tests.support.in_process import in_process
 from tests.support.keys import KEYS
 from tests.support.process import SECRET
+from tests.support.reasons import every_reason
 
 PIECES = [piece for dialect in dialects.ALL for piece in dialect.pieces()]
 CONSOLE = ("/dashboard", "/catalogue", "/inspector", "/demo", "/manual/{name}")
@@ -93,11 +93,11 @@ async def test_every_metric_of_a_worker_has_a_row() -> None:
 
 
 def test_every_reason_why_a_request_is_refused_has_a_row() -> None:
-    of_routes = {MethodNotAllowed.tag, InternalError.tag}  # no endpoint raises these
-    tags = {each.tag for each in Refused.__subclasses__()} - of_routes
-    assert named("operations#why-requests-are-refused") - {
-        "playsmart_requests_refused_total", "playsmart_events_rejected_total"
-    } == tags  # fmt: skip
+    rows = read("operations#why-requests-are-refused").splitlines()
+    columns = [line.split(" | ") for line in rows if line.startswith("| `")]
+    told = {word: status for first, status, _ in columns for word in re.findall("`(.+?)`", first)}
+    wanted = {reason: str(status) for reason, status in every_reason()}
+    assert told == wanted
 
 
 def families(exposition: str) -> set[str]:

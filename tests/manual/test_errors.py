@@ -36,6 +36,7 @@ NEVER = {
 ANCHORS = (
     "answers-of-every-path",
     "details-of-a-playsmart-body",
+    "details-of-a-token-a-size-or-a-limit",
     "answers-of-teaks-paths",
     "answers-of-lynes-paths",
     "the-configuration-and-the-start",
@@ -67,15 +68,21 @@ def read_messages() -> dict[str, set[str]]:
 
     every_path = (
         {each.default_message for each in errors.Refused.__subclasses__()}
-        | said(["auth", "http", "pipeline", "dialects/playsmart"], REFUSALS)
-        | said(["console", "http"], ["error_body", "_refused"], 1)
-        | said(["serve"], ["refuse"], 1)
-        | told(["http/slots.py"])
+        | said(
+            ["auth", "console", "http", "mcp", "pipeline", "serve", "dialects/playsmart"], REFUSALS
+        )
+        | said(["http"], ["error_body"], 1)
     )
+    limited = "at most … a minute of one …; again in … s"
     playsmart = (
         said(["dialects/playsmart"], ["refuse"], 1)
         | said(["dialects/playsmart"], ["field"], 3)
         | said(["dialects/loose.py", "dialects/playsmart"], ["Detail"], 1)
+    ) - {limited}
+    explanations = {limited} | (
+        said(["auth/tokens.py"], ["_invalid"], 1)
+        | said(["auth/tokens.py"], ["_of_token"])
+        | said(["errors.py", "pipeline/allowance.py", "serve"], ["Detail"], 1)
     )
     teak = (
         said(["dialects/teak"], ["Detail"], 1)
@@ -122,6 +129,7 @@ def read_messages() -> dict[str, set[str]]:
     return {
         "answers-of-every-path": every_path,
         "details-of-a-playsmart-body": playsmart,
+        "details-of-a-token-a-size-or-a-limit": explanations,
         "answers-of-teaks-paths": teak,
         "answers-of-lynes-paths": lynes,
         "the-configuration-and-the-start": configuration,

@@ -150,8 +150,11 @@ def test_a_player_who_sends_more_than_the_limit_is_told_when_to_come_back(
     assert flood(running, "ada", 200, 3) == [202, 429, 429]
     refused = running.post(b"not even JSON", sub="ada")
     assert refused.status_code == 429, "which costs no decoding"
-    assert refused.json() == {"error": {"code": "RATE_LIMITED", "message": "rate_limited"}}
-    assert 100 <= int(refused.headers["retry-after"]) <= 198
+    wait = int(refused.headers["retry-after"])
+    assert 100 <= wait <= 198
+    limit = {"path": "", "message": f"at most 1 events a second of one player; again in {wait} s"}
+    told = {"code": "RATE_LIMITED", "message": "rate_limited", "details": [limit]}
+    assert refused.json() == {"error": told}
     assert flood(running, "bob", 1, 2) == [202, 202]
     metrics = running.metrics()
     assert metrics["playsmart_requests_refused_total{reason=rate_limited}"] == 3

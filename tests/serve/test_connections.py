@@ -208,7 +208,7 @@ def test_a_request_that_is_late_is_counted(start_gateway: StartGateway) -> None:
         for connection in (body, head, nothing):
             assert [answer.status for answer in connection.read_to_end()] == [408]
     assert closed(running, "request_timeout") == 3
-    assert running.metrics()["playsmart_requests_refused_total{reason=too_slow}"] == 1
+    assert running.metrics()["playsmart_requests_refused_total{reason=too_slow}"] == 3
 
 
 def test_a_late_body_is_refused_in_the_words_of_the_dialect(start_gateway: StartGateway) -> None:

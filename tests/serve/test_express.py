@@ -123,6 +123,7 @@ BAD = {
         "ada", secret=SECRET, ttl_seconds=9, now=time.time(), claims={"kind": "refresh"}
     ),
 }
+CAUSES = dict(zip(BAD.values(), ("malformed", "signature", "expired", "kind"), strict=True))
 USERS = st.sampled_from([TOKENS["ada"]] * 9 + [TOKENS["bob"], *BAD.values(), "", None])
 NOT_HTTP = ["Host: another", "Authorization: Bearer two", "Content-Length: 7", " folded: line"]
 
@@ -266,7 +267,7 @@ async def test_a_bad_token_is_refused_on_it_and_counted_once_each_time(token: st
     outcome, answered = await on_both([request(upload(), token=token)] * 2, [REST] * 2)
     assert outcome.answers.count(b"HTTP/1.1 401 ") == 2
     assert outcome.counts["auth"] == ({} if token == BAD["expired"] else {"token": 2})
-    assert outcome.counts["law"][3] == {"unauthenticated": 2}
+    assert outcome.counts["law"][3] == {f"unauthenticated:{CAUSES[token]}": 2}
     assert answered == 2
 
 

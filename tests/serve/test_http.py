@@ -19,6 +19,7 @@ from tests.support.process import RunningGateway
 from tests.support.uploads import make_event, make_upload
 
 MAX_BODY_BYTES = 1_048_576
+NO_TOKEN = [{"path": "token", "message": "is no JSON Web Token in compact form"}]
 
 
 @pytest.fixture
@@ -88,7 +89,9 @@ def test_a_body_over_the_limit_is_refused(gateway: RunningGateway) -> None:
     body = payload()
     answer = gateway.post(body + b" " * (MAX_BODY_BYTES - len(body) + 1), sub="ada")
     assert answer.status_code == 413
-    assert answer.json() == {"error": {"code": "PAYLOAD_TOO_LARGE", "message": "body_too_large"}}
+    size = {"path": "", "message": "must have at most 1,048,576 bytes, has 1,048,577"}
+    told = {"code": "PAYLOAD_TOO_LARGE", "message": "body_too_large", "details": [size]}
+    assert answer.json() == {"error": told}
 
 
 @refused
@@ -522,7 +525,9 @@ def test_no_bearer_token_is_401(gateway: RunningGateway, authorization: str | No
 def test_a_token_that_is_none_is_401(gateway: RunningGateway, token: str) -> None:
     answer = gateway.post(payload(), headers={"authorization": f"Bearer {token}"})
     assert answer.status_code == 401
-    assert answer.json() == {"error": {"code": "UNAUTHORIZED", "message": "invalid_token"}}
+    error = answer.json()["error"]
+    assert (error["code"], error["message"]) == ("UNAUTHORIZED", "invalid_token")
+    assert error.get("details", NO_TOKEN) == NO_TOKEN
 
 
 @refused

@@ -20,8 +20,8 @@ from playsmart_gateway.catalogue.definitions import NOTHING, Expected
 from playsmart_gateway.catalogue.facts import Facts
 from playsmart_gateway.catalogue.telling import told
 from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
-from playsmart_gateway.errors import SinkError
-from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.errors import Malformed, SinkError
+from playsmart_gateway.http.endpoint import refusing
 from playsmart_gateway.http.ops import Observed
 from playsmart_gateway.http.static import Frame
 from playsmart_gateway.stores.learned import LearnedStore
@@ -65,7 +65,7 @@ def routes(
     async def data(request: Request) -> Response:
         game_id = request.query_params.get("game") or None
         if game_id is not None and len(game_id) > MAX_GAME_ID:
-            return Response(error_body(400, "invalid_query"), 400, media_type="application/json")
+            return refusing(Malformed("invalid_query", cause="query"))
         found, trouble = None, None
         if shelf is None:
             trouble = "no catalogue is kept: it is turned off, or the store keeps none"

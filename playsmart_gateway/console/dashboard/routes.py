@@ -24,8 +24,8 @@ from starlette.routing import Route
 from playsmart_gateway import __version__
 from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
 from playsmart_gateway.console.dashboard.window import Recent
-from playsmart_gateway.errors import ConfigError, SinkError
-from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.errors import ConfigError, Malformed, SinkError, StoreUnavailable
+from playsmart_gateway.http.endpoint import refusing
 from playsmart_gateway.http.ops import Observed
 from playsmart_gateway.http.static import Asset, Frame, package_folder
 from playsmart_gateway.questions.asked import Asked
@@ -83,7 +83,7 @@ def routes(
     async def data(request: Request) -> Response:
         game_id, wanted = request.query_params.get("game"), request.query_params.get("range", "24h")
         if wanted not in RANGES or (game_id is not None and len(game_id) > MAX_GAME_ID):
-            return Response(error_body(400, "invalid_query"), 400, media_type="application/json")
+            return refusing(Malformed("invalid_query", cause="query"))
         figures, trouble = None, None
         if shelf is None:
             trouble = "this store keeps no figures"
@@ -110,10 +110,9 @@ def routes(
             asked = msgspec.json.decode(request.query_params.get("asked", ""), type=Asked)
             return Response(await desk.ask(asked), media_type="application/json")
         except (msgspec.DecodeError, ConfigError) as error:
-            status, problem = 400, str(error)
+            return refusing(Malformed(str(error), cause="query"))
         except (Busy, SinkError) as error:
-            status, problem = 503, str(error)
-        return Response(error_body(status, problem), status, media_type="application/json")
+            return refusing(StoreUnavailable(str(error)))
 
     answers = {path: _page(path, name, frame) for path, name in _PAGES.items()}
     answers |= {

@@ -16,8 +16,8 @@ from starlette.routing import Route
 from playsmart_gateway.clients import CLIENTS
 from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
 from playsmart_gateway.console.demo import GAME
-from playsmart_gateway.errors import SinkError
-from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.errors import Malformed, SinkError
+from playsmart_gateway.http.endpoint import refusing
 from playsmart_gateway.http.static import Asset, Frame
 from playsmart_gateway.stores.models import EventFilter
 from playsmart_gateway.stores.readers import Reader
@@ -79,7 +79,7 @@ def routes(
 
 
 def _wrong() -> Response:
-    return Response(error_body(400, "invalid_query"), 400, media_type="application/json")
+    return refusing(Malformed("invalid_query", cause="query"))
 
 
 def _json(told: object, status: int = 200) -> Response:

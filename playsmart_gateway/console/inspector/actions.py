@@ -13,14 +13,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from playsmart_gateway import errors
 from playsmart_gateway.console.access import OperatorGate, guarded
 from playsmart_gateway.console.inspector.forward import encode
 from playsmart_gateway.console.inspector.recall import Busy, Query, Recall
 from playsmart_gateway.console.inspector.redact import Redactor
 from playsmart_gateway.console.inspector.replay import Replays
-from playsmart_gateway.errors import Refused
-from playsmart_gateway.http.endpoint import Answer
-from playsmart_gateway.http.error_body import envelope, error_body, error_headers
+from playsmart_gateway.errors import (
+    Malformed,
+    NotFound,
+    Refused,
+    TooSlow,
+    UnsupportedMedia,
+)
+from playsmart_gateway.http.endpoint import Answer, refusing
 
 MAX_TRIED_BYTES = 262_144
 """Of a body to be tried; in JSON it may take twice as much."""
@@ -75,7 +81,7 @@ def routes(
         try:
             whole = await recall.whole(query)
         except Busy:
-            return _error(503, "too_many_look", {"retry-after": "1"})
+            return refusing(errors.Busy("too_many_look", retry_after_seconds=1))
         return Response(whole.encode(about, recall.now()), media_type=JSON)
 
     async def tried(request: Request) -> Response:
@@ -111,8 +117,7 @@ def routes(
         try:
             return Response(await replays.replay(asked.id), media_type=JSON)
         except Refused as refusal:
-            headers = {name.decode(): text.decode() for name, text in error_headers(refusal)}
-            return Response(envelope(refusal).body, refusal.status, headers)
+            return refusing(refusal)
 
     def route(name: str, endpoint: Callable[[Request], Awaitable[Response]], method: str) -> Route:
         path = f"{prefix}/{name}"
@@ -149,5 +154,10 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(error_body(status, message), status, headers, JSON)
+_KINDS: Mapping[int, type[Refused]] = {
+    each.status: each for each in (Malformed, NotFound, TooSlow, errors.TooLarge, UnsupportedMedia)
+}
+
+
+def _error(status: int, message: str) -> Response:
+    return refusing(_KINDS[status](message))

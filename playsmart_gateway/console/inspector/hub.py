@@ -229,6 +229,7 @@ class Inspector:
             rejected=answer.rejected,
             problems=answer.problems,
             reason=reason,
+            told=answer.told,
             sent=self._sent(heard, answer),
         )
         if replay is not None:
@@ -265,6 +266,7 @@ class Inspector:
             problems=Problems(CODES.get(request.status, ""), request.reason),
             method=request.method,
             reason=request.reason,
+            told=request.told,
         )
         self._give(seen, is_kept, self._wanted(seen, now))
 

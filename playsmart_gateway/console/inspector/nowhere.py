@@ -9,17 +9,17 @@ _LIKENESS = 0.6
 _MAX_COMPARED = 100
 
 _WHY = {
-    "not_found": "no such path",
+    "not_found:path": "no such path",
     "method_not_allowed": "the path is there, and takes another method",
-    "request_timeout": "the request did not come in time; see server.request_timeout_seconds",
-    "request_headers_too_large": "request line and headers come to more than 32 KiB",
-    "invalid_http": "what came is not HTTP/1.1; TLS to a port without it looks so, too",
+    "too_slow": "the request did not come in time; see server.request_timeout_seconds",
+    "head_too_large": "request line and headers come to more than 32 KiB",
+    "malformed:http": "what came is not HTTP/1.1; TLS to a port without it looks so, too",
     "too_many_connections": "there are as many connections as there may be; see"
     " server.max_connections",
-    "too_many_connections_of_address": "that address has as many connections as it may have; see"
+    "too_many_connections:address": "that address has as many connections as it may have; see"
     " server.max_connections_per_address",
-    "body_too_large": "the body is larger than that path takes",
-    "shutting_down": "the gateway stops",
+    "too_large": "the body is larger than that path takes",
+    "closing": "the gateway stops",
 }
 
 
@@ -38,7 +38,7 @@ class Nowhere:
             return ""
         if not path:
             return f"{why}; nothing more of the request is known"
-        if seen.reason == "not_found" and (meant := self._meant(path)):
+        if seen.reason == "not_found:path" and (meant := self._meant(path)):
             return f"{why}; did you mean {meant}?"
         if seen.reason == "method_not_allowed":
             return f"{path} is there, and does not take {seen.method or 'that method'}"

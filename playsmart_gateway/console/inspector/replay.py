@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message
 from playsmart_gateway.console.inspector.forward import Forwarder, Source, encode, outcomes_of
 from playsmart_gateway.console.inspector.hub import Replay
 from playsmart_gateway.console.inspector.watcher import Seen, Sent
-from playsmart_gateway.errors import Conflict, NotFound, Overloaded, Refused
-from playsmart_gateway.http.request_frame import make_request_id
+from playsmart_gateway.errors import Busy, Conflict, NotFound, Refused
+from playsmart_gateway.http.request_ids import make_request_id
 
 ANSWER_SECONDS = 10.0
 STORED_SECONDS = 5.0
@@ -43,7 +43,7 @@ class Replays:
         Raises:
             NotFound: it is not remembered any more.
             Conflict: its body was not kept.
-            Overloaded: others are under way, or who remembers it does not answer.
+            Busy: others are under way, or who remembers it does not answer.
         """
         worker = request.partition(".")[0]
         if self._forwarder is None or worker == str(self._source.worker):
@@ -53,7 +53,7 @@ class Replays:
         seconds = ANSWER_SECONDS + 2 * STORED_SECONDS
         (told,) = await self._forwarder.ask(REPLAY, request.encode(), seconds, int(worker))
         if not told:
-            raise Overloaded("worker_silent", retry_after_seconds=1)
+            raise Busy("worker_silent", retry_after_seconds=1)
         status, content = told[:1], told[1:]
         if status == _DONE:
             return content
@@ -72,7 +72,7 @@ class Replays:
         if seen.sent is None:
             raise Conflict("body_not_kept")
         if self._running >= MAX_AT_ONCE:
-            raise Overloaded("too_many_replays", retry_after_seconds=1)
+            raise Busy("too_many_replays", retry_after_seconds=1)
         self._running += 1
         try:
             return await self._sent_again(request, seen.path, seen.sent)
@@ -94,7 +94,7 @@ class Replays:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._call(path, sent, request_id)
         except TimeoutError:
-            raise Overloaded("no_answer", retry_after_seconds=1) from None
+            raise Busy("no_answer", retry_after_seconds=1) from None
         finally:
             del inspector.replays[request_id]
         seen = replay.seen

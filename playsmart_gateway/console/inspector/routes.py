@@ -38,7 +38,8 @@ from playsmart_gateway.console.inspector.watcher import (
     Interest,
     Watcher,
 )
-from playsmart_gateway.http.error_body import error_body
+from playsmart_gateway.errors import Busy
+from playsmart_gateway.http.endpoint import refusing
 from playsmart_gateway.http.static import SECURITY_HEADERS, Frame
 from playsmart_gateway.peers.peer import Peer
 
@@ -113,8 +114,7 @@ def routes(
         try:
             watcher = inspector.watch(interest)
         except TooManyWatchers:
-            body = error_body(503, "too_many_inspectors")
-            return Response(body, 503, {"retry-after": "2"}, "application/json")
+            return refusing(Busy("too_many_inspectors", retry_after_seconds=2))
         away = forwarder.watching(interest, watcher) if forwarder else contextlib.nullcontext()
         return _Stream(source, watcher, away, patience)
 

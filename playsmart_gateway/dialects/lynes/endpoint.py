@@ -18,6 +18,7 @@ from playsmart_gateway.errors import Forbidden, NotFound, RateLimited, Refused
 from playsmart_gateway.events.batch import LYNES, run_key, run_of
 from playsmart_gateway.http.endpoint import Answer, Endpoint, Headers, Tokens
 from playsmart_gateway.http.error_body import JSON_TYPE, Said
+from playsmart_gateway.logs import shown, token_of
 from playsmart_gateway.rate_limit import RETRY_AFTER_SECONDS
 
 PREFIXES = ("", "/v0", "/v1", "/v2", "/v3")
@@ -51,7 +52,7 @@ class Access(msgspec.Struct, frozen=True):
     def require_user(self, subject: str, user_id: str) -> None:
         """Raise ``Forbidden`` if the token is not for this user and has to be."""
         if self.strict_user and subject != user_id:
-            raise Forbidden(NOT_THEIRS)
+            raise Forbidden(NOT_THEIRS, cause="user", told=token_of(subject))
 
 
 class Sender(NamedTuple):
@@ -72,6 +73,7 @@ class SendEvent(Endpoint[Sender, Request]):
         self._tokens = tokens
         self._program = program
         self._access = access
+        self._rate_limit = rate_limit
         self._rate = host.make_limit(rate_limit, (access.project,))
         self._tries = host.tries
         self._clock = host.clock
@@ -80,7 +82,8 @@ class SendEvent(Endpoint[Sender, Request]):
     async def authenticate(self, headers: Headers, body: bytes) -> Sender:
         caller = await self._tokens.caller(headers)
         if not self._rate.take(self._access.project):
-            raise RateLimited(retry_after_seconds=RETRY_AFTER_SECONDS)
+            told = f"at most {self._rate_limit:,} a second of the project"
+            raise RateLimited(retry_after_seconds=RETRY_AFTER_SECONDS, told=told)
         return Sender(caller.subject, headers)
 
     @override
@@ -114,7 +117,7 @@ class SendEvent(Endpoint[Sender, Request]):
     def _active(self, request: Request) -> EventDefinition:
         event = self._program.active_event(request.event_id)
         if event is None:
-            raise NotFound(NO_EVENT)
+            raise NotFound(NO_EVENT, cause="event", told=f"eventId is {shown(request.event_id)}")
         return event
 
     async def _require_allowed(self, request: Request, sender: Sender) -> None:
@@ -122,5 +125,5 @@ class SendEvent(Endpoint[Sender, Request]):
         if event.requires_api_key and not self._access.has_key(sender.headers):
             if sender.headers.get(b"x-api-key"):
                 await self._tries.pay(DOOR)
-            raise Forbidden(WANTS_KEY)
+            raise Forbidden(WANTS_KEY, cause="api_key", told=token_of(sender.subject))
         self._access.require_user(sender.subject, request.user_id)

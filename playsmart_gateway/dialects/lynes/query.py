@@ -27,7 +27,8 @@ _is_number = re.compile(r"-?\d{1,19}", re.ASCII).fullmatch
 
 def wrong(name: str, rule: str) -> Malformed:
     """Return the refusal of a parameter that breaks ``rule``."""
-    return Malformed(WRONG_QUERY, details=[Detail(name, rule)])
+    problem = Detail(name, rule)
+    return Malformed(WRONG_QUERY, details=[problem], cause="query", told=problem.text)
 
 
 def number(request: Request, name: str, default: int, least: int, most: int) -> int:

@@ -115,7 +115,7 @@ class _Reads:
         user_id = await self._allowed_user(request)
         points = await self._reader.points(self._access.project, user_id)
         if points is None:
-            raise NotFound(NO_USER)
+            raise NotFound(NO_USER, cause="user")
         return {"points": points}
 
     async def history(self, request: Request) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class _Reads:
             await self.points(request)
         definition = self._program.streaks.get(request.path_params["streakId"])
         if definition is None:
-            raise NotFound(NO_STREAK)
+            raise NotFound(NO_STREAK, cause="streak")
         return _success(self._shown_streak(definition, known.get(definition.id)))
 
     async def event_stats(self, request: Request) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class _Reads:
         if not event_id:
             raise wrong("eventId", "is required")
         if event_id not in self._program.events:
-            raise NotFound(NO_EVENT)
+            raise NotFound(NO_EVENT, cause="event")
         interval = query.get("interval", "total")
         if interval not in ("total", "day"):
             raise wrong("interval", "must be total or day")
@@ -192,7 +192,7 @@ class _Reads:
         wanted = request.query_params.get("streakId")
         found = [each for each in self._program.streaks.values() if wanted in (None, each.id)]
         if wanted is not None and not found:
-            raise NotFound(NO_STREAK)
+            raise NotFound(NO_STREAK, cause="streak")
         return _success([await self._figures(each) for each in found])
 
     async def _figures(self, streak: StreakDefinition) -> dict[str, Any]:
@@ -246,7 +246,7 @@ class _Reads:
         user_id: str = request.path_params["userId"]
         self._access.require_user(subject, user_id)
         if "\0" in user_id:  # which no event can hold, and PostgreSQL no parameter
-            raise NotFound(NO_USER)
+            raise NotFound(NO_USER, cause="user")
         return user_id
 
     async def _caller(self, request: Request) -> str:

@@ -161,7 +161,10 @@ def _read(body: bytes) -> Request:
     user_id = _read_id("userId", loose.user_id, problems)
     metadata = _read_metadata(loose.metadata, problems)
     if problems:
-        raise Malformed(details=problems)
+        path, _, field = problems[0].path.partition(".")  # whose name is the client's
+        raise Malformed(
+            details=problems, told=f"{path}{'.*' if field else ''} {problems[0].message}"
+        )
     return Request(event_id, user_id, metadata)
 
 

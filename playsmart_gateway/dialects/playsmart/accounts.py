@@ -119,7 +119,7 @@ class _Endpoint(Endpoint[str, Any]):
     @override
     async def authenticate(self, headers: Headers, body: bytes) -> str:
         address = headers[_ADDRESS].decode("latin-1")
-        _take(self._parts.of_address, address)
+        _take(self._parts.of_address, address, "address")
         return address
 
     @override
@@ -129,8 +129,9 @@ class _Endpoint(Endpoint[str, Any]):
     async def _register(self, account: Account) -> Answer:
         registered = await self._parts.accounts.register(account)
         if registered is not Registered.NOW:
-            known_email = registered is Registered.KNOWN_EMAIL
-            raise Conflict(KNOWN_EMAIL if known_email else KNOWN_DEVICE)
+            if registered is Registered.KNOWN_EMAIL:
+                raise Conflict(KNOWN_EMAIL, cause="email")
+            raise Conflict(KNOWN_DEVICE, cause="device")
         return await self._answer(201, account)
 
     def _new(self, user_id: str, email: str | None, password: str | None) -> Account:
@@ -156,7 +157,7 @@ class _Endpoint(Endpoint[str, Any]):
         token = self._parts.verifier.verify_refresh(sent.encode("utf-8", "replace"))
         account = await self._parts.accounts.account(token.subject)
         if account is None or token.issued_at < account.tokens_not_before:
-            raise Unauthenticated("invalid_token")
+            raise Unauthenticated("invalid_token", cause="revoked")
         return await self._answer(200, account)
 
 
@@ -194,12 +195,12 @@ class Login(_Endpoint):
         if isinstance(asked, _Refresh):
             return await self._refresh(asked.token)
         parts = self._parts
-        _take(parts.of_account, asked.email)
+        _take(parts.of_account, asked.email, "account")
         account = await parts.accounts.account_with(asked.email)
         kept = None if account is None else account.password
         if not await parts.passwords.matches(asked.password, kept) or account is None:
             await parts.tries.pay(_DOOR)
-            raise Unauthenticated(WRONG)
+            raise Unauthenticated(WRONG, cause="credentials")
         return await self._answer(200, account)
 
 
@@ -238,7 +239,8 @@ class _Fields:
         try:
             self._found = _decode(without_mark(body))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise Malformed(details=[Detail("", "must be a JSON object")]) from None
+            wrong = Detail("", "must be a JSON object")
+            raise Malformed(details=[wrong], told=wrong.text) from None
 
     @property
     def has_token(self) -> bool:
@@ -258,7 +260,7 @@ class _Fields:
 
     def require_right(self) -> None:
         if self._problems:
-            raise Malformed(details=self._problems)
+            raise Malformed(details=self._problems, told=self._problems[0].text)
 
     def _read(self, name: str, rule: str, read: Callable[[str], str | None]) -> str:
         value: Any = self._found.get(name)
@@ -293,9 +295,11 @@ def _read_token(text: str) -> str | None:
     return text if 1 <= len(text) <= MAX_TOKEN_BYTES else None
 
 
-def _take(limit: SlowLimit, key: str) -> None:
+def _take(limit: SlowLimit, key: str, kind: str) -> None:
     if wait := limit.take(key):
-        raise RateLimited(retry_after_seconds=math.ceil(wait))
+        seconds = math.ceil(wait)
+        rule = f"at most {limit.per_minute:,} a minute of one {kind}; again in {seconds} s"
+        raise RateLimited(retry_after_seconds=seconds, explanation=Detail("", rule))
 
 
 def routes(parts: Parts) -> list[Route]:

@@ -31,6 +31,7 @@ from playsmart_gateway.http.endpoint import (
 from playsmart_gateway.http.error_body import CODES, JSON_TYPE, ONLY_JSON, Problems, Said, envelope
 from playsmart_gateway.http.preferences import preference
 from playsmart_gateway.http.turns import LARGE_BODY_BYTES, LongWork, Steps
+from playsmart_gateway.logs import shown, token_of
 from playsmart_gateway.metrics import Stats
 from playsmart_gateway.pipeline.allowance import Allowance
 from playsmart_gateway.pipeline.intake import Intake, Receipt
@@ -109,9 +110,9 @@ class Uploads(Endpoint[Caller, Asked]):
     def _require_allowed(self, who: Caller, batch: Batch) -> None:
         """Raise ``Forbidden`` for what another player sent, or of a game that is not known here."""
         if batch.user_id != who.subject:
-            raise Forbidden
+            raise Forbidden(cause="user", told=token_of(who.subject))
         if self._games is not None and batch.game_id not in self._games:
-            raise Forbidden(UNKNOWN_GAME)
+            raise Forbidden(UNKNOWN_GAME, cause="game", told=f"game_id is {shown(batch.game_id)}")
 
     async def _accept(self, who: Caller, batch: Batch, sent: int, size: int) -> Receipt:
         """Take the batch of a request that ``sent`` so many events in ``size`` bytes."""
@@ -262,7 +263,7 @@ class _Beacons(Uploads[Batch]):
         try:
             token = _decode_token(body).access_token
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise Unauthenticated("missing_bearer_token") from None
+            raise Unauthenticated("missing_bearer_token", cause="missing") from None
         return await super().authenticate({b"authorization": b"Bearer " + token.encode()}, body)
 
     @override

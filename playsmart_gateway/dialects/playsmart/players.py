@@ -14,6 +14,7 @@ from starlette.routing import Route
 from playsmart_gateway.errors import Detail, Forbidden, Malformed
 from playsmart_gateway.http.endpoint import Tokens, reading
 from playsmart_gateway.http.error_body import envelope
+from playsmart_gateway.logs import token_of
 from playsmart_gateway.stores.models import Player
 from playsmart_gateway.stores.readers import CoinReader
 
@@ -58,7 +59,7 @@ def routes(games: Sequence[PublicGame], reader: CoinReader, tokens: Tokens) -> l
         caller = await tokens.caller(dict(request.headers.raw))
         user_id: str = request.path_params["user_id"]
         if user_id != caller.subject:
-            raise Forbidden
+            raise Forbidden(cause="user", told=token_of(caller.subject))
         return user_id
 
     return [
@@ -75,7 +76,8 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
         return default
     if text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= most:
         return int(text)
-    raise Malformed("invalid_query", details=[Detail(name, f"must be a number, 1 to {most}")])
+    wrong = Detail(name, f"must be a number, 1 to {most}")
+    raise Malformed("invalid_query", details=[wrong], cause="query", told=wrong.text)
 
 
 def _data(data: Any, **more: Any) -> bytes:

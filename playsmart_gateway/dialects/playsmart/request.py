@@ -278,9 +278,7 @@ def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Step
     events = examiner.field("events", sent.events, _decode_list, rule)
     yield
     if events is not None and not 1 <= len(events) <= MAX_EVENTS:
-        # Strict answers are to the byte what they always were.
-        counted = "" if rejected is None else f", got {_counted(sent.events)}"
-        examiner.refuse("events", f"{rule}{counted}")
+        examiner.refuse("events", f"{rule}, got {_counted(sent.events)}")
         events = None
     run = examiner.optional("run", sent.run, read_run, RUN_RULE)
     seq = examiner.optional("seq", sent.seq, read_seq, SEQ_RULE)
@@ -300,7 +298,7 @@ def _examine(body: bytes, draws: Draws, rejected: list[Rejected] | None) -> Step
             since = 0
             yield
     if problems and not (is_lenient and rows):
-        raise Malformed(details=problems)
+        raise Malformed(details=problems, told=problems[0].text)
     batch = _encoded(Upload(user_id, game_id, [], run, seq, sent_at, client), rows, draws)
     if rejected is not None and wrong:
         rejected += wrong

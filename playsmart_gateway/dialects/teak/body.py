@@ -95,7 +95,8 @@ def _open_form(content: bytes) -> Body:
 
 def _sent_as(kind: str, media_type: bytes) -> Malformed:
     problem = f"is {kind}, which needs the Content-Type {media_type.decode()}"
-    return Malformed(details=[Detail("body", problem)])
+    wrong = Detail("body", problem)
+    return Malformed(details=[wrong], told=wrong.text)
 
 
 def _last(padded: bytes, name: str) -> str:

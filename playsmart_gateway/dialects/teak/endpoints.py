@@ -110,7 +110,7 @@ class _Endpoint(Endpoint[Sender, Asked]):
             raise replies.UnknownApp(opened.game_id)
         if not app.believes(opened.secret_key):
             await self._parts.tries.pay(DOOR)
-            raise replies.WrongSecret
+            raise replies.WrongSecret(app.id)
         return self._admitted(app, opened, headers)
 
     def _admitted(self, app: App, opened: Body, headers: Headers) -> Sender:

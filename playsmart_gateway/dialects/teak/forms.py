@@ -59,7 +59,8 @@ def listed(value: object) -> object:
 
 
 def _malformed(message: str) -> Malformed:
-    return Malformed(details=[Detail("body", message)])
+    wrong = Detail("body", message)
+    return Malformed(details=[wrong], told=wrong.text)
 
 
 def _is_index(name: str) -> bool:

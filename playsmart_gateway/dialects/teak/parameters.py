@@ -230,4 +230,5 @@ class Examiner:
     def finish(self) -> None:
         """Raise ``Malformed`` with all that was noted, if anything was."""
         if self.problems:
-            raise Malformed(details=self.problems)
+            names = dict.fromkeys(each.path for each in self.problems)  # a text may quote a value
+            raise Malformed(details=self.problems, told=f"wrong are {', '.join(names)}")

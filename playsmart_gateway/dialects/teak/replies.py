@@ -23,6 +23,7 @@ from playsmart_gateway.errors import (
     Refused,
 )
 from playsmart_gateway.http.error_body import NO_PROBLEMS, Problems, Said
+from playsmart_gateway.logs import shown
 from playsmart_gateway.rate_limit import RETRY_AFTER_SECONDS
 from playsmart_gateway.stores.models import (
     Channel,
@@ -39,6 +40,7 @@ class UnknownPlayer(NotFound):
     """The single event, or the properties, are of such a player."""
 
     tag = "unknown_player"
+    causes = frozenset()
 
     def __init__(self) -> None:
         super().__init__(details=_details(NOT_FOUND))
@@ -47,18 +49,26 @@ class UnknownPlayer(NotFound):
 class WrongSecret(Forbidden):
     """The app exists, and the secret is not one of its own."""
 
-    def __init__(self) -> None:
-        super().__init__(details=[Detail("authorization", "is invalid")])
+    def __init__(self, app_id: str = "") -> None:
+        super().__init__(
+            details=[Detail("authorization", "is invalid")],
+            cause="secret",
+            told=f"of the app {app_id}",
+        )
 
 
 class UnknownApp(NotFound):
     """No app goes by this id, of which a long one is cut."""
 
     tag = "unknown_app"
+    causes = frozenset()
 
     def __init__(self, game_id: str) -> None:
         self.game_id = game_id[:MAX_TEXT_LENGTH]
-        super().__init__(details=[Detail("game_id", f"Unknown app id {self.game_id}")])
+        super().__init__(
+            details=[Detail("game_id", f"Unknown app id {self.game_id}")],
+            told=f"game_id is {shown(game_id)}",
+        )
 
 
 class TooOften(RateLimited):
@@ -67,7 +77,11 @@ class TooOften(RateLimited):
     def __init__(self, path: str, limit: int) -> None:
         text = f"{path} may only be called {limit} times per second. "
         told = Detail("rate_limit", text + "Please wait a second and try again")
-        super().__init__(details=[told], retry_after_seconds=RETRY_AFTER_SECONDS)
+        super().__init__(
+            details=[told],
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+            told=f"at most {limit:,} a second of one app",
+        )
 
 
 def _details(errors: Errors, path: str = "") -> list[Detail]:

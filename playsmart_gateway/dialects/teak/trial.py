@@ -24,7 +24,7 @@ def trials(
             if app is None:
                 raise replies.UnknownApp(opened.game_id)
             if not app.believes(opened.secret_key):
-                raise replies.WrongSecret
+                raise replies.WrongSecret(app.id)
             asked = endpoint.decode(Sender(app, opened.fields(), b""), body)
             if not isinstance(asked, EventBatch):
                 return verdict(min(endpoint.max_events, 1))

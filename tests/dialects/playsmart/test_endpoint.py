@@ -364,10 +364,15 @@ def test_a_timestamp_that_is_nearly_right_is_read_as_the_model_does(
 # --- what the model leaves out -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [0, 201, 10_000])
-def test_too_few_and_too_many_events_are_one_problem(count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "got"), [(0, "0"), (201, "201"), (1_000, "1000"), (10_000, "more than 1000")]
+)
+def test_too_few_and_too_many_events_are_one_problem_that_says_how_many(
+    count: int, got: str
+) -> None:
     body = json.dumps({**make_upload("ada"), "events": [7] * count}).encode()
-    assert problems(body) == [("events", f"must be an array of 1 to {MAX_EVENTS} events")]
+    rule = f"must be an array of 1 to {MAX_EVENTS} events, got {got}"
+    assert problems(body) == [("events", rule)]
 
 
 def test_as_many_events_as_there_may_be_are_taken_in_any_form_of_time() -> None:
