@@ -160,6 +160,12 @@ class ReturnAnswer(Counted, kw_only=True):
     cohorts: list[Cohort]
 
 
+class NamesAnswer(Counted, kw_only=True):
+    """See ``asked.Names``: the most frequent."""
+
+    names: list[NameRow]
+
+
 class ValueRow(msgspec.Struct):
     """Events that say one value, None if they say nothing; ``before`` are those of the time before.
 
@@ -185,7 +191,7 @@ class Bin(msgspec.Struct):
 
 
 class Numbers(msgspec.Struct):
-    """Of events that say a number; ``mean_before`` is that of the time before."""
+    """Of events that say one; ``means`` are of the periods, ``mean_before`` of those before."""
 
     events: int
     sum: float
@@ -194,6 +200,7 @@ class Numbers(msgspec.Struct):
     least: float
     most: float
     mean_before: float | None
+    means: list[float | None]
     bins: list[Bin]
 
 
@@ -215,4 +222,4 @@ class ValuesAnswer(Counted, kw_only=True):
     numbers: Numbers | None
 
 
-Answer = ReportAnswer | FunnelAnswer | ReturnAnswer | ValuesAnswer
+Answer = ReportAnswer | FunnelAnswer | ReturnAnswer | ValuesAnswer | NamesAnswer

@@ -144,7 +144,21 @@ class Values(Span, frozen=True, tag="values"):
     beside: Text | None = None
 
 
-Asked = Report | Funnel | Return | Values
+class Names(Span, frozen=True, tag="names"):
+    """How often events of each type and name came: of all players, by when they were received."""
+
+    def require(self) -> None:
+        """Require that it makes sense.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        super().require()
+        if self.where or self.by != "received":
+            raise ConfigError(["where, by: names are counted of all, by when events came"])
+
+
+Asked = Report | Funnel | Return | Values | Names
 
 
 def moment(day: date, zone: ZoneInfo) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from playsmart_gateway.errors import ConfigError, GatewayError, LakeError, SinkUnavailable
 from playsmart_gateway.questions import events, funnel, sums, values
 from playsmart_gateway.questions.answers import Answer
-from playsmart_gateway.questions.asked import Asked, Funnel, Report, Values
+from playsmart_gateway.questions.asked import Asked, Funnel, Names, Report, Values
 from playsmart_gateway.questions.sources import Lake, Sources
 from playsmart_gateway.stores.open import open_questions
 
@@ -67,6 +67,8 @@ async def answer(question: Question, lake: Lake | None = None) -> Answer:
             return await funnel.funnel(sources, asked, until)
         if isinstance(asked, Values):
             return await values.values(sources, asked, until)
+        if isinstance(asked, Names):
+            return await sums.count_names(sources, asked, until)
         if not isinstance(asked, Report):
             return await funnel.comes_back(sources, asked, until)
         if asked.has_sums:

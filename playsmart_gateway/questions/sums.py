@@ -19,6 +19,7 @@ from playsmart_gateway.questions.answers import (
     Group,
     LevelRow,
     NameRow,
+    NamesAnswer,
     Period,
     ReportAnswer,
     VersionRow,
@@ -127,8 +128,7 @@ async def report(sources: Sources, asked: Report, until: float) -> ReportAnswer:
     versions = await ask(_VERSIONS, first, last, asked.game)
     ((given, taken),) = await ask(_COINS, first, last)
     ((held, holders),) = await ask(_HELD)
-    until = min(until, monotonic() + NAMES_SECONDS)
-    names, complete = await count_names(sources, asked, until)
+    named = await count_names(sources, asked, until)
     return ReportAnswer(
         source="sums",
         from_lake=sources.lake is not None,
@@ -142,8 +142,8 @@ async def report(sources: Sources, asked: Report, until: float) -> ReportAnswer:
         levels_game=levels_game,
         levels=[LevelRow(*row) for row in levels],
         groups=largest(groups),
-        names=names,
-        names_complete=complete,
+        names=named.names,
+        names_complete=named.complete,
         versions=[VersionRow(*row) for row in versions],
         coins_given=given,
         coins_taken=taken,
@@ -228,12 +228,23 @@ async def _purchases(sources: Sources, asked: Report, until: float) -> list[tupl
     return found
 
 
-async def count_names(sources: Sources, span: Span, until: float) -> tuple[list[NameRow], bool]:
-    """Return the events of each type and name, and whether they are of the whole span."""
+async def count_names(sources: Sources, span: Span, until: float) -> NamesAnswer:
+    """Return the events of each type and name, counted until then, or for a while.
+
+    Raises:
+        SinkUnavailable: the store cannot be read.
+        LakeError: the lake cannot be read.
+    """
     counts: dict[tuple[str, str | None], int] = {}
-    query, looked = Query(_NAMES, _NAMES, NAMES_PER_STEP), Looked(until)
+    looked = Looked(min(until, monotonic() + NAMES_SECONDS))
+    query = Query(_NAMES, _NAMES, NAMES_PER_STEP)
     async for piece in pieces(sources, query, wanted_of(span), looked):
         for kind, name, events in piece.rows:
             counts[kind, name] = counts.get((kind, name), 0) + events
     names = sorted(counts, key=lambda key: -counts[key])[:MAX_NAMES]
-    return [NameRow(*key, counts[key]) for key in names], looked.complete
+    return NamesAnswer(
+        from_lake=sources.lake is not None,
+        counted_up_to=looked.upto,
+        complete=looked.complete,
+        names=[NameRow(*key, counts[key]) for key in names],
+    )

@@ -67,6 +67,7 @@ class _Said:
         self.players: set[str] = set()
         self.values: dict[str | None, _Value] = {}
         self.numbers = array("d")
+        self.sums = [[0.0, 0] for _ in asked.days[1:]]
         self._asked = asked
         self._company = Company(asked.where, names)
         self._sayers = 0
@@ -87,6 +88,8 @@ class _Said:
         self.players.add(event.user_id)
         if (number := amount_of(said)) is not None:
             self.numbers.append(number)
+            self.sums[period][0] += number
+            self.sums[period][1] += 1
         key = text_of(said)
         if (value := self.values.get(key)) is None:
             if len(self.values) >= MAX_DISTINCT:
@@ -167,6 +170,7 @@ def _numbers(now: _Said, then: _Said) -> Numbers | None:
         events=len(ordered), sum=total, mean=total / len(ordered), median=median(ordered),
         least=ordered[0], most=ordered[-1],
         mean_before=fmean(then.numbers) if then.numbers else None,
+        means=[amount / count if count else None for amount, count in now.sums],
         bins=[Bin(edges[n], edges[n + 1], *each) for n, each in enumerate(counts)],
     )  # fmt: skip
 

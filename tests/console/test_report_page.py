@@ -37,9 +37,23 @@ SUMS = """
         arguments[0](csv(["EUR"], [[0.1 + 0.2], [Number.MAX_SAFE_INTEGER]])))
 """
 HEIGHTS = """
-    const said = document.querySelector("#refused .empty");
-    const drawn = document.querySelector("#purchases svg");
+    const said = document.querySelector("#coins .empty");
+    const drawn = document.querySelector("#ads svg");
     return said && drawn && [said.closest(".panel").offsetHeight, said.offsetHeight];
+"""
+SAVED = """
+    const made = {}, make = URL.createObjectURL, click = HTMLAnchorElement.prototype.click;
+    let panel = "";
+    URL.createObjectURL = (blob) => { made[panel] = blob; return "#"; };
+    HTMLAnchorElement.prototype.click = () => {};
+    const saves = document.querySelectorAll("#charts section:not([hidden]) .csv:not([hidden])");
+    for (const save of saves) {
+        panel = save.closest("section").id;
+        save.click();
+    }
+    [URL.createObjectURL, HTMLAnchorElement.prototype.click] = [make, click];
+    Promise.all(Object.entries(made).map(async ([id, blob]) => [id, await blob.text()])).then(
+        (entries) => arguments[0](Object.fromEntries(entries)));
 """
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -81,7 +95,7 @@ def fill(folder: Path) -> None:
         if n < 6:
             country = "DE" if n < 4 else "=cmd()"
             rows.append(row("IAPPurchase", None, price=2.5, currency="EUR", country=country))
-            rows.append(row("Custom", "boss <b>"))
+            rows += [row("Custom", "boss <b>"), row("AdImpression")]
         one = batch(n, f"p{n}", now, *rows, game=GAME)
         version = "2.1.5" if n % 2 else "2.1.4"
         one.run, one.about = (
@@ -205,6 +219,79 @@ def test_a_funnel_is_built_from_the_names_that_there_are(
         ["boss <b> (Custom)", "6"],
     ]
     assert wait_until(lambda: table(browser, "return-answer") or None)[0][1] == "60"
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+def test_any_event_is_counted_by_any_property_that_the_catalogue_knows(
+    browser: WebDriver, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    fill(tmp_path)
+    running = start_gateway("--dev", FIGURES__CPU_SHARE="1", CATALOGUE__CPU_SHARE="1")
+    wait_for_figures(running)
+    wait_until(lambda: "duration_seconds" in running.client.get("/catalogue/data").text or None)
+    look(browser, running, where={"app_version": "2.1.5"})
+    browser.execute_script(
+        """
+        const selects = document.querySelectorAll("#property select");
+        selects[0].value = [...selects[0].options].find((each) => each.text === "GameEnd").value;
+        selects[0].dispatchEvent(new Event("change"));
+        selects[1].value = "level";
+        selects[2].value = "app_version";
+        document.querySelector("#property form").requestSubmit();
+        """
+    )
+    rows = {line[0]: line for line in wait_until(lambda: table(browser, "values-answer") or None)}
+    sql = """
+        SELECT count(*), count(DISTINCT user_id) FROM events
+        WHERE type = 'GameEnd' AND customdata ->> 'level' = 8
+              AND CAST(substr(user_id, 2) AS INTEGER) % 2 = 1
+    """
+    ((events, players),) = running.select(sql)
+    assert rows["8"][1:5:2] == [str(events), str(players)] == ["90", "30"]
+    assert rows["8"][-1] == str(events), "all of them are of the version that was asked for"
+    bins = {line[0]: line[2] for line in table(browser, "numbers-answer")}
+    assert bins["8"] == "90"
+    of_all = sql.replace("AND customdata ->> 'level' = 8", "")
+    mean = "round(avg(customdata ->> 'level'), 2)"
+    ((level,),) = running.select(of_all.replace("count(*), count(DISTINCT user_id)", mean))
+    assert f"mean {level:g}" in browser.execute_script(
+        "return document.querySelector('#numbers-answer .sub').textContent"
+    )
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+def test_a_day_that_is_over_is_not_still_filling(
+    browser: WebDriver, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    fill(tmp_path)
+    running = start_gateway("--dev", FIGURES__CPU_SHARE="1")
+    wait_for_figures(running)
+    days = [(datetime.now(UTC) - timedelta(days=n)).date().isoformat() for n in (0, 1)]
+    shape = "return document.querySelector('#players .plot').data[0].marker.pattern.shape"
+    # Some of what came two hours ago may have come yesterday; one of the days has it, or both.
+    for day, hatched in zip(days, ("/", ""), strict=True):
+        look(browser, running, first=day, last=day)
+        if table(browser, "players"):
+            assert browser.execute_script(shape) == [hatched]
+
+
+def test_the_dashboard_tells_events_by_name_and_each_panel_is_a_csv(
+    browser: WebDriver, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    fill(tmp_path)
+    running = start_gateway("--dev", FIGURES__CPU_SHARE="1")
+    wait_for_figures(running)
+    look(browser, running)
+    browser.get(f"{running.url}/dashboard?range=30d&game={GAME}")
+    named = wait_until(lambda: table(browser, "names") or None)
+    assert ["Custom", "boss <b>", "6"] in named
+    assert ["AppOpen", "60"] in [line[::2] for line in named]
+    saved: dict[str, str] = browser.execute_async_script(SAVED)
+    assert {"events", "players", "retention", "difficulty", "purchases", "names"} <= saved.keys()
+    for text in saved.values():
+        assert len({line.count(",") for line in text.splitlines()}) == 1, text
+    assert "AppOpen,,60" in saved["names"].splitlines()
+    assert saved["difficulty"].splitlines()[4].startswith("8,60,240,60,25,8")
     assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 

@@ -126,6 +126,7 @@ async def test_of_many_values_the_most_frequent_are_told(database_url: str) -> N
     assert MAX_SIDES < 250
     assert found.numbers is not None
     assert (found.numbers.least, found.numbers.most) == (0.0, 124.0)
+    assert found.numbers.means == [found.numbers.mean]
     assert [each.events for each in found.numbers.bins][:2] == [21, 20]
 
 

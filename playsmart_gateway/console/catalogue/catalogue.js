@@ -102,7 +102,7 @@ function drawEvent(event, most) {
     bar(event.events / most),
     el("span", { class: "number" }, full(event.events)),
     el("span", { class: "soft" }, `${count} ${count === 1 ? "property" : "properties"}${versions && `, ${versions}`}`),
-    el("time", { class: "when" }, minute(event.last_seen)),
+    el("time", { class: "when", title: "last seen" }, minute(event.last_seen)),
   ));
   const fill = () => { if (made.children.length === 1) made.append(drawInside(event)); };
   if (opened.has(id)) { made.open = true; fill(); }

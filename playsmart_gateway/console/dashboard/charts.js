@@ -1,6 +1,7 @@
 // Bars by Plotly, which an installed package brings along; a table follows each chart.
 
 const HEIGHT = 220;
+const MAX_LETTERS = 33;  // in the headings of five columns on a phone
 const MINUTE = 60, HOUR = 3600, DAY = 86400;
 const ROUND = [5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY, 10 * DAY];
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
@@ -135,10 +136,17 @@ export function legend(series) {
     el("li", {}, el("span", { class: `swatch ${one.color}` }), one.name)));
 }
 
+// Which columns of plain values have texts: these begin on the left.
+export const textsOf = (head, rows) => head.map((_, i) => rows.some((row) => row[i] !== null) && rows.every((row) => row[i] === null || typeof row[i] === "string"));
+
+const longest = (text) => Math.max(...text.split(" ").map((word) => word.length));
+const fits = (head) => head.length < 5 || (head.length === 5 && head.reduce((sum, text) => sum + longest(text), 0) <= MAX_LETTERS);
+
 // A row of more columns than fit a phone becomes a block there; the roles stay.
-export function table(head, rows) {
-  const cell = (content, i) => el("td", { role: "cell", "data-name": head[i] }, content instanceof Node ? content : String(content));
-  return el("table", { role: "table", class: head.length > 4 ? "folds" : null },
-    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...head.map((text) => el("th", { role: "columnheader", scope: "col" }, text)))),
+export function table(head, rows, texts = []) {
+  const kind = (i) => (i && texts[i] ? "text" : null);
+  const cell = (content, i) => el("td", { role: "cell", class: kind(i), "data-name": head[i] }, content instanceof Node ? content : String(content));
+  return el("table", { role: "table", class: fits(head) ? null : "folds" },
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...head.map((text, i) => el("th", { role: "columnheader", scope: "col", class: kind(i) }, text)))),
     el("tbody", { role: "rowgroup" }, ...rows.map((row) => el("tr", { role: "row" }, ...row.map(cell)))));
 }

@@ -1,8 +1,10 @@
 // Asks for the numbers every two seconds while the page can be seen, and draws what changed.
 
-import { bars, el, full, short, table } from "./charts.js";
+import { bars, el, full, short, table, textsOf } from "./charts.js";
+import { csv, download, question } from "./panels.js";
 
 const POLL_MILLISECONDS = 2000;
+const NAMES_MILLISECONDS = 300000;  // they are counted anew, one by one
 const DAY = 86400;
 const TYPES = [
   ["LevelCompleted", "f0"], ["AdImpression", "f1"], ["AppOpen", "f2"], ["GameEnd", "f3"],
@@ -38,6 +40,7 @@ function duration(seconds) {
 
 // --- what the panels show ---
 
+const named = { query: null, at: 0, names: [], complete: true };
 const PANELS = [
   {
     id: "events", title: "Events received", wide: true,
@@ -73,8 +76,9 @@ const PANELS = [
     },
     table: ({ starts, width, series }) => [
       ["from (UTC)", ...series.map((one) => one.name)],
-      starts.map((s, i) => [`${width >= 900 ? `${date(s)} ` : ""}${clock(s)}`, ...series.map((one) => full(one.events[i]))])
+      starts.map((s, i) => [utc(s).toISOString(), ...series.map((one) => one.events[i])])
         .filter((_, i) => series.some((one) => one.events[i])).reverse(),
+      ([from, ...values]) => [`${width >= 900 ? `${date(Date.parse(from) / 1000)} ` : ""}${clock(Date.parse(from) / 1000)}`, ...values],
     ],
   },
   dayPanel({
@@ -122,6 +126,9 @@ const PANELS = [
       grid.className = "cohort";
       host.replaceChildren(facts, el("div", { class: "scroll", tabindex: "0", "aria-label": "Cohorts by first day" }, grid));
     },
+    csv: ({ today, cohorts }) => [["first day (UTC)", "new", "D1", "D7"], cohorts.map((each) => [
+      dayOf(each.day), each.new_players, each.day + 1 < today ? each.retained_1 : null, each.day + 7 < today ? each.retained_7 : null,
+    ])],
   },
   levelPanel({
     id: "funnel", title: "Level funnel", unit: "players", axis: "level",
@@ -181,24 +188,29 @@ const PANELS = [
     empty: "No IAPPurchase in these days.",
   }),
   {
-    id: "refused", title: "Refused, by reason", sub: () => "since the start of the process; live",
+    id: "names", title: "Events by name", byDay: true,
+    sub: (view) => `${named.complete ? "the most frequent" : "of the first events of this time only: there are more than can be counted by name now"}; ${span(view)}`,
+    empty: "No events in these days.",
+    pick: () => named.names,
+    isEmpty: (names) => !names.length,
+    draw: (host, names) => host.replaceChildren(el("div", { class: "scroll", tabindex: "0", "aria-label": "Events by name" },
+      printed(["type", "name", "events"], names.map((each) => [each.type, each.name, each.events])))),
+    csv: (names) => [["type", "name", "events"], names.map((each) => [each.type, each.name, each.events])],
+  },
+  {
+    id: "refused", title: "Refused, by reason", wide: true, sub: () => "since the start of the process; live",
     empty: "Nothing was refused since the start.",
     pick: ({ live }) => ({ requests: sorted(live.refused_requests), events: sorted(live.rejected) }),
     isEmpty: ({ requests, events }) => !requests.length && !events.length,
-    draw: (host, { requests, events }) => {
-      const rows = [
-        ...requests.map(([reason, n]) => [reason, "requests", full(n)]),
-        ...events.map(([reason, n]) => [reason, "events", full(n)]),
-      ];
-      host.replaceChildren(table(["reason", "of", "refused"], rows));
-    },
+    draw: (host, picked) => host.replaceChildren(printed(...refusals(picked))),
+    csv: (picked) => refusals(picked),
   },
   {
     id: "losses", title: "Events that never arrived", wide: true, byDay: true,
     sub: (view) => {
       const losses = view.figures?.losses ?? [], numbers = sum(losses.map((each) => each.numbers));
       const all = numbers ? `${lossShare({ numbers, lost: sum(losses.map((each) => each.lost)) })} of ${full(numbers)} events that clients numbered` : "of what clients numbered";
-      return `${all}; by app version; ${span(view)}, without the last hour`;
+      return `${all} in ${byId("game").value || "all games"}; by app version; ${span(view)}, without the last hour`;
     },
     empty: "No numbered events in these days: clients that send run and seq show here what was lost on the way.",
     pick: ({ figures }) => figures.losses,
@@ -219,33 +231,54 @@ const PANELS = [
       });
     },
     table: (losses) => [
-      ["app version", "platform", "events", "never arrived", "share"],
-      losses.map((each) => [each.app_version, each.platform, full(each.numbers), full(each.lost), lossShare(each)]),
+      ["app version", "platform", "events", "never arrived", "share %"],
+      losses.map((each) => [each.app_version, each.platform, each.numbers, each.lost, (100 * each.lost) / each.numbers]),
+      ([version, platform, numbers, lost]) => [version, platform, numbers, lost, lossShare({ numbers, lost })],
     ],
   },
   {
     id: "actions", title: "Teak actions", optional: true, byDay: true, sub: (view) => `sums by action type; ${span(view)}`,
     pick: ({ figures }) => figures.actions,
     isEmpty: (actions) => !actions.length,
-    draw: (host, actions) => host.replaceChildren(el("div", { class: "scroll", tabindex: "0", "aria-label": "Teak actions" },
-      table(["action", "events", "occurrences", "value", "mean"], actions.map((each) => [
-        each.action, full(each.events), full(each.occurrences), full(each.value), each.occurrences ? full(each.value / each.occurrences) : "–",
-      ])))),
+    draw: (host, actions) => host.replaceChildren(el("div", { class: "scroll", tabindex: "0", "aria-label": "Teak actions" }, printed(...actionTable(actions)))),
+    csv: (actions) => actionTable(actions),
   },
   {
     id: "fields", title: "Lynes metadata", optional: true, sub: () => "of the newest Lynes events, in any time range: at most 1,000, among the newest 20,000 requests of all kinds",
     pick: ({ figures }) => figures.fields,
     isEmpty: (fields) => !fields.length,
     draw: (host, fields) => host.replaceChildren(el("div", { class: "scroll", tabindex: "0", "aria-label": "Lynes metadata" },
-      table(["field", "values", "distribution"], fields.map((each) => [
-        each.name, full(each.values),
-        each.kind === "number"
-          ? `${full(each.least)} to ${full(each.most)}, mean ${full(each.mean)}`
-          : each.common.map(([value, n]) => `${value} ${percent(n, each.values)}`).join(", "),
-      ])))),
+      printed(...fieldTable(fields)))),
+    csv: (fields) => fieldTable(fields),
   },
 ];
 
+// Rows of plain values as they are printed; the CSV has the values themselves.
+function printed(head, rows, show = (row) => row) {
+  return table(head, rows.map((row) => show(row).map((each) => (typeof each === "number" ? full(each) : each ?? "–"))), textsOf(head, rows));
+}
+
+function refusals({ requests, events }) {
+  const rows = [["requests", requests], ["events", events]].flatMap(([of, counts]) => counts.map(([reason, n]) => [reason, of, n]));
+  return [["reason", "of", "refused"], rows];
+}
+
+function actionTable(actions) {
+  return [["action", "events", "occurrences", "value", "mean"], actions.map((each) => [
+    each.action, each.events, each.occurrences, each.value, each.occurrences ? each.value / each.occurrences : null,
+  ])];
+}
+
+function fieldTable(fields) {
+  return [["field", "values", "distribution"], fields.map((each) => [
+    each.name, each.values,
+    each.kind === "number"
+      ? `${full(each.least)} to ${full(each.most)}, mean ${full(each.mean)}`
+      : each.common.map(([value, n]) => `${value} ${percent(n, each.values)}`).join(", "),
+  ])];
+}
+
+function dayOf(day) { return utc(day * DAY).toISOString().slice(0, 10); }
 function sum(numbers) { return numbers.reduce((a, b) => a + b, 0); }
 function sorted(counts) { return Object.entries(counts).filter(([, n]) => n).sort((a, b) => b[1] - a[1]); }
 
@@ -275,7 +308,8 @@ function drawDays(host, days, series, unit, summary, more = {}) {
 
 function dayTable(days, series) {
   return [["day (UTC)", ...series.map((one) => one.name)],
-    days.map((day, i) => [date(day * DAY), ...series.map((one) => full(one.values[i]))]).reverse()];
+    days.map((day, i) => [dayOf(day), ...series.map((one) => one.values[i])]).reverse(),
+    ([day, ...values]) => [date(Date.parse(day) / 1000), ...values]];
 }
 
 function dayPanel({ id, title, unit, series, empty, sub }) {
@@ -305,9 +339,10 @@ function levelPanel({ id, title, unit, axis, sub, empty, series, keep, whole }) 
       summary: `${title}, ${levels.length} levels`,
     }),
     table: (levels) => [
-      ["level", "players", "attempts", "completed", "rate", "mean time"],
-      levels.map((each) => [each.level, full(each.players), full(each.completions + each.failures), full(each.completions),
-        percent(each.completions, each.completions + each.failures), each.timed ? `${full(each.seconds / each.timed)} s` : "–"]),
+      ["level", "players", "attempts", "completed", "rate %", "mean seconds"],
+      levels.map((each) => [each.level, each.players, each.completions + each.failures, each.completions,
+        (100 * each.completions) / (each.completions + each.failures), each.timed ? each.seconds / each.timed : null]),
+      ([level, players, attempts, done, , mean]) => [level, players, attempts, done, percent(done, attempts), mean],
     ],
   };
 }
@@ -319,6 +354,9 @@ function build() {
     const body = el("div", { class: "body", id: `chart-${panel.id}` });
     const section = el("section", { class: panel.wide ? "panel wide" : "panel", "aria-labelledby": `title-${panel.id}`, hidden: true, id: panel.id },
       el("h2", { id: `title-${panel.id}` }, panel.title), el("p", { class: "sub" }), body);
+    const save = el("button", { type: "button", class: "csv", hidden: true }, "CSV");
+    save.addEventListener("click", () => download(panel.id, csv(...(panel.csv ?? panel.table)(save.picked).slice(0, 2))));
+    section.querySelector("h2").after(save);
     if (panel.table) section.append(el("details", {}, el("summary", {}, "As a table"), el("div", { class: "scroll", tabindex: "0", "aria-label": `${panel.title}, table` })));
     byId("charts").append(section);
   }
@@ -336,14 +374,16 @@ function drawPanel(panel, view) {
   if (drawn.get(panel.id) === key) return;
   drawn.set(panel.id, key);
   section.querySelector(".sub").textContent = panel.sub(view);
-  const focused = body.contains(document.activeElement);
+  const focused = body.contains(document.activeElement), save = section.querySelector(".csv");
+  save.picked = picked;
+  save.hidden = isEmpty;
   if (isEmpty) body.replaceChildren(el("p", { class: "empty" }, panel.empty));
   else panel.draw(body, picked);
   if (focused && !body.contains(document.activeElement)) body.querySelector("[tabindex]")?.focus({ preventScroll: true });
   const details = section.querySelector("details");
   if (!details) return;
   details.hidden = isEmpty;
-  if (!isEmpty) details.querySelector(".scroll").replaceChildren(table(...panel.table(picked)));
+  if (!isEmpty) details.querySelector(".scroll").replaceChildren(printed(...panel.table(picked)));
 }
 
 function drawTiles({ live, figures, now }) {
@@ -478,6 +518,19 @@ function chosen() {
 
 let latest = null, timer = 0, asking = 0;
 
+// Events by name are counted one by one, so they are asked for when something is chosen, and seldom after.
+async function askForNames() {
+  const query = chosen().toString(), days = shownDays(latest).map(dayOf);
+  if (!hasDays(latest) || (named.query === query && Date.now() - named.at < NAMES_MILLISECONDS)) return;
+  Object.assign(named, { query, at: Date.now(), names: named.query === query ? named.names : [] });
+  try {
+    const found = await question({ type: "names", first: days[0], last: days.at(-1), game: byId("game").value || null });
+    if (named.query !== query) return;
+    Object.assign(named, { names: found.names, complete: found.complete });
+    draw(latest);
+  } catch { named.at = 0; }  // it is told of beside all else that is not there; the next look asks again
+}
+
 async function ask() {
   clearTimeout(timer);
   const turn = (asking += 1);
@@ -488,6 +541,7 @@ async function ask() {
     if (turn !== asking) return;
     latest = view;
     draw(view);
+    askForNames();
     setStatus(view.live.not_ready.length ? "bad" : "good", view.live.not_ready.length ? "Not ready" : "Live, every 2 s");
     document.documentElement.dataset.drawn = String(Number(document.documentElement.dataset.drawn ?? 0) + 1);
   } catch (error) {

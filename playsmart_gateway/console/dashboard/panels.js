@@ -1,6 +1,6 @@
 // What the report is made of: panels with a chart or a table or both, and the table as CSV; and how it asks.
 
-import { bars, el, full, table } from "./charts.js";
+import { bars, el, full, table, textsOf } from "./charts.js";
 
 // What a spreadsheet would calculate gets a ' in front, unless it is a number; sums lose the dust of
 // binary fractions (0.1 + 0.2).
@@ -12,7 +12,7 @@ const cell = (value) => {
 
 export const csv = (head, rows) => [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 
-function download(name, text) {
+export function download(name, text) {
   const link = el("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: `${name}.csv` });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
@@ -34,7 +34,7 @@ export function panel(spec) {
     return section;
   }
   const printed = spec.rows.map((row) => (spec.show ? spec.show(row) : row.map((each) => (typeof each === "number" ? full(each) : each ?? "–"))));
-  const grid = table(spec.head, printed);
+  const grid = table(spec.head, printed, textsOf(spec.head, spec.rows));
   if (spec.className) grid.className = spec.className;
   const shown = el("div", { class: "scroll", tabindex: "0", "aria-label": `${spec.title}, table` }, grid);
   const save = el("button", { type: "button", class: "csv" }, "CSV");
@@ -50,7 +50,7 @@ export function panel(spec) {
 }
 
 export async function question(wanted) {
-  const answer = await fetch(`report/data?${new URLSearchParams({ asked: JSON.stringify(wanted) })}`, { cache: "no-store" });
+  const answer = await fetch(`${new URL("report/data", import.meta.url)}?${new URLSearchParams({ asked: JSON.stringify(wanted) })}`, { cache: "no-store" });
   const found = await answer.json().catch(() => null);
   if (!answer.ok) throw new Error(answer.status === 401 ? "the operator token is needed: reload the page" : found?.error?.message ?? `status ${answer.status}`);
   return found;
@@ -58,5 +58,5 @@ export async function question(wanted) {
 
 export function counted(answer) {
   const upto = answer.counted_up_to ? `Counted up to what was received at ${answer.counted_up_to.slice(0, 19).replace("T", " ")} UTC` : "Nothing is counted yet";
-  return `${upto}${answer.looked_at ? `, ${full(answer.looked_at)} events one by one` : ""}.${answer.complete ? "" : " There are more: time ended first. Ask for a shorter time."}`;
+  return `${upto}${answer.looked_at ? `, ${full(answer.looked_at)} events one by one` : ""}${answer.from_lake ? "; from the lake, and what is stored behind it" : ""}.${answer.complete ? "" : " There are more: time ended first. Ask for a shorter time."}`;
 }

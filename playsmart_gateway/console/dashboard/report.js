@@ -1,7 +1,7 @@
 // Asks one question at a time and draws its answer; what is asked is in the address of the page.
 
 import { el, full, short } from "./charts.js";
-import { answerOfFunnel, answerOfReturn } from "./funnel.js";
+import { answerOfFunnel, answerOfReturn, answerOfValues, optionsOf, propertiesOf } from "./funnel.js";
 import { counted, number, panel, percent, question, share } from "./panels.js";
 
 const DAY = 86400000, RETAINED = [1, 3, 7, 14, 30], BACK = 28;
@@ -27,7 +27,21 @@ function asked() {
   return found;
 }
 
-let dated = false;
+let dated = false, catalogue = [];
+
+function filterBy(chosen) {
+  byId("meaning").replaceChildren(...optionsOf(catalogue, null, "anything is said", chosen));
+  byId("meaning").value = chosen;
+}
+
+// The events of the game and their properties, as the catalogue has them; of the busiest if it is none.
+async function learn(game) {
+  try {
+    const answer = await fetch(`../catalogue/data?${new URLSearchParams(game ? { game } : {})}`, { cache: "no-store" });
+    catalogue = (await answer.json()).catalogue?.events ?? [];
+  } catch { catalogue = []; }
+  filterBy(byId("meaning").value);
+}
 
 function restore() {
   const now = Date.now();
@@ -44,7 +58,7 @@ function restore() {
   byId("by").value = known.by ?? "received";
   byId("one_by_one").checked = Boolean(known.one_by_one);
   const [[meaning, value] = ["", ""]] = Object.entries(known.where ?? {});
-  byId("meaning").value = meaning;
+  filterBy(meaning);
   byId("value").value = value;
   const period = document.querySelector(`[name=period][value="${CSS.escape(known.period ?? "day")}"]`);
   if (period) period.checked = true;
@@ -81,14 +95,21 @@ function change(now, before) {
   return `${by >= 0 ? "+" : "−"}${percent(Math.abs(by))} against ${short(before)} before`;
 }
 
+// The day after the last of a period.
+function endOf(start, period) {
+  const day = new Date(`${start}T00:00:00Z`);
+  if (period === "month") day.setUTCMonth(day.getUTCMonth() + 1);
+  else day.setUTCDate(day.getUTCDate() + (period === "week" ? 7 : 1));
+  return iso(day);
+}
+
 // --- panels ---
 
 // Of periods: series by name, and all of them in the table.
 function overTime(wanted, answer, { id, title, sub, unit, empty, series, whole, columns }) {
   const { periods } = answer, now = today(wanted.zone);
   const named_ = periods.map((each) => named(each.start, wanted.period));
-  const next = (n) => periods[n + 1]?.start ?? "9999";
-  const filling = periods.findIndex((each, n) => next(n) > now);
+  const filling = periods.findIndex((each) => endOf(each.start, wanted.period) > now);
   const shown = series.filter((one) => periods.some(one.of));
   const table = columns ?? series;
   return panel({
@@ -149,12 +170,12 @@ function standsOut(levels, n) {
 function levels(answer) {
   const rows = answer.levels.map((each, n) => {
     const before = answer.levels[n - 1]?.players;
-    return [each.level, each.players, before ? 100 - share(each.players, before) : null, each.attempts, share(each.failures, each.attempts), each.timed ? each.seconds / each.timed : null, standsOut(answer.levels, n) ? "stands out" : ""];
+    return [each.level, each.players, before ? Math.max(100 - share(each.players, before), 0) : null, each.attempts, share(each.failures, each.attempts), each.timed ? each.seconds / each.timed : null, standsOut(answer.levels, n) ? "stands out" : ""];
   });
   const hard = rows.filter((row) => row[6]).map((row) => row[0]);
   return panel({
     id: "levels", title: "Levels", wide: true,
-    sub: `${answer.levels_game ?? ""}: who first completed each, who of them was lost since the level before, which part of attempts failed${hard.length ? `; more of them than around it in level ${hard.join(", ")}` : ""}`,
+    sub: `${answer.levels_game ? `${answer.levels_game}: ` : ""}who first completed each, who of them was lost since the level before, which part of attempts failed${hard.length ? `; more of them than around it in level ${hard.join(", ")}` : ""}`,
     empty: "No attempts at levels in this time: put level into customdata.",
     head: ["level", "players", "drop-off %", "attempts", "failed %", "mean seconds", "difficulty"], rows,
     show: ([level, players, drop, attempts, failed, mean, mark]) => [level, full(players), percent(drop), full(attempts), percent(failed), number(mean && Math.round(mean * 10) / 10, " s"), mark ? el("strong", { class: "mark" }, mark) : ""],
@@ -244,7 +265,7 @@ function tiles(wanted, { total, total_before: before, active }) {
     ["Sessions", short(total.sessions), change(total.sessions, before.sessions)],
     ["Revenue", main ? `${short(total.revenue[main])} ${main}` : "–", main ? change(total.revenue[main], before.revenue[main] ?? 0) : ""],
     ["A player", main && total.players ? `${number(Math.round((1000 * total.revenue[main]) / total.players) / 1000)} ${main}` : "–", "revenue by players"],
-    ["Payers", short(total.payers), `${percent(share(total.payers, total.players))} of players; ${change(total.payers, before.payers)}`],
+    ["Payers", short(total.payers), total.players ? [`${percent(share(total.payers, total.players))} of players`, change(total.payers, before.payers)].filter(Boolean).join("; ") : ""],
     ["Ads a player", total.players ? number(total.ads / total.players) : "–", change(total.ads, before.ads)],
   ];
   byId("tiles").replaceChildren(...shown.map(([name, value, note]) => el("dl", { class: "tile" }, el("dt", {}, name), el("dd", { class: "value" }, value), el("dd", { class: "note" }, note))));
@@ -286,13 +307,14 @@ async function ask() {
   byId("status").textContent = "Counting";
   history.replaceState(null, "", `?${kept(wanted)}#${encodeURIComponent(JSON.stringify(wanted))}`);
   try {
-    const answer = await question(wanted);
+    const [answer] = await Promise.all([question(wanted), learn(wanted.game)]);
     if (own !== turn) return;
     latest = { wanted, answer };
     tiles(wanted, answer);
-    const meaning = byId("meaning").value;
-    byId("values").replaceChildren(...answer.groups.filter((each) => each.meaning === meaning).map((each) => el("option", { value: each.value })));
-    const shown = [...all(wanted, answer), answerOfFunnel(wanted, answer), answerOfReturn(wanted, answer, retention)];
+    const meaning = byId("meaning").value, ofPlayers = answer.groups.filter((each) => each.meaning === meaning).map((each) => each.value);
+    const values = new Set([...ofPlayers, ...(propertiesOf(catalogue).get(meaning) ?? [])]);
+    byId("values").replaceChildren(...[...values].map((value) => el("option", { value })));
+    const shown = [...all(wanted, answer), answerOfValues(wanted, answer, catalogue, overTime), answerOfFunnel(wanted, answer), answerOfReturn(wanted, answer, retention)];
     panels = shown;
     await arrange(shown);
     byId("notice").hidden = answer.complete;
