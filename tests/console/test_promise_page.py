@@ -86,6 +86,27 @@ def test_times_sizes_and_paces_are_words_and_what_is_not_known_is_a_dash(
     assert paces == ["caught up", "keeps up", "about 90 s", "falls behind", "—", "—"]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("number", [0, 999_999, 987_654_321_012])
+def test_numbers_of_any_size_are_whole_in_the_picture(
+    browser: Browser, start_gateway: StartGateway, width: int, number: int
+) -> None:
+    look(browser, start_gateway("--dev", secret=None), width)
+    browser.until(STATE, "told")
+    law = f"{{received: {number}, stored: {number}, duplicate: 0, rejected: {number}, waiting: 1}}"
+    outside = browser.ask(
+        f"""import('/promise/promise.js').then((module) => {{
+            const place = {PANEL}.querySelector("figure");
+            const drawn = module.picture({law});
+            place.replaceChildren(drawn);
+            const box = drawn.getBoundingClientRect();
+            return [...drawn.querySelectorAll("text")].map((each) => each.getBoundingClientRect())
+                .filter((each) => each.left < box.left || each.right > box.right).length;
+        }})"""
+    )
+    assert outside == 0
+
+
 def test_what_was_opened_or_closed_stays_so_and_keeps_the_focus(
     browser: Browser, start_gateway: StartGateway
 ) -> None:

@@ -120,6 +120,21 @@ async def test_sizes_are_of_the_files_that_there_are() -> None:
         assert (found["journal_bytes"], found["store_log_bytes"]) == sizes
 
 
+async def test_the_store_keeps_up_while_nothing_waits_longer_than_always() -> None:
+    watched, now = Watched(), [0.0]
+    panel = Panel(watched, None, Terms(flush_interval=2.0), FOLLOWS, clock=lambda: now[0])
+    for waiting, age, state in (
+        (40_000, 1.9, "keeps_up"),
+        (50_000, 3.9, "keeps_up"),
+        (60_000, 30.0, "falling_behind"),
+        (30_000, 30.0, "catching_up"),
+        (0, 0.0, "done"),
+    ):
+        watched.gauges.in_buffer, watched.gauges.oldest_age = waiting, age
+        now[0] += 5
+        assert followers(await told(panel))["store"]["state"] == state
+
+
 async def test_why_it_is_not_ready_is_told() -> None:
     watched = Watched()
     watched.not_ready = [Detail("store", "locked")]

@@ -64,9 +64,13 @@ class Sandbox:
         ):
             (self.root / name).mkdir(parents=True)
         self._tools()
-        self.gateway = RunningGateway(folder, self.settings, "--dev")
-        self.gateway.told("Development mode")  # so the secret is there
-        self.gateway.secret = (folder / "data" / "dev-secret").read_text("utf-8").strip()
+        self.start()
+
+    def start(self, *arguments: str) -> None:
+        """Start the gateway in development mode, with the secret that it then has."""
+        self.gateway = RunningGateway(self.folder, self.settings, "--dev", *arguments)
+        self.gateway.told("Development mode")
+        self.gateway.secret = (self.folder / "data" / "dev-secret").read_text("utf-8").strip()
 
     def _tools(self) -> None:
         program = f'exec {sys.executable} -m playsmart_gateway "$@"'

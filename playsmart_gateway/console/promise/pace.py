@@ -6,7 +6,7 @@ it keeps up, so the least of each half of what was seen is compared, and a littl
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 import msgspec
@@ -52,19 +52,25 @@ class Pace:
         self._seen: deque[Seen] = deque()
 
     def look(
-        self, behind: Mapping[str, int | None], failures: Mapping[str, int]
+        self,
+        behind: Mapping[str, int | None],
+        failures: Mapping[str, int],
+        fresh: Collection[str] = (),
     ) -> dict[str, Behind]:
-        """Return for each name how it is, and remember what is seen now."""
+        """Return for each name how it is, and remember what is seen now.
+
+        What is ``fresh`` is known to be behind by no more than it always is.
+        """
         now = Seen(self._clock(), dict(behind), dict(failures))
         seen = self._seen
         while seen and now.at - seen[0].at > WINDOW_SECONDS:
             seen.popleft()
-        told = {name: self._judge(name, now) for name in behind}
+        told = {name: self._judge(name, now, name in fresh) for name in behind}
         if not seen or now.at - seen[-1].at >= LEAST_SECONDS:
             seen.append(now)
         return told
 
-    def _judge(self, name: str, now: Seen) -> Behind:
+    def _judge(self, name: str, now: Seen, is_fresh: bool) -> Behind:
         amount = now.behind[name]
         known = [each for each in self._seen if each.behind.get(name) is not None]
         fails = any(now.failures.get(name, 0) > each.failures.get(name, 0) for each in known)
@@ -72,6 +78,8 @@ class Pace:
             return Behind(amount, "unknown", None)
         if amount <= 0:
             return Behind(0, "done", 0.0)
+        if is_fresh:
+            return Behind(amount, "keeps_up", None)
         if not known or now.at - known[0].at < LEAST_SECONDS:
             return Behind(amount, "unknown", None)
         half = (now.at - known[0].at) / 2
@@ -84,7 +92,7 @@ class Pace:
         if change < 0:
             seconds = amount * (lately.at - before.at) / -change
             return Behind(amount, "catching_up", min(seconds, LONGEST_SECONDS))
-        grew = change > max(LITTLE, _amount(before, name) // 100)
+        grew = change > max(LITTLE, _amount(before, name) // 10)
         return Behind(amount, "falling_behind" if grew else "unknown", None)
 
 

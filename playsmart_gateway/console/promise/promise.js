@@ -35,6 +35,10 @@ export function pace(follower) {
   return STATES[follower.state] || time(follower.seconds);
 }
 
+const LARGE = 1_000_000; // what is shorter fits beside the picture, on a phone too
+const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+const short = (number) => (number < LARGE ? count(number) : compact.format(number));
+
 function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -50,8 +54,8 @@ function draw(name, attributes, text = "") {
 }
 
 // Received on the left; what became of it on the right, each part as high as its share and as its name needs.
-function picture(law) {
-  const [width, height, left, right, gap, least] = [640, 176, 150, 400, 6, 20];
+export function picture(law) {
+  const [width, height, left, right, gap, least] = [640, 176, 150, 380, 6, 20];
   const box = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "law" });
   const says = PARTS.map(([key, name]) => `${count(law[key])} ${name}`).join(" + ");
   box.setAttribute("aria-label", `${count(law.received)} received = ${says}`);
@@ -60,7 +64,7 @@ function picture(law) {
   const top = (height - inner) / 2, middle = (left + right) / 2;
   box.append(
     draw("rect", { x: left - 12, y: top, width: 12, height: inner, rx: 3, class: "all" }),
-    draw("text", { x: left - 24, y: height / 2 - 4, "text-anchor": "end", class: "number" }, count(law.received)),
+    draw("text", { x: left - 24, y: height / 2 - 4, "text-anchor": "end", class: "number" }, short(law.received)),
     draw("text", { x: left - 24, y: height / 2 + 14, "text-anchor": "end" }, "received"));
   let [from, to] = [top, 0];
   for (const [key, name, color] of PARTS) {
@@ -74,7 +78,7 @@ function picture(law) {
       box.append(draw("rect", { x: right, y: to + tall / 2 - 2, width: 12, height: 4, rx: 2, class: "none" }));
     }
     const text = draw("text", { x: right + 24, y: to + tall / 2 + 5 });
-    text.append(draw("tspan", { class: "number" }, count(law[key])), draw("tspan", { dx: 7 }, name));
+    text.append(draw("tspan", { class: "number" }, short(law[key])), draw("tspan", { dx: 7 }, name));
     box.append(text);
     [from, to] = [from + thick, to + tall + gap];
   }

@@ -32,6 +32,9 @@ PANEL = home.Panel("promise", f"{PATH}/promise.js", f"{PATH}/promise.css")
 FRESH_SECONDS = 1.0
 """How long what was worked out is given to others."""
 
+FLUSHES_BEHIND = 2
+"""Events that wait no longer than so many flush intervals do as they always do."""
+
 PATIENCE_SECONDS = 1.0
 """How long the stream is waited for."""
 
@@ -171,9 +174,11 @@ class Panel:
             for name, does, behind, is_there in beside
             if is_there
         ]
+        is_fresh = gauges.oldest_age <= FLUSHES_BEHIND * self._terms.flush_interval
         paces = self._pace.look(
             {name: behind for name, _, _, behind, _ in parts},
             {name: failures for name, _, _, _, failures in parts},
+            ("store",) if is_fresh else (),
         )
         return [_follower(name, does, unit, paces[name]) for name, does, unit, _, _ in parts]
 
