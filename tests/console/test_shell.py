@@ -121,12 +121,12 @@ async def test_where_nobody_is_an_operator_no_page_of_theirs_is_named() -> None:
 
 async def test_the_files_of_the_shell_are_for_everybody_and_who_has_them_is_told_so() -> None:
     async with client() as http:
-        for name in ("shell.css", "shell.js", "icon.svg"):
-            answer = await http.get(f"/shell/{name}")
+        for path in ("/shell/shell.css", "/shell/shell.js", "/shell/icon.svg", "/favicon.ico"):
+            answer = await http.get(path)
             assert answer.status_code == 200
             assert dict(SECURITY_HEADERS).items() <= dict(answer.headers).items()
             known = {"if-none-match": answer.headers["etag"]}
-            assert (await http.get(f"/shell/{name}", headers=known)).status_code == 304
+            assert (await http.get(path, headers=known)).status_code == 304
         for guess in ("shell.html", "__init__.py", "..%2faccess.py"):
             assert (await http.get(f"/shell/{guess}")).status_code == 404
 

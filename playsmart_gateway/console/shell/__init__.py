@@ -6,7 +6,7 @@ that the pages work behind a proxy that puts a path before ours. ``shell.js`` ke
 time that one looks at from page to page, in the address and for as long as the tab is open.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -108,17 +108,15 @@ def shell_for(*, operators: bool, demo: bool) -> Shell:
 
 def routes() -> list[Route]:
     """Return the files of the shell, which anybody may read."""
-    return [
-        Route(f"{PATH}/{name}", partial(_answer, asset=asset), include_in_schema=False)
-        for name, asset in _assets().items()
-    ]
-
-
-def _assets() -> Mapping[str, Asset]:
-    return {
-        name: Asset.of((_HERE / name).read_bytes(), media_type)
+    assets = {
+        f"{PATH}/{name}": Asset.of((_HERE / name).read_bytes(), media_type)
         for name, media_type in _ASSETS.items()
     }
+    assets["/favicon.ico"] = assets[f"{PATH}/icon.svg"]  # of what is no page of ours, like JSON
+    return [
+        Route(path, partial(_answer, asset=asset), include_in_schema=False)
+        for path, asset in assets.items()
+    ]
 
 
 async def _answer(request: Request, asset: Asset) -> Response:
