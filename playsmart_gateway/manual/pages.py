@@ -110,9 +110,14 @@ def _html(text: str, found: list[Heading]) -> str:
             if child.type == "link_open":
                 child.attrSet("href", _href(str(child.attrGet("href"))))
     html: str = markdown.renderer.render(tokens, markdown.options, {})
-    return html.replace("<table>", '<div class="scroll"><table>').replace(
-        "</table>", "</table></div>"
-    )
+    reached = {  # by keys, as they may be wider than the screen
+        "<pre>": '<pre tabindex="0">',
+        "<table>": '<div class="scroll" tabindex="0"><table>',
+        "</table>": "</table></div>",
+    }
+    for plain, made in reached.items():
+        html = html.replace(plain, made)
+    return html
 
 
 def _href(target: str) -> str:
