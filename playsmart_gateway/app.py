@@ -33,6 +33,7 @@ from playsmart_gateway.console.access import (
 )
 from playsmart_gateway.console.catalogue import routes as catalogue
 from playsmart_gateway.console.dashboard import routes as dashboard
+from playsmart_gateway.console.dead_letters import routes as dead_letters
 from playsmart_gateway.console.demo import routes as demo
 from playsmart_gateway.console.home import routes as home_page
 from playsmart_gateway.console.inspector import routes as inspector_pages
@@ -208,6 +209,7 @@ def application(
     frames = shell.shell_for(operators=gate.opens, demo=development_token is not None)
     around = frames.frame
     sources = {each.name: each.shown_as for each in dialects if each.shown_as}
+    redactor = Redactor(secrets_of(msgspec.to_builtins(config)), known_paths)
     own_routes = [
         *ops.routes(
             gateway,
@@ -227,7 +229,7 @@ def application(
         *inspector_pages.routes(
             Source(
                 gateway.inspector,
-                Redactor(secrets_of(msgspec.to_builtins(config)), known_paths),
+                redactor,
                 gateway.inspected,
                 coins_source=PLAYSMART if pays_coins else "",
             ),
@@ -240,6 +242,7 @@ def application(
         *dashboard.routes(gateway, gate, endpoints, sources, _desk(config), around, gateway.wall),
         *catalogue.routes(gateway, gate, around, expected_of(config), gateway.wall),
         *promise.routes(_panel(gateway, config), gate),
+        *dead_letters.routes(gateway.inspected, gate, redactor, around),
     ]
     if development_token is not None:
         own_routes += demo.routes(gate, development_token, gateway.reader, around)

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, Self
 
 from playsmart_gateway.economy.points import MetadataStats, Streak
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.stores.learned import Buried
 from playsmart_gateway.stores.losses import LossPage
 from playsmart_gateway.stores.models import (
     EVERYTHING,
@@ -178,6 +179,16 @@ class DeadLetterReader(Protocol):
 
     async def buried(self) -> list[DeadLetter]:
         """Return every dead letter, in the order in which they were received."""
+        ...
+
+    async def newest_buried(
+        self, limit: int, *, game_id: str | None = None, reason: str | None = None
+    ) -> list[DeadLetter]:
+        """Return at most ``limit`` dead letters, those buried last first; of a game, a reason."""
+        ...
+
+    async def buried_by_reason(self) -> list[Buried]:
+        """Return how many there are, by game and reason, the most frequent first."""
         ...
 
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:

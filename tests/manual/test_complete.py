@@ -26,7 +26,7 @@ from tests.support.process import SECRET
 from tests.support.reasons import every_reason
 
 PIECES = [piece for dialect in dialects.ALL for piece in dialect.pieces()]
-CONSOLE = ("/dashboard", "/catalogue", "/inspector", "/demo", "/manual/{name}")
+CONSOLE = (*("/dashboard", "/catalogue", "/dead-letters", "/inspector", "/demo", "/manual/{name}"),)
 """Routes that the OpenAPI document leaves out, and people open; their files and data apart."""
 
 

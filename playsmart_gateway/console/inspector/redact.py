@@ -139,7 +139,7 @@ class Redactor:
         shown = {name: self._masked(value) for name, value in shown.items()}
         shown["path"] = shown["path"][:MAX_PATH_LENGTH]
         if seen.batch is not None:
-            shown["events"] = None if seen.rows is None else self._events(seen.rows)
+            shown["events"] = None if seen.rows is None else self.events(seen.rows)
         return shown
 
     def _sent(self, seen: Seen, sent: Sent) -> dict[str, Any]:
@@ -175,8 +175,14 @@ class Redactor:
             return {name: self._masked(each) for name, each in value.items()}
         return value
 
-    def _events(self, rows: bytes) -> list[dict[str, Any]]:
-        """Return events; texts that are JSON already are passed on as they are where possible."""
+    def events(self, rows: bytes) -> list[dict[str, Any]]:
+        """Return the events of a batch as plain values, every text of them masked.
+
+        Texts that are JSON already are passed on as they are where possible.
+
+        Raises:
+            MsgspecError, UnicodeError, RecursionError: these are no rows of a batch.
+        """
         harmless = self._is_harmless(rows)
         events = []
         for row in decode(rows):

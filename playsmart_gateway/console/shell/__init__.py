@@ -49,6 +49,7 @@ OPERATORS = (
     Entry(
         "/catalogue", "Catalogue", "c", "what events are like, and what is odd about them", "game"
     ),
+    Entry("/dead-letters", "Dead letters", "l", "what was taken and could not be stored", "game"),
 )
 PUBLIC = (
     Entry("/docs", "Docs", "a", "the API explained, to try out"),

@@ -38,6 +38,7 @@ from playsmart_gateway.events.sessions import (
 )
 from playsmart_gateway.stores.clearing import Traces
 from playsmart_gateway.stores.contract import Store
+from playsmart_gateway.stores.learned import Buried
 from playsmart_gateway.stores.memory.accounts import MemoryAccounts
 from playsmart_gateway.stores.memory.clearing import clear
 from playsmart_gateway.stores.memory.events import (
@@ -150,6 +151,25 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
             )
             for name, (batch, reason) in self.dead_letters.items()
         ]  # fmt: skip
+
+    @override
+    async def newest_buried(
+        self, limit: int, *, game_id: str | None = None, reason: str | None = None
+    ) -> list[DeadLetter]:
+        fitting = [
+            each
+            for each in await self.buried()
+            if game_id in (None, each.game_id) and reason in (None, each.reason)
+        ]
+        return fitting[::-1][:limit]
+
+    @override
+    async def buried_by_reason(self) -> list[Buried]:
+        letters: dict[tuple[str, str], list[int]] = {}
+        for batch, reason in self.dead_letters.values():
+            letters.setdefault((batch.game_id, reason), []).append(batch.count)
+        found = [Buried(*name, len(each), sum(each), "", "") for name, each in letters.items()]
+        return sorted(found, key=lambda each: (-each.letters, each.game_id, each.reason))
 
     @override
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:

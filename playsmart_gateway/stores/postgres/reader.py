@@ -13,6 +13,7 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
+from playsmart_gateway.stores.learned import Buried
 from playsmart_gateway.stores.losses import LossPage
 from playsmart_gateway.stores.models import (
     EVERYTHING,
@@ -46,7 +47,7 @@ from playsmart_gateway.stores.postgres.migrate import require_migrated
 from playsmart_gateway.stores.postgres.schema import printed_time
 from playsmart_gateway.stores.postgres.turn import turn
 from playsmart_gateway.stores.readers import BatchName, Reader
-from playsmart_gateway.stores.sql import batches, dead_letters, runs
+from playsmart_gateway.stores.sql import batches, dead_letters, learned, runs
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.database import Database
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
@@ -185,6 +186,20 @@ class PostgresReader(Reader):
     async def buried(self) -> list[DeadLetter]:
         async with self._connection.transaction(READ) as db:
             return await dead_letters.buried(db, printed_time)
+
+    @override
+    async def newest_buried(
+        self, limit: int, *, game_id: str | None = None, reason: str | None = None
+    ) -> list[DeadLetter]:
+        async with self._connection.transaction(READ) as db:
+            return await dead_letters.newest_buried(
+                db, printed_time, "ctid", limit, game_id, reason
+            )
+
+    @override
+    async def buried_by_reason(self) -> list[Buried]:
+        async with self._connection.transaction(READ) as db:
+            return await learned.buried(db, printed_time)
 
     @override
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:

@@ -25,6 +25,29 @@ async def buried(db: Database, printed: Printed) -> list[DeadLetter]:
     return [DeadLetter(*row) for row in rows]
 
 
+async def newest_buried(
+    db: Database, printed: Printed, row: str, limit: int, game_id: str | None, reason: str | None
+) -> list[DeadLetter]:
+    """See ``DeadLetterReader.newest_buried``; ``row`` is what the store calls the place of a row.
+
+    Which ones they are is found without their contents, which may be very much.
+    """
+    rows = await db.fetch(
+        f"""
+        SELECT journal, sequence, reason, source, game_id, user_id, {printed("received_at")},
+               event_count, length(rows), {printed("buried_at")}
+        FROM dead_letters WHERE {row} IN (
+            SELECT {row} FROM dead_letters
+            WHERE (CAST($2 AS TEXT) IS NULL OR game_id = $2)
+              AND (CAST($3 AS TEXT) IS NULL OR reason = $3)
+            ORDER BY buried_at DESC LIMIT $1
+        ) ORDER BY buried_at DESC, journal, sequence DESC
+        """,  # noqa: S608 - built from our own constants
+        *(limit, game_id, reason),
+    )
+    return [DeadLetter(*each) for each in rows]
+
+
 async def buried_batch(db: Database, printed: Printed, journal: str, sequence: int) -> Batch | None:
     """See ``DeadLetterReader.buried_batch``."""
     rows = await db.fetch(

@@ -15,6 +15,7 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
+from playsmart_gateway.stores.learned import Buried
 from playsmart_gateway.stores.losses import LossPage
 from playsmart_gateway.stores.models import (
     EVERYTHING,
@@ -34,7 +35,7 @@ from playsmart_gateway.stores.models import (
     latest_sane,
 )
 from playsmart_gateway.stores.readers import BatchName, Reader
-from playsmart_gateway.stores.sql import batches, dead_letters, runs
+from playsmart_gateway.stores.sql import batches, dead_letters, learned, runs
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.migrations import require_current
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
@@ -189,6 +190,18 @@ class SqliteReader(Reader):
     async def buried(self) -> list[DeadLetter]:
         async with self._connection.reading() as db:
             return await dead_letters.buried(db, str)
+
+    @override
+    async def newest_buried(
+        self, limit: int, *, game_id: str | None = None, reason: str | None = None
+    ) -> list[DeadLetter]:
+        async with self._connection.reading() as db:
+            return await dead_letters.newest_buried(db, str, "rowid", limit, game_id, reason)
+
+    @override
+    async def buried_by_reason(self) -> list[Buried]:
+        async with self._connection.reading() as db:
+            return await learned.buried(db, str)
 
     @override
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
