@@ -81,6 +81,7 @@ def test_one_gets_from_each_page_to_the_next_by_mouse_and_by_keyboard(
 def test_the_keys_are_listed_and_none_is_taken_from_who_writes(browser: Browser) -> None:
     browser.open("/inspector")
     browser.until(HEALTH, "ready")
+    browser.until("document.getElementById('connection').dataset.state", "live")
     browser.press("?")
     listed = browser.until("document.getElementById('shortcuts')?.innerText")
     for entry in ENTRIES:
