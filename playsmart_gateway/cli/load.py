@@ -1,47 +1,35 @@
 """``load``: send believable load to a gateway, measure it, and count that nothing was lost."""
 
-import asyncio
-import resource
-import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import msgspec
 from click.core import ParameterSource
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 
 from playsmart_gateway.cli.arguments import Seconds
-from playsmart_gateway.cli.harmless import harmless_json
 from playsmart_gateway.cli.load_clean import clean
+from playsmart_gateway.cli.load_show import Outputs, count_stored, send_as_told
 from playsmart_gateway.cli.load_tokens import minter
 from playsmart_gateway.cli.load_tokens import subject as token_subject
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load import (
     GAME_ID,
+    MAX_PROCESSES,
     Baseline,
-    Counts,
+    Job,
     LoadOptions,
-    Progress,
-    Repeated,
+    Played,
+    Profile,
+    Recorded,
     Replay,
-    Report,
-    Run,
-    Sessions,
-    Verification,
-    Workload,
+    allow_open_files,
+    always,
     player_names,
-    run_load,
-    table,
-    verify,
 )
 
-_SPARE_FILES = 256
 MAX_PLAYERS = 10_000_000
 
 
@@ -104,7 +92,34 @@ MAX_PLAYERS = 10_000_000
     help="Send this share of requests (0 to 1) twice, as a phone does that lost the answer. All "
     "have run and seq then; --verify wants each stored and paid once, and counted as a repeat.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option(
+    "--profile",
+    type=click.Choice([each.value for each in Profile]),
+    help="soak: --rate for an hour. spike: --rate, ten times that in the middle fifth, and --rate "
+    "again, a minute in all. ramp: from --rate (50) on twice as many every 15 s, until the gateway "
+    "breaks, three minutes at most. --duration says otherwise.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, MAX_PROCESSES),
+    default=1,
+    show_default=True,
+    help="So many processes send together, and share the connections: to outrun the gateway.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    is_flag=False,
+    flag_value="-",
+    metavar="[FILE]",
+    help="Write the report as JSON, or print it, if no FILE is named, in place of the table.",
+)
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report with plots, as one file for any browser.",
+)
 @click.option(
     "--verify",
     "database",
@@ -145,7 +160,10 @@ def load_command(
     game: str,
     timeout: float,
     retries: float | None,
-    as_json: bool,
+    profile: str | None,
+    processes: int,
+    json_file: str | None,
+    html_file: Path | None,
     database: str | None,
     verify_timeout: float,
     cleans: bool,
@@ -160,30 +178,30 @@ def load_command(
     --clean removes the game and these players, beside a running gateway, too, and nothing else.
     """
     if cleans:
-        _only(context, "cleans", "config_path", "counts_only", "is_sure", "as_json")
-        clean(config_path, dry_run=counts_only, yes=is_sure, as_json=as_json)
+        _only(context, "cleans", "config_path", "counts_only", "is_sure", "json_file")
+        clean(config_path, dry_run=counts_only, yes=is_sure, as_json=json_file is not None)
         return
     if counts_only or is_sure:
         raise click.UsageError("--dry-run and --yes go with --clean; load removes nothing else.")
+    if connections < processes:
+        raise click.UsageError("--connections: each of --processes needs one.")
     _exclude(context, "duration", "requests")
     _exclude(context, "token", "config_path")
     _exclude(context, "token", "players")
     _exclude(context, "file", "events", "players", "game", "seed", "retries")
+    _exclude(context, "profile", "requests")
+    if profile is not None:
+        rate, duration = _profiled(Profile(profile), rate, duration)
+    outputs = Outputs.at(json_file, html_file)
     subject = None if token is None else token_subject(token)
+    what: Played | Recorded
     if file is None:
         users = player_names(seed, players) if subject is None else [subject]
-        began = time.time_ns() // 1000
-        sessions = Sessions(
-            users,
-            events=events,
-            seed=seed,
-            run=began,
-            game_id=game,
-            numbered=retries is not None,
-        )
-        workload: Workload = sessions if retries is None else Repeated(sessions, retries)
+        what = Played(users, events, seed, time.time_ns() // 1000, game, retries)
+        workload = what.workload()
     else:
-        workload = _replay(file, subject)
+        what = Recorded(file)
+        workload = _replay(file, subject, processes)
     if requests is None and duration is None:
         requests, duration = workload.length, 10.0 if workload.length is None else None
     options = LoadOptions(
@@ -193,28 +211,45 @@ def load_command(
         requests=requests,
         rate=rate,
         timeout_seconds=timeout,
+        profile=None if profile is None else Profile(profile),
         ca=ca,
         insecure=insecure,
     )
     options.check()
     options.tls()  # a file that is none is told before anything else is asked of anybody
-    token_for = minter(config_path) if token is None else (lambda _: token)
+    token_for = minter(config_path) if token is None else always(token)
     baseline = Baseline.take(database) if database is not None else None
-    _allow_open_files(connections)
+    allow_open_files(connections)
 
-    run = _send(options, workload, token_for)
+    run = send_as_told(Job(options, what, token_for), workload, processes)
     report = run.report
-    if baseline is not None:
+    if baseline is not None and not report.lost_processes:
         try:
-            found = _count(baseline, workload, run, verify_timeout)
+            found = count_stored(baseline, workload, run, verify_timeout)
         except KeyboardInterrupt:
-            _show(report, as_json=as_json)
+            outputs.write(report)
             click.echo("The verification was interrupted.", err=True)
             raise click.Abort from None
         report = msgspec.structs.replace(report, verify=found)
-    _show(report, as_json=as_json)
-    if report.verify is not None and not report.verify.exactly_once:
+    outputs.write(report)
+    if report.lost_processes and baseline is not None:
+        say("error: not verified: what a lost process sent nobody knows", err=True)
+    if report.lost_processes or (report.verify is not None and not report.verify.exactly_once):
         sys.exit(1)
+
+
+_DURATIONS = {Profile.SOAK: 3_600.0, Profile.SPIKE: 60.0, Profile.RAMP: 180.0}
+_FIRST_RATE = 50.0
+
+
+def _profiled(profile: Profile, rate: float | None, duration: float | None) -> tuple[float, float]:
+    """Return rate and duration of a profile, where they are not given."""
+    if rate is None and profile is not Profile.RAMP:
+        raise click.UsageError(
+            f"--profile {profile} needs --rate: the requests a second that are usual; "
+            "--profile ramp finds out how many can be."
+        )
+    return rate or _FIRST_RATE, duration or _DURATIONS[profile]
 
 
 def _only(context: click.Context, one: str, *others: str) -> None:
@@ -241,7 +276,7 @@ def _exclude(context: click.Context, one: str, *others: str) -> None:
         raise click.UsageError(f"{' and '.join(given)} exclude each other; give one of them.")
 
 
-def _replay(file: Path, subject: str | None) -> Replay:
+def _replay(file: Path, subject: str | None, processes: int) -> Replay:
     replay = Replay.read(file)
     strangers = [user for user in replay.users if user != subject]
     if subject is not None and strangers:
@@ -251,90 +286,7 @@ def _replay(file: Path, subject: str | None) -> Replay:
                 f"users, such as {strangers[0]!r}; use --secret-from-config instead of --token"
             ]
         )
+    if processes > len(replay.users):
+        told = f"at most {len(replay.users)}: so many users are in {file}, and each is sent by one"
+        raise ConfigError([f"--processes: {told}"])
     return replay
-
-
-def _allow_open_files(connections: int) -> None:
-    """Raise this process's limit as far as it may, when it is below what the run needs."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, reachable), hard))
-
-
-def _send(options: LoadOptions, workload: Workload, token_for: Callable[[str], str]) -> Run:
-    """Run the load on a loop of its own. The first Ctrl-C ends it early, the second at once."""
-
-    async def send() -> Run:
-        loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
-
-        def interrupt() -> None:
-            loop.remove_signal_handler(signal.SIGINT)
-            stop.set()
-
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-        try:
-            with _bar("{task.fields[rate]:,.0f} req/s  p99 {task.fields[p99]:,.1f} ms") as bar:
-                task = bar.add_task("sending", total=1.0, rate=0.0, p99=0.0)
-
-                def show(at: Progress) -> None:
-                    rate, p99 = at.requests_per_second, at.p99_seconds * 1e3
-                    bar.update(task, completed=at.done, rate=rate, p99=p99, refresh=True)
-
-                return await run_load(options, workload, token_for, stop=stop, on_progress=show)
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
-
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(send())
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
-
-
-def _count(baseline: Baseline, workload: Workload, run: Run, timeout: float) -> Verification:
-    with _bar("{task.completed:,} of {task.total:,} events stored") as bar:
-        task = bar.add_task("verifying", total=run.report.events_acknowledged)
-
-        def show(counts: Counts) -> None:
-            bar.update(task, completed=counts.stored, total=counts.acknowledged, refresh=True)
-
-        return verify(
-            baseline, lambda: workload.tally(run.lanes), timeout_seconds=timeout, on_progress=show
-        )
-
-
-def _bar(figures: str) -> Bar:
-    """Return a progress bar on standard error, which shows nothing unless that is a terminal.
-
-    It is drawn only when told to: a thread that draws would take the interpreter away from the
-    loop at any moment, and be measured as the gateway's latency.
-    """
-    console = Console(stderr=True)
-    return Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn(figures),
-        console=console,
-        auto_refresh=False,
-        disable=not console.is_terminal,
-    )
-
-
-def _show(report: Report, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(harmless_json(msgspec.json.format(msgspec.json.encode(report), indent=2)))
-    else:
-        Console(highlight=False).print(table(report))
-    if report.requests_sent and not report.responses_2xx:
-        click.echo("Nothing was accepted; the answers above say why.", err=True)
-    if report.verify is not None and report.verify.problem:
-        say(f"error: {report.verify.problem}", err=True)

@@ -11,15 +11,16 @@ from playsmart_gateway.load.figures import Figures
 from playsmart_gateway.load.lane import Lane, Outcome
 from playsmart_gateway.load.pool import Pool
 from playsmart_gateway.load.response import Response
+from playsmart_gateway.load.schedule import Schedule
 from playsmart_gateway.load.workload import Workload
 
 
 class Line:
     """What all feeders of a run share: what is sent, how fast, and who is told.
 
-    Request ``i`` is due at ``start + i / rate``, or at once without a rate; those from ``limit`` on
-    do not exist. Nothing is sent unless ``sending``. ``changed`` is called when a request was
-    settled or a feeder ran out.
+    Request ``i`` is due when ``schedule`` says, counted from ``start``, or at once without one;
+    those from ``limit`` on do not exist. Nothing is sent unless ``sending``. ``changed`` is called
+    when a request was settled or a feeder ran out.
     """
 
     def __init__(
@@ -28,13 +29,13 @@ class Line:
         heads: Mapping[str, bytes],
         *,
         limit: float,
-        rate: float | None,
+        schedule: Schedule | None,
         changed: Callable[[], None],
     ) -> None:
         self.workload = workload
         self.heads = heads
         self.limit = limit
-        self.rate = rate
+        self.schedule = schedule
         self.changed = changed
         self.start = 0.0
         self.sending = False
@@ -66,8 +67,8 @@ class Feeder:
             if request >= line.limit:
                 return
             due = 0.0
-            if line.rate:
-                due = line.start + request / line.rate
+            if line.schedule is not None:
+                due = line.start + line.schedule.due(request)
                 wait = due - perf_counter()
                 if wait > 0:
                     self._wake_in(wait)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Outcome(IntEnum):
@@ -13,6 +14,16 @@ class Outcome(IntEnum):
     """Answered with a 2xx: stored exactly once, from now on."""
     REFUSED = 2
     """Answered with anything else: never stored."""
+
+
+class Share(NamedTuple):
+    """Which part of the requests is a process's own: every ``of``-th, from ``place`` on."""
+
+    place: int = 0
+    of: int = 1
+
+
+WHOLE = Share()
 
 
 class Lane:
@@ -34,3 +45,13 @@ class Lane:
         """Return the number, in the whole run, of this lane's request at ``position``."""
         rounds, line = divmod(position, len(self.lines))
         return rounds * self.cycle + self.lines[line]
+
+
+def interleaved(lanes: Sequence[Lane]) -> Lane:
+    """Return the one lane of which these were the shares; what was not sent counts as refused."""
+    of, outcomes = len(lanes), [lane.outcomes for lane in lanes]
+    whole = Lane((0,), cycle=1, connections=sum(lane.connections for lane in lanes))
+    whole.outcomes = bytearray([Outcome.REFUSED]) * (of * max(map(len, outcomes)))
+    for place, each in enumerate(outcomes):
+        whole.outcomes[place : place + of * len(each) : of] = each
+    return whole

@@ -1,12 +1,14 @@
 """What bounds a run and how fast it goes."""
 
 import ssl
+from math import inf
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
 from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.load.schedule import Profile, Schedule, schedule
 
 INGEST_PATH = "/ingest/events"
 
@@ -15,6 +17,8 @@ MAX_DURATION_SECONDS = 86_400.0
 MAX_REQUESTS = 100_000_000
 MAX_RATE = 1_000_000.0
 MAX_TIMEOUT_SECONDS = 600.0
+MAX_SCHEDULED = 10**12
+"""Requests of a ramp that nobody ends: more than can be sent."""
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +27,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     At least one of ``duration_seconds`` and ``requests`` bounds the run. Without ``rate`` every
     connection sends its next request as soon as the last one is answered (closed loop). With it,
     request ``i`` is due ``i / rate`` seconds after the start, whether or not the gateway keeps up,
-    and its latency counts from then (open loop).
+    and its latency counts from then (open loop). ``profile`` has the rate change (see
+    ``schedule``); a ramp ends where the gateway breaks.
 
     For ``https://`` the server's certificate has to be signed by who is trusted here, or by one in
     the PEM file ``ca``; with ``insecure`` any is taken.
@@ -35,6 +40,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     requests: int | None = None
     rate: float | None = None
     timeout_seconds: float = 10.0
+    profile: Profile | None = None
     ca: Path | None = None
     insecure: bool = False
 
@@ -56,6 +62,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if value is not None and not 0 < value <= most:
                 problems.append(f"{name}: {value:g} is not above 0 and at most {most:g}")
+        if self.profile is not None and (self.rate is None or self.duration_seconds is None):
+            problems.append(f"profile: {self.profile} needs a rate and a duration")
         if problems:
             raise ConfigError(problems)
 
@@ -96,8 +104,21 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         """How many requests the whole run has; None when only the clock ends it."""
         if self.rate is None or self.duration_seconds is None:
             return self.requests
-        arrivals = max(1, int(self.rate * self.duration_seconds))
+        assert self.schedule is not None
+        arrivals = max(1, int(min(self.schedule.arrivals(self.duration_seconds), MAX_SCHEDULED)))
         return arrivals if self.requests is None else min(arrivals, self.requests)
+
+    @property
+    def limit(self) -> float:
+        """The same, or ``inf``."""
+        return inf if self.scheduled is None else self.scheduled
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When requests are due; None if each waits for an answer."""
+        if self.rate is None:
+            return None
+        return schedule(self.profile, self.rate, self.duration_seconds)
 
     def head(self, token: str) -> bytes:
         """Return the head of a request as ``token``'s owner, up to the value of Content-Length."""

@@ -11,7 +11,7 @@ import msgspec
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load.databases import Database
-from playsmart_gateway.load.lane import Lane, Outcome
+from playsmart_gateway.load.lane import WHOLE, Lane, Outcome, Share
 from playsmart_gateway.load.sessions import Sessions
 from playsmart_gateway.load.tally import Again, Tally
 
@@ -81,9 +81,13 @@ class Repeated:
         """See ``Sessions``."""
         return self._sessions.body(self.request(request))
 
-    def lanes(self, connections: int) -> list[Lane]:
+    def lanes(self, connections: int, share: Share = WHOLE) -> list[Lane]:
         """See ``Sessions``."""
-        return self._sessions.lanes(connections)
+        return self._sessions.lanes(connections, share)
+
+    def together(self, lanes: Sequence[Lane]) -> list[Lane]:
+        """See ``Workload``."""
+        return self._sessions.together(lanes)
 
     def tally(self, lanes: Sequence[Lane]) -> Tally:
         """Return a tally that wants each request once, and knows how many came again.

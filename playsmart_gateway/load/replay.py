@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from playsmart_gateway.errors import ConfigError
-from playsmart_gateway.load.lane import Lane, Outcome
+from playsmart_gateway.load.lane import WHOLE, Lane, Outcome, Share
 from playsmart_gateway.load.row import Row, rows
 from playsmart_gateway.load.tally import MultisetTally, Tally
 
@@ -89,9 +89,9 @@ class Replay:
         """Return the line."""
         return self._bodies[request % len(self._bodies)]
 
-    def lanes(self, connections: int) -> list[Lane]:
+    def lanes(self, connections: int, share: Share = WHOLE) -> list[Lane]:
         """Give every user to one connection, the busiest first and to whoever has least to do."""
-        shares: list[tuple[int, int]] = [(0, lane) for lane in range(connections)]
+        shares: list[tuple[int, int]] = [(0, lane) for lane in range(connections * share.of)]
         heapify(shares)
         lane_of = {}
         for user, lines in Counter(self._users).most_common():
@@ -101,7 +101,12 @@ class Replay:
         lines_of: dict[int, list[int]] = defaultdict(list)
         for number, user in enumerate(self._users):
             lines_of[lane_of[user]].append(number)
-        return [Lane(lines, cycle=self.length, connections=1) for lines in lines_of.values()]
+        lanes = [Lane(lines, cycle=self.length, connections=1) for lines in lines_of.values()]
+        return lanes[share.place :: share.of]
+
+    def together(self, lanes: Sequence[Lane]) -> list[Lane]:
+        """See ``Workload``."""
+        return list(lanes)
 
     def tally(self, lanes: Sequence[Lane]) -> Tally:
         """Return a tally that counts equal events: as many of each as were acknowledged."""

@@ -1,15 +1,17 @@
 """One run: who sends what when, and what came of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import inf
 from time import perf_counter
+from typing import NamedTuple
 
 import msgspec
 
+from playsmart_gateway.load.breaking import Breaking
 from playsmart_gateway.load.feeder import Feeder, Line
 from playsmart_gateway.load.figures import Figures
-from playsmart_gateway.load.lane import Lane
+from playsmart_gateway.load.lane import WHOLE, Lane, Share
 from playsmart_gateway.load.options import LoadOptions
 from playsmart_gateway.load.pool import Pool
 from playsmart_gateway.load.report import Report
@@ -28,11 +30,46 @@ class Progress(msgspec.Struct, frozen=True):
     p99_seconds: float
 
 
+class Part(NamedTuple):
+    """What one process has sent: figures, lanes, and until when, by ``perf_counter``."""
+
+    figures: Figures
+    lanes: list[Lane]
+    stopped: float
+    interrupted: bool
+
+    def report(self, options: LoadOptions) -> Report:
+        """Return what was measured."""
+        return self.figures.report(
+            stopped=self.stopped,
+            limit=options.limit,
+            schedule=options.schedule,
+            interrupted=self.interrupted,
+        )
+
+
 class Run(msgspec.Struct, frozen=True):
     """A finished run: its figures, and its lanes with every outcome, to verify."""
 
     report: Report
     lanes: list[Lane]
+
+
+class Conduct(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run is led from outside.
+
+    Setting ``stop`` ends it early: what is in flight has two more seconds. ``is_enough`` is asked
+    four times a second, with the figures so far and the seconds since the start; if it says so
+    nothing more is sent, and all answers are waited for. ``on_progress`` is called then, too.
+    ``ready`` is awaited once all connections are open, and returns when to begin, by the clock of
+    ``perf_counter``. ``share`` is the part of the requests that is sent here.
+    """
+
+    stop: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    is_enough: Callable[[Figures, float], bool] = lambda _, __: False
+    on_progress: Callable[[Progress], None] = lambda _: None
+    ready: Callable[[], Awaitable[float]] | None = None
+    share: Share = WHOLE
 
 
 async def run_load(
@@ -46,61 +83,81 @@ async def run_load(
     """Send ``workload`` within the bounds of ``options`` and return what came of it.
 
     ``token_for`` gives a user's bearer token; it is asked once a user, before the clock starts.
-    Setting ``stop`` ends the run early: what is in flight has two more seconds. ``on_progress`` is
-    called four times a second. Nothing is retried and ``Retry-After`` is not obeyed. A server that
-    is gone for longer than the timeout ends the run.
+    ``stop`` and ``on_progress`` are those of ``Conduct``. Nothing is retried and ``Retry-After`` is
+    not obeyed. A server that is gone for longer than the timeout ends the run, and so does one that
+    breaks under a ramp.
 
     Raises ``ConfigError`` for options out of their limits and ``Unreachable`` when nobody listens.
     """
     options.check()
+    breaking = Breaking(options)
+    conduct = Conduct(
+        stop=stop or asyncio.Event(),
+        is_enough=lambda figures, elapsed: breaking.has_come(figures.timeline, elapsed),
+        on_progress=on_progress or (lambda _: None),
+    )
+    part = await send(options, workload, token_for, conduct)
+    return Run(breaking.told(part.report(options)), part.lanes)
+
+
+async def send(
+    options: LoadOptions, workload: Workload, token_for: Callable[[str], str], conduct: Conduct
+) -> Part:
+    """Send a share of ``workload`` within options that were checked; see ``run_load``."""
     heads = {user: options.head(token_for(user)) for user in workload.users}
-    load = _Load(options, workload, heads)
-    report = await load.run(stop or asyncio.Event(), on_progress or (lambda _: None))
-    return Run(report, load.lanes)
+    return await _Load(options, workload, heads, conduct).run()
 
 
 class _Load:
     """The whole run: when it begins, what ends it, and who waits too long."""
 
-    def __init__(self, options: LoadOptions, workload: Workload, heads: dict[str, bytes]) -> None:
+    def __init__(
+        self,
+        options: LoadOptions,
+        workload: Workload,
+        heads: dict[str, bytes],
+        conduct: Conduct,
+    ) -> None:
         self._options = options
-        self._limit = options.scheduled if options.scheduled is not None else inf
+        self._conduct = conduct
+        self._limit = options.limit
         self._tick = min(_TICK_SECONDS, options.timeout_seconds / 4)
         self._figures = Figures()
         self._pool = Pool(options, self._figures.errors)
         self._line = Line(
-            workload, heads, limit=self._limit, rate=options.rate, changed=self._settle
+            workload, heads, limit=self._limit, schedule=options.schedule, changed=self._settle
         )
-        self.lanes = workload.lanes(options.connections)
+        self.lanes = workload.lanes(options.connections, conduct.share)
         self._feeders = [Feeder(lane, self._line, self._figures, self._pool) for lane in self.lanes]
         self._connections = [each for feeder in self._feeders for each in feeder.connections]
         self._over = asyncio.Event()
         self._interrupted = False
         self._stopped = 0.0
 
-    async def run(self, stop: asyncio.Event, on_progress: Callable[[Progress], None]) -> Report:
-        """Connect, send until the limits of the run or ``stop``, and wait for what is in flight."""
+    async def run(self) -> Part:
+        """Connect, send until the limits of the run, and wait for what is in flight."""
         try:
             await self._pool.connect(self._connections)
+            if self._conduct.ready is None:
+                self._figures.start = perf_counter()
+            else:
+                self._figures.start = await self._conduct.ready()
+                await asyncio.sleep(self._figures.start - perf_counter())
             self._line.sending = True
-            self._line.start = perf_counter()
+            self._line.start = self._figures.start
             for feeder in self._feeders:
                 feeder.pump()
-            await self._watch(stop, on_progress)
+            self._settle()  # a share may have nothing in it
+            await self._watch()
         finally:
             self._line.sending = False
             for feeder in self._feeders:
                 feeder.close()
             await self._pool.close(self._connections)
-        return self._figures.report(
-            start=self._line.start,
-            stopped=self._stopped,
-            limit=self._limit,
-            rate=self._options.rate,
-            interrupted=self._interrupted,
-        )
+        return Part(self._figures, self.lanes, self._stopped, interrupted=self._interrupted)
 
-    async def _watch(self, stop: asyncio.Event, on_progress: Callable[[Progress], None]) -> None:
+    async def _watch(self) -> None:
+        stop = self._conduct.stop
         start = last_open = last_tick = self._line.start
         deadline = start + (self._options.duration_seconds or inf)
         last_sent = 0
@@ -110,14 +167,19 @@ class _Load:
             now = perf_counter()
             if self._pool.open:
                 last_open = now
+            is_enough = self._line.sending and self._conduct.is_enough(self._figures, now - start)
             is_gone = now - last_open > self._options.timeout_seconds
             self._interrupted = self._interrupted or stop.is_set()
-            if self._line.sending and (now >= deadline or is_gone or self._interrupted):
+            if self._line.sending and (
+                now >= deadline or is_gone or is_enough or self._interrupted
+            ):
                 self._stop_sending(now)
             if now - last_tick >= self._tick:
                 self._expire(now)
                 sent = self._figures.sent
-                on_progress(self._progress(now - start, (sent - last_sent) / (now - last_tick)))
+                self._conduct.on_progress(
+                    self._progress(now - start, (sent - last_sent) / (now - last_tick))
+                )
                 last_tick, last_sent = now, sent
         self._stopped = self._stopped or perf_counter()
 

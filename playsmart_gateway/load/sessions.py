@@ -24,7 +24,7 @@ from msgspec import json
 
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.load.games import LIVES, Life, Moment, session_number
-from playsmart_gateway.load.lane import Lane
+from playsmart_gateway.load.lane import WHOLE, Lane, Share, interleaved
 from playsmart_gateway.load.row import Row, rows
 from playsmart_gateway.load.tally import IdTally, Tally
 
@@ -99,9 +99,13 @@ class Sessions:
             return template % (user, *self._number(turn, player), *blanks)
         return template % (user, *blanks)
 
-    def lanes(self, connections: int) -> list[Lane]:
+    def lanes(self, connections: int, share: Share = WHOLE) -> list[Lane]:
         """One lane: whoever is free sends the next request."""
-        return [Lane((0,), cycle=1, connections=connections)]
+        return [Lane((share.place,), cycle=share.of, connections=connections)]
+
+    def together(self, lanes: Sequence[Lane]) -> list[Lane]:
+        """See ``Workload``."""
+        return [interleaved(lanes)]
 
     def tally(self, lanes: Sequence[Lane]) -> Tally:
         """Return a tally that knows every event by its ``load_id``."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from playsmart_gateway.load.lane import Lane
+from playsmart_gateway.load.lane import WHOLE, Lane, Share
 from playsmart_gateway.load.tally import Tally
 
 
@@ -27,8 +27,11 @@ class Workload(Protocol):
     def events(self, request: int) -> int:
         """Return how many events are in it."""
 
-    def lanes(self, connections: int) -> list[Lane]:
-        """Share the requests out among at most ``connections`` connections."""
+    def lanes(self, connections: int, share: Share = WHOLE) -> list[Lane]:
+        """Share the requests out among at most ``connections`` connections of one process."""
+
+    def together(self, lanes: Sequence[Lane]) -> list[Lane]:
+        """Return the lanes of all processes, in the order of their shares, as those of one."""
 
     def tally(self, lanes: Sequence[Lane]) -> Tally:
         """Return what compares rows of the store with what these lanes sent."""

@@ -13,7 +13,7 @@ import msgspec
 import uvloop
 from typing_extensions import override
 
-from playsmart_gateway.load import Lane, LoadOptions, Replay, Report, run_load
+from playsmart_gateway.load import WHOLE, Lane, LoadOptions, Replay, Report, Share, run_load
 from tests.bench.requests import PATH, Crowd, Request
 
 CONNECTIONS = 16
@@ -184,8 +184,8 @@ class _InTurn(Replay):
         return self._sent[request % len(self._sent)].body
 
     @override
-    def lanes(self, connections: int) -> list[Lane]:
-        return [Lane((0,), cycle=1, connections=connections)]
+    def lanes(self, connections: int, share: Share = WHOLE) -> list[Lane]:
+        return [Lane((share.place,), cycle=share.of, connections=connections)]
 
 
 def _own(

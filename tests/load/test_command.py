@@ -37,6 +37,12 @@ REPORT_KEYS = {
     "never_sent",
     "interrupted",
     "verify",
+    "profile",
+    "processes",
+    "lost_processes",
+    "timeline_seconds",
+    "timeline",
+    "broke",
 }
 
 
@@ -116,7 +122,7 @@ def test_the_report_is_json_with_stable_keys(gateway: Gateway) -> None:
     result = load("--url", gateway.url, "--requests", "3", "--json")
     report = json.loads(result.stdout)
     assert set(report) == REPORT_KEYS
-    assert set(report["latency_ms"]) == {"p50", "p90", "p99", "p99_9", "max", "mean"}
+    assert set(report["latency_ms"]) == {"p50", "p90", "p95", "p99", "p99_9", "max", "mean"}
     assert (report["responses_2xx"], report["verify"]) == (3, None)
 
 
@@ -285,6 +291,7 @@ def test_when_everything_is_refused_it_says_so(gateway: Gateway) -> None:
         ("--token", "x", "--secret-from-config", "y"),
         ("--token", "x", "--players", "2"),
         ("--file", "x", "--events", "5"),
+        ("--profile", "ramp", "--requests", "5"),
     ],
 )
 def test_options_that_exclude_each_other_are_a_usage_error(arguments: tuple[str, ...]) -> None:
@@ -296,7 +303,7 @@ def test_options_that_exclude_each_other_are_a_usage_error(arguments: tuple[str,
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--url", "https://127.0.0.1"),
+        ("--url", "ftp://127.0.0.1"),
         ("--connections", "10001"),
         ("--requests", "0"),
         ("--events", "201"),
@@ -306,3 +313,48 @@ def test_options_that_exclude_each_other_are_a_usage_error(arguments: tuple[str,
 )
 def test_values_out_of_their_limits_are_a_configuration_error(arguments: tuple[str, ...]) -> None:
     assert isinstance(load(*arguments).exception, ConfigError)
+
+
+def test_the_report_goes_to_files_beside_the_table(gateway: Gateway, tmp_path: Path) -> None:
+    told, page = tmp_path / "report.json", tmp_path / "report.html"
+    result = load("--url", gateway.url, "--requests", "3", "--json", str(told), "--html", str(page))
+    assert result.exit_code == 0, result.output
+    assert json.loads(told.read_text())["responses_2xx"] == 3
+    assert page.read_text().startswith("<!doctype html>")
+    assert "requests sent" in result.stdout
+    assert result.stderr == f"written: {told}\nwritten: {page}\n"
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    for option in ("--json", "--html"):
+        result = load("--url", gateway.url, "--requests", "3", option, str(tmp_path / "no" / "x"))
+        assert isinstance(result.exception, ConfigError)
+        assert option in str(result.exception)
+    assert not gateway.bodies
+
+
+def test_a_profile_has_a_rate_and_a_duration_of_its_own(gateway: Gateway) -> None:
+    refused = load("--profile", "spike")
+    assert (refused.exit_code, "needs --rate" in refused.stderr) == (2, True)
+    arguments = ("--profile", "spike", "--rate", "20", "--duration", "1", "--json")
+    report = json.loads(load("--url", gateway.url, *arguments).stdout)
+    assert report["profile"] == "spike"
+    assert report["requests_sent"] == 0.8 * 20 + 0.2 * 200
+    report = json.loads(
+        load("--url", gateway.url, "--profile", "ramp", "--duration", "1", "--json").stdout
+    )
+    assert (report["profile"], report["broke"]) == ("ramp", None)
+    assert 45 <= report["requests_sent"] <= 60
+
+
+def test_each_process_needs_a_connection_and_of_a_file_a_user(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    refused = load("--processes", "3", "--connections", "2")
+    assert (refused.exit_code, "each of --processes needs one" in refused.stderr) == (2, True)
+    (tmp_path / "bodies").write_bytes(b'{"user_id": "ada", "events": []}\n')
+    result = load("--url", gateway.url, "--file", "bodies", "--processes", "2")
+    assert isinstance(result.exception, ConfigError)
+    assert "at most 1: so many users" in str(result.exception)

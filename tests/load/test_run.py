@@ -317,7 +317,7 @@ async def test_more_connections_than_requests_do_no_harm() -> None:
         LoadOptions(requests=1, rate=-1),
         LoadOptions(requests=1, rate=float("nan")),
         LoadOptions(duration_seconds=float("inf")),
-        LoadOptions(requests=1, url="https://example.com"),
+        LoadOptions(requests=1, url="ftp://example.com"),
         LoadOptions(requests=1, url="example.com:80"),
         LoadOptions(requests=1, url="http://"),
         LoadOptions(requests=1, url="http://a:b@host"),
@@ -403,7 +403,7 @@ async def test_nothing_is_written_to_a_connection_that_is_closing() -> None:
             return True
 
     options, figures = LoadOptions(), Figures()
-    line = Line(WORKLOAD, {}, limit=1, rate=None, changed=lambda: None)
+    line = Line(WORKLOAD, {}, limit=1, schedule=None, changed=lambda: None)
     feeder = Feeder(Lane((0,), cycle=1, connections=1), line, figures, Pool(options, Counter()))
     feeder.connections[0].connection_made(Closing())
     line.sending = True
