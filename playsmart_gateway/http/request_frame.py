@@ -62,6 +62,15 @@ class Remembers(Protocol):
     passed: int
 
 
+class _Forgetful:
+    """Where nobody observes, nothing is wanted."""
+
+    __slots__ = ("passed", "rests_until")
+
+    def __init__(self) -> None:
+        self.rests_until, self.passed = float("inf"), 0
+
+
 class Observer(Protocol[H]):
     """Is told of requests that are refused, of all others too while it is ``watched``.
 
@@ -137,6 +146,8 @@ class RequestFrame:
         self._clock = clock
         self._log_access = log_access
         self._observer = observer
+        self._memory: Remembers = _Forgetful() if observer is None else observer.memory
+        self._heard = observer.heard if observer is not None and observer.shows_bodies else None
         self._refusals = refusals or Refusals(stats, Answered())
         self._took = self._refusals.answered.took
 
@@ -193,15 +204,18 @@ class RequestFrame:
         path, endpoint = found
         started = self._clock()
         request_id = request_id_of(headers)
-        observer = self._observer
-        shows_bodies = observer is not None and observer.shows_bodies
-        heard = observer.heard(headers, body) if observer is not None and shows_bodies else None
+        heard = None if self._heard is None else self._heard(headers, body)
+        memory = self._memory
 
         def settle(answer: Answer) -> None:
             try:
                 send(answer, request_id)
-                self._note("POST", path, request_id, answer, self._clock() - started)
-                self._show(heard, path, request_id, headers, answer, started)
+                now = self._clock()
+                self._note("POST", path, request_id, answer, now - started)
+                if now < memory.rests_until and answer.status < 400:
+                    memory.passed += 1
+                else:
+                    self._show(heard, path, request_id, headers, answer, started)
             except Exception as error:  # noqa: BLE001 - the others of its group are to be settled
                 _log(error, request_id)
 
@@ -233,14 +247,9 @@ class RequestFrame:
         answer: Answer,
         started: float,
     ) -> None:
-        """Have the observer see a request that an endpoint answered, as far as it wants to."""
-        observer = self._observer
+        """Have the observer, if there is one, see a request that an endpoint answered."""
+        observer, now = self._observer, self._clock()
         if observer is None:
-            return
-        now = self._clock()
-        memory = observer.memory
-        if answer.status < 400 and now < memory.rests_until and not observer.watched:
-            memory.passed += 1
             return
         observer.saw(
             heard,

@@ -65,6 +65,7 @@ class Shelf:
     def __init__(self) -> None:
         self.entries: list[Seen] = []
         self.bytes = 0
+        self._reasons: Counter[str] = Counter()
         self._bare = 0  # so many of the oldest have no contents any more
 
     def put(self, seen: Seen) -> None:
@@ -84,20 +85,26 @@ class Shelf:
         """Drop all in which a player is, or may be."""
         kept = [seen for seen in self.entries if not seen.mentions(user_id)]
         self.entries, self.bytes, self._bare = [], 0, 0
+        self._reasons.clear()
         for seen in kept:
             self._add(seen)
 
     def _add(self, seen: Seen) -> None:
         self.entries.append(seen)
         self.bytes += seen.held_bytes
+        self._reasons[seen.reason] += 1
 
     def _drop(self, place: int) -> None:
-        self.bytes -= self.entries.pop(place).held_bytes
+        dropped = self.entries.pop(place)
+        self.bytes -= dropped.held_bytes
+        self._reasons[dropped.reason] -= 1
+        if not self._reasons[dropped.reason]:
+            del self._reasons[dropped.reason]
         self._bare -= place < self._bare
 
     def _spare(self) -> int:
         """Return the oldest of the reason of which there are most."""
-        (most, _), *_ = Counter(seen.reason for seen in self.entries).most_common(1)
+        most = max(self._reasons, key=self._reasons.__getitem__)
         return next(n for n, seen in enumerate(self.entries) if seen.reason == most)
 
 
