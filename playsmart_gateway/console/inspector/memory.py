@@ -26,7 +26,7 @@ MAX_CONTENTS_BYTES = 65_536
 MAX_LASTING_BYTES = 4_096
 """Of an answer, and of problems, of a request whose contents were let go."""
 
-TAKEN_PER_SECOND = 50.0
+TAKEN_PER_SECOND = 20.0
 REFUSED_PER_SECOND = 5.0
 """What is kept in the long run: of what is taken, and of what is refused for one reason."""
 

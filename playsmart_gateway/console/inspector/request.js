@@ -14,7 +14,7 @@ const bdi = (text) => el("bdi", "", text);
 const plural = (n, one) => `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
 
 function title(request) {
-  if (request.outcome === "refused" && request.why) return el("div", "title", bdi(request.reason), el("span", "why", "  ", bdi(request.why)));
+  if (request.outcome === "refused" && request.why) return el("div", "title", bdi(request.message || request.reason), el("span", "why", "  ", bdi(request.why)));
   if (request.outcome === "refused") {
     const first = request.details[0];
     const why = first && request.message.indexOf(first.message) < 0 ? `${first.path} ${first.message}` : request.told;
@@ -54,7 +54,8 @@ function chips(request) {
   if (request.duplicates && !is_repeat) made.push(el("span", "chip again", `${request.duplicates} of ${request.count} duplicate`));
   if (request.rejected) made.push(el("span", "chip partly", `${request.rejected} of ${request.count + request.rejected} refused`));
   else if (request.outcome === "accepted" && request.details.length) made.push(el("span", "chip partly", `${plural(request.details.length, "problem")}`));
-  made.push(is_repeat ? el("span", "chip again", "duplicate") : el("span", `chip ${request.state}`, request.state));
+  const state = request.state === "refused" && request.reason ? `refused · ${request.reason}` : request.state;
+  made.push(is_repeat ? el("span", "chip again", "duplicate") : el("span", `chip ${request.state}`, state));
   return made;
 }
 
