@@ -1,14 +1,14 @@
 """Asks the lake and what is not in it yet together: one statement of SQL that only reads.
 
-DuckDB answers it, in this process, from the view ``events``: the files that the manifest names, and
-behind them what the store has that is in none. It may open those files and nothing else, and cannot
-be told otherwise. Of what it takes, time, memory and rows are limited.
+DuckDB answers it, in this process, from ``events``: the files that the manifest names, and behind
+them what the store has that is in none. It may open those files and nothing else, and cannot be
+told otherwise. Of what it takes, time, memory and rows are limited.
 """
 
 import contextlib
 import threading
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import duckdb
 import msgspec
@@ -21,6 +21,8 @@ from playsmart_gateway.lake.following import read_chunk
 from playsmart_gateway.lake.manifest import Kind, Manifest, Properties, load
 from playsmart_gateway.lake.place import SCHEME, Place
 from playsmart_gateway.lake.tables import joined, wider
+from playsmart_gateway.lake.views import Branch, make_views
+from playsmart_gateway.stores.open import AsksInSql
 from playsmart_gateway.stores.readers import LakeReader
 
 TAIL_EVENTS = 500_000
@@ -81,8 +83,13 @@ async def ask(place: Place, reader: LakeReader, sql: str, limits: Limits = LIMIT
         tables = [joined(pile.tables) for pile in tail.piles]
         with contextlib.closing(duckdb.connect()) as db:
             try:
-                _prepare(db, place, manifest, tables, sql, limits)
+                branches = _branches(db, place, manifest, tables, limits)
+                db.execute(f"CREATE VIEW events AS {_view(branches, sql)}")
+                await make_views(db, cast(AsksInSql, reader).reading, branches, sql)
+                db.execute("SET enable_external_access = false; SET lock_configuration = true")
                 table = _answer(db, sql, limits)
+            except duckdb.OutOfMemoryException:
+                raise QueryError(f"it needs more memory than {limits.memory}") from None
             except (duckdb.Error, OSError):  # a file was merged meanwhile, or all are away
                 continue
         whole = table.num_rows <= limits.rows
@@ -90,15 +97,14 @@ async def ask(place: Place, reader: LakeReader, sql: str, limits: Limits = LIMIT
     raise LakeError("files of the lake cannot be read")
 
 
-def _prepare(
+def _branches(
     db: duckdb.DuckDBPyConnection,
     place: Place,
     manifest: Manifest,
     tail: Sequence[tuple[pyarrow.Table, Properties]],
-    sql: str,
     limits: Limits,
-) -> None:
-    """Make the view for ``sql``, and let nothing else be opened."""
+) -> list[Branch]:
+    """Return where events are, having said what may be taken and opened."""
     settings: dict[str, bool | str | Sequence[str]] = {
         "TimeZone": "UTC",
         "memory_limit": limits.memory,
@@ -115,18 +121,17 @@ def _prepare(
     for number, properties in enumerate(manifest.properties):
         files = [place.address(each.name) for each in manifest.files if each.properties == number]
         source = f"read_parquet({literal(files)}, hive_types = {{'day': DATE, 'game': VARCHAR}})"
-        branches.append((source, "day", properties))
+        branches.append(Branch(source, "day", properties))
     for number, (table, properties) in enumerate(tail):
         db.register(f"tail_{number}", table)
-        branches.append((f"tail_{number}", _DAY, properties))
+        branches.append(Branch(f"tail_{number}", _DAY, properties))
     if not branches:
         db.register("tail_0", pyarrow.schema(COMMON.items()).empty_table())
-        branches.append(("tail_0", _DAY, {}))
-    db.execute(f"CREATE VIEW events AS {_view(branches, sql)}")
-    db.execute("SET enable_external_access = false; SET lock_configuration = true")
+        branches.append(Branch("tail_0", _DAY, {}))
+    return branches
 
 
-def _view(branches: Sequence[tuple[str, str, Properties]], sql: str) -> str:
+def _view(branches: Sequence[Branch], sql: str) -> str:
     """Return the SQL of all events, given what to select from, and the day and properties there.
 
     ``sql`` is what will be asked of it.

@@ -177,17 +177,19 @@ class Tools:
 
         If there is a lake, its view `events` has properties of customdata as columns (p_level).
         """
+        listed = {
+            name: {"columns": each.columns.split(), "meaning": each.meaning}
+            for name, each in RELATIONS.items()
+        }
         content: dict[str, Any] = {
             "dialect": self._asker.engine,
-            "relations": {
-                name: {"columns": each.columns.split(), "meaning": each.meaning}
-                for name, each in RELATIONS.items()
-            },
+            "relations": listed,
             "limits": msgspec.to_builtins(self._asker.limits),
         }
         if self._asker.lake_url is not None:
             found = _plain(await self._asker.ask_lake("SELECT * FROM events LIMIT 0"))
-            relations = {"events": {"columns": found["columns"], "meaning": _OF_LAKE}}
+            views = {name: each for name, each in listed.items() if name.startswith("v_")}
+            relations = {"events": {"columns": found["columns"], "meaning": _OF_LAKE}, **views}
             content["lake"] = {"dialect": "DuckDB", "relations": relations}
         return content
 

@@ -164,18 +164,24 @@ async def events_of(
             None if run is None else run_key(bytes.fromhex(run), game, user)
             for _, _, game, user, *_, run, _ in piece.rows
         ]
-        await _know(sources.reading, runs, known)
+        await know_programs(sources.reading, runs, known)
         for run, (*row, _, lifted) in zip(runs, piece.rows, strict=True):
             platform, version = _NOBODY if run is None else known[run]
             yield Event(*[*row, platform, version, lifted])
 
 
-async def _know(
+async def know_programs(
     reading: Transaction,
     runs: Iterable[bytes | None],
     known: dict[bytes, tuple[str | None, str | None]],
 ) -> None:
-    """Have ``known`` say of each run the platform and version of its program."""
+    """Have ``known`` say of each run the platform and version of its program, if it is known.
+
+    Of ``MAX_RUNS`` it is, the last ones, and of all in ``runs``.
+
+    Raises:
+        SinkUnavailable: the store cannot be read now.
+    """
     new = [*{run for run in runs if run is not None and run not in known}]
     if len(known) + len(new) > MAX_RUNS:
         known.clear()
