@@ -54,7 +54,7 @@ simulate: $(VENV)/.dev ## run seeded simulations of faults (SEEDS=5000)
 crash: $(VENV)/.dev ## kill the real server again and again, move and remove its files, and count (ARGS="--rounds 200 --hands 100")
 	@$(BIN)/python -m tests.campaigns.crash $(ARGS)
 
-lake: $(VENV)/.dev ## kill what writes the lake a thousand times, and count (ARGS="--kills 1000 --seed 7")
+lake: $(VENV)/.dev ## kill what writes the lake a thousand times, and count (ARGS="--kills 1000 --seed 7", "--cost 600000" to measure)
 	@$(BIN)/python -m tests.campaigns.lake $(ARGS)
 
 phones: $(VENV)/.dev ## kill phones, their network and the server, and have SQL judge (ARGS="--client python --scene sqlite --lives 500", "--mutants")
