@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.build import rules_for
@@ -10,6 +10,7 @@ from playsmart_gateway.cli.common import development_secret_file
 from playsmart_gateway.config import Config, without_password
 from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.dialects.teak.section import Teak
+from playsmart_gateway.errors import Detail
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +21,19 @@ SHOWN = 5
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not to listen
 
 
-def welcome(config: Config, port: int, *, made: bool, is_at_home: bool) -> str:
+def welcome(
+    config: Config,
+    port: int,
+    not_ready: Sequence[Detail] = (),
+    *,
+    made: bool,
+    is_at_home: bool,
+) -> str:
     """Return what tells a developer where things are, with requests to paste elsewhere.
 
-    ``port`` is the one that the gateway listens at, whatever is configured; ``made`` whether the
-    secret is a new one. The examples are there only if it ``is_at_home``, on loopback.
+    ``port`` is the one that the gateway listens at, whatever is configured, and ``not_ready`` why
+    it cannot store yet; ``made`` whether the secret is a new one. The examples are there only if it
+    ``is_at_home``, on loopback.
     """
     from playsmart_gateway.dialects.playsmart.openapi import GAME, PLAYER  # all of the examples
 
@@ -35,13 +44,16 @@ def welcome(config: Config, port: int, *, made: bool, is_at_home: bool) -> str:
         '"customdata": {"level": 5, "score": 4800}}]}'
     )
     database = without_password(config.storage.database_url).removeprefix("sqlite:///")
+    reasons = "; ".join(f"{each.path}: {each.message}" for each in not_ready)
+    not_yet = f"\nIt is not ready yet ({reasons}): see {url}/readyz\n" if reasons else ""
     demo = f", or play: {url}/demo" if is_at_home else ""
     return f"""
 Development mode. The secret is {"new, random and" if made else "the one"} kept in
 {development_secret_file(config)} (mode 0600).
 Events go to {database}, relation "events".
-
-Watch requests as they come: {url}/inspector, and what they add up to: {url}/dashboard
+{not_yet}
+How it is: {url}/, requests as they come: {url}/inspector,
+and what they add up to: {url}/dashboard
 
 Paste this into another terminal:
 
@@ -54,7 +66,9 @@ Or try everything in a browser: {url}/docs{demo}
 {"" if config.of(Lynes).auth else _HOW_TO_KEEP_LYNES_APART.format(url=url)}"""
 
 
-def announce(config: Config, port: int, *, made: bool, is_at_home: bool) -> None:
+def announce(
+    config: Config, port: int, not_ready: Sequence[Detail], *, made: bool, is_at_home: bool
+) -> None:
     """Print the welcome; where the log is JSON, log one record without a token in its place.
 
     Who has the log in JSON gives it to a program, which would take each of these lines for one.
@@ -62,7 +76,7 @@ def announce(config: Config, port: int, *, made: bool, is_at_home: bool) -> None
     if config.log.format == "json":
         logger.info("development mode: all there is to try is at %s/docs", url_of(config, port))
         return
-    print(welcome(config, port, made=made, is_at_home=is_at_home), flush=True)  # noqa: T201 - it is
+    print(welcome(config, port, not_ready, made=made, is_at_home=is_at_home), flush=True)  # noqa: T201 - it is
     # for who started it; the log may go elsewhere
 
 

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import FrameType
 
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from playsmart_gateway.app import Application
 from playsmart_gateway.config import Config
+from playsmart_gateway.errors import Detail
 from playsmart_gateway.gateway import Gateway
 from playsmart_gateway.http.arrivals import Gate
 from playsmart_gateway.http.request_frame import Attempt
@@ -59,19 +60,20 @@ OTHER_FILES = 256
 """Open files beside connections: journal, store, files for logs, connections to engines."""
 
 
-OnListening = Callable[[int], None]
-"""Is told the port, once, when whoever asks there is answered."""
+OnListening = Callable[[int, Sequence[Detail]], None]
+"""Is told the port, once, when whoever asks there is answered, and why it is not ready if it is not
+yet: a store that is away keeps no gateway from listening."""
 
 
-def nobody_told(_: int) -> None:
+def nobody_told(_: int, __: Sequence[Detail]) -> None:
     """Tell nobody."""
 
 
 class Server(uvicorn.Server):
     """Adds the sweep of ``slots``, and treats any second signal as "at once".
 
-    ``on_signal`` is told of each signal, and whether it is not the first. A ``worker`` listens
-    to no port: its supervisor sends it connections.
+    ``on_signal`` is told of each signal, and whether it is not the first, ``on_listening`` once of
+    the port. A ``worker`` listens to no port: its supervisor sends it connections.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Server(uvicorn.Server):
         slots: Slots,
         *,
         on_signal: Callable[[bool], None],
-        on_listening: OnListening = nobody_told,
+        on_listening: Callable[[int], None] = lambda _: None,
         worker: Peer | None = None,
     ) -> None:
         super().__init__(config)
@@ -236,7 +238,7 @@ def serve(app: Application, config: Config, on_listening: OnListening = nobody_t
         ),
         gateway.slots,
         on_signal=on_signal,
-        on_listening=on_listening,
+        on_listening=lambda port: on_listening(port, gateway.not_ready_because()),
         worker=gateway.worker,
     )
 

@@ -27,7 +27,7 @@ from typing import Protocol
 
 import msgspec
 
-from playsmart_gateway import output
+from playsmart_gateway import metrics, output
 from playsmart_gateway.app import Application, limited_keys
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, GatewayError, explained, where
@@ -231,7 +231,9 @@ class _Supervisor:
                 self._start(life, now)
         if self._lives[0].has_served and self._stopping_since is None:
             if self._on_listening is not None:
-                self._on_listening(self._address[1])
+                hung = self._scoreboard.read(0)
+                reasons = metrics.decode(hung.content).not_ready if hung else []
+                self._on_listening(self._address[1], reasons)
                 self._on_listening = None
             for life in self._lives:
                 if life.pid is None and life.due_at is None:

@@ -111,6 +111,7 @@ def test_it_advises_keys_for_lynes_until_they_are_apart(
     settings = {"LYNES__AUTH__AUDIENCE": "lynes"} if is_apart else {}
     running = start_gateway("--dev", secret=None, **settings)
     running.told("/demo\n")
+    running.told(f"http://127.0.0.1:{running.port}/, requests")
     assert running.stop() == 0
     assert ("[lynes.auth]" in running.log) is not is_apart
 
@@ -159,13 +160,17 @@ def test_who_has_no_room_on_the_disk_says_so_and_prints_nothing_else(tmp_path: P
     refused(ended, 1, "error: ")
 
 
-def test_a_database_that_somebody_locks_keeps_nobody_from_trying(
-    start_gateway: StartGateway, tmp_path: Path
+@WORKERS
+def test_a_database_that_somebody_locks_is_told_and_keeps_nobody_from_trying(
+    start_gateway: StartGateway, tmp_path: Path, workers: str
 ) -> None:
-    assert start_gateway("--dev", secret=None).stop() == 0
+    running = start_gateway("--dev", secret=None)
+    running.told("secret = ")
+    assert "not ready" not in running.log
+    assert running.stop() == 0
     with locked(tmp_path / "data" / "playsmart.db"):
-        running = start_gateway("--dev", secret=None)
-        running.told(BANNER)  # it listens, and what is sent waits in the journal
+        running = start_gateway("--dev", "--workers", workers, secret=None)
+        running.told("It is not ready yet (store: database is locked): see http://127.0.0.1:")
         running.secret = secret_file(tmp_path).read_text().strip()
         assert running.post(make_upload("ada"), sub="ada").status_code == 202
         assert running.client.get("/readyz").status_code == 503
