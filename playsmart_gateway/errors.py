@@ -55,7 +55,7 @@ class Detail(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """Both, as one line has it."""
-        return f"{self.path} {self.message}".strip()
+        return f"{self.path} {self.message}" if self.path else self.message
 
 
 class GatewayError(Exception):

@@ -213,6 +213,7 @@ class Gateway:
         self.known_players.forget(user_id)
         self.verifier.forget_subject(user_id)
         self.inspector.forget(user_id)
+        self.answered.forget(user_id)
 
     async def refresh(self) -> None:
         """Have the siblings, if there are any, say how things stand before ``report`` is called."""

@@ -2,8 +2,11 @@
 
 import json
 from http import HTTPStatus
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from playsmart_gateway.errors import (
     Closing,
@@ -59,6 +62,20 @@ def test_details_are_a_list_of_path_and_message() -> None:
             "details": [{"path": "events.0.type", "message": "is required"}],
         }
     }
+
+
+@given(st.text(), st.lists(st.tuples(st.text(), st.text()), max_size=3), st.booleans())
+def test_a_body_is_laid_out_as_the_library_does(
+    message: str, details: list[tuple[str, str]], says_whether: bool
+) -> None:
+    error: dict[str, Any] = {"code": "BAD_REQUEST", "message": message}
+    if details:
+        error["details"] = [{"path": path, "message": text} for path, text in details]
+    if says_whether:
+        error["retryable"] = False
+    told = [Detail(*each) for each in details]
+    body = error_body(400, message, told, says_whether_to_retry=says_whether)
+    assert body == json.dumps({"error": error}).encode()
 
 
 @pytest.mark.parametrize(("count", "told"), [(MAX_DETAILS, MAX_DETAILS), (MAX_DETAILS + 1, 21)])

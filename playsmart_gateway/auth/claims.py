@@ -44,7 +44,8 @@ def listed(value: object) -> list[object]:
 
 def printed(seconds: float) -> str:
     """Return a time as people write it, in UTC and cut off behind the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    year, month, day, hour, minute, second = time.gmtime(seconds)[:6]
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
 
 
 @lru_cache(maxsize=256)

@@ -261,10 +261,10 @@ class TokenVerifier:
             raise self._invalid("claims", "must have exp, and may have nbf, as numbers of seconds")
         # Last, as time is the answer only if nothing else is wrong with the token.
         if now >= expires_at + self._leeway_seconds:
-            explanation = _of_token(f"expired at {printed(expires_at)}", "exp")
+            explanation = _of_time("exp", "expired at", expires_at)
             raise Unauthenticated("token_expired", cause="expired", explanation=explanation)
         if now < not_before - self._leeway_seconds:
-            explanation = _of_token(f"is not valid before {printed(not_before)}", "nbf")
+            explanation = _of_time("nbf", "is not valid before", not_before)
             raise Unauthenticated(
                 "token_not_yet_valid", cause="not_yet_valid", explanation=explanation
             )
@@ -283,8 +283,14 @@ class TokenVerifier:
         self._cache.forget([subject])
 
 
+@lru_cache(maxsize=64)
 def _of_token(explanation: str, claim: str) -> Detail | None:
     return Detail(f"token.{claim}" if claim else "token", explanation) if explanation else None
+
+
+@lru_cache(maxsize=256)  # nobody has many that a key of ours has signed
+def _of_time(claim: str, what: str, seconds: float) -> Detail | None:
+    return _of_token(f"{what} {printed(seconds)}", claim)
 
 
 def open_verifier(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from playsmart_gateway.events.batch import Batch
+from playsmart_gateway.logs import shown
 
 MAX_TAKEN = 16_384
 MAX_REFUSED = 1_024
@@ -75,6 +76,12 @@ class Answered:
     def refused(self, request_id: bytes, status: int, reason: str, told: str = "") -> None:
         """Take note of a request that was refused."""
         self._refused.append((request_id, status, reason, told, self._clock()))
+
+    def forget(self, user_id: str) -> None:
+        """Tell no more of refusals in which a player was named than that there were some."""
+        name = shown(user_id)
+        kept = [(*each[:3], "" if name in each[3] else each[3], each[4]) for each in self._refused]
+        self._refused = deque(kept, MAX_REFUSED)
 
     def find(self, request_id: bytes) -> Iterator[Remembered]:
         """Yield the answers to the requests of that id: a client may use one again."""

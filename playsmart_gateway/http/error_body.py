@@ -7,7 +7,8 @@ The gateway's error body is that of every path that is not a neighbour's: ``{"er
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from functools import lru_cache
+from typing import NamedTuple, Self
 
 from playsmart_gateway.errors import Detail, Refused, UnsupportedEncoding
 
@@ -70,6 +71,9 @@ RETRYABLE = {400: False, 408: True, 413: False, 429: True, 503: True}
 """Whether the same request may be taken later, by status; of others that depends."""
 
 
+_text = json.encoder.encode_basestring_ascii
+
+
 def error_body(
     status: int,
     message: str,
@@ -81,25 +85,34 @@ def error_body(
 
     ``retryable`` is only there for who asked for it, as the contract shows bodies without it.
     """
-    error: dict[str, Any] = {"code": CODES[status], "message": message}
+    # As ``json.dumps`` lays it out, which would take a third of the time of a refused request.
+    error = f'{{"error": {{"code": "{CODES[status]}", "message": {_text(message)}'
     if details:
-        shown = [{"path": each.path, "message": each.message} for each in details[:MAX_DETAILS]]
+        shown = list(details[:MAX_DETAILS])
         if more := len(details) - len(shown):
-            shown.append({"path": "", "message": f"and {more} more"})
-        error["details"] = shown
+            shown.append(Detail("", f"and {more} more"))
+        told = [f'{{"path": {_text(e.path)}, "message": {_text(e.message)}}}' for e in shown]
+        error += f', "details": [{", ".join(told)}]'
     if says_whether_to_retry and status in RETRYABLE:
-        error["retryable"] = RETRYABLE[status]
-    return json.dumps({"error": error}).encode()
+        error += f', "retryable": {"true" if RETRYABLE[status] else "false"}'
+    return f"{error}}}}}".encode()
 
 
 def envelope(refusal: Refused, *, says_whether_to_retry: bool = False) -> Said:
     """Say what ``refusal`` says in the gateway's own words."""
     status, message, details = refusal.status, refusal.message, refusal.details
-    if refusal.explanation is not None:
-        details = (*details, refusal.explanation)
+    if not details:
+        return _brief(status, message, refusal.explanation, says_whether_to_retry)
     problems = Problems(CODES[status], message, details[:MAX_PROBLEMS])
     body = error_body(status, message, details, says_whether_to_retry=says_whether_to_retry)
     return Said(body, problems)
+
+
+@lru_cache(maxsize=256)  # a flood of refusals is of a few that are the same
+def _brief(status: int, message: str, explanation: Detail | None, says_whether: bool) -> Said:
+    details = () if explanation is None else (explanation,)
+    body = error_body(status, message, details, says_whether_to_retry=says_whether)
+    return Said(body, Problems(CODES[status], message, details))
 
 
 def error_headers(refusal: Refused) -> list[tuple[bytes, bytes]]:

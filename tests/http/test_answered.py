@@ -13,6 +13,15 @@ def batch(sequence: int, journal: str = JOURNAL) -> Batch:
     return Batch(PLAYSMART, "com.example.game", "p-1", 1, b"[]", journal, sequence)
 
 
+def test_a_player_who_is_erased_is_named_in_no_refusal_any_more() -> None:
+    answered = Answered(FakeClock(7.0))
+    answered.refused(b"r-1", 403, "forbidden:user", "the token is of da%20vid")
+    answered.refused(b"r-2", 403, "forbidden:user", "the token is of zoe")
+    answered.forget("da vid")
+    assert list(answered.find(b"r-1")) == [Remembered(403, reason="forbidden:user", at=7.0)]
+    assert [each.told for each in answered.find(b"r-2")] == ["the token is of zoe"]
+
+
 def test_what_became_of_a_request_is_found_by_its_id_which_may_be_used_again() -> None:
     answered = Answered(FakeClock(7.0))
     answered.refused(b"r-1", 503, "buffer_full")

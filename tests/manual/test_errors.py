@@ -81,7 +81,7 @@ def read_messages() -> dict[str, set[str]]:
     ) - {limited}
     explanations = {limited} | (
         said(["auth/tokens.py"], ["_invalid"], 1)
-        | said(["auth/tokens.py"], ["_of_token"])
+        | {f"{text} {HOLE}" for text in said(["auth/tokens.py"], ["_of_time"], 1)}
         | said(["errors.py", "pipeline/allowance.py", "serve"], ["Detail"], 1)
     )
     teak = (

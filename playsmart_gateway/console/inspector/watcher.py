@@ -14,6 +14,7 @@ import msgspec
 
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.http.error_body import NO_PROBLEMS, Problems
+from playsmart_gateway.logs import shown
 
 MAX_SHOWN_BYTES = 131_072
 """Of larger batches and bodies only the size is told."""
@@ -102,8 +103,10 @@ class Seen(msgspec.Struct):
         """
         if self.batch is not None and user_id in (self.batch.user_id, self.batch.game_id):
             return True
+        if shown(user_id) in self.told:
+            return True
         text = user_id.encode("utf-8", "replace")
-        plain = [self.rows or b"", self.answer, self.request_id, self.told.encode()]
+        plain = [self.rows or b"", self.answer, self.request_id]
         plain += [self.path.encode("utf-8", "replace"), self.problems.message.encode()]
         for detail in self.problems.details:
             plain += [detail.path.encode(), detail.message.encode("utf-8", "replace")]
