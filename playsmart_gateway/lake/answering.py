@@ -1,7 +1,7 @@
 """Answers questions of games from the files of the lake, in the process of a question.
 
-They are asked in the words in which the store is: see ``questions.sources``. What a report adds up
-of an event, and when it was, is as it was when it was written: the store may know better since.
+They are asked in the words in which the store is: see ``questions.sources``. When an event was is
+as it was known when it was written: the store may know better since.
 """
 
 import contextlib
@@ -26,13 +26,14 @@ EVENTS_PER_PIECE = 250_000
 ROWS_PER_TAKE = 5_000
 MEMORY = "512MB"
 THREADS = 2
-_TIME = "strftime(make_timestamp(epoch_us({})), '%Y-%m-%dT%H:%M:%S.%fZ')"
+_TIME = "strftime(make_timestamp({}), '%Y-%m-%dT%H:%M:%S.%fZ')"
 _VIEW = f"""
     SELECT event_id, source, game_id, user_id, type, custom_event_name, customdata, run,
-           {_TIME.format("received_at")} AS received_at,
-           {_TIME.format("coalesce(adjusted_at, occurred_at)")} AS adjusted_at
+           {_TIME.format("epoch_us(received_at)")} AS received_at,
+           {_TIME.format("epoch_us(coalesce(adjusted_at, occurred_at))")} AS adjusted_at,
+           epoch_us(received_at) AS received_us
 """
-_UPTO = "SELECT max(received_at) FROM events WHERE event_id <= $1"
+_UPTO = f"SELECT {_TIME.format('max(received_us)')} FROM events WHERE event_id <= $1"  # noqa: S608
 
 
 class Files:
@@ -50,7 +51,7 @@ class Files:
             db.register_filesystem(file_system(place))
 
     def pieces(self, query: Query, wanted: Wanted) -> Iterator[Piece]:
-        """Yield what there is, day by day.
+        """Yield what there is, by whole days: ids rise with them.
 
         Raises:
             LakeError: a file cannot be read.
@@ -62,13 +63,19 @@ class Files:
             if days[0] <= each.day <= days[1] and wanted.game in (None, each.game_id)
         ]
         by_day = groupby(sorted(files, key=lambda each: each.day), key=lambda each: each.day)
+        some: list[File] = []
         try:
             for _, of_day in by_day:
-                yield from self._of_day(list(of_day), query, wanted)
+                some += of_day
+                if sum(each.events for each in some) >= EVENTS_PER_PIECE:
+                    yield from self._of_days(some, query, wanted)
+                    some = []
+            if some:
+                yield from self._of_days(some, query, wanted)
         except (duckdb.Error, OSError) as error:
             raise LakeError("files of the lake cannot be read") from error
 
-    def _of_day(self, files: Sequence[File], query: Query, wanted: Wanted) -> Iterator[Piece]:
+    def _of_days(self, files: Sequence[File], query: Query, wanted: Wanted) -> Iterator[Piece]:
         after, end = min(each.first for each in files) - 1, max(each.last for each in files)
         count = 1 + sum(each.events for each in files) // EVENTS_PER_PIECE
         for number in range(1, count + 1):
@@ -96,9 +103,9 @@ class Files:
             )
             said = f"CAST(json_object({lifted}) AS VARCHAR)" if lifted else "NULL"
             branches.append(f"{_VIEW}, {said} AS lifted FROM read_parquet({addresses})")
-        when = f"received_at >= {literal(wanted.first)}"
+        when = f"received_us >= epoch_us(TIMESTAMP {literal(wanted.first[:-1])})"
         if wanted.last is not None:
-            when += f" AND received_at < {literal(wanted.last)}"
+            when += f" AND received_us < epoch_us(TIMESTAMP {literal(wanted.last[:-1])})"
         union = " UNION ALL ".join(branches)
         self._db.execute(
             f"CREATE OR REPLACE TEMP VIEW events AS SELECT * FROM ({union}) WHERE {when}"  # noqa: S608

@@ -1,13 +1,18 @@
 """Funnels, and who comes back to an event: against all ways there are, tried one by one."""
 
+import time
 from datetime import timedelta
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playsmart_gateway.errors import ConfigError
+from playsmart_gateway.questions import funnel
 from playsmart_gateway.questions.answers import FunnelAnswer, ReturnAnswer
 from playsmart_gateway.questions.asked import MAX_STEPS, Asked
 from playsmart_gateway.questions.funnel import walk
@@ -80,6 +85,54 @@ async def test_a_funnel_counts_players_in_the_order_of_its_steps(database_url: s
     assert (found.complete, found.looked_at) == (True, 15)
     everywhere = await ask(database_url, **{**asked, "game": None})
     assert [step.players for step in everywhere.steps] == [6, 5, 3]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"type": "funnel", "steps": [{"type": "AppOpen"}, {"type": "IAPPurchase"}]},
+        {"type": "return", "where": {"platform": "ios"}},
+        {"type": "values", "property": "level"},
+        {"type": "names"},
+    ],
+    ids=lambda asked: str(asked["type"]),
+)
+async def test_what_there_is_no_time_for_is_left_out_and_told_of(
+    database_url: str, asked: dict[str, Any]
+) -> None:
+    async with open_store(database_url) as sink:
+        await sink.write([batch(1, "ada", MONDAY)])
+    question = msgspec.convert({**asked, "first": "2026-03-02", "last": "2026-03-02"}, Asked)
+    found = await answer(Question(database_url, question, seconds=-time.monotonic()))
+    assert (found.complete, found.looked_at, found.counted_up_to) == (False, 0, None)
+
+
+@pytest.mark.parametrize("bound", ["MAX_SEEN", "MAX_PLAYERS"])
+async def test_what_there_is_no_room_for_is_left_out_and_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/events.db"
+    async with open_store(url) as sink:
+        await sink.write([batch(n, f"p{n}", MONDAY, row(), row("IAPPurchase")) for n in range(9)])
+    monkeypatch.setattr(funnel, bound, 4)
+    found = await ask(
+        url, type="funnel", first="2026-03-02", last="2026-03-02",
+        steps=[{"type": "AppOpen"}, {"type": "IAPPurchase"}],
+    )  # fmt: skip
+    assert not found.complete
+    assert found.steps[0].players == (2 if bound == "MAX_SEEN" else 4)
+
+
+async def test_names_are_counted_of_all_or_refused(database_url: str) -> None:
+    async with open_store(database_url) as sink:
+        await sink.write([batch(1, "ada", MONDAY, row(), row("Custom", "boss"), row())])
+    asked = {"type": "names", "first": "2026-03-02", "last": "2026-03-02"}
+    found = await ask(database_url, **asked)
+    assert [(each.type, each.name, each.events) for each in found.names] == [
+        ("AppOpen", None, 2), ("Custom", "boss", 1),
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="counted of all"):
+        await ask(database_url, **asked, where={"platform": "ios"})
 
 
 async def test_by_when_it_happened_what_came_late_is_in_the_funnel(database_url: str) -> None:

@@ -58,5 +58,5 @@ export async function question(wanted) {
 
 export function counted(answer) {
   const upto = answer.counted_up_to ? `Counted up to what was received at ${answer.counted_up_to.slice(0, 19).replace("T", " ")} UTC` : "Nothing is counted yet";
-  return `${upto}${answer.looked_at ? `, ${full(answer.looked_at)} events one by one` : ""}${answer.from_lake ? "; from the lake, and what is stored behind it" : ""}.${answer.complete ? "" : " There are more: time ended first. Ask for a shorter time."}`;
+  return `${upto}${answer.looked_at ? `, ${full(answer.looked_at)} events one by one` : ""}${answer.from_lake ? "; from the lake, and what is stored behind it" : ""}.${answer.complete ? "" : " There are more: time or room ended first. Ask for a shorter time."}`;
 }
