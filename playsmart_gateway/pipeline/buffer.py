@@ -68,13 +68,10 @@ class Buffer:
 
     def reserve(self, events: int, size: int) -> bool:
         """Keep room until ``release`` or ``put_reserved``; False if there is not enough of it."""
-        reserved_events = self._reserved_events + events
-        reserved_bytes = self._reserved_bytes + size
-        if self.events + reserved_events > self.max_events:
+        if not self.has_room(events, size):
             return False
-        if self.bytes + reserved_bytes > self.max_bytes:
-            return False
-        self._reserved_events, self._reserved_bytes = reserved_events, reserved_bytes
+        self._reserved_events += events
+        self._reserved_bytes += size
         return True
 
     def release(self, events: int, size: int) -> None:

@@ -210,20 +210,42 @@ class RingAgainstAList(RuleBasedStateMachine):
         super().__init__()
         self.buffer = make_buffer(max_events=50, max_bytes=20_000)
         self.model: list[Batch] = []
+        self.reserved: list[Batch] = []
         self.sequence = 0
 
     @rule(count=st.integers(1, 20), pad=st.integers(0, 3_000))
     def put_if_there_is_room(self, count: int, pad: int) -> None:
         self.sequence += 1
         batch = make_batch(self.sequence, count, pad=pad)
-        fits = (
-            sum(each.count for each in self.model) + count <= 50
-            and sum(each.size for each in self.model) + batch.size <= 20_000
-        )
+        fits = self.fits(batch)
         assert self.buffer.has_room(count, batch.size) == fits
         if fits:
             self.buffer.put(batch)
             self.model.append(batch)
+
+    @rule(count=st.integers(1, 20), pad=st.integers(0, 3_000))
+    def reserve(self, count: int, pad: int) -> None:
+        batch = make_batch(0, count, pad=pad)
+        fits = self.fits(batch)
+        assert self.buffer.reserve(count, batch.size) == fits
+        if fits:
+            self.reserved.append(batch)
+
+    @precondition(lambda self: self.reserved)
+    @rule(is_put=st.booleans())
+    def use_what_is_reserved(self, is_put: bool) -> None:
+        batch = self.reserved.pop(0)
+        if is_put:
+            self.sequence += 1
+            batch.sequence = self.sequence
+            self.buffer.put_reserved(batch, batch.size)
+            self.model.append(batch)
+        else:
+            self.buffer.release(batch.count, batch.size)
+
+    def fits(self, batch: Batch) -> bool:
+        held = [*self.model, *self.reserved, batch]
+        return sum(each.count for each in held) <= 50 and sum(each.size for each in held) <= 20_000
 
     @precondition(lambda self: self.model)
     @rule(max_events=st.integers(1, 60), max_bytes=st.integers(1, 30_000))
@@ -236,6 +258,15 @@ class RingAgainstAList(RuleBasedStateMachine):
             assert sum(each.size for each in head) <= max_bytes
         self.buffer.drop(len(head))
         del self.model[: len(head)]
+
+    @precondition(lambda self: self.model)
+    @rule(looks=st.booleans(), share=st.floats(0, 1))
+    def let_go_of_some(self, looks: bool, share: float) -> None:
+        if looks:
+            self.buffer.head(1_000, 1_000_000)
+        count = round(share * len(self.model))
+        self.buffer.drop(count)
+        del self.model[:count]
 
     @invariant()
     def sums_agree(self) -> None:
