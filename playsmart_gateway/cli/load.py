@@ -107,6 +107,12 @@ MAX_PLAYERS = 10_000_000
     help="So many processes send together, and share the connections: to outrun the gateway.",
 )
 @click.option(
+    "--beside-bare",
+    is_flag=True,
+    help="First send the same to a bare route for three seconds: what this machine can do at all, "
+    "with the ratio to it and the usual one.",
+)
+@click.option(
     "--json",
     "json_file",
     is_flag=False,
@@ -162,6 +168,7 @@ def load_command(
     retries: float | None,
     profile: str | None,
     processes: int,
+    beside_bare: bool,
     json_file: str | None,
     html_file: Path | None,
     database: str | None,
@@ -216,12 +223,16 @@ def load_command(
         insecure=insecure,
     )
     options.check()
+    if beside_bare and rate is not None and profile != Profile.RAMP:
+        text = "it is about what can be answered at most"
+        raise click.UsageError(f"--beside-bare goes without --rate, or with a ramp: {text}.")
     options.tls()  # a file that is none is told before anything else is asked of anybody
     token_for = minter(config_path) if token is None else always(token)
     baseline = Baseline.take(database) if database is not None else None
     allow_open_files(connections)
 
-    run = send_as_told(Job(options, what, token_for), workload, processes)
+    job = Job(options, what, token_for)
+    run = send_as_told(job, workload, processes, beside_bare=beside_bare)
     report = run.report
     if baseline is not None and not report.lost_processes:
         try:

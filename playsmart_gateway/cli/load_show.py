@@ -31,30 +31,43 @@ from playsmart_gateway.load import (
     table,
     verify,
 )
+from playsmart_gateway.load.bare import SECONDS as BARE_SECONDS
+from playsmart_gateway.load.bare import bare_server, beside
 from playsmart_gateway.load.html import page
 
 
-def send_as_told(job: Job, workload: Workload, processes: int) -> Run:
+def send_as_told(job: Job, workload: Workload, processes: int, *, beside_bare: bool) -> Run:
     """Run the load on a loop of its own. The first Ctrl-C ends it early, the second at once."""
 
-    async def send() -> Run:
+    async def bare(stop: asyncio.Event, bar: Bar) -> Report:
+        async with bare_server() as url:
+            options = msgspec.structs.replace(
+                job.options, url=url, duration_seconds=BARE_SECONDS, requests=None, rate=None,
+                profile=None, ca=None, insecure=False,
+            )  # fmt: skip
+            return (await send(job._replace(options=options), "bare route", stop, bar)).report
+
+    async def send(job: Job, name: str, stop: asyncio.Event, bar: Bar) -> Run:
+        task = bar.add_task(name, total=1.0, rate=0.0, p99=0.0)
+
+        def show(at: Progress) -> None:
+            rate, p99 = at.requests_per_second, at.p99_seconds * 1e3
+            bar.update(task, completed=at.done, rate=rate, p99=p99, refresh=True)
+
+        if processes == 1:
+            return await run_load(job.options, workload, job.token_for, stop=stop, on_progress=show)
+        return await run_processes(
+            job, processes, stop=stop, on_progress=show, say=lambda text: say(text, err=True)
+        )
+
+    async def both() -> Run:
         with _interruptible() as stop, _bar(_RATES) as bar:
-            task = bar.add_task("sending", total=1.0, rate=0.0, p99=0.0)
-
-            def show(at: Progress) -> None:
-                rate, p99 = at.requests_per_second, at.p99_seconds * 1e3
-                bar.update(task, completed=at.done, rate=rate, p99=p99, refresh=True)
-
-            if processes == 1:
-                return await run_load(
-                    job.options, workload, job.token_for, stop=stop, on_progress=show
-                )
-            return await run_processes(
-                job, processes, stop=stop, on_progress=show, say=lambda text: say(text, err=True)
-            )
+            first = await bare(stop, bar) if beside_bare else None
+            run = await send(job, "sending", stop, bar)
+            return run if first is None else Run(beside(run.report, first), run.lanes)
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(send())
+        return runner.run(both())
 
 
 _RATES = "{task.fields[rate]:,.0f} req/s  p99 {task.fields[p99]:,.1f} ms"

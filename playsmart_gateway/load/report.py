@@ -65,6 +65,19 @@ class Broke(msgspec.Struct, frozen=True):
     why: str
 
 
+class Bare(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bare route on this machine did with the same requests, milliseconds for ``p99``.
+
+    ``ratio`` is the gateway's requests a second (of a ramp: what it held) to those of the bare
+    route, ``usual`` what ``manual/performance.md`` has for as many events a request.
+    """
+
+    requests_per_second: float
+    p99: float
+    ratio: float
+    usual: float
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one run; its field names are those of ``--json``.
 
@@ -95,6 +108,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     timeline_seconds: int = 1
     timeline: list[Moment] = []
     broke: Broke | None = None
+    bare: Bare | None = None
 
 
 class _ErrorBody(msgspec.Struct):
@@ -192,6 +206,13 @@ def rows(report: Report) -> list[tuple[str, str]]:
         ]
     elif report.profile == Profile.RAMP:
         found.append(("broke", "not in that time"))
+    if report.bare is not None:
+        bare = report.bare
+        found += [
+            ("bare route, requests/s", f"{bare.requests_per_second:,.0f}"),
+            ("gateway, of the bare route", f"{bare.ratio:.2f}"),
+            ("  usual", f"{bare.usual:.2f}"),
+        ]
     return found if report.verify is None else found + _verify_rows(report.verify)
 
 

