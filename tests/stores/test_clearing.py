@@ -160,7 +160,9 @@ async def test_made_up_players_go_from_other_games_and_from_who_played_there(
             [batch(n, user, MONDAY, *PLAYED) for n, user in enumerate((OTHER, MADE), 1)]
         )
         await count_all(store)
-        await store.clear(TRACES)
+        counted = await store.clear(TRACES, dry_run=True)
+        cleared = await store.clear(TRACES)
+        assert {name: cleared.get(name, 0) for name in counted} == counted
         found = await tables(database_url)
         assert {each[1] for each in found["player_days"]} == {OTHER}
         assert [each[2:] for each in found["days"]] == [(1, 1, 0, 0)] * 2

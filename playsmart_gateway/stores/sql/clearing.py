@@ -23,7 +23,11 @@ from playsmart_gateway.stores.sql.erasure import (
     count_erasure,
     last_batch,
 )
-from playsmart_gateway.stores.sql.sums_clearing import clear_sums
+from playsmart_gateway.stores.sql.sums_clearing import (
+    SUMS_OF_PLAYERS,
+    SUMS_OF_THE_GAME,
+    clear_sums,
+)
 
 EVENTS_IN_A_STEP = 5_000
 BATCHES_IN_A_STEP = 500
@@ -73,6 +77,7 @@ _CORRECTIONS = f"""
 """  # noqa: S608 - built from our own constants
 _REASON = "earned in a game that was cleared away"
 _LETTERS = f"DELETE FROM dead_letters WHERE {_OURS} RETURNING game_id, user_id"  # noqa: S608
+_COUNTED_OF_THE_GAME = ("catalogue_entries", "rollup_losses")
 _OF_THE_GAME = (
     "coin_days",
     "custom_event_counts",
@@ -109,9 +114,13 @@ async def count(db: Database, traces: Traces) -> dict[str, int]:
     counted["runs"] = len(keys)
     letters = f"SELECT count(*) FROM dead_letters WHERE {_OURS}"  # noqa: S608 - constants
     ((counted["dead_letters"],),) = await db.fetch(letters, traces.game_id, *traces.bounds)
-    for table in ("catalogue_entries", "rollup_counts", "rollup_players"):
+    for table in (*_COUNTED_OF_THE_GAME, *SUMS_OF_THE_GAME):
         query = f"SELECT count(*) FROM {table} WHERE game_id = $1"  # noqa: S608 - constants
         ((counted[table],),) = await db.fetch(query, traces.game_id)
+    for table in SUMS_OF_PLAYERS:
+        whose = f"SELECT player_id FROM rollup_players WHERE {_OURS}"  # noqa: S608 - constants
+        query = f"SELECT count(*) FROM {table} WHERE player_id IN ({whose})"  # noqa: S608
+        ((counted[table],),) = await db.fetch(query, traces.game_id, *traces.bounds)
     return counted
 
 

@@ -13,13 +13,14 @@ from playsmart_gateway.stores.sql.database import Database, keyed
 _MADE = "user_id >= $1 AND user_id < $2"
 _GUESTS = "game_id = '' AND user_id IN (SELECT value ->> 0 FROM json_each($1))"
 _PLAYED = "rollup_players JOIN rollup_player_days USING (player_id)"
-_OF_THE_GAME = (
+SUMS_OF_THE_GAME = (
     "rollup_counts",
     "rollup_days",
     "rollup_levels",
     "rollup_coins",
     "rollup_actions",
 )
+SUMS_OF_PLAYERS = ("rollup_player_days", "rollup_player_levels", "rollup_players")
 _OTHER_DAY = """
     SELECT 1 FROM rollup_players AS own JOIN rollup_player_days AS other
     ON other.player_id = own.player_id
@@ -54,7 +55,7 @@ async def clear_sums(db: Database, traces: Traces) -> Counter[str]:
     await _count_off_days(db, _MADE, bounds)
     await _drop(db, _MADE, bounds, cleared)
     await _drop(db, "game_id = $1", (traces.game_id,), cleared)
-    for table in _OF_THE_GAME:
+    for table in SUMS_OF_THE_GAME:
         delete = f"DELETE FROM {table} WHERE game_id = $1 RETURNING 1"  # noqa: S608 - constants
         cleared[table] += len(await db.fetch(delete, traces.game_id))
     if guests:
@@ -79,7 +80,7 @@ async def _drop(
 ) -> None:
     """Delete the players, and their days and levels."""
     theirs = f"SELECT player_id FROM rollup_players WHERE {condition}"  # noqa: S608 - constants
-    for table in ("rollup_player_days", "rollup_player_levels", "rollup_players"):
+    for table in SUMS_OF_PLAYERS:
         delete = f"DELETE FROM {table} WHERE player_id IN ({theirs}) RETURNING 1"  # noqa: S608
         cleared[table] += len(await db.fetch(delete, *parameters))
 
