@@ -254,6 +254,20 @@ def test_load_is_verified_in_the_database(played: Played, invoke: Invoke) -> Non
     assert json.loads(result.stdout)["verify"]["stored"] == 100
 
 
+def test_what_load_left_is_removed_and_nothing_else(played: Played, invoke: Invoke) -> None:
+    others = "SELECT count(*) FROM events WHERE game_id <> 'load.playsmart'"
+    before = played.ask(others)
+    sent = ("load", "--url", played.url, "--requests", "12", "--events", "5", "--players", "3")
+    assert invoke(*sent, "--verify", played.database).exit_code == 0
+    done = invoke("load", "--clean", "--yes", "--json")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)["rows"]
+    assert (rows["event_rows"] >= 60, rows["players"]) == (True, 3)
+    assert played.ask("SELECT count(*) FROM events WHERE game_id = 'load.playsmart'") == [(0,)]
+    assert played.ask("SELECT user_id FROM players WHERE user_id LIKE 'load.%'") == []
+    assert played.ask(others) == before
+
+
 def test_retention_deletes_what_is_old(played: Played, invoke: Invoke) -> None:
     ((events,),) = played.ask("SELECT count(*) FROM events")
     counted = json.loads(invoke("retention", "--older-than", "1s", "--dry-run", "--json").stdout)
