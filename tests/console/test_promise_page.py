@@ -101,7 +101,11 @@ def test_numbers_of_any_size_are_whole_in_the_picture(
             place.replaceChildren(drawn);
             const box = drawn.getBoundingClientRect();
             return [...drawn.querySelectorAll("text")].map((each) => each.getBoundingClientRect())
-                .filter((each) => each.left < box.left || each.right > box.right).length;
+                .filter((each, place, all) => each.left < box.left || each.right > box.right
+                    || each.top < box.top || each.bottom > box.bottom
+                    || all.some((other, at) => at < place && each.left < other.right
+                        && other.left < each.right && each.top + 3 < other.bottom
+                        && other.top + 3 < each.bottom)).length;
         }})"""
     )
     assert outside == 0

@@ -55,8 +55,8 @@ function draw(name, attributes, text = "") {
 
 // Received on the left; what became of it on the right, each part as high as its share and as its name needs.
 export function picture(law) {
-  const [width, height, left, right, gap, least] = [640, 176, 150, 380, 6, 20];
-  const box = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "law" });
+  const [width, height, left, right, gap, least] = [640, 200, 150, 380, 6, 26];
+  const box = draw("svg", { viewBox: `0 -6 ${width} ${height + 12}`, role: "img", class: "law" });
   const says = PARTS.map(([key, name]) => `${count(law[key])} ${name}`).join(" + ");
   box.setAttribute("aria-label", `${count(law.received)} received = ${says}`);
   const inner = height - gap * (PARTS.length - 1), room = inner - least * PARTS.length;
@@ -64,8 +64,8 @@ export function picture(law) {
   const top = (height - inner) / 2, middle = (left + right) / 2;
   box.append(
     draw("rect", { x: left - 12, y: top, width: 12, height: inner, rx: 3, class: "all" }),
-    draw("text", { x: left - 24, y: height / 2 - 4, "text-anchor": "end", class: "number" }, short(law.received)),
-    draw("text", { x: left - 24, y: height / 2 + 14, "text-anchor": "end" }, "received"));
+    draw("text", { x: left - 24, y: height / 2 - 6, "text-anchor": "end", class: "number" }, short(law.received)),
+    draw("text", { x: left - 24, y: height / 2 + 18, "text-anchor": "end" }, "received"));
   let [from, to] = [top, 0];
   for (const [key, name, color] of PARTS) {
     const share = total ? law[key] / total : 0, thick = inner * share;
