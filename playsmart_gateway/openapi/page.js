@@ -38,6 +38,20 @@ const plainPaths = () => ({
   },
 });
 
+// Fields without a label that has a text say what they are to who hears the page.
+function nameOf(field) {
+  if (field.id === "servers") return "Server";
+  if (field.matches(".examples-select-element")) return "Example";
+  if (field.matches(".content-type, .content-type-wrapper *")) return "Media type";
+  return field.closest("tr")?.dataset.paramName ?? "Body";
+}
+
+new MutationObserver(() => {
+  for (const field of document.querySelectorAll("#api :is(select, textarea, input)")) {
+    if (!field.ariaLabel && (field.id === "servers" || !field.labels.length)) field.ariaLabel = nameOf(field);
+  }
+}).observe(document.getElementById("api"), { childList: true, subtree: true });
+
 const ui = SwaggerUIBundle({
   plugins: [plainPaths],
   url: "/openapi.json",
@@ -49,7 +63,6 @@ const ui = SwaggerUIBundle({
   tryItOutEnabled: Boolean(token),
   responseInterceptor: entered,
   onComplete: () => {
-    document.getElementById("servers")?.setAttribute("aria-label", "Server");
     whole = JSON.stringify(ui.specSelectors.specJson().toJS());
     if (token) {
       ui.preauthorizeApiKey("bearer", token);

@@ -55,7 +55,7 @@ def test_the_first_event_is_a_command_to_copy_that_works_as_it_stands(
     )
     assert answer.startswith("HTTP/1.1 202")
     browser.until(SHOWN.format("first"), found=False)
-    assert re.search(r"Received\n1 events", browser.until(FACTS))
+    assert re.search(r"Received\n1 event", browser.until(FACTS))
     running.post(make_upload("ada", make_event("Teleport")))
     told = "document.querySelector('#refusals tbody')?.innerText"
     browser.until(f"{told}?.includes('unauthenticated:missing')")
