@@ -228,6 +228,14 @@ def test_bodies_and_headers_are_kept_only_where_bodies_may_be_shown() -> None:
             assert (kept.body, kept.sent) == (None, None)
 
 
+def test_no_token_is_kept_but_one_that_is_somewhere_in_what_is_shown() -> None:
+    scene = Scene()
+    scene.request(taken())
+    scene.request(refused())
+    scene.request(refused(problems=Problems("", "", [Detail("a", "x is no type")])))
+    assert [each.authorization for each in scene.remembered] == [b"", b"", b"Bearer x"]
+
+
 def test_a_request_that_reached_no_endpoint_is_remembered_without_its_query() -> None:
     scene = Scene()
     target = "/" + "a" * 5_000 + "?token=hush"

@@ -151,7 +151,10 @@ class Memory:
         return is_kept
 
     def keep(self, seen: Seen) -> None:
-        """Remember a request."""
+        """Remember a request; its token only if that has to be looked for where it is shown."""
+        token = seen.authorization.partition(b" ")[2].strip()
+        if seen.sent is None and not (token and (seen.body or seen.says(token))):
+            seen = replace(seen, authorization=b"")
         (self.refused if seen.reason else self.taken).put(seen)
 
     def forget(self, user_id: str) -> None:

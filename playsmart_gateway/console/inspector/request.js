@@ -14,7 +14,7 @@ const bdi = (text) => el("bdi", "", text);
 const plural = (n, one) => `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
 
 function title(request) {
-  if (request.outcome === "refused" && request.why) return el("div", "title", bdi(request.message || request.reason), el("span", "why", "  ", bdi(request.why)));
+  if (request.outcome === "refused" && request.why) return el("div", "title", el("span", "why", bdi(request.why)));
   if (request.outcome === "refused") {
     const first = request.details[0];
     const why = first && request.message.indexOf(first.message) < 0 ? `${first.path} ${first.message}` : request.told;
@@ -121,7 +121,7 @@ function detail(entry) {
   if (request.run) fact("Numbers", numbers(request));
   fact("Client", request.client);
   fact("Reason", request.reason, "code");
-  fact("For you", request.told);
+  fact("More", request.told);
   fact("Why", request.why);
   fact("Repeat of", request.replay_of, "code");
   fact("Request id", request.request_id, "code");
@@ -134,10 +134,10 @@ function detail(entry) {
   }
   box.append(facts, actions(entry));
   if (request.let_go) box.append(el("p", "faint", "Its contents were let go: what the inspector remembers is bounded."));
-  if (request.events) box.append(el("section", "", el("h3", "", plural(request.events.length, "event")), events(request.events)));
+  if (request.events) box.append(el("section", "", el("h2", "", plural(request.events.length, "event")), events(request.events)));
   else if (request.count && !request.let_go) box.append(el("p", "", `${plural(request.count, "event")}, too large to show here.`));
-  if (request.body !== undefined) box.append(el("section", "", el("h3", "", "Sent"), el("pre", "", pretty(request.body))));
-  box.append(el("section", "", el("h3", "", "Answer"), el("pre", "", pretty(request.answer))));
+  if (request.body !== undefined) box.append(el("section", "", el("h2", "", "Sent"), el("pre", "", pretty(request.body))));
+  box.append(el("section", "", el("h2", "", "Answer"), el("pre", "", pretty(request.answer))));
   return box;
 }
 

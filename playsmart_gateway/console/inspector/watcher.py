@@ -96,6 +96,16 @@ class Seen(msgspec.Struct):
             texts += [each for header in self.sent.headers for each in header]
         return REQUEST_COST_BYTES + sum(map(len, texts))
 
+    def says(self, text: bytes) -> bool:
+        """Whether a text is in its events, its answer or what is told of it; not in its body."""
+        told = [self.path, self.told, self.problems.message]
+        for detail in self.problems.details:
+            told += [detail.path, detail.message]
+        plain = [self.rows or b"", self.answer, self.request_id]
+        return any(text in each for each in plain) or any(
+            text in each.encode("utf-8", "replace") for each in told
+        )
+
     def mentions(self, user_id: str) -> bool:
         """Whether a player has sent it, or is named in it, or could be: not all is readable.
 
@@ -106,11 +116,7 @@ class Seen(msgspec.Struct):
         if shown(user_id) in self.told:
             return True
         text = user_id.encode("utf-8", "replace")
-        plain = [self.rows or b"", self.answer, self.request_id]
-        plain += [self.path.encode("utf-8", "replace"), self.problems.message.encode()]
-        for detail in self.problems.details:
-            plain += [detail.path.encode(), detail.message.encode("utf-8", "replace")]
-        if any(text in each for each in plain):
+        if self.says(text):
             return True
         # As they were sent: what is escaped, or compressed, may be anybody.
         bodies = [self.body or b""] if self.sent is None else [self.sent.text]
