@@ -11,6 +11,11 @@ class Hostile(NamedTuple):
     sql: str
     told: str | None
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether it is ended for the time that it takes, and by nothing before."""
+        return self.told == "longer than"
+
 
 ANYWHERE = [
     Hostile("DELETE FROM event_rows", ""),
