@@ -1,13 +1,14 @@
 """The gateways, stores and servers that tests of several packages ask for."""
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.commands import run
+from tests.support.commands import run, run_here
 from tests.support.engines.nats import nats_server
 from tests.support.engines.postgres import postgres_server, postgres_store_url, postgres_url
 from tests.support.engines.seaweed import object_store
@@ -24,6 +25,7 @@ __all__ = [
     "postgres_store_url",
     "postgres_url",
     "run",
+    "run_here",
 ]
 
 
@@ -51,6 +53,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(here).parts[0]
         if folder in PROCESS_FOLDERS or PROCESS_FIXTURES & {*fixtures} or "postgres" in item.name:
             item.add_marker(pytest.mark.process)
+
+
+def pytest_configure() -> None:
+    """Have tables as wide as they are: processes of xdist are told how wide our terminal is."""
+    os.environ.pop("COLUMNS", None)
 
 
 def pytest_collection_finish() -> None:

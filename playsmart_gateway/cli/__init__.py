@@ -6,20 +6,21 @@ configuration, 130 Ctrl-C.
 
 import contextlib
 import gc
-import io
 import logging
+import os
 import signal
 import sys
 import warnings
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 from typing_extensions import override
 
 from playsmart_gateway import __version__
+from playsmart_gateway.cli.grouping import CONFIGURATION, Context, Group, explained_in_a_line
 from playsmart_gateway.cli.printing import say
-from playsmart_gateway.errors import GatewayError, explained, told, where
+from playsmart_gateway.errors import ConfigError, GatewayError, SinkError, explained, told, where
 from playsmart_gateway.output import (
     discard_what_nobody_takes,
     open_standard_descriptors,
@@ -47,6 +48,7 @@ COMMANDS = {
     "check-config": _Command("serve", "Print the effective configuration, or its mistakes"),
     "client": _Command("client", "Print a client to drop into a game, or list them"),
     "coins": _Command("coins", "Show a player's coins, or correct them"),
+    "completion": _Command("completion", "Print what has a shell complete commands"),
     "conformance": _Command("conformance", "Hold a client that sends events to the rules"),
     "dead-letters": _Command("dead_letters", "List, show and replay what the store refused"),
     "deploy": _Command("deploy", "Print files for containers, systemd, nginx and alerts"),
@@ -73,8 +75,10 @@ COMMANDS = {
 """The module of each: it has the command as a function, ``dead_letters_command`` for instance."""
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Imports a command when it is asked for: each needs other things, and all a good second."""
+
+    context_class = Context
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -84,15 +88,26 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        from playsmart_gateway.cli.arguments import in_utf_8
+        from playsmart_gateway.cli.arguments import prepared
 
         module = import_module(f"playsmart_gateway.cli.{COMMANDS[cmd_name].module}")
-        return in_utf_8(getattr(module, f"{cmd_name.replace('-', '_')}_command"))
+        return prepared(getattr(module, f"{cmd_name.replace('-', '_')}_command"), cmd_name)
 
     @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, each.summary) for name, each in COMMANDS.items()])
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ConfigError, SinkError) as error:
+            note, path = ctx.meta.get(CONFIGURATION, ("", ""))
+            is_told = bool(path) or isinstance(error, SinkError)
+            if note and is_told and not (path and path in str(error)):
+                error.add_note(note)
+            raise
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -123,18 +138,27 @@ def main() -> None:
     sys.exit(code)
 
 
+def _with_notes(lines: list[str], error: Exception) -> list[str]:
+    """Return what is told with what was noted: on the same line, if there is but one."""
+    notes = "; ".join(getattr(error, "__notes__", ()))
+    if not notes:
+        return lines
+    return [f"{lines[0]} ({notes})"] if len(lines) == 1 else [*lines, f"note: {notes}"]
+
+
 def _run() -> int:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        code: int | None = commands.main(standalone_mode=False)
+        plain = False if os.environ.get("NO_COLOR") else None
+        code: int | None = commands.main(standalone_mode=False, color=plain)
         sys.stdout.flush()
     except GatewayError as error:
         lines, code = explained(error)
+        lines = _with_notes(lines, error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        lines, code = error.format_message().splitlines(), error.exit_code
     except click.ClickException as error:
-        shown = io.StringIO()
-        error.show(shown)
-        lines = shown.getvalue().replace("Error: ", "error: ", 1).splitlines()
-        code = error.exit_code
+        lines, code = [f"error: {explained_in_a_line(error)}"], error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         # Of coroutines and tasks that it came before.
         warnings.simplefilter("ignore", RuntimeWarning)

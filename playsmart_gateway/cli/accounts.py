@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.grouping import Group
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.stores.background import REVOCATIONS_IDLE_SECONDS
 from playsmart_gateway.stores.open import open_store
 
 
-@click.group("accounts")
+@click.group("accounts", cls=Group)
 def accounts_command() -> None:
     """Accounts that players made with this gateway."""
 

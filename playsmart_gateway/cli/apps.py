@@ -1,7 +1,6 @@
 """``exclude``, ``include`` and ``opt``: how a player of an app may be contacted."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.printing import say
-from playsmart_gateway.dialects.iso8601 import read_date_time
+from playsmart_gateway.cli.times import Instant
 from playsmart_gateway.dialects.teak.section import Teak
 from playsmart_gateway.stores.contract import AppPlayers, Store
 from playsmart_gateway.stores.models import (
@@ -21,29 +20,17 @@ from playsmart_gateway.stores.models import (
 )
 from playsmart_gateway.stores.open import open_store
 
-
-class Instant(click.ParamType[datetime]):
-    """A date, or a date and time; without an offset it is UTC."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """See ``click.ParamType``."""
-        for text in (value, f"{value}Z", f"{value}T00:00Z"):
-            with contextlib.suppress(ValueError, OverflowError):
-                return read_date_time(text)
-        raise click.BadParameter("must be an ISO 8601 date or date-time", ctx, param)
-
-
 app_option = click.option("--app", required=True, help="Teak App ID.")
 
 
 @click.command("exclude")
 @click.argument("user")
 @app_option
-@click.option("--until", type=Instant(), help="When it ends; without, it lasts until include.")
+@click.option(
+    "--until",
+    type=Instant(ahead=True),
+    help="When it ends: 30d, or 2026-12-31 (UTC); without, it lasts until include.",
+)
 @config_option
 def exclude_command(user: str, app: str, until: datetime | None, config_path: Path | None) -> None:
     """Forget how to contact a player, and record no contact for as long as this lasts.

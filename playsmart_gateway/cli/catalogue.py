@@ -2,39 +2,47 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from playsmart_gateway.catalogue.configured import expected_of
 from playsmart_gateway.catalogue.definitions import written
 from playsmart_gateway.catalogue.facts import Facts
 from playsmart_gateway.catalogue.telling import told
 from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.grouping import Group
+from playsmart_gateway.cli.known import tell_unknown
 from playsmart_gateway.cli.printing import (
     Show,
-    console_for_tables,
     print_json,
     raw_option,
     say,
     shown,
 )
+from playsmart_gateway.cli.tables import Column, Row, numbers, print_table
+from playsmart_gateway.cli.times import Instant, as_printed, require_order
 from playsmart_gateway.config import Config
 from playsmart_gateway.stores.learned import Kept
 from playsmart_gateway.stores.open import open_store
 
-WIDTH = 140
 TYPES_SHOWN = 3
 
 
-@click.group("catalogue", invoke_without_command=True)
+@click.group("catalogue", cls=Group, invoke_without_command=True)
 @config_option
 @click.option("--game", help="Only of this game (or app).")
-@click.option("--event", help="Show the properties of the events of this name, or type.")
+@click.option("--event", "--name", help="Show the properties of the events of this name, or type.")
+@click.option(
+    "--since",
+    type=Instant(),
+    help="Only events that came then or later, too: 24h or 7d (ago), today, 2026-04-22 (UTC).",
+)
+@click.option(
+    "--until", type=Instant(), help="Only events that came before then, too, said likewise."
+)
 @raw_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 @click.pass_context
@@ -43,6 +51,8 @@ def catalogue_command(
     config_path: Path | None,
     game: str | None,
     event: str | None,
+    since: datetime | None,
+    until: datetime | None,
     raw: bool,
     as_json: bool,
 ) -> None:
@@ -52,6 +62,7 @@ def catalogue_command(
     """
     if context.invoked_subcommand is not None:
         return
+    require_order(since, until)
     config = read_config(config_path)
     kept = asyncio.run(read_learned(config))
     content = told(Facts(kept.learned), time.time(), expected_of(config))
@@ -62,10 +73,24 @@ def catalogue_command(
             each for each in content["events"] if event in (each["label"], each["type"])
         ]
         content["findings"] = [each for each in content["findings"] if each["event"] == event]
+    begins, ends = as_printed(since) or "", as_printed(until) or "~"
+    content["events"] = [
+        each
+        for each in content["events"]
+        if begins <= each["last_seen"] and each["first_seen"] < ends
+    ]
+    content["findings"] = [each for each in content["findings"] if begins <= each["since"] < ends]
     if as_json:
         print_json({"followed": {"position": kept.position, "end": kept.end}, **content})
         return
-    _print(content, shown(raw=raw), with_properties=event is not None)
+    if content["events"]:
+        _print(content, shown(raw=raw), with_properties=event is not None)
+    elif kept.learned:
+        say("no such events are known", err=True)
+    else:
+        say("nothing is learned yet: no events are stored, or no gateway has run since", err=True)
+    if not content["events"]:
+        tell_unknown(config, game=game, label=event)
     if kept.position < kept.end:
         say(f"{kept.end - kept.position:,} batches are not learned from yet", err=True)
 
@@ -100,49 +125,60 @@ async def read_learned(config: Config) -> Kept:
 
 
 def _print(content: dict[str, Any], show: Show, *, with_properties: bool) -> None:
-    if not content["events"]:
-        say("nothing is learned yet: no events are stored, or no gateway has run since", err=True)
-        return
-    console = console_for_tables(WIDTH)
     if content["findings"]:
-        console.print(
-            _table(
-                ("odd of late", "game", "event", "property", "what", "since"),
+        columns = [
+            Column("odd of late"), Column("game", rank=1), Column("event"), Column("property"),
+            Column("what"), Column("since", rank=2),
+        ]  # fmt: skip
+        found = [
+            Row(
                 [
-                    (
-                        each["kind"].replace("_", " "), each["game_id"], each["event"],
-                        each["property"] or "", each["text"], _minute(each["since"]),
-                    )
-                    for each in content["findings"]
-                ],
-                show,
+                    each["kind"].replace("_", " "), each["game_id"], each["event"],
+                    each["property"] or "", each["text"], _minute(each["since"]),
+                ]
             )
-        )  # fmt: skip
-        console.print()
+            for each in content["findings"]
+        ]  # fmt: skip
+        print_table(columns, found, show)
+        click.echo()
     rows = [
-        (
-            each["game_id"], each["label"], f"{each['events']:,}", f"{len(each['properties'])}",
-            ", ".join(version["version"] for version in each["versions"][:TYPES_SHOWN]),
-            _minute(each["first_seen"]), _minute(each["last_seen"]),
+        Row(
+            [
+                each["game_id"], each["label"], f"{each['events']:,}",
+                f"{len(each['properties'])}",
+                ", ".join(version["version"] for version in each["versions"][:TYPES_SHOWN]),
+                _minute(each["first_seen"]), _minute(each["last_seen"]),
+            ]
         )
         for each in content["events"]
     ]  # fmt: skip
-    headings = ("game", "event", "events", "properties", "versions", "first seen", "last seen")
-    console.print(_table(headings, rows, show))
+    columns = [
+        Column("game"), Column("event"), *numbers("events"), *numbers("properties", rank=2),
+        Column("versions", rank=2), Column("first seen", rank=3), Column("last seen"),
+    ]  # fmt: skip
+    print_table(columns, rows, show)
     for each in content["events"] if with_properties else ():
-        console.print()
-        title = f"{each['label']} of {each['game_id']}, {each['looked_at']:,} looked at"
-        console.print(show(title), markup=False, style="bold")
-        properties = [
-            (
+        click.echo()
+        _print_properties(each, show)
+
+
+def _print_properties(event: dict[str, Any], show: Show) -> None:
+    columns = [
+        Column("property"), *numbers("in"), Column("types"), Column("values"),
+        Column("last seen", rank=2),
+    ]  # fmt: skip
+    rows = [
+        Row(
+            [
                 one["name"], f"{100 * one['share']:.1f} %",
                 ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in one["types"].items()),
                 values_of(one), _minute(one["last_seen"]),
-            )
-            for one in each["properties"]
-        ]  # fmt: skip
-        columns = ("property", "in", "types", "values", "last seen")
-        console.print(_table(columns, properties, show))
+            ]
+        )
+        for one in event["properties"]
+    ]  # fmt: skip
+    title = f"{event['label']} of {event['game_id']}, {event['looked_at']:,} looked at"
+    print_table(columns, rows, show, title=title)
 
 
 def values_of(told_property: dict[str, Any]) -> str:
@@ -156,13 +192,3 @@ def values_of(told_property: dict[str, Any]) -> str:
 
 def _minute(instant: str) -> str:
     return instant[:16].replace("T", " ")
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], show: Show) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    for heading in headings:
-        right = "right" if heading in ("events", "properties", "in") else "left"
-        table.add_column(heading, justify=right, overflow="fold")  # type: ignore[arg-type]
-    for row in rows:
-        table.add_row(*(Text(show(cell)) for cell in row))
-    return table

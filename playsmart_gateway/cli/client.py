@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from playsmart_gateway.cli.tables import print_terms
 from playsmart_gateway.clients import CLIENTS
 
 
@@ -16,20 +17,15 @@ from playsmart_gateway.clients import CLIENTS
     metavar="DIR",
     help="Write its files there; if one is there already nothing is written.",
 )
-def client_command(language: str | None, folder: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the list of clients as JSON.")
+def client_command(language: str | None, folder: Path | None, as_json: bool) -> None:
     """Print the client for a LANGUAGE, if it is one file, or write its files to a folder.
 
     The manual has a chapter on each, `client-python` say, with a program that uses it. Without a
     LANGUAGE the clients are listed.
-
-    \b
-    playsmart-gateway client python > playsmart_client.py
-    playsmart-gateway client python --out game/
-    """  # noqa: D301 - Click looks for the character itself
+    """
     if language is None:
-        width = max(map(len, CLIENTS))
-        for each, client in CLIENTS.items():
-            click.echo(f"{click.style(each.ljust(width), bold=True)}  {client.about}")
+        print_terms({name: each.about for name, each in CLIENTS.items()}, as_json=as_json)
         return
     client = CLIENTS[language]
     if folder is None:

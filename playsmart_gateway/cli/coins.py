@@ -3,26 +3,26 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.grouping import Group
 from playsmart_gateway.cli.printing import (
     Show,
-    console_for_tables,
     print_json,
     raw_option,
     say,
     shown,
 )
+from playsmart_gateway.cli.tables import Column, Row, numbers, print_table
+from playsmart_gateway.cli.times import Instant, as_printed, require_order
 from playsmart_gateway.economy.coins import (
     EVENT_TRIGGER,
     MILLION,
@@ -42,16 +42,10 @@ MAX_ADJUSTMENT = 10**12
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
-class _PlayerOrCommand(click.Group):
+class _PlayerOrCommand(Group):
     """``coins USER`` is ``coins show USER``; a player called like a command needs the long form."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """See ``click.Group``."""
-        if args and args[0] not in self.commands:
-            args = ["show", *args]
-        return super().resolve_command(ctx, args)
+    default = "show"
 
 
 @click.group("coins", cls=_PlayerOrCommand)
@@ -65,12 +59,28 @@ def coins_command() -> None:
 @click.option(
     "--limit", type=click.IntRange(1, 10**9), default=100, show_default=True, help="Newest entries."
 )
+@click.option(
+    "--since",
+    type=Instant(),
+    help="Only entries of then or later: 24h or 7d (ago), today, 2026-04-22 (UTC).",
+)
+@click.option("--until", type=Instant(), help="Only entries of before then, said likewise.")
 @raw_option
 @json_option
-def show_command(user: str, config_path: Path | None, limit: int, raw: bool, as_json: bool) -> None:
+def show_command(
+    user: str,
+    config_path: Path | None,
+    limit: int,
+    since: datetime | None,
+    until: datetime | None,
+    raw: bool,
+    as_json: bool,
+) -> None:
     """Print the balance and the ledger: the event and the rule behind every coin."""
     url = read_config(config_path).storage.database_url
-    player, entries, causes = asyncio.run(_look_up(url, user, limit))
+    require_order(since, until)
+    span = as_printed(since) or "", as_printed(until) or "~"
+    player, entries, causes = asyncio.run(_look_up(url, user, limit, *span))
     if player is None:
         raise click.ClickException("no event of this player is stored")
     if as_json:
@@ -139,21 +149,22 @@ def audit_command(
 
 
 async def _look_up(
-    url: str, user: str, limit: int
+    url: str, user: str, limit: int, since: str, until: str
 ) -> tuple[Player | None, list[CoinTransaction], dict[int, Cause]]:
     async with open_store(url, migrates=False).reader() as reader:
         player = await reader.player(user)
         entries: list[CoinTransaction] = []
         causes: dict[int, Cause] = {}
+        before = None
         while len(entries) < limit:
-            before = entries[-1].id if entries else None
-            page = await reader.coin_transactions(
-                user, before=before, limit=min(PAGE, limit - len(entries))
-            )
-            if not page:
+            page = await reader.coin_transactions(user, before=before, limit=PAGE)
+            wanted = [each for each in page if since <= each.created_at < until]
+            entries += wanted[: limit - len(entries)]
+            if not page or page[-1].created_at < since:
                 break
-            entries += page
-            causes |= await reader.causes([each.id for each in page])
+            before = page[-1].id
+        for place in range(0, len(entries), PAGE):
+            causes |= await reader.causes([each.id for each in entries[place : place + PAGE]])
         return player, entries, causes
 
 
@@ -205,17 +216,18 @@ def _because(entry: CoinTransaction, causes: dict[int, Cause]) -> str:
 def _print_ledger(
     player: Player, entries: Sequence[CoinTransaction], causes: dict[int, Cause], show: Show
 ) -> None:
-    console = console_for_tables(200)
     # What players and operators wrote is text, never markup.
-    console.print(show(f"{player.user_id}: {player.coins_balance:,} coins"), markup=False)
-    table = Table("id", "when", "coins", "balance", "because", "game", "event", box=None)
-    for place in (0, 2, 3):
-        table.columns[place].justify = "right"
+    click.echo(show(f"{player.user_id}: {player.coins_balance:,} coins"))
+    columns = [
+        *numbers("id", rank=3), Column("when"), *numbers("coins", "balance"), Column("because"),
+        Column("game", rank=2), Column("event", rank=1),
+    ]  # fmt: skip
+    rows = []
     for entry in entries:
         cause = causes.get(entry.id)
         sign = "+" if entry.type == "earn" else "-"
-        row: list[Any] = [
-            entry.id,
+        cells = [
+            f"{entry.id}",
             f"{entry.created_at[:19].replace('T', ' ')}Z",
             f"{sign}{entry.amount:,}",
             f"{entry.balance_after:,}",
@@ -223,5 +235,5 @@ def _print_ledger(
             entry.game_id or "",
             f"{cause.name or cause.type} {cause.occurred_at}" if cause else "",
         ]
-        table.add_row(*(Text(show(str(each)), overflow="fold") for each in row))
-    console.print(table)
+        rows.append(Row(cells))
+    print_table(columns, rows, show)

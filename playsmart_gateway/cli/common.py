@@ -5,24 +5,80 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
+from playsmart_gateway.cli.grouping import CONFIGURATION
 from playsmart_gateway.config import Config, with_game
+from playsmart_gateway.config.environment import FILE_VARIABLE
+from playsmart_gateway.config.tables import anchored
 from playsmart_gateway.console import demo
 from playsmart_gateway.dialects import ALL, load_config
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.private import create_file, make_folder
 
-config_option = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    help="TOML file; without it the defaults hold. PLAYSMART_<SECTION>__<KEY> overrides both.",
-)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+UNIT_FILE = Path("/etc/playsmart/config.toml")
+"""Where the files of ``deploy`` have the configuration."""
+
+UNIT_FOLDER = Path("/var/lib/playsmart")
+"""What relative paths in it are relative to: the working directory of the unit."""
+
+_BASE = "playsmart_gateway.base"
+
+
+def _find(context: click.Context, given: Path | None, *, in_unit: bool) -> Path | None:
+    """Return the file that is meant, and keep what is to be said of it beside a failure."""
+    path, how = given, "by --config"
+    if path is None and (named := os.environ.get(FILE_VARIABLE)) is not None:
+        path, how = Path(named) if named else None, f"by {FILE_VARIABLE}"
+    elif path is None and in_unit and _is_there(UNIT_FILE):
+        path, how = UNIT_FILE, "of the unit: give --config for another"
+        if UNIT_FOLDER.is_dir():
+            context.meta[_BASE] = UNIT_FOLDER
+    note = f"the configuration is {path}, {how}"
+    if path is None:
+        note = f"no configuration file is given, by --config or {FILE_VARIABLE}"
+    context.meta[CONFIGURATION] = (note, f"{path or ''}")
+    return path
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that others may not look into: it is not for them either
+        return False
+
+
+def named_configuration(
+    context: click.Context, _: click.Parameter, given: Path | None
+) -> Path | None:
+    """Return the file that an option or the variable names: what a callback of Click does."""
+    return _find(context, given, in_unit=False)
+
+
+def _config_option(*, in_unit: bool) -> Callable[[F], F]:
+    places = f", {UNIT_FILE}" if in_unit else ""
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        callback=lambda context, _, given: _find(context, given, in_unit=in_unit),
+        help=f"TOML file; without it: that of {FILE_VARIABLE}{places}, or else the defaults."
+        " PLAYSMART_<SECTION>__<KEY> overrides.",
+    )
+
+
+config_option = _config_option(in_unit=True)
+
+server_config_option = _config_option(in_unit=False)
+"""For what runs on and on: beside a unit it would be a second one, of another user."""
 
 
 @contextlib.contextmanager
@@ -38,7 +94,10 @@ def until_ctrl_c() -> Iterator[asyncio.Event]:
 
 def read_config(path: Path | None) -> Config:
     """Load the configuration from ``path`` and this process's environment."""
-    return load_config(path, os.environ)
+    config = load_config(path, os.environ)
+    context = click.get_current_context(silent=True)
+    base = None if context is None else context.meta.get(_BASE)
+    return config if base is None else anchored(config, base)
 
 
 def database_file(config: Config) -> Path | None:

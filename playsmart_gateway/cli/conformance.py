@@ -12,7 +12,8 @@ import click
 import msgspec
 
 from playsmart_gateway.cli.arguments import Seconds
-from playsmart_gateway.cli.printing import print_json, progress_bar, say
+from playsmart_gateway.cli.printing import harmless, print_json, progress_bar, say
+from playsmart_gateway.cli.tables import folded
 from playsmart_gateway.clients import CLIENTS
 from playsmart_gateway.clients.adapters import ToolMissing
 from playsmart_gateway.clients.conformance import CASES, Result, run
@@ -120,7 +121,8 @@ def _show(results: list[Result]) -> None:
     for each in results:
         verdict = click.style(f"{each.verdict:<8}", fg=_COLOURS[each.verdict])
         click.echo(verdict, nl=False)
-        say(f"{each.name:<{width}}  {each.detail or each.about}")
+        lines = folded(harmless(each.detail or each.about), 10 + width)
+        click.echo(f"{each.name:<{width}}  {lines}")
         if each.stderr != told:  # once is enough
             told = each.stderr
             for line in each.stderr.splitlines()[-_ERROR_LINES:]:

@@ -14,10 +14,13 @@ import msgspec
 from playsmart_gateway.build import rules_for
 from playsmart_gateway.catalogue.configured import standard_for
 from playsmart_gateway.catalogue.judging import PREFIX
-from playsmart_gateway.cli.apps import Instant
 from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.grouping import Group
 from playsmart_gateway.cli.printing import print_json, say
+from playsmart_gateway.cli.tables import Column, Row, numbers, print_table
+from playsmart_gateway.cli.times import Instant, require_order
 from playsmart_gateway.config import Config
+from playsmart_gateway.dialects import ALL
 from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.errors import SinkRejected, SinkUnavailable
 from playsmart_gateway.events.batch import Batch
@@ -38,6 +41,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
     names: tuple[str, ...] = ()
     since: datetime | None = None
+    until: datetime | None = None
     game: str | None = None
     player: str | None = None
     reason: str | None = None
@@ -48,6 +52,7 @@ class Wanted(msgspec.Struct, frozen=True):
         return (
             (not self.names or letter.name in self.names)
             and (self.since is None or self.since <= _instant(letter.buried_at))
+            and (self.until is None or _instant(letter.buried_at) < self.until)
             and self.game in (None, letter.game_id)
             and (self.player in (None, letter.user_id) or not letter.user_id)
             and (self.reason is None or self.reason.casefold() in letter.reason.casefold())
@@ -55,22 +60,28 @@ class Wanted(msgspec.Struct, frozen=True):
         )
 
 
+_SOURCES = [*(dialect.name for dialect in ALL), "nats"]
 _OPTIONS = (
-    click.option("--since", type=Instant(), help="Only those buried then or later (UTC)."),
+    click.option(
+        "--since",
+        type=Instant(),
+        help="Only those buried then or later: 24h or 7d (ago), today, 2026-04-22 (UTC).",
+    ),
+    click.option("--until", type=Instant(), help="Only those buried before then, said likewise."),
     click.option("--game", help="Only those of this game (or app)."),
     click.option("--player", help="Only those with events of this player."),
     click.option("--reason", help="Only those whose reason has this text in it."),
-    click.option("--source", help="Only those of this source: playsmart, teak, nats."),
+    click.option("--source", type=click.Choice(_SOURCES), help="Only those that came by this."),
 )
 
 
 def _wanted_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
-    def with_wanted(
-        *arguments: Any, since: Any, game: Any, player: Any, reason: Any, source: Any, **named: Any
-    ) -> Any:
-        names = named.pop("names", ())
-        wanted = Wanted(names, since, game, player, reason, source)
+    def with_wanted(*arguments: Any, **named: Any) -> Any:
+        given = {name: named.pop(name) for name in ("since", "until", "game", "player")}
+        given |= {name: named.pop(name) for name in ("reason", "source")}
+        require_order(given["since"], given["until"])
+        wanted = Wanted(named.pop("names", ()), **given)
         return command(*arguments, wanted=wanted, **named)
 
     for option in reversed(_OPTIONS):
@@ -81,7 +92,7 @@ def _wanted_options(command: Callable[..., Any]) -> Callable[..., Any]:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=Group)
 def dead_letters_command() -> None:
     """List, show and replay batches that the store refused; beside a running gateway, too."""
 
@@ -96,8 +107,8 @@ def list_command(wanted: Wanted, config_path: Path | None, as_json: bool) -> Non
     if as_json:
         print_json({"dead_letters": [_as_json(each) for each in letters]})
         return
-    for letter in letters:
-        say(_line(letter))
+    if letters:
+        _print(letters)
     say(_sum(letters))
 
 
@@ -116,7 +127,7 @@ def show_command(name: str, config_path: Path | None, as_json: bool) -> None:
         content = {"rows": rows} if rows is not None else {"rows": None, "text": text}
         print_json({**_as_json(letter), **content})
         return
-    say(_line(letter))
+    _print([letter])
     for row in rows if rows is not None else [batch.rows.decode("utf-8", "backslashreplace")]:
         say(json.dumps(row, ensure_ascii=False))
 
@@ -151,8 +162,8 @@ def replay_command(
         if as_json:
             print_json({"dry_run": True, "dead_letters": list(map(_as_json, letters))})
         else:
-            for letter in letters:
-                say(_line(letter))
+            if letters:
+                _print(letters)
             say(f"would be replayed: {_sum(letters)}")
         return
     outcomes = asyncio.run(_replay(config, letters))
@@ -250,13 +261,24 @@ def _as_json(letter: DeadLetter) -> dict[str, Any]:
     return {"id": letter.name, **msgspec.structs.asdict(letter)}
 
 
-def _line(letter: DeadLetter) -> str:
-    parts = (
-        letter.name, f"buried {letter.buried_at[:19]}Z", letter.source or "-",
-        letter.game_id or "-", letter.user_id or "-",
-        f"{letter.event_count} events", f"{letter.size} bytes", letter.reason,
-    )  # fmt: skip
-    return "  ".join(parts)
+def _print(letters: Sequence[DeadLetter]) -> None:
+    columns = [
+        Column("id", whole=True), Column("buried", rank=3), Column("source", rank=5),
+        Column("game", rank=4),
+        Column("player", rank=6), *numbers("events", rank=2), *numbers("bytes", rank=7),
+        Column("reason"),
+    ]  # fmt: skip
+    rows = [
+        Row(
+            [
+                letter.name, f"{letter.buried_at[:19]}Z", letter.source or "-",
+                letter.game_id or "-", letter.user_id or "-", f"{letter.event_count}",
+                f"{letter.size}", letter.reason,
+            ]
+        )
+        for letter in letters
+    ]  # fmt: skip
+    print_table(columns, rows)
 
 
 def _sum(letters: Sequence[DeadLetter]) -> str:

@@ -25,7 +25,8 @@ from playsmart_gateway.cli.common import (
     development_secret_file,
     read_config,
 )
-from playsmart_gateway.cli.printing import print_json, say
+from playsmart_gateway.cli.printing import print_json
+from playsmart_gateway.cli.tables import say_folded
 from playsmart_gateway.config import Config
 from playsmart_gateway.console.promise import promise, terms_of
 from playsmart_gateway.dialects import ALL
@@ -70,9 +71,9 @@ def doctor_command(context: click.Context, config_path: Path | None, as_json: bo
         print_json([finding._asdict() for finding in findings])
     else:
         for finding in findings:
-            say(f"{finding.level:<8} {finding.subject}: {finding.text}")
+            say_folded(f"{finding.level:<8} ", f"{finding.subject}: {finding.text}")
             if finding.advice:
-                say(f"{'':<8} {finding.advice}")
+                say_folded(" " * 9, finding.advice)
     context.exit(1 if any(finding.level == "problem" for finding in findings) else 0)
 
 

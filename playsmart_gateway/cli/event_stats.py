@@ -1,17 +1,16 @@
 """What ``stats --event`` prints: an event's metadata, field by field, with bars."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import click
 import msgspec
-from rich.table import Table
-from rich.text import Text
 
 from playsmart_gateway.cli.harmless import harmless_json
-from playsmart_gateway.cli.printing import Show, console_for_tables, say, shown
+from playsmart_gateway.cli.printing import Show, say, shown
+from playsmart_gateway.cli.tables import print_bars
 from playsmart_gateway.economy.points import (
     MetadataSummary,
     summarize,
@@ -22,7 +21,6 @@ from playsmart_gateway.economy.points.summary import (
 )
 from playsmart_gateway.stores.open import open_store
 
-BAR_WIDTH = 40
 MAX_DAYS_SHOWN = 31
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -59,23 +57,21 @@ def print_event_stats(found: EventStats, *, as_json: bool, raw: bool = False) ->
 
 
 def _print(found: EventStats, show: Show) -> None:
-    console = console_for_tables(120)
     group = f" of {found.group}" if found.group is not None else ""
-    # What clients and operators wrote is text, never markup.
-    console.print(show(f"{found.event}{group}: {found.summary.events:,} events"), markup=False)
+    click.echo(show(f"{found.event}{group}: {found.summary.events:,} events"))
     days = list(found.days.items())[-MAX_DAYS_SHOWN:]
-    console.print(_bars([(f"{day}", events) for day, events in days], show))
+    print_bars([(f"{day}", events) for day, events in days], show)
     if len(found.days) > len(days):
-        console.print(f"and {len(found.days) - len(days):,} days before")
+        click.echo(f"and {len(found.days) - len(days):,} days before")
     for name, field in found.summary.fields.items():
-        console.print()
-        console.print(show(f"{name}: in {field.events:,} events"), markup=False, style="bold")
+        click.echo()
+        click.secho(show(f"{name}: in {field.events:,} events"), bold=True)
         for line, rows in _parts(field):
             if line:
-                console.print(line, markup=False)
-            console.print(_bars(rows, show))
+                click.echo(show(line))
+            print_bars(rows, show)
     if found.summary.unnamed:
-        console.print(f"\nand {found.summary.unnamed:,} values of further fields")
+        click.echo(f"\nand {found.summary.unnamed:,} values of further fields")
 
 
 def _parts(field: FieldSummary) -> list[tuple[str, list[tuple[str, int]]]]:
@@ -95,18 +91,6 @@ def _parts(field: FieldSummary) -> list[tuple[str, list[tuple[str, int]]]]:
     if any(flags.values()):
         parts.append(("", [(name, count) for name, count in flags.items() if count]))
     return parts
-
-
-def _bars(rows: Sequence[tuple[str, int]], show: Show) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
-    table.add_column(justify="right", max_width=40, no_wrap=True, overflow="ellipsis")
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    most = max(count for _, count in rows)
-    for label, count in rows:
-        bar = "█" * max(1, round(BAR_WIDTH * count / most))
-        table.add_row(*(Text(cell) for cell in (show(label), f"{count:,}", bar)))
-    return table
 
 
 def _range(bucket: Bucket) -> str:

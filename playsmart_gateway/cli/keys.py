@@ -1,7 +1,6 @@
 """``token``: mint a bearer token from the configured secret."""
 
 import json
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -14,25 +13,9 @@ from playsmart_gateway.cli.common import (
     read_config,
     with_development_secret,
 )
+from playsmart_gateway.cli.times import Duration
 from playsmart_gateway.config.verifier import signing_key
 from playsmart_gateway.dialects.lynes.access import lynes_auth
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-class Duration(click.ParamType[int]):
-    """A whole number with a unit, such as ``90s``, ``1h`` or ``30d``; converts to seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return seconds."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d{1,9})([smhd])", value)
-        if match is None:
-            self.fail("needs a number and a unit, such as 90s, 15m, 1h or 30d", param, ctx)
-        return int(match[1]) * UNITS[match[2]]
 
 
 def _claim(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:

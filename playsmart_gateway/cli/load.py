@@ -9,6 +9,7 @@ import msgspec
 from click.core import ParameterSource
 
 from playsmart_gateway.cli.arguments import Seconds
+from playsmart_gateway.cli.common import named_configuration
 from playsmart_gateway.cli.load_clean import clean
 from playsmart_gateway.cli.load_show import Outputs, count_stored, send_as_told
 from playsmart_gateway.cli.load_tokens import minter
@@ -52,9 +53,10 @@ MAX_PLAYERS = 10_000_000
     "--config",
     "config_path",
     type=click.Path(path_type=Path),
+    callback=named_configuration,
     help="TOML file of the gateway: its secret signs a token for every player, its store is what "
-    "--clean empties. Without it and --token: PLAYSMART_AUTH__SECRET, or the secret of "
-    "development mode.",
+    "--clean empties. Without it: that of PLAYSMART_CONFIG. Without --token and that: "
+    "PLAYSMART_AUTH__SECRET, or the secret of development mode.",
 )
 @click.option("--events", type=int, default=20, show_default=True, help="In a request, 1 to 200.")
 @click.option("--connections", type=int, default=16, show_default=True, help="At most 10,000.")

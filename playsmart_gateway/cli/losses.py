@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import click
-from rich.table import Table
-from rich.text import Text
 
-from playsmart_gateway.cli.printing import Show, console_for_tables
+from playsmart_gateway.cli.printing import Show
+from playsmart_gateway.cli.tables import Column, Row, numbers, print_table
 from playsmart_gateway.stores.losses import QUIET_SECONDS, Loss, Losses
 from playsmart_gateway.stores.models import EventFilter
 from playsmart_gateway.stores.open import open_store
@@ -52,10 +51,6 @@ def losses_as_json(found: Sequence[Loss]) -> dict[str, Any]:
 
 def print_losses(found: Sequence[Loss], show: Show) -> None:
     """Print a table for the versions of each game, the largest loss first, and one for the days."""
-    if not found:
-        click.echo("no runs to count: one counts when nothing has come of it for an hour", err=True)
-        return
-    console = console_for_tables(160)
     programs: defaultdict[tuple[str, ...], _Sum] = defaultdict(_Sum)
     days: defaultdict[tuple[str, ...], _Sum] = defaultdict(_Sum)
     for each in found:
@@ -63,15 +58,14 @@ def print_losses(found: Sequence[Loss], show: Show) -> None:
             (programs, (each.game_id, each.app_version, each.platform)),
             (days, (_date(each.day),)),
         ):
-            runs, numbers, lost = sums[key]
-            sums[key] = _Sum(runs + each.runs, numbers + each.numbers, lost + each.lost)
+            runs, count, lost = sums[key]
+            sums[key] = _Sum(runs + each.runs, count + each.numbers, lost + each.lost)
     by_loss = sorted(programs.items(), key=lambda each: (-each[1].lost, each[0]))
-    console.print(_table(("game", "app version", "platform"), by_loss, show))
-    console.print()
-    console.print(_table(("day",), sorted(days.items()), show))
-    numbers, lost = (sum(getattr(each, name) for each in found) for name in ("numbers", "lost"))
-    share = _share(lost, numbers)
-    console.print(f"\n{lost:,} of {numbers:,} events never arrived: {share}", markup=False)
+    _print([Column("game"), Column("app version"), Column("platform", rank=1)], by_loss, show)
+    click.echo()
+    _print([Column("day")], sorted(days.items()), show)
+    count, lost = (sum(getattr(each, name) for each in found) for name in ("numbers", "lost"))
+    click.echo(f"\n{lost:,} of {count:,} events never arrived: {_share(lost, count)}")
 
 
 def _is_wanted(loss: Loss, wanted: EventFilter) -> bool:
@@ -91,15 +85,12 @@ def _share(lost: int, numbers: int) -> str:
     return f"{100 * lost / numbers:.2f} %"
 
 
-def _table(
-    headings: tuple[str, ...], rows: Sequence[tuple[tuple[str, ...], _Sum]], show: Show
-) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for heading in ("runs", "events", "never arrived", "share"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for key, sums in rows:
-        share = _share(sums.lost, sums.numbers)
-        table.add_row(*map(Text, (*map(show, key), *(f"{each:,}" for each in sums), share)))
-    return table
+def _print(
+    columns: Sequence[Column], sums: Sequence[tuple[tuple[str, ...], _Sum]], show: Show
+) -> None:
+    rows = [
+        Row([*key, *(f"{number:,}" for number in each), _share(each.lost, each.numbers)])
+        for key, each in sums
+    ]
+    figures = [*numbers("runs", rank=2), *numbers("events", "never arrived", "share")]
+    print_table([*columns, *figures], rows, show)

@@ -2,20 +2,20 @@
 
 import click
 
+from playsmart_gateway.cli.tables import print_terms
 from playsmart_gateway.manual import CHAPTERS, NotInManual, read
 
 
 @click.command("manual")
 @click.argument("chapter", required=False)
-def manual_command(chapter: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the list of chapters as JSON.")
+def manual_command(chapter: str | None, as_json: bool) -> None:
     """Print a CHAPTER of the manual, or a section of it: growing#workers.
 
     Without one the chapters are listed. Links between chapters can be given as they are printed.
     """
     if chapter is None:
-        width = max(map(len, CHAPTERS))
-        for name, about in CHAPTERS.items():
-            click.echo(f"{click.style(name.ljust(width), bold=True)}  {about}")
+        print_terms(CHAPTERS, as_json=as_json)
         return
     try:
         text = read(chapter)

@@ -15,24 +15,20 @@ from playsmart_gateway.cli.harmless import (
 )
 
 if TYPE_CHECKING:  # most commands draw nothing
-    from rich.console import Console
     from rich.progress import Progress
 
 __all__ = [
     "Show",
-    "console_for_tables",
+    "as_text",
     "harmless",
     "print_csv",
     "print_json",
-    "print_table",
     "progress_bar",
     "raw_option",
     "say",
     "shown",
 ]
 
-CELL_WIDTH = 60
-TABLE_WIDTH = 200
 Show = Callable[[str], str]
 """Makes a text of a player what is shown of it."""
 
@@ -43,8 +39,8 @@ raw_option = click.option(
 )
 
 
-def progress_bar() -> "Progress":
-    """Return a progress bar that shows nothing unless somebody looks."""
+def progress_bar(*, quiet: bool = False) -> "Progress":
+    """Return a progress bar that shows nothing unless somebody looks, and is not ``quiet``."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -61,18 +57,8 @@ def progress_bar() -> "Progress":
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=not sys.stderr.isatty(),
+        disable=quiet or not sys.stderr.isatty(),
     )
-
-
-def console_for_tables(width: int) -> "Console":
-    """Return where tables are printed: so many columns wide if no terminal says how many."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = width
-    return console
 
 
 def shown(*, raw: bool) -> Show:
@@ -96,28 +82,11 @@ def print_csv(names: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool)
     writer = csv.writer(sys.stdout)
     writer.writerow([show(each) for each in names])
     for row in rows:
-        writer.writerow([show(_text(each)) for each in row])
+        writer.writerow([show(as_text(each)) for each in row])
 
 
-def print_table(names: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool) -> None:
-    """Print rows as a table; numbers are on the right."""
-    from rich.table import Table
-    from rich.text import Text
-
-    show, listed = shown(raw=raw), list(rows)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for place, name in enumerate(names):
-        is_number = bool(listed) and all(isinstance(row[place], int | float) for row in listed)
-        table.add_column(
-            Text(show(name)), overflow="ellipsis", max_width=CELL_WIDTH, no_wrap=True,
-            justify="right" if is_number else "left",
-        )  # fmt: skip
-    for row in listed:
-        table.add_row(*(Text(show(_text(each))[: CELL_WIDTH + 1]) for each in row))
-    console_for_tables(TABLE_WIDTH).print(table)
-
-
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a value as a cell of a table has it: text as it is, all else as JSON, null as none."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

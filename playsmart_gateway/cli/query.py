@@ -22,10 +22,10 @@ from playsmart_gateway.cli.lake import required_job
 from playsmart_gateway.cli.printing import (
     print_csv,
     print_json,
-    print_table,
     raw_option,
     say,
 )
+from playsmart_gateway.cli.tables import print_rows as print_as_table
 from playsmart_gateway.lake.job import Job
 from playsmart_gateway.stores.open import open_store
 
@@ -39,6 +39,12 @@ SPARE_BYTES = 4_294_967_296
 GRACE_SECONDS = 2.0
 
 
+def _require_ending(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix.lower() != ".parquet":
+        raise click.BadParameter(f"{path.name} must end in .parquet")
+    return path
+
+
 @click.command("query")
 @click.argument("sql")
 @config_option
@@ -47,7 +53,8 @@ GRACE_SECONDS = 2.0
 @click.option(
     "--parquet",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a Parquet file, which is there once it is whole.",
+    callback=_require_ending,
+    help="Write a Parquet file, which ends in .parquet and is there once it is whole.",
 )
 @click.option(
     "--limit",
@@ -105,7 +112,7 @@ def query_command(
     elif as_json:
         _print_json(answer)
     else:
-        print_rows = print_csv if as_csv else print_table
+        print_rows = print_csv if as_csv else print_as_table
         print_rows(answer.table.column_names, _rows(answer), raw=raw)
     if not answer.is_whole:
         say(f"note: these are the first {limit:,} rows; there are more (--limit)", err=True)

@@ -2,22 +2,25 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
 from playsmart_gateway.cli.common import config_option, read_config
-from playsmart_gateway.cli.printing import print_csv, print_json, print_table, raw_option, say
+from playsmart_gateway.cli.known import tell_unknown
+from playsmart_gateway.cli.printing import print_csv, print_json, raw_option, say
+from playsmart_gateway.cli.tables import print_rows
+from playsmart_gateway.cli.times import Day, Instant, Zone, days_between
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.lake.job import job_for
 from playsmart_gateway.questions.answers import RETAINED, Answer, ReportAnswer, ValuesAnswer
 from playsmart_gateway.questions.asked import MEANINGS, PeriodName, Report, Values
 from playsmart_gateway.questions.process import Question, answer
 
-DAY = click.DateTime(["%Y-%m-%d"])
 WEEKS_SHOWN = 4
 CUSTOM = "Custom"
 Table = tuple[Sequence[str], Iterable[Sequence[Any]]]
@@ -147,9 +150,14 @@ def _said(value: str | None) -> str:
     "--period", type=click.Choice(get_args(PeriodName)), default="day", show_default=True,
     help="How long each row is.",
 )  # fmt: skip
-@click.option("--from", "first", type=DAY, help="The first day, YYYY-MM-DD; else 4 weeks ago.")
-@click.option("--to", "last", type=DAY, help="The last day; else today.")
-@click.option("--zone", default="UTC", show_default=True, help="Whose days are meant.")
+@click.option(
+    "--from", "first", type=Day(),
+    help="The first day: 2026-04-22, yesterday, 7d (ago); else 4 weeks ago.",
+)  # fmt: skip
+@click.option("--to", "last", type=Day(), help="The last day, said likewise; else today.")
+@click.option("--since", type=Instant(), help="The time whose day is the first: 24h, 7d (ago).")
+@click.option("--until", type=Instant(), help="The time before which the last day is.")
+@click.option("--zone", type=Zone(), default="UTC", show_default=True, help="Whose days are meant.")
 @click.option("--happened", is_flag=True, help="By when things happened, not when they came.")
 @click.option(
     "--where", multiple=True, metavar="NAME=VALUE",
@@ -202,27 +210,32 @@ def report_command(
     else:
         assert isinstance(found, ReportAnswer)
         names, rows = WHAT[what](found)
-    (print_csv if as_csv else print_table)(names, rows, raw=raw)
+    (print_csv if as_csv else print_rows)(names, rows, raw=raw)
     if isinstance(found, ValuesAnswer) and (numbers := found.numbers) is not None:
         middle = f"mean {numbers.mean:,.6g}, median {numbers.median:,.6g}"
         say(f"numbers: {middle}, {numbers.least:,.6g} to {numbers.most:,.6g}", err=True)
     rest = "" if found.complete else "; there is more, and time ended first"
     say(f"counted up to {found.counted_up_to or 'nothing yet'}{rest}", err=True)
+    if isinstance(found, ReportAnswer) and not found.total.players:
+        tell_unknown(config, game=asked.game)
 
 
 def _asked(
-    *, first: datetime | None, last: datetime | None, happened: bool, where: Sequence[str],
-    said: str | None, beside: str | None, event_type: str | None, name: str | None, **span: Any,
+    *, first: date | None, last: date | None, since: datetime | None, until: datetime | None,
+    happened: bool, where: Sequence[str], said: str | None, beside: str | None,
+    event_type: str | None, name: str | None, **span: Any,
 ) -> Report | Values:  # fmt: skip
     """Return what is asked.
 
     Raises:
         UsageError: it contradicts itself.
     """
-    end = last or datetime.now(UTC)
-    begins = first or end - timedelta(weeks=WEEKS_SHOWN) + timedelta(days=1)
+    zone = ZoneInfo(span["zone"])
+    begins, ends = days_between(zone, first, last, since, until)
+    ends = ends or datetime.now(zone).date()
+    begins = begins or ends - timedelta(weeks=WEEKS_SHOWN) + timedelta(days=1)
     span |= {
-        "first": begins.date(), "last": end.date(), "by": "happened" if happened else "received",
+        "first": begins, "last": ends, "by": "happened" if happened else "received",
         "where": dict(_pair(each) for each in where),
     }  # fmt: skip
     mark = None

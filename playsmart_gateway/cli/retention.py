@@ -9,9 +9,9 @@ import click
 import msgspec
 
 from playsmart_gateway.cli.common import config_option, read_config
-from playsmart_gateway.cli.keys import Duration
 from playsmart_gateway.cli.lake import required_job
 from playsmart_gateway.cli.printing import print_json, progress_bar, say
+from playsmart_gateway.cli.times import Duration
 from playsmart_gateway.lake.job import Job, job_for
 from playsmart_gateway.stores.models import (
     MAX_NAMED,

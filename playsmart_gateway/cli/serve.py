@@ -17,6 +17,7 @@ from playsmart_gateway.build import (
 from playsmart_gateway.cli.common import (
     config_option,
     read_config,
+    server_config_option,
     with_development_secret,
     with_examples,
 )
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 @click.command("serve")
-@config_option
+@server_config_option
 @click.option("--host", help="Address to listen on, instead of the configured one.")
 @click.option(
     "--port",

@@ -9,23 +9,24 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stats
 from playsmart_gateway.cli.filters import filter_options
+from playsmart_gateway.cli.known import tell_unknown
 from playsmart_gateway.cli.losses import losses_as_json, print_losses, read_losses
 from playsmart_gateway.cli.printing import (
     Show,
-    console_for_tables,
     print_json,
     raw_option,
     say,
     shown,
 )
+from playsmart_gateway.cli.tables import Column, Row, numbers, print_table
+from playsmart_gateway.cli.times import Day, days_between
 from playsmart_gateway.cli.totals import count_all, print_totals, totals_as_json
 from playsmart_gateway.dialects.lynes.section import Lynes
 from playsmart_gateway.stores.models import (
@@ -36,16 +37,18 @@ from playsmart_gateway.stores.models import (
 )
 from playsmart_gateway.stores.open import open_store
 
-BAR_WIDTH = 10
-DAY = click.DateTime(["%Y-%m-%d"])
-
 
 @click.command("stats")
 @config_option
 @click.option("--app", help="Sum up the analytics events of this Teak App ID.")
 @click.option("--event", help="Show the metadata of this Lynes event.")
-@click.option("--from", "first", type=DAY, help="With --event: the first day, YYYY-MM-DD.")
-@click.option("--to", "last", type=DAY, help="With --event: the last day.")
+@click.option(
+    "--from",
+    "first",
+    type=Day(),
+    help="With --event: the first day: 2026-04-22, today, yesterday, 7d (ago).",
+)
+@click.option("--to", "last", type=Day(), help="With --event: the last day, said likewise.")
 @click.option("--group", help="With --event: only users of this group.")
 @click.option("--loss", is_flag=True, help="Show how many events of each version never arrived.")
 @filter_options
@@ -55,8 +58,8 @@ def stats_command(
     config_path: Path | None,
     app: str | None,
     event: str | None,
-    first: datetime | None,
-    last: datetime | None,
+    first: date | None,
+    last: date | None,
     group: str | None,
     loss: bool,
     wanted: EventFilter,
@@ -81,30 +84,45 @@ def stats_command(
         raise click.UsageError("say one of --app, --event and --loss")
     if (first, last, group) != (None, None, None) and event is None:
         raise click.UsageError("--from, --to and --group go with --event")
-    if wanted != EVERYTHING and (app is not None or event is not None):
-        raise click.UsageError("--app and --event sum up everything of theirs; no filters")
+    if wanted != EVERYTHING and app is not None:
+        raise click.UsageError("--app sums up everything of the app; no filters")
+    if wanted != EventFilter(since=wanted.since, until=wanted.until) and event is not None:
+        raise click.UsageError("--event sums up everything of the event; of filters only times")
     if loss:
         if wanted != EventFilter(wanted.game_id, since=wanted.since, until=wanted.until):
             raise click.UsageError("--loss is known by game and day: it goes with no other filter")
         losses = asyncio.run(read_losses(config.storage.database_url, wanted))
         if as_json:
             print_json(losses_as_json(losses))
-        else:
+        elif losses:
             print_losses(losses, shown(raw=raw))
+        else:
+            text = "no runs to count: one counts when nothing has come of it for an hour"
+            say(text, err=True)
+            tell_unknown(config, game=wanted.game_id)
         return
     if event is not None:
-        days = (first.date() if first else date.min, last.date() if last else date.max)
-        reading = read_event_stats(
-            config.storage.database_url, config.of(Lynes).project, event, *days, group
+        lynes = config.of(Lynes)
+        zone = ZoneInfo(lynes.time_zone)
+        span = (
+            datetime.fromisoformat(each) if each else None for each in (wanted.since, wanted.until)
         )
+        begins, ends = days_between(zone, first, last, *span)
+        days = begins or date.min, ends or date.max
+        reading = read_event_stats(config.storage.database_url, lynes.project, event, *days, group)
         print_event_stats(asyncio.run(reading), as_json=as_json, raw=raw)
         return
     if app is None:
         counts = asyncio.run(count_all(config.storage.database_url, wanted))
         if as_json:
             print_json(totals_as_json(counts))
-        else:
+        elif counts:
             print_totals(counts, shown(raw=raw))
+        else:
+            say("no such events are stored", err=True)
+            tell_unknown(
+                config, game=wanted.game_id, kind=wanted.type, name=wanted.custom_event_name
+            )
         return
     found = asyncio.run(_read(config.storage.database_url, app))
     if as_json:
@@ -140,31 +158,26 @@ def _finite(number: float) -> float | None:
 
 
 def _print(app: str, found: Sequence[ActionStatistics], show: Show) -> None:
-    console = console_for_tables(160)
-    table = Table(
-        title=Text(show(f"analytics events of {app}")),
-        title_justify="left",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
-    headings = ("action", "country", "events", "count", "value", "mean", "variance", "deviation")
-    for place, heading in enumerate((*headings, "")):
-        table.add_column(heading, justify="right" if 2 <= place <= 7 else "left", no_wrap=True)
-    most = max(each.statistics.events for each in found)
+    columns = [
+        Column("action"), Column("country"), *numbers("events"), *numbers("count", rank=3),
+        *numbers("value"), *numbers("mean"), *numbers("variance", "deviation", rank=2),
+    ]  # fmt: skip
+    rows = []
     for action, countries in groupby(found, key=attrgetter("action_type")):
         parts = list(countries)
         total = Statistics()
         for each in parts:
             sums = each.statistics
             total.add(sums.occurrences, sums.value, sums.squares, sums.events)
-        table.add_row(*_row(show(action), "all", total, max(most, total.events)), style="bold")
+        rows.append(Row(_cells(action, "all", total), total.events, bold=True))
         for each in parts:
-            table.add_row(*_row("", show(each.country_code or "unknown"), each.statistics, most))
-    console.print(table)
+            cells = _cells("", each.country_code or "unknown", each.statistics)
+            rows.append(Row(cells, each.statistics.events))
+    print_table(columns, rows, show, title=f"analytics events of {app}")
 
 
-def _row(action: str, country: str, sums: Statistics, most: int) -> list[Text]:
-    cells = (
+def _cells(action: str, country: str, sums: Statistics) -> list[str]:
+    return [
         action,
         country,
         f"{sums.events:,}",
@@ -173,9 +186,7 @@ def _row(action: str, country: str, sums: Statistics, most: int) -> list[Text]:
         f"{sums.mean:,.6g}",
         _known(sums.variance),
         _known(sums.deviation),
-        "█" * max(1, round(BAR_WIDTH * sums.events / most)),
-    )
-    return [Text(cell) for cell in cells]
+    ]
 
 
 def _known(number: float) -> str:

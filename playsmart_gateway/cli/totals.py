@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
-from playsmart_gateway.cli.printing import Show, console_for_tables, harmless, progress_bar
+from playsmart_gateway.cli.printing import Show, harmless, progress_bar
+from playsmart_gateway.cli.tables import Column, Row, numbers, print_table
 from playsmart_gateway.stores.models import (
     EventCount,
     EventFilter,
@@ -16,7 +15,6 @@ from playsmart_gateway.stores.models import (
 from playsmart_gateway.stores.open import open_store
 
 EVENTS_PER_READ = 200_000
-BAR_WIDTH = 30
 _Key = tuple[str, str, str, str | None, str]
 
 
@@ -53,35 +51,20 @@ def totals_as_json(found: Sequence[EventCount]) -> dict[str, Any]:
 
 def print_totals(found: Sequence[EventCount], show: Show = harmless) -> None:
     """Print a table for the types and names of each game, and one for the days."""
-    if not found:
-        click.echo("no such events are stored", err=True)
-        return
-    console = console_for_tables(160)
     types: Counter[tuple[str, ...]] = Counter()
     days: Counter[tuple[str, ...]] = Counter()
     for each in found:
         types[each.source, each.game_id, each.type, each.custom_event_name or ""] += each.events
         days[(each.day,)] += each.events
-    console.print(_table(("source", "game", "type", "name"), types, types.most_common(), show))
-    console.print()
-    console.print(_table(("day",), days, sorted(days.items()), show))
-    console.print(f"\n{sum(days.values()):,} events", markup=False)
+    headings = [Column("source", rank=2), Column("game"), Column("type"), Column("name")]
+    _print(headings, types.most_common(), show)
+    click.echo()
+    _print([Column("day")], sorted(days.items()), show)
+    click.echo(f"\n{sum(days.values()):,} events")
 
 
-def _table(
-    headings: tuple[str, ...],
-    counts: Counter[tuple[str, ...]],
-    rows: Sequence[tuple[tuple[str, ...], int]],
-    show: Show,
-) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    table.add_column("events", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    most = max(counts.values())
-    for key, events in rows:
-        bar = "█" * max(1, round(BAR_WIDTH * events / most))
-        cells = (*map(show, key), f"{events:,}", bar)
-        table.add_row(*map(Text, cells))
-    return table
+def _print(
+    columns: Sequence[Column], counts: Sequence[tuple[tuple[str, ...], int]], show: Show
+) -> None:
+    rows = [Row([*key, f"{events:,}"], events) for key, events in counts]
+    print_table([*columns, *numbers("events")], rows, show)

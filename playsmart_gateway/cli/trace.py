@@ -14,6 +14,7 @@ from playsmart_gateway.build import jetstream_for
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.log_search import Request, Said, search
 from playsmart_gateway.cli.printing import print_json, say
+from playsmart_gateway.cli.tables import say_folded
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import SinkError
 from playsmart_gateway.http.answered import MAX_REFUSED, MAX_TAKEN, Remembered
@@ -131,7 +132,8 @@ def trace_command(
         print_json({"found": trace.found, **msgspec.to_builtins(trace)})
     else:
         for line in _told(trace):
-            say(line)
+            indent = len(line) - len(line.lstrip())
+            say_folded(line[:indent], line[indent:])
         for note in trace.notes:
             say(f"note: {note}", err=True)
         if not trace.found:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from playsmart_gateway.build import jetstream_for, rules_for, worker_for
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import read_config, server_config_option
 from playsmart_gateway.dialects.lynes.access import program_for
 from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.logs import set_up_logging
@@ -17,8 +17,8 @@ from playsmart_gateway.stream.options import is_nats
 
 
 @click.command("worker")
-@config_option
-@click.option("--from", "source", help="nats://... to take from, instead of storage.url.")
+@server_config_option
+@click.option("--from", "source", help="URL of NATS to take from, instead of storage.url.")
 @click.option("--to", "target", help="Database to write to, instead of storage.reads_url.")
 @click.option(
     "--port",

@@ -17,6 +17,10 @@ from typing import NamedTuple
 import msgspec
 
 PREFIX = "PLAYSMART_"
+_FILE_KEY = "CONFIG"
+FILE_VARIABLE = f"{PREFIX}{_FILE_KEY}"
+"""Names the file itself, and so is no key in it; empty it says that there is none."""
+
 WITHIN = "__"
 """Between a section and a key of it."""
 
@@ -72,7 +76,7 @@ def read_environment(environment: Mapping[str, str], known: Known) -> Overrides:
     found = Overrides({}, {}, [])
     for variable, value in environment.items():
         name = variable.removeprefix(PREFIX)
-        if name in ("", variable) or _is_of_kubernetes(name, value, known):
+        if name in ("", variable, _FILE_KEY) or _is_of_kubernetes(name, value, known):
             continue
         target = _target(name.lower(), known)
         if target is None:

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Literal, TypeGuard, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeGuard, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -39,6 +39,7 @@ class DialectSection(Section, frozen=True):
 
 
 Table = Section | Definition
+T = TypeVar("T", bound=Section)
 
 
 class Reader:
@@ -172,10 +173,34 @@ def _at_home(key: str, value: Any) -> Any:
     """Return a value with ``~`` replaced if it is a path, or the URL of a file."""
     if not isinstance(value, str):
         return value
-    prefix = SQLITE_PREFIX if key.endswith("url") and value.startswith(SQLITE_PREFIX) else ""
-    is_path = prefix or key == "path" or key.endswith("_file")
-    path = value.removeprefix(prefix)
-    return prefix + str(Path(path).expanduser()) if is_path and path.startswith("~") else value
+    prefix, path = _path_in(key, value)
+    return prefix + str(Path(path).expanduser()) if path.startswith("~") else value
+
+
+def _path_in(key: str, value: str) -> tuple[str, str]:
+    """Return what stands before a path in a value, and the path; none if it has none."""
+    if key.endswith("url"):
+        if value.startswith(SQLITE_PREFIX):
+            return SQLITE_PREFIX, value.removeprefix(SQLITE_PREFIX)
+        return (value, "") if ":" in value else ("", value)
+    return ("", value) if key == "path" or key.endswith("_file") else (value, "")
+
+
+def anchored(section: T, folder: Path) -> T:
+    """Return a section, and those in it, with relative paths as those of ``folder``."""
+    changes: dict[str, Any] = {}
+    for key in section.__struct_fields__:
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            changes[key] = anchored(value, folder)
+        elif isinstance(value, dict):
+            changes[key] = {
+                name: anchored(each, folder) if isinstance(each, Section) else each
+                for name, each in value.items()
+            }
+        elif isinstance(value, str) and (path := _path_in(key, value)[1]):
+            changes[key] = f"{_path_in(key, value)[0]}{folder / path}"
+    return msgspec.structs.replace(section, **changes)
 
 
 def _from_text(text: str) -> Iterator[Any]:

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import jwt
 import pytest
@@ -19,7 +17,7 @@ from playsmart_gateway.build import (
     EXAMPLE_OPERATOR_TOKEN,
     EXAMPLE_TEAK_SECRET,
 )
-from playsmart_gateway.cli import COMMANDS, main
+from playsmart_gateway.cli import COMMANDS
 from playsmart_gateway.config import MASKED
 from playsmart_gateway.stores.open import open_store
 from tests import ROOT
@@ -53,28 +51,6 @@ def run(tmp_path: Path) -> Run:
         return finished
 
     return run_command
-
-
-@pytest.fixture
-def run_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """Run a command that ends by itself as ``run`` does, but in this process: it is quicker."""
-
-    def run_main(*arguments: str, **environment: str) -> Finished:
-        with monkeypatch.context() as patched:
-            patched.chdir(tmp_path)
-            patched.setattr(sys, "argv", ["playsmart-gateway", *arguments])
-            for name in [name for name in os.environ if name.startswith("PLAYSMART_")]:
-                patched.delenv(name)
-            for name, value in environment.items():
-                patched.setenv(f"PLAYSMART_{name}", value)
-            with pytest.raises(SystemExit) as exited:
-                main()
-        told = capsys.readouterr()
-        return Finished(arguments, cast(int, exited.value.code), told.out, told.err)
-
-    return run_main
 
 
 # --- in general ----------------------------------------------------------------------------------

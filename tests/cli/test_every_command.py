@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from playsmart_gateway.cli import commands
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.open import open_store
 from tests.support.app_batches import named
+from tests.support.command_tree import leaves
 from tests.support.forked import Ended, Forks
 from tests.support.process import SECRET
 
@@ -24,18 +24,6 @@ pytestmark = pytest.mark.process
 SERVERS = ("serve", "worker", "lake")  # they end when they are told to, and print by way of a queue
 JAPANESE = "日本語🎮"
 NOT_UTF_8 = "\udcff\udcfe"
-
-
-def leaves(command: click.Command, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command that does something, with its name."""
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            inner = command.get_command(context, name)
-            assert inner is not None
-            yield from leaves(inner, *names, name)
-    else:
-        yield names, command
 
 
 COMMANDS = dict(leaves(commands))
@@ -53,7 +41,7 @@ CONFIGURED = [
 
 
 def test_every_command_but_those_that_print_texts_is_told_where_the_configuration_is() -> None:
-    printing = {("client",), ("conformance",), ("manual",), ("deploy",)}
+    printing = {(each,) for each in ("client", "completion", "conformance", "manual", "deploy")}
     assert set(COMMANDS) - set(CONFIGURED) == printing
 
 
@@ -301,6 +289,7 @@ WITHOUT_A_STORE = (
     ("manual",),
     ("deploy",),
     ("client",),
+    ("completion",),
     ("conformance",),
 )
 WITH_WORDS_OF_ITS_OWN: dict[tuple[str, ...], tuple[int, str]] = {

@@ -143,7 +143,9 @@ def test_the_file_read_back_is_the_table(
     assert result.exit_code == 0, result.output
     rows = table(database)
     assert read(tmp_path / name) == rows
-    assert result.output == f"exported {len(rows)} events; to go on, --after {rows[-1][0]}\n"
+    size, end = (tmp_path / name).stat().st_size, rows[-1][0]
+    told = f"{size:,} bytes, to {tmp_path / name}; to go on, --after {end}\n"
+    assert result.output == f"exported {len(rows)} events, {told}"
 
 
 def test_parquet_has_real_times_and_dictionaries_for_what_repeats(

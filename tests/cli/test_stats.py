@@ -50,7 +50,10 @@ def invoke(url: str) -> Invoke:
 @pytest.mark.parametrize(
     "arguments",
     [["--from", "2026-04-01"], ["--app", "a", "--event", "b"], ["--app", "a", "--group", "gold"],
-     ["--event", "login", "--from", "yesterday"]],
+     ["--event", "login", "--from", "soon"],
+     ["--event", "login", "--from", "2026-04-02", "--since", "2026-04-01"],
+     ["--event", "login", "--from", "2026-04-02", "--to", "2026-04-01"],
+     ["--event", "login", "--game", "g"]],
 )  # fmt: skip
 def test_what_makes_no_sense_is_a_mistake(invoke: Invoke, arguments: list[str]) -> None:
     assert invoke(*arguments).exit_code == 2

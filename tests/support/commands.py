@@ -1,16 +1,19 @@
 """Commands in the process of their test, or one of their own."""
 
 import os
+import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 from click.testing import CliRunner, Result
 
-from playsmart_gateway.cli import commands
+from playsmart_gateway.cli import commands, main
 from tests.support import warm
 from tests.support.polling import PATIENCE_SECONDS
 from tests.support.process import SECRET, clean_environment
@@ -20,7 +23,9 @@ def invoke(*arguments: str, **environment: str) -> Result:
     """Run a command in this process, which is quicker; an error of ours stays an exception."""
     unset = dict.fromkeys((name for name in os.environ if name.startswith("PLAYSMART_")), None)
     settings = {f"PLAYSMART_{name}": value for name, value in environment.items()}
-    return CliRunner().invoke(commands, arguments, env={**unset, **settings})
+    # Nor is one that is deployed on this machine to be found.
+    none = {"PLAYSMART_CONFIG": ""}
+    return CliRunner().invoke(commands, arguments, env={**unset, **none, **settings})
 
 
 class Command:
@@ -61,6 +66,37 @@ def run(tmp_path: Path) -> Iterator[Run]:
     for command in started:
         command.process.kill()
         command.process.wait()
+
+
+RunHere = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> RunHere:
+    """Run a command that ends by itself as its users do, but in this process: it is quicker."""
+
+    def run_main(
+        *arguments: str, without: Sequence[str] = (), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as patched:
+            patched.chdir(tmp_path)
+            patched.setattr(sys, "argv", ["playsmart-gateway", *arguments])
+            for name in [name for name in os.environ if name.startswith("PLAYSMART_")]:
+                patched.delenv(name)
+            given = {"CONFIG": "", **environment}
+            for name, value in given.items():
+                if name not in without:
+                    patched.setenv(f"PLAYSMART_{name}", value)
+            with pytest.raises(SystemExit) as exited:
+                main()
+        told = capsys.readouterr()
+        return subprocess.CompletedProcess(
+            arguments, cast(int, exited.value.code), told.out, told.err
+        )
+
+    return run_main
 
 
 def outcome(command: Command) -> tuple[int, str]:

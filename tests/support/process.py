@@ -153,7 +153,8 @@ class RunningGateway:
 def clean_environment(**added: str) -> dict[str, str]:
     """This process's environment without what would configure a gateway, and with ``added``."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PLAYSMART_")}
-    return {**kept, **added}
+    # Nor is one that is deployed on this machine to be found.
+    return {**kept, "PLAYSMART_CONFIG": "", **added}
 
 
 StartGateway = Callable[..., RunningGateway]
