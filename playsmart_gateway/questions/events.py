@@ -3,16 +3,14 @@
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import msgspec
 
 from playsmart_gateway.questions.answers import (
     MAX_LEVELS,
     MAX_NAMES,
-    RETAINED,
     Active,
-    Cohort,
     Figures,
     Group,
     LevelRow,
@@ -23,7 +21,7 @@ from playsmart_gateway.questions.asked import Report
 from playsmart_gateway.questions.looking import events_of, needed, read_names, wanted_of
 from playsmart_gateway.questions.purchases import add_up, largest
 from playsmart_gateway.questions.sources import Looked, Sources
-from playsmart_gateway.questions.tally import Player, Tally, seconds_of
+from playsmart_gateway.questions.tally import Player, Tally, cohorts_of, seconds_of
 from playsmart_gateway.stores.sql.database import Transaction, keyed
 
 PLAYERS_PER_READ = 5_000
@@ -54,6 +52,7 @@ async def report(sources: Sources, asked: Report, until: float) -> ReportAnswer:
         tally.add(event)
         tally_before.add(event)
     new = await _new_players(reading, asked, tally.players)
+    new_days = [tally.players[user_id].days for user_id in new]
     new_before = await _new_players(reading, before, tally_before.players)
     total, groups = _close(asked, tally, new)
     total_before, _ = _close(before, tally_before, new_before)
@@ -74,7 +73,7 @@ async def report(sources: Sources, asked: Report, until: float) -> ReportAnswer:
         total=total,
         total_before=total_before,
         active=_active(asked, tally.players, tally_before.players),
-        cohorts=_cohorts(asked, tally.players, new),
+        cohorts=cohorts_of(asked, ((min(days), days) for days in new_days if days)),
         levels_game=levels_game,
         levels=levels[:MAX_LEVELS],
         groups=largest(groups),
@@ -170,20 +169,3 @@ def _active(
             day = asked.days[0] + timedelta(days=n)
             found.append(Active(f"{day}", today, week, month))
     return found
-
-
-def _cohorts(asked: Report, players: Mapping[str, Player], new: set[str]) -> list[Cohort]:
-    cohorts = [Cohort(f"{day}", 0, [[0, 0] for _ in RETAINED]) for day in asked.days[:-1]]
-    today = (datetime.now(asked.tz).date() - asked.days[0]).days
-    ends = min(len(asked.day_moments) - 1, today)
-    for user_id in new:
-        if not (days := players[user_id].days):
-            continue
-        first = min(days)
-        cohort = cohorts[asked.period_of[first]]
-        cohort.players += 1
-        for after, sums in zip(RETAINED, cohort.back, strict=True):
-            if first + after < ends:
-                sums[0] += 1
-                sums[1] += first + after in days
-    return cohorts

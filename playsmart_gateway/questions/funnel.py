@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from statistics import median
 
 from playsmart_gateway.questions.answers import (
-    RETAINED,
-    Cohort,
     FunnelAnswer,
     ReturnAnswer,
     StepRow,
@@ -25,7 +23,7 @@ from playsmart_gateway.questions.looking import (
 )
 from playsmart_gateway.questions.said import Names
 from playsmart_gateway.questions.sources import Looked, Query, Sources, Wanted, pieces
-from playsmart_gateway.questions.tally import MAX_PLAYERS
+from playsmart_gateway.questions.tally import MAX_PLAYERS, cohorts_of
 
 EVENTS_PER_READ = 100_000
 MAX_SEEN = 10_000_000
@@ -109,33 +107,24 @@ async def comes_back(sources: Sources, asked: Return, until: float) -> ReturnAns
     looked = Looked(until)
     marks = (asked.start, asked.again)
     seen = await _look(sources, asked, marks, looked, to_the_end=False)
-    cohorts = [Cohort(f"{day}", 0, [[0, 0] for _ in RETAINED]) for day in asked.days[:-1]]
     begins = [_microseconds(moment) for moment in asked.day_moments]
-    today = (datetime.now(asked.tz).date() - asked.days[0]).days
-    ends = min(len(begins) - 1, today)
+    came: list[tuple[int, set[int]]] = []
     for found in seen.values():
-        days: list[set[int]] = [set(), set()]
+        days: tuple[set[int], set[int]] = set(), set()
         for mark in found:
             day = bisect_right(begins, mark >> MAX_STEPS) - 1
             if 0 <= day < len(begins) - 1:
                 for which in (0, 1):
                     if mark >> which & 1:
                         days[which].add(day)
-        if not days[0]:
-            continue
-        first, again = min(days[0]), days[1]
-        cohort = cohorts[asked.period_of[first]]
-        cohort.players += 1
-        for after, sums in zip(RETAINED, cohort.back, strict=True):
-            if first + after < ends:
-                sums[0] += 1
-                sums[1] += first + after in again
+        if days[0]:
+            came.append((min(days[0]), days[1]))
     return ReturnAnswer(
         from_lake=sources.lake is not None,
         counted_up_to=looked.upto,
         complete=looked.complete,
         looked_at=looked.events,
-        cohorts=cohorts,
+        cohorts=cohorts_of(asked, came),
     )
 
 

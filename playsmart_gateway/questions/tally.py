@@ -2,13 +2,13 @@
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from playsmart_gateway.events.batch import PLAYSMART, TEAK
-from playsmart_gateway.questions.answers import LevelRow, Period
-from playsmart_gateway.questions.asked import Report, place
+from playsmart_gateway.questions.answers import RETAINED, Cohort, LevelRow, Period
+from playsmart_gateway.questions.asked import Report, Span, place
 from playsmart_gateway.questions.looking import Company, Event
 from playsmart_gateway.questions.purchases import Sold
 from playsmart_gateway.questions.said import Names, currency_of, level_of, number_of, price_of, said
@@ -108,6 +108,21 @@ def _is_failure(name: str | None) -> bool:
 def seconds_of(when: str) -> int:
     """Return a time as it is stored in seconds since the epoch."""
     return int(datetime.fromisoformat(when[:19] + "+00:00").timestamp())
+
+
+def cohorts_of(span: Span, came: Iterable[tuple[int, Container[int]]]) -> list[Cohort]:
+    """Return who came back: of each player the first day in the span, and days, by their places."""
+    cohorts = [Cohort(f"{day}", 0, [[0, 0] for _ in RETAINED]) for day in span.days[:-1]]
+    today = (datetime.now(span.tz).date() - span.days[0]).days
+    ends = min(len(span.day_moments) - 1, today)
+    for first, days in came:
+        cohort = cohorts[span.period_of[first]]
+        cohort.players += 1
+        for after, sums in zip(RETAINED, cohort.back, strict=True):
+            if first + after < ends:
+                sums[0] += 1
+                sums[1] += first + after in days
+    return cohorts
 
 
 def sold_of(event: Event, data: Mapping[str, Any], names: Names, period: int) -> Sold:

@@ -1,7 +1,9 @@
 """What ``LearnedStore`` asks a database: one look, and what was learned of it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
+
+from typing_extensions import override
 
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import (
@@ -17,10 +19,11 @@ from playsmart_gateway.stores.learned import (
     Counted,
     EventKey,
     Kept,
+    LearnedStore,
     Looked,
     Sight,
 )
-from playsmart_gateway.stores.sql.database import Database, keyed
+from playsmart_gateway.stores.sql.database import Database, Transaction, keyed
 from playsmart_gateway.stores.sql.rollup import ERASURES
 
 MAX_BATCHES = 5_000
@@ -132,30 +135,50 @@ async def look(
     )
 
 
-async def kept(db: Database, game_id: str | None) -> Kept:
-    """See ``LearnedStore.kept``."""
-    ((position, end, erasures),) = await _ends(db)
-    rows = await db.fetch(_KEPT, game_id)
-    return Kept(position, end, {EventKey(*key): learned for *key, learned in rows}, erasures)
+class SqlLearned(LearnedStore):
+    """What is the same in each store that speaks SQL; ``printed`` prints its columns of times."""
 
+    def __init__(self, reading: Transaction, writing: Transaction, printed: Printed) -> None:
+        self.busy_seconds = 0.0
+        self._reading = reading
+        self._writing = writing
+        self._printed = printed
 
-async def keep(
-    db: Database,
-    start: int,
-    position: int,
-    learned: Sequence[tuple[EventKey, str]],
-    forgotten: Sequence[EventKey],
-    erasures: int,
-) -> bool:
-    """See ``LearnedStore.keep``; in a transaction that writes."""
-    ((now,),) = await db.fetch(ERASURES)
-    if now != erasures or not await db.fetch(_MOVE, position, start):
-        return False
-    if forgotten:
-        await db.fetch(_FORGET, keyed(forgotten))
-    if learned:
-        await db.fetch(_KEEP, keyed([(*key, text) for key, text in learned]))
-    return True
+    @override
+    async def __aenter__(self) -> Self:
+        return self
+
+    @override
+    async def kept(self, game_id: str | None = None) -> Kept:
+        async with self._reading() as db:
+            ((position, end, erasures),) = await _ends(db)
+            rows = await db.fetch(_KEPT, game_id)
+        return Kept(position, end, {EventKey(*key): learned for *key, learned in rows}, erasures)
+
+    @override
+    async def keep(
+        self,
+        start: int,
+        position: int,
+        learned: Sequence[tuple[EventKey, str]],
+        forgotten: Sequence[EventKey] = (),
+        *,
+        erasures: int = 0,
+    ) -> bool:
+        async with self._writing() as db:
+            ((now,),) = await db.fetch(ERASURES)
+            if now != erasures or not await db.fetch(_MOVE, position, start):
+                return False
+            if forgotten:
+                await db.fetch(_FORGET, keyed(forgotten))
+            if learned:
+                await db.fetch(_KEEP, keyed([(*key, text) for key, text in learned]))
+            return True
+
+    @override
+    async def buried(self) -> list[Buried]:
+        async with self._reading() as db:
+            return await buried(db, self._printed)
 
 
 async def buried(db: Database, printed: Printed) -> list[Buried]:
