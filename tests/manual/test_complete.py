@@ -1,5 +1,6 @@
 """Every key, route, metric and command has a heading in the manual, or a row under one."""
 
+import ast
 import re
 from functools import cache
 
@@ -11,6 +12,7 @@ from playsmart_gateway import dialects
 from playsmart_gateway.app import create_app
 from playsmart_gateway.cli import commands
 from playsmart_gateway.config import Auth, Config, Journal
+from playsmart_gateway.errors import Unauthenticated
 from playsmart_gateway.manual import CHAPTERS, headings, read
 from playsmart_gateway.openapi.document import document
 from playsmart_gateway.serve.worker_ops import create_worker_app
@@ -18,12 +20,13 @@ from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stream.source import SourceState
 from tests import ROOT
 from tests.manual.blocks import ALL
+from tests.manual.messages import files, nodes
 from tests.stream.fake_source import FakeSource
 from tests.stream.pipeline import make_worker
 from tests.support.in_process import in_process
 from tests.support.keys import KEYS
 from tests.support.process import SECRET
-from tests.support.reasons import every_reason
+from tests.support.reasons import every_reason, kinds_of_refusals
 
 PIECES = [piece for dialect in dialects.ALL for piece in dialect.pieces()]
 CONSOLE = (*("/dashboard", "/catalogue", "/dead-letters", "/inspector", "/demo", "/manual/{name}"),)
@@ -119,3 +122,22 @@ def test_every_target_of_make_is_named_in_the_tutorial() -> None:
     targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     told = read("tutorial#the-targets-of-make") + "".join(each.text for each in ALL)
     assert [each for each in targets if each != "help" and each not in told] == []
+
+
+def test_every_cause_is_given_somewhere_and_each_that_is_given_is_known() -> None:
+    kinds = {kind.__name__: kind for kind in kinds_of_refusals()}
+    given: set[tuple[str, str]] = set()
+    for call in (node for file in files([""]) for node in nodes(file)):
+        if not isinstance(call, ast.Call):
+            continue
+        name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+        values = [each.value for each in call.keywords if each.arg == "cause"]
+        if name == "_invalid":  # of the tokens, which says the cause first
+            name, values = Unauthenticated.__name__, call.args[:1]
+        tag = kinds[name].tag if name in kinds else ""  # one that is chosen, or made by its class
+        parts = [part for value in values for part in ast.walk(value)]
+        given |= {(tag, str(each.value)) for each in parts if isinstance(each, ast.Constant)}
+    known = {(kind.tag, cause) for kind in kinds.values() for cause in kind.causes}
+    causes = {cause for _, cause in known}
+    assert {(tag, cause) for tag, cause in given if tag and cause} <= known
+    assert {cause for _, cause in given if cause} == causes

@@ -13,7 +13,7 @@ import pytest
 from playsmart_gateway.auth.tokens import mint
 from playsmart_gateway.logs import read_line
 from tests.support.polling import wait_until
-from tests.support.process import SECRET, RunningGateway
+from tests.support.process import SECRET, RunningGateway, StartGateway
 from tests.support.uploads import make_event, make_upload
 
 OPERATOR = "operator-token-4711"
@@ -286,3 +286,26 @@ def test_a_line_of_a_refusal_is_read_by_trace(running: RunningGateway) -> None:
     line = read_line(found)
     assert line is not None
     assert line.value("reason") == "unauthenticated:expired"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_flood_of_bad_tokens_leaves_few_lines_and_their_number(
+    start_gateway: StartGateway, workers: int
+) -> None:
+    running = start_gateway(SERVER__WORKERS=str(workers), LOG__FORMAT="json", LOG__REFUSALS="5")
+    bad = mint("ada", secret=SECRET[::-1], ttl_seconds=60, now=time.time())
+    headers = {"authorization": f"Bearer {bad}"}
+    for _ in range(10):
+        with httpx.Client(base_url=running.client.base_url) as client:  # of any worker
+            for _ in range(30):
+                assert client.post("/ingest/events", json=GOOD, headers=headers).status_code == 401
+    name = "playsmart_requests_refused_total{cause=signature,reason=unauthenticated}"
+    assert running.metrics()[name] == 300
+    assert running.stop() == 0
+    told = [json.loads(line) for line in running.log.splitlines() if line.startswith("{")]
+    of_flood = [each for each in told if each.get("reason") == "unauthenticated:signature"]
+    lines = [each for each in of_flood if each["message"] == "refused"]
+    rest = [each["message"] for each in of_flood if each["message"] != "refused"]
+    # A minute may end meanwhile, and then each worker begins anew.
+    assert len(lines) <= 5 * workers * 2
+    assert len(lines) + sum(int(text.split()[1].replace(",", "")) for text in rest) == 300

@@ -13,14 +13,15 @@ def every_reason() -> set[tuple[str, int]]:
     """Each word, and the status of its answer."""
     assert issubclass(replies.UnknownApp, Refused), "those of Teak are among them, once loaded"
     found = set()
-    for kind in _kinds(Refused):
+    for kind in kinds_of_refusals():
         found |= {(f"{kind.tag}:{cause}", kind.status) for cause in kind.causes}
         if kind.tag not in ALWAYS_CAUSED:
             found.add((kind.tag, kind.status))
     return found
 
 
-def _kinds(kind: type[Refused]) -> Iterator[type[Refused]]:
-    for each in kind.__subclasses__():
+def kinds_of_refusals(of: type[Refused] = Refused) -> Iterator[type[Refused]]:
+    """All classes of refusals."""
+    for each in of.__subclasses__():
         yield each
-        yield from _kinds(each)
+        yield from kinds_of_refusals(each)
