@@ -8,6 +8,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
@@ -25,6 +26,9 @@ HOST = "127.0.0.1"
 PATH = "/mcp"
 MAX_BODY_BYTES = 65_536
 MAX_CONNECTIONS = 32
+HEAD_SECONDS = 10.0
+"""For the head of a request to come; whoever sends it slower would keep a connection for good."""
+
 REQUEST_SECONDS = 60.0
 """From the head of a request to the end of its answer; a question has limits of its own."""
 
@@ -70,6 +74,40 @@ def application(server: MCPServer, token: str) -> Door:
     return Door(app, OperatorGate(token, WrongTries(lambda _: None)))
 
 
+def timely(protocol: type[Any]) -> type[Any]:
+    """Return uvicorn's protocol that ends a connection without a head after ``HEAD_SECONDS``."""
+
+    class Timely(protocol):  # type: ignore[misc]
+        deadline: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self.wait_for_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.stop_waiting()
+            super().connection_lost(exc)
+
+        def on_headers_complete(self) -> None:
+            self.stop_waiting()
+            super().on_headers_complete()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.cycle.response_complete and not self.transport.is_closing():
+                self.wait_for_head()
+
+        def wait_for_head(self) -> None:
+            self.stop_waiting()
+            self.deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+        def stop_waiting(self) -> None:
+            if self.deadline is not None:
+                self.deadline.cancel()
+
+    return Timely
+
+
 class _Server(uvicorn.Server):
     """Ends on signals by itself, and then returns."""
 
@@ -95,6 +133,7 @@ async def serve(app: ASGIApp, listening: socket.socket) -> None:
     """Answer requests until SIGTERM or Ctrl-C."""
     config = uvicorn.Config(
         app,
+        http="httptools",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -103,4 +142,6 @@ async def serve(app: ASGIApp, listening: socket.socket) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
         ws="none",
     )
+    config.load()
+    config.http_protocol_class = timely(config.http_protocol_class)
     await _Server(config).serve([listening])

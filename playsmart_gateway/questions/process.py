@@ -7,6 +7,7 @@ to standard output: the answer, or what is wrong. The store's URL is on no comma
 import asyncio
 import contextlib
 import os
+import resource
 import sys
 from collections.abc import Callable, Coroutine
 from time import monotonic
@@ -31,6 +32,9 @@ WAITING = 4
 """So many may wait for the one that is answered."""
 
 NICE = 10
+MEMORY_BYTES = 2_147_483_648
+LAKE_MEMORY_BYTES = 6_442_450_944
+"""Of addresses: what the largest question takes, and what DuckDB and pyarrow reserve unused."""
 
 
 MODULE = __name__ if __name__ != "__main__" else "playsmart_gateway.questions.process"
@@ -128,15 +132,26 @@ class Desk:
         raise SinkUnavailable(problem or "the process that looks ended")
 
 
+def bound(memory: int) -> None:
+    """Let this process take no more: its gateway is on the same machine."""
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
 def main(answered: Callable[[Question], Coroutine[Any, Any, Answer]] = answer) -> int:
     """Have what standard input asks ``answered``; 1, with what is wrong, if it cannot be."""
     with contextlib.suppress(OSError):
         os.nice(NICE)
     question: Any = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
+    bound(MEMORY_BYTES if question.lake_url is None else LAKE_MEMORY_BYTES)
     try:
         found = msgspec.json.encode(asyncio.run(answered(question)))
     except (ConfigError, SinkUnavailable, LakeError) as error:
         sys.stdout.write(str(error))
+        return 1
+    except MemoryError:
+        sys.stdout.write("it takes too much memory: ask for a shorter time")
         return 1
     sys.stdout.buffer.write(found)
     return 0
