@@ -8,7 +8,8 @@ the scalars in customdata are columns of their own types.
 ``place`` is where files are, ``manifest`` what is there, ``columns`` makes tables of events,
 ``writer`` follows the store, ``compaction`` makes few files of many, ``forgetting`` takes players
 and old events out, ``query`` asks all of it together with what is not written yet, ``views`` are
-the store's, and ``process`` is the process that writes beside a gateway. It never writes to the
-store, is never asked by ingest, and knows no HTTP. Without ``lake.url`` nothing of it is imported.
-Begin with ``manifest``, then ``writer``.
+the store's, ``answering`` has the questions of a report answered from it, and ``process`` is the
+process that writes beside a gateway. It never writes to the store, is never asked by ingest, and
+knows no HTTP. Without ``lake.url`` nothing of it is imported. Begin with ``manifest``, then
+``writer``.
 """
