@@ -9,6 +9,8 @@ from playsmart_gateway.errors import GatewayError
 from playsmart_gateway.stores.learned import EventKey
 from playsmart_gateway.stores.open import open_store
 
+NO_RUNS = "no runs to count: one counts when nothing has come of it for an hour"
+
 
 def unknown_names(
     config: Config,

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from playsmart_gateway.cli.common import config_option, read_config
-from playsmart_gateway.cli.known import tell_unknown
+from playsmart_gateway.cli.known import NO_RUNS, tell_unknown
 from playsmart_gateway.cli.printing import print_csv, print_json, raw_option, say
 from playsmart_gateway.cli.tables import print_rows
 from playsmart_gateway.cli.times import Day, Instant, Zone, days_between
@@ -39,6 +39,10 @@ def _money(revenue: Mapping[str, float]) -> str:
     return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in revenue.items())
 
 
+def _amounts(revenue: Mapping[str, float], currencies: Iterable[str]) -> Iterator[float]:
+    return (round(revenue.get(one, 0.0), 2) for one in currencies)
+
+
 def _overview(found: ReportAnswer) -> Table:
     names = ("from", "players", "new", "sessions", "ads", "purchases", "payers", "revenue")
     return names, (
@@ -56,7 +60,7 @@ def _revenue(found: ReportAnswer) -> Table:
     names += [f"{currency} a player" for currency in currencies]
     return names, (
         (
-            getattr(each, "start", "all"), *(each.revenue.get(one, 0.0) for one in currencies),
+            getattr(each, "start", "all"), *_amounts(each.revenue, currencies),
             each.purchases, each.unpriced, each.payers, _share(each.payers, each.players),
             *(_mean(each.revenue.get(one, 0.0), each.players) for one in currencies),
         )
@@ -69,7 +73,7 @@ def _groups(meaning: str) -> Callable[[ReportAnswer], Table]:
         currencies = [*found.total.revenue]
         return [meaning, *currencies, "purchases", "payers"], (
             (
-                each.value, *(each.revenue.get(one, 0.0) for one in currencies), each.purchases,
+                each.value, *_amounts(each.revenue, currencies), each.purchases,
                 each.payers,
             )
             for each in found.groups
@@ -214,6 +218,9 @@ def report_command(
     if isinstance(found, ValuesAnswer) and (numbers := found.numbers) is not None:
         middle = f"mean {numbers.mean:,.6g}, median {numbers.median:,.6g}"
         say(f"numbers: {middle}, {numbers.least:,.6g} to {numbers.most:,.6g}", err=True)
+    if isinstance(found, ReportAnswer) and what == "versions" and not found.versions:
+        known = "only by days of UTC, by when things came, of all players"
+        say(NO_RUNS if found.source == "sums" else f"what never arrived is known {known}", err=True)
     rest = "" if found.complete else "; there is more, and time ended first"
     say(f"counted up to {found.counted_up_to or 'nothing yet'}{rest}", err=True)
     if isinstance(found, ReportAnswer) and not found.total.players:

@@ -16,7 +16,7 @@ import click
 from playsmart_gateway.cli.common import config_option, read_config
 from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stats
 from playsmart_gateway.cli.filters import filter_options
-from playsmart_gateway.cli.known import tell_unknown
+from playsmart_gateway.cli.known import NO_RUNS, tell_unknown
 from playsmart_gateway.cli.losses import losses_as_json, print_losses, read_losses
 from playsmart_gateway.cli.printing import (
     Show,
@@ -97,8 +97,7 @@ def stats_command(
         elif losses:
             print_losses(losses, shown(raw=raw))
         else:
-            text = "no runs to count: one counts when nothing has come of it for an hour"
-            say(text, err=True)
+            say(NO_RUNS, err=True)
             tell_unknown(config, game=wanted.game_id)
         return
     if event is not None:

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from playsmart_gateway.auth.token_cache import Caller
 from playsmart_gateway.auth.tokens import TokenVerifier
 from playsmart_gateway.errors import (
+    Detail,
     InternalError,
     Refused,
     SinkError,
@@ -40,6 +41,7 @@ from playsmart_gateway.http.turns import LARGE_BODY_BYTES, LongWork, Steps
 from playsmart_gateway.metrics import Stats
 
 _JSON = b"application/json"
+_JSON_WANTED = Detail("content-type", f"must be {_JSON.decode()}")
 
 Who = TypeVar("Who")
 Asked = TypeVar("Asked")
@@ -95,7 +97,7 @@ def require_json(headers: Headers) -> None:
     """Raise ``UnsupportedMedia`` unless the body is plain JSON; a missing type counts as JSON."""
     media_type = headers.get(b"content-type", _JSON)
     if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
-        raise UnsupportedMedia
+        raise UnsupportedMedia(explanation=_JSON_WANTED)
 
 
 def any_media(headers: Headers) -> None:

@@ -88,6 +88,35 @@ def test_revenue_and_retention_are_tables_of_their_own(url: str) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ((), "no runs to count: one counts when nothing has come of it for an hour"),
+        (("--happened",), "what never arrived is known only by days of UTC"),
+    ],
+    ids=str,
+)
+def test_where_no_version_is_listed_it_says_why(url: str, more: tuple[str, ...], why: str) -> None:
+    ended = report(url, *DAYS, "--what", "versions", *more)
+    assert (ended.exit_code, len(ended.stdout.splitlines())) == (0, 1)
+    assert why in ended.stderr
+
+
+def test_sums_of_money_have_no_more_digits_than_prices(tmp_path: Path) -> None:
+    where = f"sqlite:///{tmp_path}/events.db"
+
+    async def fill() -> None:
+        async with open_store(where) as sink, keeper(sink) as figures:
+            sold = [row("IAPPurchase", None, price=each, currency="EUR") for each in (0.1, 0.2)]
+            await sink.write([batch(1, "ada", MONDAY, *sold)])
+            await follow_to_the_end(figures)
+
+    asyncio.run(fill())
+    for what in ("country", "revenue"):
+        ended = report(where, *DAYS, "--what", what, "--csv")
+        assert ended.stdout.splitlines()[1].split(",")[1] == "0.3"
+
+
 def test_who_says_something_else_is_not_counted(url: str) -> None:
     ended = report(url, *DAYS, "--where", "currency=EUR", "--json")
     assert json.loads(ended.stdout)["total"]["events"] == 1

@@ -222,3 +222,15 @@ def test_nothing_of_it_is_wider_than_the_screen(browser: Browser, width: int, da
     browser.ask("document.getElementById('try').click()")
     box = browser.ask("document.getElementById('trial').getBoundingClientRect().width")
     assert 0 < box <= width
+
+
+def test_a_long_reason_covers_no_status_on_a_phone(browser: Browser) -> None:
+    look(browser, "?outcome=refused", rows=2)
+    browser.see(390)
+    chip = "document.querySelector('.row .chip.refused')"
+    browser.ask(f"({chip}.textContent = 'refused · unauthenticated:malformed')")
+    status_ends = browser.ask(
+        "document.querySelector('.row .status').getBoundingClientRect().right"
+    )
+    box = browser.ask(f"{chip}.getBoundingClientRect()")
+    assert status_ends <= box["left"] < box["right"] <= 390

@@ -146,7 +146,7 @@ def test_a_stranger_finds_the_answers_and_they_are_those_of_sql(
         " GROUP BY country ORDER BY 2 DESC"
     )
     assert table(browser, "country") == [
-        [str(each) for each in line[:3]] + [f"{line[3]:g}"] for line in sold
+        [str(each) for each in line[:3]] + [f"{line[3]:.2f}"] for line in sold
     ]
     lost = running.select(
         "SELECT app_version, sum(events), sum(lost) FROM v_versions GROUP BY app_version"

@@ -484,7 +484,8 @@ def test_another_media_type_is_415_in_the_envelope(
     answer = gateway.post(payload(), sub="ada", headers={"content-type": media_type})
     assert answer.status_code == 415
     error = {"code": "UNSUPPORTED_MEDIA_TYPE", "message": "unsupported_media_type"}
-    assert answer.json() == {"error": error}
+    wanted = [{"path": "content-type", "message": "must be application/json"}]
+    assert answer.json() == {"error": {**error, "details": wanted}}
 
 
 @refused

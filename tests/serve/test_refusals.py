@@ -203,7 +203,10 @@ REFUSED: dict[str, tuple[Ask, str]] = {
         "",
     ),
     "too_large": (ingest(b" " * 65_537), "must have at most 65,536 bytes, has 65,537"),
-    "unsupported_media": (ingest(content_type="text/plain"), ""),
+    "unsupported_media": (
+        ingest(content_type="text/plain"),
+        "content-type must be application/json",
+    ),
     "unsupported_media:encoding": (ingest(content_encoding="br"), ""),
     "head_too_large": (get("/nowhere", x_padding=MARKER * 4_000), "at most 32,768 bytes"),
     "rate_limited": (

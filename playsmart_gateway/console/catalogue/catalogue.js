@@ -96,12 +96,13 @@ function drawInside(event) {
 function drawEvent(event, most) {
   const id = JSON.stringify([event.source, event.type, event.name]);
   const versions = event.versions.slice(0, 3).map((each) => each.version).join(", ");
+  const few = event.versions.length === 1 ? "version" : "versions";
   const count = event.properties.length;
   const made = el("details", { class: "event" }, el("summary", {},
     el("span", { class: "name" }, event.label),
     bar(event.events / most),
     el("span", { class: "number" }, full(event.events)),
-    el("span", { class: "soft" }, `${count} ${count === 1 ? "property" : "properties"}${versions && `, ${versions}`}`),
+    el("span", { class: "soft" }, `${count} ${count === 1 ? "property" : "properties"}${versions && `, ${few} ${versions}`}`),
     el("time", { class: "when", title: "last seen" }, minute(event.last_seen)),
   ));
   const fill = () => { if (made.children.length === 1) made.append(drawInside(event)); };

@@ -6,9 +6,11 @@ const MINUTE = 60, HOUR = 3600, DAY = 86400;
 const ROUND = [5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY, 10 * DAY];
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+const price = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 export const short = (n) => compact.format(n);
 export const full = (n) => plain.format(n);
+export const cents = (n) => price.format(n);
 
 export function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);

@@ -212,7 +212,7 @@ const PANELS = [
       const all = numbers ? `${lossShare({ numbers, lost: sum(losses.map((each) => each.lost)) })} of ${full(numbers)} events that clients numbered` : "of what clients numbered";
       return `${all} in ${byId("game").value || "all games"}; by app version; ${span(view)}, without the last hour`;
     },
-    empty: "No numbered events in these days: clients that send run and seq show here what was lost on the way.",
+    empty: "No runs to count in these days: a run of a client that sends run and seq counts when nothing of it has come for an hour.",
     pick: ({ figures }) => figures.losses,
     isEmpty: (losses) => !losses.length,
     draw: (host, losses) => {

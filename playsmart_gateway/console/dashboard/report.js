@@ -1,6 +1,6 @@
 // Asks one question at a time and draws its answer; what is asked is in the address of the page.
 
-import { el, full, short } from "./charts.js";
+import { cents, el, full, short } from "./charts.js";
 import { answerOfFunnel, answerOfReturn, answerOfValues, optionsOf, propertiesOf } from "./funnel.js";
 import { counted, number, panel, percent, question, share } from "./panels.js";
 
@@ -85,7 +85,7 @@ function kept({ game, first, last }) {
 
 const FORMATS = { day: { day: "numeric", month: "short" }, week: { day: "numeric", month: "short" }, month: { month: "short", year: "numeric" } };
 const named = (start, period) => new Date(`${start}T00:00:00Z`).toLocaleDateString("en", { ...FORMATS[period], timeZone: "UTC" });
-const money = (revenue) => Object.entries(revenue).sort((a, b) => b[1] - a[1]).map(([currency, amount]) => `${full(amount)} ${currency}`).join(", ") || "–";
+const money = (revenue) => Object.entries(revenue).sort((a, b) => b[1] - a[1]).map(([currency, amount]) => `${cents(amount)} ${currency}`).join(", ") || "–";
 const currenciesOf = (answer) => Object.keys(answer.total.revenue);  // of most purchases first
 const duration = (seconds) => (seconds === null || Number.isNaN(seconds) ? "–" : seconds < 120 ? `${full(Math.round(seconds))} s` : seconds < 7200 ? `${full(Math.round(seconds / 60))} min` : `${full(Math.round(seconds / 360) / 10)} h`);
 
@@ -154,6 +154,7 @@ function groups(answer, meaning, title) {
     id: meaning, title, sub: answer.source === "events" ? "purchases of those who say it, and players who said it at any time" : "purchases of those who say it",
     empty: "No purchase in this time.", head: [title.replace("Revenue by ", ""), "purchases", "payers", ...currencies, ...(players ? ["players"] : [])],
     rows: rows.map((each) => [each.value, each.purchases, each.payers, ...currencies.map((currency) => each.revenue[currency] ?? 0), ...(players ? [each.players ?? 0] : [])]),
+    show: ([value, ...rest]) => [value, ...rest.map((each, n) => (n > 1 && n < 2 + currencies.length ? cents(each) : full(each)))],
   });
 }
 
@@ -204,7 +205,7 @@ function all(wanted, answer) {
       id: "revenue", title: `Revenue a ${wanted.period}`, sub: main ? `the chart is of ${main}; the table has every currency` : "price and currency of IAPPurchase",
       unit: main ?? "", whole: false, empty: "No IAPPurchase with a price in this time.",
       series: main ? [{ name: main, color: "f4", of: (each) => each.revenue[main] ?? 0 }] : [],
-      columns: [...currencies.map((currency) => ({ name: currency, of: (each) => each.revenue[currency] ?? 0 })),
+      columns: [...currencies.map((currency) => ({ name: currency, of: (each) => each.revenue[currency] ?? 0, print: cents })),
         { name: "purchases", of: (each) => each.purchases }, { name: "payers", of: (each) => each.payers },
         { name: "conversion %", of: (each) => share(each.payers, each.players), print: percent },
         ...currencies.map((currency) => ({ name: `${currency} a player`, of: (each) => (each.players ? (each.revenue[currency] ?? 0) / each.players : null) }))],
@@ -237,11 +238,11 @@ function all(wanted, answer) {
     }),
     ...(answer.source === "sums" ? [time({
       id: "coins", title: `Coins a ${wanted.period}`, unit: "coins", empty: "No coins were earned in this time: games pay when they have a rule.",
-      sub: `earned by events; by hand, in all games, ${full(answer.coins_given)} given and ${full(answer.coins_taken)} taken; ${full(answer.coin_players)} players hold ${full(answer.coins_held)} now`,
+      sub: `earned by events; by hand, in all games, ${full(answer.coins_given)} given and ${full(answer.coins_taken)} taken; ${full(answer.coin_players)} ${answer.coin_players === 1 ? "player holds" : "players hold"} ${full(answer.coins_held)} now`,
       series: [{ name: "earned", color: "f5", of: (each) => each.coins }],
     }), panel({
       id: "versions", title: "Events that never arrived", sub: "of what clients numbered, by app version; without the last hour",
-      empty: "No numbered events in this time: clients that send run and seq show here what was lost on the way.",
+      empty: "No runs to count in this time: a run of a client that sends run and seq counts when nothing of it has come for an hour.",
       head: ["app version", "platform", "events", "never arrived", "lost %"],
       rows: answer.versions.map((each) => [each.app_version, each.platform, each.events, each.lost, share(each.lost, each.events)]),
       show: ([version, platform, events, lost, part]) => [version, platform, full(events), full(lost), lost && part < 0.01 ? "< 0.01 %" : `${full(part)} %`],
@@ -263,7 +264,7 @@ function tiles(wanted, { total, total_before: before, active }) {
     ["New players", short(total.new_players), change(total.new_players, before.new_players)],
     ["A day, mean", number(Math.round(mean)), `stickiness ${percent(sticky)}`],
     ["Sessions", short(total.sessions), change(total.sessions, before.sessions)],
-    ["Revenue", main ? `${short(total.revenue[main])} ${main}` : "–", main ? change(total.revenue[main], before.revenue[main] ?? 0) : ""],
+    ["Revenue", main ? `${(Math.abs(total.revenue[main]) < 100000 ? cents : short)(total.revenue[main])} ${main}` : "–", main ? change(total.revenue[main], before.revenue[main] ?? 0) : ""],
     ["A player", main && total.players ? `${number(Math.round((1000 * total.revenue[main]) / total.players) / 1000)} ${main}` : "–", "revenue by players"],
     ["Payers", short(total.payers), total.players ? [`${percent(share(total.payers, total.players))} of players`, change(total.payers, before.payers)].filter(Boolean).join("; ") : ""],
     ["Ads a player", total.players ? number(total.ads / total.players) : "–", change(total.ads, before.ads)],
