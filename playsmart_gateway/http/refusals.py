@@ -20,7 +20,7 @@ LINES_A_MINUTE = 10
 """Of each reason, unless the configuration says otherwise."""
 
 _MOST_OF_PATH = 100
-_ODD = re.compile(r"[^A-Za-z0-9/_.-]+|(?<![^/])[^/]{33,}(?![^/])")
+_ODD = re.compile(r"[^A-Za-z0-9/_.-]+|(?<![^/])(?:[^/]{33,}|(?=[^/]{12})[^/]*[0-9][^/]*)(?![^/])")
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,8 @@ class Refusals:
 def path_shown(path: str) -> str:
     """Return a path that a stranger asked for as a log may have it: cut, and of plain letters.
 
-    What is long between two slashes could be a token, and is left out.
+    What is between two slashes could be a token or a player if it is long, or has digits and is not
+    short, and is left out.
     """
     return _ODD.sub("…", path[:_MOST_OF_PATH])
 

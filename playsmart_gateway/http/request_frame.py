@@ -120,7 +120,7 @@ class RequestFrame:
     These are the busiest requests, and routing them through Starlette's layers would cost a tenth
     of their time.
 
-    A sane id (1 to 128 visible ASCII characters) is echoed, else one is made. An exception that
+    A sane id (see ``request_ids``) is echoed, else one is made. An exception that
     nobody expected answers 500 in the envelope and is logged once, by type and place only: its
     text could quote what the client sent. While somebody watches, the ``observer`` is told of
     the requests that endpoints answer. What was taken is remembered, and what was refused noted, by

@@ -6,7 +6,8 @@ from random import getrandbits
 
 from playsmart_gateway.http.endpoint import Headers
 
-_SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+# What begins as a JSON Web Token does could be one, and would be in the log.
+_SANE_REQUEST_ID = re.compile(rb"(?!eyJ[\w-]{8,}\.)[\x21-\x7e]{1,128}")
 
 
 class _RequestIds:

@@ -112,7 +112,7 @@ def either(status: int, ours: dict[str, Any]) -> Answers:
 HEADERS: dict[str, Any] = {
     "X-Request-ID": {
         "description": "Names this request in the log. One of 1 to 128 visible ASCII characters "
-        "that you send is echoed; otherwise a UUIDv7 is made.",
+        "that you send is echoed, unless it looks like a token; otherwise a UUIDv7 is made.",
         "required": True,
         "schema": {"type": "string", "minLength": 1, "maxLength": 128},
     },

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -42,6 +43,16 @@ def bury(folder: Path, *reasons: str) -> None:
     asyncio.run(burying())
 
 
+def run(command: str, folder: Path) -> str:
+    """Run a command of the page in a shell, in earnest."""
+    return subprocess.check_output(
+        ["/bin/bash", "-c", command.replace("--dry-run", "")],
+        cwd=folder,
+        env={"PATH": f"{Path(sys.executable).parent}:/bin:/usr/bin"},
+        text=True,
+    )
+
+
 def test_one_gets_from_a_reason_to_its_letters_and_to_the_command_that_stores_them(
     browser: Browser, start_gateway: StartGateway, tmp_path: Path
 ) -> None:
@@ -66,18 +77,25 @@ def test_one_gets_from_a_reason_to_its_letters_and_to_the_command_that_stores_th
     assert '"level": 2' in inside
     assert browser.ask("document.title") == "Dead letters · playsmart_gateway"
     assert "reason=" in browser.ask("location.search")
-    script = command.replace("--dry-run", "")
-    told = subprocess.check_output(
-        ["/bin/bash", "-c", script],
-        cwd=running.folder,
-        env={"PATH": f"{Path(sys.executable).parent}:/bin:/usr/bin"},
-        text=True,
-    )
-    assert "replayed 1 dead letters: 1 events stored" in told
+    assert "replayed 1 dead letters: 1 events stored" in run(command, running.folder)
     assert not (running.folder / "hacked").exists()
     wait_until(lambda: len(browser.ask(ROWS)) == 1 or None)
     assert browser.complaints() == []
     assert browser.asked_elsewhere() == []
+
+
+def test_a_command_has_no_keys_of_a_terminal_and_means_the_same(
+    browser: Browser, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    running = start_gateway("--dev")
+    reason = "it's \\ \x1b[201~\x15touch hacked\r\u202e\x9b1"
+    bury(running.folder, reason, "too odd")
+    browser.url = running.url
+    browser.open(f"/dead-letters?reason={quote(reason)}")
+    browser.until(f"{LETTERS}.length", 1)
+    command = browser.until(COMMAND)
+    assert command.isprintable()
+    assert "replayed 1 dead letters: 1 events stored" in run(command, running.folder)
 
 
 @pytest.mark.parametrize("dark", [False, True])

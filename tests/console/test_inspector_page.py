@@ -1,7 +1,9 @@
 """The page of the inspector in a browser: its memory, its filters, and what it can do."""
 
 import json
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
 
 import pytest
 
@@ -72,6 +74,13 @@ def click(browser: Browser, text: str) -> None:
         "[...document.querySelectorAll('.detail button')]"
         f".find((each) => each.textContent === '{text}').click()"
     )
+
+
+def copied_of(browser: Browser, request: Mapping[str, object]) -> str:
+    """Return what the page would copy of a request as curl."""
+    look(browser)
+    copied: str = browser.ask(f"curl({json.dumps(request)})")
+    return copied
 
 
 def test_a_page_that_is_loaded_again_shows_what_is_remembered(browser: Browser) -> None:
@@ -168,6 +177,31 @@ def test_a_request_is_copied_as_curl_without_its_token(
     upload = json.loads(body)
     assert upload["user_id"] == "ada"
     assert upload["events"][0]["customdata"]["token_count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("///elsewhere.example/x", "//elsewhere.example/x"),
+        ("/https://elsewhere.example/x", "https%3A//elsewhere.example/x"),
+        ("/%5C%5Celsewhere.example", "%5C%5Celsewhere.example"),
+        ("/[1-9]{a,b}", "%5B1-9%5D%7Ba%2Cb%7D"),
+    ],
+)
+def test_a_request_to_an_odd_path_is_copied_as_one_to_this_gateway(
+    browser: Browser, gateway: RunningGateway, path: str, target: str
+) -> None:
+    request = {"path": unquote(path), "method": "GET", "events": None}
+    copied = copied_of(browser, request)
+    assert copied == f"curl -i '{gateway.url}/{target}'"
+
+
+def test_what_is_copied_has_no_keys_of_a_terminal_and_is_what_was_sent(browser: Browser) -> None:
+    body = "{it's \\ \x1b[201~\x15touch x\r\x9b\u202e\x011\n}"
+    copied = copied_of(browser, {"path": "/ingest/events", "method": "POST", "body": body})
+    assert [each for each in copied if not each.isprintable() and each != "\n"] == []
+    quoted = copied.partition("--data-binary ")[2]
+    assert subprocess.check_output(["/bin/bash", "-c", f"printf %s {quoted}"]).decode() == body
 
 
 def test_a_request_that_is_sent_again_is_marked_and_says_that_it_is_a_duplicate(

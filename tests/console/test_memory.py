@@ -264,6 +264,26 @@ def test_a_player_who_is_erased_is_forgotten(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("customdata", "stays"),
+    [
+        (rb'{"friend": "ada"}', False),
+        (rb'{"friend": "\u0061da"}', False),
+        (rb'{"friend": "grace"}', True),
+    ],
+)
+def test_events_of_others_that_could_name_an_erased_player_are_forgotten(
+    customdata: bytes, stays: bool
+) -> None:
+    scene = Scene()
+    answer = taken(user_id="bea")
+    assert answer.batch is not None
+    answer.batch.rows = b'[["Custom","e","2026-04-22T14:30:00Z",%b]]' % customdata
+    scene.request(answer)
+    scene.inspector.forget("ada")
+    assert bool(scene.remembered) == stays
+
+
+@pytest.mark.parametrize(
     ("body", "stays"),
     [
         (json.dumps({"user_id": "ada"}).encode(), False),

@@ -134,6 +134,16 @@ def test_a_path_is_shown_without_what_could_be_a_token() -> None:
     assert path_shown("/ingest/event") == "/ingest/event"
     assert path_shown(f"/ingest/{'eyJhbGciOiJIUzI1NiJ9' * 3}/x") == "/ingest/…/x"
     assert path_shown("/a b/?q=1\n") == "/a…b/…q…1…"
+    assert path_shown("/users/deadbeefcafebabe0123456789abcdef") == "/users/…"
+    assert path_shown("/device-abc-123/x") == "/…/x"
+    assert path_shown("/sk_live_4242424242") == "/…"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/analytics_events/batch", "/v1/app-settings", "/.well-known/openid-configuration"]
+)
+def test_a_path_of_words_is_shown_as_it_is(path: str) -> None:
+    assert path_shown(path) == path
 
 
 def test_a_line_is_read_again(caplog: pytest.LogCaptureFixture) -> None:

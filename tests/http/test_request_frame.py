@@ -14,6 +14,7 @@ from playsmart_gateway.auth.keys import shared_secrets
 from playsmart_gateway.auth.token_cache import Caller
 from playsmart_gateway.auth.tokens import (
     TokenVerifier,
+    mint,
 )
 from playsmart_gateway.config import Buffer, Config, Journal
 from playsmart_gateway.events.batch import Batch
@@ -143,6 +144,17 @@ async def test_of_several_request_ids_the_last_is_judged() -> None:
     assert start["headers"] == [(name, b"two")]
     start = await run(answer_204, (name, b"one"), (name, b"not sane"))
     assert uuid.UUID(start["headers"][0][1].decode()).version == 7
+
+
+async def test_a_token_is_no_request_id_and_an_id_that_begins_as_one_is() -> None:
+    name = b"x-request-id"
+    token = mint("ada", secret=SECRET, ttl_seconds=60, now=0.0).encode()
+    for given in (token[:128], token.rpartition(b".")[0][:100]):
+        start = await run(answer_204, (name, given))
+        assert uuid.UUID(start["headers"][0][1].decode()).version == 7
+    for given in (b"eyJ", b"eyJhbGciOiJIUzI1", b"r.eyJ"):
+        start = await run(answer_204, (name, given))
+        assert start["headers"] == [(name, given)]
 
 
 async def test_an_exception_after_the_answer_began_is_logged_without_its_text(

@@ -31,7 +31,15 @@ function choose(wanted) {
   ask();
 }
 
-const quoted = (text) => (/^[\w.:/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+// A player chose the game, and a terminal takes control characters as keys.
+const CONTROLS = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const escaped = (found) => [...new TextEncoder().encode(found)].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
+
+function quoted(text) {
+  if (/^[\w./:][\w.:/-]*$/.test(text)) return text;
+  if (text.search(CONTROLS) < 0) return `'${text.replaceAll("'", "'\\''")}'`;
+  return `$'${text.replace(/[\\']/g, "\\$&").replace(CONTROLS, escaped)}'`;
+}
 
 function command(...parts) {
   return ["playsmart-gateway dead-letters", ...parts].join(" ");

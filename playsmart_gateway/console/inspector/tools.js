@@ -54,10 +54,19 @@ function sent_body(request) {
   return `{"user_id": ${text(request.player)}, "game_id": ${text(request.game)}${run}, "events": [${events.join(", ")}]}`;
 }
 
-const quoted = (text) => `'${text.replace(/'/g, "'\\''")}'`;
+// A stranger chose much of it, and a terminal takes control characters as keys: end of paste, clear the line, Enter.
+const CONTROLS = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const escaped = (found) => [...new TextEncoder().encode(found)].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
+
+function quoted(text) {
+  if (text.search(CONTROLS) < 0) return `'${text.replace(/'/g, "'\\''")}'`;
+  return `$'${text.replace(/[\\']/g, "\\$&").replace(CONTROLS, escaped)}'`;
+}
 
 function curl(request) {
-  const url = new URL(request.path.replace(/^\//, ""), new URL(".", location.href)).href;
+  // Part by part, or a path like ///elsewhere.example would name another host, and [1-9] many requests.
+  const path = request.path.replace(/^\//, "").split("/").map(encodeURIComponent).join("/");
+  const url = new URL(".", location.href).href + path;
   const method = request.method || "GET";
   const lines = [`curl -i${method === "GET" ? "" : ` -X ${method}`} ${quoted(url)}`];
   if (method === "POST") {

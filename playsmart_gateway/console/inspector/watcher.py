@@ -116,9 +116,9 @@ class Seen(msgspec.Struct):
         if shown(user_id) in self.told:
             return True
         text = user_id.encode("utf-8", "replace")
-        if self.says(text):
-            return True
         # As they were sent: what is escaped, or compressed, may be anybody.
+        if self.says(text) or b"\\" in (self.rows or b""):
+            return True
         bodies = [self.body or b""] if self.sent is None else [self.sent.text]
         return any(
             text in body or b"\\" in body or b"%" in body or body.startswith(_GZIP)
