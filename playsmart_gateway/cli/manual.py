@@ -2,6 +2,7 @@
 
 import click
 
+from playsmart_gateway.cli.grouping import near
 from playsmart_gateway.cli.tables import print_terms
 from playsmart_gateway.manual import CHAPTERS, NotInManual, read
 
@@ -20,5 +21,7 @@ def manual_command(chapter: str | None, as_json: bool) -> None:
     try:
         text = read(chapter)
     except NotInManual as error:
-        raise click.UsageError(str(error)) from None
+        name = chapter.partition("#")[0].removesuffix(".md")
+        meant = "" if name in CHAPTERS else near(name, CHAPTERS, listed=False)
+        raise click.UsageError(f"{error}.{meant}" if meant else str(error)) from None
     click.echo(text, nl=False)

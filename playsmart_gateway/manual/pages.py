@@ -5,6 +5,7 @@ kept. HTML in a chapter would be shown as text.
 """
 
 import asyncio
+import re
 from collections.abc import Iterator
 from functools import cache, partial
 from html import escape
@@ -17,6 +18,10 @@ from starlette.routing import Route
 
 from playsmart_gateway.http.static import SECURITY_HEADERS, Asset, Frame
 from playsmart_gateway.manual import CHAPTERS, Heading, headings, read
+
+_CELL, _CODE = re.compile("<td.*?</td>"), re.compile("<code>([^<]*)</code>")
+_ENDS = re.compile(r"(?<=[_./])(?=\w)")
+"""Where a word in a name ends: ``playsmart_`` and ``client.`` and ``js``."""
 
 PATH = "/manual"
 _STYLE = "manual.css"
@@ -117,7 +122,12 @@ def _html(text: str, found: list[Heading]) -> str:
     }
     for plain, made in reached.items():
         html = html.replace(plain, made)
-    return html
+    return _CELL.sub(lambda cell: _CODE.sub(_breakable, cell[0]), html)
+
+
+def _breakable(code: re.Match[str]) -> str:
+    """Let a name break where its words end, and not in the middle of one on a phone."""
+    return f"<code>{_ENDS.sub('<wbr>', code[1])}</code>"
 
 
 def _href(target: str) -> str:

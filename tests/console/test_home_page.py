@@ -21,6 +21,14 @@ TOKEN = "a-token-of-operators"
 STATE = "document.getElementById('state-text').textContent"
 SHOWN = "document.getElementById('{}').checkVisibility()"
 FACTS = "document.getElementById('facts').innerText"
+BETWEEN = """() => {
+  const [before, last] = [...document.querySelectorAll('#refusals th')].slice(-2).map((each) => {
+    const text = document.createRange();
+    text.selectNodeContents(each);
+    return text.getBoundingClientRect();
+  });
+  return last.left - before.right;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +63,7 @@ def test_the_first_event_is_a_command_to_copy_that_works_as_it_stands(
     )
     assert answer.startswith("HTTP/1.1 202")
     browser.until(SHOWN.format("first"), found=False)
-    assert re.search(r"Received\n1 event", browser.until(FACTS))
+    assert re.search(r"Received since then\n1 event", browser.until(FACTS))
     running.post(make_upload("ada", make_event("Teleport")))
     told = "document.querySelector('#refusals tbody')?.innerText"
     browser.until(f"{told}?.includes('unauthenticated:missing')")
@@ -104,3 +112,4 @@ def test_it_fits_the_screen_with_all_that_it_can_show(
     browser.until("document.getElementById('curl').textContent")
     browser.until("document.querySelector('#refusals tbody')")
     assert browser.ask("document.documentElement.scrollWidth") <= width
+    assert browser.ask(f"({BETWEEN})()") > 4, "a gap between the headings refused and lately"

@@ -55,6 +55,17 @@ SAVED = """
     Promise.all(Object.entries(made).map(async ([id, blob]) => [id, await blob.text()])).then(
         (entries) => arguments[0](Object.fromEntries(entries)));
 """
+LONG = """
+const details = document.querySelector("#revenue details");
+details.open = true;
+const [row] = details.querySelectorAll("tbody tr"), [, ...cells] = row.children;
+const heights = ["1", "1,234,567,890.12"].map((text) => {
+  cells.forEach((cell) => { cell.textContent = text; });
+  return Math.max(...cells.map((cell) => cell.offsetHeight));
+});
+details.open = false;
+return heights;
+"""
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 pytestmark = [
@@ -160,6 +171,7 @@ def test_a_stranger_finds_the_answers_and_they_are_those_of_sql(
     (players,) = running.select("SELECT sum(players) FROM v_daily WHERE game_id = ''")[0]
     assert sum(int(line[1]) + int(line[2]) for line in table(browser, "players")) == players == 60
     assert ["Custom", "boss <b>", "6", "0.1"] in table(browser, "names")
+    assert len(set(browser.execute_script(LONG))) == 1, "a number is on one line, however long"
     assert "28 days" in browser.execute_script(SUMMARY), "days without players, too"
     assert browser.execute_script(OVERFLOW) <= 0
     bottoms = browser.execute_script(BOTTOMS)

@@ -28,6 +28,12 @@ def test_an_unknown_chapter_is_a_mistake_that_names_those_there_are() -> None:
     assert all(name in ended.output for name in CHAPTERS)
 
 
+@pytest.mark.parametrize("written", ["growin", "growin.md#workers"])
+def test_a_chapter_that_is_misspelt_is_guessed(written: str) -> None:
+    ended = CliRunner().invoke(commands, ["manual", written])
+    assert (ended.exit_code, "Did you mean growing?" in ended.output) == (2, True)
+
+
 def test_the_manual_imports_nothing_that_only_its_pages_need() -> None:
     code = "import sys, playsmart_gateway.manual as m; m.read('data'); print(*sys.modules)"
     told = run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -56,6 +56,12 @@ async def test_a_chapter_is_a_page_of_our_own_files(client: httpx.AsyncClient, n
             assert target in {"/manual", "/manual/manual.css", "#main"}
 
 
+async def test_a_name_in_a_table_breaks_where_its_words_end(client: httpx.AsyncClient) -> None:
+    page = await client.get("/manual/client-typescript")
+    assert "<code>playsmart_<wbr>client.<wbr>ts</code>" in page.text
+    assert "from &quot;./playsmart_client.js&quot;" in page.text, "what is copied is as it was"
+
+
 async def test_who_has_a_page_is_told_so(client: httpx.AsyncClient) -> None:
     for path in ("/manual", "/manual/tutorial", "/manual/manual.css"):
         page = await client.get(path)

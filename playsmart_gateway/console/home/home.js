@@ -75,8 +75,8 @@ function drawRefusals(data) {
 }
 
 function drawFacts(data) {
-  const facts = [["Version", data.version], ["Up for", duration(data.uptime_seconds)], ["Received", `${full(data.received)} event${data.received === 1 ? "" : "s"}`],
-    ["Stored", full(data.stored)], ["Waiting for the store", full(data.waiting)]];
+  const facts = [["Version", data.version], ["Up for", duration(data.uptime_seconds)], ["Received since then", `${full(data.received)} event${data.received === 1 ? "" : "s"}`],
+    ["Stored since then", full(data.stored)], ["Waiting for the store", full(data.waiting)]];
   if (data.workers > 1) facts.splice(2, 0, ["Workers", data.workers_up === data.workers ? String(data.workers) : `${data.workers_up} of ${data.workers}`]);
   byId("facts").replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
