@@ -38,7 +38,7 @@ async def fill(url: str) -> None:
     played = [
         row(),
         row("AdImpression"),
-        row("LevelCompleted", None, level=8, duration_seconds=30),
+        row("LevelCompleted", None, level=8, duration_seconds=30, score=700),
         row("GameEnd", None, level=8),
         row("Custom", "boss_defeated"),
     ]
