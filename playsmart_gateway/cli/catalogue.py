@@ -103,12 +103,14 @@ def export_command(config_path: Path | None, game: str | None) -> None:
 
     A property that every event had that was looked at must be there; types are all that it had.
     """
-    kept = asyncio.run(read_learned(read_config(config_path)))
-    facts = Facts(kept.learned)
+    config = read_config(config_path)
+    facts = Facts(asyncio.run(read_learned(config)).learned)
     for line in written(facts, game):
-        click.echo(line)
+        click.echo(f"{line}\n".encode(), nl=False)  # TOML is UTF-8, whatever the locale is
     if not facts.entries:
         say("nothing is learned yet: no events are stored, or no gateway has run since", err=True)
+    else:
+        tell_unknown(config, game=game)
 
 
 async def read_learned(config: Config) -> Kept:
