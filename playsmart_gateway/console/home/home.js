@@ -70,7 +70,7 @@ function drawRefusals(data) {
   const cells = (kind, [reason, unit, n, late]) => [el(kind, {}, reason), el(kind, {}, unit), el(kind, { class: "number" }, n), el(kind, { class: "number" }, late)];
   byId("refusals").querySelector(".body").replaceChildren(rows.length
     ? el("table", {}, el("thead", {}, el("tr", {}, ...cells("th", ["reason", "of", "refused", "lately"]))),
-      el("tbody", {}, ...rows.map(([reason, unit, n, late]) => el("tr", {}, ...cells("td", [el("code", {}, reason), unit, full(n), late ? `+${full(late)} in a minute` : "–"])))))
+      el("tbody", {}, ...rows.map(([reason, unit, n, late]) => el("tr", {}, ...cells("td", [el("code", {}, ...reason.split(/(?<=:)/).flatMap((part, at) => (at ? [el("wbr", {}), part] : [part]))), unit, full(n), late ? `+${full(late)} in a minute` : "–"])))))
     : el("p", { class: "empty" }, "Nothing was refused since the start."));
 }
 
