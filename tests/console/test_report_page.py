@@ -20,6 +20,7 @@ from tests.support.counted import batch, row
 from tests.support.figures import wait_for_figures
 from tests.support.polling import wait_until
 from tests.support.process import RunningGateway, StartGateway
+from tests.support.uploads import make_event, make_upload
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 GAME = "com.example.game"
@@ -269,6 +270,40 @@ def test_any_event_is_counted_by_any_property_that_the_catalogue_knows(
     assert f"mean {level:g}" in browser.execute_script(
         "return document.querySelector('#numbers-answer .sub').textContent"
     )
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+OFFERED = """
+    return Object.fromEntries([...document.querySelectorAll("#property select")[1].options].map(
+        (option) => [option.value, option.text]));
+"""
+
+
+def test_of_all_games_the_properties_of_each_are_offered_and_it_says_of_which(
+    browser: WebDriver, start_gateway: StartGateway
+) -> None:
+    running = start_gateway("--dev", CATALOGUE__CPU_SHARE="1")
+    sent = {"tower": ("fuel", "level"), "stack": ("hats",), 'o"dd <b>': ("level",)}
+    for game, names in sent.items():
+        event = make_event("LevelCompleted", customdata=dict.fromkeys(names, 1))
+        times = 2 if game == "tower" else 1
+        upload = make_upload("ada", *[event] * times, game_id=game)
+        assert running.post(upload, sub="ada").status_code == 202
+
+    def learned(game: str) -> bool:
+        told = running.client.get("/catalogue/data", params={"game": game}).json()["catalogue"]
+        return bool(told["events"] and told["events"][0]["properties"])
+
+    wait_until(lambda: all(map(learned, sent)) or None)
+    look(browser, running)
+    meanings = {"platform": "platform", "app_version": "app version", "country": "country"}
+    assert browser.execute_script(OFFERED) == meanings | {
+        "fuel": "fuel (tower)", "hats": "hats (stack)", "level": "level (2 games)"
+    }  # fmt: skip
+    look(browser, running, game="stack")
+    assert browser.execute_script(OFFERED) == meanings | {"hats": "hats"}
+    look(browser, running, width=390)
+    assert browser.execute_script(OVERFLOW) <= 0
     assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 

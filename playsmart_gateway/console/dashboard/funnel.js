@@ -99,14 +99,22 @@ export function propertiesOf(catalogue, mark = null) {
   return found;
 }
 
+// Of which games a property is, where the catalogue is that of several.
+function gamesOf(catalogue, mark, name) {
+  const games = new Set(catalogue.filter((event) => (!mark || ofMark(mark, event)) && event.properties.some((each) => each.name === name)).map((event) => event.game_id));
+  return games.size === 1 ? [...games][0] : `${games.size} games`;
+}
+
 export function optionsOf(catalogue, mark, empty, chosen) {
   const listed = [...propertiesOf(catalogue, mark).keys()].filter((name) => !MEANINGS.some(([key]) => key === name)).sort();
   if (chosen && !listed.includes(chosen) && !MEANINGS.some(([key]) => key === chosen)) listed.push(chosen);
   const option = ([value, text]) => el("option", { value, selected: value === chosen }, text);
+  const known = new Set(propertiesOf(catalogue, mark).keys()), several = new Set(catalogue.map((event) => event.game_id)).size > 1;
+  const titled = (name) => (several && known.has(name) ? `${name} (${gamesOf(catalogue, mark, name)})` : name);
   return [
     ...(empty === null ? [] : [el("option", { value: "" }, empty)]),
     el("optgroup", { label: "of players" }, ...MEANINGS.map(option)),
-    ...(listed.length ? [el("optgroup", { label: "of events" }, ...listed.map((name) => option([name, name])))] : []),
+    ...(listed.length ? [el("optgroup", { label: "of events" }, ...listed.map((name) => option([name, titled(name)])))] : []),
   ];
 }
 

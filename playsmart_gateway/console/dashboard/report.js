@@ -5,6 +5,7 @@ import { answerOfFunnel, answerOfReturn, answerOfValues, optionsOf, propertiesOf
 import { counted, number, panel, percent, question, share } from "./panels.js";
 
 const DAY = 86400000, RETAINED = [1, 3, 7, 14, 30], BACK = 28;
+const MAX_GAMES = 8;  // whose properties are offered together
 const MIN_ATTEMPTS = 30;  // fewer say nothing of a level
 const byId = (id) => document.getElementById(id);
 const iso = (when) => new Date(when).toISOString().slice(0, 10);
@@ -34,11 +35,14 @@ function filterBy(chosen) {
   byId("meaning").value = chosen;
 }
 
-// The events of the game and their properties, as the catalogue has them; of the busiest if it is none.
+// The events of the game and their properties, as the catalogue has them; of the busiest games if it is none.
 async function learn(game) {
+  const told = async (of) => (await (await fetch(`../catalogue/data?${new URLSearchParams(of ? { game: of } : {})}`, { cache: "no-store" })).json()).catalogue;
   try {
-    const answer = await fetch(`../catalogue/data?${new URLSearchParams(game ? { game } : {})}`, { cache: "no-store" });
-    catalogue = (await answer.json()).catalogue?.events ?? [];
+    const first = await told(game), busy = [...(first?.games_known ?? [])].sort((a, b) => b.events - a.events);
+    const others = game ? [] : [...new Set(busy.map((each) => each.game_id))].filter((each) => each !== first.game_id).slice(0, MAX_GAMES - 1);
+    const found = await Promise.all([first, ...others.map((each) => told(each).catch(() => null))]);
+    catalogue = found.flatMap((each) => each?.events ?? []);
   } catch { catalogue = []; }
   filterBy(byId("meaning").value);
 }
