@@ -46,6 +46,7 @@ class Wanted(msgspec.Struct, frozen=True):
     player: str | None = None
     reason: str | None = None
     source: str | None = None
+    name: str | None = None
 
     def fits(self, letter: DeadLetter) -> bool:
         """Whether ``letter`` is meant, as far as can be told without its rows."""
@@ -70,6 +71,7 @@ _OPTIONS = (
     click.option("--until", type=Instant(), help="Only those buried before then, said likewise."),
     click.option("--game", help="Only those of this game (or app)."),
     click.option("--player", help="Only those with events of this player."),
+    click.option("--name", help="Only those with custom events of this name."),
     click.option("--reason", help="Only those whose reason has this text in it."),
     click.option("--source", type=click.Choice(_SOURCES), help="Only those that came by this."),
 )
@@ -79,7 +81,7 @@ def _wanted_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def with_wanted(*arguments: Any, **named: Any) -> Any:
         given = {name: named.pop(name) for name in ("since", "until", "game", "player")}
-        given |= {name: named.pop(name) for name in ("reason", "source")}
+        given |= {name: named.pop(name) for name in ("reason", "source", "name")}
         require_order(given["since"], given["until"])
         wanted = Wanted(named.pop("names", ()), **given)
         return command(*arguments, wanted=wanted, **named)
@@ -187,21 +189,26 @@ def replay_command(
 async def _find(config: Config, wanted: Wanted) -> list[DeadLetter]:
     async with open_store(config.storage.database_url).reader() as reader:
         letters = [each for each in await reader.buried() if wanted.fits(each)]
-        if wanted.player is None:
+        if wanted.player is None and wanted.name is None:
             return letters
-        return [each for each in letters if await _is_of(reader, each, wanted.player)]
+        return [each for each in letters if await _has(reader, each, wanted)]
 
 
-async def _is_of(reader: DeadLetterReader, letter: DeadLetter, player: str) -> bool:
-    if letter.user_id:
-        return letter.user_id == player
+async def _has(reader: DeadLetterReader, letter: DeadLetter, wanted: Wanted) -> bool:
+    """Whether an event of a letter that ``fits`` is of the player and has the name."""
+    if letter.user_id and wanted.name is None:
+        return True
     batch = await reader.buried_batch(letter.journal, letter.sequence)
     if batch is None:
         return False
     try:
-        return any(row.user_id == player for row in decode(batch.rows))
+        return any(
+            wanted.player in (None, letter.user_id or row.user_id)
+            and wanted.name in (None, row.custom_event_name)
+            for row in decode(batch.rows)
+        )
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return False  # what cannot be read is nobody's
+        return False  # what cannot be read is nobody's, and has no name
 
 
 async def _load(config: Config, name: str) -> tuple[DeadLetter | None, Batch | None]:

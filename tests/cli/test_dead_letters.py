@@ -105,6 +105,34 @@ def test_every_letter_is_listed_and_can_be_chosen(run: Run, database_url: str) -
     assert ask(database_url, "SELECT count(*) FROM dead_letters") == [(3,)]
 
 
+def test_a_name_chooses_letters_with_such_an_event_and_a_player_together_with_it(
+    run: Run, database_url: str
+) -> None:
+    mixed = of_many("ada", "eve")
+    mixed.rows = msgspec.json.encode(
+        [
+            ["Custom", "boss", "2026-04-22T14:30:00Z", {}, None, "ada"],
+            ["Custom", "jump", "2026-04-22T14:30:00Z", {}, None, "eve"],
+        ]
+    )
+    broken = make_batch(3, 1, "ada")
+    broken.rows = b"["
+    bury(database_url, (make_batch(1, 3, "ada"), "no"), (mixed, "no"), (broken, "no"))
+
+    def chosen(*options: str) -> list[int]:
+        return sorted(each["sequence"] for each in letters(run("list", "--json", *options)))
+
+    assert chosen("--name", "e2") == [1]
+    assert chosen("--name", "e3") == []
+    assert chosen("--name", "boss") == [50]
+    assert chosen("--name", "boss", "--player", "ada") == [50]
+    assert chosen("--name", "boss", "--player", "eve") == []
+    assert chosen("--name", "e0", "--player", "eve") == []
+    assert chosen("--player", "ada") == [1, 3, 50]
+    dry = letters(run("replay", "--dry-run", "--json", "--name", "boss"))
+    assert [each["sequence"] for each in dry] == [50]
+
+
 def test_one_is_shown_with_its_rows_and_drives_no_terminal(run: Run, database_url: str) -> None:
     batch = make_batch(1, 1, "a\x1b[31mda")
     bury(database_url, (batch, "odd\x07 reason"))
