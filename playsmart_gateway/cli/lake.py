@@ -44,7 +44,7 @@ def lake_command(config_path: Path | None, once: bool, as_json: bool) -> None:
         set_up_logging(config.log.format, config.log.level)
         asyncio.run(_follow(job))
         return
-    done = asyncio.run(write_all(job.lake_url, job.database_url))
+    done = asyncio.run(write_all(job))
     if as_json:
         print_json({"written": done.events, "position": done.position, "files": done.files})
     else:

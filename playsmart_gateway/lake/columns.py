@@ -1,11 +1,11 @@
 """Tables of events: what all events have, and their properties as columns of their own types.
 
-Of each game so many properties are columns, by first come, and of those that come together the most
-frequent: a text of a stranger must not push out the rest. What is a column is taken out of
-customdata, and a null is left out; all else stays there, to the letter: what is no scalar, has no
-plain name, is too large for its column or of another type. Once more values of a property do not
-fit its column than do, the column is one of texts, which takes every scalar; whole numbers and
-fractions are both numbers.
+Of each game so many properties are columns as the catalogue knows, or were seen (see ``kinds``), by
+first come, and of those that come together the most frequent: a text of a stranger must not push
+out the rest. What is a column is taken out of customdata, and a null is left out; all else stays
+there, to the letter: what is no scalar, has no plain name, is too large for its column or of
+another type. Once more values of a property do not fit its column than do, and it is not defined,
+the column is one of texts, which takes every scalar; whole numbers and fractions are both numbers.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ import pyarrow
 from pyarrow import compute
 
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH, RUN_BYTES
+from playsmart_gateway.lake.kinds import NOTHING, Catalogued, by_frequency, taking, wider
 from playsmart_gateway.lake.manifest import Kind, Properties
 from playsmart_gateway.lake.shapes import Shape, shapes_of
 from playsmart_gateway.stores.models import StoredEvent
@@ -98,19 +99,23 @@ def grouped(events: Sequence[StoredEvent]) -> list[Group]:
 
 
 def table_of(
-    events: Sequence[StoredEvent], names: Mapping[int, BatchName], known: Properties
+    events: Sequence[StoredEvent],
+    names: Mapping[int, BatchName],
+    known: Properties,
+    game: Catalogued = NOTHING,
 ) -> tuple[pyarrow.Table, Properties]:
-    """Return events as a table, in any order, and the properties that its columns are of.
+    """Return events of a game as a table, in any order, and the properties of its columns.
 
-    ``names`` are those of their batches; ``known`` are the properties that are columns already.
+    ``names`` are those of their batches; ``known`` are the properties that are columns already,
+    and ``game`` what the catalogue says of it.
     """
     shapes = shapes_of([event.customdata for event in events])
-    kinds: dict[str, Counter[type]] = {}
-    for name in [*known, *_candidates(shapes, known)]:
-        kinds[name] = Counter()
-        for shape in shapes:
-            kinds[name].update(shape.kinds(name))
-    properties = _chosen(kinds, known)
+    known = _catalogued(known, game)
+    kinds = {
+        name: _kinds(shapes, name)
+        for name in (*known, *(() if game.is_known else _candidates(shapes, known)))
+    }
+    properties = _chosen(kinds, known, game)
     ordered = [events[place] for shape in shapes for place in shape.places]
     columns = dict.fromkeys(COMMON) | _common(ordered, names)
     misfits: list[dict[int, list[str]]] = [{} for _ in shapes]
@@ -131,6 +136,16 @@ def _by_field(events: Sequence[StoredEvent]) -> dict[str, Sequence[Any]]:
     return dict(zip(StoredEvent._fields, zip(*events, strict=True), strict=True))
 
 
+def _kinds(shapes: Sequence[Shape], name: str) -> Counter[Kind]:
+    """Return how many values of a property, which are scalars, are of which kind."""
+    kinds = Counter[Kind]()
+    for shape in shapes:
+        for each, times in shape.kinds(name).items():
+            if each in _KINDS:
+                kinds[_KINDS[each]] += times
+    return kinds
+
+
 def _candidates(shapes: Sequence[Shape], known: Properties) -> list[str]:
     """Return names that may become columns: the most frequent, as there may be one an event."""
     if len(known) >= MAX_PROPERTIES:
@@ -142,29 +157,32 @@ def _candidates(shapes: Sequence[Shape], known: Properties) -> list[str]:
     return heapq.nsmallest(MAX_CANDIDATES, new, key=lambda name: (-times[name], name))
 
 
-def _chosen(kinds: Mapping[str, Counter[type]], known: Properties) -> Properties:
+def _chosen(kinds: Mapping[str, Counter[Kind]], known: Properties, game: Catalogued) -> Properties:
     """Return which properties are columns, from here on."""
-    chosen = {name: _wider(kind, kinds[name]) for name, kind in known.items()}
-    taken = {name.lower() for name in chosen}  # SQL does not tell capitals from others
-    scalars = {name: sum(seen[each] for each in _KINDS) for name, seen in kinds.items()}
-    for name in sorted(kinds, key=lambda each: (-scalars[each], each)):
-        if len(chosen) == MAX_PROPERTIES:
+    chosen = {
+        name: kind if name in game.defined else taking(kind, kinds[name])
+        for name, kind in known.items()
+    }
+    return _with(chosen, {} if game.is_known else by_frequency(kinds))
+
+
+def _with(known: Properties, more: Properties) -> Properties:
+    """Return the known properties, and more of them, as far as they may be columns."""
+    found = dict(known)
+    taken = {name.lower() for name in found}  # SQL does not tell capitals from others
+    for name, kind in more.items():
+        if len(found) >= MAX_PROPERTIES:
             break
-        if scalars[name] and name.lower() not in taken and _PLAIN.match(name):
+        if name.lower() not in taken and _PLAIN.match(name):
             taken.add(name.lower())
-            commonest = max(_KINDS, key=kinds[name].__getitem__)
-            chosen[name] = _wider(_KINDS[commonest], kinds[name])
-    return chosen
+            found[name] = kind
+    return found
 
 
-def _wider(kind: Kind, seen: Counter[type]) -> Kind:
-    """Return of which kind a column must be that takes most of these values."""
-    if kind == "text":
-        return kind
-    if kind == "int" and seen[float]:
-        kind = "float"
-    fitting = seen[bool] if kind == "bool" else seen[int] + seen[float]
-    return kind if 2 * fitting >= sum(seen[each] for each in _KINDS) else "text"
+def _catalogued(known: Properties, game: Catalogued) -> Properties:
+    """Return the known properties, and those that the catalogue knows."""
+    kept = {name: wider(kind, game.defined.get(name, kind)) for name, kind in known.items()}
+    return _with(_with(kept, game.defined), game.learned)
 
 
 def _common(

@@ -6,9 +6,11 @@ import gc
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
+from playsmart_gateway.catalogue.definitions import Definitions, read_definitions
 from playsmart_gateway.errors import GatewayError, where
 from playsmart_gateway.lake.job import Job
 from playsmart_gateway.lake.place import open_place, require_folder
@@ -35,17 +37,19 @@ async def follow(job: Job, tell: Callable[[Told], None], stop: asyncio.Event) ->
     """Write what is stored until ``stop`` is set, and ``tell`` after each step.
 
     Raises:
-        ConfigError: there can be no lake, or no store, by these URLs.
+        ConfigError: there can be no lake, or no store, by these URLs; or a mistake is in the file
+            of the definitions.
     """
     place = open_place(job.lake_url)
     store = open_store(job.database_url)
+    definitions = _definitions(job)
     logged, failures = set[str](), 0
     position: int | None = None
     gc.disable()  # a step makes a million objects, of which next to none are in circles
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(gc.enable)
         reader = await stack.enter_async_context(store.reader())
-        writer = Writer(place, reader)
+        writer = Writer(place, reader, definitions=definitions)
         while not stop.is_set():
             started = time.monotonic()
             try:
@@ -72,6 +76,11 @@ async def follow(job: Job, tell: Callable[[Told], None], stop: asyncio.Event) ->
                 await asyncio.wait_for(stop.wait(), rest)
 
 
+def _definitions(job: Job) -> Definitions:
+    file = job.definitions_file
+    return {} if file is None else read_definitions(Path(file))
+
+
 def _pause(failures: int) -> float:
     """Return how long to rest after so many failures that nobody has foreseen."""
     return min(TROUBLED_SECONDS * 2.0 ** min(failures - 1, 10), MOST_TROUBLED_SECONDS)
@@ -87,17 +96,18 @@ async def _lag(reader: LakeReader, position: int | None) -> int | None:
         return None
 
 
-async def write_all(lake_url: str, database_url: str) -> Written:
+async def write_all(job: Job) -> Written:
     """Write all that is stored now, and return how far the lake is.
 
     Raises:
         GatewayError: it cannot be done.
     """
-    place, events = open_place(lake_url), 0
-    async with open_store(database_url).reader() as reader:
+    place, events = open_place(job.lake_url), 0
+    definitions = _definitions(job)
+    async with open_store(job.database_url).reader() as reader:
         await reader.newest_event_id()  # a store that is not there makes no lake
         require_folder(place)
-        writer = Writer(place, reader)
+        writer = Writer(place, reader, definitions=definitions)
         while True:
             done = await writer.step()
             events += done.events

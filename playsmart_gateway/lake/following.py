@@ -5,7 +5,7 @@ cheaper to make than to take apart, as no cache of a processor holds them.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import pyarrow
@@ -13,6 +13,7 @@ import pyarrow
 from playsmart_gateway.errors import LakeError
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.lake.columns import grouped, table_of
+from playsmart_gateway.lake.kinds import Catalogue, read_catalogue
 from playsmart_gateway.lake.manifest import Manifest, Properties
 from playsmart_gateway.stores.models import StoredEvent
 from playsmart_gateway.stores.readers import BatchName, LakeReader
@@ -62,13 +63,20 @@ async def read_chunk(
     max_events: int,
     max_bytes: int = CHUNK_BYTES,
     clock: Callable[[], float] = time.monotonic,
+    defined: Mapping[str, Properties] | None = None,
 ) -> Chunk:
-    """Return the next ``max_events`` events or so; fewer if they are large, or it takes long."""
+    """Return the next ``max_events`` events or so; fewer if they are large, or it takes long.
+
+    ``defined`` are the properties of each game that its definitions say.
+    """
     position, until = manifest.position, clock() + CHUNK_SECONDS
     end = max(position, await reader.newest_event_id())
     count = size = 0
     batch: BatchName | None = None
     games = dict(manifest.games)
+    catalogue = Catalogue({}, {}, is_behind=True)
+    if position < end:
+        catalogue = await read_catalogue(reader, defined or {}, position)
     piles: dict[tuple[str, str], Pile] = {}
     while position < end and count < max_events and size < max_bytes and clock() < until:
         first = position // MAX_EVENTS_PER_BATCH
@@ -78,10 +86,12 @@ async def read_chunk(
         batch = names[position // MAX_EVENTS_PER_BATCH]
         count += len(events)
         for group in grouped(events):
-            table, properties = table_of(group.events, names, games.get(group.game_id, {}))
-            games[group.game_id] = properties
+            game_id = group.game_id
+            known = games.get(game_id, {})
+            table, properties = table_of(group.events, names, known, catalogue.of(game_id))
+            games[game_id] = properties
             size += table.nbytes
-            key, last = (group.game_id, group.day), group.events[-1].event_id
+            key, last = (game_id, group.day), group.events[-1].event_id
             pile = piles.get(key) or Pile(*key, group.events[0].event_id, last, [])
             pile.tables.append((table, properties))
             piles[key] = pile._replace(last=last)

@@ -25,13 +25,17 @@ _PARAMETERS = {"endpoint_override", "region", "scheme"}
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What to write where: what is stored in ``database_url``, to the lake ``lake_url``."""
+    """What to write where: what is stored in ``database_url``, to the lake ``lake_url``.
+
+    ``definitions_file`` says what events should be like, and so what is a column.
+    """
 
     lake_url: str
     database_url: str
     interval_seconds: float
     log_format: LogFormat = "console"
     log_level: LogLevel = "info"
+    definitions_file: str | None = None
 
 
 def job_for(config: Config) -> Job | None:
@@ -53,6 +57,7 @@ def job_for(config: Config) -> Job | None:
         config.lake.interval_seconds,
         config.log.format,
         config.log.level,
+        config.catalogue.definitions_file,
     )
 
 

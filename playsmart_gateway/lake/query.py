@@ -18,9 +18,10 @@ from playsmart_gateway.errors import LakeError, QueryError
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.lake.columns import COMMON, PREFIX
 from playsmart_gateway.lake.following import read_chunk
+from playsmart_gateway.lake.kinds import wider
 from playsmart_gateway.lake.manifest import Kind, Manifest, Properties, load
 from playsmart_gateway.lake.place import SCHEME, Place
-from playsmart_gateway.lake.tables import joined, wider
+from playsmart_gateway.lake.tables import joined
 from playsmart_gateway.lake.views import Branch, make_views
 from playsmart_gateway.stores.open import AsksInSql
 from playsmart_gateway.stores.readers import LakeReader

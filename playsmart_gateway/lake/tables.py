@@ -8,13 +8,13 @@ import pyarrow.parquet
 
 from playsmart_gateway.errors import LakeError
 from playsmart_gateway.lake.columns import COMMON, PREFIX, TYPES
-from playsmart_gateway.lake.manifest import File, Kind, Properties
+from playsmart_gateway.lake.kinds import wider
+from playsmart_gateway.lake.manifest import File, Properties
 from playsmart_gateway.lake.place import Place
 
 ROW_GROUP_EVENTS = 131_072
 COMPRESSION = "zstd"
 SORTED_BY = [(name, "ascending") for name in ("type", "custom_event_name", "occurred_at")]
-_NUMBERS = {"int", "float"}
 
 
 def write(place: Place, file: File, table: pyarrow.Table) -> File:
@@ -58,13 +58,6 @@ def joined(
 def in_order(table: pyarrow.Table) -> pyarrow.Table:
     """Return a table as it is in a file: what is asked for together is together."""
     return table.sort_by(SORTED_BY)
-
-
-def wider(one: Kind, other: Kind) -> Kind:
-    """Return the kind that takes the values of both."""
-    if one == other:
-        return one
-    return "float" if {one, other} == _NUMBERS else "text"
 
 
 def _with_columns(table: pyarrow.Table, properties: Properties) -> pyarrow.Table:

@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import msgspec
 
+from playsmart_gateway.catalogue.definitions import Definitions
 from playsmart_gateway.events.batch import MAX_EVENTS_PER_BATCH
 from playsmart_gateway.lake.compaction import FULL_EVENTS, compact
 from playsmart_gateway.lake.following import Chunk, read_chunk, require_same_store
+from playsmart_gateway.lake.kinds import defined_kinds
 from playsmart_gateway.lake.manifest import File, Manifest, begin, commit, sweep, with_files
 from playsmart_gateway.lake.place import Place
 from playsmart_gateway.lake.tables import in_order, joined, write
@@ -46,6 +48,7 @@ def lag_between(position: int, end: int) -> int:
 class Writer:
     """Writes what ``reader`` reads to the lake at ``place``; ``wall`` tells when a day is over.
 
+    ``definitions`` say which properties are columns, before what was learned does.
     It remembers nothing that the manifest does not say, so there may be several of them.
     """
 
@@ -56,11 +59,13 @@ class Writer:
         wall: Callable[[], float] = time.time,
         *,
         chunk_events: int = CHUNK_EVENTS,
+        definitions: Definitions | None = None,
     ) -> None:
         self._place = place
         self._reader = reader
         self._wall = wall
         self._chunk_events = chunk_events
+        self._defined = defined_kinds(definitions or {})
         self._is_tidy = False
 
     async def step(self) -> Written:
@@ -77,7 +82,9 @@ class Writer:
             if manifest.batch is not None and not tidy:
                 sweep(self._place, manifest)
                 tidy = True
-            chunk = await read_chunk(self._reader, manifest, self._chunk_events)
+            chunk = await read_chunk(
+                self._reader, manifest, self._chunk_events, defined=self._defined
+            )
             if chunk.position > manifest.position:
                 manifest = commit(self._place, manifest, self._with(manifest, chunk))
                 if not tidy:  # before, nobody knew whose a new lake is, and what is in it

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, Self
 
 from playsmart_gateway.economy.points import MetadataStats, Streak
 from playsmart_gateway.events.batch import Batch
-from playsmart_gateway.stores.learned import Buried
+from playsmart_gateway.stores.learned import Buried, Kept
 from playsmart_gateway.stores.losses import LossPage
 from playsmart_gateway.stores.models import (
     EVERYTHING,
@@ -174,6 +174,14 @@ class BatchReader(Protocol):
         ...
 
 
+class LearnedReader(Protocol):
+    """Reads what was learned of events."""
+
+    async def all_learned(self) -> Kept:
+        """Return all of it; nothing where nothing is learned."""
+        ...
+
+
 class DeadLetterReader(Protocol):
     """Reads what was buried."""
 
@@ -234,7 +242,7 @@ class Turns(Protocol):
         ...
 
 
-class LakeReader(EventReader, BatchReader, Turns, Protocol):
+class LakeReader(EventReader, BatchReader, LearnedReader, Turns, Protocol):
     """All that is read of a store to copy its events."""
 
 
@@ -243,6 +251,7 @@ class Reader(
     CoinReader,
     AppPlayerReader,
     BatchReader,
+    LearnedReader,
     DeadLetterReader,
     LossReader,
     Checks,

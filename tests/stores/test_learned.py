@@ -197,6 +197,15 @@ async def test_each_batch_is_learned_from_once_however_often_the_follower_begins
     assert await events_of(learned) == 14
 
 
+async def test_whoever_reads_the_store_reads_what_was_learned(
+    store: Store, learned: LearnedStore, database_url: str
+) -> None:
+    await store.write([batch(1, {"height": 3})])
+    await follow(Follower(learned, Stats(), clock=FakeClock()))
+    async with open_store(database_url).reader() as reader:
+        assert await reader.all_learned() == await learned.kept()
+
+
 async def test_of_two_followers_one_learns_and_the_other_tells_what_it_learned(
     store: Store, learned: LearnedStore
 ) -> None:

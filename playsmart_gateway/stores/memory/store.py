@@ -38,7 +38,7 @@ from playsmart_gateway.events.sessions import (
 )
 from playsmart_gateway.stores.clearing import Traces
 from playsmart_gateway.stores.contract import Store
-from playsmart_gateway.stores.learned import Buried
+from playsmart_gateway.stores.learned import Buried, Kept
 from playsmart_gateway.stores.memory.accounts import MemoryAccounts
 from playsmart_gateway.stores.memory.clearing import clear
 from playsmart_gateway.stores.memory.events import (
@@ -162,6 +162,10 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
             if game_id in (None, each.game_id) and reason in (None, each.reason)
         ]
         return fitting[::-1][:limit]
+
+    @override
+    async def all_learned(self) -> Kept:
+        return Kept(0, 0, {})
 
     @override
     async def buried_by_reason(self) -> list[Buried]:

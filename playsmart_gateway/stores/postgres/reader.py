@@ -13,7 +13,7 @@ from playsmart_gateway.events.batch import (
     MAX_EVENTS_PER_BATCH,
     Batch,
 )
-from playsmart_gateway.stores.learned import Buried
+from playsmart_gateway.stores.learned import Buried, Kept
 from playsmart_gateway.stores.losses import LossPage
 from playsmart_gateway.stores.models import (
     EVERYTHING,
@@ -181,6 +181,11 @@ class PostgresReader(Reader):
     @override
     def turn(self, patience_seconds: float) -> AbstractAsyncContextManager[None]:
         return turn(self._url, patience_seconds)
+
+    @override
+    async def all_learned(self) -> Kept:
+        async with self._connection.transaction(READ) as db:
+            return await learned.kept(db)
 
     @override
     async def buried(self) -> list[DeadLetter]:

@@ -151,9 +151,7 @@ class SqlLearned(LearnedStore):
     @override
     async def kept(self, game_id: str | None = None) -> Kept:
         async with self._reading() as db:
-            ((position, end, erasures),) = await _ends(db)
-            rows = await db.fetch(_KEPT, game_id)
-        return Kept(position, end, {EventKey(*key): learned for *key, learned in rows}, erasures)
+            return await kept(db, game_id)
 
     @override
     async def keep(
@@ -179,6 +177,13 @@ class SqlLearned(LearnedStore):
     async def buried(self) -> list[Buried]:
         async with self._reading() as db:
             return await buried(db, self._printed)
+
+
+async def kept(db: Database, game_id: str | None = None) -> Kept:
+    """See ``LearnedStore.kept``."""
+    ((position, end, erasures),) = await _ends(db)
+    rows = await db.fetch(_KEPT, game_id)
+    return Kept(position, end, {EventKey(*key): learned for *key, learned in rows}, erasures)
 
 
 async def buried(db: Database, printed: Printed) -> list[Buried]:

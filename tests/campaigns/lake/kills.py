@@ -100,7 +100,7 @@ class Campaign:
         Raises:
             AssertionError: something is lost, doubled or not erased.
         """
-        await follower.write_all(self._job.lake_url, self._url)
+        await follower.write_all(self._job)
         await self.look()
         wanted = "event_id, user_id, type, game_id, p_n"
         place = open_place(self._job.lake_url)
