@@ -94,8 +94,8 @@ def query_command(
 
     It sees the files of the lake and, behind them, what is stored and not in them yet. Properties
     of events are columns with a p_ in front, as p_level; what is none of them is in customdata. The
-    views of the store (v_daily, v_purchases, ...) are there too. It cannot write, and opens no
-    other file. Beside the answer it is told on standard error up to which event was asked.
+    views of the store (v_daily, v_purchases and others) are there too. It cannot write, and opens
+    no other file. Beside the answer it is told on standard error up to which event was asked.
 
     Exit code 1: the question is refused or wrong, or goes beyond a limit.
     """
