@@ -333,7 +333,9 @@ def parts_for(
             beside["figures"] = rollup_task(rollups, share, stats, machine.clock).run
         if learned is not None:
             share, expected = config.catalogue.cpu_share, expected_of(config)
-            beside["catalogue"] = catalogue_task(learned, share, stats, expected, **clocks).run
+            keys = {game.id: game.properties.app_version for game in config.games}
+            catalogue = catalogue_task(learned, share, stats, expected, keys, **clocks)
+            beside["catalogue"] = catalogue.run
         if config.lake.with_gateway and (job := lake.job_for(config)) is not None:
             from playsmart_gateway.lake.process import LakeProcess  # for those who have one
 

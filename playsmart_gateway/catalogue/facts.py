@@ -29,7 +29,7 @@ MAX_PROPERTIES = 48
 MAX_PROPERTY_LENGTH = 64
 MAX_VERSIONS = 24
 VERSION_KEYS = ("app_version", "appVersion", "version")
-"""Where an event says of which version it is, if its run does not."""
+"""Where an event says of which version it is, if its run and its game's own property do not."""
 
 MAX_VERSION_LENGTH = 32
 OTHER = "other"
@@ -120,9 +120,17 @@ def game_key(key: EventKey) -> EventKey:
 
 
 class Facts:
-    """All that is known; ``changed`` and ``forgotten`` are the keys since they were kept last."""
+    """All that is known; ``changed`` and ``forgotten`` are the keys since they were kept last.
 
-    def __init__(self, learned: Mapping[EventKey, str] | None = None) -> None:
+    ``version_keys`` are, by id of game, the properties that say of which version an event is.
+    """
+
+    def __init__(
+        self,
+        learned: Mapping[EventKey, str] | None = None,
+        version_keys: Mapping[str, str] | None = None,
+    ) -> None:
+        self._version_keys = version_keys or {}
         self.games: dict[EventKey, Game] = {}
         self.entries: dict[EventKey, Entry] = {}
         self.changed: set[EventKey] = set()
@@ -242,7 +250,7 @@ class Facts:
                 entry.past += each.clock == "past"
                 entry.future += each.clock == "future"
                 entry.clock_last = max(entry.clock_last, when)
-            version = _version(each.app_version, data)
+            version = _version(each.app_version, data, self._version_keys.get(each.key.game_id))
             _note_version(entry.versions, version, entry.looked, when)
             _note_version(game.versions, version, game.looked, when)
             for name, value in data.items():
@@ -287,8 +295,9 @@ def _data(text: str | None) -> dict[str, Any] | None:
         return None
 
 
-def _version(told: str | None, data: Mapping[str, Any]) -> str:
-    for version in (told, *map(data.get, VERSION_KEYS)):
+def _version(told: str | None, data: Mapping[str, Any], own: str | None) -> str:
+    keys = VERSION_KEYS if own is None else (own, *VERSION_KEYS)
+    for version in (told, *map(data.get, keys)):
         if isinstance(version, str) and version:
             return version[:MAX_VERSION_LENGTH]
     return ""

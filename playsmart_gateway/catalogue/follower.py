@@ -7,7 +7,7 @@ leaves it to them, and looks at what they learned now and then; it goes on where
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from playsmart_gateway.catalogue.definitions import NOTHING, Expected
@@ -42,19 +42,24 @@ TELL_SECONDS = 2.0
 
 
 class Follower:
-    """Learns what ``store`` has; ``stats`` say how far it is, and what is odd, or not expected."""
+    """Learns what ``store`` has; ``stats`` say how far it is, and what is odd, or not expected.
+
+    ``version_keys`` are those of ``Facts``.
+    """
 
     def __init__(
         self,
         store: LearnedStore,
         stats: Stats,
         expected: Expected = NOTHING,
+        version_keys: Mapping[str, str] | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._expected = expected
+        self._version_keys = version_keys
         self._stats = stats
         self._clock = clock
         self._wall = wall
@@ -91,7 +96,7 @@ class Follower:
         if is_away and now < self._read_at + READ_SECONDS:
             return False
         kept = await self._store.kept()
-        facts = Facts(kept.learned)
+        facts = Facts(kept.learned, self._version_keys)
         if is_away and kept.position != self._position:
             self._away_until = now + AWAY_SECONDS
         self._position, self._read_at = kept.position, now
@@ -156,12 +161,13 @@ def catalogue_task(
     share: float,
     stats: Stats,
     expected: Expected = NOTHING,
+    version_keys: Mapping[str, str] | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
 ) -> PacedTask:
     """Return what learns from ``store``, and takes up to a ``share`` of one core for it."""
-    follower = Follower(store, stats, expected, clock=clock, wall=wall)
+    follower = Follower(store, stats, expected, version_keys, clock=clock, wall=wall)
     return PacedTask(
         follower.step,
         "the catalogue cannot follow the store",

@@ -107,6 +107,18 @@ def test_properties_versions_and_their_lengths_are_bounded() -> None:
     assert len(json.dumps(facts.texts())) < 100_000
 
 
+def test_the_version_is_where_the_game_says_it_is_before_the_usual_names_and_behind_the_run() -> (
+    None
+):
+    facts = Facts(version_keys={GAME: "build"})
+    other = key("LevelCompleted", game="other")
+    said = {"build": "7", "version": "3"}
+    learn(facts, looked(LEVEL, said), looked(LEVEL, {"build": 8, "version": "4"}))
+    learn(facts, looked(LEVEL, said, version="2"), looked(other, said))
+    assert [*facts.entries[LEVEL].versions] == ["7", "4", "2"]
+    assert [*facts.entries[other].versions] == ["3"]
+
+
 def test_the_version_is_that_of_the_run_or_else_the_one_that_the_event_names() -> None:
     facts = Facts()
     learn(facts, looked(LEVEL, {"app_version": "1"}, version="2"), looked(LEVEL, {"version": "3"}))

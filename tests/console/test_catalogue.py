@@ -112,6 +112,19 @@ def test_what_is_odd_is_on_the_page_and_in_the_metrics_soon(
 
 
 @pytest.mark.process
+def test_versions_are_those_of_the_property_that_the_game_names(
+    start_gateway: StartGateway,
+) -> None:
+    games = f'[{{id = "{GAME}", properties = {{app_version = "build"}}}}]'
+    running = start_gateway("--dev", GAMES=games)
+    post(running, "ada", make_event("LevelCompleted", customdata={"build": "2.1.5"}))
+    versions = wait_until(
+        lambda: [v["version"] for g in data_of(running)["games"] for v in g["versions"]] or None
+    )
+    assert versions == ["2.1.5"]
+
+
+@pytest.mark.process
 def test_customdata_under_another_name_is_told_and_nothing_that_only_sounds_like_it(
     start_gateway: StartGateway,
 ) -> None:
