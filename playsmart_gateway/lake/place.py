@@ -93,7 +93,7 @@ def open_place(url: str) -> Place:
     if found.scheme != "s3":
         try:
             return Place(*pyarrow.fs.FileSystem.from_uri(url))
-        except (ValueError, NotImplementedError, OSError):
+        except (pyarrow.ArrowException, ValueError, OSError):
             raise no_place() from None
     files = pyarrow.fs.S3FileSystem(
         **found.given,

@@ -98,8 +98,7 @@ class Intake:
         Raises:
             Closing: the door is closed.
         """
-        if self.closed_because is not None:
-            self._require_open()
+        self._require_open()
         if self._waiters:
             return False
         has_room = self._buffer.has_room
@@ -153,8 +152,7 @@ class Intake:
         count, size = batch.count, batch.size
         self._stats.received += count
         try:
-            if self.closed_because is not None:
-                self._require_open()
+            self._require_open()
             if not self._buffer.reserve(count, size):
                 raise self._overloaded()
         except Refused as refusal:

@@ -52,6 +52,13 @@ def track(client: Adapter, number: int = 0) -> None:
     client.ask({"do": "track", "type": "AppOpen", "data": {"n": number}})
 
 
+def hold_to_three_events(gateway: ScriptedGateway) -> None:
+    """Assert that a program sent its three events, each once; a slow one takes two requests."""
+    numbers = [first + each for first, count in gateway.sent for each in range(count)]
+    assert numbers == [0, 1, 2]
+    assert {each.token for each in gateway.requests} == {"token"}
+
+
 def hold_to_locks(command: Sequence[str], folder: Path) -> None:
     """Assert that a client leaves alone the file that another process writes in its folder."""
     with scripted_gateway() as gateway, begun(command, gateway, folder) as one:

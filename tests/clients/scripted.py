@@ -76,7 +76,8 @@ class ScriptedGateway:
         self.requests.append(request)
         if self.replies:
             return self.replies.pop(0)
-        return Reply(400, REFUSED) if set(self.poison) & set(request.marks) else Reply()
+        poisoned = self.poison and set(self.poison) & set(request.marks)
+        return Reply(400, REFUSED) if poisoned else Reply()
 
     @property
     def sent(self) -> list[tuple[int, int]]:

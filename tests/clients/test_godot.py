@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.clients import CLIENTS
-from tests.clients.languages import begun, hold_to_certificates, not_passed, shell, track
+from tests.clients.languages import (
+    begun,
+    hold_to_certificates,
+    hold_to_three_events,
+    not_passed,
+    shell,
+    track,
+)
 from tests.clients.scripted import Reply, scripted_gateway
 from tests.manual.blocks import block
 
@@ -166,7 +173,6 @@ def test_the_game_of_the_manual_sends_what_it_tracks(game: Path) -> None:
         script = script.replace("http://127.0.0.1:8000", gateway.url)
         (game / "main.gd").write_text(script)
         told = at_home(start, game.parent)
-        (sent,) = gateway.requests
-    assert (sent.token, sent.numbers) == ("token", (0, 3))
+    hold_to_three_events(gateway)
     assert "3 events: 202, stored" in told
     assert not [*game.parent.rglob("*.ndjson")]

@@ -14,7 +14,15 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import (
 
 from playsmart_gateway.clients import CLIENTS
 from playsmart_gateway.clients.conformance.adapter import Adapter
-from tests.clients.languages import begin, begun, hold_to_locks, not_passed, shell, track
+from tests.clients.languages import (
+    begin,
+    begun,
+    hold_to_locks,
+    hold_to_three_events,
+    not_passed,
+    shell,
+    track,
+)
 from tests.clients.scripted import REFUSED, Reply, dripping_gateway, scripted_gateway
 from tests.manual.blocks import block
 from tests.support.polling import PATIENCE_SECONDS, wait_until
@@ -126,8 +134,7 @@ def test_the_program_of_the_manual_sends_what_it_tracks(tmp_path: Path) -> None:
         (tmp_path / "Game.java").write_text(program.replace("http://127.0.0.1:8000", gateway.url))
         small(build, tmp_path)
         small(re.sub(r"\$\(.+\)", "token", start), tmp_path)
-        (sent,) = gateway.requests
-    assert (sent.token, sent.numbers) == ("token", (0, 3))
+    hold_to_three_events(gateway)
     assert not [*tmp_path.glob("events/*")]
 
 

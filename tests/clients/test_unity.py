@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from playsmart_gateway.clients import CLIENTS
-from tests.clients.languages import hold_to_certificates, hold_to_locks, not_passed, shell
+from tests.clients.languages import (
+    hold_to_certificates,
+    hold_to_locks,
+    hold_to_three_events,
+    not_passed,
+    shell,
+)
 from tests.clients.scripted import scripted_gateway
 from tests.manual.blocks import block
 
@@ -83,8 +89,7 @@ def test_the_program_of_the_manual_sends_what_it_tracks(tmp_path: Path) -> None:
         (tmp_path / "Game.cs").write_text(program.replace("http://127.0.0.1:8000", gateway.url))
         shell(build, tmp_path)
         shell(re.sub(r"\$\(.+\)", "token", start), tmp_path)
-        (sent,) = gateway.requests
-    assert (sent.token, sent.numbers) == ("token", (0, 3))
+    hold_to_three_events(gateway)
     assert not [*tmp_path.glob("events/*")]
 
 
