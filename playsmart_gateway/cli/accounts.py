@@ -1,12 +1,11 @@
 """``accounts``: have a player log in again everywhere."""
 
-import asyncio
 import time
 from pathlib import Path
 
 import click
 
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.grouping import Group
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.stores.background import REVOCATIONS_IDLE_SECONDS
@@ -28,7 +27,7 @@ def revoke_command(user: str, config_path: Path | None) -> None:
     no account.
     """
     url = read_config(config_path).storage.database_url
-    if not asyncio.run(_revoke(url, user)):
+    if not run_async(_revoke(url, user)):
         raise click.ClickException("no account goes by that id")
     say(f"revoked; gateways know within {REVOCATIONS_IDLE_SECONDS:g} seconds")
 

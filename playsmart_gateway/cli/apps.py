@@ -1,6 +1,5 @@
 """``exclude``, ``include`` and ``opt``: how a player of an app may be contacted."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.cli.times import Instant
 from playsmart_gateway.dialects.teak.section import Teak
@@ -104,4 +103,4 @@ def _change(config_path: Path | None, act: Callable[[Store], Awaitable[Any]]) ->
         async with store:
             return await act(store)
 
-    return asyncio.run(change())
+    return run_async(change())

@@ -1,6 +1,5 @@
 """``catalogue``: what events are like, as far as it was learned, and what is odd about them."""
 
-import asyncio
 import time
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from playsmart_gateway.catalogue.configured import expected_of
 from playsmart_gateway.catalogue.definitions import written
 from playsmart_gateway.catalogue.facts import Facts
 from playsmart_gateway.catalogue.telling import told
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.grouping import Group
 from playsmart_gateway.cli.known import tell_unknown
 from playsmart_gateway.cli.printing import (
@@ -64,7 +63,7 @@ def catalogue_command(
         return
     require_order(since, until)
     config = read_config(config_path)
-    kept = asyncio.run(read_learned(config))
+    kept = run_async(read_learned(config))
     content = told(Facts(kept.learned), time.time(), expected_of(config))
     for part in ("games", "findings", "events"):
         content[part] = [each for each in content[part] if game in (None, each["game_id"])]
@@ -104,7 +103,7 @@ def export_command(config_path: Path | None, game: str | None) -> None:
     A property that every event had that was looked at must be there; types are all that it had.
     """
     config = read_config(config_path)
-    facts = Facts(asyncio.run(read_learned(config)).learned)
+    facts = Facts(run_async(read_learned(config)).learned)
     for line in written(facts, game):
         click.echo(f"{line}\n".encode(), nl=False)  # TOML is UTF-8, whatever the locale is
     if not facts.entries:

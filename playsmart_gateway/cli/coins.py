@@ -1,6 +1,5 @@
 """``coins``: what a player has and why, and corrections; ``audit``: whether all of it is right."""
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.grouping import Group
 from playsmart_gateway.cli.printing import (
     Show,
@@ -80,7 +79,7 @@ def show_command(
     url = read_config(config_path).storage.database_url
     require_order(since, until)
     span = as_printed(since) or "", as_printed(until) or "~"
-    player, entries, causes = asyncio.run(_look_up(url, user, limit, *span))
+    player, entries, causes = run_async(_look_up(url, user, limit, *span))
     if player is None:
         raise click.ClickException("no event of this player is stored")
     if as_json:
@@ -114,7 +113,7 @@ def adjust_command(
     if not reason.strip():
         raise click.BadParameter("must say why", param_hint="--reason")
     url = read_config(config_path).storage.database_url
-    entry = asyncio.run(_adjust(url, user, amount, reason.strip(), force))
+    entry = run_async(_adjust(url, user, amount, reason.strip(), force))
     if as_json:
         print_json(msgspec.structs.asdict(entry))
     else:
@@ -134,7 +133,7 @@ def audit_command(
     Exit code 0: all is right. 1: something is not, and is listed.
     """
     url = read_config(config_path).storage.database_url
-    batches, violations, capped = asyncio.run(_audit(url, show_progress=not as_json))
+    batches, violations, capped = run_async(_audit(url, show_progress=not as_json))
     if as_json:
         found = [msgspec.structs.asdict(each) for each in violations]
         print_json({"batches": batches, "violations": found, "capped": capped})

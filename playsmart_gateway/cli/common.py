@@ -5,7 +5,7 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from playsmart_gateway.errors import ConfigError
 from playsmart_gateway.private import create_file, make_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 UNIT_FILE = Path("/etc/playsmart/config.toml")
@@ -79,6 +80,21 @@ config_option = _config_option(in_unit=True)
 
 server_config_option = _config_option(in_unit=False)
 """For what runs on and on: beside a unit it would be a second one, of another user."""
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Return what ``asyncio.run`` does; Ctrl-C ends it in the one way also while it begins.
+
+    Python 3.11 to 3.13 make the task before they heed the signal: in between it would be raised,
+    and the task left to a loop that is being closed.
+    """
+
+    async def heeding() -> T:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        return await work
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    return asyncio.run(heeding())
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import msgspec
 from playsmart_gateway.build import rules_for
 from playsmart_gateway.catalogue.configured import standard_for
 from playsmart_gateway.catalogue.judging import PREFIX
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.grouping import Group
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.cli.tables import Column, Row, numbers, print_table
@@ -105,7 +105,7 @@ def dead_letters_command() -> None:
 @json_option
 def list_command(wanted: Wanted, config_path: Path | None, as_json: bool) -> None:
     """Print every dead letter, in the order in which they were received: never what is in it."""
-    letters = asyncio.run(_find(read_config(config_path), wanted))
+    letters = run_async(_find(read_config(config_path), wanted))
     if as_json:
         print_json({"dead_letters": [_as_json(each) for each in letters]})
         return
@@ -120,7 +120,7 @@ def list_command(wanted: Wanted, config_path: Path | None, as_json: bool) -> Non
 @json_option
 def show_command(name: str, config_path: Path | None, as_json: bool) -> None:
     """Print one dead letter with its rows, which hold what a player sent."""
-    letter, batch = asyncio.run(_load(read_config(config_path), name))
+    letter, batch = run_async(_load(read_config(config_path), name))
     if letter is None or batch is None:
         raise click.ClickException("there is no such dead letter; see dead-letters list")
     rows = _rows(batch)
@@ -157,7 +157,7 @@ def replay_command(
     still refuses stays. Exit code 1: some of it does.
     """
     config = read_config(config_path)
-    letters = asyncio.run(_find(config, wanted))
+    letters = run_async(_find(config, wanted))
     if unknown := set(wanted.names) - {letter.name for letter in letters}:
         say(f"note: not among the dead letters: {', '.join(sorted(unknown))}", err=True)
     if dry_run:
@@ -168,7 +168,7 @@ def replay_command(
                 _print(letters)
             say(f"would be replayed: {_sum(letters)}")
         return
-    outcomes = asyncio.run(_replay(config, letters))
+    outcomes = run_async(_replay(config, letters))
     stored = sum(each.stored for each in outcomes.values() if isinstance(each, Written))
     known = sum(each.duplicate for each in outcomes.values() if isinstance(each, Written))
     refused = {name: text for name, text in outcomes.items() if isinstance(text, str)}

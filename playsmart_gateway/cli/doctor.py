@@ -1,6 +1,5 @@
 """``doctor``: is everything as it should be, and if not, what to do."""
 
-import asyncio
 import os
 import shutil
 import stat
@@ -24,6 +23,7 @@ from playsmart_gateway.cli.common import (
     database_file,
     development_secret_file,
     read_config,
+    run_async,
 )
 from playsmart_gateway.cli.printing import print_json
 from playsmart_gateway.cli.tables import say_folded
@@ -202,7 +202,7 @@ def _database(config: Config) -> Iterator[Finding]:
     if file is not None:
         yield from _beside(file)
     try:
-        health = asyncio.run(_look(config.storage.database_url))
+        health = run_async(_look(config.storage.database_url))
     except SinkError as error:
         yield Finding("problem", "database", str(error), error.hint)
         return
@@ -231,7 +231,7 @@ def _lake(config: Config) -> Iterator[Finding]:
     from playsmart_gateway.lake import errands  # what it needs is there
 
     try:
-        state = asyncio.run(errands.look(job))
+        state = run_async(errands.look(job))
     except LakeError as error:
         advice = "Mend that: until then it falls behind, and the store keeps its events."
         yield Finding("problem", "lake", str(error), advice)

@@ -1,6 +1,5 @@
 """``erase``: everything of a player, gone."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +7,7 @@ from typing import NamedTuple
 import click
 
 from playsmart_gateway.cli.arguments import Seconds
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.erasing import PATIENCE_SECONDS, Erasure, require_room
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.lake.job import Job
@@ -86,7 +85,7 @@ def erase_command(
     if rewrite:
         require_room(config)
     job = Erasure(config, _Player(user), patience)
-    erased = asyncio.run(job.count() if dry_run else job.erase(rewrite=rewrite))
+    erased = run_async(job.count() if dry_run else job.erase(rewrite=rewrite))
     left = job.set_aside if dry_run else []
     if as_json:
         report = {"user": user, "dry_run": dry_run, "rows": erased, "left": left}

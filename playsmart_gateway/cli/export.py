@@ -1,6 +1,5 @@
 """``export``: stored events as files."""
 
-import asyncio
 import contextlib
 import io
 import sys
@@ -11,7 +10,7 @@ from typing import IO, cast, get_args
 import click
 import msgspec
 
-from playsmart_gateway.cli.common import config_option, read_config, until_ctrl_c
+from playsmart_gateway.cli.common import config_option, read_config, run_async, until_ctrl_c
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.formats import (
     Exported,
@@ -89,7 +88,7 @@ def export_command(
         writer = open_writer(kind, file, raw=raw)
         quiet = not to_file and sys.stdout.isatty()  # events are progress enough
         url = config.storage.database_url
-        exported = asyncio.run(_export(url, writer, wanted, after, quiet=quiet))
+        exported = run_async(_export(url, writer, wanted, after, quiet=quiet))
         size = file.tell() if to_file else None
     if as_json:
         told = {"file": f"{output}", "bytes": size} if to_file else {}

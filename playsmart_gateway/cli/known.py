@@ -1,7 +1,6 @@
 """What to say when there are no such events: which games, types and names there are."""
 
-import asyncio
-
+from playsmart_gateway.cli.common import run_async
 from playsmart_gateway.cli.grouping import near
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.config import Config
@@ -28,7 +27,7 @@ def unknown_names(
     Where a store keeps no catalogue, or cannot be read, nothing is said.
     """
     try:
-        keys = asyncio.run(_learned(config))
+        keys = run_async(_learned(config))
     except GatewayError:
         return []
     of_game = [each for each in keys if game in (None, each.game_id)] or [*keys]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError
@@ -42,9 +42,9 @@ def lake_command(config_path: Path | None, once: bool, as_json: bool) -> None:
 
     if not once:
         set_up_logging(config.log.format, config.log.level)
-        asyncio.run(_follow(job))
+        run_async(_follow(job))
         return
-    done = asyncio.run(write_all(job))
+    done = run_async(write_all(job))
     if as_json:
         print_json({"written": done.events, "position": done.position, "files": done.files})
     else:

@@ -1,12 +1,11 @@
 """``load --clean``: what it has left in a gateway, removed."""
 
-import asyncio
 import sys
 from pathlib import Path
 
 import click
 
-from playsmart_gateway.cli.common import read_config
+from playsmart_gateway.cli.common import read_config, run_async
 from playsmart_gateway.cli.erasing import PATIENCE_SECONDS, Erasure
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.lake.job import Job
@@ -44,7 +43,7 @@ def clean(config_path: Path | None, *, dry_run: bool, yes: bool, as_json: bool) 
         question = f"Remove the game {GAME_ID} and all players {PLAYER_PREFIX}...?"
         click.confirm(f"{question} This cannot be undone", abort=True)
     job = Erasure(config, _Load(), PATIENCE_SECONDS)
-    cleared = asyncio.run(job.count() if dry_run else job.erase(rewrite=False))
+    cleared = run_async(job.count() if dry_run else job.erase(rewrite=False))
     kept = cleared.pop(KEPT, 0)
     if as_json:
         print_json({"game": GAME_ID, "dry_run": dry_run, "rows": cleared, KEPT: kept})

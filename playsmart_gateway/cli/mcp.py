@@ -1,6 +1,5 @@
 """``mcp``: an assistant may ask the store, by tools that only read."""
 
-import asyncio
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from playsmart_gateway.build import require_strong_secrets
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.printing import say
 from playsmart_gateway.config import Config
 from playsmart_gateway.errors import ConfigError, to_install
@@ -50,7 +49,7 @@ def mcp_command(config_path: Path | None, port: int | None, sums_only: bool) -> 
         require_strong_secrets(config)
     server = _server(config, sums_only=sums_only)
     if port is None or token is None:
-        asyncio.run(server.run_stdio_async())
+        run_async(server.run_stdio_async())
     else:
         _serve(server, token, port)
 
@@ -68,7 +67,7 @@ def _server(config: Config, *, sums_only: bool) -> "MCPServer":
         async with open_store(url, migrates=False).reader() as reader:
             await reader.newest_event_id()
 
-    asyncio.run(look())
+    run_async(look())
     learned = open_store(url, migrates=False).learned if config.catalogue.enabled else None
     return server_for(asker, learned, sums_only=sums_only)
 
@@ -78,4 +77,4 @@ def _serve(server: "MCPServer", token: str, port: int) -> None:
 
     with http.listen(port) as listening:
         say(f"http://{http.HOST}:{listening.getsockname()[1]}{http.PATH}", err=True)
-        asyncio.run(http.serve(http.application(server, token), listening))
+        run_async(http.serve(http.application(server, token), listening))

@@ -1,6 +1,5 @@
 """``query``: a question in SQL to the lake and to what is not in it yet."""
 
-import asyncio
 import contextlib
 import math
 import os
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from playsmart_gateway.cli.arguments import Seconds
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.formats import whole_file
 from playsmart_gateway.cli.lake import required_job
 from playsmart_gateway.cli.printing import (
@@ -103,7 +102,7 @@ def query_command(
         raise click.UsageError("say one of --csv, --json and --parquet")
     job = required_job(read_config(config_path))
     with _never_more_than(memory, seconds):
-        answer = asyncio.run(_ask(job, sql, seconds, limit, memory))
+        answer = run_async(_ask(job, sql, seconds, limit, memory))
     if parquet is not None:
         import pyarrow.parquet
 

@@ -1,6 +1,5 @@
 """``report``: what players did, period by period, and what events say in a property."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -10,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.known import NO_RUNS, tell_unknown
 from playsmart_gateway.cli.printing import print_csv, print_json, raw_option, say
 from playsmart_gateway.cli.tables import print_rows
@@ -204,7 +203,7 @@ def report_command(
     question = Question(
         config.storage.database_url, asked, lake_url=None if job is None else job.lake_url
     )
-    found = asyncio.run(_answer(question))
+    found = run_async(_answer(question))
     if as_json:
         print_json(msgspec.to_builtins(found))
         return

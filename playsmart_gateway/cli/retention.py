@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.lake import required_job
 from playsmart_gateway.cli.printing import print_json, progress_bar, say
 from playsmart_gateway.cli.times import Duration
@@ -63,10 +63,10 @@ def retention_command(
         from playsmart_gateway.lake import errands
 
         deleting = errands.expire(job, before, game, event_type, dry_run=dry_run)
-        whole = _Whole(asyncio.run(deleting))
+        whole = _Whole(run_async(deleting))
     else:
         url, last = config.storage.database_url, _last_in_lake(job)
-        whole = asyncio.run(_expire(url, text, game, event_type, last, dry_run=dry_run))
+        whole = run_async(_expire(url, text, game, event_type, last, dry_run=dry_run))
     if as_json:
         report = {"received_before": text, "dry_run": dry_run, "events": whole.events}
         told = {"uncounted_from_batch": whole.uncounted_from, "batches_ahead": whole.ahead}

@@ -1,6 +1,5 @@
 """``stats``: what the stored events add up to."""
 
-import asyncio
 import math
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -13,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.event_stats import print_event_stats, read_event_stats
 from playsmart_gateway.cli.filters import filter_options
 from playsmart_gateway.cli.known import NO_RUNS, tell_unknown
@@ -91,7 +90,7 @@ def stats_command(
     if loss:
         if wanted != EventFilter(wanted.game_id, since=wanted.since, until=wanted.until):
             raise click.UsageError("--loss is known by game and day: it goes with no other filter")
-        losses = asyncio.run(read_losses(config.storage.database_url, wanted))
+        losses = run_async(read_losses(config.storage.database_url, wanted))
         if as_json:
             print_json(losses_as_json(losses))
         elif losses:
@@ -109,10 +108,10 @@ def stats_command(
         begins, ends = days_between(zone, first, last, *span)
         days = begins or date.min, ends or date.max
         reading = read_event_stats(config.storage.database_url, lynes.project, event, *days, group)
-        print_event_stats(asyncio.run(reading), as_json=as_json, raw=raw)
+        print_event_stats(run_async(reading), as_json=as_json, raw=raw)
         return
     if app is None:
-        counts = asyncio.run(count_all(config.storage.database_url, wanted))
+        counts = run_async(count_all(config.storage.database_url, wanted))
         if as_json:
             print_json(totals_as_json(counts))
         elif counts:
@@ -123,7 +122,7 @@ def stats_command(
                 config, game=wanted.game_id, kind=wanted.type, name=wanted.custom_event_name
             )
         return
-    found = asyncio.run(_read(config.storage.database_url, app))
+    found = run_async(_read(config.storage.database_url, app))
     if as_json:
         print_json({"app": app, "actions": [_as_json(each) for each in found]})
     elif found:

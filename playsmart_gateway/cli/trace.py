@@ -1,6 +1,5 @@
 """``trace``: where the events of a request are now."""
 
-import asyncio
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ import click
 import msgspec
 
 from playsmart_gateway.build import jetstream_for
-from playsmart_gateway.cli.common import config_option, read_config
+from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.log_search import Request, Said, search
 from playsmart_gateway.cli.printing import print_json, say
 from playsmart_gateway.cli.tables import say_folded
@@ -118,7 +117,7 @@ def trace_command(
             "and no name of a batch; take it from X-Request-ID of the answer"
         )
     said = Said() if lines is None else search(lines, asked)
-    trace = asyncio.run(_trace(config, asked, said))
+    trace = run_async(_trace(config, asked, said))
     if lines is not None:
         trace.notes += _about(said, trace)
     elif not (trace.requests or trace.batches):

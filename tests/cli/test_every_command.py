@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from playsmart_gateway.cli import commands
+from playsmart_gateway.cli.common import run_async
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.open import open_store
 from tests.support.app_batches import named
@@ -280,6 +281,32 @@ def test_ctrl_c_at_some_moment(
     run: Forks, settings: dict[str, str], name: tuple[str, ...], after: float
 ) -> None:
     checked(run.run(quick(name), settings, interrupted_after=after))
+
+
+def test_ctrl_c_while_a_loop_begins_ends_what_it_was_to_do_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As it came, the task was there and nobody heeded the signal: all was closed under it."""
+    done: list[str] = []
+    create_task = asyncio.BaseEventLoop.create_task
+
+    def create(loop: asyncio.BaseEventLoop, *arguments: Any, **named: Any) -> Any:
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGINT)
+        return create_task(loop, *arguments, **named)
+
+    async def work() -> None:
+        try:
+            done.append("begun")
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            done.append("ended")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_task", create)
+    with pytest.raises(KeyboardInterrupt):
+        run_async(work())
+    assert done == ["begun", "ended"]
 
 
 WITHOUT_A_STORE = (
