@@ -304,8 +304,10 @@ def test_ctrl_c_while_a_loop_begins_ends_what_it_was_to_do_in_order(
             done.append("ended")
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "create_task", create)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as the program does
     with pytest.raises(KeyboardInterrupt):
         run_async(work())
+    signal.signal(signal.SIGINT, before)
     assert done == ["begun", "ended"]
 
 
