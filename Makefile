@@ -2,9 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SPREAD := -n auto --maxprocesses 4 --dist loadfile
-# Tests mostly wait, so that two cores have time for four; campaigns measure, and are left alone.
-SPREAD_OF_TESTS := -n 4 --dist loadfile
+# Tests mostly wait, so that two cores have time for four.
+SPREAD := -n 4 --dist loadfile
 # In their short forms; the one against a cluster mostly waits, and is run by itself.
 CAMPAIGNS := tests/campaigns tests/clients tests/bench
 ALONE := tests/campaigns/cluster
@@ -24,7 +23,7 @@ run: $(VENV)/.core ## start a development gateway on 127.0.0.1:8000 and print a 
 	@$(BIN)/playsmart-gateway serve --dev $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	@$(BIN)/pytest $(SPREAD_OF_TESTS) $(CAMPAIGNS:%=--ignore %) $(ARGS)
+	@$(BIN)/pytest $(SPREAD) $(CAMPAIGNS:%=--ignore %) $(ARGS)
 
 campaigns: $(VENV)/.dev ## run the campaigns, the clients and the benchmark in their short forms
 	@$(BIN)/pytest $(SPREAD) $(CAMPAIGNS) --ignore $(ALONE) $(ARGS)
