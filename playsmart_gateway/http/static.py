@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -25,6 +25,13 @@ SECURITY_HEADERS = {
 Frame = Callable[[str, str], str]
 """Makes a document of the path of a page and what is its own; see ``console.shell``."""
 
+MEDIA_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+
 
 class Asset(NamedTuple):
     """One file as it is held in memory: ``body`` is gzip where it is ``packed``."""
@@ -42,6 +49,19 @@ class Asset(NamedTuple):
             return cls(body, media_type, etag)
         # Weak: the bytes on the wire are not the same for all who ask.
         return cls(gzip.compress(body, mtime=0), media_type, f"W/{etag}", packed=True)
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Return the asset that a file is; its ending says what it holds."""
+        return cls.of(file.read_bytes(), MEDIA_TYPES[file.suffix])
+
+    def served(self, headers: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
+        """Return an endpoint that answers with it."""
+
+        async def answer(request: Request) -> Response:
+            return self.answer(request, headers)
+
+        return answer
 
     def answer(
         self, request: Request, headers: Mapping[str, str], *, cache_control: str = "no-cache"

@@ -1,7 +1,6 @@
 """The page of the catalogue: who sees it, and that it says what was stored within seconds."""
 
 import shutil
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,10 +14,7 @@ from playsmart_gateway.app import create_app
 from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.catalogue.drift import SETTLED_EVENTS
 from playsmart_gateway.config import Auth, Config, Journal, Operator
-from playsmart_gateway.console.catalogue.routes import FRESH_SECONDS, Shelf
-from playsmart_gateway.stores.learned import Buried, EventKey, Kept
 from playsmart_gateway.stores.memory.store import MemorySink
-from tests.support.doubles import FakeClock
 from tests.support.in_process import in_process
 from tests.support.polling import wait_until
 from tests.support.process import SECRET, RunningGateway, StartGateway
@@ -56,31 +52,6 @@ async def test_a_store_that_keeps_none_says_so_and_a_long_game_is_refused() -> N
         assert "no catalogue is kept" in told["trouble"]
         answer = await http.get(f"/catalogue/data?game={'x' * 257}", auth=("me", TOKEN))
         assert answer.status_code == 400
-
-
-async def test_however_many_watch_the_store_is_asked_once_a_second() -> None:
-    class Counting:
-        """Counts how often it is asked."""
-
-        busy_seconds = 0.0
-        asked = 0
-
-        async def kept(self, game_id: str | None = None) -> Kept:
-            self.asked += 1
-            return Kept(1, 1, {EventKey("playsmart", GAME, "", ""): '{"events":1}'})
-
-        async def buried(self) -> list[Buried]:
-            return []
-
-    store: Any = Counting()
-    steady = FakeClock()
-    shelf = Shelf(store, time.time, steady)
-    first = await shelf.take(GAME)
-    assert all([await shelf.take(GAME) is first for _ in range(100)])
-    assert store.asked == 1
-    steady.advance(FRESH_SECONDS)
-    assert await shelf.take(GAME) is not first
-    assert (await shelf.take(None))["game_id"] == GAME
 
 
 def post(running: RunningGateway, player: str, *events: dict[str, Any]) -> None:

@@ -16,18 +16,10 @@ from playsmart_gateway.auth.tokens import open_verifier
 from playsmart_gateway.config import Auth, Buffer, Config, Journal, Operator, Storage
 from playsmart_gateway.console.dashboard.routes import (
     RANGES,
-    Shelf,
 )
-from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.http.static import package_folder
 from playsmart_gateway.stores.memory.store import MemorySink
-from playsmart_gateway.stores.rollups import (
-    Figures,
-    RolledUp,
-)
-from playsmart_gateway.stores.sqlite.dashboard import SqliteRollups
 from tests.console.uploads import body, post_all
-from tests.support.doubles import FakeClock
 from tests.support.in_process import in_process
 from tests.support.polling import wait_until
 from tests.support.process import SECRET, RunningGateway, StartGateway
@@ -133,50 +125,6 @@ async def test_a_question_that_makes_no_sense_is_refused(query: str) -> None:
         answer = await http.get(f"/dashboard/data?{query}")
     assert answer.status_code == 400
     assert answer.json() == {"error": {"code": "BAD_REQUEST", "message": "invalid_query"}}
-
-
-class CountingFigures(SqliteRollups):
-    """Figures that count how often they are read, and fail when they are told to."""
-
-    def __init__(self) -> None:
-        self.reads = 0
-        self.fails = False
-
-    async def read(self, game_id: str | None, seconds: int, now: float) -> Figures:
-        self.reads += 1
-        if self.fails:
-            raise SinkUnavailable("gone")
-        empty: list[Any] = []
-        return Figures(RolledUp(0, 0), None, empty, empty, empty, None, *[empty] * 5)
-
-
-async def test_a_clock_that_is_set_makes_no_figures_older_or_younger() -> None:
-    wall, steady, figures = FakeClock(), FakeClock(), CountingFigures()
-    shelf = Shelf(figures, wall, steady)
-    await shelf.take(None, 3_600)
-    for step in (-3_600.0, 7_200.0):
-        wall.advance(step)
-        await shelf.take(None, 3_600)
-    assert figures.reads == 1
-
-
-async def test_however_many_watch_the_store_is_asked_once_a_second() -> None:
-    clock, figures = FakeClock(), CountingFigures()
-    shelf = Shelf(figures, FakeClock(), clock)
-    for _ in range(3):
-        await shelf.take(None, 3_600)
-    assert figures.reads == 1
-    await shelf.take("a", 3_600)
-    assert figures.reads == 2
-    clock.advance(1.0)
-    await shelf.take(None, 3_600)
-    assert figures.reads == 3
-    for number in range(200):
-        await shelf.take(f"game {number}", 3_600)
-    assert figures.reads == 203
-    figures.fails = True
-    with pytest.raises(SinkUnavailable):
-        await shelf.take("game 199", 3_600)
 
 
 def shown(running: RunningGateway, **query: str) -> dict[str, Any]:

@@ -10,16 +10,14 @@ import pytest
 from playsmart_gateway.app import create_app
 from playsmart_gateway.config import Auth, Config, Journal, Operator
 from playsmart_gateway.console.dead_letters.routes import (
-    FRESH_SECONDS,
     MAX_LISTED,
     MAX_SHOWN_BYTES,
-    Shelf,
 )
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.memory.store import MemorySink
 from playsmart_gateway.stores.models import DeadLetter
-from tests.support.doubles import FakeClock, make_batch
+from tests.support.doubles import make_batch
 from tests.support.in_process import in_process
 from tests.support.process import SECRET
 
@@ -134,24 +132,3 @@ async def test_a_store_that_cannot_be_read_is_named() -> None:
         for query in ("data", "one?id=journal-1"):
             told = await http.get(f"/dead-letters/{query}", auth=ME)
             assert told.json() == {"trouble": "the file is locked"}
-
-
-async def test_however_many_look_the_store_is_asked_once_a_second() -> None:
-    asked = 0
-
-    class Counting(MemorySink):
-        async def newest_buried(self, *_: Any, **__: Any) -> list[DeadLetter]:
-            nonlocal asked
-            asked += 1
-            return []
-
-    clock = FakeClock()
-    shelf = Shelf(Counting(), steady=clock)
-    for _ in range(3):
-        await shelf.take(None, None)
-    assert asked == 1
-    clock.advance(FRESH_SECONDS)
-    await shelf.take(None, None)
-    for number in range(40):
-        await shelf.take(None, str(number))
-    assert asked == 42

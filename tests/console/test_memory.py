@@ -17,9 +17,9 @@ from playsmart_gateway.console.inspector.memory import (
     OTHER,
     REFUSED_PER_SECOND,
     TAKEN_PER_SECOND,
+    Kept,
     Memory,
     Refill,
-    Shelf,
 )
 from playsmart_gateway.console.inspector.watcher import Seen, Sent
 from playsmart_gateway.errors import Detail
@@ -48,7 +48,7 @@ def seen(number: int = 1, **fields: Any) -> Seen:
     return Seen(number=number, **{**defaults, **fields})
 
 
-def held(shelf: Shelf) -> int:
+def held(shelf: Kept) -> int:
     return sum(each.held_bytes for each in shelf.entries)
 
 
@@ -77,7 +77,7 @@ def held(shelf: Shelf) -> int:
 def test_a_shelf_stays_within_its_bounds_whatever_is_put_there(
     requests: list[dict[str, Any]], times: int
 ) -> None:
-    shelf = Shelf()
+    shelf = Kept()
     for number in range(times):
         for fields in requests:
             shelf.put(seen(number, **fields))
@@ -88,7 +88,7 @@ def test_a_shelf_stays_within_its_bounds_whatever_is_put_there(
 
 
 def test_when_bytes_run_out_the_oldest_keep_who_where_and_why() -> None:
-    shelf = Shelf()
+    shelf = Kept()
     rows = b"x" * (MAX_CONTENTS_BYTES - 4_096)
     for number in range(100):
         shelf.put(seen(number, rows=rows, path=f"/{number}"))
@@ -102,7 +102,7 @@ def test_when_bytes_run_out_the_oldest_keep_who_where_and_why() -> None:
 
 
 def test_of_one_that_is_too_large_only_what_it_was_is_kept() -> None:
-    shelf = Shelf()
+    shelf = Kept()
     body = b"x" * (MAX_CONTENTS_BYTES + 1)
     shelf.put(seen(body=body, sent=Sent(((b"a", b"b"),), body, body), authorization=b"Bearer x"))
     (kept,) = shelf.entries
@@ -111,7 +111,7 @@ def test_of_one_that_is_too_large_only_what_it_was_is_kept() -> None:
 
 
 def test_a_flood_of_one_reason_leaves_the_others_remembered() -> None:
-    shelf = Shelf()
+    shelf = Kept()
     for number in range(20):
         shelf.put(seen(number, reason="rare"))
     for number in range(20, 20 + 10 * MAX_REMEMBERED):

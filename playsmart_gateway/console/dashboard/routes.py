@@ -22,8 +22,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway import __version__
-from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
+from playsmart_gateway.console.access import OperatorGate
 from playsmart_gateway.console.dashboard.window import Recent
+from playsmart_gateway.console.pages import Cache, files, json_answer, operators_only
 from playsmart_gateway.errors import ConfigError, Malformed, SinkError, StoreUnavailable
 from playsmart_gateway.http.endpoint import refusing
 from playsmart_gateway.http.ops import Observed
@@ -36,15 +37,8 @@ from playsmart_gateway.stores.rollups import SPANS, Figures
 PATH = "/dashboard"
 TITLE = "what players do, in charts (for operators)"
 RANGES = {"1h": 3_600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
-FRESH_SECONDS = 1.0
-"""How long figures that were read are given to others."""
-
-MAX_READ = 64
-"""Games and ranges whose figures are kept for that long."""
-
 MAX_GAME_ID = 256
 
-_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _PAGES = {
     PATH: "dashboard.html",
     f"{PATH}/dashboard.css": "dashboard.css",
@@ -78,20 +72,24 @@ def routes(
     of the report are answered at the ``desk``. The pages are in the ``frame`` of all.
     """
     recent = Recent(lambda: watched.report().stats, ingest_routes)
-    shelf = None if watched.rollups is None else Shelf(watched.rollups, clock)
+    rollups = watched.rollups
+
+    async def read(wanted: tuple[str | None, int]) -> Figures | None:
+        return None if rollups is None else await rollups.read(*wanted, clock())
+
+    cache = Cache(read)
 
     async def data(request: Request) -> Response:
         game_id, wanted = request.query_params.get("game"), request.query_params.get("range", "24h")
         if wanted not in RANGES or (game_id is not None and len(game_id) > MAX_GAME_ID):
             return refusing(Malformed("invalid_query", cause="query"))
         figures, trouble = None, None
-        if shelf is None:
+        if rollups is None:
             trouble = "this store keeps no figures"
-        else:
-            try:
-                figures = await shelf.take(game_id or None, RANGES[wanted])
-            except SinkError as error:
-                trouble = str(error)
+        try:
+            figures = await cache.take((game_id or None, RANGES[wanted]))
+        except SinkError as error:
+            trouble = str(error)
         span = SPANS[RANGES[wanted]]
         await watched.refresh()
         content = {
@@ -103,7 +101,7 @@ def routes(
             "figures": figures,
             "trouble": trouble,
         }
-        return Response(msgspec.json.encode(content), media_type="application/json")
+        return json_answer(content)
 
     async def answer(request: Request) -> Response:
         try:
@@ -114,55 +112,12 @@ def routes(
         except (Busy, SinkError) as error:
             return refusing(StoreUnavailable(str(error)))
 
-    answers = {path: _page(path, name, frame) for path, name in _PAGES.items()}
-    answers |= {
+    answers = files(Path(__file__).parent, _PAGES, frame) | {
         f"{PATH}/data": data,
         f"{PATH}/report/data": answer,
         f"{PATH}/plotly.min.js": _chart_library,
     }
-    return [
-        Route(path, guarded(gate, answer), include_in_schema=False)
-        for path, answer in answers.items()
-    ]
-
-
-class Shelf:
-    """Figures that were read a moment ago, for all who watch; one reads at a time.
-
-    ``clock`` is the wall time up to which they are, ``steady`` says how old they are.
-    """
-
-    def __init__(
-        self,
-        rollups: Rollups,
-        clock: Callable[[], float],
-        steady: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._rollups = rollups
-        self._clock = clock
-        self._steady = steady
-        self._turn = asyncio.Lock()
-        self._read: dict[tuple[str | None, int], tuple[float, Figures]] = {}
-
-    async def take(self, game_id: str | None, seconds: int) -> Figures:
-        """Return the figures of a game, or of all, in the last ``seconds``.
-
-        Raises:
-            SinkError: the store cannot be read now.
-        """
-        async with self._turn:
-            now = self._steady()
-            self._read = {
-                key: (at, each)
-                for key, (at, each) in self._read.items()
-                if now - at < FRESH_SECONDS
-            }
-            if (known := self._read.get((game_id, seconds))) is not None:
-                return known[1]
-            figures = await self._rollups.read(game_id, seconds, self._clock())
-            if len(self._read) < MAX_READ:
-                self._read[game_id, seconds] = now, figures
-            return figures
+    return operators_only(gate, answers)
 
 
 def _live(watched: Watched, recent: Recent) -> dict[str, Any]:
@@ -183,18 +138,6 @@ def _live(watched: Watched, recent: Recent) -> dict[str, Any]:
         "not_ready": [f"{each.path}: {each.message}" for each in report.not_ready],
         "window": recent.window(),
     }
-
-
-def _page(path: str, name: str, frame: Frame) -> PageEndpoint:
-    content = (Path(__file__).parent / name).read_text("utf-8")
-    media_type = _TYPES[name.rpartition(".")[2]]
-    if media_type == "text/html":
-        content = frame(path, content)
-
-    async def answer(_: Request) -> Response:
-        return Response(content, headers={"cache-control": "no-cache"}, media_type=media_type)
-
-    return answer
 
 
 async def _chart_library(request: Request) -> Response:

@@ -26,7 +26,6 @@ from playsmart_gateway.http.static import SECURITY_HEADERS, Asset
 PATH = "/home"
 
 _HERE = Path(__file__).parent
-_ASSETS = {"home.css": "text/css", "home.js": "text/javascript"}
 
 
 class Panel(NamedTuple):
@@ -78,11 +77,7 @@ def page(
     for name, part in parts.items():
         html = html.replace(f"<!-- {name} -->", part)
     asset = Asset.of(shell.frame(HOME.path, html).encode(), "text/html")
-
-    async def answer(request: Request) -> Response:
-        return asset.answer(request, SECURITY_HEADERS | {"vary": "accept"})
-
-    return answer
+    return asset.served(SECURITY_HEADERS | {"vary": "accept"})
 
 
 def routes(
@@ -118,7 +113,7 @@ def routes(
     return [
         Route(f"{PATH}/data", _kept_by_nobody(data), include_in_schema=False),
         Route(f"{PATH}/sign-in", guarded(gate, sign_in), include_in_schema=False),
-        *(_file(name, media_type) for name, media_type in _ASSETS.items()),
+        *(_file(name) for name in ("home.css", "home.js")),
     ]
 
 
@@ -152,10 +147,6 @@ def _kept_by_nobody(
     return answer
 
 
-def _file(name: str, media_type: str) -> Route:
-    asset = Asset.of((_HERE / name).read_bytes(), media_type)
-
-    async def answer(request: Request) -> Response:
-        return asset.answer(request, SECURITY_HEADERS)
-
-    return Route(f"{PATH}/{name}", answer, include_in_schema=False)
+def _file(name: str) -> Route:
+    asset = Asset.read(_HERE / name)
+    return Route(f"{PATH}/{name}", asset.served(SECURITY_HEADERS), include_in_schema=False)

@@ -59,7 +59,7 @@ class Refill:
         return True
 
 
-class Shelf:
+class Kept:
     """Requests in the order in which they came, at most ``MAX_REMEMBERED`` and so many bytes."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self.taken, self.refused = Shelf(), Shelf()
+        self.taken, self.refused = Kept(), Kept()
         self.passed = 0
         self.rests_until = float("-inf")
         self._offered = self._left_out = 0

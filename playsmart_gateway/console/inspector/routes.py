@@ -38,6 +38,7 @@ from playsmart_gateway.console.inspector.watcher import (
     Interest,
     Watcher,
 )
+from playsmart_gateway.console.pages import files, operators_only
 from playsmart_gateway.errors import Busy
 from playsmart_gateway.http.endpoint import refusing
 from playsmart_gateway.http.static import SECURITY_HEADERS, Frame
@@ -60,11 +61,10 @@ class Patience(NamedTuple):
 
 PATIENCE = Patience()
 _FILES = {
-    PATH: ("inspector.html", "text/html; charset=utf-8"),
-    f"{PATH}/inspector.css": ("inspector.css", "text/css; charset=utf-8"),
+    PATH: "inspector.html",
     **{
-        f"{PATH}/{name}": (name, "text/javascript; charset=utf-8")
-        for name in ("inspector.js", "request.js", "tools.js")
+        f"{PATH}/{name}": name
+        for name in ("inspector.css", "inspector.js", "request.js", "tools.js")
     },
 }
 _HEADERS = {**SECURITY_HEADERS, "cache-control": "no-store"}
@@ -90,20 +90,6 @@ def routes(
     if worker is not None:
         source = source._replace(worker=worker.number)
     forwarder = Forwarder(worker, source) if worker else None
-    folder = Path(__file__).parent
-
-    def page(path: str) -> Route:
-        name, media_type = _FILES[path]
-        content = (folder / name).read_text("utf-8")
-        if path == PATH:
-            content = frame(path, content)
-
-        async def answer(request: Request) -> Response:
-            if (refusal := await gate.refusal(request.headers)) is not None:
-                return refusal
-            return Response(content, headers={**_HEADERS, "content-type": media_type})
-
-        return Route(path, answer, include_in_schema=False)
 
     async def events(request: Request) -> Response:
         if (refusal := await gate.refusal(request.headers)) is not None:
@@ -119,7 +105,7 @@ def routes(
         return _Stream(source, watcher, away, patience)
 
     return [
-        *map(page, _FILES),
+        *operators_only(gate, files(Path(__file__).parent, _FILES, frame)),
         Route(f"{PATH}/events", events, include_in_schema=False),
         *actions.routes(
             PATH,

@@ -9,20 +9,20 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from playsmart_gateway.console.access import OperatorGate, PageEndpoint, guarded
+from playsmart_gateway.console.access import OperatorGate
 from playsmart_gateway.console.home import routes as home
+from playsmart_gateway.console.pages import files, operators_only
 from playsmart_gateway.console.promise import Promise, Terms, promise
 from playsmart_gateway.console.promise.pace import Behind, Pace
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.http.ops import Observed
-from playsmart_gateway.http.static import Asset
 from playsmart_gateway.metrics import Gauges, Snapshot, Stats
 
 PATH = "/promise"
@@ -38,8 +38,7 @@ FLUSHES_BEHIND = 2
 PATIENCE_SECONDS = 1.0
 """How long the stream is waited for."""
 
-_HERE = Path(__file__).parent
-_TYPES = {"css": "text/css", "js": "text/javascript"}
+_FILES = {f"{PATH}/{name}": name for name in ("promise.js", "promise.css")}
 
 
 @runtime_checkable
@@ -205,19 +204,5 @@ def routes(panel: Panel, gate: OperatorGate) -> list[Route]:
     async def data(_: Request) -> Response:
         return Response(await panel.told(), media_type="application/json")
 
-    answers: dict[str, Any] = {f"{PATH}/data": data}
-    answers |= {f"{PATH}/{name}": _file(name) for name in ("promise.js", "promise.css")}
-    return [
-        Route(path, guarded(gate, answer), include_in_schema=False)
-        for path, answer in answers.items()
-    ]
-
-
-def _file(name: str) -> PageEndpoint:
-    content = (_HERE / name).read_bytes()
-    asset = Asset.of(content, _TYPES[name.rpartition(".")[2]])
-
-    async def answer(request: Request) -> Response:
-        return asset.answer(request, {})
-
-    return answer
+    scripts = files(Path(__file__).parent, _FILES)
+    return operators_only(gate, scripts | {f"{PATH}/data": data})

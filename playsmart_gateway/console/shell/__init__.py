@@ -7,13 +7,10 @@ time that one looks at from page to page, in the address and for as long as the 
 """
 
 from collections.abc import Iterable
-from functools import partial
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from playsmart_gateway.http.static import SECURITY_HEADERS, Asset
@@ -22,7 +19,7 @@ PATH = "/shell"
 PRODUCT = "playsmart_gateway"
 
 _HERE = Path(__file__).parent
-_ASSETS = {"shell.css": "text/css", "shell.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_ASSETS = ("shell.css", "shell.js", "icon.svg")
 
 
 class Entry(NamedTuple):
@@ -109,16 +106,9 @@ def shell_for(*, operators: bool, demo: bool) -> Shell:
 
 def routes() -> list[Route]:
     """Return the files of the shell, which anybody may read."""
-    assets = {
-        f"{PATH}/{name}": Asset.of((_HERE / name).read_bytes(), media_type)
-        for name, media_type in _ASSETS.items()
-    }
+    assets = {f"{PATH}/{name}": Asset.read(_HERE / name) for name in _ASSETS}
     assets["/favicon.ico"] = assets[f"{PATH}/icon.svg"]  # of what is no page of ours, like JSON
     return [
-        Route(path, partial(_answer, asset=asset), include_in_schema=False)
+        Route(path, asset.served(SECURITY_HEADERS), include_in_schema=False)
         for path, asset in assets.items()
     ]
-
-
-async def _answer(request: Request, asset: Asset) -> Response:
-    return asset.answer(request, SECURITY_HEADERS)
