@@ -110,10 +110,12 @@ def _levels(found: ReportAnswer) -> Table:
             yield (
                 each.level, each.players, _share(lost, before), each.attempts,
                 _share(each.failures, each.attempts), _mean(each.seconds, each.timed),
+                "stands out" if each.stands_out else "",
             )  # fmt: skip
             before = each.players
 
-    return ("level", "players", "drop-off %", "attempts", "failed %", "mean seconds"), rows()
+    head = "level", "players", "drop-off %", "attempts", "failed %", "mean seconds", "difficulty"
+    return head, rows()
 
 
 def _names(found: ReportAnswer) -> Table:

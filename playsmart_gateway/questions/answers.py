@@ -1,5 +1,8 @@
 """What answers look like, and who finds them."""
 
+import math
+from collections.abc import Sequence
+
 import msgspec
 
 RETAINED = (1, 3, 7, 14, 30)
@@ -11,6 +14,9 @@ MAX_GROUPS = 100
 MAX_VALUES = 50
 MAX_BESIDE = 8
 """Rows of one table, or columns; the largest are kept."""
+
+MIN_ATTEMPTS = 30
+"""Fewer say nothing of a level."""
 
 
 class Figures(msgspec.Struct):
@@ -63,7 +69,10 @@ class Cohort(msgspec.Struct):
 
 
 class LevelRow(msgspec.Struct):
-    """One level: ``players`` completed it for the first time, ``timed`` said how long it took."""
+    """One level: ``players`` completed it for the first time, ``timed`` said how long it took.
+
+    Whether its difficulty ``stands_out``: see ``judged``.
+    """
 
     level: str
     players: int
@@ -71,6 +80,27 @@ class LevelRow(msgspec.Struct):
     failures: int
     timed: int
     seconds: float
+    stands_out: bool = False
+
+
+def judged(levels: Sequence[LevelRow]) -> list[LevelRow]:
+    """Return levels in their order, those marked at which more attempts fail than around them.
+
+    That is half as many again, and more than chance explains (three standard deviations), of
+    ``MIN_ATTEMPTS`` at least; around a level are three on either side.
+    """
+    rates = [
+        each.failures / each.attempts if each.attempts >= MIN_ATTEMPTS else None for each in levels
+    ]
+    for n, (level, rate) in enumerate(zip(levels, rates, strict=True)):
+        near = rates[max(n - 3, 0) : n] + rates[n + 1 : n + 4]
+        around = sorted(each for each in near if each is not None)
+        if rate is None or len(around) < 2:
+            continue
+        middle = around[len(around) // 2]
+        chance = math.sqrt(max(middle * (1 - middle), 0.01) / level.attempts)
+        level.stands_out = rate > max(1.5 * middle, middle + 3 * chance)
+    return list(levels)
 
 
 class Group(msgspec.Struct):

@@ -16,6 +16,7 @@ from playsmart_gateway.questions.answers import (
     LevelRow,
     NameRow,
     ReportAnswer,
+    judged,
 )
 from playsmart_gateway.questions.asked import Report
 from playsmart_gateway.questions.looking import events_of, needed, read_names, wanted_of
@@ -75,7 +76,7 @@ async def report(sources: Sources, asked: Report, until: float) -> ReportAnswer:
         active=_active(asked, tally.players, tally_before.players),
         cohorts=cohorts_of(asked, ((min(days), days) for days in new_days if days)),
         levels_game=levels_game,
-        levels=levels[:MAX_LEVELS],
+        levels=judged(levels)[:MAX_LEVELS],
         groups=largest(groups),
         names=[NameRow(*key, tally.names[key]) for key in common],
         names_complete=looked.complete,

@@ -23,6 +23,7 @@ from playsmart_gateway.questions.answers import (
     Period,
     ReportAnswer,
     VersionRow,
+    judged,
 )
 from playsmart_gateway.questions.asked import Mark, Report, Span, place
 from playsmart_gateway.questions.looking import events_of, needed, read_names, wanted_of
@@ -140,7 +141,7 @@ async def report(sources: Sources, asked: Report, until: float) -> ReportAnswer:
         active=[Active(*row) for row in active],
         cohorts=_cohorts(asked, cohorts),
         levels_game=levels_game,
-        levels=[LevelRow(*row) for row in levels],
+        levels=judged([LevelRow(*row) for row in levels]),
         groups=largest(groups),
         names=named.names,
         names_complete=named.complete,

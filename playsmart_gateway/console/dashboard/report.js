@@ -6,7 +6,6 @@ import { counted, number, panel, percent, question, share } from "./panels.js";
 
 const DAY = 86400000, RETAINED = [1, 3, 7, 14, 30], BACK = 28;
 const MAX_GAMES = 8;  // whose properties are offered together
-const MIN_ATTEMPTS = 30;  // fewer say nothing of a level
 const byId = (id) => document.getElementById(id);
 const iso = (when) => new Date(when).toISOString().slice(0, 10);
 // Which day it is in a zone; where there is no such zone that is said elsewhere.
@@ -162,20 +161,10 @@ function groups(answer, meaning, title) {
   });
 }
 
-// A level stands out whose attempts fail half as often again as those around it, and not by chance.
-function standsOut(levels, n) {
-  const rate = (each) => each.failures / each.attempts;
-  const around = levels.slice(Math.max(n - 3, 0), n + 4).filter((each) => each !== levels[n] && each.attempts >= MIN_ATTEMPTS).map(rate).sort((a, b) => a - b);
-  if (around.length < 2 || levels[n].attempts < MIN_ATTEMPTS) return false;
-  const middle = around[Math.floor(around.length / 2)];
-  const chance = Math.sqrt(Math.max(middle * (1 - middle), 0.01) / levels[n].attempts);
-  return rate(levels[n]) > Math.max(1.5 * middle, middle + 3 * chance);
-}
-
 function levels(answer) {
   const rows = answer.levels.map((each, n) => {
     const before = answer.levels[n - 1]?.players;
-    return [each.level, each.players, before ? Math.max(100 - share(each.players, before), 0) : null, each.attempts, share(each.failures, each.attempts), each.timed ? each.seconds / each.timed : null, standsOut(answer.levels, n) ? "stands out" : ""];
+    return [each.level, each.players, before ? Math.max(100 - share(each.players, before), 0) : null, each.attempts, share(each.failures, each.attempts), each.timed ? each.seconds / each.timed : null, each.stands_out ? "stands out" : ""];
   });
   const hard = rows.filter((row) => row[6]).map((row) => row[0]);
   return panel({
