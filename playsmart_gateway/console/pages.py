@@ -63,10 +63,17 @@ def json_answer(told: object, status: int = 200) -> Response:
 
 
 def files(
-    folder: Path, names: Mapping[str, str], frame: Frame | None = None
+    folder: Path,
+    names: Mapping[str, str],
+    frame: Frame | None = None,
+    *,
+    cache_control: str = "no-cache",
 ) -> dict[str, PageEndpoint]:
     """Return what answers at each path of ``names`` with a file; a page is in the ``frame``."""
-    return {path: _file(path, folder / name, frame) for path, name in names.items()}
+    return {
+        path: _file(path, folder / name, frame).served({}, cache_control=cache_control)
+        for path, name in names.items()
+    }
 
 
 def operators_only(gate: OperatorGate, answers: Mapping[str, PageEndpoint]) -> list[Route]:
@@ -77,8 +84,8 @@ def operators_only(gate: OperatorGate, answers: Mapping[str, PageEndpoint]) -> l
     ]
 
 
-def _file(path: str, file: Path, frame: Frame | None) -> PageEndpoint:
+def _file(path: str, file: Path, frame: Frame | None) -> Asset:
     asset = Asset.read(file)
-    if frame is not None and file.suffix == ".html":
-        asset = Asset.of(frame(path, asset.body.decode()).encode(), asset.media_type)
-    return asset.served({})
+    if frame is None or file.suffix != ".html":
+        return asset
+    return Asset.of(frame(path, asset.body.decode()).encode(), asset.media_type)

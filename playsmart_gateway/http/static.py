@@ -55,11 +55,13 @@ class Asset(NamedTuple):
         """Return the asset that a file is; its ending says what it holds."""
         return cls.of(file.read_bytes(), MEDIA_TYPES[file.suffix])
 
-    def served(self, headers: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
-        """Return an endpoint that answers with it."""
+    def served(
+        self, headers: Mapping[str, str], *, cache_control: str = "no-cache"
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return an endpoint that answers with it; see ``answer``."""
 
         async def answer(request: Request) -> Response:
-            return self.answer(request, headers)
+            return self.answer(request, headers, cache_control=cache_control)
 
         return answer
 

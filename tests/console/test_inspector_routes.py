@@ -82,6 +82,12 @@ def producing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatew
 # ---- What is streamed -----------------------------------------------------------------------
 
 
+def test_no_browser_keeps_the_page(developing: RunningGateway) -> None:
+    """It would keep its stream with it, and has only six for all tabs."""
+    answer = developing.client.get("/inspector")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+
+
 def test_an_accepted_batch_appears_buffered_with_its_events_and_becomes_stored_with_its_coins(
     developing: RunningGateway,
 ) -> None:

@@ -91,6 +91,9 @@ def routes(
         source = source._replace(worker=worker.number)
     forwarder = Forwarder(worker, source) if worker else None
 
+    # A browser that may keep a page keeps its stream, too, and has six for all tabs.
+    pages = files(Path(__file__).parent, _FILES, frame, cache_control="no-store")
+
     async def events(request: Request) -> Response:
         if (refusal := await gate.refusal(request.headers)) is not None:
             return refusal
@@ -105,7 +108,7 @@ def routes(
         return _Stream(source, watcher, away, patience)
 
     return [
-        *operators_only(gate, files(Path(__file__).parent, _FILES, frame)),
+        *operators_only(gate, pages),
         Route(f"{PATH}/events", events, include_in_schema=False),
         *actions.routes(
             PATH,
