@@ -39,12 +39,12 @@ from playsmart_gateway.stores.sqlite.schema import last_member
 
 TEMPORARY_TABLES = (
     FRESH_PLAYERS
-    + """
+    + f"""
     CREATE TEMP TABLE fresh_batches (
         batch_id INTEGER PRIMARY KEY, player_id INTEGER, game_id TEXT,
         min_amount INTEGER, max_amount INTEGER, level_millionths INTEGER,
         trigger_threshold INTEGER, trigger_millionths INTEGER, max_per_day INTEGER, day TEXT,
-        place INTEGER
+        place INTEGER, level_award INTEGER AS (min_amount * level_millionths / {MILLION}) STORED
     );
     CREATE TEMP TABLE fresh_days (
         player_id INTEGER, game_id TEXT, day TEXT, coins INTEGER, left_of_cap INTEGER
@@ -62,6 +62,7 @@ TEMPORARY_TABLES = (
 )
 """What a flush needs in between; never on disk.
 
+``level_award`` is what a level pays to which nothing was drawn: most games leave nothing to chance.
 ``earned`` is in the order in which balances are added up: to sort it for that would cost a quarter
 of what is paid. Its key comes first: else SQLite's ``quick_check`` (3.40) finds NULL where is none.
 """
@@ -117,7 +118,7 @@ here of none, keeps SQLite from looking for the score again at each use.
 """
 BASE_AMOUNT = "min(max(ifnull(draw, min_amount), min_amount), max_amount)"
 """As in ``Rule.base_amount``."""
-LEVEL_AWARD = f"{BASE_AMOUNT} * level_millionths / {MILLION}"
+LEVEL_AWARD = f"iif(draw IS NULL, level_award, {BASE_AMOUNT} * level_millionths / {MILLION})"
 TRIGGER_AWARD = f"{BASE_AMOUNT} * trigger_millionths / {MILLION}"
 EARN_BY_LEVEL = f"""
     INSERT INTO earned
