@@ -22,6 +22,7 @@ from playsmart_gateway.console.dashboard.routes import RANGES
 from playsmart_gateway.events.about import About, Program
 from playsmart_gateway.stores.open import open_store
 from tests.console.uploads import body, post_all
+from tests.support.figures import wait_for_figures
 from tests.support.numbered import numbered
 from tests.support.polling import wait_until
 from tests.support.ports import free_port
@@ -159,6 +160,7 @@ def test_it_draws_what_is_stored(browser: WebDriver, start: StartGateway, width:
     bodies += [body("p0", kind) for kind in ("AppOpen", "AdImpression", "IAPPurchase")]
     post_all(running, [*bodies, body("p1", "GameEnd", level=1, reason="failed")])
     running.settle()
+    wait_for_figures(running)
     look(browser, running, width)
 
     tables = {
@@ -246,6 +248,7 @@ def test_nothing_overlaps_repeats_or_has_to_be_moved_sideways(
     post_all(running, [body("ada", kind) for kind in ("AppOpen", "AdImpression", "GameEnd")])
     post_all(running, [body("ada", "AppOpen", game="g" * 60)])
     running.settle()
+    wait_for_figures(running)
     look(browser, running, width)
     for wanted in RANGES:
         choose(browser, wanted)
@@ -285,6 +288,7 @@ def test_the_charts_follow_the_colours_of_the_system_while_they_are_shown(
     running = start(BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
     post_all(running, [body("ada", "AppOpen")])
     running.settle()
+    wait_for_figures(running)
     look(browser, running)
     colours = (
         "const probe = document.createElement('p'), chart = document.querySelector('#sessions');"
@@ -311,6 +315,7 @@ def test_what_players_send_is_shown_as_it_is(browser: WebDriver, start: StartGat
     hostile = '<a href="https://a">&lt;'
     post_all(running, [body("ada", "LevelCompleted", level=hostile, game=hostile)])
     running.settle()
+    wait_for_figures(running)
     look(browser, running)
     shown = [text for text, _ in tick_labels(browser)["funnel xtick"]]
     assert shown == [f"{hostile[:11]}…"]
@@ -335,6 +340,7 @@ def test_charts_can_be_read_with_the_keyboard(browser: WebDriver, start: StartGa
     running = start(BUFFER__FLUSH_INTERVAL_SECONDS="0.01")
     post_all(running, [body("ada", "AppOpen")])
     running.settle()
+    wait_for_figures(running)
     look(browser, running)
     chart = browser.find_element(By.CSS_SELECTOR, "#players .plot")
     run(browser, "document.querySelector('#players .plot').focus()")
