@@ -39,7 +39,7 @@ lint: $(VENV)/.dev ## format, lint, import rules, types
 	$(BIN)/mypy
 
 check: lint ## the gate: lint, and all tests with coverage, those of campaigns too
-	$(BIN)/pytest $(SPREAD) --ignore $(ALONE) --cov $(ARGS)
+	$(BIN)/pytest $(SPREAD) --ignore $(ALONE) --cov --cov-fail-under=75 $(ARGS)
 
 bench: $(VENV)/.dev ## measure durable throughput beside its ceilings (ARGS="--json", "--plot FILE.png")
 	@$(BIN)/python -m tests.bench $(ARGS)

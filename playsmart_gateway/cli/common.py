@@ -85,8 +85,8 @@ server_config_option = _config_option(in_unit=False)
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Return what ``asyncio.run`` does; Ctrl-C ends it in the one way also while it begins.
 
-    Python 3.11 to 3.13 make the task before they heed the signal: in between it would be raised,
-    and the task left to a loop that is being closed.
+    ``asyncio`` makes the task before it heeds the signal: in between it would be raised, and the
+    task left to a loop that is being closed.
     """
 
     async def heeding() -> T:

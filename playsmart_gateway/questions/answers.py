@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 RETAINED = (1, 3, 7, 14, 30)
 """After how many days it is asked who came back."""
@@ -92,15 +93,17 @@ def judged(levels: Sequence[LevelRow]) -> list[LevelRow]:
     rates = [
         each.failures / each.attempts if each.attempts >= MIN_ATTEMPTS else None for each in levels
     ]
-    for n, (level, rate) in enumerate(zip(levels, rates, strict=True)):
-        near = rates[max(n - 3, 0) : n] + rates[n + 1 : n + 4]
+
+    def stands_out(n: int) -> bool:
+        rate, near = rates[n], rates[max(n - 3, 0) : n] + rates[n + 1 : n + 4]
         around = sorted(each for each in near if each is not None)
         if rate is None or len(around) < 2:
-            continue
+            return False
         middle = around[len(around) // 2]
-        chance = math.sqrt(max(middle * (1 - middle), 0.01) / level.attempts)
-        level.stands_out = rate > max(1.5 * middle, middle + 3 * chance)
-    return list(levels)
+        chance = math.sqrt(max(middle * (1 - middle), 0.01) / levels[n].attempts)
+        return rate > max(1.5 * middle, middle + 3 * chance)
+
+    return [replace(each, stands_out=stands_out(n)) for n, each in enumerate(levels)]
 
 
 class Group(msgspec.Struct):

@@ -11,7 +11,6 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,6 +18,7 @@ from starlette.routing import Route
 from playsmart_gateway import __version__
 from playsmart_gateway.clients import CLIENTS
 from playsmart_gateway.console.access import OperatorGate, guarded
+from playsmart_gateway.console.pages import json_answer
 from playsmart_gateway.console.shell import HOME, Shell
 from playsmart_gateway.http.ops import PROBED, Observed
 from playsmart_gateway.http.static import SECURITY_HEADERS, Asset
@@ -105,7 +105,7 @@ def routes(
         told = {"at": now, "uptime_seconds": now - started, **_told(observed, ingest_routes)}
         if mint is not None:
             told["token"] = mint()
-        return Response(msgspec.json.encode(told), media_type="application/json")
+        return json_answer(told)
 
     async def sign_in(_: Request) -> Response:
         return Response(status_code=303, headers={"location": "../"})
