@@ -13,7 +13,7 @@ import msgspec
 
 from playsmart_gateway.build import rules_for
 from playsmart_gateway.catalogue.configured import standard_for
-from playsmart_gateway.catalogue.judging import PREFIX
+from playsmart_gateway.catalogue.judging import PREFIX, Standard
 from playsmart_gateway.cli.common import config_option, read_config, run_async
 from playsmart_gateway.cli.grouping import Group
 from playsmart_gateway.cli.printing import print_json, say
@@ -34,6 +34,11 @@ TRIES = 10
 """To replay one: a gateway that is busy may hold the lock of the one writer for a while."""
 
 PAUSE_SECONDS = 0.2
+
+_UNKNOWN_GAME = (
+    "its game enforces definitions, and the configuration does not name it: "
+    "give --config that of the gateway"
+)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -150,7 +155,8 @@ def replay_command(
 ) -> None:
     """Store dead letters, the named ones or all that the options leave, exactly once each.
 
-    What is not as defined yet, where a game enforces its definitions, is refused, too.
+    What is not as defined yet, where a game enforces its definitions, is refused, too. A game that
+    the configuration does not name is paid as it was last.
 
     Each is stored, paid and removed from the dead letters in one transaction. So this may be killed
     and run again, and run beside a gateway that still has the batch in its journal. What the store
@@ -225,22 +231,35 @@ async def _replay(config: Config, letters: Sequence[DeadLetter]) -> dict[str, Wr
     if not letters:
         return outcomes
     url = config.storage.database_url
-    standard = standard_for(config)
+    rules, standard = rules_for(config), standard_for(config)
+    named = {rule.game_id for rule in rules}
+    async with open_store(url).reader() as reader:
+        rules += [each for each in await reader.rules_in_force() if each.game_id not in named]
     async with (
-        open_store(url, rules_for(config), program_for(config), migrates=False) as store,
+        open_store(url, rules, program_for(config), migrates=False) as store,
         store.reader() as reader,
     ):
         for letter in letters:
-            if standard is not None and letter.reason.startswith(PREFIX):
-                batch = await reader.buried_batch(letter.journal, letter.sequence)
-                if batch is not None and (reason := standard.misfit(batch)) is not None:
-                    outcomes[letter.name] = reason
-                    continue
-            try:
-                outcomes[letter.name] = await _patiently(store, letter)
-            except SinkRejected as error:
-                outcomes[letter.name] = str(error)
+            if letter.reason.startswith(PREFIX) and letter.game_id not in named:
+                outcomes[letter.name] = _UNKNOWN_GAME
+            elif reason := await _misfit(standard, reader, letter):
+                outcomes[letter.name] = reason
+            else:
+                try:
+                    outcomes[letter.name] = await _patiently(store, letter)
+                except SinkRejected as error:
+                    outcomes[letter.name] = str(error)
     return outcomes
+
+
+async def _misfit(
+    standard: Standard | None, reader: DeadLetterReader, letter: DeadLetter
+) -> str | None:
+    """Return why a letter that was quarantined still would be; None if it would not."""
+    if standard is None or not letter.reason.startswith(PREFIX):
+        return None
+    batch = await reader.buried_batch(letter.journal, letter.sequence)
+    return None if batch is None else standard.misfit(batch)
 
 
 async def _patiently(store: Upkeep, letter: DeadLetter) -> Written | None:

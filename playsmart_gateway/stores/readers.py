@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import date
 from typing import NamedTuple, Protocol, Self
 
+from playsmart_gateway.economy.coins import Rule
 from playsmart_gateway.economy.points import MetadataStats, Streak
 from playsmart_gateway.events.batch import Batch
 from playsmart_gateway.stores.learned import Buried, Kept
@@ -99,6 +100,10 @@ class CoinReader(Protocol):
 
     async def outcomes(self, names: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Outcome]:
         """Return what became of those of these batches (journal and sequence) that are stored."""
+        ...
+
+    async def rules_in_force(self) -> list[Rule]:
+        """Return by what each game was paid that was stored last, of those that ever paid."""
         ...
 
 

@@ -163,6 +163,28 @@ def test_a_replay_stores_and_pays_once_however_often_it_is_run(run: Run, databas
     assert audit.exit_code == 0, audit.output
 
 
+def test_a_replay_that_is_given_no_configuration_pays_as_the_gateway_did_last(
+    database_url: str,
+) -> None:
+    """As in development, whose games are in no file; nor does it say that they pay no more."""
+    bury(database_url, *((make_batch(number, 2, "ada"), "guard") for number in range(1, 4)))
+    rules = ask(database_url, "SELECT * FROM game_rules")
+    environment = {"PLAYSMART_STORAGE__URL": database_url, "PLAYSMART_CONFIG": ""}
+    told = CliRunner().invoke(commands, ("dead-letters", "replay"), env=environment)
+    assert told.exit_code == 0, told.output
+    assert ask(database_url, "SELECT coins_balance FROM players WHERE user_id = 'ada'") == [(42,)]
+    assert ask(database_url, "SELECT * FROM game_rules") == rules
+
+
+def test_a_replay_pays_as_the_configuration_says_that_it_is_given(database_url: str) -> None:
+    for number, games in enumerate((GAMES.replace("= 7", "= 9"), f'[{{id = "{GAME}"}}]'), 1):
+        bury(database_url, (make_batch(number, 2, "ada"), "guard"))
+        environment = {"PLAYSMART_STORAGE__URL": database_url, "PLAYSMART_GAMES": games}
+        told = CliRunner().invoke(commands, ("dead-letters", "replay"), env=environment)
+        assert told.exit_code == 0, told.output
+    assert ask(database_url, "SELECT coins_balance FROM players WHERE user_id = 'ada'") == [(18,)]
+
+
 def test_one_that_the_store_has_already_is_not_stored_again(run: Run, database_url: str) -> None:
     batch = make_batch(1, 2, "ada")
     bury(database_url, (batch, "guard"))

@@ -79,6 +79,11 @@ def test_what_does_not_fit_is_taken_kept_apart_and_stored_once_it_is_defined(
     ]
     refused = dead_letters(running, environment, "replay")
     assert (refused["replayed"], len(refused["refused"])) == (0, 3)
+    nameless = dead_letters(running, {"CONFIG": ""}, "replay")
+    assert nameless["replayed"] == 0
+    assert {"give --config that of the gateway" in why for why in nameless["refused"].values()} == {
+        True
+    }
     larger = settings(tmp_path, LARGER)
     stored = dead_letters(running, larger, "replay")
     assert (stored["replayed"], stored["stored"], stored["refused"]) == (3, 6, {})

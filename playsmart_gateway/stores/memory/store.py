@@ -176,6 +176,10 @@ class MemorySink(MemoryApps, MemoryEvents, Store, Reader):
         return sorted(found, key=lambda each: (-each.letters, each.game_id, each.reason))
 
     @override
+    async def rules_in_force(self) -> list[Rule]:
+        return list(self._rules.values())
+
+    @override
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
         found = self.dead_letters.get((journal, sequence))
         return None if found is None else found[0]

@@ -22,6 +22,7 @@ from playsmart_gateway.stores.sql.database import (
     EVENT_TRIGGER,
     LEVEL_COMPLETE,
 )
+from playsmart_gateway.stores.sql.rules import rules_in_force
 
 _SCORE = r"""
     CASE WHEN type = 'GameEnd' AND json_typeof(readable(customdata) -> 'score') = 'number'
@@ -195,12 +196,6 @@ _PAY, _PAY_CAPPED = _pay(_UNCAPPED), _pay(_CAPPED)
 """All of it sees balances and counts as they were before."""
 
 _LAST_RULE = "SELECT coalesce(max(rule_id), 0) FROM game_rules"
-_LATEST_RULES = """
-    SELECT game_id, min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths,
-           max_per_day
-    FROM game_rules
-    WHERE rule_id IN (SELECT max(rule_id) FROM game_rules GROUP BY game_id)
-"""
 _ADD_RULE = """
     INSERT INTO game_rules (since_batch_id, game_id, min_amount, max_amount,
         level_millionths, trigger_threshold, trigger_millionths, max_per_day)
@@ -241,7 +236,7 @@ class PostgresCoins:
 
     async def _put_in_force(self, db: asyncpg.Connection, since_batch: int) -> int:
         """Record the rules that differ from what held so far; return the number of the latest."""
-        before = {row["game_id"]: Rule(*row) for row in await db.fetch(_LATEST_RULES)}
+        before = {rule.game_id: rule for rule in await rules_in_force(db)}
         ended = [Rule(game_id) for game_id in before if game_id not in self._rules]
         for rule in (*self._rules.values(), *ended):
             if rule != before.get(rule.game_id):

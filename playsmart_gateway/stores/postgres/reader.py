@@ -51,6 +51,7 @@ from playsmart_gateway.stores.sql import batches, dead_letters, learned, runs
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.database import Database
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
+from playsmart_gateway.stores.sql.rules import rules_in_force
 
 _PLAYER = f"""
     SELECT user_id, coins_balance, total_games_played, sessions, best_score, last_score,
@@ -205,6 +206,11 @@ class PostgresReader(Reader):
     async def buried_by_reason(self) -> list[Buried]:
         async with self._connection.transaction(READ) as db:
             return await learned.buried(db, printed_time)
+
+    @override
+    async def rules_in_force(self) -> list[Rule]:
+        async with self._connection.transaction(READ) as db:
+            return await rules_in_force(db)
 
     @override
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:

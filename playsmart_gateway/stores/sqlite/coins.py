@@ -32,6 +32,8 @@ from playsmart_gateway.stores.sql.database import (
     EVENT_TRIGGER,
     LEVEL_COMPLETE,
 )
+from playsmart_gateway.stores.sql.rules import rules_in_force
+from playsmart_gateway.stores.sqlite.connection import Statements
 from playsmart_gateway.stores.sqlite.inserting import filled, values
 from playsmart_gateway.stores.sqlite.one_go import InOneGo, Statement
 from playsmart_gateway.stores.sqlite.players import FRESH_PLAYERS, MAX_CHANGES, changing, seeing
@@ -201,12 +203,6 @@ _SITUATION = """
            (SELECT count(*) FROM player_changes)
 """
 _LAST_RULE = "SELECT ifnull(max(rule_id), 0) FROM game_rules"
-_LATEST_RULES = """
-    SELECT game_id, min_amount, max_amount, level_millionths, trigger_threshold, trigger_millionths,
-           max_per_day
-    FROM game_rules
-    WHERE rule_id IN (SELECT max(rule_id) FROM game_rules GROUP BY game_id)
-"""
 
 
 class SqliteCoins:
@@ -276,8 +272,7 @@ class SqliteCoins:
 
     async def _put_in_force(self, db: InOneGo, since_batch: int) -> int:
         """Record the rules that differ from what held so far; return the number of the latest."""
-        rows = await db.execute_fetchall(_LATEST_RULES)
-        before = {rule.game_id: rule for rule in (Rule(*row) for row in rows)}
+        before = {rule.game_id: rule for rule in await rules_in_force(Statements(db))}
         ended = [Rule(game_id) for game_id in before if game_id not in self._rules]
         changed = [
             (since_batch, *msgspec.structs.astuple(rule))

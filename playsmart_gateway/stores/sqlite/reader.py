@@ -39,6 +39,7 @@ from playsmart_gateway.stores.sql import batches, dead_letters, learned, runs
 from playsmart_gateway.stores.sql import events as sql_events
 from playsmart_gateway.stores.sql.migrations import require_current
 from playsmart_gateway.stores.sql.points_reader import SqlPointsReader
+from playsmart_gateway.stores.sql.rules import rules_in_force
 from playsmart_gateway.stores.sqlite import teak as apps
 from playsmart_gateway.stores.sqlite.audit import (
     AUDIT_TABLES,
@@ -207,6 +208,11 @@ class SqliteReader(Reader):
     async def buried_by_reason(self) -> list[Buried]:
         async with self._connection.reading() as db:
             return await learned.buried(db, str)
+
+    @override
+    async def rules_in_force(self) -> list[Rule]:
+        async with self._connection.reading() as db:
+            return await rules_in_force(db)
 
     @override
     async def buried_batch(self, journal: str, sequence: int) -> Batch | None:
