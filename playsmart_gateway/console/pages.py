@@ -38,10 +38,14 @@ class Cache(Generic[Key, Value]):
         self._read = read
         self._steady = steady
         self._turn = asyncio.Lock()
-        self._kept: dict[Key, tuple[float, Value]] = {}
+        self._kept: dict[Key, tuple[float, Value | Exception]] = {}
 
     async def take(self, key: Key) -> Value:
-        """Return what was read for ``key``, or read it now; raises what ``read`` does."""
+        """Return what was read for ``key``, or read it now; raises what ``read`` does.
+
+        A failure is kept, too: of a store that is locked each would come after ten seconds, and who
+        waits for the turn would wait for all of those before.
+        """
         async with self._turn:
             now = self._steady()
             self._kept = {
@@ -50,11 +54,20 @@ class Cache(Generic[Key, Value]):
                 if now - at < FRESH_SECONDS
             }
             if key in self._kept:
-                return self._kept[key][1]
-            value = await self._read(key)
-            if len(self._kept) < MAX_KEPT:
-                self._kept[key] = now, value
-            return value
+                value = self._kept[key][1]
+            else:
+                value = await self._try(key)
+                if len(self._kept) < MAX_KEPT:
+                    self._kept[key] = self._steady(), value
+        if isinstance(value, Exception):
+            raise value.with_traceback(None)
+        return value
+
+    async def _try(self, key: Key) -> Value | Exception:
+        try:
+            return await self._read(key)
+        except Exception as error:  # noqa: BLE001 - it is raised for each who asked
+            return error
 
 
 def json_answer(told: object, status: int = 200) -> Response:

@@ -19,6 +19,9 @@ MAX_BESIDE = 8
 MIN_ATTEMPTS = 30
 """Fewer say nothing of a level."""
 
+AROUND = 3
+"""Levels on either side that one is compared with."""
+
 
 class Figures(msgspec.Struct):
     """What happened in a period; ``players`` and ``payers`` count once in it.
@@ -88,14 +91,14 @@ def judged(levels: Sequence[LevelRow]) -> list[LevelRow]:
     """Return levels in their order, those marked at which more attempts fail than around them.
 
     That is half as many again, and more than chance explains (three standard deviations), of
-    ``MIN_ATTEMPTS`` at least; around a level are three on either side.
+    ``MIN_ATTEMPTS`` at least; around a level are ``AROUND`` on either side.
     """
     rates = [
         each.failures / each.attempts if each.attempts >= MIN_ATTEMPTS else None for each in levels
     ]
 
     def stands_out(n: int) -> bool:
-        rate, near = rates[n], rates[max(n - 3, 0) : n] + rates[n + 1 : n + 4]
+        rate, near = rates[n], rates[max(n - AROUND, 0) : n] + rates[n + 1 : n + 1 + AROUND]
         around = sorted(each for each in near if each is not None)
         if rate is None or len(around) < 2:
             return False

@@ -1,5 +1,6 @@
 """A report event by event: days of any zone, by when it happened, of those who say so."""
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -34,6 +35,7 @@ _FIRST_DAYS = """
     WHERE user_id = value ->> 0 AND game_id = $2
 """
 _EPOCH = date(1970, 1, 1)
+_begins_with_number = re.compile(r" *([-+]?[0-9]{1,40}(?:\.[0-9]*)?(?:e\+[0-9]{2})?)").match
 
 
 async def report(sources: Sources, asked: Report, until: float) -> ReportAnswer:
@@ -144,10 +146,9 @@ def _visits(times: Iterable[int]) -> Iterable[tuple[int, int]]:
 
 
 def _number(row: LevelRow) -> tuple[float, str]:
-    try:
-        return float(row.level), row.level
-    except ValueError:
-        return 0.0, row.level
+    """As ``level_number`` of the view: the number that its text begins with, 0 if with none."""
+    found = _begins_with_number(row.level)
+    return float(found[1]) if found else 0.0, row.level
 
 
 def _active(

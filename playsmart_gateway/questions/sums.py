@@ -10,6 +10,7 @@ import msgspec
 from playsmart_gateway.errors import SinkUnavailable
 from playsmart_gateway.events.batch import PLAYSMART
 from playsmart_gateway.questions.answers import (
+    AROUND,
     MAX_LEVELS,
     MAX_NAMES,
     RETAINED,
@@ -70,7 +71,7 @@ _LEVELS = f"""
     SELECT level, CAST(sum(players) AS BIGINT), CAST(sum(attempts) AS BIGINT),
            CAST(sum(failures) AS BIGINT), CAST(sum(timed) AS BIGINT), sum(seconds)
     FROM v_levels WHERE day >= $1 AND day < $2 AND game_id = $3
-    GROUP BY level, level_number ORDER BY level_number, level LIMIT {MAX_LEVELS}
+    GROUP BY level, level_number ORDER BY level_number, level LIMIT {MAX_LEVELS + AROUND}
 """  # noqa: S608 - built from our own constants
 _VERSIONS = """
     SELECT app_version, platform, CAST(sum(events) AS BIGINT) AS numbered,
@@ -141,7 +142,7 @@ async def report(sources: Sources, asked: Report, until: float) -> ReportAnswer:
         active=[Active(*row) for row in active],
         cohorts=_cohorts(asked, cohorts),
         levels_game=levels_game,
-        levels=judged([LevelRow(*row) for row in levels]),
+        levels=judged([LevelRow(*row) for row in levels])[:MAX_LEVELS],
         groups=largest(groups),
         names=named.names,
         names_complete=named.complete,

@@ -1,6 +1,6 @@
 """What is read once for all who watch."""
 
-import pytest
+import asyncio
 
 from playsmart_gateway.console.pages import FRESH_SECONDS, MAX_KEPT, Cache
 from playsmart_gateway.errors import SinkUnavailable
@@ -40,11 +40,18 @@ async def test_of_more_choices_than_are_kept_the_others_are_read_each_time() -> 
     assert await cache.take(last) == f"{last}, read {MAX_KEPT + 2}"
 
 
-async def test_of_a_store_that_fails_nothing_is_kept() -> None:
-    store = Store()
-    cache = Cache(store.read, FakeClock())
+async def test_however_many_wait_for_a_store_that_fails_it_is_asked_once_a_second() -> None:
+    clock, store = FakeClock(), Store()
+
+    async def slowly(game: str) -> str:
+        clock.advance(10.0)  # as one that is locked
+        return await store.read(game)
+
+    cache = Cache(slowly, clock)
     store.fails = True
-    with pytest.raises(SinkUnavailable):
-        await cache.take("a")
+    outcomes = await asyncio.gather(*(cache.take("a") for _ in range(5)), return_exceptions=True)
+    assert [str(each) for each in outcomes] == ["gone"] * 5
+    assert store.reads == 1
     store.fails = False
+    clock.advance(FRESH_SECONDS)
     assert await cache.take("a") == "a, read 2"

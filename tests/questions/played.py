@@ -28,7 +28,7 @@ ROWS = st.one_of(
     st.builds(
         lambda kind, level: row(kind, None, level=level, duration_seconds=5),
         st.sampled_from(["LevelCompleted", "GameEnd"]),
-        st.sampled_from([1, 2, 10, 2.5, "boss"]),
+        st.sampled_from([1, 2, 10, 2.5, "boss", "nan", "inf", "1_0", "7b", " 4"]),
     ),
 )
 STORY = st.lists(

@@ -13,7 +13,13 @@ import pytest
 from hypothesis import strategies as st
 
 from playsmart_gateway.errors import ConfigError, SinkUnavailable
-from playsmart_gateway.questions.answers import RETAINED, Figures, Period, ReportAnswer
+from playsmart_gateway.questions.answers import (
+    MAX_LEVELS,
+    RETAINED,
+    Figures,
+    Period,
+    ReportAnswer,
+)
 from playsmart_gateway.questions.asked import MAX_PERIODS, Report
 from playsmart_gateway.questions.looking import MAX_CUSTOMDATA
 from playsmart_gateway.questions.process import Question, answer
@@ -82,6 +88,28 @@ async def test_a_report_from_sums_is_that_of_all_events(
     assert {each.day: each.players_day for each in sums.active} == days
     levels = [(each["level"], each["attempts"], each["failures"]) for each in looked["levels"]]
     assert [(e["level"], e["attempts"], e["failures"]) for e in counted["levels"]] == levels
+
+
+async def test_levels_are_in_one_order_and_judged_alike_from_sums_and_from_events(
+    database_url: str,
+) -> None:
+    """Also those that Python takes for numbers and SQL does not, and the last that are shown."""
+    hard = {"7", "200", "201", "202", "203"}
+    names = ["nan", "nan ", "inf", "1_0", *(f"{n}" for n in range(1, 206))]
+    story: Story = [
+        ("ada", n, 0, "a", [
+            row("GameEnd" if failed else "LevelCompleted", None, level=name)
+            for failed in [True] * (45 if name in hard else 5) + [False] * 30
+        ])
+        for n, name in enumerate(names)
+    ]  # fmt: skip
+    await fill(database_url, story)
+    asked = {"first": f"{MONDAY.date()}", "last": f"{MONDAY.date() + timedelta(days=20)}"}
+    sums = await ask(database_url, **asked, game="a")
+    events = await ask(database_url, **asked, game="a", one_by_one=True)
+    assert sums.levels == events.levels
+    assert len(sums.levels) == MAX_LEVELS
+    assert {each.level for each in sums.levels if each.stands_out} == {"7"}
 
 
 @for_all(
